@@ -1,0 +1,18 @@
+//! Voice activity detection: the probability of speech, one window at a time.
+
+use crate::AudioError;
+
+/// Gives the probability of speech for each window of fixed length; keeps state between windows.
+pub trait Vad: Send {
+    /// The rate the detector listens at, in Hz.
+    fn sample_rate_hz(&self) -> u32;
+    /// The length of a window, in samples at [`Self::sample_rate_hz`].
+    fn window_samples(&self) -> usize;
+    /// The probability of speech in `window` (mono, -1 to 1), from 0 to 1.
+    ///
+    /// # Errors
+    /// [`AudioError::WindowLength`], or [`AudioError::Detector`] from a detector of somebody else's.
+    fn probability(&mut self, window: &[f32]) -> Result<f32, AudioError>;
+    /// Forgets everything heard so far.
+    fn reset(&mut self);
+}
