@@ -1,0 +1,1 @@
+"""Real-time voice and video for Gradio over WebRTC."""

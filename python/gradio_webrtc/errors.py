@@ -1,0 +1,88 @@
+"""The exception tree. Constructing an error does nothing but construct.
+
+    WebRTCError
+    ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
+    ├── TransportError        ConnectionTimeout · ConnectionLost
+    ├── HandlerError          the user's exception is its __cause__
+    └── AudioError            also a ValueError; raised by the Rust core
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WebRTCError(Exception):
+    """Something went wrong in a call, in words the caller may read.
+
+    Raise it from a handler to end the turn and show its text in the page. The text of any other
+    exception stays in the server's log.
+    """
+
+
+class SignalingError(WebRTCError):
+    """An offer or a candidate that cannot be taken.
+
+    Attributes:
+        code: The word that the page maps to its own text, sent as ``meta.error``.
+    """
+
+    code: ClassVar[str] = "invalid_request"
+
+
+class InvalidOffer(SignalingError):
+    """The offer is not an SDP offer of a size and kind that we answer."""
+
+    code = "invalid_offer"
+
+
+class InvalidCandidate(SignalingError):
+    """The ICE candidate cannot be read."""
+
+    code = "invalid_candidate_format"
+
+
+class SessionExists(SignalingError):
+    """A session with this id is under way."""
+
+    code = "connection_already_exists"
+
+
+class SessionUnknown(SignalingError):
+    """No session has this id and this secret; which of the two is wrong is not told."""
+
+    code = "unknown_connection"
+
+
+class TooManySessions(SignalingError):
+    """The concurrency limit is reached.
+
+    Args:
+        limit: How many sessions may be under way at once.
+    """
+
+    code = "concurrency_limit_reached"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"at most {limit} calls at once, and all are taken: try again later")
+        self.limit = limit
+
+
+class TransportError(WebRTCError):
+    """The connection to the caller failed."""
+
+
+class ConnectionTimeout(TransportError):
+    """The caller did not connect in time after the answer."""
+
+
+class ConnectionLost(TransportError):
+    """The caller is gone."""
+
+
+class HandlerError(WebRTCError):
+    """The user's handler broke its contract, or raised: then that is the ``__cause__``."""
+
+
+class AudioError(WebRTCError, ValueError):
+    """Audio that cannot be used: says what was expected and what came. State is unchanged."""

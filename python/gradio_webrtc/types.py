@@ -1,0 +1,108 @@
+"""The words that handlers and sessions share. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+Layout: TypeAlias = Literal["mono", "stereo"]
+"""One channel, or two. Stereo goes planar ``(2, n)`` or packed ``(1, 2 * n)``."""
+
+AudioArray: TypeAlias = NDArray[np.int16] | NDArray[np.float32]
+"""int16 full scale, or float32 from -1 to 1; ``(1, n)`` mono."""
+
+AudioFrame: TypeAlias = tuple[int, NDArray[np.int16]]
+"""What ``receive`` gets: sample rate in Hz, int16 ``(1, n)`` mono or ``(1, 2 * n)`` packed stereo."""
+
+VideoFrame: TypeAlias = NDArray[np.uint8]
+"""``(height, width, 3)``, blue first."""
+
+
+class AdditionalOutputs:
+    """Values for other components of the page, told apart from audio by their type.
+
+    Yield or return it from a handler; ``WebRTC.on_additional_outputs`` receives the values.
+
+    Args:
+        *args: One value for each output component.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+
+    def __repr__(self) -> str:
+        return f"AdditionalOutputs{self.args!r}"
+
+
+class CloseStream:
+    """Ends the call, after the audio before it has been spoken.
+
+    Args:
+        msg: The reason, shown in the page.
+    """
+
+    def __init__(self, msg: str = "Stream closed") -> None:
+        self.msg = msg
+
+    def __repr__(self) -> str:
+        return f"CloseStream({self.msg!r})"
+
+
+AudioPart: TypeAlias = tuple[int, AudioArray] | tuple[int, AudioArray, Layout]
+Extra: TypeAlias = AdditionalOutputs | CloseStream
+AudioEmitType: TypeAlias = AudioPart | Extra | tuple[AudioPart, Extra] | None
+VideoEmitType: TypeAlias = VideoFrame | Extra | tuple[VideoFrame, Extra] | None
+EmitType: TypeAlias = AudioEmitType
+
+
+@runtime_checkable
+class VoiceActivityDetector(Protocol):
+    """Gives the probability of speech for windows of fixed length.
+
+    Attributes:
+        sample_rate: The rate it listens at, in Hz.
+        window_samples: The length of a window, in samples.
+    """
+
+    sample_rate: int
+    window_samples: int
+
+    def probability(self, window: NDArray[np.float32]) -> float:
+        """The probability of speech in ``window`` (``(window_samples,)``, -1 to 1), from 0 to 1."""
+
+    def reset(self) -> None:
+        """Forgets everything heard so far."""
+
+
+class Call(Protocol):
+    """What a handler may do to its call. Every method may be called from any thread."""
+
+    webrtc_id: str
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that runs the call."""
+
+    def send(self, message: Mapping[str, object]) -> None:
+        """Sends a JSON message to the page; kept, up to a bound, until the channel opens."""
+
+    def request_inputs(self) -> None:
+        """Asks the page for its latest input values; they arrive as ``handler.set_args``."""
+
+    def clear(self) -> None:
+        """Barge-in: drops queued outbound audio, and what a running ``emit`` still returns."""
+
+    def end_reply(self) -> None:
+        """Says that the reply is over: its last partial frame is padded and sent."""
+
+    def event(self, name: str, **data: object) -> None:
+        """Notes that something happened in the conversation, such as ``pause_detected``."""
+
+    def report(self, error: BaseException) -> None:
+        """Reports an error of the user's code: once in the log, and in the page without internals."""
