@@ -1,0 +1,124 @@
+# The commands of this repository: `make help` lists them.
+# Each does its own set-up, once: what is done leaves a stamp, and is done again when a file that
+# it depends on has changed. Everything lands inside this folder.
+
+PYTHON ?= python3
+CARGO ?= cargo
+NPM ?= npm
+
+BIN := .venv/bin
+STAMPS := .venv/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -type f -not -path '*/tests/*')
+PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -type f -print)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# One environment, one node_modules, one target folder: the steps take turns.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------------------------- the commands
+
+.PHONY: demo
+demo: $(STAMPS)/package ## talk to it: starts demo/talk.py and prints the page's address
+	$(BIN)/python demo/talk.py
+
+.PHONY: test
+test: test-rust test-page test-python ## run every test
+
+.PHONY: test-rust
+test-rust: $(STAMPS)/packages
+	$(CARGO) test --workspace --locked
+
+.PHONY: test-page
+test-page: frontend/node_modules/.dev
+	$(NPM) --prefix frontend test
+
+.PHONY: test-python
+test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-components ## lint, types, layers: what review would otherwise say
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -f python/gradio_webrtc/component.pyi
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest gradio_webrtc._core
+	$(BIN)/lint-imports
+	$(NPM) --prefix frontend run check
+
+.PHONY: format
+format: $(STAMPS)/dev rust-components ## format Rust and Python, and let ruff mend what it can
+	$(CARGO) fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: build
+build: $(STAMPS)/package ## set up everything that the demo needs
+
+.PHONY: wheel
+wheel: $(STAMPS)/packages ## build the wheel into dist/
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+.PHONY: lock
+lock: $(STAMPS)/packages ## bring constraints.txt up to date with the registry
+	$(BIN)/uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-index-url \
+		--custom-compile-command 'make lock' --python-version 3.11 \
+		--all-extras --group dev pyproject.toml --output-file constraints.txt
+
+.PHONY: clean
+clean: ## remove what was built and set up
+	rm -rf .venv target dist frontend/node_modules python/gradio_webrtc/templates
+	rm -f python/gradio_webrtc/component.pyi python/gradio_webrtc/_core.*.so
+
+# ------------------------------------------------------------------------------------ the set-up
+
+# The environment: what the package needs, what the demo needs, what a build needs.
+$(STAMPS)/packages: pyproject.toml constraints.txt
+	@$(PYTHON) frontend/build_page.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --quiet --constraint constraints.txt uv
+	$(UV) --requirements pyproject.toml --extra talk --group build
+	@mkdir -p $(STAMPS) && touch $@
+
+# The same for working on it: linters and test tools.
+$(STAMPS)/dev: $(STAMPS)/packages
+	$(UV) --group dev
+	@touch $@
+
+# The package itself, in place: Python is used from here, Rust and the page are built if changed.
+$(STAMPS)/package: $(STAMPS)/packages $(RUST_SOURCES) $(PAGE_SOURCES)
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# npm with the test tools. A build for the package alone leaves them out, and this stamp with them.
+frontend/node_modules/.dev: frontend/package-lock.json $(STAMPS)/packages
+	$(NPM) --prefix frontend ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: rust-components
+rust-components:
+	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
+	if command -v rustup >/dev/null; then rustup component add rustfmt clippy; else \
+		echo "rustfmt and clippy are wanted: install the packages of your Rust that hold them" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: chromium
+chromium:
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; \
+	else \
+		echo "Chromium is wanted for tests/browser: sudo apt-get install chromium" >&2; exit 1; \
+	fi
