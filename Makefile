@@ -7,6 +7,8 @@ CARGO ?= cargo
 NPM ?= npm
 
 BIN := .venv/bin
+# maturin is started by name.
+export PATH := $(abspath $(BIN)):$(PATH)
 STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
