@@ -11,12 +11,45 @@ pub enum AudioError {
         /// The rate handed in, in Hz.
         got_hz: u32,
     },
+    /// A number of channels that is not served.
+    Channels {
+        /// The channels handed in.
+        got: usize,
+    },
+    /// Interleaved samples that do not fill whole groups of one sample per channel.
+    InterleavedLength {
+        /// Channels in a group.
+        channels: usize,
+        /// The samples handed in.
+        got: usize,
+    },
+    /// Two planes of one chunk that differ in length.
+    PlaneLength {
+        /// Samples of the left channel.
+        left: usize,
+        /// Samples of the right channel.
+        right: usize,
+    },
+    /// A setting outside its range.
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value handed in.
+        got: f64,
+    },
     /// A VAD window of the wrong length.
     WindowLength {
         /// What the detector takes, in samples.
         expected: usize,
         /// What came, in samples.
         got: usize,
+    },
+    /// A detector's answer that is no probability.
+    Probability {
+        /// What it answered.
+        got: f32,
     },
     /// A detector supplied from outside failed; the message is its own.
     Detector {
@@ -29,14 +62,89 @@ impl fmt::Display for AudioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SampleRate { got_hz } => {
-                write!(f, "expected a sample rate from 8000 to 192000 Hz, got {got_hz} Hz")
+                write!(
+                    f,
+                    "expected a sample rate from 8000 to 192000 Hz, got {got_hz} Hz"
+                )
+            }
+            Self::Channels { got } => write!(f, "expected 1 or 2 channels, got {got}"),
+            Self::InterleavedLength { channels, got } => {
+                write!(
+                    f,
+                    "expected a multiple of {channels} interleaved samples, got {got}"
+                )
+            }
+            Self::PlaneLength { left, right } => write!(
+                f,
+                "expected two channels of the same length, got {left} and {right} samples"
+            ),
+            Self::Setting {
+                name,
+                expected,
+                got,
+            } => {
+                write!(f, "expected {name} {expected}, got {got}")
             }
             Self::WindowLength { expected, got } => {
                 write!(f, "expected a window of {expected} samples, got {got}")
             }
-            Self::Detector { message } => write!(f, "the voice activity detector failed: {message}"),
+            Self::Probability { got } => {
+                write!(
+                    f,
+                    "expected a probability from 0 to 1 from the detector, got {got}"
+                )
+            }
+            Self::Detector { message } => {
+                write!(f, "the voice activity detector failed: {message}")
+            }
         }
     }
 }
 
 impl std::error::Error for AudioError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_what_was_expected_and_what_came() {
+        let said = AudioError::PlaneLength { left: 3, right: 4 }.to_string();
+        assert_eq!(
+            said,
+            "expected two channels of the same length, got 3 and 4 samples"
+        );
+        let said = AudioError::Setting {
+            name: "pause_s",
+            expected: "above 0",
+            got: -1.0,
+        };
+        assert_eq!(said.to_string(), "expected pause_s above 0, got -1");
+    }
+
+    #[test]
+    fn messages_are_lower_case_and_end_without_a_full_stop() {
+        let all = [
+            AudioError::SampleRate { got_hz: 1 },
+            AudioError::Channels { got: 3 },
+            AudioError::InterleavedLength {
+                channels: 2,
+                got: 3,
+            },
+            AudioError::WindowLength {
+                expected: 512,
+                got: 1,
+            },
+            AudioError::Probability { got: 2.0 },
+            AudioError::Detector {
+                message: "broken".to_owned(),
+            },
+        ];
+        for said in all.map(|error| error.to_string()) {
+            assert!(
+                said.starts_with(char::is_lowercase) && !said.ends_with('.'),
+                "{said}"
+            );
+        }
+    }
+}

@@ -1,6 +1,18 @@
-//! Registration of `gradio_webrtc._core`; no logic.
+//! Registration of `gradio_webrtc._core`; no logic. The classes are documented in `_core.pyi`.
 
 use pyo3::prelude::*;
 
+mod array;
+mod audio;
+mod error;
+mod outbound;
+mod serial;
+mod sound;
+
 #[pymodule(gil_used = false)]
-mod _core {}
+mod _core {
+    #[pymodule_export]
+    use crate::audio::{AudioFifo, InboundAudio, Pcm16Assembler, Resampler};
+    #[pymodule_export]
+    use crate::outbound::OutboundAudio;
+}

@@ -1,0 +1,196 @@
+//! From the call's format to the handler's.
+
+use crate::converter::Converter;
+use crate::sample::{self, Layout};
+use crate::{AudioError, AudioFifo};
+
+/// Downmixes, resamples, saturates and cuts what arrives from a call into frames for a handler.
+///
+/// Write with [`Self::process`], then read with [`Self::next_frame`] until it gives `None`.
+#[derive(Debug)]
+pub struct InboundAudio {
+    call_channels: u16,
+    /// One for each of the handler's channels.
+    converters: Vec<Converter>,
+    packed: Vec<i16>,
+    fifo: AudioFifo<i16>,
+}
+
+impl InboundAudio {
+    /// From `call_channels` interleaved channels at `call_rate_hz` to frames of `frame_samples`
+    /// per channel at `handler_rate_hz`.
+    ///
+    /// # Errors
+    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, [`AudioError::Channels`] unless
+    /// there are 1 or 2, [`AudioError::Setting`] for frames of no length.
+    pub fn new(
+        call_rate_hz: u32,
+        call_channels: u16,
+        handler_rate_hz: u32,
+        layout: Layout,
+        frame_samples: usize,
+    ) -> Result<Self, AudioError> {
+        if !(1..=2).contains(&call_channels) {
+            return Err(AudioError::Channels {
+                got: usize::from(call_channels),
+            });
+        }
+        let converters = (0..layout.channels())
+            .map(|_| Converter::new(call_rate_hz, handler_rate_hz))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            call_channels,
+            converters,
+            packed: Vec::new(),
+            fifo: AudioFifo::new(frame_samples * layout.channels())?,
+        })
+    }
+
+    /// Takes interleaved samples in, any number of them.
+    ///
+    /// # Errors
+    /// [`AudioError::InterleavedLength`] unless there are as many of each channel; nothing is taken
+    /// then.
+    pub fn process(&mut self, samples: &[i16]) -> Result<(), AudioError> {
+        let channels = usize::from(self.call_channels);
+        if !samples.len().is_multiple_of(channels) {
+            return Err(AudioError::InterleavedLength {
+                channels,
+                got: samples.len(),
+            });
+        }
+        match self.converters.as_mut_slice() {
+            [left, right] => {
+                let (first, last) = (0, channels - 1);
+                sample::append_f32(sample::channel(samples, channels, first), left.input());
+                sample::append_f32(sample::channel(samples, channels, last), right.input());
+                self.packed.clear();
+                sample::append_interleaved(left.convert(), right.convert(), &mut self.packed);
+                self.fifo.write(&self.packed);
+            }
+            mono => {
+                sample::append_downmix(samples, self.call_channels, mono[0].input());
+                self.fifo.write(mono[0].convert());
+            }
+        }
+        Ok(())
+    }
+
+    /// The next frame: `frame_samples` mono samples, or twice as many interleaved ones.
+    pub fn next_frame(&mut self) -> Option<&[i16]> {
+        self.fifo.read()
+    }
+
+    /// The rest, the resampler's tail included, one frame at a time and the last one padded with
+    /// silence; `None` when nothing is left. Starts afresh.
+    pub fn flush(&mut self) -> Option<&[i16]> {
+        match self.converters.as_mut_slice() {
+            [left, right] => {
+                self.packed.clear();
+                sample::append_interleaved(left.flush(), right.flush(), &mut self.packed);
+                self.fifo.write(&self.packed);
+            }
+            mono => self.fifo.write(mono[0].flush()),
+        }
+        self.fifo.flush()
+    }
+
+    /// Forgets everything that arrived so far.
+    pub fn reset(&mut self) {
+        self.converters.iter_mut().for_each(Converter::reset);
+        self.fifo.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_frames(inbound: &mut InboundAudio, samples: &[i16]) -> Vec<Vec<i16>> {
+        inbound.process(samples).unwrap();
+        let mut frames = Vec::new();
+        while let Some(frame) = inbound.next_frame() {
+            frames.push(frame.to_vec());
+        }
+        frames
+    }
+
+    #[test]
+    fn stereo_to_mono_at_one_rate_is_the_mean() {
+        let mut inbound = InboundAudio::new(48_000, 2, 48_000, Layout::Mono, 2).unwrap();
+        let frames = all_frames(&mut inbound, &[100, 300, -100, -300, 7, 7]);
+        assert_eq!(frames, [[200, -200]]);
+        assert_eq!(inbound.flush(), Some(&[7, 0][..]));
+        assert_eq!(inbound.flush(), None);
+    }
+
+    #[test]
+    fn stereo_stays_packed_and_mono_is_doubled() {
+        let mut inbound = InboundAudio::new(48_000, 2, 48_000, Layout::Stereo, 2).unwrap();
+        assert_eq!(all_frames(&mut inbound, &[1, 2, 3, 4]), [[1, 2, 3, 4]]);
+        let mut inbound = InboundAudio::new(48_000, 1, 48_000, Layout::Stereo, 2).unwrap();
+        assert_eq!(all_frames(&mut inbound, &[1, 2]), [[1, 1, 2, 2]]);
+    }
+
+    #[test]
+    fn frames_have_the_asked_length_at_every_rate() {
+        for (rate_hz, layout) in [8_000, 16_000, 24_000, 44_100, 48_000]
+            .into_iter()
+            .flat_map(|rate_hz| [(rate_hz, Layout::Mono), (rate_hz, Layout::Stereo)])
+        {
+            let mut inbound = InboundAudio::new(48_000, 2, rate_hz, layout, 960).unwrap();
+            let mut frames = Vec::new();
+            for _ in 0..50 {
+                frames.extend(all_frames(&mut inbound, &[500; 1920]));
+            }
+            assert!(
+                frames
+                    .iter()
+                    .all(|frame| frame.len() == 960 * layout.channels())
+            );
+            while let Some(frame) = inbound.flush() {
+                frames.push(frame.to_vec());
+            }
+            let heard = rate_hz as usize;
+            assert!(
+                (heard..heard + 2 * 960).contains(&(frames.len() * 960)),
+                "{rate_hz}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_group_is_refused_and_changes_nothing() {
+        let mut inbound = InboundAudio::new(48_000, 2, 48_000, Layout::Mono, 1).unwrap();
+        let refused = Err(AudioError::InterleavedLength {
+            channels: 2,
+            got: 3,
+        });
+        assert_eq!(inbound.process(&[1, 2, 3]), refused);
+        assert_eq!(inbound.next_frame(), None);
+    }
+
+    #[test]
+    fn reset_forgets_what_waits() {
+        let mut inbound = InboundAudio::new(48_000, 1, 24_000, Layout::Mono, 960).unwrap();
+        inbound.process(&[1000; 960]).unwrap();
+        inbound.reset();
+        assert_eq!(inbound.flush(), None);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let made = |channels, rate_hz, frame| {
+            InboundAudio::new(48_000, channels, rate_hz, Layout::Mono, frame).map(|_| ())
+        };
+        assert_eq!(made(3, 48_000, 960), Err(AudioError::Channels { got: 3 }));
+        assert_eq!(
+            made(1, 4_000, 960),
+            Err(AudioError::SampleRate { got_hz: 4_000 })
+        );
+        assert!(matches!(
+            made(1, 48_000, 0),
+            Err(AudioError::Setting { .. })
+        ));
+    }
+}

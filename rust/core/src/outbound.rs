@@ -1,0 +1,215 @@
+//! From what a handler yields to the 20 ms frames of a call.
+
+use crate::converter::Converter;
+use crate::sample::{self, Chunk, Layout, Sample};
+use crate::{AudioError, AudioFifo};
+
+/// Call frames in a second: 20 ms each, the frame of Opus in WebRTC (RFC 7587, section 4.2).
+const FRAMES_PER_SECOND: u32 = 50;
+
+/// What is being converted at the moment: a sound of one rate and one number of channels.
+#[derive(Debug)]
+struct Source {
+    rate_hz: u32,
+    converters: Vec<Converter>,
+}
+
+/// Takes sound at any rate, in any number format, mono or stereo, and gives interleaved int16
+/// frames of 20 ms at the call's rate.
+///
+/// Bounded: [`Self::push`] takes only what has room, so the producer waits. The rate, format and
+/// layout may change from one chunk to the next. The first stereo chunk makes the call stereo for
+/// good.
+#[derive(Debug)]
+pub struct OutboundAudio {
+    call_rate_hz: u32,
+    max_buffered: usize,
+    frame_samples: usize,
+    source: Option<Source>,
+    /// Left, or mono; and right once there is stereo.
+    planes: Vec<AudioFifo<i16>>,
+    frame: Vec<i16>,
+    non_finite: u64,
+}
+
+impl OutboundAudio {
+    /// An empty outbound path that holds at most `max_buffered_s` seconds (and a resampler's tail).
+    ///
+    /// # Errors
+    /// [`AudioError::Setting`] unless the rate divides into 20 ms frames and at least two of them
+    /// may be held, [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz.
+    pub fn new(call_rate_hz: u32, max_buffered_s: f64) -> Result<Self, AudioError> {
+        Converter::new(call_rate_hz, call_rate_hz)?;
+        let setting = |name, expected, got| {
+            Err(AudioError::Setting {
+                name,
+                expected,
+                got,
+            })
+        };
+        if !call_rate_hz.is_multiple_of(FRAMES_PER_SECOND) {
+            return setting(
+                "call_rate_hz",
+                "that is a multiple of 50",
+                call_rate_hz.into(),
+            );
+        }
+        // One frame to send and one being filled; less would stall between them.
+        if !(0.04..=3600.0).contains(&max_buffered_s) {
+            return setting("max_buffered_s", "from 0.04 to 3600", max_buffered_s);
+        }
+        let frame_samples = (call_rate_hz / FRAMES_PER_SECOND) as usize;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "range checked"
+        )]
+        let max_buffered = (max_buffered_s * f64::from(call_rate_hz)) as usize;
+        Ok(Self {
+            call_rate_hz,
+            max_buffered,
+            frame_samples,
+            source: None,
+            planes: vec![AudioFifo::new(frame_samples)?],
+            frame: Vec::new(),
+            non_finite: 0,
+        })
+    }
+
+    /// Takes the head of `chunk`, as much as has room, and returns how many samples per channel
+    /// that was; 0 means full.
+    ///
+    /// NaN and the infinities become silence and are counted; everything beyond full scale
+    /// saturates.
+    ///
+    /// # Errors
+    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz and what [`Chunk::check`] says;
+    /// nothing has changed then.
+    pub fn push<S: Sample>(
+        &mut self,
+        rate_hz: u32,
+        chunk: Chunk<'_, S>,
+    ) -> Result<usize, AudioError> {
+        chunk.check()?;
+        self.follow(rate_hz, chunk.layout())?;
+        let taken = chunk.samples().min(self.room(rate_hz));
+        let Some(source) = &mut self.source else {
+            return Ok(0);
+        };
+        let channels = source.converters.iter_mut().zip(&mut self.planes);
+        for (index, (converter, plane)) in channels.enumerate() {
+            let strange = chunk.append_channel(index, taken, converter.input());
+            plane.write(converter.convert());
+            // A mono chunk is converted for both channels but counted once.
+            if index < chunk.layout().channels() {
+                self.non_finite += strange as u64;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The next frame, interleaved, or `None` while less than one waits. `partial` gives what is
+    /// left, the resampler's tail included, padded with silence: the sound ends there.
+    pub fn pull(&mut self, partial: bool) -> Option<&[i16]> {
+        if partial && !self.has_frame() {
+            self.end();
+        }
+        match self.planes.as_mut_slice() {
+            [left, right] => {
+                self.frame.clear();
+                sample::append_interleaved(left.read()?, right.read()?, &mut self.frame);
+                Some(&self.frame)
+            }
+            mono => mono[0].read(),
+        }
+    }
+
+    /// Ends the sound: the resampler's tail follows, and the last partial frame is padded with
+    /// silence. What is pushed next begins a new sound.
+    pub fn end(&mut self) {
+        self.finish_source();
+        self.planes.iter_mut().for_each(AudioFifo::pad);
+    }
+
+    /// Drops everything that waits and returns how many samples per channel that was.
+    pub fn clear(&mut self) -> usize {
+        self.source = None;
+        self.planes
+            .iter_mut()
+            .map(AudioFifo::clear)
+            .fold(0, usize::max)
+    }
+
+    /// 1 until the first stereo chunk, then 2.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.planes.len()
+    }
+
+    /// Samples per channel of a frame.
+    #[must_use]
+    pub fn frame_samples(&self) -> usize {
+        self.frame_samples
+    }
+
+    /// What waits to be pulled, in seconds.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an hour at 192 kHz is 30 bits")]
+    pub fn buffered_s(&self) -> f64 {
+        self.planes[0].len() as f64 / f64::from(self.call_rate_hz)
+    }
+
+    /// Whether [`Self::pull`] would give a full frame.
+    #[must_use]
+    pub fn has_frame(&self) -> bool {
+        self.planes[0].has_frame()
+    }
+
+    /// Samples that were no number, since the start.
+    #[must_use]
+    pub fn non_finite(&self) -> u64 {
+        self.non_finite
+    }
+
+    /// How many samples per channel at `rate_hz` have room.
+    #[must_use]
+    pub fn room(&self, rate_hz: u32) -> usize {
+        let free = self.max_buffered.saturating_sub(self.planes[0].len());
+        free * rate_hz as usize / self.call_rate_hz as usize
+    }
+
+    /// Turns to a sound of another rate or with more channels than so far.
+    fn follow(&mut self, rate_hz: u32, layout: Layout) -> Result<(), AudioError> {
+        let channels = layout.channels().max(self.channels());
+        let source = self.source.as_ref();
+        if source.is_some_and(|it| it.rate_hz == rate_hz && it.converters.len() == channels) {
+            return Ok(());
+        }
+        let make = if source.is_some() {
+            Converter::continuing
+        } else {
+            Converter::new
+        };
+        let converters = (0..channels)
+            .map(|_| make(rate_hz, self.call_rate_hz))
+            .collect::<Result<_, _>>()?;
+        self.finish_source();
+        if self.channels() < channels {
+            self.planes.push(self.planes[0].clone());
+        }
+        self.source = Some(Source {
+            rate_hz,
+            converters,
+        });
+        Ok(())
+    }
+
+    fn finish_source(&mut self) {
+        let Some(mut source) = self.source.take() else {
+            return;
+        };
+        for (converter, plane) in source.converters.iter_mut().zip(&mut self.planes) {
+            plane.write(converter.flush());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `NumPy` arrays in and out.
+//!
+//! Input must have the dtype and the shape asked for; views that are not contiguous, or not
+//! aligned, are copied. Output is always a new array that belongs to the caller.
+//!
+//! When the GIL is let go, once for the crate: only where a call is handed more than
+//! [`LONG_SAMPLES`]. A 20 ms frame is 2 to 25 µs of work; letting go costs little by itself, but
+//! taking it back waits for whoever runs Python meanwhile, up to the interpreter's switch interval
+//! of 5 ms, and that on the event loop.
+
+use numpy::ndarray::Array2;
+use numpy::{
+    Element, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+
+use crate::error::audio_error;
+
+/// Samples from which the work outlasts the letting go: one second at 48 kHz, 0.2 ms of resampling
+/// or 0.5 ms of voice activity detection.
+const LONG_SAMPLES: usize = 48_000;
+
+/// Does `work` on that many samples, without the GIL where it pays.
+pub fn work<T: Send>(py: Python<'_>, samples: usize, work: impl FnOnce() -> T + Send) -> T {
+    if samples >= LONG_SAMPLES {
+        py.detach(work)
+    } else {
+        work()
+    }
+}
+
+/// Planar input: one row for each channel.
+pub struct Planes<'py, T: Element> {
+    array: PyReadonlyArrayDyn<'py, T>,
+    channels: usize,
+}
+
+impl<'py, T: Element> Planes<'py, T> {
+    /// Reads `(channels, n)`, or `(n,)` where there is one channel; `None` for another dtype.
+    ///
+    /// # Errors
+    /// `AudioError` for another shape.
+    pub fn read(samples: &Bound<'py, PyAny>, channels: usize) -> PyResult<Option<Self>> {
+        let Ok(array) = samples.cast::<PyArrayDyn<T>>() else {
+            return Ok(None);
+        };
+        match array.shape() {
+            [_] if channels == 1 => (),
+            [rows, _] if *rows == channels => (),
+            _ => {
+                return Err(mismatch(
+                    samples,
+                    &expected_shape(channels),
+                    "reshape it first",
+                ));
+            }
+        }
+        let array = if array.is_c_contiguous() && array.is_aligned() {
+            array.readonly()
+        } else {
+            samples
+                .call_method1("copy", ("C",))?
+                .cast_into::<PyArrayDyn<T>>()?
+                .readonly()
+        };
+        Ok(Some(Self { array, channels }))
+    }
+
+    /// Samples per channel.
+    pub fn samples(&self) -> usize {
+        self.array.len() / self.channels
+    }
+
+    /// The samples of one channel.
+    pub fn plane(&self, channel: usize) -> PyResult<&[T]> {
+        let samples = self.samples();
+        Ok(&self.array.as_slice()?[channel * samples..][..samples])
+    }
+}
+
+/// Reads int16 samples of `(channels, n)`, or `(n,)` where there is one channel.
+///
+/// # Errors
+/// `AudioError` for another dtype or shape.
+pub fn int16<'py>(samples: &Bound<'py, PyAny>, channels: usize) -> PyResult<Planes<'py, i16>> {
+    Planes::read(samples, channels)?.ok_or_else(|| {
+        let expected = format!("an int16 array of {}", expected_shape(channels));
+        mismatch(
+            samples,
+            &expected,
+            "convert it first, floats with audio_to_int16",
+        )
+    })
+}
+
+/// A new `(1, n)` array.
+pub fn row<'py, T: Element + Copy>(
+    py: Python<'py>,
+    samples: &[T],
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    planes(py, samples.to_vec(), 1)
+}
+
+/// A new `(channels, n)` array of rows that stand one after the other.
+pub fn planes<T: Element>(
+    py: Python<'_>,
+    samples: Vec<T>,
+    channels: usize,
+) -> PyResult<Bound<'_, PyArray2<T>>> {
+    let shape = (channels, samples.len() / channels);
+    let array = Array2::from_shape_vec(shape, samples)
+        .map_err(|error| audio_error(format!("rows of unequal length: {error}")))?;
+    Ok(PyArray2::from_owned_array(py, array))
+}
+
+/// An `AudioError` that says what was expected, what came and what to do.
+pub fn mismatch(got: &Bound<'_, PyAny>, expected: &str, advice: &str) -> PyErr {
+    audio_error(format!(
+        "expected {expected}, got {}: {advice}",
+        describe(got)
+    ))
+}
+
+fn describe(got: &Bound<'_, PyAny>) -> String {
+    match got.cast::<PyUntypedArray>() {
+        Ok(array) => format!("{} of shape {}", array.dtype(), shape_text(array.shape())),
+        Err(_) => got.get_type().to_string(),
+    }
+}
+
+fn shape_text(shape: &[usize]) -> String {
+    let sizes: Vec<_> = shape.iter().map(ToString::to_string).collect();
+    let comma = if sizes.len() == 1 { "," } else { "" };
+    format!("({}{comma})", sizes.join(", "))
+}
+
+fn expected_shape(channels: usize) -> String {
+    match channels {
+        1 => "shape (n,) or (1, n)".to_owned(),
+        _ => format!("shape ({channels}, n)"),
+    }
+}

@@ -1,0 +1,326 @@
+//! `Resampler`, `AudioFifo`, `Pcm16Assembler` and `InboundAudio` for Python.
+
+use gradio_webrtc_core as core;
+use gradio_webrtc_core::sample::{Sample, append_f32, append_i16};
+use numpy::PyArray2;
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::array::{Planes, int16, mismatch, planes, row, work};
+use crate::error::{OrRaise, audio_error, rate_hz};
+use crate::serial::Serial;
+
+type Int16Array<'py> = Bound<'py, PyArray2<i16>>;
+
+/// See [`core::Resampler`]; one for each channel.
+#[pyclass(frozen, module = "gradio_webrtc._core")]
+pub struct Resampler {
+    channels: usize,
+    delay_s: f64,
+    state: Serial<Channels>,
+}
+
+/// The channels of a [`Resampler`] and what they share.
+struct Channels {
+    resamplers: Vec<core::Resampler>,
+    input: Vec<f32>,
+    /// Whether int16 went in last: `flush` answers in kind.
+    is_int16: bool,
+}
+
+#[pymethods]
+impl Resampler {
+    #[new]
+    #[pyo3(signature = (from_hz, to_hz, *, channels=1, quality="high"))]
+    fn new(from_hz: i64, to_hz: i64, channels: usize, quality: &str) -> PyResult<Self> {
+        let quality = quality_of(quality)?;
+        let (from_hz, to_hz) = (rate_hz(from_hz)?, rate_hz(to_hz)?);
+        at_least_one("channels", channels)?;
+        let resamplers = (0..channels)
+            .map(|_| core::Resampler::new(from_hz, to_hz, quality))
+            .collect::<Result<Vec<_>, _>>()
+            .or_raise()?;
+        let delay_s = resamplers[0].delay_s();
+        let state = Channels {
+            resamplers,
+            input: Vec::new(),
+            is_int16: false,
+        };
+        Ok(Self {
+            channels,
+            delay_s,
+            state: Serial::new(state),
+        })
+    }
+
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        samples: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(samples) = Planes::<i16>::read(samples, self.channels)? {
+            let converted = self.convert(py, &samples, true)?;
+            return self.array(py, converted, true);
+        }
+        if let Some(samples) = Planes::<f32>::read(samples, self.channels)? {
+            let converted = self.convert(py, &samples, false)?;
+            return self.array(py, converted, false);
+        }
+        Err(mismatch(
+            samples,
+            "an int16 or float32 array",
+            "convert it first",
+        ))
+    }
+
+    fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let mut state = self.state.lock(py)?;
+        let mut tail = Vec::new();
+        for resampler in &mut state.resamplers {
+            resampler.flush(&mut tail);
+        }
+        let is_int16 = state.is_int16;
+        drop(state);
+        self.array(py, tail, is_int16)
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.state
+            .lock(py)?
+            .resamplers
+            .iter_mut()
+            .for_each(core::Resampler::reset);
+        Ok(())
+    }
+
+    #[getter]
+    fn delay_s(&self) -> f64 {
+        self.delay_s
+    }
+}
+
+impl Resampler {
+    fn convert<T: Sample + numpy::Element>(
+        &self,
+        py: Python<'_>,
+        samples: &Planes<'_, T>,
+        is_int16: bool,
+    ) -> PyResult<Vec<f32>> {
+        let rows = (0..self.channels)
+            .map(|channel| samples.plane(channel))
+            .collect::<PyResult<Vec<_>>>()?;
+        let mut state = self.state.lock(py)?;
+        let Channels {
+            resamplers,
+            input,
+            is_int16: was_int16,
+        } = &mut *state;
+        *was_int16 = is_int16;
+        Ok(work(py, samples.samples() * self.channels, move || {
+            let mut out = Vec::new();
+            for (resampler, row) in resamplers.iter_mut().zip(rows) {
+                input.clear();
+                append_f32(row.iter().copied(), input);
+                out.reserve(resampler.max_output(input.len()));
+                resampler.process(input, &mut out);
+            }
+            out
+        }))
+    }
+
+    fn array<'py>(
+        &self,
+        py: Python<'py>,
+        samples: Vec<f32>,
+        is_int16: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !is_int16 {
+            return Ok(planes(py, samples, self.channels)?.into_any());
+        }
+        let mut quantised = Vec::with_capacity(samples.len());
+        append_i16(&samples, &mut quantised);
+        Ok(planes(py, quantised, self.channels)?.into_any())
+    }
+}
+
+/// See [`core::AudioFifo`]; one for each channel.
+#[pyclass(frozen, module = "gradio_webrtc._core")]
+pub struct AudioFifo {
+    channels: usize,
+    planes: Serial<Vec<core::AudioFifo<i16>>>,
+}
+
+#[pymethods]
+impl AudioFifo {
+    #[new]
+    #[pyo3(signature = (frame_samples, channels=1))]
+    fn new(frame_samples: usize, channels: usize) -> PyResult<Self> {
+        at_least_one("channels", channels)?;
+        let plane = core::AudioFifo::new(frame_samples).or_raise()?;
+        Ok(Self {
+            channels,
+            planes: Serial::new(vec![plane; channels]),
+        })
+    }
+
+    fn write(&self, py: Python<'_>, samples: &Bound<'_, PyAny>) -> PyResult<()> {
+        let samples = int16(samples, self.channels)?;
+        let mut planes = self.planes.lock(py)?;
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            plane.write(samples.plane(channel)?);
+        }
+        Ok(())
+    }
+
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Int16Array<'py>>> {
+        self.frame(py, core::AudioFifo::read)
+    }
+
+    fn flush<'py>(&self, py: Python<'py>) -> PyResult<Option<Int16Array<'py>>> {
+        self.frame(py, core::AudioFifo::flush)
+    }
+
+    #[getter]
+    fn buffered_samples(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.planes.lock(py)?[0].len())
+    }
+}
+
+impl AudioFifo {
+    fn frame<'py>(
+        &self,
+        py: Python<'py>,
+        read: impl Fn(&mut core::AudioFifo<i16>) -> Option<&[i16]>,
+    ) -> PyResult<Option<Int16Array<'py>>> {
+        let mut frame = Vec::new();
+        for plane in self.planes.lock(py)?.iter_mut() {
+            let Some(samples) = read(plane) else {
+                return Ok(None);
+            };
+            frame.extend_from_slice(samples);
+        }
+        planes(py, frame, self.channels).map(Some)
+    }
+}
+
+/// See [`core::Pcm16Assembler`].
+#[pyclass(frozen, module = "gradio_webrtc._core")]
+pub struct Pcm16Assembler(Serial<core::Pcm16Assembler>);
+
+#[pymethods]
+impl Pcm16Assembler {
+    #[new]
+    fn new() -> Self {
+        Self(Serial::new(core::Pcm16Assembler::new()))
+    }
+
+    fn push<'py>(&self, py: Python<'py>, chunk: &Bound<'py, PyAny>) -> PyResult<Int16Array<'py>> {
+        let mut samples = Vec::new();
+        if let Ok(bytes) = chunk.cast::<PyBytes>() {
+            self.0.lock(py)?.push(bytes.as_bytes(), &mut samples);
+        } else {
+            let buffer = PyBuffer::<u8>::get(chunk).map_err(|_| {
+                mismatch(
+                    chunk,
+                    "bytes, a bytearray or a memoryview of bytes",
+                    "convert it first",
+                )
+            })?;
+            let bytes = buffer.to_vec(py)?;
+            self.0.lock(py)?.push(&bytes, &mut samples);
+        }
+        planes(py, samples, 1)
+    }
+
+    #[getter]
+    fn has_pending_byte(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.0.lock(py)?.has_pending_byte())
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.lock(py)?.reset();
+        Ok(())
+    }
+}
+
+/// See [`core::InboundAudio`].
+#[pyclass(frozen, module = "gradio_webrtc._core")]
+pub struct InboundAudio(Serial<core::InboundAudio>);
+
+#[pymethods]
+impl InboundAudio {
+    #[new]
+    #[pyo3(signature = (
+        call_rate_hz, call_channels, handler_rate_hz, *, layout="mono", frame_samples=960
+    ))]
+    fn new(
+        call_rate_hz: i64,
+        call_channels: u16,
+        handler_rate_hz: i64,
+        layout: &str,
+        frame_samples: usize,
+    ) -> PyResult<Self> {
+        let (from_hz, to_hz) = (rate_hz(call_rate_hz)?, rate_hz(handler_rate_hz)?);
+        let layout = layout_of(layout)?;
+        let inbound = core::InboundAudio::new(from_hz, call_channels, to_hz, layout, frame_samples);
+        Ok(Self(Serial::new(inbound.or_raise()?)))
+    }
+
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        samples: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Int16Array<'py>>> {
+        let samples = int16(samples, 1)?;
+        let interleaved = samples.plane(0)?;
+        let mut inbound = self.0.lock(py)?;
+        let core = &mut *inbound;
+        work(py, interleaved.len(), move || core.process(interleaved)).or_raise()?;
+        let mut frames = Vec::new();
+        while let Some(frame) = inbound.next_frame() {
+            frames.push(row(py, frame)?);
+        }
+        Ok(frames)
+    }
+
+    fn flush<'py>(&self, py: Python<'py>) -> PyResult<Option<Int16Array<'py>>> {
+        self.0
+            .lock(py)?
+            .flush()
+            .map(|frame| row(py, frame))
+            .transpose()
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.lock(py)?.reset();
+        Ok(())
+    }
+}
+
+fn at_least_one(name: &str, got: usize) -> PyResult<()> {
+    match got {
+        0 => Err(audio_error(format!("expected {name} of at least 1, got 0"))),
+        _ => Ok(()),
+    }
+}
+
+fn layout_of(name: &str) -> PyResult<core::Layout> {
+    match name {
+        "mono" => Ok(core::Layout::Mono),
+        "stereo" => Ok(core::Layout::Stereo),
+        _ => Err(audio_error(format!(
+            "expected the layout 'mono' or 'stereo', got {name:?}"
+        ))),
+    }
+}
+
+fn quality_of(name: &str) -> PyResult<core::Quality> {
+    match name {
+        "high" => Ok(core::Quality::High),
+        "low_latency" => Ok(core::Quality::LowLatency),
+        _ => Err(audio_error(format!(
+            "expected the quality 'high' or 'low_latency', got {name:?}"
+        ))),
+    }
+}
