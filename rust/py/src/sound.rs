@@ -47,6 +47,10 @@ impl<'py> Sound<'py> {
     /// `AudioError` for shapes and dtypes that are no sound.
     pub fn read(samples: &Bound<'py, PyAny>, layout: Option<&str>) -> PyResult<Self> {
         let array = as_array(samples)?;
+        if !is_number(&array) {
+            let expected = "samples as int16, int32, int8, uint8 or floats";
+            return Err(mismatch(samples, expected, "convert them first"));
+        }
         let (arrangement, is_time_last) = arrange(&array, layout)?;
         let values = array.len();
         let samples = if arrangement == Arrangement::Mono {
@@ -69,7 +73,7 @@ impl<'py> Sound<'py> {
     /// Hands `limit` samples per channel from `offset` on to `taker`.
     ///
     /// # Errors
-    /// `AudioError` for a dtype that is no sound, and what the taker says.
+    /// What the taker says.
     pub fn give(&self, offset: usize, limit: usize, taker: &mut impl Taker) -> PyResult<usize> {
         let dtype = self.array.dtype();
         match (dtype.kind(), dtype.itemsize()) {
@@ -78,13 +82,8 @@ impl<'py> Sound<'py> {
             (b'i', 4) => self.give_as::<i32>(offset, limit, taker),
             (b'i', 8) => self.give_as::<i64>(offset, limit, taker),
             (b'u', 1) => self.give_as::<u8>(offset, limit, taker),
-            (b'f', 2 | 4) => self.give_as::<f32>(offset, limit, taker),
-            (b'f', _) => self.give_as::<f64>(offset, limit, taker),
-            _ => Err(mismatch(
-                &self.array,
-                "samples as int16, int32, int8, uint8 or floats",
-                "convert them first",
-            )),
+            (_, 2 | 4) => self.give_as::<f32>(offset, limit, taker),
+            _ => self.give_as::<f64>(offset, limit, taker),
         }
     }
 
@@ -165,6 +164,15 @@ fn as_array<'py>(samples: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedAr
         error
     })?;
     Ok(made.cast_into::<PyUntypedArray>()?)
+}
+
+/// Whether the dtype is one of those that `give` tells apart.
+fn is_number(array: &Bound<'_, PyUntypedArray>) -> bool {
+    let dtype = array.dtype();
+    matches!(
+        (dtype.kind(), dtype.itemsize()),
+        (b'i' | b'f', _) | (b'u', 1)
+    )
 }
 
 /// How the samples stand, and whether time runs along the last axis.
