@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-HOW_TO_INSTALL = """This demo listens and speaks with packages that are not all here: {missing} is missing.
+HOW_TO_INSTALL = """A package that this demo listens or speaks with is missing: {missing}.
 Install what it needs with
 
     pip install "gradio_webrtc[talk]"
