@@ -1,0 +1,260 @@
+"""What every handler has: its life in a call, the page's input values, messages to the page.
+
+A handler given to a stream is a template: every call runs on its own ``copy()``, which `bind`
+ties to its `Call`. Handlers know that protocol and nothing else of sessions and networks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import numbers
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
+
+from gradio_webrtc.errors import AudioError
+from gradio_webrtc.messages import create_message
+from gradio_webrtc.types import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from gradio_webrtc.types import Call
+
+T = TypeVar("T")
+
+INPUT_PLACEHOLDER: Final = "__webrtc_value__"
+"""What stands for the component's own value at the head of ``latest_args``; users know it."""
+
+INPUT_FRAME_SAMPLES: Final = 960
+"""Samples per channel in a block for ``receive``, whatever the rate: what both predecessors
+delivered, and what their users' code counts on."""
+
+INPUTS_TIMEOUT_S: Final = 10.0
+"""How long the page may take to send its input values: as long as the predecessor waited for it."""
+
+RATE_RANGE_HZ: Final = (8_000, 192_000)
+"""The rates that the resampler of the core takes."""
+
+
+class StreamHandlerBase(ABC):
+    """What every handler has, audio or video, sync or async.
+
+    Args:
+        expected_layout: ``"mono"`` or ``"stereo"``: what ``receive`` gets.
+        output_sample_rate: The rate that the handler intends to speak at, 8000 to 192000 Hz. For
+            the handler's own use: what it yields is resampled from the rate that it yields.
+        output_frame_size: For the handler's own use, in samples; by default 20 ms of
+            ``output_sample_rate``. Frames sent are 20 ms whatever stands here.
+        input_sample_rate: The rate of what ``receive`` gets, 8000 to 192000 Hz.
+        fps: Frames a second that a video handler intends to send.
+
+    Attributes:
+        latest_args: The values of the stream's ``inputs`` as the page sent them last, behind the
+            placeholder ``"__webrtc_value__"`` that stands for the component itself.
+        args_set: Set once the page has sent values; `reset` clears it.
+        channel_set: Set once messages may be sent, from `bind` on: what is sent before the data
+            channel opens is kept for it.
+        input_frame_size: Samples per channel handed to ``receive`` at a time.
+        phone_mode: Whether the caller has no page, so that there are no inputs to wait for.
+
+    Raises:
+        AudioError: A rate out of range, or an unknown layout.
+    """
+
+    def __init__(
+        self,
+        expected_layout: Layout = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        fps: int = 30,
+    ) -> None:
+        if expected_layout not in get_args(Layout):
+            raise AudioError(f"expected_layout is 'mono' or 'stereo', got {expected_layout!r}")
+        _check_rate("output_sample_rate", output_sample_rate)
+        _check_rate("input_sample_rate", input_sample_rate)
+        self.expected_layout: Layout = expected_layout
+        self.output_sample_rate = output_sample_rate
+        self.output_frame_size = output_frame_size or output_sample_rate // 50
+        self.input_sample_rate = input_sample_rate
+        self.fps = fps
+        self.input_frame_size = INPUT_FRAME_SAMPLES
+        self.phone_mode = False
+        self._forget_call()
+
+    def _forget_call(self) -> None:
+        """Gives the handler the state of one that has not been in a call."""
+        self.latest_args: list[Any] = []
+        self.args_set = asyncio.Event()
+        self.channel_set = asyncio.Event()
+        self._next_args = asyncio.Event()
+        self._call: Call | None = None
+        self._loop_thread: int | None = None
+
+    # Life of a call
+
+    def bind(self, call: Call) -> None:
+        """Ties this copy to its call; once, on the event loop, before `start_up`."""
+        self._call = call
+        self._loop_thread = threading.get_ident()
+        self.channel_set.set()
+
+    def start_up(self) -> Coroutine[Any, Any, None] | None:
+        """Runs once when the call has begun; override it, with ``def`` or ``async def``."""
+        return None
+
+    async def wait_until_ready(self) -> None:  # noqa: B027 - most handlers are always ready
+        """Returns when ``emit`` may have something to say: here, at once."""
+
+    def reset(self) -> None:
+        """Makes the next turn ask the page for its inputs again."""
+        self.args_set.clear()
+
+    def shutdown(self) -> Coroutine[Any, Any, None] | None:
+        """Runs once when the call has ended, however it ended; override it."""
+        return None
+
+    @abstractmethod
+    def copy(self) -> StreamHandlerBase:
+        """A fresh handler of the same kind for one call; it has what this method gives it."""
+
+    @property
+    def receive_is_light(self) -> bool:
+        """Whether ``receive`` may run on the event loop itself, within microseconds."""
+        return False
+
+    # The page's input values
+
+    def set_args(self, args: list[Any]) -> None:
+        """Takes the page's input values; from any thread.
+
+        Args:
+            args: The values of the stream's inputs behind the component itself; may be empty.
+
+        Raises:
+            TypeError: ``args`` is not a list.
+        """
+        if not isinstance(args, list):
+            raise TypeError("args must be a list")
+        self.latest_args = [INPUT_PLACEHOLDER, *args]
+        self._on_loop(self._announce_args)
+
+    def _announce_args(self) -> None:
+        self.args_set.set()
+        self._next_args.set()
+        self._next_args = asyncio.Event()
+
+    async def fetch_args(self) -> None:
+        """Asks the page for its input values without waiting for them."""
+        self._bound_call.request_inputs()
+
+    async def wait_for_args(self) -> None:
+        """Fetches the page's latest input values into ``latest_args``; call on the event loop.
+
+        In phone mode there is no page to ask, and this returns at once.
+
+        Raises:
+            TimeoutError: No answer within `INPUTS_TIMEOUT_S`.
+        """
+        if self.phone_mode:
+            self.args_set.set()
+            return
+        arrival = self._next_args if self.args_set.is_set() else self.args_set
+        await self.fetch_args()
+        try:
+            async with asyncio.timeout(INPUTS_TIMEOUT_S):
+                await arrival.wait()
+        except TimeoutError:
+            raise TimeoutError(
+                f"the page did not send its input values within {INPUTS_TIMEOUT_S:g} s"
+            ) from None
+
+    def wait_for_args_sync(self) -> None:
+        """Like `wait_for_args`, for sync handlers; blocks the handler's own thread.
+
+        Raises:
+            RuntimeError: Called on the event loop, where it could never return.
+            TimeoutError: No answer within `INPUTS_TIMEOUT_S`.
+        """
+        self._block_on(self.wait_for_args)
+
+    # Messages
+
+    async def send_message(self, message: str | Mapping[str, object]) -> None:
+        """Sends a message to the page over the data channel; kept until the channel opens.
+
+        Args:
+            message: A JSON object, as a mapping or as text. Other text arrives as a log message.
+        """
+        self.send_message_sync(message)
+
+    def send_message_sync(self, message: str | Mapping[str, object]) -> None:
+        """Like `send_message`, from any thread; never blocks."""
+        self._bound_call.send(_as_message(message))
+
+    def clear_queue(self) -> None:
+        """Drops what is queued for the caller's ears; from any thread."""
+        self._bound_call.clear()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the call.
+
+        Raises:
+            RuntimeError: The handler is not in a call.
+        """
+        return self._bound_call.loop
+
+    @property
+    def channel(self) -> _Channel | None:
+        """What stands for the data channel: it has ``send(text)``. ``None`` outside a call."""
+        return None if self._call is None else _Channel(self._call)
+
+    @property
+    def _bound_call(self) -> Call:
+        if self._call is None:
+            raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
+        return self._call
+
+    def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
+        """Runs ``callback`` on the call's loop: now if this is it, soon if not."""
+        if self._call is None or threading.get_ident() == self._loop_thread:
+            callback(*args)
+        else:
+            self._call.loop.call_soon_threadsafe(callback, *args)
+
+    def _block_on(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``fn`` returns on the call's loop; blocks this thread, which must be another."""
+        loop = self.loop
+        if threading.get_ident() == self._loop_thread:
+            raise RuntimeError("this blocks: on the event loop, await its async twin instead")
+        return asyncio.run_coroutine_threadsafe(fn(), loop).result()
+
+
+class _Channel:
+    """The data channel as the predecessors' handlers know it: an object with ``send(text)``."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def send(self, message: str) -> None:
+        self._call.send(_as_message(message))
+
+
+def _as_message(message: str | Mapping[str, object]) -> Mapping[str, object]:
+    if isinstance(message, Mapping):
+        return message
+    try:
+        decoded = json.loads(message)
+    except ValueError:
+        decoded = None
+    return decoded if isinstance(decoded, dict) else create_message("log", message)
+
+
+def _check_rate(name: str, rate_hz: int) -> None:
+    lowest, highest = RATE_RANGE_HZ
+    if not (isinstance(rate_hz, numbers.Integral) and lowest <= rate_hz <= highest):
+        raise AudioError(f"{name} is a whole number from {lowest} to {highest} Hz, got {rate_hz!r}")

@@ -1,0 +1,220 @@
+"""Stepping and closing what a user's function gives, sync or async, from the event loop.
+
+Knows neither media nor calls: an item is any object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import enum
+import inspect
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+
+from gradio_webrtc.concurrency import describe_callable, is_async_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from gradio_webrtc.concurrency import Worker
+
+T = TypeVar("T")
+
+SLOW_CLOSE_S: Final = 5.0
+"""How long an interrupted step may hold up the next turn before the log names it. The longest
+pause that people still take for thinking; the step is waited for all the same, since no thread
+can be stopped from outside."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Finished(enum.Enum):
+    """The type of `FINISHED`, the one value that no generator can yield by accident."""
+
+    TOKEN = 0
+
+
+FINISHED: Final = Finished.TOKEN
+"""What a step gives when there is no further item."""
+
+Step: TypeAlias = object | Literal[Finished.TOKEN]
+
+
+class Interruptible:
+    """Awaits one coroutine at a time, which `interrupt` cancels without cancelling the waiter.
+
+    Every method is called on the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._interruption = asyncio.Event()
+
+    async def run(
+        self, coro: Coroutine[Any, Any, T], context: contextvars.Context | None = None
+    ) -> T | Literal[Finished.TOKEN]:
+        """What ``coro`` returns, or `FINISHED` when it was interrupted, before or in the middle.
+
+        Args:
+            coro: Runs in a task of its own.
+            context: The context variables that it sees and sets; ``None`` takes a copy.
+
+        Raises:
+            Exception: Whatever ``coro`` raises.
+        """
+        if self._interruption.is_set():
+            coro.close()
+            return FINISHED
+        self._task = asyncio.get_running_loop().create_task(coro, context=context)
+        try:
+            result: T = await self._task
+        except asyncio.CancelledError:
+            if self._interruption.is_set() and not _is_being_cancelled():
+                return FINISHED
+            raise
+        finally:
+            self._task = None
+        return FINISHED if self._interruption.is_set() else result
+
+    def interrupt(self) -> None:
+        """Cancels what runs, for good: whatever is run here from now on is `FINISHED`."""
+        self._interruption.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def settled(self) -> None:
+        """Returns when nothing runs any more; what ran keeps its outcome to itself."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+
+class Stepper:
+    """One call of a user's function, stepped and closed from the event loop.
+
+    A sync generator runs in ``worker``, in one context for all its steps; an async one on the
+    loop. A plain function or a coroutine counts as a generator of one item.
+
+    Args:
+        fn: The user's function. What it needs besides ``args`` it has bound.
+        args: Its positional arguments.
+        worker: Where it runs when it blocks.
+    """
+
+    def __init__(self, fn: Callable[..., Any], args: tuple[object, ...], worker: Worker) -> None:
+        self._fn = fn
+        self._args = args
+        self._worker = worker
+        self._label = describe_callable(fn)
+        self._context = contextvars.copy_context()
+        self._running = Interruptible()
+        self.generator: Iterator[object] | AsyncIterator[object] | None = None
+
+    async def step(self) -> Step:
+        """The next item, or `FINISHED` when there is none or `interrupt` was called.
+
+        Raises:
+            Exception: Whatever the user's code raises; there is no further item then.
+        """
+        if self.generator is None:
+            started = await self._running.run(self._start())
+            if started is FINISHED:
+                return FINISHED
+        if isinstance(self.generator, AsyncIterator):
+            return await self._running.run(_next_of(self.generator), self._context)
+        return await self._running.run(self._next_in_worker())
+
+    def interrupt(self) -> None:
+        """Cancels an async step in the middle; a sync one goes on and its item is discarded."""
+        self._running.interrupt()
+
+    async def close(self) -> None:
+        """Interrupts, waits for a sync step in the middle, and runs the generator's clean-up.
+
+        A wait of more than `SLOW_CLOSE_S` is told in a warning. Closing twice is fine.
+
+        Raises:
+            Exception: Whatever the user's clean-up raises.
+        """
+        self.interrupt()
+        await self._running.settled()
+        warning = asyncio.get_running_loop().call_later(SLOW_CLOSE_S, _warn_slow, self._label)
+        try:
+            await self._close()
+        finally:
+            warning.cancel()
+
+    async def _start(self) -> None:
+        """Calls the function; async code on the loop, anything else in the worker."""
+        if is_async_callable(self._fn):
+            result = self._context.run(self._fn, *self._args)
+        else:
+            result = await self._worker.run_in_context(
+                self._context, self._label, self._fn, *self._args
+            )
+        if isinstance(result, AsyncIterator | Iterator):
+            self.generator = result
+        elif inspect.isawaitable(result):
+            self.generator = _SingleItem(result)
+        else:
+            self.generator = iter((result,))
+
+    async def _next_in_worker(self) -> Step:
+        # `next` with a default never raises StopIteration, which no future can carry.
+        return await self._worker.run_in_context(
+            self._context, self._label, next, self.generator, FINISHED
+        )
+
+    async def _close(self) -> None:
+        generator, self.generator = self.generator, iter(())
+        if isinstance(generator, AsyncIterator):
+            aclose = getattr(generator, "aclose", _nothing_async)
+            await asyncio.get_running_loop().create_task(aclose(), context=self._context)
+            return
+        close = getattr(generator, "close", _nothing)
+        if close is not _nothing or self._worker.is_busy:
+            # Behind a step in the middle: the worker takes one job after the other.
+            await self._worker.run_in_context(self._context, self._label, close)
+
+
+class _SingleItem:
+    """Something awaitable, as an async generator of one item."""
+
+    def __init__(self, awaitable: Awaitable[object]) -> None:
+        self._awaitable: Awaitable[object] | None = awaitable
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        awaitable, self._awaitable = self._awaitable, None
+        if awaitable is None:
+            raise StopAsyncIteration
+        return await awaitable
+
+    async def aclose(self) -> None:
+        # A coroutine that is dropped before its first step complains unless it is closed.
+        getattr(self._awaitable, "close", _nothing)()
+        self._awaitable = None
+
+
+async def _next_of(generator: AsyncIterator[object]) -> Step:
+    return await anext(generator, FINISHED)
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _nothing_async() -> None:
+    pass
+
+
+def _warn_slow(label: str) -> None:
+    _logger.warning("%s was interrupted and has not returned since", label)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

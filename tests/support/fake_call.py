@@ -1,0 +1,75 @@
+"""A call without a network: it writes down what a handler does to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gradio_webrtc.handlers import StreamHandlerBase
+
+
+class FakeCall:
+    """Meets the `Call` protocol; made on the loop. Its lists are in the order things happened."""
+
+    def __init__(self, webrtc_id: str = "caller") -> None:
+        self.webrtc_id = webrtc_id
+        self.loop = asyncio.get_running_loop()
+        self.messages: list[Mapping[str, object]] = []
+        self.events: list[tuple[str, dict[str, object]]] = []
+        self.errors: list[BaseException] = []
+        self.requests = 0
+        self.clears = 0
+        self.ended_replies = 0
+        self.on_request: Callable[[], None] | None = None
+        self._changed = asyncio.Event()
+
+    def answer_requests(self, handler: StreamHandlerBase, *values: object) -> None:
+        """Lets the page answer every request for inputs with these values, soon."""
+        self.on_request = lambda: handler.set_args(list(values))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the events so far."""
+        return [name for name, _ in self.events]
+
+    def data(self, name: str) -> dict[str, object]:
+        """What came with the last event of that name."""
+        return next(data for found, data in reversed(self.events) if found == name)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits until something that happens to this call makes the condition true."""
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def send(self, message: Mapping[str, object]) -> None:
+        self.messages.append(message)
+        self._note()
+
+    def request_inputs(self) -> None:
+        self.requests += 1
+        if self.on_request is not None:
+            self.loop.call_soon_threadsafe(self.on_request)
+        self._note()
+
+    def clear(self) -> None:
+        self.clears += 1
+        self._note()
+
+    def end_reply(self) -> None:
+        self.ended_replies += 1
+        self._note()
+
+    def event(self, name: str, **data: object) -> None:
+        self.events.append((name, data))
+        self._note()
+
+    def report(self, error: BaseException) -> None:
+        self.errors.append(error)
+        self._note()
+
+    def _note(self) -> None:
+        self.loop.call_soon_threadsafe(self._changed.set)

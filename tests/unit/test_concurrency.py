@@ -1,0 +1,334 @@
+"""Workers: order, outcomes, cancellation, closing; calling sync and async code alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import gc
+import logging
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gradio_webrtc import concurrency
+from gradio_webrtc.concurrency import (
+    Worker,
+    call_maybe_async,
+    describe_callable,
+    is_async_callable,
+    jobs_in_flight,
+    jobs_left_behind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker("test-worker")
+    yield worker
+    worker.close()
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+def threads_named(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+class LogWatch(logging.Handler):
+    """Turns the next log record into something to await."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self.record: asyncio.Future[logging.LogRecord] = loop.create_future()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._loop.call_soon_threadsafe(self.record.set_result, record)
+
+
+@pytest.fixture
+async def log_watch() -> AsyncIterator[LogWatch]:
+    watch = LogWatch(asyncio.get_running_loop())
+    logger = logging.getLogger(concurrency.__name__)
+    logger.addHandler(watch)
+    yield watch
+    logger.removeHandler(watch)
+
+
+async def test_a_job_runs_in_a_daemon_thread_of_the_workers_name(worker: Worker) -> None:
+    thread = await worker.run(threading.current_thread)
+
+    assert thread.daemon
+    assert thread.name == "test-worker"
+    assert thread is not threading.current_thread()
+
+
+def test_an_unused_worker_has_no_thread() -> None:
+    worker = Worker("never-used")
+    assert not threads_named("never-used")
+    worker.close()
+
+
+async def test_all_jobs_share_one_thread_and_keep_their_order(worker: Worker) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def job(number: int) -> None:
+        seen.append((number, threading.get_ident()))
+
+    await asyncio.gather(*(worker.run(job, number) for number in range(5)))
+
+    assert [number for number, _ in seen] == [0, 1, 2, 3, 4]
+    assert len({ident for _, ident in seen}) == 1
+
+
+async def test_arguments_and_results_pass_unchanged(worker: Worker) -> None:
+    assert await worker.run(divmod, 17, 5) == (3, 2)
+    assert await worker.run(int, "ff", base=16) == 255
+
+
+async def test_an_exception_arrives_as_it_was_raised(worker: Worker) -> None:
+    error = KeyError("mine")
+    with pytest.raises(KeyError) as caught:
+        await worker.run(fail, error)
+    assert caught.value is error
+    assert await worker.run(str, 1) == "1"
+
+
+@pytest.mark.parametrize("error", [StopIteration(3), SystemExit(1), KeyboardInterrupt()])
+async def test_exceptions_that_would_steer_the_loop_arrive_as_runtime_errors(
+    worker: Worker, error: BaseException
+) -> None:
+    with pytest.raises(RuntimeError, match=type(error).__name__) as caught:
+        await worker.run(fail, error)
+    assert caught.value.__cause__ is error
+
+
+async def test_the_callers_context_is_carried_into_the_thread(worker: Worker) -> None:
+    variable.set("here")
+    assert await worker.run(variable.get) == "here"
+
+
+async def test_what_a_job_sets_in_a_given_context_stays_in_it(worker: Worker) -> None:
+    context = contextvars.copy_context()
+    await worker.run_in_context(context, "a job", variable.set, "kept")
+    assert await worker.run_in_context(context, "a job", variable.get) == "kept"
+    assert variable.get() == "unset"
+
+
+async def test_the_loop_goes_on_while_a_job_blocks(worker: Worker) -> None:
+    gate = threading.Event()
+    blocked = asyncio.gather(worker.run(gate.wait))
+    await asyncio.sleep(0)
+    assert worker.is_busy
+    gate.set()  # Only a loop that is free gets here.
+    assert (await blocked)[0]
+    assert not worker.is_busy
+
+
+async def test_a_cancelled_waiter_leaves_the_job_running_and_the_next_waits_for_it(
+    worker: Worker,
+) -> None:
+    gate, order = threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        gate.wait()
+        order.append("first")
+
+    waiting = loop.create_task(worker.run(first))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    second = loop.create_task(worker.run(order.append, "second"))
+    await asyncio.sleep(0)
+    assert jobs_in_flight(loop) == 2
+
+    gate.set()
+    await second
+
+    assert order == ["first", "second"]
+    assert jobs_in_flight(loop) == 0
+
+
+async def test_an_error_that_nobody_waits_for_is_logged(
+    worker: Worker, log_watch: LogWatch
+) -> None:
+    gate = threading.Event()
+
+    def job() -> None:
+        gate.wait()
+        raise ValueError("too late")
+
+    waiting = asyncio.get_running_loop().create_task(worker.run(job))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    gate.set()
+    record = await log_watch.record
+    assert record.exc_info
+    assert "too late" in str(record.exc_info[1])
+
+
+async def test_a_blocked_worker_refuses_more_than_its_bound(worker: Worker) -> None:
+    gate = threading.Event()
+    loop = asyncio.get_running_loop()
+    waiting = [loop.create_task(worker.run(gate.wait)) for _ in range(concurrency.MAX_WAITING_JOBS)]
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match=r"blocked in .*wait"):
+        await worker.run(str)
+    gate.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_a_closed_worker_ends_its_thread_and_refuses_jobs() -> None:
+    worker = Worker("closed-worker")
+    thread = await worker.run(threading.current_thread)
+    worker.close()
+    worker.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    with pytest.raises(RuntimeError, match="closed"):
+        await worker.run(str)
+
+
+async def test_jobs_handed_over_before_closing_are_still_done() -> None:
+    worker = Worker("closing-worker")
+    done = asyncio.get_running_loop().create_task(worker.run(str, 7))
+    await asyncio.sleep(0)
+    worker.close()
+    assert await done == "7"
+
+
+async def test_a_worker_that_nobody_closes_ends_with_its_last_reference() -> None:
+    worker = Worker("dropped-worker")
+    thread = await worker.run(threading.current_thread)
+    del worker
+    gc.collect()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+async def test_a_job_that_outlives_its_worker_is_named_and_counted(
+    monkeypatch: pytest.MonkeyPatch, log_watch: LogWatch
+) -> None:
+    monkeypatch.setattr(concurrency, "BLOCKED_AFTER_S", 0.0)
+    gate = threading.Event()
+
+    def never_returns() -> None:
+        gate.wait()
+
+    worker = Worker("blocked-worker")
+    job = asyncio.get_running_loop().create_task(worker.run(never_returns))
+    await asyncio.sleep(0)
+    before = jobs_left_behind()
+    worker.close()
+    assert jobs_left_behind() == before + 1
+
+    message = (await log_watch.record).getMessage()
+    assert "never_returns" in message
+    assert "blocked-worker" in message
+
+    gate.set()
+    await job
+    assert jobs_left_behind() == before
+
+
+def test_a_job_blocked_for_ever_does_not_keep_the_process() -> None:
+    program = """
+import asyncio, threading
+from gradio_webrtc.concurrency import Worker
+
+async def main():
+    worker = Worker("blocked")
+    task = asyncio.get_running_loop().create_task(worker.run(threading.Event().wait))
+    await asyncio.sleep(0)
+    worker.close()
+    task.cancel()
+
+asyncio.run(main())
+"""
+    # The time-out is the assertion: without daemon threads the process would never end.
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+async def coroutine_function() -> str:
+    return "async"
+
+
+async def async_generator_function() -> AsyncIterator[int]:
+    yield 1
+
+
+class Callables:
+    async def method(self) -> None: ...
+
+    async def __call__(self) -> None: ...
+
+
+class SyncCallable:
+    def __call__(self) -> None: ...
+
+
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("fn", "expected"),
+    [
+        (coroutine_function, True),
+        (async_generator_function, True),
+        (functools.partial(functools.partial(coroutine_function)), True),
+        (Callables().method, True),
+        (Callables(), True),
+        (functools.partial(Callables()), True),
+        (SyncCallable(), False),
+        (Plain, False),
+        (len, False),
+        (lambda: None, False),
+        (42, False),
+    ],
+)
+def test_async_callables_are_told_apart(fn: object, expected: bool) -> None:  # noqa: FBT001
+    assert is_async_callable(fn) is expected
+
+
+async def test_async_code_is_called_on_the_loop_and_sync_code_in_the_worker(
+    worker: Worker,
+) -> None:
+    async def here() -> int:
+        return threading.get_ident()
+
+    assert await call_maybe_async(here, worker=worker) == threading.get_ident()
+    assert await call_maybe_async(threading.get_ident, worker=worker) != threading.get_ident()
+
+
+async def test_an_awaitable_from_sync_code_is_awaited(worker: Worker) -> None:
+    def disguised() -> Any:
+        return coroutine_function()
+
+    assert await call_maybe_async(disguised, worker=worker) == "async"
+
+
+@pytest.mark.parametrize(
+    ("fn", "expected"),
+    [
+        (Callables().method, f"{__name__}.Callables.method"),
+        (functools.partial(coroutine_function), f"{__name__}.coroutine_function"),
+        (SyncCallable(), f"{__name__}.SyncCallable"),
+        (len, "builtins.len"),
+    ],
+)
+def test_a_callable_is_named_so_that_its_author_finds_it(fn: object, expected: str) -> None:
+    assert describe_callable(fn) == expected

@@ -1,0 +1,297 @@
+"""What every handler has: construction, inputs from the page, messages, life in a call."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.fake_call import FakeCall
+
+from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.errors import AudioError
+from gradio_webrtc.handlers import (
+    AsyncAudioVideoStreamHandler,
+    AsyncStreamHandler,
+    AudioVideoStreamHandler,
+    StreamHandler,
+    base,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Plain(StreamHandler):
+    def receive(self, frame: object) -> None: ...
+
+    def emit(self) -> None: ...
+
+    def copy(self) -> Plain:
+        return Plain()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker("handler")
+    yield worker
+    worker.close()
+
+
+async def in_a_call(handler: StreamHandler | None = None) -> tuple[StreamHandler, FakeCall]:
+    handler, call = handler or Plain(), FakeCall()
+    handler.bind(call)
+    return handler, call
+
+
+def test_the_defaults_are_those_of_the_predecessors() -> None:
+    handler = Plain()
+    assert handler.expected_layout == "mono"
+    assert handler.output_sample_rate == 24000
+    assert handler.output_frame_size == 480
+    assert handler.input_sample_rate == 48000
+    assert handler.fps == 30
+    assert handler.input_frame_size == 960
+    assert handler.latest_args == []
+    assert not handler.args_set.is_set()
+    assert not handler.phone_mode
+    assert not handler.receive_is_light
+
+
+def test_the_positional_order_is_that_of_the_predecessors() -> None:
+    class Full(Plain):
+        def __init__(self) -> None:
+            super().__init__("stereo", 16000, 480, 8000, 60)
+
+    handler = Full()
+    assert handler.expected_layout == "stereo"
+    assert (handler.output_sample_rate, handler.output_frame_size) == (16000, 480)
+    assert (handler.input_sample_rate, handler.fps) == (8000, 60)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"input_sample_rate": 0},
+        {"input_sample_rate": "x"},
+        {"output_sample_rate": 200_000},
+        {"output_sample_rate": 24000.0},
+        {"expected_layout": "surround"},
+    ],
+)
+def test_what_no_audio_has_is_refused_at_construction(arguments: dict[str, Any]) -> None:
+    with pytest.raises(AudioError, match=next(iter(arguments))):
+        StreamHandler.__init__(Plain(), **arguments)
+
+
+def test_rates_of_numpys_making_are_taken() -> None:
+    handler = Plain()
+    StreamHandler.__init__(handler, input_sample_rate=np.int64(16000))  # type: ignore[arg-type]
+    assert handler.input_sample_rate == 16000
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [
+        (StreamHandler, {"receive", "emit", "copy"}),
+        (AsyncStreamHandler, {"receive", "emit", "copy"}),
+        (AudioVideoStreamHandler, {"video_receive", "video_emit", "copy"}),
+        (AsyncAudioVideoStreamHandler, {"video_receive", "video_emit", "copy"}),
+    ],
+)
+def test_what_a_subclass_must_write(kind: Any, missing: set[str]) -> None:
+    assert inspect.isabstract(kind)
+    assert kind.__abstractmethods__ == missing
+
+
+async def test_an_audio_video_handler_without_sound_is_silent_and_deaf() -> None:
+    class Seeing(AudioVideoStreamHandler):
+        def video_receive(self, frame: object) -> None: ...
+
+        def video_emit(self) -> None: ...
+
+        def copy(self) -> Seeing:
+            return Seeing()
+
+    class SeeingAsync(AsyncAudioVideoStreamHandler):
+        async def video_receive(self, frame: object) -> None: ...
+
+        async def video_emit(self) -> None: ...
+
+        def copy(self) -> SeeingAsync:
+            return SeeingAsync()
+
+    frame = (48000, np.zeros((1, 960), np.int16))
+    seeing, seeing_async = Seeing(), SeeingAsync()
+    assert isinstance(seeing, StreamHandler)
+    assert isinstance(seeing_async, AsyncStreamHandler)
+    seeing.receive(frame)
+    assert seeing.emit() is None
+    await seeing_async.receive(frame)
+    assert await seeing_async.emit() is None
+
+
+async def test_a_base_handler_is_always_ready_and_needs_no_start_up() -> None:
+    handler, _ = await in_a_call()
+    await handler.wait_until_ready()
+    assert handler.start_up() is None
+    assert handler.shutdown() is None
+
+
+# Inputs
+
+
+async def test_inputs_stand_behind_the_placeholder() -> None:
+    handler, _ = await in_a_call()
+    handler.set_args([1, "two"])
+    assert handler.latest_args == ["__webrtc_value__", 1, "two"]
+    assert handler.args_set.is_set()
+
+
+async def test_no_inputs_are_inputs_too() -> None:
+    handler, _ = await in_a_call()
+    handler.set_args([])
+    assert handler.latest_args == ["__webrtc_value__"]
+    assert handler.args_set.is_set()
+
+
+async def test_inputs_come_as_a_list() -> None:
+    handler, _ = await in_a_call()
+    with pytest.raises(TypeError, match="args must be a list"):
+        handler.set_args("ab")  # type: ignore[arg-type]
+
+
+async def test_waiting_for_inputs_asks_the_page_and_returns_with_its_answer() -> None:
+    handler, call = await in_a_call()
+    call.answer_requests(handler, "answer")
+    await handler.wait_for_args()
+    assert call.requests == 1
+    assert handler.latest_args[1:] == ["answer"]
+
+
+async def test_waiting_again_waits_for_the_new_answer() -> None:
+    handler, call = await in_a_call()
+    handler.set_args(["old"])
+    call.answer_requests(handler, "new")
+    await handler.wait_for_args()
+    assert handler.latest_args[1:] == ["new"]
+    assert handler.args_set.is_set()
+
+
+async def test_two_waiters_are_served_by_one_answer() -> None:
+    handler, call = await in_a_call()
+    waiters = asyncio.gather(handler.wait_for_args(), handler.wait_for_args())
+    await call.until(lambda: call.requests == 2)
+    handler.set_args(["answer"])
+    await waiters
+
+
+async def test_a_sync_handler_waits_in_its_own_thread(worker: Worker) -> None:
+    handler, call = await in_a_call()
+    call.answer_requests(handler, 5)
+    await worker.run(handler.wait_for_args_sync)
+    assert handler.latest_args == ["__webrtc_value__", 5]
+
+
+async def test_waiting_synchronously_on_the_loop_is_refused() -> None:
+    handler, _ = await in_a_call()
+    with pytest.raises(RuntimeError, match="event loop"):
+        handler.wait_for_args_sync()
+
+
+async def test_inputs_may_be_set_from_any_thread(worker: Worker) -> None:
+    handler, _ = await in_a_call()
+    waiting = asyncio.get_running_loop().create_task(handler.wait_for_args())
+    await asyncio.sleep(0)
+    await worker.run(handler.set_args, ["from a thread"])
+    await waiting
+    assert handler.latest_args[1:] == ["from a thread"]
+
+
+async def test_a_page_that_never_answers_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "INPUTS_TIMEOUT_S", 0.0)
+    handler, _ = await in_a_call()
+    with pytest.raises(TimeoutError, match="did not send its input values"):
+        await handler.wait_for_args()
+
+
+async def test_on_the_phone_there_is_no_page_to_wait_for() -> None:
+    handler, call = await in_a_call()
+    handler.phone_mode = True
+    await handler.wait_for_args()
+    assert call.requests == 0
+    assert handler.args_set.is_set()
+
+
+async def test_reset_makes_the_next_turn_ask_again() -> None:
+    handler, _ = await in_a_call()
+    handler.set_args([1])
+    handler.reset()
+    assert not handler.args_set.is_set()
+    assert handler.latest_args[1:] == [1]
+
+
+async def test_fetching_asks_without_waiting() -> None:
+    handler, call = await in_a_call()
+    await handler.fetch_args()
+    assert call.requests == 1
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    ("message", "sent"),
+    [
+        ({"type": "log", "data": "x"}, {"type": "log", "data": "x"}),
+        (json.dumps({"type": "log", "data": "x"}), {"type": "log", "data": "x"}),
+        ("plain words", {"type": "log", "data": "plain words"}),
+        ("[1, 2]", {"type": "log", "data": "[1, 2]"}),
+    ],
+)
+async def test_messages_reach_the_page_as_json_objects(
+    message: Any, sent: dict[str, object], worker: Worker
+) -> None:
+    handler, call = await in_a_call()
+    await handler.send_message(message)
+    await worker.run(handler.send_message_sync, message)
+    assert call.messages == [sent, sent]
+
+
+async def test_the_predecessors_channel_sends_messages() -> None:
+    handler = Plain()
+    assert handler.channel is None
+    assert not handler.channel_set.is_set()
+    _, call = await in_a_call(handler)
+    assert handler.channel_set.is_set()
+    assert handler.channel is not None
+    handler.channel.send('{"type": "log", "data": 1}')
+    assert call.messages == [{"type": "log", "data": 1}]
+
+
+async def test_clearing_the_queue_clears_the_call() -> None:
+    handler, call = await in_a_call()
+    handler.clear_queue()
+    assert call.clears == 1
+
+
+async def test_the_loop_is_the_calls(worker: Worker) -> None:
+    handler, call = await in_a_call()
+    assert handler.loop is call.loop
+    assert await worker.run(lambda: handler.loop) is call.loop
+    assert handler.loop is asyncio.get_running_loop()
+    assert threading.current_thread() is threading.main_thread()
+
+
+async def test_outside_a_call_a_handler_says_so() -> None:
+    handler = Plain()
+    with pytest.raises(RuntimeError, match="Plain is not in a call"):
+        _ = handler.loop
+    with pytest.raises(RuntimeError, match="not in a call"):
+        await handler.wait_for_args()
+    with pytest.raises(RuntimeError, match="not in a call"):
+        handler.wait_for_args_sync()

@@ -1,0 +1,352 @@
+"""Stepping what users' functions give: sync, async, plain; interruption and clean-up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.handlers import stepping
+from gradio_webrtc.handlers.stepping import FINISHED, Interruptible, Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Iterator
+
+variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker("stepping")
+    yield worker
+    worker.close()
+
+
+async def collect(stepper: Stepper) -> list[object]:
+    """Every item until there is none."""
+    items = []
+    while (item := await stepper.step()) is not FINISHED:
+        items.append(item)
+    return items
+
+
+def count(limit: int) -> Iterator[int]:
+    yield from range(limit)
+
+
+async def count_async(limit: int) -> AsyncIterator[int]:
+    for number in range(limit):
+        yield number
+
+
+def one(value: object) -> object:
+    return value
+
+
+async def one_async(value: object) -> object:
+    return value
+
+
+def disguised_coroutine(value: object) -> Awaitable[object]:
+    return one_async(value)
+
+
+def disguised_generator(limit: int) -> AsyncIterator[int]:
+    return count_async(limit)
+
+
+class Methods:
+    def sync(self, limit: int) -> Iterator[int]:
+        yield from range(limit)
+
+    def __call__(self, limit: int) -> Iterator[int]:
+        yield from range(limit)
+
+
+@pytest.mark.parametrize(
+    ("fn", "items"),
+    [
+        (count, [0, 1, 2]),
+        (count_async, [0, 1, 2]),
+        (one, [3]),
+        (one_async, [3]),
+        (disguised_coroutine, [3]),
+        (disguised_generator, [0, 1, 2]),
+        (functools.partial(count), [0, 1, 2]),
+        (functools.partial(count_async), [0, 1, 2]),
+        (Methods().sync, [0, 1, 2]),
+        (Methods(), [0, 1, 2]),
+        (range, [range(3)]),
+    ],
+)
+async def test_every_kind_of_function_gives_its_items(
+    fn: Any, items: list[object], worker: Worker
+) -> None:
+    assert await collect(Stepper(fn, (3,), worker)) == items
+
+
+async def test_a_generator_that_yields_none_goes_on(worker: Worker) -> None:
+    def pausing() -> Iterator[object]:
+        yield None
+        yield 1
+
+    assert await collect(Stepper(pausing, (), worker)) == [None, 1]
+
+
+async def test_sync_code_runs_in_the_worker_and_async_code_on_the_loop(worker: Worker) -> None:
+    def threads() -> Iterator[int]:
+        yield threading.get_ident()
+
+    async def threads_async() -> AsyncIterator[int]:
+        yield threading.get_ident()
+
+    assert await collect(Stepper(threads, (), worker)) != [threading.get_ident()]
+    assert await collect(Stepper(threads_async, (), worker)) == [threading.get_ident()]
+
+
+async def test_context_variables_are_kept_from_step_to_step(worker: Worker) -> None:
+    def counting() -> Iterator[int]:
+        for _ in range(3):
+            variable.set(variable.get() + 1)
+            yield variable.get()
+
+    async def counting_async() -> AsyncIterator[int]:
+        for number in counting():
+            yield number
+
+    assert await collect(Stepper(counting, (), worker)) == [1, 2, 3]
+    assert await collect(Stepper(counting_async, (), worker)) == [1, 2, 3]
+    assert variable.get() == 0
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_an_error_arrives_as_it_was_raised(is_async: bool, worker: Worker) -> None:  # noqa: FBT001
+    def failing() -> Iterator[int]:
+        yield 1
+        raise ValueError("mine")
+
+    async def failing_async() -> AsyncIterator[int]:
+        for number in failing():
+            yield number
+
+    stepper = Stepper(failing_async if is_async else failing, (), worker)
+    assert await stepper.step() == 1
+    with pytest.raises(ValueError, match="mine"):
+        await stepper.step()
+    assert await stepper.step() is FINISHED
+    await stepper.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_closing_between_steps_runs_the_generators_clean_up(
+    is_async: bool,  # noqa: FBT001
+    worker: Worker,
+) -> None:
+    cleaned: list[int] = []
+
+    def careful() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            cleaned.append(threading.get_ident())
+
+    async def careful_async() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(threading.get_ident())
+
+    stepper = Stepper(careful_async if is_async else careful, (), worker)
+    await stepper.step()
+    await stepper.close()
+    await stepper.close()
+    assert len(cleaned) == 1
+    assert (cleaned[0] == threading.get_ident()) is is_async
+    assert await stepper.step() is FINISHED
+
+
+async def test_an_interrupted_async_step_is_cancelled_at_once(worker: Worker) -> None:
+    steps: list[str] = []
+    waiting = asyncio.Event()
+
+    async def hanging() -> AsyncIterator[int]:
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            steps.append("cleaned")
+
+    stepper = Stepper(hanging, (), worker)
+    step = asyncio.get_running_loop().create_task(stepper.step())
+    await waiting.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    await stepper.close()
+    assert steps == ["cleaned"]
+
+
+async def test_an_item_that_survives_its_interruption_is_discarded(worker: Worker) -> None:
+    waiting = asyncio.Event()
+
+    async def stubborn() -> AsyncIterator[str]:
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            yield "all the same"
+
+    stepper = Stepper(stubborn, (), worker)
+    step = asyncio.get_running_loop().create_task(stepper.step())
+    await waiting.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    await stepper.close()
+
+
+async def test_an_interrupted_sync_step_is_left_to_return_and_then_closed(worker: Worker) -> None:
+    gate, entered, order = threading.Event(), asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def slow() -> Iterator[str]:
+        try:
+            loop.call_soon_threadsafe(entered.set)
+            gate.wait()
+            order.append("step returned")
+            yield "too late"
+        finally:
+            order.append("closed")
+
+    stepper = Stepper(slow, (), worker)
+    step = loop.create_task(stepper.step())
+    await entered.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    closing = loop.create_task(stepper.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    gate.set()
+    await closing
+    assert order == ["step returned", "closed"]
+
+
+async def test_closing_waits_for_a_plain_function_in_the_middle(worker: Worker) -> None:
+    gate, entered, order = threading.Event(), asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def plain() -> None:
+        loop.call_soon_threadsafe(entered.set)
+        gate.wait()
+        order.append("returned")
+
+    stepper = Stepper(plain, (), worker)
+    step = loop.create_task(stepper.step())
+    await entered.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    gate.set()
+    await stepper.close()
+    assert order == ["returned"]
+
+
+async def test_a_step_that_keeps_the_next_turn_waiting_is_named(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stepping, "SLOW_CLOSE_S", 0.0)
+    gate, entered = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def never_ready() -> Iterator[int]:
+        loop.call_soon_threadsafe(entered.set)
+        gate.wait()
+        yield 1
+
+    stepper = Stepper(never_ready, (), worker)
+    step = loop.create_task(stepper.step())
+    await entered.wait()
+    stepper.interrupt()
+    await step
+    # The timer's callback is ahead of this one in the loop's order of deadlines.
+    loop.call_later(0.0, loop.call_later, 0.0, gate.set)
+    await stepper.close()
+    assert "never_ready was interrupted and has not returned" in caplog.text
+
+
+@pytest.mark.parametrize("fn", [count, count_async, one, one_async])
+async def test_nothing_is_called_after_an_interruption(fn: Any, worker: Worker) -> None:
+    stepper = Stepper(fn, (3,), worker)
+    stepper.interrupt()
+    assert await stepper.step() is FINISHED
+    await stepper.close()
+
+
+async def test_an_error_in_the_clean_up_reaches_whoever_closes(worker: Worker) -> None:
+    def messy() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            raise ValueError("in the clean-up")
+
+    stepper = Stepper(messy, (), worker)
+    await stepper.step()
+    with pytest.raises(ValueError, match="in the clean-up"):
+        await stepper.close()
+
+
+async def test_a_coroutine_that_was_never_awaited_is_closed_quietly(worker: Worker) -> None:
+    stepper = Stepper(disguised_coroutine, (3,), worker)
+    await stepper._start()  # noqa: SLF001 - the moment between the call and the first step
+    await stepper.close()
+
+
+async def test_cancelling_the_waiter_is_not_an_interruption() -> None:
+    running = Interruptible()
+    cancelled = asyncio.Event()
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    waiter = asyncio.get_running_loop().create_task(running.run(hang()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert cancelled.is_set()
+
+
+async def test_a_waiter_cancelled_during_an_interruption_stays_cancelled() -> None:
+    running = Interruptible()
+    waiter = asyncio.get_running_loop().create_task(running.run(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    running.interrupt()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+
+
+async def test_settling_waits_for_what_runs() -> None:
+    running = Interruptible()
+    await running.settled()
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_task(running.run(gate.wait()))
+    await asyncio.sleep(0)
+    settled = loop.create_task(running.settled())
+    await asyncio.sleep(0)
+    assert not settled.done()
+    gate.set()
+    await settled
+    await waiter
