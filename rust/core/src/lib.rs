@@ -15,6 +15,7 @@ mod outbound;
 mod pcm;
 mod resample;
 pub mod sample;
+mod simd;
 pub mod vad;
 
 pub use error::AudioError;
@@ -24,3 +25,5 @@ pub use outbound::OutboundAudio;
 pub use pcm::Pcm16Assembler;
 pub use resample::{Quality, Resampler};
 pub use sample::{Chunk, Layout};
+#[doc(hidden)]
+pub use simd::InstructionSet;

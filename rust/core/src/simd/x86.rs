@@ -1,0 +1,218 @@
+//! SSE2, AVX2 with FMA, and AVX-512 on x86-64.
+
+use std::arch::x86_64::{
+    __m128, __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps,
+    _mm_mul_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128,
+    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_storeu_ps,
+};
+
+use super::{Kernel, LANES, Simd};
+
+/// The baseline of every x86-64 processor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sse2(());
+
+/// AVX2 and FMA (x86-64-v3): Intel since 2013, AMD since 2015.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2(());
+
+/// AVX-512 F, VL, DQ and BW (x86-64-v4): Intel servers since 2017, AMD since 2022.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Sse2 {
+    /// Present by the definition of x86-64.
+    pub(super) fn baseline() -> Self {
+        Self(())
+    }
+}
+
+impl Avx2 {
+    /// Asks the processor.
+    pub(super) fn detect() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        present.then_some(Self(()))
+    }
+
+    #[inline(always)]
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn with_features<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: an `Avx2` is made only by `detect`, which found both features.
+        unsafe { with_features(self, kernel) }
+    }
+}
+
+impl Avx512 {
+    /// Asks the processor.
+    pub(super) fn detect() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        present.then_some(Self(()))
+    }
+
+    #[inline(always)]
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        fn with_features<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: an `Avx512` is made only by `detect`, which found all six features.
+        unsafe { with_features(self, kernel) }
+    }
+}
+
+/// The sum of four lanes.
+#[inline(always)]
+fn sum_of_four(lanes: __m128) -> f32 {
+    // SAFETY: SSE2 is the baseline of x86-64.
+    unsafe {
+        let pairs = _mm_add_ps(lanes, _mm_movehl_ps(lanes, lanes));
+        _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps::<1>(pairs, pairs)))
+    }
+}
+
+impl Simd for Sse2 {
+    type Vector = [__m128; 4];
+
+    // Two vectors fill eight of the sixteen registers.
+    const ACCUMULATORS: usize = 2;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Vector {
+        // SAFETY: SSE2 is the baseline of x86-64.
+        [unsafe { _mm_set1_ps(value) }; 4]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::Vector {
+        let quarters = from.as_chunks::<4>().0;
+        // SAFETY: each quarter holds four floats; the load has no alignment to keep.
+        std::array::from_fn(|i| unsafe { _mm_loadu_ps(quarters[i].as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, to: &mut [f32; LANES]) {
+        for (quarter, lanes) in to.as_chunks_mut::<4>().0.iter_mut().zip(vector) {
+            // SAFETY: each quarter holds four floats; the store has no alignment to keep.
+            unsafe { _mm_storeu_ps(quarter.as_mut_ptr(), lanes) }
+        }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: SSE2 is the baseline of x86-64.
+        std::array::from_fn(|i| unsafe { _mm_add_ps(_mm_mul_ps(a[i], b[i]), c[i]) })
+    }
+
+    #[inline(always)]
+    fn sum(self, vector: Self::Vector) -> f32 {
+        let [a, b, c, d] = vector;
+        // SAFETY: SSE2 is the baseline of x86-64.
+        sum_of_four(unsafe { _mm_add_ps(_mm_add_ps(a, c), _mm_add_ps(b, d)) })
+    }
+}
+
+impl Simd for Avx2 {
+    type Vector = [__m256; 2];
+
+    // Four vectors are eight registers: two additions a cycle, four cycles each.
+    const ACCUMULATORS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Vector {
+        // SAFETY: `self` proves AVX2.
+        [unsafe { _mm256_set1_ps(value) }; 2]
+    }
+
+    // Pairs are spelled out: a closure would not carry the features, should it not be inlined.
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::Vector {
+        let (low, high) = from.split_at(LANES / 2);
+        // SAFETY: `self` proves AVX2; each half holds eight floats, and no alignment is needed.
+        unsafe {
+            [
+                _mm256_loadu_ps(low.as_ptr()),
+                _mm256_loadu_ps(high.as_ptr()),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, to: &mut [f32; LANES]) {
+        let (low, high) = to.split_at_mut(LANES / 2);
+        // SAFETY: `self` proves AVX2; each half holds eight floats, and no alignment is needed.
+        unsafe {
+            _mm256_storeu_ps(low.as_mut_ptr(), vector[0]);
+            _mm256_storeu_ps(high.as_mut_ptr(), vector[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves FMA.
+        unsafe {
+            [
+                _mm256_fmadd_ps(a[0], b[0], c[0]),
+                _mm256_fmadd_ps(a[1], b[1], c[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn sum(self, vector: Self::Vector) -> f32 {
+        // SAFETY: `self` proves AVX2.
+        let four = unsafe {
+            let eight = _mm256_add_ps(vector[0], vector[1]);
+            _mm_add_ps(
+                _mm256_castps256_ps128(eight),
+                _mm256_extractf128_ps::<1>(eight),
+            )
+        };
+        sum_of_four(four)
+    }
+}
+
+impl Simd for Avx512 {
+    type Vector = __m512;
+
+    // Eight registers: two additions a cycle, four cycles each.
+    const ACCUMULATORS: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Vector {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::Vector {
+        // SAFETY: `self` proves AVX-512; the array holds sixteen floats, and no alignment is needed.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, to: &mut [f32; LANES]) {
+        // SAFETY: `self` proves AVX-512; the array holds sixteen floats, and no alignment is needed.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn sum(self, vector: Self::Vector) -> f32 {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_reduce_add_ps(vector) }
+    }
+}

@@ -1,0 +1,72 @@
+//! Once warm, neither the resampler nor the detectors ask for memory.
+#![allow(unsafe_code)] // an allocator that counts is unsafe by its trait
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use gradio_webrtc_core::{Quality, Resampler};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is the system allocator's own; the counter is a thread local without a
+// destructor, which may be touched at any time.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` asks for memory.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(
+        allocations(|| drop(std::hint::black_box(vec![0.0_f32; 16]))),
+        1
+    );
+}
+
+#[test]
+fn a_warm_resampler_asks_for_no_memory() {
+    for (from_hz, to_hz) in [
+        (48_000, 16_000),
+        (24_000, 48_000),
+        (48_000, 44_100),
+        (44_101, 48_000),
+    ] {
+        let mut resampler = Resampler::new(from_hz, to_hz, Quality::High).unwrap();
+        let input = vec![0.25; from_hz as usize / 50];
+        let mut out = Vec::with_capacity(resampler.max_output(input.len()));
+        // The first frames fill the history, the next may meet it one sample longer.
+        for _ in 0..3 {
+            out.clear();
+            resampler.process(&input, &mut out);
+        }
+        let count = allocations(|| {
+            for _ in 0..100 {
+                out.clear();
+                resampler.process(&input, &mut out);
+            }
+        });
+        assert_eq!(count, 0, "{from_hz} to {to_hz}");
+    }
+}
