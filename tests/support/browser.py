@@ -1,0 +1,152 @@
+"""Chromium with a WAV file as its microphone, and ears in the page that listen to the answer."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+"""The distribution's browser. Playwright's own download is not needed."""
+
+RATE_HZ = 48_000
+"""The rate at which the page's sound is recorded."""
+
+WAIT_MS = 30_000
+"""How long a state of the page may keep a test waiting before the test fails."""
+
+_RECORDER = Path(__file__).with_name("recorder.js").read_text(encoding="utf-8")
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    # Media stays on 127.0.0.1, and no candidate is hidden behind a name that needs mDNS.
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+]
+
+Scheme = Literal["light", "dark"]
+
+
+@dataclass
+class CallPage:
+    """A page with one `WebRTC` component.
+
+    Attributes:
+        page: Playwright's page.
+        problems: What a user would find in the console, failed requests, and requests that
+            left 127.0.0.1. A test ends by asserting that there are none.
+    """
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def press(self) -> None:
+        """Press the component's button: start, or stop."""
+        self.page.get_by_test_id("webrtc-button").click()
+
+    def wait_for_state(self, state: str) -> None:
+        """Return when the component's `data-state` is `state`."""
+        selector = f"[data-testid=webrtc][data-state={state}]"
+        self.page.locator(selector).wait_for(timeout=WAIT_MS)
+
+    def wait_for_text(self, text: str, *, timeout_ms: float = WAIT_MS) -> None:
+        """Return when `text` is to be read somewhere on the page."""
+        self.page.get_by_text(text).first.wait_for(timeout=timeout_ms)
+
+    @property
+    def status(self) -> str:
+        """What the component tells the user, the text of its live region."""
+        return self.page.get_by_test_id("webrtc-status").inner_text()
+
+    @property
+    def states(self) -> list[str]:
+        """Every value that `data-state` has had, in order."""
+        return list(self.page.evaluate("__heard.states"))
+
+    @property
+    def heard_s(self) -> float:
+        """How much sound, silence included, the page has been given so far, in seconds."""
+        return float(self.page.evaluate("__heard.samples")) / RATE_HZ
+
+    def wait_for_sound(self, *, after_s: float = 0.0, timeout_ms: float = WAIT_MS) -> None:
+        """Return when the page has heard something later than `after_s` on the recording."""
+        self.page.wait_for_function(
+            "after => __heard.lastLoud > after", arg=after_s * RATE_HZ, timeout=timeout_ms
+        )
+
+    def wait_for_quiet(
+        self, quiet_s: float, *, after_s: float = 0.0, timeout_ms: float = WAIT_MS
+    ) -> None:
+        """Return when sound came after `after_s` and then nothing for `quiet_s` seconds."""
+        self.wait_for_sound(after_s=after_s, timeout_ms=timeout_ms)
+        self.page.wait_for_function(
+            "quiet => __heard.samples - __heard.lastLoud > quiet",
+            arg=quiet_s * RATE_HZ,
+            timeout=timeout_ms,
+        )
+
+    def recording(self) -> npt.NDArray[np.float32]:
+        """All the page has heard: float32, (samples,), -1 to 1, at `RATE_HZ`."""
+        pcm = base64.b64decode(self.page.evaluate("__recording()"))
+        return np.frombuffer(pcm, "<i2").astype(np.float32) / 32767
+
+
+@contextmanager
+def chromium(
+    microphone: Path | None = None, *, refuse: bool = False, scheme: Scheme = "light"
+) -> Iterator[BrowserContext]:
+    """Start Chromium, and end it with the block.
+
+    Args:
+        microphone: The WAV file that the page hears as its microphone, once; without it,
+            Chromium's own beeps.
+        refuse: The user says no when the page asks for the microphone.
+        scheme: The colours that the user prefers.
+    """
+    flags = [*_FLAGS, "--deny-permission-prompts" if refuse else "--use-fake-ui-for-media-stream"]
+    if microphone is not None:
+        flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        context = browser.new_context(viewport={"width": 1100, "height": 720}, color_scheme=scheme)
+        context.add_init_script(_RECORDER)
+        yield context
+        context.close()
+        browser.close()
+
+
+def open_page(context: BrowserContext, url: str) -> CallPage:
+    """Open `url` and return when its component can be used."""
+    page = context.new_page()
+    call = CallPage(page)
+    page.on("console", lambda message: _note_console(call, message))
+    page.on("pageerror", lambda error: call.problems.append(f"exception: {error}"))
+    page.on("request", lambda request: _note_request(call, request))
+    page.on("requestfailed", lambda request: call.problems.append(f"failed: {request.url}"))
+    page.goto(url, wait_until="domcontentloaded")
+    page.get_by_test_id("webrtc-button").wait_for(timeout=WAIT_MS)
+    return call
+
+
+def _note_console(call: CallPage, message: ConsoleMessage) -> None:
+    if message.type in {"error", "warning"}:
+        call.problems.append(f"{message.type}: {message.text}")
+
+
+def _note_request(call: CallPage, request: Request) -> None:
+    address = urlsplit(request.url)
+    if address.scheme in {"http", "https", "ws", "wss"} and address.hostname != "127.0.0.1":
+        call.problems.append(f"left this machine: {request.url}")
