@@ -1,0 +1,82 @@
+/**
+ * `npm run build`: the two folders Gradio serves for a custom component.
+ *
+ *     <templates>/component/{index.js, style.css, svelte_runtime_entry.js, runtime.js}
+ *     <templates>/example/…                                            the same files
+ *
+ * Gradio serves flat folders of UTF-8 text, and a page waits for ever when one of the first three
+ * files is missing: so all are written here, and checked. Another target folder can be named in
+ * GRADIO_WEBRTC_TEMPLATES.
+ */
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "vite";
+import { plugins } from "./svelte.plugin.mjs";
+
+/** The promise of the README: JavaScript and CSS of both folders together, gzipped. */
+const LIMIT_BYTES = 60_000;
+const REQUIRED = ["index.js", "style.css", "svelte_runtime_entry.js"];
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const templates =
+  process.env.GRADIO_WEBRTC_TEMPLATES ?? join(here, "../python/gradio_webrtc/templates");
+
+async function bundle(name, entry) {
+  const folder = join(templates, name);
+  await build({
+    root: here,
+    configFile: false,
+    logLevel: "warn",
+    mode: "production",
+    plugins: plugins(),
+    build: {
+      outDir: folder,
+      emptyOutDir: true,
+      target: "es2022",
+      modulePreload: false,
+      cssCodeSplit: false,
+      sourcemap: false,
+      // An application build, not Vite's library mode: that one leaves the white space in.
+      rollupOptions: {
+        input: { index: join(here, entry), svelte_runtime_entry: join(here, "runtime.ts") },
+        preserveEntrySignatures: "strict",
+        output: {
+          entryFileNames: "[name].js",
+          // One shared chunk, without a hash in its name: the list of files is part of the wheel.
+          chunkFileNames: "runtime.js",
+          assetFileNames: "[name][extname]",
+        },
+      },
+    },
+  });
+  const style = join(folder, "style.css");
+  if (!existsSync(style)) writeFileSync(style, "/* no styles */\n");
+  return measure(name, folder);
+}
+
+function measure(name, folder) {
+  const files = readdirSync(folder);
+  for (const file of REQUIRED) {
+    if (!files.includes(file)) throw new Error(`${name}/${file} was not built`);
+  }
+  let total = 0;
+  for (const file of files) {
+    const path = join(folder, file);
+    if (statSync(path).isDirectory()) throw new Error(`${name}/${file}: Gradio serves no folders`);
+    const gzipped = gzipSync(readFileSync(path), { level: 9 }).length;
+    total += gzipped;
+    report(`${name}/${file}`, statSync(path).size, gzipped);
+  }
+  return total;
+}
+
+const report = (label, bytes, gzipped) =>
+  console.info(`${label.padEnd(40)} ${String(bytes).padStart(8)} ${String(gzipped).padStart(8)}`);
+
+console.info(`${"file".padEnd(40)} ${"bytes".padStart(8)} ${"gzipped".padStart(8)}`);
+const total =
+  (await bundle("component", "index.ts")) + (await bundle("example", "Example.svelte"));
+console.info(`gzipped in total: ${total} of ${LIMIT_BYTES} bytes`);
+if (total > LIMIT_BYTES) throw new Error(`${total} bytes gzipped, ${LIMIT_BYTES} are allowed`);
