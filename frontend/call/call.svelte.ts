@@ -1,0 +1,314 @@
+/** One caller's call as the page sees it: runes around the states, the peer and the devices. */
+import type { Server, Value, WebRTCEvents, WebRTCProps } from "../types";
+import { ActivityTracker } from "./activity";
+import { Capture } from "./capture";
+import { DeviceChoice } from "./choice.svelte";
+import { newCallId } from "./ids";
+import { LevelMeter, SILENCE, type Level } from "./levels";
+import type { ServerMessage } from "./messages";
+import { Peer, type PeerListener } from "./peer";
+import { problemOf, Unavailable } from "./problems";
+import {
+  IDLE,
+  isActive,
+  next,
+  type CallEvent,
+  type CallState,
+  type Medium,
+  type Problem,
+} from "./state";
+import { Timers } from "./timers";
+
+/** What a call needs of the page around it. */
+export interface Surroundings {
+  readonly props: WebRTCProps;
+  readonly server: Server;
+  value: Value;
+  dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void;
+}
+
+/** As long as the server waits for a connection to come about. */
+const CONNECT_TIMEOUT_MS = 30_000;
+/** What a browser's jitter buffer may still hold when the server says that it is done. */
+const DRAIN_MS = 400;
+/** A call that ends this close to its limit was ended by the limit. */
+const LIMIT_SLACK_S = 1.5;
+const STOPWORD_SHOWN_MS = 2500;
+
+const KINDS = {
+  audio: ["audio"],
+  video: ["video"],
+  "audio-video": ["audio", "video"],
+} as const;
+
+export class Call {
+  status = $state.raw<CallState>(IDLE);
+  local = $state.raw<MediaStream | null>(null);
+  remote = $state.raw<MediaStream | null>(null);
+  /** Levels of the microphone and of the answer. */
+  said = $state.raw<Level>(SILENCE);
+  heard = $state.raw<Level>(SILENCE);
+  isMicrophoneMuted = $state(false);
+  isSpeakerMuted = $state(false);
+  /** The browser wants a click before it plays sound. */
+  isPlaybackBlocked = $state(false);
+  hasStopword = $state(false);
+  elapsedS = $state(0);
+
+  readonly devices = new DeviceChoice();
+  readonly #page: Surroundings;
+  readonly #timers = new Timers();
+  #capture: Capture | null = null;
+  #peer: Peer | null = null;
+  #meter: LevelMeter | null = null;
+  #activity = new ActivityTracker();
+  /** Grows with each start and each end: what an earlier attempt still awaits is recognised. */
+  #attempt = 0;
+
+  constructor(page: Surroundings) {
+    this.#page = page;
+  }
+
+  get isActive(): boolean {
+    return isActive(this.status.phase);
+  }
+
+  /** Starts a call unless there is one. Never rejects: `status` tells what came of it. */
+  async start(): Promise<void> {
+    if (this.isActive) return;
+    const attempt = ++this.#attempt;
+    const sends = this.#page.props.mode !== "receive";
+    this.#go({ type: "start", asksPermission: sends });
+    const constraints = this.#constraints();
+    try {
+      if (typeof RTCPeerConnection === "undefined") throw new Unavailable("unsupported_browser");
+      if (sends) await this.#openDevices();
+      if (attempt === this.#attempt) await this.#connect(attempt);
+    } catch (error) {
+      if (attempt === this.#attempt) this.#fail(problemOf(error, constraints));
+    }
+  }
+
+  /** Hangs up, at once. */
+  stop(): void {
+    if (!this.isActive) return;
+    this.#go({ type: "hang_up", atMs: performance.now() });
+    this.#letGo();
+  }
+
+  toggle(): void {
+    if (this.isActive) this.stop();
+    else void this.start();
+  }
+
+  /** Connects anew: what Python's order to start means while a call is running. */
+  async restart(): Promise<void> {
+    this.stop();
+    await this.start();
+  }
+
+  muteMicrophone(isMuted: boolean): void {
+    this.isMicrophoneMuted = isMuted;
+    this.#capture?.mute(isMuted);
+  }
+
+  /** Takes this microphone or camera from here on, in a running call too. */
+  async choose(medium: Medium, id: string | null): Promise<void> {
+    const before = this.devices[medium];
+    this.devices[medium] = id;
+    this.devices.problem = null;
+    try {
+      await this.#replace(medium);
+    } catch (error) {
+      this.devices[medium] = before;
+      this.devices.problem = problemOf(error, this.#constraints());
+    }
+  }
+
+  /** Asks for leave to use the devices and lets go of them again: now they can be told apart. */
+  async nameDevices(): Promise<void> {
+    if (this.isActive) return;
+    const attempt = ++this.#attempt;
+    this.#go({ type: "start", asksPermission: true });
+    try {
+      await this.#openDevices();
+      if (attempt === this.#attempt) this.stop();
+    } catch (error) {
+      if (attempt === this.#attempt) this.#fail(problemOf(error, this.#constraints()));
+    }
+  }
+
+  #constraints(): MediaStreamConstraints {
+    const { modality, track_constraints } = this.#page.props;
+    return this.devices.constraints(modality, track_constraints);
+  }
+
+  async #openDevices(): Promise<void> {
+    const media = navigator.mediaDevices;
+    if (!media) throw new Unavailable(isSecureContext ? "unsupported_browser" : "insecure_page");
+    const constraints = (): MediaStreamConstraints => this.#constraints();
+    const onlost = (medium: Medium): void => void this.#replaceLost(medium);
+    const capture = new Capture({ media, constraints, onlost });
+    this.#capture = capture;
+    capture.mute(this.isMicrophoneMuted);
+    this.local = await capture.open();
+    await this.devices.refresh();
+  }
+
+  async #connect(attempt: number): Promise<void> {
+    const { props, server } = this.#page;
+    this.#go({ type: "granted" });
+    this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
+    const options = {
+      server,
+      mode: props.mode,
+      kinds: KINDS[props.modality],
+      stream: this.local,
+      configuration: props.rtc_configuration,
+      parameters: props.rtp_params,
+    };
+    const peer = await Peer.create(options, this.#listener());
+    if (attempt !== this.#attempt) return peer.close();
+    this.#peer = peer;
+    await peer.call(newCallId());
+  }
+
+  #listener(): PeerListener {
+    return {
+      onanswer: (credentials) => (this.#page.value = credentials),
+      onconnected: () => this.#connected(),
+      onunstable: () => this.#go({ type: "unstable" }),
+      onlost: () => this.#lost(),
+      onclosed: () => this.#ended(""),
+      ontrack: (track) => this.#receive(track),
+      onmessage: (message) => this.#hear(message),
+      onparametersrefused: (reason) => this.#page.dispatch("warning", reason),
+    };
+  }
+
+  #connected(): void {
+    const isFirst = this.status.phase === "connecting";
+    this.#go({ type: "connected", atMs: performance.now() });
+    if (!isFirst) return;
+    this.#timers.cancel("connect");
+    this.#activity = new ActivityTracker();
+    this.#startMeter();
+    this.#countSecond();
+    this.#page.dispatch("start_recording");
+    // In receive mode this is what makes the server call the app's function.
+    if (this.#page.props.mode === "receive") this.#page.dispatch("tick");
+  }
+
+  #receive(track: MediaStreamTrack): void {
+    this.remote = new MediaStream([...(this.remote?.getTracks() ?? []), track]);
+    this.#meter?.watch("heard", this.remote);
+  }
+
+  #hear(message: ServerMessage): void {
+    switch (message.type) {
+      case "send_input":
+        return this.#page.dispatch("tick");
+      case "fetch_output":
+        return this.#page.dispatch("state_change");
+      case "warning":
+      case "error":
+        return this.#page.dispatch(message.type, message.text);
+      case "end_stream":
+        return this.#ended(message.text);
+      case "stopword":
+        this.hasStopword = true;
+        return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
+      case "log":
+        return this.#go({ type: "activity", activity: this.#activity.word(message.text) });
+    }
+  }
+
+  #startMeter(): void {
+    const meter = new LevelMeter((read) => {
+      this.said = this.isMicrophoneMuted ? SILENCE : read("said");
+      this.heard = read("heard");
+      const activity = this.#activity.sound(this.heard.loudness, performance.now());
+      this.#go({ type: "activity", activity });
+    });
+    if (this.local) meter.watch("said", this.local);
+    if (this.remote) meter.watch("heard", this.remote);
+    this.#meter = meter;
+  }
+
+  #countSecond(): void {
+    const elapsedMs = this.#elapsedMs();
+    this.elapsedS = Math.floor(elapsedMs / 1000);
+    this.#timers.after("second", 1000 - (elapsedMs % 1000), () => this.#countSecond());
+  }
+
+  #elapsedMs(): number {
+    const { openedAtMs } = this.status;
+    return openedAtMs === null ? 0 : performance.now() - openedAtMs;
+  }
+
+  /** A device was pulled out: the browser's next best takes its place. */
+  async #replaceLost(medium: Medium): Promise<void> {
+    this.devices.forget(medium);
+    const capture = this.#capture;
+    try {
+      await this.#replace(medium);
+    } catch (error) {
+      if (capture === this.#capture) this.#fail(problemOf(error, this.#constraints()));
+    }
+  }
+
+  async #replace(medium: Medium): Promise<void> {
+    if (this.local === null || this.#capture === null) return;
+    const track = await this.#capture.replace(medium === "camera" ? "video" : "audio");
+    if (track) await this.#peer?.replaceTrack(track);
+    if (medium === "microphone" && this.local) this.#meter?.watch("said", this.local);
+  }
+
+  #lost(): void {
+    if (this.#isAtLimit()) return this.#ended("");
+    this.#fail({ code: this.status.phase === "open" ? "lost" : "unreachable" });
+  }
+
+  #ended(reason: string): void {
+    if (this.status.phase === "connecting") return this.#fail({ code: "unreachable" });
+    if (this.status.phase !== "open") return;
+    const ending = this.#isAtLimit()
+      ? ({ by: "time_limit" } as const)
+      : ({ by: "server", reason } as const);
+    this.#go({ type: "ended", ending, atMs: performance.now() });
+    this.#timers.after("drain", DRAIN_MS, () => {
+      this.#go({ type: "drained" });
+      this.#letGo();
+    });
+  }
+
+  #isAtLimit(): boolean {
+    const { time_limit } = this.#page.props;
+    return time_limit !== null && this.#elapsedMs() / 1000 > time_limit - LIMIT_SLACK_S;
+  }
+
+  #fail(problem: Problem): void {
+    this.#go({ type: "failed", problem, atMs: performance.now() });
+    this.#letGo();
+  }
+
+  #go(event: CallEvent): void {
+    this.status = next(this.status, event);
+  }
+
+  /** Gives back everything a call holds. */
+  #letGo(): void {
+    this.#attempt++;
+    const wasOpen = this.#meter !== null;
+    this.#timers.cancelAll();
+    this.#peer?.close();
+    this.#capture?.release();
+    this.#meter?.close();
+    this.#peer = this.#capture = this.#meter = null;
+    this.local = this.remote = null;
+    this.said = this.heard = SILENCE;
+    this.hasStopword = this.isPlaybackBlocked = false;
+    this.#page.value = null;
+    if (wasOpen) this.#page.dispatch("stop_recording");
+  }
+}

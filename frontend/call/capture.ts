@@ -1,0 +1,81 @@
+/** The microphone and the camera of one call, from the browser's question to the light going out. */
+import { openMedia, release } from "./devices";
+import type { Medium } from "./state";
+
+/** What is captured at the moment, and what to do when a device is pulled out. */
+export interface CaptureOptions {
+  media: MediaDevices;
+  /** Read anew whenever a device is opened: the user may have chosen another. */
+  constraints: () => MediaStreamConstraints;
+  onlost: (medium: Medium) => void;
+}
+
+export class Capture {
+  readonly #options: CaptureOptions;
+  #stream: MediaStream | null = null;
+  #isReleased = false;
+  #isMuted = false;
+
+  constructor(options: CaptureOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Opens the devices, asking the user if need be.
+   *
+   * @throws {DOMException} as `getUserMedia` does; `AbortError` when released while asking.
+   */
+  async open(): Promise<MediaStream> {
+    const stream = await this.#get(this.#options.constraints());
+    this.#stream = stream;
+    for (const track of stream.getTracks()) this.#adopt(track);
+    return stream;
+  }
+
+  /**
+   * Opens the device that is wanted now in place of the one in use, and lets go of that.
+   *
+   * @throws {DOMException} as `open` does; the old device stays in use then.
+   */
+  async replace(kind: "audio" | "video"): Promise<MediaStreamTrack | null> {
+    const constraints = this.#options.constraints();
+    const fresh = await this.#get({ [kind]: constraints[kind] ?? true });
+    const track = fresh.getTracks()[0] ?? null;
+    const old = this.#stream?.getTracks().filter((one) => one.kind === kind) ?? [];
+    for (const one of old) {
+      this.#stream?.removeTrack(one);
+      one.onended = null;
+      one.stop();
+    }
+    if (track) {
+      this.#stream?.addTrack(track);
+      this.#adopt(track);
+    }
+    return track;
+  }
+
+  /** Silence instead of the microphone's sound; the device stays open, so that it comes back at once. */
+  mute(isMuted: boolean): void {
+    this.#isMuted = isMuted;
+    for (const track of this.#stream?.getAudioTracks() ?? []) track.enabled = !isMuted;
+  }
+
+  release(): void {
+    this.#isReleased = true;
+    for (const track of this.#stream?.getTracks() ?? []) track.onended = null;
+    release(this.#stream);
+    this.#stream = null;
+  }
+
+  async #get(constraints: MediaStreamConstraints): Promise<MediaStream> {
+    const stream = await openMedia(this.#options.media, constraints);
+    if (!this.#isReleased) return stream;
+    release(stream);
+    throw new DOMException("the call was over before the device was opened", "AbortError");
+  }
+
+  #adopt(track: MediaStreamTrack): void {
+    if (track.kind === "audio") track.enabled = !this.#isMuted;
+    track.onended = () => this.#options.onlost(track.kind === "video" ? "camera" : "microphone");
+  }
+}

@@ -1,0 +1,31 @@
+/** The devices the user can choose from, and has chosen. */
+import type { Modality, TrackConstraints } from "../types";
+import { mediaConstraints } from "./constraints";
+import { listDevices, NO_DEVICES, type Devices } from "./devices";
+import type { Medium, Problem } from "./state";
+
+export class DeviceChoice {
+  found = $state.raw<Devices>(NO_DEVICES);
+  /** Ids of devices; null leaves the choice to the browser. */
+  microphone = $state<string | null>(null);
+  camera = $state<string | null>(null);
+  speaker = $state<string | null>(null);
+  /** Why the last choice could not be followed; the device before it stays in use. */
+  problem = $state.raw<Problem | null>(null);
+
+  /** Looks again at what is there; the browser tells names only after the user has agreed. */
+  async refresh(): Promise<void> {
+    const media = navigator.mediaDevices;
+    if (media) this.found = await listDevices(media);
+  }
+
+  /** Back to the browser's choice: the chosen device is gone. */
+  forget(medium: Medium): void {
+    this[medium] = null;
+  }
+
+  constraints(modality: Modality, wanted: TrackConstraints | null): MediaStreamConstraints {
+    const { microphone, camera } = this;
+    return mediaConstraints(modality, wanted, { microphone, camera });
+  }
+}

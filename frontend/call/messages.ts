@@ -1,0 +1,123 @@
+/** Data-channel messages from the server and its replies to an offer: parsed and guarded. */
+
+/** What the server says over the data channel; the twin of `messages.py`. */
+export type ServerMessage =
+  | { type: "send_input" }
+  | { type: "fetch_output" }
+  | { type: "stopword" }
+  | { type: "warning"; text: string }
+  | { type: "error"; text: string }
+  | { type: "end_stream"; text: string }
+  | { type: "log"; text: string };
+
+/** Words of the first dialect, before messages were JSON. */
+const PLAIN = new Map<string, ServerMessage>([
+  ["tick", { type: "send_input" }],
+  ["change", { type: "fetch_output" }],
+  ["stopword", { type: "stopword" }],
+]);
+
+/** The message in `raw`, or null when it is none we know: newer servers may say more than we do. */
+export function parseMessage(raw: unknown): ServerMessage | null {
+  if (typeof raw !== "string") return null;
+  const plain = PLAIN.get(raw);
+  if (plain) return plain;
+  const parsed = asRecord(parseJson(raw));
+  switch (parsed?.type) {
+    case "send_input":
+    case "fetch_output":
+    case "stopword":
+      return { type: parsed.type };
+    case "warning":
+    case "error":
+    case "end_stream":
+    case "log":
+      return { type: parsed.type, text: textOf(parsed) };
+    default:
+      return null;
+  }
+}
+
+export interface Answer {
+  sdp: string;
+  webrtc_id: string;
+  secret: string;
+  /** The server has more candidates than the answer names; they are to be asked for once. */
+  hasMoreCandidates: boolean;
+}
+
+/** The server said no to an offer; `code` is one of its error codes, or its own words. */
+export class OfferRefused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly limit: number | null = null,
+  ) {
+    super(message);
+    this.name = "OfferRefused";
+  }
+}
+
+/**
+ * The answer in the server's reply to an offer.
+ *
+ * @throws {OfferRefused} when the server refused, or its reply is no answer.
+ */
+export function readAnswer(reply: unknown): Answer {
+  const answer = asRecord(reply);
+  if (answer?.status === "failed") throw refusal(asRecord(answer.meta) ?? {});
+  if (
+    answer?.type !== "answer" ||
+    typeof answer.sdp !== "string" ||
+    typeof answer.webrtc_id !== "string" ||
+    typeof answer.secret !== "string"
+  ) {
+    throw new OfferRefused("invalid_answer", "The server's reply is not an answer.");
+  }
+  const { sdp, webrtc_id, secret } = answer;
+  return { sdp, webrtc_id, secret, hasMoreCandidates: answer.candidates_follow === true };
+}
+
+/** The candidates in the server's reply; an unreadable one is left out. */
+export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
+  const list = asRecord(reply)?.candidates;
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((item) => {
+    const candidate = asRecord(item);
+    if (typeof candidate?.candidate !== "string" || candidate.candidate === "") return [];
+    return [
+      {
+        candidate: candidate.candidate,
+        sdpMid: typeof candidate.sdpMid === "string" ? candidate.sdpMid : null,
+        sdpMLineIndex:
+          typeof candidate.sdpMLineIndex === "number" ? candidate.sdpMLineIndex : null,
+      },
+    ];
+  });
+}
+
+function refusal(meta: Record<string, unknown>): OfferRefused {
+  const code = typeof meta.error === "string" ? meta.error : "refused";
+  const message = typeof meta.message === "string" ? meta.message : code;
+  return new OfferRefused(code, message, typeof meta.limit === "number" ? meta.limit : null);
+}
+
+/** `message` is the older name of `data`; servers of today send both. */
+function textOf({ data, message }: Record<string, unknown>): string {
+  if (typeof data === "string") return data;
+  return typeof message === "string" ? message : "";
+}
+
+function parseJson(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    // Not JSON is not an error: it is a message of somebody else's making.
+    return null;
+  }
+}
+
+const asRecord = (value: unknown): Record<string, unknown> | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null;

@@ -1,0 +1,43 @@
+/** Whatever goes wrong on the way to a call, in the terms of `Problem`. */
+import { OfferRefused } from "./messages";
+import type { Medium, Problem } from "./state";
+
+/** There can be no call on this page, whatever the user does. */
+export class Unavailable extends Error {
+  constructor(readonly code: "insecure_page" | "unsupported_browser") {
+    super(code);
+    this.name = "Unavailable";
+  }
+}
+
+/** What an error of starting a call means; `wanted` is what the browser was asked for. */
+export function problemOf(error: unknown, wanted: MediaStreamConstraints): Problem {
+  if (error instanceof Unavailable) return { code: error.code };
+  if (error instanceof OfferRefused) {
+    const { code, limit, message } = error;
+    if (code === "concurrency_limit_reached") return { code: "limit_reached", limit };
+    return { code: "refused", message };
+  }
+  return deviceProblem(error, wanted.video ? "camera" : "microphone");
+}
+
+/** The errors of `getUserMedia` (W3C Media Capture and Streams, 10.2) and all that is left. */
+function deviceProblem(error: unknown, medium: Medium): Problem {
+  switch (nameOf(error)) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return { code: "permission_refused", medium };
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return { code: "no_device", medium };
+    case "NotReadableError":
+    case "AbortError":
+      return { code: "device_busy", medium };
+    default:
+      return { code: "refused", message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** DOMExceptions of another realm are no `instanceof` of ours, but carry their name. */
+export const nameOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "name" in error ? String(error.name) : "";

@@ -1,0 +1,108 @@
+/**
+ * The page around the component: what Gradio 6.20 and later hands over at mount, kept reactive.
+ *
+ * Gradio mounts with fixed objects and speaks through callbacks afterwards: it calls `set` with
+ * changed arguments and `get` for the value whenever an event is dispatched.
+ */
+import { onDestroy } from "svelte";
+import type { SharedProps, Value, WebRTCEvents, WebRTCProps } from "./types";
+
+type Translate = (key: string) => string;
+interface Store {
+  subscribe(run: (value: unknown) => void): () => void;
+}
+
+export interface HostProps {
+  shared_props: SharedProps;
+  props: Partial<WebRTCProps> & { value?: unknown; i18n?: Translate; i18n_store?: Store };
+}
+
+/** Arguments that Gradio files under `shared_props`, of those this component reads. */
+const SHARED = new Set([
+  "elem_id",
+  "elem_classes",
+  "visible",
+  "interactive",
+  "container",
+  "label",
+  "show_label",
+  "scale",
+  "min_width",
+]);
+
+const DEFAULTS: WebRTCProps = {
+  mode: "send-receive",
+  modality: "video",
+  height: null,
+  width: null,
+  mirror_webcam: true,
+  rtc_configuration: null,
+  track_constraints: null,
+  time_limit: null,
+  rtp_params: null,
+  icon: null,
+  icon_button_color: null,
+  pulse_color: null,
+  icon_radius: null,
+  button_labels: null,
+  variant: "wave",
+  full_screen: true,
+};
+
+export class Host {
+  readonly props: WebRTCProps = $state({ ...DEFAULTS });
+  readonly shared: Partial<SharedProps> = $state({});
+  /** Called with whatever Python sends as the value: an order, not something to keep. */
+  oncommand: ((value: unknown) => void) | null = null;
+  /** Read by Gradio when an event is dispatched; belongs to the call, never to Python. */
+  value: Value = null;
+
+  readonly #given: SharedProps;
+  readonly #i18n: Translate;
+  /** Counts changes of the page's language, so that whoever translates is run again. */
+  #language = $state(0);
+
+  /** Call while the component is being created: it registers itself, and leaves with it. */
+  constructor({ shared_props, props }: HostProps) {
+    const { value: _value, i18n, i18n_store, ...own } = props;
+    this.#given = shared_props;
+    this.#i18n = i18n ?? ((key) => key);
+    const { id, register_component, unregister_component } = shared_props;
+    const set = (data: Record<string, unknown>): void => this.#set(data);
+    const get = async (): Promise<Record<string, unknown>> => ({
+      ...$state.snapshot(this.props),
+      value: this.value,
+    });
+    this.#set({ ...shared_props, ...own });
+    register_component?.(id, set, get);
+    const forget = i18n_store?.subscribe(() => this.#language++);
+    onDestroy(() => {
+      forget?.();
+      unregister_component?.(id, set);
+    });
+  }
+
+  get server(): SharedProps["server"] {
+    return this.#given.server;
+  }
+
+  /** A key of Gradio's dictionaries in the language of the page. */
+  translate = (key: string): string => {
+    void this.#language;
+    return this.#i18n(key);
+  };
+
+  dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void {
+    this.#given.dispatcher?.(this.#given.id, name, data);
+  }
+
+  #set(data: Record<string, unknown>): void {
+    for (const [name, given] of Object.entries(data)) {
+      if (name === "value") this.oncommand?.(given);
+      else if (SHARED.has(name)) Object.assign(this.shared, { [name]: given });
+      else if (name in DEFAULTS) Object.assign(this.props, { [name]: given ?? fallback(name) });
+    }
+  }
+}
+
+const fallback = (name: string): unknown => DEFAULTS[name as keyof WebRTCProps];

@@ -1,0 +1,127 @@
+/** Stand-ins for what jsdom has not: peer connections, devices, media streams, sound. */
+import { vi } from "vitest";
+import type { Server } from "../types";
+
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  readyState: "live" | "ended" = "live";
+  onended: (() => void) | null = null;
+  constructor(readonly kind: "audio" | "video") {
+    super();
+  }
+  stop(): void {
+    this.readyState = "ended";
+  }
+}
+
+export class FakeStream {
+  #tracks: FakeTrack[];
+  constructor(tracks: FakeTrack[] = []) {
+    this.#tracks = [...tracks];
+  }
+  getTracks = (): FakeTrack[] => [...this.#tracks];
+  getAudioTracks = (): FakeTrack[] => this.#tracks.filter(({ kind }) => kind === "audio");
+  getVideoTracks = (): FakeTrack[] => this.#tracks.filter(({ kind }) => kind === "video");
+  addTrack(track: FakeTrack): void {
+    this.#tracks.push(track);
+  }
+  removeTrack(track: FakeTrack): void {
+    this.#tracks = this.#tracks.filter((one) => one !== track);
+  }
+}
+
+export const asStream = (stream: FakeStream): MediaStream => stream as unknown as MediaStream;
+
+class FakeSender {
+  parameters: object = { encodings: [{}] };
+  constructor(public track: FakeTrack | null) {}
+  getParameters = (): object => this.parameters;
+  setParameters = vi.fn(async (parameters: object) => void (this.parameters = parameters));
+  replaceTrack = vi.fn(async (track: FakeTrack) => void (this.track = track));
+}
+
+export class FakeChannel {
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  sent: string[] = [];
+  constructor(readonly label: string) {}
+  send(text: string): void {
+    this.sent.push(text);
+  }
+}
+
+export class FakePeerConnection {
+  static last: FakePeerConnection;
+  ontrack: ((event: { track: FakeTrack }) => void) | null = null;
+  onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
+  onconnectionstatechange: (() => void) | null = null;
+  connectionState = "new";
+  localDescription: { type: string; sdp: string } | null = null;
+  remoteDescription: unknown = null;
+  remoteCandidates: unknown[] = [];
+  transceivers: { what: unknown; init: { direction: string } }[] = [];
+  senders: FakeSender[] = [];
+  channel: FakeChannel | null = null;
+  isClosed = false;
+
+  constructor(readonly configuration: RTCConfiguration = {}) {
+    FakePeerConnection.last = this;
+  }
+  createDataChannel = (label: string): FakeChannel => (this.channel = new FakeChannel(label));
+  createOffer = async (): Promise<object> => ({ type: "offer", sdp: "v=0 offer" });
+  addTransceiver(what: unknown, init: { direction: string }): void {
+    this.transceivers.push({ what, init });
+    this.senders.push(new FakeSender(what instanceof FakeTrack ? what : null));
+  }
+  getSenders = (): FakeSender[] => this.senders;
+  async setLocalDescription(description: { type: string; sdp: string }): Promise<void> {
+    this.localDescription = description;
+  }
+  async setRemoteDescription(description: unknown): Promise<void> {
+    this.remoteDescription = description;
+  }
+  async addIceCandidate(candidate: unknown): Promise<void> {
+    this.remoteCandidates.push(candidate);
+  }
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** As if the browser had found this way to be reached. */
+  find(candidate: string): void {
+    const description = { candidate, sdpMid: "0", sdpMLineIndex: 0 };
+    this.onicecandidate?.({ candidate: { ...description, toJSON: () => description } });
+  }
+  become(state: string): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+  say(data: unknown): void {
+    this.channel?.onmessage?.({ data: typeof data === "string" ? data : JSON.stringify(data) });
+  }
+}
+
+export const ANSWER = { type: "answer", sdp: "v=0 answer", webrtc_id: "call-1", secret: "s3cret" };
+
+type Body = { type: string } & Record<string, unknown>;
+
+export class FakeServer implements Server {
+  bodies: Body[] = [];
+  configuration: unknown = null;
+  /** What is answered to a body, by its type; an Error is thrown. */
+  replies: Record<string, unknown> = {
+    offer: ANSWER,
+    "ice-candidate": { status: "success" },
+    candidates: { candidates: [] },
+  };
+  turn = vi.fn(async (): Promise<unknown> => this.configuration);
+  offer = async (body: object): Promise<unknown> => {
+    const { type } = body as Body;
+    this.bodies.push(body as Body);
+    const reply = await this.replies[type];
+    if (reply instanceof Error) throw reply;
+    return reply;
+  };
+  ofType = (type: string): Body[] => this.bodies.filter((body) => body.type === type);
+}

@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { OfferRefused, parseMessage, readAnswer, readCandidates } from "../call/messages";
+
+describe("parseMessage", () => {
+  it.each([
+    ['{"type":"send_input","data":[]}', { type: "send_input" }],
+    ['{"type":"fetch_output","data":[]}', { type: "fetch_output" }],
+    ['{"type":"stopword","data":""}', { type: "stopword" }],
+    ['{"type":"warning","message":"m","data":"d"}', { type: "warning", text: "d" }],
+    ['{"type":"error","message":"m"}', { type: "error", text: "m" }],
+    ['{"type":"end_stream","data":"done"}', { type: "end_stream", text: "done" }],
+    ['{"type":"log","data":"started_talking"}', { type: "log", text: "started_talking" }],
+    ['{"type":"error"}', { type: "error", text: "" }],
+    ["tick", { type: "send_input" }],
+    ["change", { type: "fetch_output" }],
+    ["stopword", { type: "stopword" }],
+  ])("understands %s", (raw, message) => {
+    expect(parseMessage(raw)).toEqual(message);
+  });
+
+  it.each([
+    ["another word", "Server received: handshake"],
+    ["a number", "42"],
+    ["a list", '["send_input"]'],
+    ["null", "null"],
+    ["a type of tomorrow", '{"type":"sing"}'],
+    ["a type that is no word", '{"type":7}'],
+    ["bytes", new ArrayBuffer(4)],
+  ])("leaves out %s", (_name, raw) => {
+    expect(parseMessage(raw)).toBeNull();
+  });
+});
+
+describe("readAnswer", () => {
+  const answer = { type: "answer", sdp: "v=0", webrtc_id: "id", secret: "s" };
+
+  it("takes the answer, its secret, and whether candidates follow", () => {
+    const { sdp, webrtc_id, secret } = answer;
+    expect(readAnswer(answer)).toEqual({ sdp, webrtc_id, secret, hasMoreCandidates: false });
+    expect(readAnswer({ ...answer, candidates_follow: true }).hasMoreCandidates).toBe(true);
+  });
+
+  it("says which limit was reached", () => {
+    const reply = { status: "failed", meta: { error: "concurrency_limit_reached", limit: 3 } };
+    expect(() => readAnswer(reply)).toThrowError(
+      expect.objectContaining({ name: "OfferRefused", code: "concurrency_limit_reached", limit: 3 }),
+    );
+  });
+
+  it("keeps the server's words", () => {
+    const reply = { status: "failed", meta: { error: "invalid_offer", message: "No audio in it." } };
+    expect(() => readAnswer(reply)).toThrowError("No audio in it.");
+  });
+
+  it.each([
+    ["nothing", null],
+    ["a failure without a word", { status: "failed" }],
+    ["no secret", { ...answer, secret: undefined }],
+    ["no description", { ...answer, sdp: 1 }],
+    ["an offer", { ...answer, type: "offer" }],
+  ])("refuses %s", (_name, reply) => {
+    expect(() => readAnswer(reply)).toThrow(OfferRefused);
+  });
+});
+
+describe("readCandidates", () => {
+  it("keeps what is readable", () => {
+    const good = { candidate: "candidate:1 1 udp", sdpMid: "0", sdpMLineIndex: 0 };
+    const candidates = [good, { ...good, candidate: "" }, { candidate: "candidate:2" }, 5, null];
+    expect(readCandidates({ candidates })).toEqual([
+      good,
+      { candidate: "candidate:2", sdpMid: null, sdpMLineIndex: null },
+    ]);
+  });
+
+  it.each([null, {}, { candidates: "none" }])("finds none in %j", (reply) => {
+    expect(readCandidates(reply)).toEqual([]);
+  });
+});

@@ -1,0 +1,259 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { Peer, type PeerListener, type PeerOptions } from "../call/peer";
+import { ANSWER, asStream, FakePeerConnection, FakeServer, FakeStream, FakeTrack } from "./fakes";
+
+let server: FakeServer;
+let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };
+const connection = (): FakePeerConnection => FakePeerConnection.last;
+
+const create = (changes: Partial<PeerOptions> = {}): Promise<Peer> =>
+  Peer.create(
+    {
+      server,
+      mode: "send-receive",
+      kinds: ["audio"],
+      stream: asStream(new FakeStream([new FakeTrack("audio")])),
+      configuration: null,
+      parameters: null,
+      newConnection: (given) => new FakePeerConnection(given) as unknown as RTCPeerConnection,
+      ...changes,
+    },
+    listener,
+  );
+
+beforeEach(() => {
+  server = new FakeServer();
+  listener = {
+    onanswer: vi.fn(),
+    onconnected: vi.fn(),
+    onunstable: vi.fn(),
+    onlost: vi.fn(),
+    onclosed: vi.fn(),
+    ontrack: vi.fn(),
+    onmessage: vi.fn(),
+    onparametersrefused: vi.fn(),
+  };
+});
+
+/** A promise to be kept by hand. */
+function later<T>(): { promise: Promise<T>; keep: (value: T) => void } {
+  let keep: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => (keep = resolve));
+  return { promise, keep };
+}
+
+describe("the offer", () => {
+  it("carries the description and the id of the call", async () => {
+    const peer = await create();
+    await peer.call("call-1");
+    expect(server.bodies[0]).toEqual({ type: "offer", sdp: "v=0 offer", webrtc_id: "call-1" });
+    expect(connection().remoteDescription).toEqual({ type: "answer", sdp: ANSWER.sdp });
+  });
+
+  it("makes the credentials known before the answer is applied", async () => {
+    const peer = await create();
+    listener.onanswer.mockImplementation(() => {
+      expect(connection().remoteDescription).toBeNull();
+    });
+    await peer.call("call-1");
+    expect(listener.onanswer).toHaveBeenCalledExactlyOnceWith({
+      webrtc_id: "call-1",
+      secret: "s3cret",
+    });
+  });
+
+  it("rejects when the server refuses", async () => {
+    server.replies.offer = {
+      status: "failed",
+      meta: { error: "concurrency_limit_reached", limit: 1 },
+    };
+    const peer = await create();
+    await expect(peer.call("call-1")).rejects.toMatchObject({
+      code: "concurrency_limit_reached",
+      limit: 1,
+    });
+  });
+
+  it("rejects when the network fails", async () => {
+    server.replies.offer = new TypeError("Failed to fetch");
+    const peer = await create();
+    await expect(peer.call("call-1")).rejects.toThrow("Failed to fetch");
+  });
+
+  it("is forgotten when the call was closed meanwhile", async () => {
+    const reply = later<unknown>();
+    server.replies.offer = reply.promise;
+    const peer = await create();
+    const calling = peer.call("call-1");
+    peer.close();
+    reply.keep(ANSWER);
+    await calling;
+    expect(listener.onanswer).not.toHaveBeenCalled();
+    expect(connection().remoteDescription).toBeNull();
+  });
+});
+
+describe("the configuration", () => {
+  it("is the server's for this call", async () => {
+    server.configuration = { iceTransportPolicy: "relay" };
+    await create({ configuration: { iceServers: [] } });
+    expect(connection().configuration).toMatchObject({ iceTransportPolicy: "relay" });
+    expect(connection().configuration).not.toHaveProperty("iceServers");
+  });
+
+  it("is the component's when the server has none, and bundles", async () => {
+    await create({ configuration: { iceServers: [] } });
+    expect(connection().configuration).toEqual({ bundlePolicy: "max-bundle", iceServers: [] });
+    expect(server.turn).toHaveBeenCalledExactlyOnceWith(null);
+  });
+});
+
+describe("candidates", () => {
+  it("wait for the answer and go with its secret", async () => {
+    const reply = later<unknown>();
+    server.replies.offer = reply.promise;
+    const peer = await create();
+    const calling = peer.call("call-1");
+    await vi.waitFor(() => expect(server.ofType("offer")).toHaveLength(1));
+    connection().find("candidate:early");
+    expect(server.ofType("ice-candidate")).toEqual([]);
+    reply.keep(ANSWER);
+    await calling;
+    connection().find("candidate:late");
+    const common = { type: "ice-candidate", webrtc_id: "call-1", secret: "s3cret" };
+    const at = { sdpMid: "0", sdpMLineIndex: 0 };
+    expect(server.ofType("ice-candidate")).toEqual([
+      { ...common, candidate: { candidate: "candidate:early", ...at } },
+      { ...common, candidate: { candidate: "candidate:late", ...at } },
+    ]);
+  });
+
+  it("do not carry the marks of the end", async () => {
+    const peer = await create();
+    await peer.call("call-1");
+    connection().onicecandidate?.({ candidate: null });
+    connection().find("");
+    expect(server.ofType("ice-candidate")).toEqual([]);
+  });
+
+  it("may be lost without harm", async () => {
+    server.replies["ice-candidate"] = new Error("offline");
+    const peer = await create();
+    await peer.call("call-1");
+    connection().find("candidate:1");
+    await Promise.resolve();
+    expect(listener.onlost).not.toHaveBeenCalled();
+  });
+
+  it("of the server are fetched once when it says that more follow", async () => {
+    server.replies.offer = { ...ANSWER, candidates_follow: true };
+    const candidate = { candidate: "candidate:9", sdpMid: "0", sdpMLineIndex: 0 };
+    server.replies.candidates = { candidates: [candidate] };
+    const peer = await create();
+    await peer.call("call-1");
+    expect(server.ofType("candidates")).toEqual([
+      { type: "candidates", webrtc_id: "call-1", secret: "s3cret" },
+    ]);
+    expect(connection().remoteCandidates).toEqual([candidate]);
+  });
+
+  it("of the server are not asked for otherwise", async () => {
+    const peer = await create();
+    await peer.call("call-1");
+    expect(server.ofType("candidates")).toEqual([]);
+  });
+});
+
+describe("the media", () => {
+  it.each([
+    ["send-receive", "sendrecv"],
+    ["send", "sendonly"],
+  ] as const)("in mode %s is offered as %s", async (mode, direction) => {
+    await create({ mode });
+    expect(connection().transceivers.map(({ init }) => init.direction)).toEqual([direction]);
+  });
+
+  it("in mode receive is asked for, of each kind", async () => {
+    await create({ mode: "receive", stream: null, kinds: ["audio", "video"] });
+    expect(connection().transceivers).toEqual([
+      { what: "audio", init: { direction: "recvonly" } },
+      { what: "video", init: { direction: "recvonly" } },
+    ]);
+  });
+
+  it("is handed on as it arrives", async () => {
+    await create();
+    const track = new FakeTrack("audio");
+    connection().ontrack?.({ track });
+    expect(listener.ontrack).toHaveBeenCalledExactlyOnceWith(track);
+  });
+
+  it("can change its source", async () => {
+    const peer = await create();
+    const track = new FakeTrack("audio");
+    await peer.replaceTrack(track as unknown as MediaStreamTrack);
+    expect(connection().senders[0]?.track).toBe(track);
+  });
+
+  it("takes the app's sending parameters", async () => {
+    const parameters = { degradationPreference: "maintain-framerate" } as const;
+    const peer = await create({ parameters });
+    await peer.call("call-1");
+    expect(connection().senders[0]?.parameters).toMatchObject({ encodings: [{}], ...parameters });
+  });
+
+  it("flows on without parameters the browser refuses", async () => {
+    const peer = await create({ parameters: { degradationPreference: "balanced" } });
+    connection().senders[0]?.setParameters.mockRejectedValue(new Error("no such preference"));
+    await peer.call("call-1");
+    expect(listener.onparametersrefused).toHaveBeenCalledExactlyOnceWith("no such preference");
+  });
+});
+
+describe("the data channel", () => {
+  it("is the page's, and greets when it opens", async () => {
+    await create();
+    const { channel } = connection();
+    expect(channel?.label).toBe("text");
+    channel?.onopen?.();
+    expect(channel?.sent).toEqual(["handshake"]);
+  });
+
+  it("hands messages on, and leaves out what is none", async () => {
+    await create();
+    connection().say({ type: "send_input" });
+    connection().say("nonsense");
+    expect(listener.onmessage.mock.calls).toEqual([[{ type: "send_input" }]]);
+  });
+
+  it("closes with the call", async () => {
+    await create();
+    connection().channel?.onclose?.();
+    expect(listener.onclosed).toHaveBeenCalledOnce();
+  });
+});
+
+describe("the connection", () => {
+  it("may stutter without being lost", async () => {
+    await create();
+    connection().become("connected");
+    connection().become("disconnected");
+    connection().become("connected");
+    expect(listener.onconnected).toHaveBeenCalledTimes(2);
+    expect(listener.onunstable).toHaveBeenCalledOnce();
+    expect(listener.onlost).not.toHaveBeenCalled();
+    connection().become("failed");
+    expect(listener.onlost).toHaveBeenCalledOnce();
+  });
+
+  it("says nothing more once it is closed", async () => {
+    const peer = await create();
+    peer.close();
+    connection().become("connected");
+    connection().say({ type: "send_input" });
+    connection().channel?.onclose?.();
+    connection().ontrack?.({ track: new FakeTrack("audio") });
+    expect(connection().isClosed).toBe(true);
+    for (const heard of Object.values(listener)) expect(heard).not.toHaveBeenCalled();
+  });
+});
