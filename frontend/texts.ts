@@ -1,0 +1,237 @@
+/** Every word the page shows, and which of them Gradio can say in the language of the page. */
+import type { Activity, CallState, Medium, Problem } from "./call/state";
+import type { ButtonLabels, Mode, WebRTCProps } from "./types";
+
+export type Translate = (key: string) => string;
+
+/** Seconds before the limit from which the page warns. */
+export const WARN_S = 10;
+
+/**
+ * Gradio's keys that fit, with their English. A page in English shows our words, which are meant
+ * for calls; any other language shows Gradio's translation.
+ */
+const GRADIO = {
+  start: { key: "audio.record", english: "Record", ours: "Start" },
+  stop: { key: "audio.stop", english: "Stop", ours: "Stop" },
+  cancel: { key: "chatbot.cancel", english: "Cancel", ours: "Cancel" },
+  retry: { key: "chatbot.retry", english: "Retry", ours: "Try again" },
+  connecting: { key: "audio.waiting", english: "Waiting", ours: "Connecting…" },
+  noMicrophone: {
+    key: "audio.no_microphone",
+    english: "No microphone found",
+    ours: "No microphone found",
+  },
+  noDevices: { key: "common.no_devices", english: "No devices found", ours: "No camera found" },
+  audio: { key: "audio.audio", english: "Audio", ours: "Audio" },
+  video: { key: "video.video", english: "Video", ours: "Video" },
+  message: {
+    key: "chat_interface.message_placeholder",
+    english: "Type a message...",
+    ours: "Type a message…",
+  },
+  submit: { key: "common.submit", english: "Submit", ours: "Send" },
+} as const;
+
+/** Labels of controls, in English: Gradio has no keys for them. */
+export const LABELS = {
+  microphone: "Microphone",
+  camera: "Camera",
+  speaker: "Speaker",
+  muteMicrophone: "Mute microphone",
+  muteSpeaker: "Mute speaker",
+  devices: "Devices",
+  closeDevices: "Close devices",
+  defaultDevice: "System default",
+  nameDevices: "Show device names",
+  namesHint: "Names appear once the browser allows access.",
+  fullScreen: "Full screen",
+  leaveFullScreen: "Leave full screen",
+  playSound: "Play sound",
+  elapsed: "Time in this call",
+  almostOver: "Ten seconds left in this call.",
+  blockedSound: "The browser waits for a click before it plays sound.",
+  yourPicture: "Your camera",
+  remotePicture: "Live picture",
+} as const;
+
+export interface Words {
+  title: string;
+  detail: string;
+}
+
+export type Phrase = keyof typeof GRADIO;
+
+/** A phrase in the language of the page. */
+export function say(phrase: Phrase, translate: Translate): string {
+  const { key, english, ours } = GRADIO[phrase];
+  const translated = translate(key);
+  return translated === english || translated === key ? ours : translated;
+}
+
+/** Minutes and seconds, with hours only when there are some. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const tail = String(whole % 60).padStart(2, "0");
+  return hours > 0
+    ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}`
+    : `${minutes}:${tail}`;
+}
+
+/** What the status line says of a call. */
+export function describe(
+  status: CallState,
+  hasStopword: boolean,
+  { mode, modality, time_limit }: Pick<WebRTCProps, "mode" | "modality" | "time_limit">,
+  translate: Translate,
+): Words {
+  switch (status.phase) {
+    case "idle":
+      return idle(status, mode, modality === "audio" ? "microphone" : "camera");
+    case "permission":
+      return PERMISSION[modality];
+    case "connecting":
+      return { title: say("connecting", translate), detail: "" };
+    case "open":
+      if (status.isUnstable) return UNSTABLE;
+      return hasStopword ? STOPWORD : IN_CALL[mode][status.activity];
+    case "closing":
+    case "ended":
+      return ended(status, mode, time_limit);
+    case "failed":
+      return status.problem ? explain(status.problem, translate) : { title: "", detail: "" };
+  }
+}
+
+/** What a screen reader says: each change of the call, not each turn of the conversation. */
+export function announce(status: CallState, words: Words, hasStopword: boolean, leftS: number): string {
+  if (status.phase !== "open") return [words.title, words.detail].filter(Boolean).join(". ");
+  if (status.isUnstable) return UNSTABLE.title;
+  if (leftS <= WARN_S) return LABELS.almostOver;
+  return hasStopword ? STOPWORD.title : "Connected";
+}
+
+/** What the button says: the app's own words first. */
+export function buttonLabel(
+  { phase }: CallState,
+  labels: ButtonLabels | null,
+  translate: Translate,
+): string {
+  switch (phase) {
+    case "permission":
+    case "connecting":
+      return labels?.waiting || say("cancel", translate);
+    case "open":
+    case "closing":
+      return labels?.stop || say("stop", translate);
+    default:
+      return labels?.start || say(phase === "failed" ? "retry" : "start", translate);
+  }
+}
+
+/** What went wrong, and what can be done about it. */
+export function explain(problem: Problem, translate: Translate): Words {
+  switch (problem.code) {
+    case "permission_refused":
+      return {
+        title: `The ${problem.medium} is blocked`,
+        detail: `Allow the ${problem.medium} for this page in the address bar, then try again.`,
+      };
+    case "no_device":
+      return {
+        title: say(problem.medium === "camera" ? "noDevices" : "noMicrophone", translate),
+        detail: `Connect a ${problem.medium}, then try again.`,
+      };
+    case "device_busy":
+      return {
+        title: `The ${problem.medium} cannot be used`,
+        detail: "Another program may be using it. Close that, then try again.",
+      };
+    case "limit_reached":
+      return { title: "All lines are busy", detail: busy(problem.limit) };
+    case "refused":
+      return { title: "The call was refused", detail: problem.message };
+    default:
+      return FAILURES[problem.code];
+  }
+}
+
+const PERMISSION: Record<WebRTCProps["modality"], Words> = {
+  audio: { title: "Allow the microphone", detail: "The browser is asking for your permission." },
+  video: { title: "Allow the camera", detail: "The browser is asking for your permission." },
+  "audio-video": {
+    title: "Allow camera and microphone",
+    detail: "The browser is asking for your permission.",
+  },
+};
+
+const UNSTABLE: Words = { title: "The connection is unstable", detail: "Waiting for it to recover…" };
+
+const STOPWORD: Words = { title: "Heard you", detail: "Go ahead and speak." };
+
+const TURNS: Record<Activity, Words> = {
+  none: { title: "Connected", detail: "Go ahead and speak." },
+  ready: { title: "Your turn", detail: "Go ahead and speak." },
+  listening: { title: "Listening", detail: "" },
+  thinking: { title: "Thinking…", detail: "" },
+  speaking: { title: "Speaking", detail: "" },
+};
+
+const live = (title: string): Words => ({ title, detail: "" });
+
+const IN_CALL: Record<Mode, Record<Activity, Words>> = {
+  "send-receive": TURNS,
+  send: { ...TURNS, none: live("Live"), ready: live("Live"), speaking: live("Live") },
+  receive: {
+    none: live("Playing"),
+    ready: live("Playing"),
+    listening: live("Playing"),
+    thinking: live("Playing"),
+    speaking: live("Playing"),
+  },
+};
+
+const FAILURES: Record<
+  "insecure_page" | "unsupported_browser" | "unreachable" | "lost",
+  Words
+> = {
+  insecure_page: {
+    title: "This page is not secure",
+    detail: "Browsers give the microphone and camera only to pages opened by https:// or on localhost.",
+  },
+  unsupported_browser: {
+    title: "This browser cannot make calls",
+    detail: "It lacks WebRTC. A current Chrome, Edge, Firefox or Safari has it.",
+  },
+  unreachable: {
+    title: "The server could not be reached",
+    detail: "A firewall may be in the way. Try again, or from another network.",
+  },
+  lost: {
+    title: "The connection was lost",
+    detail: "Check the network, then try again.",
+  },
+};
+
+function idle({ lastedS }: CallState, mode: Mode, medium: Medium): Words {
+  if (lastedS !== null) return { title: "Call ended", detail: `It lasted ${clock(lastedS)}.` };
+  if (mode === "receive") return { title: "Nothing is playing", detail: "" };
+  return { title: "Ready when you are", detail: `Your ${medium} is off.` };
+}
+
+function ended({ ending, lastedS }: CallState, mode: Mode, limitS: number | null): Words {
+  if (ending?.by === "time_limit" && limitS !== null) {
+    return { title: "Time is up", detail: `Calls here are limited to ${clock(limitS)}.` };
+  }
+  const reason = ending?.by === "server" ? ending.reason : "";
+  if (mode === "receive") return { title: "Finished", detail: reason };
+  const lasted = lastedS === null ? "" : `It lasted ${clock(lastedS)}.`;
+  return { title: "Call ended", detail: reason || lasted };
+}
+
+function busy(limit: number | null): string {
+  if (limit === null) return "Try again in a moment.";
+  const callers = limit === 1 ? "one caller" : `${limit} callers`;
+  return `There is room for ${callers} at a time. Try again in a moment.`;
+}

@@ -1,0 +1,13 @@
+/** What every view is given by the shell. */
+import type { Call } from "../call/call.svelte";
+import type { Translate, Words } from "../texts";
+import type { WebRTCProps } from "../types";
+
+export interface ViewProps {
+  call: Call;
+  settings: WebRTCProps;
+  words: Words;
+  /** For screen readers. */
+  announcement: string;
+  translate: Translate;
+}
