@@ -20,7 +20,7 @@ def blocks(document: str, language: str) -> list[str]:
 
 def commands_in(document: str) -> set[str]:
     """What follows `make` at the start of a line of a code block, or between backticks."""
-    return set(re.findall(r"^(?:.*`)?make ([a-z-]+)", text_of(document), re.MULTILINE))
+    return set(re.findall(r"(?:^|`)make ([a-z-]+)", text_of(document), re.MULTILINE))
 
 
 EXAMPLES = [
