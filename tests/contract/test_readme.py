@@ -44,12 +44,8 @@ def test_python_example_runs(example: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_make_command_named_is_in_the_makefile(document: str) -> None:
-    named = set(
-        re.findall(r"^\$? ?make ([a-z-]+)|`make ([a-z-]+)`", text_of(document), re.MULTILINE)
-    )
-    targets = {first or second for first, second in named}
-    assert targets
-    assert targets <= TARGETS
+    assert commands_in(document)
+    assert commands_in(document) <= TARGETS
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -60,6 +56,4 @@ def test_every_file_linked_to_is_there(document: str) -> None:
 
 
 def test_the_readme_names_the_two_commands() -> None:
-    assert {"demo", "test"} <= set(
-        re.findall(r"^make ([a-z]+)", text_of("README.md"), re.MULTILINE)
-    )
+    assert {"demo", "test"} <= commands_in("README.md")
