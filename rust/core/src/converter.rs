@@ -2,11 +2,11 @@
 
 use crate::{AudioError, Quality, Resampler, sample};
 
-/// Resamples and quantises one channel with buffers of its own; passes it on where the rates are
-/// equal, so that int16 then comes out as it went in.
+/// Resamples and quantises one channel with buffers of its own. Between equal rates int16 comes out
+/// as it went in.
 #[derive(Debug)]
 pub(crate) struct Converter {
-    resampler: Option<Resampler>,
+    resampler: Resampler,
     /// Whether something went in since the start or the last flush.
     is_fed: bool,
     /// Samples still to be dropped from the head of the output.
@@ -19,9 +19,8 @@ pub(crate) struct Converter {
 impl Converter {
     /// A converter at the start of a sound: what comes out begins with the resampler's delay.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self, AudioError> {
-        let resampler = Resampler::new(from_hz, to_hz, Quality::High)?;
         Ok(Self {
-            resampler: (from_hz != to_hz).then_some(resampler),
+            resampler: Resampler::new(from_hz, to_hz, Quality::High)?,
             is_fed: false,
             lead: 0,
             native: Vec::new(),
@@ -34,9 +33,7 @@ impl Converter {
     /// would be heard.
     pub fn continuing(from_hz: u32, to_hz: u32) -> Result<Self, AudioError> {
         let mut converter = Self::new(from_hz, to_hz)?;
-        if let Some(resampler) = &converter.resampler {
-            converter.lead = samples_in(resampler.delay_s(), to_hz);
-        }
+        converter.lead = converter.resampler.delay_samples();
         Ok(converter)
     }
 
@@ -50,18 +47,15 @@ impl Converter {
     pub fn convert(&mut self) -> &[i16] {
         self.is_fed |= !self.native.is_empty();
         self.resampled.clear();
-        match &mut self.resampler {
-            None => self.resampled.extend_from_slice(&self.native),
-            Some(resampler) => resampler.process(&self.native, &mut self.resampled),
-        }
+        self.resampler.process(&self.native, &mut self.resampled);
         self.quantise()
     }
 
     /// What the delay still holds back, nothing when nothing went in; starts afresh.
     pub fn flush(&mut self) -> &[i16] {
         self.resampled.clear();
-        if let (true, Some(resampler)) = (self.is_fed, &mut self.resampler) {
-            resampler.flush(&mut self.resampled);
+        if self.is_fed {
+            self.resampler.flush(&mut self.resampled);
         }
         self.is_fed = false;
         self.quantise()
@@ -69,9 +63,7 @@ impl Converter {
 
     /// Forgets the sound so far.
     pub fn reset(&mut self) {
-        if let Some(resampler) = &mut self.resampler {
-            resampler.reset();
-        }
+        self.resampler.reset();
         (self.is_fed, self.lead) = (false, 0);
     }
 
@@ -82,15 +74,6 @@ impl Converter {
         sample::append_i16(&self.resampled[dropped..], &mut self.pcm);
         &self.pcm
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a delay is some milliseconds, never negative"
-)]
-fn samples_in(duration_s: f64, rate_hz: u32) -> usize {
-    (duration_s * f64::from(rate_hz)).round() as usize
 }
 
 #[cfg(test)]

@@ -4,26 +4,35 @@
 //!
 //! | from the call | | to the call |
 //! |---|---|---|
-//! | [`InboundAudio`] to a handler's frames | [`Resampler`] | [`OutboundAudio`] to 20 ms frames |
-//! | | [`AudioFifo`], [`Pcm16Assembler`], [`sample`] | |
+//! | [`InboundAudio`]: a handler's frames | [`Resampler`] | [`OutboundAudio`]: 20 ms frames |
+//! | [`PauseDetector`]: a caller's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
+//! | [`vad`], [`Endpointer`], [`Utterance`] | | |
 
 mod converter;
+mod endpointing;
 mod error;
 mod fifo;
 mod inbound;
 mod outbound;
+mod pause;
 mod pcm;
 mod resample;
 pub mod sample;
 mod simd;
+mod timeline;
+mod utterance;
 pub mod vad;
 
+pub use endpointing::{EndpointEvent, Endpointer, EndpointingOptions, EventKind};
 pub use error::AudioError;
 pub use fifo::AudioFifo;
 pub use inbound::InboundAudio;
 pub use outbound::OutboundAudio;
+pub use pause::{PauseDetector, PauseOptions};
 pub use pcm::Pcm16Assembler;
 pub use resample::{Quality, Resampler};
 pub use sample::{Chunk, Layout};
 #[doc(hidden)]
 pub use simd::InstructionSet;
+pub use timeline::PauseEvent;
+pub use utterance::Utterance;

@@ -145,6 +145,16 @@ pub fn append_interleaved(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
     );
 }
 
+/// A duration in samples, rounded to the nearest; an infinite one saturates.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which is what is wanted"
+)]
+pub(crate) fn samples_in(duration_s: f64, rate_hz: u32) -> u64 {
+    (duration_s * f64::from(rate_hz)).round() as u64
+}
+
 /// One or two channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {

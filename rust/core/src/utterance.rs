@@ -1,0 +1,191 @@
+//! The samples of a turn, and of the moment before it.
+
+use std::collections::VecDeque;
+
+/// Holds the sound since some position and hands out stretches of it.
+///
+/// Positions count samples since the start. The sound lies in segments of one length: taking a
+/// frame in never moves what is there, so that it costs the same in the first second of a turn as
+/// in the three-hundredth. Memory grows with the samples held, one allocation a segment; what is
+/// forgotten is used again, so that silence allocates nothing.
+#[derive(Debug)]
+pub struct Utterance {
+    segment_samples: usize,
+    /// All full but the last.
+    segments: VecDeque<Vec<i16>>,
+    /// Emptied segments; as many as come and go while nobody talks.
+    spare: Vec<Vec<i16>>,
+    /// The position of the first sample of the first segment.
+    start: u64,
+    end: u64,
+}
+
+/// Segments kept for use again.
+const SPARE_SEGMENTS: usize = 2;
+
+impl Utterance {
+    /// Nothing heard yet; segments of `segment_samples`, at least 1.
+    #[must_use]
+    pub fn new(segment_samples: usize) -> Self {
+        Self {
+            segment_samples: segment_samples.max(1),
+            segments: VecDeque::new(),
+            spare: Vec::with_capacity(SPARE_SEGMENTS),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// The position after the last sample.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Takes samples in.
+    pub fn push(&mut self, mut samples: &[i16]) {
+        self.end += samples.len() as u64;
+        while !samples.is_empty() {
+            let segment_samples = self.segment_samples;
+            let segment = self.open_segment();
+            let room = segment_samples - segment.len();
+            let (fitting, rest) = samples.split_at(room.min(samples.len()));
+            segment.extend_from_slice(fitting);
+            samples = rest;
+        }
+    }
+
+    /// Allows what lies before `position` to be forgotten.
+    pub fn forget_before(&mut self, position: u64) {
+        let segment_samples = self.segment_samples as u64;
+        while self.start + segment_samples <= position.min(self.end) {
+            let Some(segment) = self.segments.pop_front() else {
+                break;
+            };
+            self.start += segment_samples;
+            self.keep_spare(segment);
+        }
+    }
+
+    /// A copy of the samples from one position up to another, as far as they are held.
+    #[must_use]
+    pub fn copy(&self, from: u64, to: u64) -> Vec<i16> {
+        let (mut skip, end) = (self.offset(from), self.offset(to));
+        let mut left = end.saturating_sub(skip);
+        let mut copy = Vec::with_capacity(left);
+        let first = skip / self.segment_samples;
+        skip %= self.segment_samples;
+        for segment in self.segments.iter().skip(first) {
+            let part = &segment[skip..segment.len().min(skip + left)];
+            copy.extend_from_slice(part);
+            left -= part.len();
+            skip = 0;
+            if left == 0 {
+                break;
+            }
+        }
+        copy
+    }
+
+    /// Forgets everything; positions count from 0 again.
+    pub fn reset(&mut self) {
+        while let Some(segment) = self.segments.pop_front() {
+            self.keep_spare(segment);
+        }
+        (self.start, self.end) = (0, 0);
+    }
+
+    fn open_segment(&mut self) -> &mut Vec<i16> {
+        let is_full = |segment: &Vec<i16>| segment.len() == self.segment_samples;
+        if self.segments.back().is_none_or(is_full) {
+            let fresh = self.spare.pop();
+            let segment = fresh.unwrap_or_else(|| Vec::with_capacity(self.segment_samples));
+            self.segments.push_back(segment);
+        }
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "what is held fits in memory"
+    )]
+    fn offset(&self, position: u64) -> usize {
+        position
+            .clamp(self.start, self.end)
+            .saturating_sub(self.start) as usize
+    }
+
+    fn keep_spare(&mut self, mut segment: Vec<i16>) {
+        if self.spare.len() < SPARE_SEGMENTS {
+            segment.clear();
+            self.spare.push(segment);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(samples: std::ops::Range<i16>, cut: usize) -> Utterance {
+        let mut utterance = Utterance::new(10);
+        for chunk in samples.collect::<Vec<_>>().chunks(cut) {
+            utterance.push(chunk);
+        }
+        utterance
+    }
+
+    #[test]
+    fn any_stretch_comes_out_as_it_went_in() {
+        for cut in [1, 3, 10, 17, 95] {
+            let utterance = filled(0..95, cut);
+            for (from, to) in [
+                (0_u8, 95_u8),
+                (0, 10),
+                (9, 11),
+                (20, 20),
+                (37, 94),
+                (90, 95),
+            ] {
+                let expected: Vec<i16> = (from..to).map(i16::from).collect();
+                assert_eq!(utterance.copy(from.into(), to.into()), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_heard_or_is_forgotten_is_left_out() {
+        let mut utterance = filled(0..95, 7);
+        utterance.forget_before(42);
+        assert_eq!(utterance.copy(0, 1000), (40..95).collect::<Vec<_>>());
+        assert_eq!(utterance.copy(60, 50), []);
+    }
+
+    #[test]
+    fn silence_uses_its_segments_again() {
+        let mut utterance = Utterance::new(10);
+        for _ in 0..100 {
+            utterance.push(&[0; 7]);
+            utterance.forget_before(utterance.end().saturating_sub(12));
+        }
+        assert!(utterance.segments.len() + utterance.spare.len() <= 4);
+        assert_eq!((utterance.end(), utterance.copy(0, 700).len()), (700, 20));
+    }
+
+    #[test]
+    fn everything_may_be_forgotten_but_nothing_that_is_to_come() {
+        let mut utterance = filled(0..20, 20);
+        utterance.forget_before(1000);
+        utterance.push(&[7, 8]);
+        assert_eq!(utterance.copy(0, 22), [7, 8]);
+    }
+
+    #[test]
+    fn reset_counts_from_the_start_again() {
+        let mut utterance = filled(0..95, 7);
+        utterance.reset();
+        utterance.push(&[1, 2]);
+        assert_eq!((utterance.end(), utterance.copy(0, 95)), (2, vec![1, 2]));
+    }
+}

@@ -1,0 +1,89 @@
+//! A detector for tests, and sounds it understands.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it"
+)]
+
+use gradio_webrtc_core::vad::Vad;
+use gradio_webrtc_core::{AudioError, EndpointingOptions, PauseDetector, PauseEvent, PauseOptions};
+
+/// Answers 1 for loud windows of 512 samples at 16 kHz, 0 for soft ones; louder than anything else,
+/// it fails.
+pub struct LevelVad;
+
+/// A sample of each kind of sound.
+pub const SOFT: i16 = 100;
+pub const LOUD: i16 = 8_000;
+pub const FAILING: i16 = 30_000;
+
+impl Vad for LevelVad {
+    fn sample_rate_hz(&self) -> u32 {
+        16_000
+    }
+
+    fn window_samples(&self) -> usize {
+        512
+    }
+
+    fn probability(&mut self, window: &[f32]) -> Result<f32, AudioError> {
+        let level = window.iter().map(|sample| sample.abs()).sum::<f32>() / 512.0;
+        match level {
+            0.6.. => Err(AudioError::Detector {
+                message: "too loud".to_owned(),
+            }),
+            0.1.. => Ok(1.0),
+            _ => Ok(0.0),
+        }
+    }
+
+    fn reset(&mut self) {}
+}
+
+/// A detector with the defaults, at `rate_hz`.
+pub fn detector(rate_hz: u32) -> PauseDetector {
+    PauseDetector::new(rate_hz, Box::new(LevelVad), PauseOptions::default()).unwrap()
+}
+
+/// A detector at 16 kHz that ends turns at this length.
+pub fn impatient(max_speech_s: f64) -> PauseDetector {
+    let endpointing = EndpointingOptions {
+        max_speech_s,
+        ..Default::default()
+    };
+    let options = PauseOptions {
+        endpointing,
+        ..Default::default()
+    };
+    PauseDetector::new(16_000, Box::new(LevelVad), options).unwrap()
+}
+
+/// Stretches of a level and a duration, each sample a little different from the one before.
+pub fn sound(rate_hz: u32, stretches: &[(i16, f64)]) -> Vec<i16> {
+    let mut samples = Vec::new();
+    for &(level, seconds) in stretches {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "short sounds"
+        )]
+        let count = (seconds * f64::from(rate_hz)) as usize;
+        samples.extend((0..100).cycle().take(count).map(|step| level + step));
+    }
+    samples
+}
+
+/// Feeds everything in chunks of `cut` samples; gives the events and the utterances.
+pub fn turns(
+    detector: &mut PauseDetector,
+    samples: &[i16],
+    cut: usize,
+) -> (Vec<PauseEvent>, Vec<Vec<i16>>) {
+    let (mut events, mut utterances) = (Vec::new(), Vec::new());
+    for chunk in samples.chunks(cut) {
+        detector.process(chunk, &mut events).unwrap();
+        utterances.extend(std::iter::from_fn(|| detector.take_utterance()));
+    }
+    (events, utterances)
+}
