@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -type f -not -path '*/tests/*')
-PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -type f -print)
+PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name __pycache__ \) -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
