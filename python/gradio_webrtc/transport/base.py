@@ -1,0 +1,79 @@
+"""What a session asks of a network, and what it gives to it. Knows no library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class AudioBlock(NamedTuple):
+    """Sound as it came off the wire.
+
+    Attributes:
+        rate_hz: Sample rate in Hz.
+        channels: How many channels are interleaved in ``samples``.
+        samples: int16, ``(1, n * channels)``.
+    """
+
+    rate_hz: int
+    channels: int
+    samples: NDArray[np.int16]
+
+
+class FrameSource(Protocol):
+    """Where a transport takes the sound that it sends.
+
+    Frames are 20 ms at 48 kHz, int16 ``(1, 960 * channels)`` interleaved. All of it runs on the
+    event loop.
+    """
+
+    def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
+        """The next frame, or ``None`` when less than one is there.
+
+        Args:
+            partial: Pad what is there with silence rather than wait for the rest.
+        """
+
+    async def wait_ready(self) -> None:
+        """Returns once there is something to send."""
+
+
+class Transport(Protocol):
+    """One caller's connection. A session opens it once and closes it once, on one event loop."""
+
+    on_message: Callable[[str], None]
+    """Called on the event loop with each text that the page sends."""
+
+    async def connect(self) -> None:
+        """Returns once sound can flow.
+
+        Raises:
+            ConnectionTimeout: The caller did not come.
+            ConnectionLost: The caller left before that.
+        """
+
+    async def receive_audio(self) -> AudioBlock:
+        """The next block of the caller's sound, oldest first.
+
+        Must always be awaited again soon: what is behind it may queue without a bound.
+
+        Raises:
+            ConnectionLost: The caller sends no more.
+        """
+
+    def play_audio(self, source: FrameSource) -> None:
+        """Sends what ``source`` gives, in real time. Call it once, before the answer."""
+
+    def send_text(self, text: str) -> None:
+        """Sends text to the page; kept, up to a bound, until the data channel opens."""
+
+    async def wait_closed(self) -> str:
+        """Returns, with the reason in words, once the connection is over."""
+
+    async def close(self) -> None:
+        """Ends the connection and frees all of it; safe to call twice."""

@@ -1,0 +1,104 @@
+"""When the next frame is due, on a monotonic clock, and what to send when none is there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .base import FrameSource
+
+CALL_RATE_HZ: Final = 48_000
+"""The clock of Opus over RTP (RFC 7587 section 4.1)."""
+
+FRAME_SAMPLES: Final = 960
+"""20 ms per channel: the packet time that WebRTC stacks use by default (RFC 7587 section 4.2)."""
+
+FRAME_S: Final = FRAME_SAMPLES / CALL_RATE_HZ
+
+PARTIAL_AFTER: Final = 2
+"""Silent frames sent before an unfinished frame is padded: a producer that is late by less than
+40 ms goes on where it was, without a hole inside its sound."""
+
+IDLE_AFTER: Final = 12
+"""Silent frames sent before nothing is sent at all. They give the far end's concealment silence
+to go on with, and push the last sound out of jitter buffers that hold some packets back."""
+
+MAX_LAG_S: Final = 0.2
+"""A clock further behind than this (a suspended machine, a blocked loop) starts afresh rather
+than send the backlog in one burst."""
+
+
+class PacedFrame(NamedTuple):
+    """A frame and its place on the caller's clock.
+
+    Attributes:
+        pts: First sample, counted at 48 kHz from the beginning of the call.
+        samples: int16, ``(1, 960 * channels)``.
+        is_sound: False for the silence that fills a gap.
+    """
+
+    pts: int
+    samples: NDArray[np.int16]
+    is_sound: bool
+
+
+class Pacer:
+    """Turns a source into frames that come when they are due.
+
+    A source that goes on talking gets one frame every 20 ms without drift: each deadline is the
+    one before plus 20 ms, never "now plus 20 ms". A source with nothing to say costs nothing:
+    after a short tail of silence `next_frame` sleeps until there is something.
+
+    Args:
+        source: Where the frames come from.
+    """
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+        self._origin_s: float | None = None
+        self._due_s = 0.0
+        self._pts = 0
+        self._silent_frames = IDLE_AFTER
+        self._silence = np.zeros((1, FRAME_SAMPLES), np.int16)
+
+    async def next_frame(self) -> PacedFrame:
+        """The next frame, at its deadline. Runs on the event loop; one caller at a time."""
+        if self._silent_frames >= IDLE_AFTER:
+            await self._source.wait_ready()
+            self._restart()
+        else:
+            await self._sleep_until_due()
+        samples = self._source.pull()
+        if samples is None and self._silent_frames >= PARTIAL_AFTER:
+            samples = self._source.pull(partial=True)
+        is_sound = samples is not None
+        self._silent_frames = 0 if is_sound else self._silent_frames + 1
+        if samples is None:
+            samples = self._silence
+        elif samples.size != self._silence.size:
+            self._silence = np.zeros_like(samples)
+        frame = PacedFrame(self._pts, samples, is_sound)
+        self._pts += FRAME_SAMPLES
+        self._due_s += FRAME_S
+        return frame
+
+    async def _sleep_until_due(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._due_s > MAX_LAG_S:
+            self._restart()
+        elif self._due_s > now:
+            await asyncio.sleep(self._due_s - now)
+
+    def _restart(self) -> None:
+        """The clock goes on from now; the time that passed shows as a gap in ``pts``."""
+        now = asyncio.get_running_loop().time()
+        if self._origin_s is None:
+            self._origin_s = now
+        self._due_s = max(now, self._due_s)
+        self._pts = max(self._pts, round((self._due_s - self._origin_s) * CALL_RATE_HZ))
+        self._silent_frames = 0

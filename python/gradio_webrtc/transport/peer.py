@@ -1,0 +1,217 @@
+"""One caller's ``RTCPeerConnection``: offer, answer, trickle ICE, states, data channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidStateError
+from aiortc.sdp import SessionDescription, candidate_to_sdp
+
+from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
+
+from .addresses import offer_loopback_when_alone
+from .audio import AudioReceiver, AudioSender
+from .offer import read_candidate, read_offer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .base import AudioBlock, FrameSource
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 10.0
+"""How long a caller may take from our answer to the first DTLS packet. ICE over TURN needs two
+or three seconds; an offer that never connects must not hold a slot for longer."""
+
+GATHER_TIMEOUT_S: Final = 0.5
+"""How long the answer waits for our own candidates. Host candidates take milliseconds; what a
+slow STUN or TURN server adds is fetched by the page afterwards."""
+
+CHANNEL_TIMEOUT_S: Final = 0.5
+"""How long a connected caller may take to open the data channel before sound flows without it. The
+channel shows that the caller's side is ready: a greeting sent earlier may lose its first word."""
+
+CLOSE_TIMEOUT_S: Final = 5.0
+
+MAX_WAITING_TEXTS: Final = 256
+"""Messages kept until the data channel opens; the oldest go first."""
+
+
+class PeerTransport:
+    """A call over WebRTC, from the answering side.
+
+    Args:
+        ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
+            None are asked by default: a call then needs no network but the caller's.
+    """
+
+    def __init__(self, ice_servers: Sequence[Mapping[str, Any]] = ()) -> None:
+        offer_loopback_when_alone()
+        servers = [RTCIceServer(**server) for server in ice_servers]
+        self._pc = RTCPeerConnection(
+            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        loop = asyncio.get_running_loop()
+        self.on_message: Callable[[str], None] = lambda _text: None
+        self._connected: asyncio.Future[None] = loop.create_future()
+        self._closed: asyncio.Future[str] = loop.create_future()
+        self._audio: asyncio.Future[AudioReceiver] = loop.create_future()
+        self._opened: asyncio.Future[None] = loop.create_future()
+        self._gathering: asyncio.Task[None] | None = None
+        self._sender: AudioSender | None = None
+        self._channel: RTCDataChannel | None = None
+        self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
+        self._pc.on("connectionstatechange", self._on_state)
+        self._pc.on("track", self._on_track)
+        self._pc.on("datachannel", self._on_channel)
+
+    async def answer(self, body: Mapping[str, object]) -> dict[str, object]:
+        """Our answer to an offer; call it once, after `play_audio`.
+
+        Returns:
+            ``type`` and ``sdp``, and ``candidates_follow: True`` when the page should ask for
+            more of our candidates with `candidates`.
+
+        Raises:
+            InvalidOffer: The offer cannot be read or asks for what we cannot do.
+        """
+        offer = read_offer(body)
+        try:
+            await self._pc.setRemoteDescription(offer)
+            if self._sender is not None:
+                self._pc.addTrack(self._sender)
+            answer = await self._pc.createAnswer()
+        except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:
+            raise InvalidOffer(f"cannot answer this offer: {error}") from error
+        self._gathering = asyncio.get_running_loop().create_task(
+            self._pc.setLocalDescription(answer)
+        )
+        done, _ = await asyncio.wait({self._gathering}, timeout=GATHER_TIMEOUT_S)
+        if not done:
+            return {"type": "answer", "sdp": answer.sdp, "candidates_follow": True}
+        self._gathering.result()
+        return {"type": "answer", "sdp": self._description().sdp}
+
+    async def candidates(self) -> list[dict[str, object]]:
+        """All of our own candidates, once they are gathered, as W3C ``RTCIceCandidateInit``."""
+        if self._gathering is None:
+            return []
+        await asyncio.shield(self._gathering)
+        return [
+            {
+                "candidate": f"candidate:{candidate_to_sdp(candidate)}",
+                "sdpMid": media.rtp.muxId,
+                "sdpMLineIndex": index,
+            }
+            for index, media in enumerate(SessionDescription.parse(self._description().sdp).media)
+            for candidate in media.ice_candidates
+        ]
+
+    async def add_candidate(self, candidate: object) -> None:
+        """Takes a trickled candidate of the page's; ``None`` or an empty line ends them.
+
+        Raises:
+            InvalidCandidate: It cannot be read.
+        """
+        await self._pc.addIceCandidate(read_candidate(candidate))
+
+    async def connect(self) -> None:
+        """Returns once the connection stands; see `Transport.connect`."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.shield(self._connected)
+        except TimeoutError as error:
+            raise ConnectionTimeout(
+                f"the caller did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
+            ) from error
+        await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
+
+    async def receive_audio(self) -> AudioBlock:
+        """The caller's next block of sound; see `Transport.receive_audio`."""
+        if not self._audio.done():
+            await _first_of(self._audio, self._closed)
+        if not self._audio.done():
+            raise ConnectionLost("the caller sent no audio track")
+        return await self._audio.result().receive()
+
+    def play_audio(self, source: FrameSource) -> None:
+        """Sends what ``source`` gives; see `Transport.play_audio`."""
+        self._sender = AudioSender(source)
+
+    def send_text(self, text: str) -> None:
+        """Sends text over the data channel; see `Transport.send_text`."""
+        if self._channel is None or self._channel.readyState != "open":
+            self._waiting.append(text)
+            return
+        try:
+            self._channel.send(text)
+        except InvalidStateError:
+            logger.debug("a message found the data channel closed")
+
+    async def wait_closed(self) -> str:
+        """Returns once the connection is over, with the reason."""
+        return await asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """Ends the connection; safe to call twice."""
+        self._finish("closed by the server")
+        if self._gathering is not None:
+            self._gathering.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._pc.close()
+        except TimeoutError:
+            logger.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
+
+    def _description(self) -> RTCSessionDescription:
+        return self._pc.localDescription
+
+    def _on_state(self) -> None:
+        state = self._pc.connectionState
+        if state == "connected" and not self._connected.done():
+            self._connected.set_result(None)
+        elif state in ("failed", "closed"):
+            self._finish("the caller left" if state == "closed" else "the connection failed")
+
+    def _finish(self, reason: str) -> None:
+        if not self._closed.done():
+            self._closed.set_result(reason)
+        if not self._connected.done():
+            self._connected.set_exception(ConnectionLost(reason))
+            self._connected.exception()  # nobody may be waiting, and that is fine
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio" and not self._audio.done():
+            self._audio.set_result(AudioReceiver(track))
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if self._channel is not None:
+            return
+        self._channel = channel
+        if not self._opened.done():
+            self._opened.set_result(None)
+        channel.on("message", self._on_text)
+        while self._waiting:
+            channel.send(self._waiting.popleft())
+
+    def _on_text(self, text: str | bytes) -> None:
+        if isinstance(text, str):
+            self.on_message(text)
+
+
+async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+    """Returns once one of them is done, or the time is over; cancels none."""
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
