@@ -1,10 +1,10 @@
 """The exception tree. Constructing an error does nothing but construct.
 
-    WebRTCError
-    ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
-    ├── TransportError        ConnectionTimeout · ConnectionLost
-    ├── HandlerError          the user's exception is its __cause__
-    └── AudioError            also a ValueError; raised by the Rust core
+WebRTCError
+├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
+├── TransportError        ConnectionTimeout · ConnectionLost
+├── HandlerError          the user's exception is its __cause__
+└── AudioError            also a ValueError; raised by the Rust core
 """
 
 from __future__ import annotations

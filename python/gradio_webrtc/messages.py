@@ -63,7 +63,7 @@ def encode_message(message: Mapping[str, object]) -> str:
 
 
 def decode_message(text: str | bytes) -> Mapping[str, object] | None:
-    """What a page sent, when it is a JSON object of at most ``MAX_MESSAGE_BYTES``; else ``None``."""
+    """What a page sent: a JSON object of at most ``MAX_MESSAGE_BYTES``, else ``None``."""
     if len(text) > MAX_MESSAGE_BYTES:
         return None
     try:

@@ -18,7 +18,7 @@ AudioArray: TypeAlias = NDArray[np.int16] | NDArray[np.float32]
 """int16 full scale, or float32 from -1 to 1; ``(1, n)`` mono."""
 
 AudioFrame: TypeAlias = tuple[int, NDArray[np.int16]]
-"""What ``receive`` gets: sample rate in Hz, int16 ``(1, n)`` mono or ``(1, 2 * n)`` packed stereo."""
+"""What ``receive`` gets: rate in Hz, int16 ``(1, n)`` mono or ``(1, 2 * n)`` packed stereo."""
 
 VideoFrame: TypeAlias = NDArray[np.uint8]
 """``(height, width, 3)``, blue first."""
@@ -105,4 +105,4 @@ class Call(Protocol):
         """Notes that something happened in the conversation, such as ``pause_detected``."""
 
     def report(self, error: BaseException) -> None:
-        """Reports an error of the user's code: once in the log, and in the page without internals."""
+        """Reports an error of the user's code: once in the log, in the page without internals."""

@@ -1,0 +1,131 @@
+"""What a handler may do to its call, from whatever thread it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import HandlerError, WebRTCError
+from .messages import create_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .playout import Playout
+
+logger = logging.getLogger(__name__)
+
+PAGE_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_starting"})
+"""What clients of the predecessors expect as ``log`` messages. Ours shows them in words."""
+
+ALSO_FOR_THE_PAGE: Final = frozenset({"response_finished", "interrupted"})
+
+MAX_REPORTED_PLACES: Final = 100
+"""How many places of failure one call remembers, so as not to log each of them over again."""
+
+
+class SessionCall:
+    """Implements `gradio_webrtc.types.Call` for one session.
+
+    Everything it does happens on the event loop, in the order it was asked for: at once when asked
+    from there, and by way of ``call_soon_threadsafe`` from any other thread.
+
+    Args:
+        webrtc_id: The caller's id.
+        playout: What `clear` and `end_reply` act on.
+        send: Sends one message to the page; runs on the loop.
+        on_event: Told of each event, with its data and the loop's time; runs on the loop.
+    """
+
+    def __init__(
+        self,
+        webrtc_id: str,
+        playout: Playout,
+        send: Callable[[Mapping[str, object]], None],
+        on_event: Callable[[float, str, dict[str, Any]], None],
+    ) -> None:
+        self.webrtc_id = webrtc_id
+        self._loop = asyncio.get_running_loop()
+        self._playout = playout
+        self._send = send
+        self._on_event = on_event
+        self._reported: set[tuple[str, str, int]] = set()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that runs the call."""
+        return self._loop
+
+    def send(self, message: Mapping[str, object]) -> None:
+        """Sends a JSON message to the page."""
+        self._on_loop(self._send, message)
+
+    def request_inputs(self) -> None:
+        """Asks the page for its latest input values."""
+        self.send(create_message("send_input"))
+
+    def clear(self) -> None:
+        """Drops queued audio and what a running ``emit`` still returns."""
+        self._on_loop(self._playout.clear)
+
+    def end_reply(self) -> None:
+        """Pads and sends the last partial frame of a reply."""
+        self._on_loop(self._playout.end_reply)
+
+    def event(self, name: str, **data: object) -> None:
+        """Notes that something happened in the conversation."""
+        self._on_loop(self._note, name, data)
+
+    def report(self, error: BaseException) -> None:
+        """Logs an error of the user's code once, and tells the page without internals.
+
+        The same error from the same place is logged again only in another call. Only the words of
+        a `WebRTCError` reach the page; for any other a short id that is also in the log.
+        """
+        place = _place_of(error)
+        if place in self._reported:
+            return
+        if len(self._reported) < MAX_REPORTED_PLACES:
+            self._reported.add(place)
+        if isinstance(error, WebRTCError) and not isinstance(error, HandlerError):
+            text = str(error)
+            logger.warning("the handler of %s raised: %s", self.webrtc_id, text)
+        else:
+            mark = secrets.token_hex(4)
+            text = f"Something went wrong on the server (error {mark})."
+            logger.error(
+                "error %s in the handler of %s; the call goes on",
+                mark,
+                self.webrtc_id,
+                exc_info=error,
+            )
+        self.send(create_message("error", text))
+        self.event("error", error=error)
+
+    def _note(self, name: str, data: dict[str, Any]) -> None:
+        self._on_event(self._loop.time(), name, data)
+        if name in PAGE_EVENTS or name in ALSO_FOR_THE_PAGE:
+            self._send(create_message("log", name))
+
+    def _on_loop(self, act: Callable[..., None], *args: object) -> None:
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self._loop:
+            act(*args)
+            return
+        try:
+            self._loop.call_soon_threadsafe(act, *args)
+        except RuntimeError:
+            logger.debug("a handler acted on a call whose event loop is closed")
+
+
+def _place_of(error: BaseException) -> tuple[str, str, int]:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return (type(error).__qualname__, str(error), 0)
+    return (type(error).__qualname__, frames[-1].filename, frames[-1].lineno or 0)

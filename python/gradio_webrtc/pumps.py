@@ -1,0 +1,223 @@
+"""The two walks of a call: the caller's sound to ``receive``, what ``emit`` gives to the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from .audio import InboundAudio
+from .errors import AudioError, HandlerError
+from .handlers import AsyncStreamHandler, StreamHandler
+from .outputs import Emitted, split_emitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from .call import SessionCall
+    from .concurrency import Worker
+    from .outputs import OutputQueue
+    from .playout import Playout
+    from .transport import AudioBlock, Transport
+
+AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
+"""What hears and speaks; whether a method is a coroutine function is looked up, not assumed."""
+
+logger = logging.getLogger(__name__)
+
+MAX_INBOUND_S: Final = 1.0
+"""How much of the caller's sound waits for a slow ``receive``; beyond it the oldest goes, since
+what is a second old helps nobody in a conversation."""
+
+NOTHING_NOW_S: Final = 0.02
+"""The wait after an ``emit`` that had nothing: one frame, so that it is asked 50 times a second
+at most."""
+
+
+FAREWELL_S: Final = 0.3
+"""From the last frame sent to the end of the call: what the network and the far end's jitter
+buffer still hold back then is heard before the connection goes."""
+
+
+class InboundPump:
+    """From the transport to ``handler.receive``.
+
+    Args:
+        transport: Where the sound comes from.
+        handler: Whose ``receive`` is called, with frames of its rate, layout and frame size.
+        call: Where errors of ``receive`` are reported.
+        worker: Runs a ``receive`` that is no coroutine function and may block.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        handler: AudioHandler,
+        call: SessionCall,
+        worker: Worker,
+    ) -> None:
+        self.dropped_frames = 0
+        self._transport = transport
+        self._handler = handler
+        self._call = call
+        self._worker = worker
+        self._audio: InboundAudio | None = None
+        self._format = (0, 0)
+        self._receive_of_user: Callable[..., Any] = handler.receive
+        self._is_async = inspect.iscoroutinefunction(handler.receive)
+        self._is_light = handler.receive_is_light and not self._is_async
+        frame_s = handler.input_frame_size / handler.input_sample_rate
+        self._waiting: deque[NDArray[np.int16]] = deque(
+            maxlen=max(2, round(MAX_INBOUND_S / frame_s))
+        )
+        self._arrived = asyncio.Event()
+
+    async def run(self) -> None:
+        """Reads the transport until it ends, and never lets it wait for the handler.
+
+        Raises:
+            ConnectionLost: The caller sends no more.
+        """
+        while True:
+            for frame in self._convert(await self._transport.receive_audio()):
+                if self._is_light:
+                    self._receive_now(frame)
+                else:
+                    self._enqueue(frame)
+
+    async def deliver(self) -> None:
+        """Hands queued frames to a ``receive`` that takes its time. Runs until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._receive(self._waiting.popleft())
+
+    async def send_silence(self) -> None:
+        """Hands one frame of silence to ``receive``, for a handler that waits for input."""
+        channels = 2 if self._handler.expected_layout == "stereo" else 1
+        await self._receive(np.zeros((1, self._handler.input_frame_size * channels), np.int16))
+
+    def _convert(self, block: AudioBlock) -> list[NDArray[np.int16]]:
+        if self._audio is None or self._format != (block.rate_hz, block.channels):
+            self._format = (block.rate_hz, block.channels)
+            self._audio = InboundAudio(
+                block.rate_hz,
+                block.channels,
+                self._handler.input_sample_rate,
+                layout=self._handler.expected_layout,
+                frame_samples=self._handler.input_frame_size,
+            )
+        return self._audio.process(block.samples)
+
+    def _enqueue(self, frame: NDArray[np.int16]) -> None:
+        if len(self._waiting) == self._waiting.maxlen:
+            self.dropped_frames += 1
+            if self.dropped_frames == 1:
+                logger.warning(
+                    "receive() of %s is slower than real time: dropping the oldest audio",
+                    type(self._handler).__name__,
+                )
+        self._waiting.append(frame)
+        self._arrived.set()
+
+    def _receive_now(self, frame: NDArray[np.int16]) -> None:
+        try:
+            self._receive_of_user((self._handler.input_sample_rate, frame))
+        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
+            self._call.report(error)
+
+    async def _receive(self, frame: NDArray[np.int16]) -> None:
+        item = (self._handler.input_sample_rate, frame)
+        try:
+            if self._is_async:
+                await self._receive_of_user(item)
+            else:
+                await self._worker.run(self._receive_of_user, item)
+        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
+            self._call.report(error)
+
+
+class Outlets(NamedTuple):
+    """Where the things go that a handler gives.
+
+    Attributes:
+        playout: Takes audio.
+        plays: False when the caller hears nothing (mode "send"): audio is dropped at once.
+        outputs: Takes AdditionalOutputs; ``None`` when the page has no use for them.
+        end: Ends the call, with a reason for the page.
+    """
+
+    playout: Playout
+    plays: bool
+    outputs: OutputQueue | None
+    end: Callable[[str], None]
+
+
+class OutboundPump:
+    """From ``handler.emit`` to the playout, the page's outputs, and the end of the call.
+
+    Args:
+        handler: Whose ``emit`` is asked.
+        call: Where errors of ``emit`` are reported.
+        outlets: Where the things go that it gives.
+        worker: Runs an ``emit`` that is no coroutine function.
+    """
+
+    def __init__(
+        self,
+        handler: AudioHandler,
+        call: SessionCall,
+        outlets: Outlets,
+        worker: Worker,
+    ) -> None:
+        self._handler = handler
+        self._call = call
+        self._outlets = outlets
+        self._playout = outlets.playout
+        self._worker = worker
+        self._emit_of_user: Callable[..., Any] = handler.emit
+        self._is_async = inspect.iscoroutinefunction(handler.emit)
+
+    async def run(self) -> None:
+        """Asks ``emit`` whenever there may be something, until cancelled or closed by it."""
+        while True:
+            await self._handler.wait_until_ready()
+            epoch = self._playout.epoch
+            try:
+                emitted = split_emitted(await self._emit())
+                if epoch == self._playout.epoch and await self._route(emitted):
+                    return
+            except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
+                self._call.report(error)
+                emitted = Emitted()
+            if emitted == Emitted():
+                await asyncio.sleep(NOTHING_NOW_S)
+
+    async def _emit(self) -> object:
+        if self._is_async:
+            return await self._emit_of_user()
+        return await self._worker.run(self._emit_of_user)
+
+    async def _route(self, emitted: Emitted) -> bool:
+        """Sends the parts where they belong; True when the call is to end."""
+        if emitted.outputs is not None and self._outlets.outputs is not None:
+            await self._outlets.outputs.put(emitted.outputs)
+        if emitted.audio is not None and self._outlets.plays:
+            try:
+                await self._playout.write(*emitted.audio)
+            except AudioError as error:
+                raise HandlerError(f"cannot play what emit() gave: {error}") from error
+        if emitted.close is None:
+            return False
+        self._playout.end_reply()
+        await self._playout.drain()
+        await asyncio.sleep(FAREWELL_S)
+        self._outlets.end(emitted.close.msg)
+        return True

@@ -1,0 +1,170 @@
+"""All callers of one component: who may come in, who is there, who has to go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .errors import InvalidOffer, SessionExists, SessionUnknown, SignalingError, TooManySessions
+from .session import Session, Terms
+from .transport import PeerTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .pumps import AudioHandler
+
+logger = logging.getLogger(__name__)
+
+MAX_ID_CHARS: Final = 128
+"""A UUID has 36; what is much longer is no id."""
+
+
+class Service(NamedTuple):
+    """What callers are connected to.
+
+    Attributes:
+        make_handler: Makes the handler of one call; runs once for each offer.
+        concurrency_limit: How many calls at once; ``None`` for any number.
+        sends_audio: Callers hear us.
+        time_limit_s: How long a call may last from the moment it connects.
+    """
+
+    make_handler: Callable[[], AudioHandler]
+    concurrency_limit: int | None = 1
+    sends_audio: bool = True
+    time_limit_s: float | None = None
+
+
+class SessionRegistry:
+    """Answers offers, keeps the sessions that come of them, and looks them up.
+
+    All of it runs on the event loop. Every session is removed when its call is over, whichever
+    way it ended, and its slot is free at once.
+
+    Args:
+        ice_servers: STUN and TURN servers for the server's own side.
+    """
+
+    def __init__(self, ice_servers: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.service: Service | None = None
+        self.has_outputs = False
+        self._ice_servers = ice_servers
+        self._sessions: dict[str, Session | None] = {}
+        self._tasks: set[asyncio.Task[str]] = set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    async def handle(self, body: object) -> dict[str, object]:
+        """Answers one signalling request of a page.
+
+        Args:
+            body: ``type`` "offer" with ``sdp`` and ``webrtc_id``; or "ice-candidate" with
+                ``candidate``, or "candidates", both with ``webrtc_id`` and ``secret``.
+
+        Returns:
+            The answer with its ``secret``, ``{"status": "success"}``, or
+            ``{"status": "failed", "meta": {"error", "message"}}`` with ``limit`` where it applies.
+        """
+        try:
+            if not isinstance(body, dict):
+                raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
+            match body.get("type"):
+                case "ice-candidate":
+                    session = self.find(body.get("webrtc_id"), body.get("secret"))
+                    await _peer_of(session).add_candidate(body.get("candidate"))
+                    return {"status": "success"}
+                case "candidates":
+                    session = self.find(body.get("webrtc_id"), body.get("secret"))
+                    return {"candidates": await _peer_of(session).candidates()}
+                case _:
+                    return await self._answer(body)
+        except SignalingError as error:
+            return _refusal(error)
+
+    def find(self, webrtc_id: object, secret: object) -> Session:
+        """The session with this id, for somebody who knows its secret.
+
+        Raises:
+            SessionUnknown: There is none, or the secret is another.
+        """
+        session = self._sessions.get(webrtc_id) if isinstance(webrtc_id, str) else None
+        if session is None or not session.knows(secret):
+            raise SessionUnknown("no call with this id and this secret is under way")
+        return session
+
+    def get(self, webrtc_id: str) -> Session | None:
+        """The session with this id, for our own server's code, or ``None``."""
+        return self._sessions.get(webrtc_id)
+
+    async def wait_idle(self) -> None:
+        """Returns once no call is under way and everything of theirs is freed."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Ends all calls and returns when everything of theirs is freed."""
+        for session in self._sessions.values():
+            if session is not None:
+                session.end("The server is shutting down.")
+        await self.wait_idle()
+
+    async def _answer(self, body: Mapping[str, object]) -> dict[str, object]:
+        webrtc_id = self._admit(body.get("webrtc_id"))
+        transport = None
+        try:
+            transport = PeerTransport(self._ice_servers)
+            session = self._make_session(webrtc_id, transport)
+            answer = await transport.answer(body)
+        except BaseException:
+            del self._sessions[webrtc_id]
+            if transport is not None:
+                await transport.close()
+            raise
+        self._sessions[webrtc_id] = session
+        task = asyncio.get_running_loop().create_task(session.run())
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(webrtc_id, done))
+        return {**answer, "webrtc_id": webrtc_id, "secret": session.secret}
+
+    def _admit(self, webrtc_id: object) -> str:
+        """Takes a slot, before anything is built for the caller."""
+        if not isinstance(webrtc_id, str) or not 0 < len(webrtc_id) <= MAX_ID_CHARS:
+            raise InvalidOffer(f"expected a webrtc_id of 1 to {MAX_ID_CHARS} characters")
+        if self.service is None:
+            raise InvalidOffer("this component has no stream event: call .stream(...) on it")
+        if webrtc_id in self._sessions:
+            raise SessionExists("a call with this id is under way")
+        limit = self.service.concurrency_limit
+        if limit is not None and len(self._sessions) >= limit:
+            raise TooManySessions(limit)
+        self._sessions[webrtc_id] = None
+        return webrtc_id
+
+    def _make_session(self, webrtc_id: str, transport: PeerTransport) -> Session:
+        service = self.service
+        if service is None:
+            raise InvalidOffer("this component has no stream event: call .stream(...) on it")
+        terms = Terms(service.sends_audio, self.has_outputs, service.time_limit_s)
+        return Session(webrtc_id, transport, service.make_handler(), terms)
+
+    def _forget(self, webrtc_id: str, task: asyncio.Task[str]) -> None:
+        self._tasks.discard(task)
+        self._sessions.pop(webrtc_id, None)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("the call %s failed", webrtc_id, exc_info=task.exception())
+
+
+def _peer_of(session: Session) -> PeerTransport:
+    if not isinstance(session.transport, PeerTransport):
+        raise SessionUnknown("this call does not come over WebRTC")
+    return session.transport
+
+
+def _refusal(error: SignalingError) -> dict[str, object]:
+    meta: dict[str, Any] = {"error": error.code, "message": str(error)}
+    if isinstance(error, TooManySessions):
+        meta["limit"] = error.limit
+    return {"status": "failed", "meta": meta}

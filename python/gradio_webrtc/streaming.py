@@ -1,0 +1,105 @@
+"""What may be passed to ``WebRTC.stream`` and ``WebRTC(...)``: checks and defaults, no Gradio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from .handlers import StreamHandlerBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Mode: TypeAlias = Literal["send-receive", "send", "receive"]
+Modality: TypeAlias = Literal["audio", "video", "audio-video"]
+
+MODES: Final = ("send-receive", "send", "receive")
+MODALITIES: Final = ("audio", "video", "audio-video")
+
+AUDIO_CONSTRAINTS: Final[dict[str, Any]] = {
+    "echoCancellation": True,
+    "noiseSuppression": {"exact": True},
+    "autoGainControl": {"exact": True},
+    "sampleRate": {"ideal": 24000},
+    "sampleSize": {"ideal": 16},
+    "channelCount": {"exact": 1},
+}
+"""What the page asks of a microphone (W3C ``MediaTrackConstraints``). It asks again without
+``exact`` when a device has no such feature."""
+
+
+def video_constraints(*, full_screen: bool) -> dict[str, Any]:
+    """What the page asks of a camera: 720p for a large picture, a small square otherwise."""
+    width, height = (1280, 720) if full_screen else (500, 500)
+    return {
+        "facingMode": "user",
+        "width": {"ideal": width},
+        "height": {"ideal": height},
+        "frameRate": {"ideal": 30},
+    }
+
+
+def default_track_constraints(modality: Modality, *, full_screen: bool) -> dict[str, Any]:
+    """The constraints for a component that was given none."""
+    video = video_constraints(full_screen=full_screen)
+    if modality == "video":
+        return video
+    if modality == "audio":
+        return dict(AUDIO_CONSTRAINTS)
+    return {"video": video, "audio": dict(AUDIO_CONSTRAINTS)}
+
+
+def check_mode(mode: str, modality: str) -> None:
+    """Raises ValueError unless both words are known."""
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+    if modality not in MODALITIES:
+        raise ValueError(f"modality must be one of {', '.join(MODALITIES)}; got {modality!r}")
+
+
+def check_stream(
+    component: object,
+    fn: Callable[..., Any] | StreamHandlerBase | None,
+    inputs: Sequence[object],
+    outputs: Sequence[object],
+    trigger: Callable[..., Any] | None,
+) -> None:
+    """Checks what was passed to ``stream``.
+
+    Raises:
+        ValueError: In the predecessors' words where they had words for it.
+    """
+    mode, modality = component.mode, component.modality  # type: ignore[attr-defined]
+    if mode == "receive":
+        _check_receive(component, inputs, outputs, trigger)
+        return
+    if modality != "video" and not isinstance(fn, StreamHandlerBase):
+        raise ValueError(
+            f"In the {mode} mode for audio, the event handler must be an instance of "
+            "StreamHandlerBase."
+        )
+    if not inputs or inputs[0] is not component:
+        raise ValueError(
+            "In the webrtc stream event, the first input component must be the WebRTC component."
+        )
+    if not outputs or (len(outputs) != 1 and outputs[0] is not component):
+        raise ValueError(
+            "In the webrtc stream event, the only output component must be the WebRTC component."
+        )
+
+
+def _check_receive(
+    component: object,
+    inputs: Sequence[object],
+    outputs: Sequence[object],
+    trigger: Callable[..., Any] | None,
+) -> None:
+    if any(each is component for each in inputs):
+        raise ValueError(
+            "In the receive mode stream event, the WebRTC component cannot be an input."
+        )
+    if len(outputs) != 1 or outputs[0] is not component:
+        raise ValueError(
+            "In the receive mode stream, the only output component must be the WebRTC component."
+        )
+    if trigger is None:
+        raise ValueError("In the receive mode stream event, the trigger parameter must be provided")

@@ -1,0 +1,258 @@
+"""Two peers in one process, a real connection between them."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import Queue
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.caller import Caller
+from support.signals import chirp, correlation, pieces_found, pitch_hz, speech, tone
+
+from gradio_webrtc import (
+    AdditionalOutputs,
+    AsyncStreamHandler,
+    CloseStream,
+    ReplyOnPause,
+    StreamHandler,
+)
+from gradio_webrtc.audio import Resampler
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradio_webrtc.handlers import StreamHandlerBase
+
+
+Frame = tuple[int, NDArray[np.int16]]
+
+
+class BlockingEcho(StreamHandler):
+    """The user guide's echo, whose emit blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: Queue[Frame] = Queue()
+
+    def receive(self, frame: Frame) -> None:
+        self.queue.put(frame)
+
+    def emit(self) -> Frame:
+        return self.queue.get()
+
+    def copy(self) -> BlockingEcho:
+        return BlockingEcho()
+
+
+def serve(handler: StreamHandlerBase, **service: object) -> SessionRegistry:
+    registry = SessionRegistry()
+    registry.service = Service(handler.copy, **service)  # type: ignore[arg-type]
+    return registry
+
+
+async def wait_empty(registry: SessionRegistry) -> None:
+    await registry.wait_idle()
+
+
+async def test_an_echo_gives_back_everything_in_order_and_in_tune() -> None:
+    said = chirp(3.0)
+    registry = serve(BlockingEcho())
+    caller = Caller(registry, np.concatenate([np.zeros(24_000, np.int16), said]))
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() >= 2.9)
+    await caller.hang_up()
+    await wait_empty(registry)
+    places = pieces_found(caller.sound(), said)
+    assert len([place for place in places if place >= 0]) >= len(places) - 2
+    in_order = [place for place in places if place >= 0]
+    assert in_order == sorted(in_order)
+
+
+async def test_two_callers_hear_only_themselves() -> None:
+    registry = serve(BlockingEcho(), concurrency_limit=2)
+    low = Caller(registry, tone(2.0, 440))
+    high = Caller(registry, tone(2.0, 1000))
+    await asyncio.gather(low.call(), high.call())
+    await low.until(lambda: low.loud_seconds() >= 1.5)
+    await high.until(lambda: high.loud_seconds() >= 1.5)
+    await asyncio.gather(low.hang_up(), high.hang_up())
+    await wait_empty(registry)
+    assert pitch_hz(low.sound()[:48_000], 48_000) == pytest.approx(440, abs=5)
+    assert pitch_hz(high.sound()[:48_000], 48_000) == pytest.approx(1000, abs=5)
+
+
+def _speech_at_48k(name: str) -> NDArray[np.int16]:
+    rate_hz, samples = speech(name)
+    resampler = Resampler(rate_hz, 48_000)
+    return np.concatenate([resampler.process(samples), resampler.flush()], axis=None)
+
+
+async def test_a_spoken_turn_is_answered() -> None:
+    turns: list[Frame] = []
+
+    def reply(audio: Frame) -> Iterator[object]:
+        turns.append(audio)
+        yield AdditionalOutputs("heard you")
+        for _ in range(5):
+            yield (24_000, tone(0.1, 600, 24_000).reshape(1, -1))
+
+    registry = serve(ReplyOnPause(reply))
+    registry.has_outputs = True
+    said = _speech_at_48k("austen_0880_16k")
+    caller = Caller(registry, said)
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() >= 0.48)
+    kinds = [message["type"] for message in caller.messages]
+    await caller.hang_up()
+    await wait_empty(registry)
+    assert len(turns) == 1
+    rate_hz, audio = turns[0]
+    assert rate_hz == 48_000
+    assert audio.dtype == np.int16
+    assert audio.shape[0] == 1
+    assert "fetch_output" in kinds
+    loud = np.concatenate([s for _, s in caller.heard if np.abs(s).max() > 200])
+    assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=8)
+
+
+async def test_speaking_over_a_reply_stops_it() -> None:
+    closed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    turns = []
+
+    def reply(audio: Frame) -> Iterator[Frame]:
+        turns.append(audio)
+        try:
+            for _ in range(600 if len(turns) == 1 else 1):
+                yield (24_000, tone(0.1, 600, 24_000).reshape(1, -1))
+        finally:
+            loop.call_soon_threadsafe(closed.set)
+
+    first = _speech_at_48k("goforward_16k")
+    second = _speech_at_48k("austen_0880_16k")
+    gap = np.zeros(48_000 * 3, np.int16)
+    registry = serve(ReplyOnPause(reply))
+    caller = Caller(registry, np.concatenate([first, gap, second]))
+    await caller.call()
+    await closed.wait()
+    await caller.until(lambda: len(turns) == 2)
+    await caller.hang_up()
+    await wait_empty(registry)
+    assert caller.loud_seconds() < 10
+    similarity, _ = correlation(second, turns[1][1].reshape(-1)[24_000:72_000])
+    assert similarity > 0.9, "what was said since the onset is the next turn's beginning"
+
+
+async def test_the_time_limit_is_told_and_kept() -> None:
+    registry = serve(BlockingEcho(), time_limit_s=0.5)
+    caller = Caller(registry)
+    await caller.call()
+    await caller.ended.wait()
+    await caller.closed.wait()
+    reasons = [m["data"] for m in caller.messages if m["type"] == "end_stream"]
+    await caller.hang_up()
+    await wait_empty(registry)
+    assert reasons == ["The time limit of 0.5 seconds is reached."]
+
+
+class SaysGoodbye(AsyncStreamHandler):
+    """Speaks half a second, then closes the call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_spoken = False
+
+    async def receive(self, frame: Frame) -> None:
+        pass
+
+    async def emit(self) -> object:
+        if self.has_spoken:
+            await asyncio.Event().wait()
+        self.has_spoken = True
+        return ((24_000, tone(0.5, 500, 24_000).reshape(1, -1)), CloseStream("goodbye"))
+
+    def copy(self) -> SaysGoodbye:
+        return SaysGoodbye()
+
+
+async def test_close_stream_ends_the_call_after_the_last_word() -> None:
+    registry = serve(SaysGoodbye())
+    caller = Caller(registry)
+    await caller.call()
+    await caller.ended.wait()
+    await caller.closed.wait()
+    await caller.hang_up()
+    await wait_empty(registry)
+    assert [m["data"] for m in caller.messages if m["type"] == "end_stream"] == ["goodbye"]
+    assert caller.loud_seconds() >= 0.4
+
+
+async def test_one_caller_over_the_limit_is_refused_and_the_slot_is_free_afterwards() -> None:
+    registry = serve(BlockingEcho())
+    first, second, third = Caller(registry), Caller(registry), Caller(registry)
+    await first.call()
+    refusal = await second.call()
+    await first.hang_up()
+    await wait_empty(registry)
+    await third.call()
+    await asyncio.gather(second.hang_up(), third.hang_up())
+    await wait_empty(registry)
+    assert refusal["status"] == "failed"
+    assert refusal["meta"]["error"] == "concurrency_limit_reached"
+    assert refusal["meta"]["limit"] == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"type": "answer"},
+        {"sdp": None},
+        {"sdp": "garbage"},
+        {"sdp": "v=0\r\nm=audio"},
+        {"sdp": "v=0\r\n" + "a=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\n" * 40},
+        {"sdp": "v=0\r\n" + "x" * 70_000},
+        {"webrtc_id": None},
+        {"webrtc_id": "x" * 1000},
+    ],
+)
+async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, object]) -> None:
+    registry = serve(BlockingEcho())
+    caller = Caller(registry)
+    body = await caller.offer()
+    refusal = await registry.handle(body | damage)
+    assert refusal["status"] == "failed"
+    assert refusal["meta"]["error"] == "invalid_offer"
+    assert len(registry) == 0
+    await caller.hang_up()
+
+
+async def test_knowing_an_id_gives_nothing() -> None:
+    registry = serve(BlockingEcho())
+    caller = Caller(registry)
+    await caller.call()
+    candidate = {"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "sdpMid": "0"}
+    for webrtc_id, secret in (
+        (caller.webrtc_id, None),
+        (caller.webrtc_id, "guess"),
+        ("nobody", caller.secret),
+    ):
+        body = {"webrtc_id": webrtc_id, "secret": secret, "candidate": candidate}
+        added = await registry.handle({"type": "ice-candidate", **body})
+        listed = await registry.handle({"type": "candidates", **body})
+        assert added == listed
+        assert added["meta"]["error"] == "unknown_connection"
+    taken = await registry.handle(
+        {
+            "type": "ice-candidate",
+            "webrtc_id": caller.webrtc_id,
+            "secret": caller.secret,
+            "candidate": candidate,
+        }
+    )
+    await caller.hang_up()
+    await wait_empty(registry)
+    assert taken == {"status": "success"}

@@ -1,0 +1,167 @@
+"""A caller made of aiortc: what a page does, over real connections on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.registry import SessionRegistry
+
+RATE_HZ = 48_000
+FRAME_SAMPLES = 960
+
+
+class Microphone(MediaStreamTrack):
+    """Says what an array holds, in real time, then silence."""
+
+    kind = "audio"
+
+    def __init__(self, samples: NDArray[np.int16]) -> None:
+        super().__init__()
+        self._samples = samples.reshape(-1)
+        self._frames = 0
+        self._origin_s: float | None = None
+        self.finished = asyncio.Event()
+
+    async def recv(self) -> AudioFrame:
+        loop = asyncio.get_running_loop()
+        if self._origin_s is None:
+            self._origin_s = loop.time()
+        await asyncio.sleep(self._origin_s + self._frames * 0.02 - loop.time())
+        begin = self._frames * FRAME_SAMPLES
+        block = self._samples[begin : begin + FRAME_SAMPLES]
+        if block.size < FRAME_SAMPLES:
+            block = np.pad(block, (0, FRAME_SAMPLES - block.size))
+            self.finished.set()
+        frame = AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, begin, Fraction(1, RATE_HZ)
+        self._frames += 1
+        return frame
+
+
+class Caller:
+    """One caller of a registry.
+
+    Attributes:
+        heard: Every frame that came back: its pts at 48 kHz and its first channel.
+        messages: Every message on the data channel.
+        secret: What came with the answer.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        microphone: NDArray[np.int16] | None = None,
+        inputs: Sequence[Any] = (),
+    ) -> None:
+        self.webrtc_id = str(uuid.uuid4())
+        self.secret: str | None = None
+        self.heard: list[tuple[int, NDArray[np.int16]]] = []
+        self.messages: list[dict[str, Any]] = []
+        self.connected = asyncio.Event()
+        self.closed = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._registry = registry
+        self._inputs = inputs
+        self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.microphone = Microphone(np.zeros(0, np.int16) if microphone is None else microphone)
+        self.channel = self.pc.createDataChannel("text")
+        self.channel.on("open", lambda: self.channel.send("handshake"))
+        self.channel.on("message", self._on_message)
+        self.pc.on("connectionstatechange", self._on_state)
+        self.pc.on("track", self._on_track)
+
+    async def offer(self) -> dict[str, Any]:
+        """The offer as a page would post it."""
+        self.pc.addTrack(self.microphone)
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        return {
+            "type": "offer",
+            "sdp": self.pc.localDescription.sdp,
+            "webrtc_id": self.webrtc_id,
+        }
+
+    async def call(self) -> dict[str, Any]:
+        """Calls, and waits until the connection stands; gives the server's answer or refusal."""
+        answer = await self._registry.handle(await self.offer())
+        if answer.get("status") == "failed":
+            return answer
+        self.secret = str(answer["secret"])
+        await self.pc.setRemoteDescription(
+            RTCSessionDescription(sdp=str(answer["sdp"]), type="answer")
+        )
+        await self.connected.wait()
+        return answer
+
+    async def hang_up(self) -> None:
+        """Leaves as a page does, with a goodbye."""
+        await self.pc.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns once the condition holds; looked at whenever something arrives."""
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+    def sound(self) -> NDArray[np.int16]:
+        """What was heard, on its own time line; where nothing was sent there is silence."""
+        if not self.heard:
+            return np.zeros(0, np.int16)
+        first, last = self.heard[0][0], self.heard[-1][0]
+        line = np.zeros(last - first + FRAME_SAMPLES, np.int16)
+        for pts, samples in self.heard:
+            line[pts - first : pts - first + samples.size] = samples
+        return line
+
+    def loud_seconds(self) -> float:
+        """How much of what was heard is no silence."""
+        return 0.02 * sum(bool(np.abs(samples).max() > 200) for _, samples in self.heard)
+
+    def _on_message(self, text: str) -> None:
+        message = json.loads(text)
+        self.messages.append(message)
+        if message["type"] == "send_input":
+            session = self._registry.find(self.webrtc_id, self.secret)
+            session.set_inputs(self._inputs)
+        if message["type"] == "end_stream":
+            self.ended.set()
+        self._news.set()
+
+    def _on_state(self) -> None:
+        if self.pc.connectionState == "connected":
+            self.connected.set()
+        if self.pc.connectionState in ("closed", "failed"):
+            self.closed.set()
+            self._news.set()
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        task = asyncio.get_running_loop().create_task(self._listen(track))
+        self._tasks.add(task)
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            channels = len(frame.layout.channels)
+            self.heard.append((frame.pts, frame.to_ndarray().reshape(-1, channels)[:, 0].copy()))
+            self._news.set()
