@@ -1,0 +1,327 @@
+"""The Gradio component: props, events and server calls. What happens in a call is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import gradio as gr
+from gradio.components.base import Component, server
+
+from .credentials import resolve_rtc_configuration
+from .errors import SessionUnknown
+from .registry import Service, SessionRegistry
+from .streaming import (
+    Modality,
+    Mode,
+    check_mode,
+    check_stream,
+    default_track_constraints,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradio.components import Timer
+    from gradio.events import Dependency
+
+WEBRTC_VALUE: Final = "__webrtc_value__"
+"""What user code sees in place of the component's own value."""
+
+TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
+
+
+class WebRTC(Component):
+    """Real-time audio and video between a page and a Python handler, over WebRTC.
+
+    Attach a handler with `stream`, and a function for its AdditionalOutputs with
+    `on_additional_outputs`.
+    """
+
+    EVENTS = ["tick", "state_change", "submit", "start_recording", "stop_recording"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        value: None = None,
+        height: int | str | None = None,
+        width: int | str | None = None,
+        label: str | None = None,
+        every: Timer | float | None = None,
+        inputs: Component | Sequence[Component] | set[Component] | None = None,
+        show_label: bool | None = None,
+        container: bool = True,
+        scale: int | None = None,
+        min_width: int = 160,
+        interactive: bool | None = None,
+        visible: bool | Literal["hidden"] = True,
+        elem_id: str | None = None,
+        elem_classes: list[str] | str | None = None,
+        render: bool = True,
+        key: int | str | None = None,
+        mirror_webcam: bool = True,
+        rtc_configuration: dict[str, Any] | Callable[..., Any] | None = None,
+        track_constraints: dict[str, Any] | None = None,
+        time_limit: float | None = None,
+        mode: Mode = "send-receive",
+        modality: Modality = "video",
+        rtp_params: dict[str, Any] | None = None,
+        icon: str | None = None,
+        icon_button_color: str | None = None,
+        pulse_color: str | None = None,
+        button_labels: dict[str, str] | None = None,
+        *,
+        server_rtc_configuration: dict[str, Any] | None = None,
+        allow_extra_tracks: bool = False,
+        icon_radius: int | None = None,
+        variant: Literal["wave", "textbox"] = "wave",
+        full_screen: bool = True,
+        _sessions: SessionRegistry | None = None,
+    ) -> None:
+        """
+        Parameters:
+            value: Not used; the page sets it during a call.
+            height: Of the component, in pixels or any CSS length.
+            width: Of the component, in pixels or any CSS length.
+            label: Shown at the top, and read out by screen readers.
+            every: Not used; kept for the order of arguments.
+            inputs: Not used; kept for the order of arguments.
+            show_label: Whether the label is shown.
+            container: Whether there is a border and padding around.
+            scale: Size beside other components in a row.
+            min_width: Least width in pixels before wrapping.
+            interactive: Whether calls can be started.
+            visible: Whether it is shown; "hidden" keeps it in the page.
+            elem_id: HTML id.
+            elem_classes: HTML classes.
+            render: False to place it later with `.render()`.
+            key: Identity across re-renders.
+            mirror_webcam: Show the caller's own picture as a mirror does.
+            rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, called for each call.
+            track_constraints: W3C MediaTrackConstraints; {"audio": ..., "video": ...} for audio-video. Asked again without "exact" when a device cannot meet them.
+            time_limit: Seconds a call may last; `stream` sets it too.
+            mode: "send-receive", "send" (nothing comes back) or "receive" (nothing is recorded).
+            modality: "audio", "video" or "audio-video".
+            rtp_params: W3C RTCRtpSendParameters for the page's sender.
+            icon: Path or URL of the picture in the middle of an audio call.
+            icon_button_color: CSS colour of the button.
+            pulse_color: CSS colour of the pulse around the icon.
+            button_labels: Texts of the button, under "start", "stop" and "waiting".
+            server_rtc_configuration: {"iceServers": [...]} for the server's own side.
+            allow_extra_tracks: Accept tracks that the modality does not ask for, and ignore them.
+            icon_radius: Roundness of the icon, in percent.
+            variant: "wave", or "textbox" with a text field beside the microphone.
+            full_screen: Ask for a large picture and offer a full-screen button.
+        """
+        check_mode(mode, modality)
+        self.height = height
+        self.width = width
+        self.mirror_webcam = mirror_webcam
+        self.mode = mode
+        self.modality = modality
+        self.time_limit = time_limit
+        self.rtp_params = rtp_params or {}
+        self.icon_button_color = icon_button_color
+        self.pulse_color = pulse_color
+        self.icon_radius = icon_radius
+        self.variant = variant
+        self.full_screen = full_screen
+        self.allow_extra_tracks = allow_extra_tracks
+        self.button_labels = {"start": "", "stop": "", "waiting": "", **(button_labels or {})}
+        self.track_constraints = track_constraints or default_track_constraints(
+            modality, full_screen=full_screen
+        )
+        self.server_rtc_configuration = server_rtc_configuration
+        self._rtc_configuration = rtc_configuration
+        self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
+        self._sessions = _sessions or SessionRegistry(
+            (server_rtc_configuration or {}).get("iceServers", ())
+        )
+        super().__init__(
+            label=label,
+            every=every,
+            inputs=inputs,
+            show_label=show_label,
+            container=container,
+            scale=scale,
+            min_width=min_width,
+            interactive=interactive,
+            visible=visible,
+            elem_id=elem_id,
+            elem_classes=elem_classes,
+            render=render,
+            key=key,
+            value=value,
+        )
+        # Gradio rebuilds a component from its arguments when an event updates it for one page;
+        # the rebuilt one must answer for the same calls.
+        self.constructor_args["_sessions"] = self._sessions
+        self.icon = None if icon is None else (self.serve_static_file(icon) or {}).get("url")
+        if not TEMPLATES.exists():
+            raise RuntimeError(
+                f"the front end is missing at {TEMPLATES.parent}: install a wheel, or build it "
+                "with 'make frontend' (Node.js 20.19 or later)"
+            )
+
+    def stream(
+        self,
+        fn: Callable[..., Any] | Any | None = None,
+        inputs: Component | Sequence[Component] | None = None,
+        outputs: Component | Sequence[Component] | None = None,
+        js: str | None = None,
+        concurrency_limit: int | None | Literal["default"] = "default",
+        concurrency_id: str | None = None,
+        time_limit: float | None = None,
+        trigger: Callable[..., Any] | None = None,
+        send_input_on: Literal["submit", "change"] = "change",
+    ) -> Dependency | None:
+        """Connects callers of this component to a handler.
+
+        Parameters:
+            fn: A StreamHandler, of which every caller gets a copy.
+            inputs: This component first, then those whose values the handler may ask for.
+            outputs: This component.
+            js: JavaScript to run in the page with each delivery of inputs.
+            concurrency_limit: How many calls at once; "default" and None stand for 1.
+            concurrency_id: Not used: each component counts its own calls.
+            time_limit: Seconds a call may last from the moment it connects.
+            trigger: In mode "receive", the event that starts the stream, such as button.click.
+            send_input_on: When changed inputs reach a running call.
+        """
+        given, taken = _as_list(inputs), _as_list(outputs)
+        check_stream(self, fn, given, taken, trigger)
+        self.time_limit = time_limit
+        self._sessions.service = Service(
+            make_handler=fn.copy,  # type: ignore[union-attr]  # check_stream saw to it
+            concurrency_limit=concurrency_limit if isinstance(concurrency_limit, int) else 1,
+            sends_audio=self.mode != "send",
+            time_limit_s=time_limit,
+        )
+        return self.tick(  # type: ignore[attr-defined, no-any-return]  # Gradio adds the events
+            self._deliver_inputs,
+            inputs=given,
+            outputs=None,
+            js=js,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+            trigger_mode="multiple",
+        )
+
+    def on_additional_outputs(
+        self,
+        fn: Callable[..., Any],
+        inputs: Component | Sequence[Component] | None = None,
+        outputs: Component | Sequence[Component] | None = None,
+        js: str | None = None,
+        concurrency_limit: int | None | Literal["default"] = "default",
+        concurrency_id: str | None = None,
+        show_progress: Literal["full", "minimal", "hidden"] = "full",
+        queue: bool = True,
+    ) -> Dependency:
+        """Runs a function once for every AdditionalOutputs of a handler, in order.
+
+        Parameters:
+            fn: Called with the values of `inputs`, then those of the AdditionalOutputs.
+            inputs: Components whose values come first.
+            outputs: Components that get what `fn` returns.
+            js: JavaScript to run in the page.
+            concurrency_limit: How many may run at once in the queue.
+            concurrency_id: Shares that limit with other events of the same id.
+            show_progress: How the outputs show that `fn` runs.
+            queue: False to bypass Gradio's queue.
+        """
+        self._sessions.has_outputs = True
+        taken = _as_list(outputs)
+
+        async def deliver(value: str, *args: Any) -> Any:
+            session = self._sessions.get(value)
+            waiting = session.outputs.take() if session is not None else None
+            if session is None or waiting is None:
+                return gr.skip() if len(taken) <= 1 else tuple(gr.skip() for _ in taken)
+            try:
+                if inspect.iscoroutinefunction(fn):
+                    return await fn(*args, *waiting.args)
+                return await asyncio.to_thread(fn, *args, *waiting.args)
+            finally:
+                session.outputs.done()
+
+        return self.state_change(  # type: ignore[attr-defined, no-any-return]
+            deliver,
+            inputs=[self, *_as_list(inputs)],
+            outputs=taken,
+            js=js,
+            concurrency_limit=concurrency_limit,
+            concurrency_id=concurrency_id,
+            show_progress=show_progress,
+            queue=queue,
+            trigger_mode="multiple",
+            api_visibility="private",
+        )
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None:
+        """Hands new input values to a call; does nothing when there is no such call.
+
+        Parameters:
+            webrtc_id: The id of the call.
+            args: The values, without the component's own.
+        """
+        if (session := self._sessions.get(webrtc_id)) is not None:
+            session.set_inputs(args)
+
+    async def _deliver_inputs(self, value: str, *args: Any) -> None:
+        self.set_input(value, *args)
+
+    @server  # type: ignore[untyped-decorator]
+    async def offer(self, body: Any) -> dict[str, object]:
+        """Answers an offer or a candidate of the page."""
+        return await self._sessions.handle(body)
+
+    @server  # type: ignore[untyped-decorator]
+    async def turn(self, _: Any) -> dict[str, Any] | None:
+        """The RTCConfiguration for the call that the page is about to make."""
+        return await resolve_rtc_configuration(self._rtc_configuration)
+
+    def preprocess(self, payload: Any) -> str:
+        """
+        Parameters:
+            payload: The id and the secret of the call under way, as the page has them.
+        Returns:
+            The id, when the secret is right; "__webrtc_value__" in every other case.
+        """
+        if isinstance(payload, dict):
+            try:
+                return self._sessions.find(
+                    payload.get("webrtc_id"), payload.get("secret")
+                ).webrtc_id
+            except SessionUnknown:
+                return WEBRTC_VALUE
+        return WEBRTC_VALUE
+
+    def postprocess(self, value: Any) -> Any:
+        """
+        Parameters:
+            value: "start_webrtc_stream" starts a call in mode "receive"; anything else is passed on.
+        Returns:
+            The same.
+        """
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "description": "the id and the secret of a call; null without one",
+        }
+
+    def example_payload(self) -> Any:
+        return None
+
+    def example_value(self) -> Any:
+        return None
+
+
+def _as_list(components: Any) -> list[Any]:
+    if components is None:
+        return []
+    return list(components) if isinstance(components, (list, tuple, set)) else [components]
