@@ -1,0 +1,277 @@
+"""A whole call on a virtual clock, through the same session and core as a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.handlers import AsyncStreamHandler, ReplyOnPause, StreamHandler
+from gradio_webrtc.session import Session, Terms
+from gradio_webrtc.transport.pacing import CALL_RATE_HZ, FRAME_S
+
+from .clock import PatientWorker, VirtualClockLoop
+from .transport import FakeTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.pumps import AudioHandler
+
+TAIL_S: Final = 2.0
+"""Silence after the caller's last word before a call may be over: more than any pause that is
+waited for."""
+
+QUIET_S: Final = 0.5
+"""How long nothing may have been said before the call is over."""
+
+
+class SimulatedEvent(NamedTuple):
+    """Something that happened: when (seconds of the call), what, and its data."""
+
+    time_s: float
+    name: str
+    data: dict[str, Any]
+
+
+class SimulatedOutput(NamedTuple):
+    """AdditionalOutputs as the page got them: when (seconds of the call), and the values."""
+
+    time_s: float
+    args: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of the caller and what came of it; times in seconds of the call.
+
+    Attributes:
+        speech_start_s: Where the detector heard the speech begin.
+        speech_end_s: Where it heard it end.
+        pause_s: When it was decided that the turn is over.
+        audio: What the user's function got: rate in Hz and int16 ``(1, n)``.
+        reply_start_s: When the first frame of the reply went to the caller; ``None`` without one.
+    """
+
+    speech_start_s: float
+    speech_end_s: float
+    pause_s: float
+    audio: tuple[int, NDArray[np.int16]]
+    reply_start_s: float | None
+
+
+@dataclass
+class Simulation:
+    """What happened in a simulated call.
+
+    Attributes:
+        turns: The caller's turns, in order.
+        audio: What the caller heard, from the first second of the call on: 48,000 Hz and int16
+            ``(channels, n)``.
+        outputs: The AdditionalOutputs, in order.
+        events: Everything that happened, in order.
+        messages: What the page was sent.
+        end_reason: Why the call ended.
+        duration_s: How long it took on its own clock.
+        handler: This call's copy of the handler.
+    """
+
+    turns: list[Turn] = field(default_factory=list)
+    audio: tuple[int, NDArray[np.int16]] = (CALL_RATE_HZ, np.zeros((1, 0), np.int16))
+    outputs: list[SimulatedOutput] = field(default_factory=list)
+    events: list[SimulatedEvent] = field(default_factory=list)
+    messages: list[tuple[float, Mapping[str, Any]]] = field(default_factory=list)
+    end_reason: str = ""
+    duration_s: float = 0.0
+    handler: AudioHandler | None = None
+
+
+def simulate(
+    handler: AudioHandler | Callable[..., Any],
+    audio: tuple[int, NDArray[np.int16]],
+    inputs: Sequence[Any] = (),
+    *,
+    tail_s: float = TAIL_S,
+    time_limit_s: float | None = None,
+    max_duration_s: float = 3600.0,
+) -> Simulation:
+    """Plays a recording to a handler and returns what a caller would have heard and seen.
+
+    The call runs through the same session, core and pacing as a real one, on a clock that jumps
+    over silence: minutes take moments. Code of the handler takes no time on that clock, except
+    where it awaits ``asyncio.sleep``. Two runs give the same result; only an ``emit`` that blocks
+    until something is received is raced against the clock, and gets 5 ms of real time for it.
+
+    Args:
+        handler: A handler, of which the call gets a copy; or a function for `ReplyOnPause`.
+        audio: The caller's sound: rate in Hz (a multiple of 50) and int16 ``(n,)`` or ``(1, n)``.
+        inputs: The values that the page's other components have.
+        tail_s: Silence after the recording before the call may end.
+        time_limit_s: The call's time limit.
+        max_duration_s: Ends a call that goes on for ever.
+
+    Raises:
+        RuntimeError: Called from a running event loop.
+        ValueError: The audio is not what it should be.
+
+    Example:
+        >>> import numpy as np
+        >>> def reply(audio):
+        ...     yield audio
+        >>> simulate(reply, (16000, np.zeros(16000, np.int16))).turns
+        []
+    """
+    rate_hz, samples = _check_audio(audio)
+    template = (
+        handler
+        if isinstance(handler, StreamHandler | AsyncStreamHandler)
+        else ReplyOnPause(handler)
+    )
+    run = _Run(template.copy(), rate_hz, samples, tuple(inputs), tail_s, max_duration_s)
+    with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
+        return runner.run(run.hold(time_limit_s))
+
+
+def _check_audio(audio: tuple[int, NDArray[np.int16]]) -> tuple[int, NDArray[np.int16]]:
+    rate_hz, samples = audio
+    samples = np.asarray(samples)
+    if samples.dtype != np.int16 or samples.size != max(samples.shape, default=0):
+        raise ValueError(
+            f"expected mono int16 samples, (n,) or (1, n); got {samples.dtype} {samples.shape}"
+        )
+    if rate_hz % 50:
+        raise ValueError(f"expected a sample rate that is a multiple of 50 Hz, got {rate_hz}")
+    return int(rate_hz), samples.reshape(-1)
+
+
+class _Run:
+    """One call in the making: the page's side of it, and when it is over."""
+
+    def __init__(
+        self,
+        handler: AudioHandler,
+        rate_hz: int,
+        samples: NDArray[np.int16],
+        inputs: tuple[Any, ...],
+        tail_s: float,
+        max_duration_s: float,
+    ) -> None:
+        self._handler = handler
+        self._audio = (rate_hz, samples)
+        self._inputs = inputs
+        self._tail_s = tail_s
+        self._max_duration_s = max_duration_s
+        self._open_replies = 0
+        self._result = Simulation(handler=handler)
+
+    async def hold(self, time_limit_s: float | None) -> Simulation:
+        """Holds the call and collects the result."""
+        self._transport = _WatchedTransport(*self._audio, self._on_page_message, self._on_block)
+        self._session = Session(
+            "simulated",
+            self._transport,
+            self._handler,
+            Terms(has_outputs=True, time_limit_s=time_limit_s),
+            on_event=self._on_event,
+            make_worker=self._make_worker,
+        )
+        result = self._result
+        result.end_reason = await self._session.run()
+        result.duration_s = self._transport.now_s
+        result.messages = self._transport.messages
+        result.audio = (CALL_RATE_HZ, _place(self._transport.sent, result.duration_s))
+        result.turns = self._turns()
+        return result
+
+    def _make_worker(self, name: str) -> Worker:
+        may_block = name.startswith("emit") and not isinstance(self._handler, ReplyOnPause)
+        return PatientWorker(name) if may_block else Worker(name)
+
+    def _on_event(self, time_s: float, name: str, data: dict[str, Any]) -> None:
+        self._result.events.append(SimulatedEvent(time_s, name, data))
+        if name == "pause_detected":
+            self._open_replies += 1
+        elif name in ("response_finished", "interrupted") and self._open_replies:
+            self._open_replies -= 1
+
+    def _on_page_message(self, message: Mapping[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        if message["type"] == "send_input":
+            loop.call_soon(self._session.set_inputs, self._inputs)
+        elif message["type"] == "fetch_output":
+            loop.call_soon(self._take_output)
+
+    def _take_output(self) -> None:
+        outputs = self._session.outputs.take()
+        if outputs is not None:
+            self._result.outputs.append(SimulatedOutput(self._transport.now_s, outputs.args))
+            self._session.outputs.done()
+
+    def _on_block(self) -> None:
+        """Looks, 50 times a second of the call, whether it is over."""
+        now_s = self._transport.now_s
+        has_finished = (
+            now_s >= self._transport.duration_s + self._tail_s
+            and not self._open_replies
+            and self._session.playout.buffered_s <= 0
+            and now_s >= self._transport.last_sound_s + QUIET_S
+        )
+        if has_finished or now_s >= self._max_duration_s:
+            loop = asyncio.get_running_loop()
+            if isinstance(loop, VirtualClockLoop):
+                loop.stands_for_jobs = False
+            self._transport.hang_up("the recording is over")
+
+    def _turns(self) -> list[Turn]:
+        pauses = [event for event in self._result.events if event.name == "pause_detected"]
+        ends = [event.time_s for event in pauses[1:]] + [float("inf")]
+        return [
+            Turn(
+                speech_start_s=event.data["speech_start_s"],
+                speech_end_s=event.data["speech_end_s"],
+                pause_s=event.time_s,
+                audio=event.data["audio"],
+                reply_start_s=self._first_sound(event.time_s, end_s),
+            )
+            for event, end_s in zip(pauses, ends, strict=True)
+        ]
+
+    def _first_sound(self, begin_s: float, end_s: float) -> float | None:
+        return next((at for at, _ in self._transport.sent if begin_s <= at < end_s), None)
+
+
+class _WatchedTransport(FakeTransport):
+    """A fake transport that tells of every block it hands over."""
+
+    def __init__(
+        self,
+        rate_hz: int,
+        samples: NDArray[np.int16],
+        on_page_message: Callable[[Mapping[str, Any]], None],
+        on_block: Callable[[], None],
+    ) -> None:
+        super().__init__(rate_hz, samples, on_page_message)
+        self._on_block = on_block
+
+    async def receive_audio(self) -> Any:
+        """The next block, after which somebody looks whether the call is over."""
+        block = await super().receive_audio()
+        self._on_block()
+        return block
+
+
+def _place(sent: Sequence[tuple[float, NDArray[np.int16]]], duration_s: float) -> NDArray[np.int16]:
+    """The frames on one time line, int16 ``(channels, n)``."""
+    frame_samples = round(FRAME_S * CALL_RATE_HZ)
+    channels = max((frame.size // frame_samples for _, frame in sent), default=1)
+    heard = np.zeros((channels, round(duration_s * CALL_RATE_HZ)), np.int16)
+    for time_s, frame in sent:
+        begin = round(time_s * CALL_RATE_HZ)
+        piece = heard[:, begin : begin + frame_samples]
+        piece[:] = frame.reshape(-1, frame.size // frame_samples).T[:, : piece.shape[1]]
+    return heard
