@@ -39,6 +39,23 @@ pub enum AudioError {
         /// The value handed in.
         got: f64,
     },
+    /// A sample rate that a detector has no net for.
+    DetectorRate {
+        /// The rate handed in, in Hz.
+        got_hz: u32,
+    },
+    /// A file of weights that is not as long as the net's.
+    WeightsLength {
+        /// What the net takes, in bytes.
+        expected: usize,
+        /// What the file has, in bytes.
+        got: usize,
+    },
+    /// A weight that is infinite or no number.
+    WeightNotFinite {
+        /// Which of the file's numbers.
+        index: usize,
+    },
     /// A VAD window of the wrong length.
     WindowLength {
         /// What the detector takes, in samples.
@@ -85,6 +102,16 @@ impl fmt::Display for AudioError {
             } => {
                 write!(f, "expected {name} {expected}, got {got}")
             }
+            Self::DetectorRate { got_hz } => {
+                write!(
+                    f,
+                    "expected a detector's rate of 8000 or 16000 Hz, got {got_hz} Hz"
+                )
+            }
+            Self::WeightsLength { expected, got } => {
+                write!(f, "expected {expected} bytes of weights, got {got}")
+            }
+            Self::WeightNotFinite { index } => write!(f, "weight {index} is not finite"),
             Self::WindowLength { expected, got } => {
                 write!(f, "expected a window of {expected} samples, got {got}")
             }

@@ -4,6 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use gradio_webrtc_core::vad::{EnergyVad, SileroVad, Vad};
 use gradio_webrtc_core::{Quality, Resampler};
 
 struct Counting;
@@ -69,4 +70,25 @@ fn a_warm_resampler_asks_for_no_memory() {
         });
         assert_eq!(count, 0, "{from_hz} to {to_hz}");
     }
+}
+
+fn detector_allocations(mut vad: impl Vad) -> usize {
+    let window = vec![0.1; vad.window_samples()];
+    allocations(|| {
+        for _ in 0..20 {
+            let probability = vad.probability(&window);
+            assert!(probability.is_ok_and(|probability| (0.0..=1.0).contains(&probability)));
+        }
+    })
+}
+
+#[test]
+fn a_detector_asks_for_no_memory() {
+    for sample_rate_hz in [8_000, 16_000] {
+        assert_eq!(
+            detector_allocations(SileroVad::new(sample_rate_hz).unwrap()),
+            0
+        );
+    }
+    assert_eq!(detector_allocations(EnergyVad::new(48_000).unwrap()), 0);
 }

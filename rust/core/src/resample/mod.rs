@@ -17,7 +17,7 @@ use filter::Filter;
 use ratio::{Ratio, as_f64, as_index};
 
 /// The rates that are converted, in Hz: telephone speech to the fastest studio interfaces.
-const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+pub(crate) const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
 /// How much a conversion may cost and how much it may delay.
 ///

