@@ -42,6 +42,7 @@ async function bundle(name, entry) {
       rollupOptions: {
         input: { index: join(here, entry), svelte_runtime_entry: join(here, "runtime.ts") },
         preserveEntrySignatures: "strict",
+        checks: { pluginTimings: false },
         output: {
           entryFileNames: "[name].js",
           // One shared chunk, without a hash in its name: the list of files is part of the wheel.

@@ -51,7 +51,7 @@ export const LABELS = {
   elapsed: "Time in this call",
   almostOver: "Ten seconds left in this call.",
   blockedSound: "The browser waits for a click before it plays sound.",
-  yourPicture: "Your camera",
+  ownPicture: "Your camera",
   remotePicture: "Live picture",
 } as const;
 
@@ -95,7 +95,8 @@ export function describe(
       return { title: say("connecting", translate), detail: "" };
     case "open":
       if (status.isUnstable) return UNSTABLE;
-      return hasStopword ? STOPWORD : IN_CALL[mode][status.activity];
+      if (hasStopword) return STOPWORD;
+      return modality === "video" ? live("Live") : IN_CALL[mode][status.activity];
     case "closing":
     case "ended":
       return ended(status, mode, time_limit);

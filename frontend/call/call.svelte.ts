@@ -50,8 +50,6 @@ export class Call {
   heard = $state.raw<Level>(SILENCE);
   isMicrophoneMuted = $state(false);
   isSpeakerMuted = $state(false);
-  /** The browser wants a click before it plays sound. */
-  isPlaybackBlocked = $state(false);
   hasStopword = $state(false);
   elapsedS = $state(0);
 
@@ -110,6 +108,13 @@ export class Call {
   muteMicrophone(isMuted: boolean): void {
     this.isMicrophoneMuted = isMuted;
     this.#capture?.mute(isMuted);
+  }
+
+  /** Sends a line of text along with the credentials; there must be a call to send it in. */
+  submit(textbox: string): void {
+    if (this.#page.value === null) return;
+    this.#page.value = { ...this.#page.value, textbox };
+    this.#page.dispatch("submit");
   }
 
   /** Takes this microphone or camera from here on, in a running call too. */
@@ -307,7 +312,7 @@ export class Call {
     this.#peer = this.#capture = this.#meter = null;
     this.local = this.remote = null;
     this.said = this.heard = SILENCE;
-    this.hasStopword = this.isPlaybackBlocked = false;
+    this.hasStopword = false;
     this.#page.value = null;
     if (wasOpen) this.#page.dispatch("stop_recording");
   }
