@@ -232,3 +232,17 @@ async def call_maybe_async(fn: Callable[..., Any], *args: object, worker: Worker
     """
     result = fn(*args) if is_async_callable(fn) else await worker.run(fn, *args)
     return await result if inspect.isawaitable(result) else result
+
+
+async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | None:  # noqa: ASYNC109 - its predecessor's name
+    """The next item of a queue, or ``None`` when there is none in time; loses no item.
+
+    Args:
+        queue: Filled by somebody else on this event loop.
+        timeout: How long to wait, in seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            return await queue.get()
+    except TimeoutError:
+        return None

@@ -198,6 +198,7 @@ class Session:
                 type(self.handler).__name__,
                 SHUTDOWN_TIMEOUT_S,
             )
+        await self.handler.release()
         self._receive_worker.close()
         await self.transport.close()
 

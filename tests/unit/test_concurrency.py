@@ -22,6 +22,7 @@ from gradio_webrtc.concurrency import (
     is_async_callable,
     jobs_in_flight,
     jobs_left_behind,
+    wait_for_item,
 )
 
 if TYPE_CHECKING:
@@ -332,3 +333,13 @@ async def test_an_awaitable_from_sync_code_is_awaited(worker: Worker) -> None:
 )
 def test_a_callable_is_named_so_that_its_author_finds_it(fn: object, expected: str) -> None:
     assert describe_callable(fn) == expected
+
+
+async def test_an_item_is_waited_for_and_not_for_ever() -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue(maxsize=1)
+    assert await wait_for_item(queue, 0) is None
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Task[int | None] = loop.create_task(wait_for_item(queue, 10))
+    await asyncio.sleep(0)
+    queue.put_nowait(1)
+    assert await waiting == 1

@@ -12,7 +12,8 @@ import pytest
 
 from gradio_webrtc.concurrency import Worker
 from gradio_webrtc.handlers import stepping
-from gradio_webrtc.handlers.stepping import FINISHED, Interruptible, Stepper
+from gradio_webrtc.handlers.async_driver import FINISHED
+from gradio_webrtc.handlers.stepping import Interruptible, Stepper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -337,16 +338,71 @@ async def test_a_waiter_cancelled_during_an_interruption_stays_cancelled() -> No
         await waiter
 
 
-async def test_settling_waits_for_what_runs() -> None:
-    running = Interruptible()
-    await running.settled()
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_task(running.run(gate.wait()))
-    await asyncio.sleep(0)
-    settled = loop.create_task(running.settled())
-    await asyncio.sleep(0)
-    assert not settled.done()
-    gate.set()
-    await settled
-    await waiter
+async def test_an_async_generator_lives_in_one_task(worker: Worker) -> None:
+    tasks = set()
+
+    async def scoped() -> AsyncIterator[int]:
+        try:
+            for number in range(3):
+                tasks.add(asyncio.current_task())
+                yield number
+        finally:
+            tasks.add(asyncio.current_task())
+
+    stepper = Stepper(scoped, (), worker)
+    assert [await stepper.step(), await stepper.step()] == [0, 1]
+    await stepper.close()
+    assert len(tasks) == 1
+    assert tasks != {asyncio.current_task()}
+
+
+async def test_an_error_in_an_interrupted_step_reaches_whoever_closes(worker: Worker) -> None:
+    waiting = asyncio.Event()
+
+    async def failing() -> AsyncIterator[int]:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("in the clean-up")
+        yield 1
+
+    stepper = Stepper(failing, (), worker)
+    step = asyncio.get_running_loop().create_task(stepper.step())
+    await waiting.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    with pytest.raises(ValueError, match="in the clean-up"):
+        await stepper.close()
+
+
+async def test_cancelling_the_waiter_of_an_async_step_cancels_the_step(worker: Worker) -> None:
+    steps: list[str] = []
+    waiting = asyncio.Event()
+
+    async def hanging() -> AsyncIterator[int]:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            steps.append("cleaned")
+
+    stepper = Stepper(hanging, (), worker)
+    waiter = asyncio.get_running_loop().create_task(stepper.step())
+    await waiting.wait()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    await stepper.close()
+    assert steps == ["cleaned"]
+
+
+async def test_an_interruption_in_the_first_moment_leaves_nothing_behind(worker: Worker) -> None:
+    stepper = Stepper(one_async, (3,), worker)
+    step = asyncio.get_running_loop().create_task(stepper.step())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    stepper.interrupt()
+    await step
+    await stepper.close()

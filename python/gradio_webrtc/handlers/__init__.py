@@ -1,6 +1,10 @@
 """The handlers: what users subclass, and the ready-made ones."""
 
 from .base import StreamHandlerBase
+from .blocks import AppState
+from .options import AlgoOptions, SileroVadOptions
+from .reply_on_pause import ReplyOnPause
+from .silero import ModelOptions, PauseDetectionModel, SileroVADModel, get_silero_model
 from .stream_handler import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
@@ -9,9 +13,17 @@ from .stream_handler import (
 )
 
 __all__ = [
+    "AlgoOptions",
+    "AppState",
     "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
     "AudioVideoStreamHandler",
+    "ModelOptions",
+    "PauseDetectionModel",
+    "ReplyOnPause",
+    "SileroVADModel",
+    "SileroVadOptions",
     "StreamHandler",
     "StreamHandlerBase",
+    "get_silero_model",
 ]

@@ -117,6 +117,12 @@ class StreamHandlerBase(ABC):
         """Runs once when the call has ended, however it ended; override it."""
         return None
 
+    async def release(self) -> None:  # noqa: B027 - most handlers hold nothing
+        """Frees what a ready-made handler holds for its call; awaited last, after `shutdown`.
+
+        It is apart from ``shutdown`` so that a subclass may override that one without a thought.
+        """
+
     @abstractmethod
     def copy(self) -> StreamHandlerBase:
         """A fresh handler of the same kind for one call; it has what this method gives it."""
@@ -219,7 +225,7 @@ class StreamHandlerBase(ABC):
             raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
         return self._call
 
-    def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
+    def _on_loop(self, callback: Callable[..., object], *args: object) -> None:
         """Runs ``callback`` on the call's loop: now if this is it, soon if not."""
         if self._call is None or threading.get_ident() == self._loop_thread:
             callback(*args)

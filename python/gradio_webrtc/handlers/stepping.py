@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import enum
 import inspect
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from gradio_webrtc.concurrency import describe_callable, is_async_callable
 
+from .async_driver import FINISHED, AsyncDriver, Finished, SingleItem, Step
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from gradio_webrtc.concurrency import Worker
 
@@ -30,18 +31,6 @@ can be stopped from outside."""
 _logger = logging.getLogger(__name__)
 
 
-class Finished(enum.Enum):
-    """The type of `FINISHED`, the one value that no generator can yield by accident."""
-
-    TOKEN = 0
-
-
-FINISHED: Final = Finished.TOKEN
-"""What a step gives when there is no further item."""
-
-Step: TypeAlias = object | Literal[Finished.TOKEN]
-
-
 class Interruptible:
     """Awaits one coroutine at a time, which `interrupt` cancels without cancelling the waiter.
 
@@ -52,14 +41,11 @@ class Interruptible:
         self._task: asyncio.Task[Any] | None = None
         self._interruption = asyncio.Event()
 
-    async def run(
-        self, coro: Coroutine[Any, Any, T], context: contextvars.Context | None = None
-    ) -> T | Literal[Finished.TOKEN]:
+    async def run(self, coro: Coroutine[Any, Any, T]) -> T | Literal[Finished.TOKEN]:
         """What ``coro`` returns, or `FINISHED` when it was interrupted, before or in the middle.
 
         Args:
             coro: Runs in a task of its own.
-            context: The context variables that it sees and sets; ``None`` takes a copy.
 
         Raises:
             Exception: Whatever ``coro`` raises.
@@ -67,7 +53,7 @@ class Interruptible:
         if self._interruption.is_set():
             coro.close()
             return FINISHED
-        self._task = asyncio.get_running_loop().create_task(coro, context=context)
+        self._task = asyncio.get_running_loop().create_task(coro)
         try:
             result: T = await self._task
         except asyncio.CancelledError:
@@ -84,32 +70,31 @@ class Interruptible:
         if self._task is not None:
             self._task.cancel()
 
-    async def settled(self) -> None:
-        """Returns when nothing runs any more; what ran keeps its outcome to itself."""
-        if self._task is not None:
-            await asyncio.wait({self._task})
-
 
 class Stepper:
     """One call of a user's function, stepped and closed from the event loop.
 
     A sync generator runs in ``worker``, in one context for all its steps; an async one on the
-    loop. A plain function or a coroutine counts as a generator of one item.
+    loop, in one task. A plain function or a coroutine counts as a generator of one item.
 
     Args:
         fn: The user's function. What it needs besides ``args`` it has bound.
         args: Its positional arguments.
         worker: Where it runs when it blocks.
+
+    Attributes:
+        generator: What the function gave, once it was called.
     """
 
     def __init__(self, fn: Callable[..., Any], args: tuple[object, ...], worker: Worker) -> None:
+        self.generator: Iterator[object] | AsyncIterator[object] | None = None
         self._fn = fn
         self._args = args
         self._worker = worker
         self._label = describe_callable(fn)
         self._context = contextvars.copy_context()
         self._running = Interruptible()
-        self.generator: Iterator[object] | AsyncIterator[object] | None = None
+        self._driver: AsyncDriver | None = None
 
     async def step(self) -> Step:
         """The next item, or `FINISHED` when there is none or `interrupt` was called.
@@ -117,20 +102,20 @@ class Stepper:
         Raises:
             Exception: Whatever the user's code raises; there is no further item then.
         """
-        if self.generator is None:
-            started = await self._running.run(self._start())
-            if started is FINISHED:
-                return FINISHED
-        if isinstance(self.generator, AsyncIterator):
-            return await self._running.run(_next_of(self.generator), self._context)
-        return await self._running.run(self._next_in_worker())
+        if self.generator is None and await self._running.run(self._start()) is FINISHED:
+            return FINISHED
+        if self._driver is not None:
+            return await self._driver.step()
+        return await self._running.run(self._step_in_worker())
 
     def interrupt(self) -> None:
-        """Cancels an async step in the middle; a sync one goes on and its item is discarded."""
+        """Ends the step in the middle: an async one is cancelled, a sync one goes on unheeded."""
         self._running.interrupt()
+        if self._driver is not None:
+            self._driver.interrupt()
 
     async def close(self) -> None:
-        """Interrupts, waits for a sync step in the middle, and runs the generator's clean-up.
+        """Interrupts, waits for the step in the middle to end, and lets the user's code clean up.
 
         A wait of more than `SLOW_CLOSE_S` is told in a warning. Closing twice is fine.
 
@@ -138,7 +123,6 @@ class Stepper:
             Exception: Whatever the user's clean-up raises.
         """
         self.interrupt()
-        await self._running.settled()
         warning = asyncio.get_running_loop().call_later(SLOW_CLOSE_S, _warn_slow, self._label)
         try:
             await self._close()
@@ -153,61 +137,32 @@ class Stepper:
             result = await self._worker.run_in_context(
                 self._context, self._label, self._fn, *self._args
             )
-        if isinstance(result, AsyncIterator | Iterator):
-            self.generator = result
-        elif inspect.isawaitable(result):
-            self.generator = _SingleItem(result)
-        else:
-            self.generator = iter((result,))
+        if inspect.isawaitable(result):
+            result = SingleItem(result)
+        if isinstance(result, AsyncIterator):
+            self._driver = AsyncDriver(result, self._context)
+        elif not isinstance(result, Iterator):
+            result = iter((result,))
+        self.generator = result
 
-    async def _next_in_worker(self) -> Step:
+    async def _step_in_worker(self) -> Step:
         # `next` with a default never raises StopIteration, which no future can carry.
         return await self._worker.run_in_context(
             self._context, self._label, next, self.generator, FINISHED
         )
 
     async def _close(self) -> None:
-        generator, self.generator = self.generator, iter(())
-        if isinstance(generator, AsyncIterator):
-            aclose = getattr(generator, "aclose", _nothing_async)
-            await asyncio.get_running_loop().create_task(aclose(), context=self._context)
+        if self._driver is not None:
+            await self._driver.close()
             return
+        generator, self.generator = self.generator, iter(())
         close = getattr(generator, "close", _nothing)
         if close is not _nothing or self._worker.is_busy:
             # Behind a step in the middle: the worker takes one job after the other.
             await self._worker.run_in_context(self._context, self._label, close)
 
 
-class _SingleItem:
-    """Something awaitable, as an async generator of one item."""
-
-    def __init__(self, awaitable: Awaitable[object]) -> None:
-        self._awaitable: Awaitable[object] | None = awaitable
-
-    def __aiter__(self) -> AsyncIterator[object]:
-        return self
-
-    async def __anext__(self) -> object:
-        awaitable, self._awaitable = self._awaitable, None
-        if awaitable is None:
-            raise StopAsyncIteration
-        return await awaitable
-
-    async def aclose(self) -> None:
-        # A coroutine that is dropped before its first step complains unless it is closed.
-        getattr(self._awaitable, "close", _nothing)()
-        self._awaitable = None
-
-
-async def _next_of(generator: AsyncIterator[object]) -> Step:
-    return await anext(generator, FINISHED)
-
-
 def _nothing() -> None:
-    pass
-
-
-async def _nothing_async() -> None:
     pass
 
 

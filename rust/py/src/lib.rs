@@ -6,10 +6,8 @@ mod array;
 mod audio;
 mod error;
 mod outbound;
-mod pause;
 mod serial;
 mod sound;
-mod vad;
 
 #[pymodule(gil_used = false)]
 mod _core {
@@ -17,8 +15,4 @@ mod _core {
     use crate::audio::{AudioFifo, InboundAudio, Pcm16Assembler, Resampler};
     #[pymodule_export]
     use crate::outbound::OutboundAudio;
-    #[pymodule_export]
-    use crate::pause::{PauseDetector, PauseEvent};
-    #[pymodule_export]
-    use crate::vad::SileroVad;
 }

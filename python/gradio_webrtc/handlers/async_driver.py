@@ -1,0 +1,117 @@
+"""One async generator in one task, from its first step to its clean-up."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import AsyncIterator, Awaitable
+
+
+class Finished(enum.Enum):
+    """The type of `FINISHED`, the one value that no generator can yield by accident."""
+
+    TOKEN = 0
+
+
+FINISHED: Final = Finished.TOKEN
+"""What a step gives when there is no further item."""
+
+Step: TypeAlias = object | Literal[Finished.TOKEN]
+
+
+class AsyncDriver:
+    """Steps an async generator, all of it in one task of its own.
+
+    Task groups, time-outs and cancel scopes that a generator holds across a ``yield`` belong to
+    the task that entered them; a task for each step would break them.
+    """
+
+    def __init__(self, generator: AsyncIterator[object], context: contextvars.Context) -> None:
+        self._generator = generator
+        self._asked = asyncio.Event()
+        self._answer: asyncio.Future[Step] | None = None
+        self._interruption = asyncio.Event()
+        self._is_closed = False
+        self._task = asyncio.get_running_loop().create_task(self._drive(), context=context)
+
+    async def step(self) -> Step:
+        """The next item, or `FINISHED`."""
+        if self._interruption.is_set() or self._task.done():
+            return FINISHED
+        self._answer = asyncio.get_running_loop().create_future()
+        self._asked.set()
+        try:
+            item = await self._answer
+        except asyncio.CancelledError:
+            self.interrupt()
+            raise
+        # The two may meet in one turn of the loop: the interruption wins.
+        return FINISHED if self._interruption.is_set() else item
+
+    def interrupt(self) -> None:
+        """Cancels the step in the middle, whose waiter gets `FINISHED` at once."""
+        if not self._interruption.is_set():
+            self._interruption.set()
+            self._task.cancel()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(FINISHED)
+
+    async def close(self) -> None:
+        """Waits for the end of the task, and raises what the clean-up raised."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await asyncio.wait({self._task})
+        # A task that was cancelled before its first moment has not cleaned up.
+        await getattr(self._generator, "aclose", _nothing)()
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def _drive(self) -> None:
+        try:
+            while not self._interruption.is_set():
+                await self._asked.wait()
+                self._asked.clear()
+                item = await anext(self._generator, FINISHED)
+                if self._answer is not None and not self._answer.done():
+                    self._answer.set_result(item)
+                if item is FINISHED:
+                    return
+        except Exception as error:
+            if self._answer is None or self._answer.done():
+                raise
+            self._answer.set_exception(error)
+        finally:
+            await getattr(self._generator, "aclose", _nothing)()
+
+
+async def _nothing() -> None:
+    pass
+
+
+class SingleItem:
+    """Something awaitable, as an async generator of one item."""
+
+    def __init__(self, awaitable: Awaitable[object]) -> None:
+        self._awaitable: Awaitable[object] | None = awaitable
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        awaitable, self._awaitable = self._awaitable, None
+        if awaitable is None:
+            raise StopAsyncIteration
+        return await awaitable
+
+    async def aclose(self) -> None:
+        """Lets go of what was not awaited."""
+        # A coroutine that is dropped before its first step complains unless it is closed.
+        close = getattr(self._awaitable, "close", None)
+        if close is not None:
+            close()
+        self._awaitable = None

@@ -1,0 +1,115 @@
+"""From the caller's sound to turns: what was heard, when, and the sound itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.audio import PauseDetector
+
+HeardName: TypeAlias = Literal[
+    "started_talking", "pause_candidate", "pause_cancelled", "pause_detected"
+]
+
+NAMES: Final[dict[str, HeardName]] = {
+    "speech_started": "started_talking",
+    "pause_candidate": "pause_candidate",
+    "pause_cancelled": "pause_cancelled",
+    "pause": "pause_detected",
+}
+"""The detector's events under the names that pages know."""
+
+
+class Heard(NamedTuple):
+    """Something heard; times in seconds of sound received since the call began.
+
+    Attributes:
+        name: What.
+        time_s: When it was certain.
+        speech_start_s: Where the turn's speech began.
+        speech_end_s: Where it ended, as far as is known.
+        audio: The turn's sound, int16 ``(1, n)``, when it is over.
+    """
+
+    name: HeardName
+    time_s: float
+    speech_start_s: float
+    speech_end_s: float | None
+    audio: NDArray[np.int16] | None = None
+
+    def times(self) -> dict[str, float]:
+        """The times that are known, by name."""
+        times = {"time_s": self.time_s, "speech_start_s": self.speech_start_s}
+        return times if self.speech_end_s is None else times | {"speech_end_s": self.speech_end_s}
+
+
+class Listener:
+    """A pause detector on the clock of the call.
+
+    Not safe to use from two threads at once.
+
+    Args:
+        detector: Hears mono at ``rate_hz``.
+        rate_hz: The rate of what is received, in Hz.
+    """
+
+    def __init__(self, detector: PauseDetector, rate_hz: int) -> None:
+        self._detector = detector
+        self._rate_hz = rate_hz
+        self._received_samples = 0
+        self._origin_s = 0.0
+        self._has_gap = False
+
+    def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
+        """What can be told from the next samples, int16 ``(1, n)``.
+
+        Raises:
+            Exception: Whatever a detector of the user's own raises; what was heard is kept.
+        """
+        if self._has_gap:
+            self.forget()
+        self._received_samples += samples.size
+        return [
+            Heard(
+                name=NAMES[event.kind],
+                time_s=self._origin_s + event.time_s,
+                speech_start_s=self._origin_s + event.speech_start_s,
+                speech_end_s=_shifted(event.speech_end_s, self._origin_s),
+                audio=self._detector.take_utterance() if event.kind == "pause" else None,
+            )
+            for event in self._detector.process(samples)
+        ]
+
+    def skip(self, samples: NDArray[np.int16]) -> None:
+        """Lets time pass without listening. What was heard before is forgotten with it."""
+        self._received_samples += samples.size
+        self._has_gap = True
+
+    def so_far(self) -> NDArray[np.int16]:
+        """What the open turn holds so far, int16 ``(1, n)``; empty when nobody speaks."""
+        if self._has_gap:
+            return np.zeros((1, 0), np.int16)
+        return self._detector.utterance_so_far().reshape(1, -1)
+
+    def forget(self) -> None:
+        """Begins afresh with the next samples; the clock goes on."""
+        self._detector.reset()
+        self._origin_s = self._received_samples / self._rate_hz
+        self._has_gap = False
+
+
+def _shifted(time_s: float | None, origin_s: float) -> float | None:
+    return None if time_s is None else time_s + origin_s
+
+
+def to_mono(samples: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
+    """Packed samples of any shape as int16 ``(1, n)``, averaged over their channels."""
+    if channels == 1:
+        return samples.reshape(1, -1)
+    mean = samples.reshape(-1, channels).astype(np.int32).sum(axis=1) // channels
+    mono: NDArray[np.int16] = mean.astype(np.int16).reshape(1, -1)
+    return mono

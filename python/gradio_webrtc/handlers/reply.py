@@ -1,0 +1,116 @@
+"""One turn of the caller, and one run of the user's function to answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from .async_driver import FINISHED
+from .stepping import Interruptible, Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.concurrency import Worker
+
+    from .async_driver import Step
+
+MAX_CARRIED_S: Final = 60.0
+"""How much sound of turns that were never answered goes into the next one. People who talk on
+while the function is busy have said what matters within a minute; memory needs some bound."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What is to be answered.
+
+    Attributes:
+        number: Counts the caller's turns from 1; 0 is the start of the call, before any.
+        rate_hz: The rate of ``audio``.
+        audio: int16, ``(1, n)``; empty at the start, or when a reply was asked for in silence.
+    """
+
+    number: int
+    rate_hz: int
+    audio: NDArray[np.int16]
+
+    def after(self, earlier: NDArray[np.int16]) -> Turn:
+        """This turn with the sound of earlier ones before it, the last `MAX_CARRIED_S` of it."""
+        kept = earlier[:, -round(MAX_CARRIED_S * self.rate_hz) :]
+        return Turn(self.number, self.rate_hz, np.concatenate([kept, self.audio], axis=1))
+
+
+class Reply:
+    """One answer in the making. Every method is called on the event loop.
+
+    Args:
+        turn: What is answered.
+        fn: The user's function.
+        get_arguments: Gives its arguments; may wait for the page's inputs.
+        on_begin: Called right before the function is.
+        worker: Where the function runs when it blocks.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        fn: Callable[..., Any],
+        get_arguments: Callable[[Turn], Awaitable[tuple[object, ...]]],
+        on_begin: Callable[[Turn], None],
+        worker: Worker,
+    ) -> None:
+        self.turn = turn
+        self.is_interrupted = False
+        self._fn = fn
+        self._get_arguments = get_arguments
+        self._on_begin = on_begin
+        self._worker = worker
+        self._preparing = Interruptible()
+        self._stepper: Stepper | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the user's function was called."""
+        return self._stepper is not None
+
+    @property
+    def generator(self) -> Iterator[object] | AsyncIterator[object] | None:
+        """What the user's function gave, once it was called."""
+        return None if self._stepper is None else self._stepper.generator
+
+    async def step(self) -> Step:
+        """The next item, or `FINISHED` when there is none or the reply was interrupted.
+
+        Raises:
+            Exception: Whatever the user's code raises, or the wait for its inputs.
+        """
+        if self._stepper is None:
+            arguments = await self._preparing.run(self._prepare())
+            if arguments is FINISHED:
+                return FINISHED
+            self._on_begin(self.turn)
+            self._stepper = Stepper(self._fn, arguments, self._worker)
+        return await self._stepper.step()
+
+    def interrupt(self) -> None:
+        """Ends the step in the middle at once, and every later one."""
+        self.is_interrupted = True
+        self._preparing.interrupt()
+        if self._stepper is not None:
+            self._stepper.interrupt()
+
+    async def close(self) -> None:
+        """Waits until the user's code has returned and cleaned up.
+
+        Raises:
+            Exception: Whatever the user's clean-up raises.
+        """
+        if self._stepper is not None:
+            await self._stepper.close()
+
+    async def _prepare(self) -> tuple[object, ...]:
+        return await self._get_arguments(self.turn)

@@ -1,0 +1,252 @@
+"""What answers turns with a user's function, however the turns are found."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import threading
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+
+from gradio_webrtc.concurrency import Worker, describe_callable, is_async_callable
+from gradio_webrtc.types import AdditionalOutputs
+
+from .async_driver import FINISHED
+from .blocks import AppState
+from .conversation import Conversation
+from .reply import Reply, Turn
+from .signature import max_positionals, requires_positional
+from .stream_handler import StreamHandler
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.types import Call, EmitType
+
+    from .signature import ReplyOptions
+
+RELEASE_S: Final = 1.0
+"""How long the end of a call waits for the user's code to clean up: the time in which a process is
+expected to end. What takes longer goes on by itself."""
+
+_logger = logging.getLogger(__name__)
+
+
+class TurnHandler(StreamHandler):
+    """Answers turns with a user's function; a subclass finds the turns and calls `_answer`.
+
+    `ReplyOnPause` documents the arguments and attributes.
+    """
+
+    def __init__(self, fn: Any, options: ReplyOptions) -> None:
+        if not callable(fn):
+            raise TypeError(f"fn is a function, got {fn!r}")
+        super().__init__(
+            options.expected_layout,
+            options.output_sample_rate,
+            options.output_frame_size,
+            options.input_sample_rate,
+        )
+        self.fn = fn
+        self.startup_fn = options.startup_fn
+        self.is_async = is_async_callable(fn)
+        self.can_interrupt = options.can_interrupt
+        self.needs_args = options.needs_args
+        self._fn_takes = max_positionals(fn)
+
+    def _forget_call(self) -> None:
+        super()._forget_call()
+        self.event = threading.Event()
+        self.state: AppState = self.state.new() if "state" in vars(self) else AppState()
+        self._conversation: Conversation | None = None
+        self._worker: Worker | None = None
+        self._turns = 0
+        self._own_generator: Any = None
+        self._asks_us = False
+        # What `bind` put there belongs to the call.
+        vars(self).pop("emit", None)
+
+    # Life of a call
+
+    def copy(self) -> Self:
+        """A handler with the same attributes for one call, and nothing of any call in it.
+
+        Attributes of a subclass are shared with the template unless it overrides this.
+        """
+        clone = copy.copy(self)
+        for name in ("fn", "startup_fn"):
+            method = getattr(self, name)
+            if isinstance(method, MethodType) and method.__self__ is self:
+                setattr(clone, name, MethodType(method.__func__, clone))
+        clone._forget_call()  # noqa: SLF001 - it is one of us
+        return clone
+
+    def bind(self, call: Call) -> None:
+        """Ties this copy to its call; once, on the event loop, before `start_up`."""
+        super().bind(call)
+        self._worker = Worker(f"reply-{call.webrtc_id[:8]}")
+        self._conversation = Conversation(call, self._make_reply, self.reset)
+        if not self._emit_is_overridden:
+            # A coroutine function: the session awaits it on the loop, with no thread between.
+            self.emit = self.emit_async  # type: ignore[assignment, method-assign]
+
+    def start_up(self) -> None:
+        """Lets ``startup_fn`` speak first."""
+        if self.startup_fn is not None:
+            turn = Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
+            self._on_loop(self._take, turn)
+
+    def reset(self) -> None:
+        """Ends the reply under way, and makes the next turn ask for the page's inputs again.
+
+        Runs after every reply. What is being heard meanwhile is kept.
+        """
+        super().reset()
+        if self.phone_mode:
+            self.args_set.set()
+        self._own_generator = None
+        self.state.responding = self.state.responded_audio = self.state.pause_detected = False
+        self.state.interrupted.clear()
+        self.event.clear()
+        if self._call is not None:
+            self._on_loop(self._end_reply)
+
+    async def release(self) -> None:
+        """Ends the reply under way; waits no longer than `RELEASE_S` for code that blocks."""
+        if self._conversation is None or self._worker is None:
+            return
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await self._conversation.close()
+        except TimeoutError:
+            _logger.debug("%s is left to return by itself", describe_callable(self.fn))
+        self._worker.close()
+
+    # Speaking
+
+    async def wait_until_ready(self) -> None:
+        """Returns when there is something to answer; costs nothing meanwhile."""
+        if not self._emit_is_overridden:
+            await self._in_call.wait_until_ready()
+
+    def emit(self) -> EmitType:
+        """The next item of the answer, or ``None``; blocks until it is there.
+
+        For a subclass's ``emit`` to call, in its own thread. A session awaits `emit_async` unless
+        this is overridden.
+        """
+        self._asks_us = True
+        return self._block_on(self.emit_async)
+
+    async def emit_async(self) -> EmitType:
+        """The next item of the answer, or ``None`` when there is none; call on the event loop."""
+        item = await self._in_call.step()
+        if item is FINISHED:
+            return None
+        parts = item if isinstance(item, tuple) else (item,)
+        self.state.responded_audio |= isinstance(item, tuple)
+        if self.phone_mode and isinstance(parts[-1], AdditionalOutputs):
+            # There is no page to hold the values, so they come back with the next turn.
+            self.set_args(list(parts[-1].args))
+        return cast("EmitType", item)
+
+    @property
+    def generator(self) -> Any:
+        """What ``fn`` gave for the answer under way, or ``None``."""
+        if self._own_generator is not None or self._conversation is None:
+            return self._own_generator
+        return self._conversation.generator
+
+    @generator.setter
+    def generator(self, generator: Any) -> None:
+        self._own_generator = generator
+
+    @property
+    def emits_by_itself(self) -> bool:
+        """Whether a subclass's ``emit`` does all of it, without asking ours.
+
+        Such an ``emit`` waits for ``event``, answers ``state.stream`` and ends with `reset`.
+        """
+        return self._emit_is_overridden and not self._asks_us
+
+    @property
+    def _emit_is_overridden(self) -> bool:
+        return type(self).emit is not TurnHandler.emit
+
+    @property
+    def _needs_additional_inputs(self) -> bool:
+        """Whether ``fn`` is called with the page's inputs; subclasses of old read it."""
+        return self.needs_args or self._fn_takes > 1
+
+    @property
+    def _is_responding(self) -> bool:
+        return self.state.responding or self._in_call.is_responding
+
+    @property
+    def _in_call(self) -> Conversation:
+        if self._conversation is None:
+            raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
+        return self._conversation
+
+    # On the event loop
+
+    def _answer(self, audio: NDArray[np.int16]) -> Turn:
+        """Has a turn answered: int16 ``(1, n)``, with what was never answered before it."""
+        self._turns += 1
+        return self._take(Turn(self._turns, self.input_sample_rate, audio))
+
+    def _take(self, turn: Turn) -> Turn:
+        if not self.emits_by_itself:
+            turn = self._in_call.take(turn)
+        elif self.can_interrupt and self.state.responding:
+            # Dropping the last reference closes a generator, after the step it may be in.
+            self._own_generator = None
+            self._bound_call.clear()
+            self._bound_call.event("interrupted", turn=turn.number)
+        self.event.set()
+        return turn
+
+    def _interrupt(self) -> None:
+        """Barge-in, unless a subclass's own ``emit`` is left to see to it when the turn is over."""
+        if self.emits_by_itself:
+            return
+        if self._in_call.interrupt() is not None:
+            self.state.interrupted.set()
+
+    def _end_reply(self) -> None:
+        if self._in_call.is_speaking:
+            self._in_call.interrupt()
+        if self._in_call.is_responding:
+            self.event.set()
+
+    def _make_reply(self, turn: Turn) -> Reply:
+        fn = self.fn if turn.number else self.startup_fn
+        worker = cast("Worker", self._worker)
+        return Reply(turn, cast("Any", fn), self._arguments_for, self._note_begin, worker)
+
+    async def _arguments_for(self, turn: Turn) -> tuple[object, ...]:
+        """What the function is called with; asks the page when it must."""
+        if not self._takes_inputs(turn):
+            return ((turn.rate_hz, turn.audio),) if turn.number else ()
+        if not self.args_set.is_set():
+            await self.wait_for_args()
+        inputs = self.latest_args[1:]
+        if not turn.number:
+            return tuple(inputs)
+        self.latest_args = [(turn.rate_hz, turn.audio), *inputs]
+        return tuple(self.latest_args)
+
+    def _takes_inputs(self, turn: Turn) -> bool:
+        if turn.number or self.startup_fn is None:
+            return self._needs_additional_inputs
+        can_take = max_positionals(self.startup_fn) > 0
+        return can_take and (self._needs_additional_inputs or requires_positional(self.startup_fn))
+
+    def _note_begin(self, turn: Turn) -> None:
+        self.state.responding = True
+        self._bound_call.event("response_starting", turn=turn.number)

@@ -1,0 +1,138 @@
+"""A handler in a call whose caller's every window of speech is written down beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from gradio_webrtc.concurrency import Worker
+
+from .fake_call import FakeCall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.handlers import StreamHandlerBase
+
+RATE_HZ: Final = 16000
+WINDOW_SAMPLES: Final = 512
+WINDOW_S: Final = WINDOW_SAMPLES / RATE_HZ
+
+LOUDNESS: Final = 16384
+"""The sample value that stands for the probability 1."""
+
+
+class ScriptedVad:
+    """Meets `VoiceActivityDetector`: the level of the sound is the probability of speech."""
+
+    sample_rate = RATE_HZ
+    window_samples = WINDOW_SAMPLES
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def probability(self, window: NDArray[np.float32]) -> float:
+        return float(min(window.mean() * 32768 / LOUDNESS, 1.0))
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+def sound(probability: float, windows: float) -> NDArray[np.int16]:
+    """So many windows that a `ScriptedVad` takes for speech with this probability; ``(1, n)``."""
+    level = round(probability * LOUDNESS)
+    return np.full((1, round(windows * WINDOW_SAMPLES)), level, np.int16)
+
+
+class Conversation:
+    """Lets a caller speak to a handler, and collects what the handler says.
+
+    Attributes:
+        call: What the handler did to its call.
+        items: What ``emit`` gave, without the ``None`` in between.
+    """
+
+    def __init__(self, handler: StreamHandlerBase) -> None:
+        self.handler: Any = handler
+        self.call = FakeCall()
+        self.items: list[Any] = []
+        self._worker = Worker("conversation")
+        self._moved = asyncio.Event()
+
+    def feed(self, samples: NDArray[np.int16]) -> None:
+        """Hands sound over in frames, as a session does."""
+        frame_samples = self.handler.input_frame_size
+        for start in range(0, samples.shape[1], frame_samples):
+            self.handler.receive((RATE_HZ, samples[:, start : start + frame_samples]))
+
+    def speak(self, windows: float = 16, probability: float = 0.9) -> None:
+        """The caller speaks for so many windows of 32 ms."""
+        self.feed(sound(probability, windows))
+
+    def pause(self, windows: float = 17) -> None:
+        """The caller is silent for so many windows of 32 ms; 16 end a turn."""
+        self.feed(sound(0.0, windows))
+
+    def say(self, windows: float = 16) -> None:
+        """One whole turn."""
+        self.speak(windows)
+        self.pause()
+
+    async def until_event(self, name: str, count: int = 1) -> dict[str, object]:
+        """Waits for so many events of a name and returns what came with the last."""
+        await self.call.until(lambda: self.call.names.count(name) >= count)
+        return self.call.data(name)
+
+    async def until_said(self, count: int) -> None:
+        """Waits until the handler has said so many things."""
+        while len(self.items) < count:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def until_idle(self) -> None:
+        """Waits until the handler has nothing to answer any more."""
+        while self.handler.event.is_set():
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def pump(self) -> None:
+        """Asks for items as a session does, for ever."""
+        while True:
+            await self.handler.wait_until_ready()
+            if inspect.iscoroutinefunction(self.handler.emit):
+                item = await self.handler.emit()
+            else:
+                item = await self._worker.run(self.handler.emit)
+            if item is not None:
+                self.items.append(item)
+            self._moved.set()
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._worker.close()
+
+
+@asynccontextmanager
+async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Conversation]:
+    """A call of a copy of this handler, in which the page answers with these inputs."""
+    conversation = Conversation(template.copy())
+    handler = conversation.handler
+    handler.bind(conversation.call)
+    conversation.call.answer_requests(handler, *inputs)
+    handler.start_up()
+    pump = asyncio.get_running_loop().create_task(conversation.pump())
+    try:
+        yield conversation
+    finally:
+        pump.cancel()
+        outcome = (await asyncio.gather(pump, return_exceptions=True))[0]
+        await handler.release()
+        conversation.close()
+    assert isinstance(outcome, asyncio.CancelledError), outcome
