@@ -6,7 +6,9 @@ from support.repository import ROOT, tracked_files
 LIMIT = 400
 
 # File: why it may be longer.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "python/gradio_webrtc/_core.pyi": "the documentation of eight compiled classes, and no code",
+}
 
 SOURCES = tracked_files("*.py", "*.pyi", "*.rs", "*.ts", "*.svelte", "*.js", "*.mjs", "Makefile")
 

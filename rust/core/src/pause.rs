@@ -66,7 +66,10 @@ impl PauseDetector {
         options: PauseOptions,
     ) -> Result<Self, AudioError> {
         let mut endpointing = options.endpointing;
-        endpointing.max_speech_s = endpointing.max_speech_s.min(LONGEST_TURN_S);
+        // Not `min`, which would take NaN for the bound and hide it.
+        if endpointing.max_speech_s > LONGEST_TURN_S {
+            endpointing.max_speech_s = LONGEST_TURN_S;
+        }
         let pre_roll_s = options.pre_roll_s;
         check(
             "pre_roll_s",

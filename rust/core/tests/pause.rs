@@ -210,6 +210,20 @@ fn reset_is_a_new_start() {
 }
 
 #[test]
+fn a_length_that_is_no_number_is_refused_and_not_replaced_by_the_bound() {
+    let mut options = PauseOptions::default();
+    options.endpointing.max_speech_s = f64::NAN;
+    let refused = PauseDetector::new(16_000, Box::new(LevelVad), options).err();
+    assert!(matches!(
+        refused,
+        Some(AudioError::Setting {
+            name: "max_speech_s",
+            ..
+        })
+    ));
+}
+
+#[test]
 fn a_pre_roll_out_of_range_is_refused() {
     for pre_roll_s in [-0.1, 31.0, f64::NAN] {
         let options = PauseOptions {

@@ -6,8 +6,10 @@ mod array;
 mod audio;
 mod error;
 mod outbound;
+mod pause;
 mod serial;
 mod sound;
+mod vad;
 
 #[pymodule(gil_used = false)]
 mod _core {
@@ -15,4 +17,8 @@ mod _core {
     use crate::audio::{AudioFifo, InboundAudio, Pcm16Assembler, Resampler};
     #[pymodule_export]
     use crate::outbound::OutboundAudio;
+    #[pymodule_export]
+    use crate::pause::{PauseDetector, PauseEvent};
+    #[pymodule_export]
+    use crate::vad::SileroVad;
 }

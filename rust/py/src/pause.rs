@@ -1,0 +1,195 @@
+//! `PauseDetector` and its events for Python.
+
+use gradio_webrtc_core as core;
+use gradio_webrtc_core::vad::{SileroVad, Vad};
+use gradio_webrtc_core::{EndpointingOptions, EventKind, PauseOptions};
+use numpy::PyArray2;
+use pyo3::prelude::*;
+
+use crate::array::{int16, planes, work};
+use crate::error::{OrRaise, from_core, rate_hz};
+use crate::serial::Serial;
+use crate::vad::{PythonVad, Raised};
+
+/// The rates of Silero's two nets, in Hz. The lower one is for telephone sound alone: everything
+/// else has the band of the higher one.
+const SILERO_RATES_HZ: [u32; 2] = [8_000, 16_000];
+
+/// See [`core::PauseEvent`].
+#[pyclass(frozen, eq, module = "gradio_webrtc._core")]
+#[derive(PartialEq)]
+pub struct PauseEvent(core::PauseEvent);
+
+#[pymethods]
+impl PauseEvent {
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.0.kind {
+            EventKind::SpeechStarted => "speech_started",
+            EventKind::PauseCandidate => "pause_candidate",
+            EventKind::PauseCancelled => "pause_cancelled",
+            EventKind::Pause => "pause",
+        }
+    }
+
+    #[getter]
+    fn time_s(&self) -> f64 {
+        self.0.time_s
+    }
+
+    #[getter]
+    fn speech_start_s(&self) -> f64 {
+        self.0.speech_start_s
+    }
+
+    #[getter]
+    fn speech_end_s(&self) -> Option<f64> {
+        self.0.speech_end_s
+    }
+
+    fn __repr__(&self) -> String {
+        let (kind, event) = (self.kind(), &self.0);
+        let end = event
+            .speech_end_s
+            .map_or("None".to_owned(), |end_s| format!("{end_s:.3}"));
+        format!(
+            "PauseEvent(kind={kind:?}, time_s={:.3}, speech_start_s={:.3}, speech_end_s={end})",
+            event.time_s, event.speech_start_s
+        )
+    }
+}
+
+/// See [`core::PauseDetector`].
+#[pyclass(frozen, module = "gradio_webrtc._core")]
+pub struct PauseDetector {
+    is_built_in: bool,
+    raised: Raised,
+    state: Serial<State>,
+}
+
+/// A detector, and events that an exception kept from being told.
+struct State {
+    detector: core::PauseDetector,
+    events: Vec<core::PauseEvent>,
+}
+
+#[pymethods]
+impl PauseDetector {
+    #[new]
+    #[pyo3(signature = (
+        sample_rate_hz, *, vad=None, threshold=0.5, continue_threshold=0.3, release_threshold=0.15,
+        started_talking_s=0.2, pause_s=0.5, candidate_s=0.192, forget_s=0.6, pre_roll_s=0.3,
+        max_speech_s=f64::INFINITY
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "all but the first by keyword")]
+    fn new(
+        sample_rate_hz: i64,
+        vad: Option<&Bound<'_, PyAny>>,
+        threshold: f32,
+        continue_threshold: f32,
+        release_threshold: f32,
+        started_talking_s: f64,
+        pause_s: f64,
+        candidate_s: f64,
+        forget_s: f64,
+        pre_roll_s: f64,
+        max_speech_s: f64,
+    ) -> PyResult<Self> {
+        let endpointing = EndpointingOptions {
+            threshold,
+            continue_threshold,
+            release_threshold,
+            started_talking_s,
+            pause_s,
+            candidate_s,
+            forget_s,
+            max_speech_s,
+        };
+        Self::with_options(
+            sample_rate_hz,
+            vad,
+            PauseOptions {
+                endpointing,
+                pre_roll_s,
+            },
+        )
+    }
+
+    fn process(&self, py: Python<'_>, samples: &Bound<'_, PyAny>) -> PyResult<Vec<PauseEvent>> {
+        let samples = int16(samples, 1)?;
+        let samples = samples.plane(0)?;
+        let mut state = self.state.lock(py)?;
+        let State { detector, events } = &mut *state;
+        // A detector in Python would only take the GIL again for every window.
+        let long = if self.is_built_in { samples.len() } else { 0 };
+        let heard = work(py, long, || detector.process(samples, events));
+        self.raise(heard)?;
+        Ok(state.events.drain(..).map(PauseEvent).collect())
+    }
+
+    fn take_utterance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
+        let utterance = self.state.lock(py)?.detector.take_utterance();
+        planes(py, utterance.unwrap_or_default(), 1)
+    }
+
+    fn utterance_so_far<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
+        let utterance = self.state.lock(py)?.detector.utterance_so_far();
+        planes(py, utterance, 1)
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        let mut state = self.state.lock(py)?;
+        state.detector.reset();
+        state.events.clear();
+        self.raised.take().map_or(Ok(()), Err)
+    }
+
+    #[getter]
+    fn is_speaking(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.state.lock(py)?.detector.is_speaking())
+    }
+
+    #[getter]
+    fn probability(&self, py: Python<'_>) -> PyResult<f32> {
+        Ok(self.state.lock(py)?.detector.probability())
+    }
+}
+
+impl PauseDetector {
+    fn with_options(
+        sample_rate_hz: i64,
+        vad: Option<&Bound<'_, PyAny>>,
+        options: PauseOptions,
+    ) -> PyResult<Self> {
+        let sample_rate_hz = rate_hz(sample_rate_hz)?;
+        let raised = Raised::default();
+        let detector: Box<dyn Vad> = match vad {
+            Some(object) => Box::new(PythonVad::new(object, raised.clone())?),
+            None => Box::new(built_in(sample_rate_hz)?),
+        };
+        let detector = core::PauseDetector::new(sample_rate_hz, detector, options).or_raise()?;
+        let state = Serial::new(State {
+            detector,
+            events: Vec::new(),
+        });
+        Ok(Self {
+            is_built_in: vad.is_none(),
+            raised,
+            state,
+        })
+    }
+
+    fn raise(&self, heard: Result<(), core::AudioError>) -> PyResult<()> {
+        heard.map_err(|error| self.raised.take().unwrap_or_else(|| from_core(&error)))
+    }
+}
+
+fn built_in(sample_rate_hz: u32) -> PyResult<SileroVad> {
+    let [narrow_hz, wide_hz] = SILERO_RATES_HZ;
+    SileroVad::new(if sample_rate_hz == narrow_hz {
+        narrow_hz
+    } else {
+        wide_hz
+    })
+    .or_raise()
+}

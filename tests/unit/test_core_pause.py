@@ -1,0 +1,287 @@
+"""`PauseDetector` and `SileroVad` as Python sees them: turns, detectors of one's own, threads."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from gradio_webrtc.audio import PauseDetector, PauseEvent, SileroVad
+from gradio_webrtc.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+WINDOW = 512
+SOFT, LOUD = 100, 8_000
+
+
+class LevelVad:
+    """Hears nothing but loudness, in windows of 32 ms at 16 kHz."""
+
+    sample_rate = 16_000
+    window_samples = WINDOW
+
+    def __init__(self) -> None:
+        self.windows: list[NDArray[np.float32]] = []
+        self.resets = 0
+        self.before_answer: Callable[[], object] = bool
+
+    def probability(self, window: NDArray[np.float32]) -> float:
+        self.before_answer()
+        self.windows.append(window)
+        return float(np.abs(window).mean() > 0.1)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+def windows(*stretches: tuple[int, int]) -> NDArray[np.int16]:
+    """Stretches of a level and a number of windows, no two samples in a row alike."""
+    levels = np.concatenate([np.full(count * WINDOW, level) for level, count in stretches])
+    return (levels + np.arange(len(levels)) % 100).astype(np.int16)
+
+
+TURN = windows((SOFT, 20), (LOUD, 30), (SOFT, 30))
+
+
+def fed(detector: PauseDetector, samples: NDArray[np.int16], cut: int) -> list[PauseEvent]:
+    """Everything that happens while the samples go in, `cut` at a time."""
+    starts = range(0, len(samples), cut)
+    return [event for at in starts for event in detector.process(samples[at : at + cut])]
+
+
+def told(events: list[PauseEvent]) -> list[tuple[str, int]]:
+    """Kind and time in windows."""
+    return [(event.kind, round(event.time_s / 0.032)) for event in events]
+
+
+def test_a_turn_is_found_and_handed_over() -> None:
+    detector = PauseDetector(16_000, vad=LevelVad())
+    events = fed(detector, TURN, 320)
+    assert told(events) == [("speech_started", 27), ("pause_candidate", 56), ("pause", 66)]
+    assert {event.speech_start_s for event in events} == {20 * 0.032}
+    assert [event.speech_end_s for event in events] == [None, 50 * 0.032, 50 * 0.032]
+    utterance = detector.take_utterance()
+    assert utterance.dtype == np.int16
+    assert np.array_equal(utterance, TURN[np.newaxis, 20 * WINDOW - 4_800 : 66 * WINDOW])
+    assert detector.take_utterance().shape == (1, 0)
+
+
+@pytest.mark.parametrize("cut", [1, 160, 511, 960, 7_000, 100_000])
+def test_the_cut_of_the_sound_changes_nothing(cut: int) -> None:
+    cuts = [cut, 320]
+    results = []
+    for size in cuts:
+        detector = PauseDetector(16_000, vad=LevelVad())
+        results.append((fed(detector, TURN, size), detector.take_utterance().tolist()))
+    assert results[0] == results[1]
+
+
+def test_the_turn_so_far_and_its_state_can_be_read() -> None:
+    detector = PauseDetector(16_000, vad=LevelVad())
+    assert (detector.is_speaking, detector.probability) == (False, 0.0)
+    fed(detector, TURN[: 40 * WINDOW], 320)
+    assert (detector.is_speaking, detector.probability) == (True, 1.0)
+    so_far = detector.utterance_so_far()
+    assert np.array_equal(so_far, TURN[np.newaxis, 20 * WINDOW - 4_800 : 40 * WINDOW])
+    fed(detector, TURN[40 * WINDOW :], 320)
+    assert (detector.is_speaking, detector.utterance_so_far().shape) == (False, (1, 0))
+
+
+def test_settings_do_what_they_say() -> None:
+    def run(**settings: Any) -> list[tuple[str, int]]:
+        sound = windows((SOFT, 5), (LOUD, 10), (SOFT, 10), (LOUD, 10), (SOFT, 20))
+        return told(fed(PauseDetector(16_000, vad=LevelVad(), **settings), sound, 320))
+
+    assert run()[-1] == ("pause", 51)
+    assert run(pause_s=0.3)[2:5] == [
+        ("pause", 25),
+        ("speech_started", 32),
+        ("pause_candidate", 41),
+    ]
+    assert ("pause_candidate", 17) in run(candidate_s=0.064)
+    assert "pause_candidate" not in dict(run(candidate_s=math.inf))
+    assert run(started_talking_s=0.032)[0] == ("speech_started", 6)
+    assert run(started_talking_s=0.5, forget_s=0.1) == []
+    assert run(max_speech_s=0.32)[1] == ("pause", 15)
+    assert run(threshold=1.0)[0] == ("speech_started", 12)
+
+
+def test_the_pre_roll_is_as_long_as_asked() -> None:
+    for pre_roll_s, samples in ((0.0, 0), (0.1, 1_600), (30.0, 20 * WINDOW)):
+        detector = PauseDetector(16_000, vad=LevelVad(), pre_roll_s=pre_roll_s)
+        fed(detector, TURN, 320)
+        assert detector.take_utterance().shape == (1, 46 * WINDOW + samples)
+
+
+def test_events_compare_and_tell_what_they_are() -> None:
+    first, second = (fed(PauseDetector(16_000, vad=LevelVad()), TURN, 320) for _ in range(2))
+    assert first == second
+    assert first[0] != first[1]
+    says = "PauseEvent(kind='pause', time_s=2.112, speech_start_s=0.640, speech_end_s=1.600)"
+    assert repr(first[2]).replace('"', "'") == says
+    with pytest.raises(AttributeError):
+        first[0].time_s = 1.0  # type: ignore[misc]
+
+
+def test_a_detector_of_ones_own_is_fed_new_windows_at_its_rate() -> None:
+    vad = LevelVad()
+    detector = PauseDetector(48_000, vad=vad)
+    fed(detector, TURN.repeat(3), 960)
+    assert len(vad.windows) == 80
+    assert {(window.dtype.str, window.shape) for window in vad.windows} == {("<f4", (WINDOW,))}
+    assert len({id(window) for window in vad.windows}) == 80
+    detector.reset()
+    assert vad.resets == 1
+
+
+def test_what_a_detector_raises_comes_through_unchanged() -> None:
+    class Broken(Exception):
+        pass
+
+    vad = LevelVad()
+    error = Broken("no more")
+    detector = PauseDetector(16_000, vad=vad)
+    fed(detector, TURN[: 26 * WINDOW], 320)
+
+    def fail() -> None:
+        raise error
+
+    vad.before_answer = fail
+    with pytest.raises(Broken) as raised:
+        detector.process(TURN[26 * WINDOW : 27 * WINDOW])
+    assert raised.value is error
+    vad.before_answer = bool
+    # The window that failed is neither speech nor silence: the turn begins one window later.
+    events = fed(detector, TURN[27 * WINDOW :], 320)
+    assert told(events) == [("speech_started", 28), ("pause_candidate", 56), ("pause", 66)]
+    expected = TURN[np.newaxis, 20 * WINDOW - 4_800 : 66 * WINDOW]
+    assert np.array_equal(detector.take_utterance(), expected)
+
+
+def test_events_before_an_exception_are_told_by_the_next_call() -> None:
+    vad = LevelVad()
+    detector = PauseDetector(16_000, vad=vad)
+
+    def fail_late() -> None:
+        if len(vad.windows) == 60:
+            raise ValueError
+
+    vad.before_answer = fail_late
+    with pytest.raises(ValueError, match=r"^$"):
+        detector.process(TURN)
+    vad.before_answer = bool
+    assert told(detector.process(TURN[:0])) == [
+        ("speech_started", 27),
+        ("pause_candidate", 56),
+        ("pause", 67),
+    ]
+
+
+@pytest.mark.parametrize("answer", [math.nan, -0.1, 1.1])
+def test_an_answer_that_is_no_probability_is_an_error(answer: float) -> None:
+    class Absurd(LevelVad):
+        def probability(self, window: NDArray[np.float32]) -> float:
+            return answer * len(window) / WINDOW
+
+    vad = Absurd()
+    with pytest.raises(AudioError, match="expected a probability from 0 to 1"):
+        PauseDetector(16_000, vad=vad).process(TURN[:WINDOW])
+
+
+def test_a_detector_that_calls_its_own_pause_detector_is_told_so() -> None:
+    vad = LevelVad()
+    detector = PauseDetector(16_000, vad=vad)
+    vad.before_answer = lambda: detector.process(TURN)
+    with pytest.raises(RuntimeError, match="at work on this very thread"):
+        detector.process(TURN[:WINDOW])
+    vad.before_answer = bool
+    assert told(fed(detector, TURN, 320))[-1] == ("pause", 67)
+
+
+def test_an_object_that_is_no_detector_is_refused() -> None:
+    with pytest.raises(AttributeError, match="sample_rate"):
+        PauseDetector(16_000, vad=object())  # type: ignore[arg-type]
+    vad = LevelVad()
+    vad.sample_rate = 1
+    with pytest.raises(AudioError, match="got 1 Hz"):
+        PauseDetector(16_000, vad=vad)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"threshold": 1.5}, "threshold from 0 to 1, got 1.5"),
+        ({"release_threshold": -1}, "release_threshold from 0 to 1, got -1"),
+        ({"pause_s": 0}, "pause_s above 0, got 0"),
+        ({"max_speech_s": math.nan}, "max_speech_s above 0, got NaN"),
+        ({"started_talking_s": -1}, "started_talking_s of at least 0, got -1"),
+        ({"pre_roll_s": 31}, "pre_roll_s from 0 to 30, got 31"),
+        ({"sample_rate_hz": 4_000}, "8000 to 192000 Hz, got 4000 Hz"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(AudioError, match=says):
+        PauseDetector(**{"sample_rate_hz": 16_000, "vad": LevelVad(), **settings})
+
+
+@pytest.mark.parametrize("samples", [np.zeros(512), np.zeros((2, 512), np.int16), [1, 2]])
+def test_only_mono_int16_goes_in(samples: Any) -> None:
+    with pytest.raises(AudioError, match=r"an int16 array of shape|shape \(n,\) or \(1, n\)"):
+        PauseDetector(16_000, vad=LevelVad()).process(samples)
+
+
+def test_threads_that_share_a_detector_take_turns() -> None:
+    detector = PauseDetector(16_000, vad=LevelVad())
+
+    def use(_: int) -> list[PauseEvent]:
+        assert detector.is_speaking in {True, False}
+        return detector.process(TURN[-WINDOW:])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(use, range(500)))
+    events = fed(detector, TURN, 320)
+    assert told(events)[0] == ("speech_started", 500 + 27)
+    assert np.array_equal(detector.take_utterance()[0], TURN[20 * WINDOW - 4_800 : 66 * WINDOW])
+
+
+def test_long_sound_in_many_threads_gives_what_one_thread_gives() -> None:
+    sound = np.tile(TURN, 3)
+
+    def use(_: int) -> list[PauseEvent]:
+        return PauseDetector(16_000).process(sound)
+
+    alone = use(0)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(use, range(4))) == [alone] * 4
+
+
+# ------------------------------------------------------------------------------------ Silero
+
+
+@pytest.mark.parametrize(("rate_hz", "window"), [(16_000, 512), (8_000, 256)])
+def test_silero_tells_a_probability_for_each_window(rate_hz: int, window: int) -> None:
+    vad = SileroVad(rate_hz)
+    assert (vad.sample_rate, vad.window_samples) == (rate_hz, window)
+    noise = (np.random.default_rng(1).standard_normal(window) * 0.01).astype(np.float32)
+    first = vad.probability(noise)
+    assert 0.0 <= first < 0.5
+    vad.probability(noise)
+    vad.reset()
+    assert vad.probability(noise[np.newaxis]) == first
+
+
+def test_silero_refuses_what_it_cannot_hear() -> None:
+    with pytest.raises(AudioError, match="got 24000"):
+        SileroVad(24_000)
+    vad = SileroVad()
+    with pytest.raises(AudioError, match="a window of 512 samples, got 511"):
+        vad.probability(np.zeros(511, np.float32))
+    with pytest.raises(AudioError, match="divide int16 samples by 32768"):
+        vad.probability(np.zeros(512, np.int16))
