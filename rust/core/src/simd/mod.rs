@@ -12,10 +12,14 @@
 // features; anything less than "always" leaves function calls in the innermost loops.
 #![allow(clippy::inline_always)]
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "aarch64")]
+use neon::Neon;
 use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use x86::{Avx2, Avx512, Sse2};
@@ -72,6 +76,8 @@ pub struct InstructionSet(Kind);
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Portable(Portable),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
     #[cfg(target_arch = "x86_64")]
     Sse2(Sse2),
     #[cfg(target_arch = "x86_64")]
@@ -89,21 +95,19 @@ impl InstructionSet {
     }
 
     /// Every instruction set of this processor, the fastest first.
-    #[cfg(target_arch = "x86_64")]
     pub fn available() -> impl Iterator<Item = Self> {
         let sets = [
+            #[cfg(target_arch = "x86_64")]
             Avx512::detect().map(Kind::Avx512),
+            #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Kind::Avx2),
+            #[cfg(target_arch = "x86_64")]
             Some(Kind::Sse2(Sse2::baseline())),
+            #[cfg(target_arch = "aarch64")]
+            Some(Kind::Neon(Neon::baseline())),
             Some(Kind::Portable(Portable)),
         ];
         sets.into_iter().flatten().map(Self)
-    }
-
-    /// Every instruction set of this processor, the fastest first.
-    #[cfg(not(target_arch = "x86_64"))]
-    pub fn available() -> impl Iterator<Item = Self> {
-        std::iter::once(Self(Kind::Portable(Portable)))
     }
 
     /// What the processor's maker calls it.
@@ -111,6 +115,8 @@ impl InstructionSet {
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable(_) => "portable",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "NEON",
             #[cfg(target_arch = "x86_64")]
             Kind::Sse2(_) => "SSE2",
             #[cfg(target_arch = "x86_64")]
@@ -124,6 +130,8 @@ impl InstructionSet {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
             Kind::Portable(simd) => kernel.run(simd),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(simd) => kernel.run(simd),
             #[cfg(target_arch = "x86_64")]
             Kind::Sse2(simd) => kernel.run(simd),
             #[cfg(target_arch = "x86_64")]

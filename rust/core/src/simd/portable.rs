@@ -1,4 +1,4 @@
-//! Plain Rust over arrays: the compiler's own vectors, NEON among them, or none at all.
+//! Plain Rust over arrays: whatever the compiler makes of it.
 
 use super::{LANES, Simd};
 
