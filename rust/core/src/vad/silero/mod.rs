@@ -50,7 +50,7 @@ pub struct SileroVad {
 impl SileroVad {
     /// A detector at the beginning of a stream of 8 or 16 kHz, which have a net each.
     ///
-    /// The first of a process unpacks the weights, about a millisecond.
+    /// The first of a process unpacks the weights, about two milliseconds.
     ///
     /// # Errors
     /// [`AudioError::DetectorRate`] at any other rate.
