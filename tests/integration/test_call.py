@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
+from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,7 @@ from gradio_webrtc import (
 )
 from gradio_webrtc.audio import Resampler
 from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.transport import peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 
 Frame = tuple[int, NDArray[np.int16]]
+OURS = ("emit-", "receive-", "audio-decoder")
 
 
 class BlockingEcho(StreamHandler):
@@ -54,10 +59,6 @@ def serve(handler: StreamHandlerBase, **service: object) -> SessionRegistry:
     return registry
 
 
-async def wait_empty(registry: SessionRegistry) -> None:
-    await registry.wait_idle()
-
-
 async def test_an_echo_gives_back_everything_in_order_and_in_tune() -> None:
     said = chirp(3.0)
     registry = serve(BlockingEcho())
@@ -65,7 +66,7 @@ async def test_an_echo_gives_back_everything_in_order_and_in_tune() -> None:
     await caller.call()
     await caller.until(lambda: caller.loud_seconds() >= 2.9)
     await caller.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     places = pieces_found(caller.sound(), said)
     assert len([place for place in places if place >= 0]) >= len(places) - 2
     in_order = [place for place in places if place >= 0]
@@ -80,7 +81,7 @@ async def test_two_callers_hear_only_themselves() -> None:
     await low.until(lambda: low.loud_seconds() >= 1.5)
     await high.until(lambda: high.loud_seconds() >= 1.5)
     await asyncio.gather(low.hang_up(), high.hang_up())
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert pitch_hz(low.sound()[:48_000], 48_000) == pytest.approx(440, abs=5)
     assert pitch_hz(high.sound()[:48_000], 48_000) == pytest.approx(1000, abs=5)
 
@@ -108,7 +109,7 @@ async def test_a_spoken_turn_is_answered() -> None:
     await caller.until(lambda: caller.loud_seconds() >= 0.48)
     kinds = [message["type"] for message in caller.messages]
     await caller.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert len(turns) == 1
     rate_hz, audio = turns[0]
     assert rate_hz == 48_000
@@ -141,7 +142,7 @@ async def test_speaking_over_a_reply_stops_it() -> None:
     await closed.wait()
     await caller.until(lambda: len(turns) == 2)
     await caller.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert caller.loud_seconds() < 10
     similarity, _ = correlation(second, turns[1][1].reshape(-1)[24_000:72_000])
     assert similarity > 0.9, "what was said since the onset is the next turn's beginning"
@@ -155,7 +156,7 @@ async def test_the_time_limit_is_told_and_kept() -> None:
     await caller.closed.wait()
     reasons = [m["data"] for m in caller.messages if m["type"] == "end_stream"]
     await caller.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert reasons == ["The time limit of 0.5 seconds is reached."]
 
 
@@ -186,7 +187,7 @@ async def test_close_stream_ends_the_call_after_the_last_word() -> None:
     await caller.ended.wait()
     await caller.closed.wait()
     await caller.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert [m["data"] for m in caller.messages if m["type"] == "end_stream"] == ["goodbye"]
     assert caller.loud_seconds() >= 0.4
 
@@ -197,10 +198,10 @@ async def test_one_caller_over_the_limit_is_refused_and_the_slot_is_free_afterwa
     await first.call()
     refusal = await second.call()
     await first.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     await third.call()
     await asyncio.gather(second.hang_up(), third.hang_up())
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "concurrency_limit_reached"
     assert refusal["meta"]["limit"] == 1
@@ -254,5 +255,70 @@ async def test_knowing_an_id_gives_nothing() -> None:
         }
     )
     await caller.hang_up()
-    await wait_empty(registry)
+    await registry.wait_idle()
     assert taken == {"status": "success"}
+
+
+async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer, "VANISHED_CHECK_S", 0.2)
+    shut_down = asyncio.Event()
+
+    class Noted(BlockingEcho):
+        def shutdown(self) -> None:
+            loop.call_soon_threadsafe(shut_down.set)
+
+        def copy(self) -> Noted:
+            return Noted()
+
+    loop = asyncio.get_running_loop()
+    registry = serve(Noted())
+    caller = Caller(registry)
+    await caller.call()
+    caller.vanish()
+    await shut_down.wait()
+    await registry.wait_idle()
+    assert len(registry) == 0
+    await caller.hang_up()
+
+
+async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.3)
+    registry = serve(BlockingEcho())
+    caller = Caller(registry)
+    answer = await registry.handle(await caller.offer())
+    assert answer["type"] == "answer"
+    assert len(registry) == 1
+    await registry.wait_idle()
+    assert len(registry) == 0
+    await caller.hang_up()
+
+
+def _census() -> dict[str, int]:
+    """How many tasks, threads and open files (sockets among them) there are."""
+    gc.collect()
+    return {
+        "tasks": len(asyncio.all_tasks()),
+        "threads": sum(t.name.startswith(OURS) for t in threading.enumerate()),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+    }
+
+
+async def test_a_hundred_calls_leave_no_task_no_thread_and_no_socket() -> None:
+    registry = serve(BlockingEcho(), concurrency_limit=10)
+    await _call_and_hang_up(registry)
+    before = _census()
+    for _ in range(20):
+        await asyncio.gather(*(_call_and_hang_up(registry) for _ in range(5)))
+    await registry.wait_idle()
+    await asyncio.sleep(0)
+    assert _census() == before
+
+
+async def _call_and_hang_up(registry: SessionRegistry) -> None:
+    caller = Caller(registry)
+    await caller.call()
+    await caller.until(lambda: len(caller.heard) > 0)
+    await caller.hang_up()
+    await registry.wait_idle()

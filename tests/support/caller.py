@@ -115,6 +115,12 @@ class Caller:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def vanish(self) -> None:
+        """Goes without a word: nothing of it reaches the network any more."""
+        ice = self.pc.getSenders()[0].transport.transport
+        for protocol in ice._connection._protocols:  # noqa: SLF001  # no public way to be cut off
+            protocol.transport.sendto = lambda *_args: None
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns once the condition holds; looked at whenever something arrives."""
         while not condition():

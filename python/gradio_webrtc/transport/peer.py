@@ -46,6 +46,12 @@ channel shows that the caller's side is ready: a greeting sent earlier may lose 
 
 CLOSE_TIMEOUT_S: Final = 5.0
 
+VANISHED_CHECK_S: Final = 2.5
+VANISHED_CHECKS: Final = 4
+"""A caller who sends sound sends 50 packets a second, and RTCP reports even when that stops. One
+from whom nothing at all came for four checks, ten seconds, is gone: ICE consent (RFC 7675) would
+take thirty. A network that is back within ten seconds finds the call as it was."""
+
 MAX_WAITING_TEXTS: Final = 256
 """Messages kept until the data channel opens; the oldest go first."""
 
@@ -71,6 +77,7 @@ class PeerTransport:
         self._audio: asyncio.Future[AudioReceiver] = loop.create_future()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._sender: AudioSender | None = None
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
@@ -138,6 +145,7 @@ class PeerTransport:
                 f"the caller did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
+        self._watch = asyncio.get_running_loop().create_task(self._end_when_vanished())
 
     async def receive_audio(self) -> AudioBlock:
         """The caller's next block of sound; see `Transport.receive_audio`."""
@@ -168,13 +176,25 @@ class PeerTransport:
     async def close(self) -> None:
         """Ends the connection; safe to call twice."""
         self._finish("closed by the server")
-        if self._gathering is not None:
-            self._gathering.cancel()
+        for task in (self._gathering, self._watch):
+            if task is not None:
+                task.cancel()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pc.close()
         except TimeoutError:
             logger.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
+
+    async def _end_when_vanished(self) -> None:
+        received, unchanged = -1, 0
+        while unchanged < VANISHED_CHECKS:
+            await asyncio.sleep(VANISHED_CHECK_S)
+            stats = await self._pc.getStats()
+            now = sum(each.packetsReceived for each in stats.values() if each.type == "transport")
+            is_silent = now == received and self._audio.done()
+            unchanged = unchanged + 1 if is_silent else 0
+            received = now
+        self._finish("the caller vanished")
 
     def _description(self) -> RTCSessionDescription:
         return self._pc.localDescription
