@@ -67,13 +67,13 @@ def pitch_hz(samples: NDArray[np.int16], rate_hz: int) -> float:
 @cache
 def labels() -> dict[str, Any]:
     """The recordings' labels: utterances with their starts and ends in ms."""
-    return json.loads((DATA / "speech" / "labels.json").read_text())  # type: ignore[no-any-return]
+    return json.loads((DATA / "labels.json").read_text())  # type: ignore[no-any-return]
 
 
 @cache
 def speech(name: str) -> tuple[int, NDArray[np.int16]]:
     """A recording: rate in Hz and int16 ``(n,)``; treat it as read-only."""
-    with av.open(str(DATA / "speech" / f"{name}.flac")) as container:
+    with av.open(str(DATA / f"{name}.flac")) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate_hz = container.streams.audio[0].rate
     samples = np.concatenate(frames, axis=1).reshape(-1)
