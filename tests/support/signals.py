@@ -45,7 +45,7 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, int]:
 
 
 def pieces_found(
-    heard: NDArray[np.int16], said: NDArray[np.int16], piece_samples: int = 9_600
+    heard: NDArray[np.int16], said: NDArray[np.int16], piece_samples: int = 4_800
 ) -> list[int]:
     """Where each piece of ``said`` begins in ``heard``; -1 for one that is not there.
 

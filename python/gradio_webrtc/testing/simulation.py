@@ -218,7 +218,7 @@ class _Run:
         has_finished = (
             now_s >= self._transport.duration_s + self._tail_s
             and not self._open_replies
-            and self._session.playout.buffered_s <= 0
+            and self._session.playout.buffered_s <= FRAME_S
             and now_s >= self._transport.last_sound_s + QUIET_S
         )
         if has_finished or now_s >= self._max_duration_s:
@@ -229,7 +229,7 @@ class _Run:
 
     def _turns(self) -> list[Turn]:
         pauses = [event for event in self._result.events if event.name == "pause_detected"]
-        ends = [event.time_s for event in pauses[1:]] + [float("inf")]
+        ends = [*(event.time_s for event in pauses[1:]), float("inf")][: len(pauses)]
         return [
             Turn(
                 speech_start_s=event.data["speech_start_s"],

@@ -21,6 +21,10 @@ BLOCK_S: Final = 0.02
 """A caller's sound comes in packets of 20 ms, each when its last sample was spoken."""
 
 
+AUDIBLE: Final = 100
+"""int16 full scale less 50 dB: an echo of silence is no sound that a call would wait for."""
+
+
 class FakeTransport:
     """One caller who says what an array holds and is silent ever after.
 
@@ -34,7 +38,7 @@ class FakeTransport:
     Attributes:
         sent: ``(time_s, samples)`` of each frame of sound that the caller heard.
         messages: ``(time_s, message)`` of each message for the page.
-        last_sound_s: When the last frame of sound went out.
+        last_sound_s: When the last audible frame went out.
     """
 
     def __init__(
@@ -117,5 +121,6 @@ class FakeTransport:
         while True:
             frame = await pacer.next_frame()
             if frame.is_sound:
-                self.last_sound_s = self.now_s
                 self.sent.append((self.now_s, frame.samples))
+                if np.abs(frame.samples).max() > AUDIBLE:
+                    self.last_sound_s = self.now_s

@@ -1,0 +1,156 @@
+"""A call without a browser, a network or waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import Queue
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support.signals import correlation, pieces_found, speech, tone
+
+from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, StreamHandler
+from gradio_webrtc.testing import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from numpy.typing import NDArray
+
+    Frame = tuple[int, NDArray[np.int16]]
+
+HELLO = speech("asterisk_hello_world_16k")
+
+
+class BlockingEcho(StreamHandler):
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=24_000)
+        self.queue: Queue[Frame] = Queue()
+
+    def receive(self, frame: Frame) -> None:
+        self.queue.put(frame)
+
+    def emit(self) -> Frame:
+        return self.queue.get()
+
+    def copy(self) -> BlockingEcho:
+        return BlockingEcho()
+
+
+class LoopEcho(AsyncStreamHandler):
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=24_000)
+        self.queue: asyncio.Queue[Frame] = asyncio.Queue()
+
+    async def receive(self, frame: Frame) -> None:
+        self.queue.put_nowait(frame)
+
+    async def emit(self) -> Frame:
+        return await self.queue.get()
+
+    def copy(self) -> LoopEcho:
+        return LoopEcho()
+
+
+@pytest.mark.parametrize("handler", [BlockingEcho(), LoopEcho()])
+def test_an_echo_is_heard_whole_and_in_order(handler: StreamHandler | AsyncStreamHandler) -> None:
+    said = np.tile(tone(0.05, 300, 48_000), 1)
+    said = np.concatenate([tone(0.2, hz, 48_000) for hz in range(300, 1500, 100)])
+    heard = simulate(handler, (48_000, said)).audio[1][0]
+    places = pieces_found(heard, said)
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_a_slow_async_reply_comes_when_it_was_due() -> None:
+    async def reply(_audio: Frame) -> AsyncIterator[Frame]:
+        await asyncio.sleep(3.0)
+        yield (24_000, tone(0.5, 500, 24_000).reshape(1, -1))
+
+    result = simulate(reply, HELLO)
+    (turn,) = result.turns
+    assert turn.reply_start_s == pytest.approx(turn.pause_s + 3.0, abs=0.021)
+
+
+def test_inputs_and_outputs_go_through_the_page() -> None:
+    def reply(_audio: Frame, name: str, count: int) -> Iterator[AdditionalOutputs]:
+        for number in range(count):
+            yield AdditionalOutputs(f"{name} {number}")
+
+    result = simulate(ReplyOnPause(reply), HELLO, inputs=("output", 3))
+    assert [output.args for output in result.outputs] == [
+        ("output 0",),
+        ("output 1",),
+        ("output 2",),
+    ]
+
+
+def test_a_failing_turn_is_reported_and_the_next_one_works() -> None:
+    calls = []
+
+    def reply(audio: Frame) -> Iterator[Frame]:
+        calls.append(audio)
+        if len(calls) == 1:
+            raise ValueError("the secret reason")
+        yield (24_000, tone(0.2, 500, 24_000).reshape(1, -1))
+
+    rate_hz, hello = HELLO
+    twice = np.concatenate([hello, np.zeros(rate_hz * 2, np.int16), hello])
+    result = simulate(ReplyOnPause(reply), (rate_hz, twice))
+    errors = [message for _, message in result.messages if message["type"] == "error"]
+    assert len(result.turns) == 2
+    assert result.turns[1].reply_start_s is not None
+    assert len(errors) == 1
+    assert "secret" not in str(errors)
+
+
+def test_speaking_over_the_reply_ends_it_when_speech_is_confirmed() -> None:
+    def reply(_audio: Frame) -> Iterator[Frame]:
+        for _ in range(100):
+            yield (24_000, tone(0.1, 500, 24_000).reshape(1, -1))
+
+    rate_hz, hello = HELLO
+    _, sentence = speech("austen_0880_16k")
+    silence = np.zeros(rate_hz * 3, np.int16)
+    result = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, sentence])))
+    (interrupted,) = (event for event in result.events if event.name == "interrupted")
+    onset_s = (hello.size + silence.size) / rate_hz + 0.268
+    assert onset_s < interrupted.time_s < onset_s + 0.5
+    begin = round((interrupted.time_s + 0.1) * 48_000)
+    end = round(result.turns[1].pause_s * 48_000)
+    assert np.abs(result.audio[1][0, begin:end]).max() < 100
+    rate, audio = result.turns[1].audio
+    assert rate == 48_000
+    assert correlation(audio[0, ::3], sentence[5_000:30_000])[0] > 0.9
+
+
+def test_a_reply_that_may_not_be_interrupted_goes_on() -> None:
+    def reply(_audio: Frame) -> Iterator[Frame]:
+        for _ in range(60):
+            yield (24_000, tone(0.1, 500, 24_000).reshape(1, -1))
+
+    rate_hz, hello = HELLO
+    audio = np.concatenate([hello, np.zeros(rate_hz * 2, np.int16), hello])
+    result = simulate(ReplyOnPause(reply, can_interrupt=False), (rate_hz, audio))
+    assert len(result.turns) == 1
+    assert (np.abs(result.audio[1]) > 100).sum() > 5.5 * 48_000 * 0.9
+
+
+def test_the_time_limit_holds_on_the_virtual_clock() -> None:
+    result = simulate(BlockingEcho(), (48_000, tone(100.0, 440)), time_limit_s=7.0)
+    assert result.duration_s == pytest.approx(7.0, abs=0.1)
+    assert result.end_reason == "The time limit of 7 seconds is reached."
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        (16_000, np.zeros((2, 100), np.int16)),
+        (16_000, np.zeros(100, np.float32)),
+        (11_025, np.zeros(100, np.int16)),
+    ],
+)
+def test_audio_that_cannot_be_played_is_refused(audio: tuple[int, NDArray[np.int16]]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        simulate(BlockingEcho(), audio)
