@@ -338,8 +338,8 @@ def test_a_callable_is_named_so_that_its_author_finds_it(fn: object, expected: s
 async def test_an_item_is_waited_for_and_not_for_ever() -> None:
     queue: asyncio.Queue[int] = asyncio.Queue(maxsize=1)
     assert await wait_for_item(queue, 0) is None
-    loop = asyncio.get_running_loop()
-    waiting: asyncio.Task[int | None] = loop.create_task(wait_for_item(queue, 10))
+    item = wait_for_item(queue, 10)
+    waiting = asyncio.get_running_loop().create_task(item)
     await asyncio.sleep(0)
     queue.put_nowait(1)
     assert await waiting == 1

@@ -129,11 +129,14 @@ def _find_speech(
     min_silence_s = options.min_silence_duration_ms / 1000
     for index, probability in enumerate(probabilities):
         now, end = index * window_s, (index + 1) * window_s
-        if probability >= options.threshold or (last == now and probability >= release):
+        goes_on = last == now and probability >= release
+        is_speech = goes_on or probability >= options.threshold
+        if is_speech:
             start, last = now if start is None else start, end
         if start is None or last is None:
             continue
-        if end - last >= min_silence_s or end - start >= options.max_speech_duration_s:
+        is_over = not is_speech and end - last >= min_silence_s
+        if is_over or end - start >= options.max_speech_duration_s:
             found.append((start, last))
             start = last = None
     if start is not None and last is not None:

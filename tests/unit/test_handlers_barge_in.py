@@ -1,0 +1,394 @@
+"""Barge-in: who speaks over whom, and that nothing said is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.conversing import RATE_HZ, ScriptedVad, conversing
+
+from gradio_webrtc.handlers import ReplyOnPause, reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+CHUNK = (24000, np.ones((1, 480), np.int16))
+
+
+def replying(fn: Any, **options: Any) -> ReplyOnPause:
+    return ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, **options)
+
+
+def spoken_windows(audio: tuple[int, Any]) -> int:
+    """How many windows of speech are in what a function was given."""
+    return round(np.count_nonzero(audio[1]) / 512)
+
+
+class Endless:
+    """A reply function that talks until it is stopped."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self.closed = 0
+
+    def sync(self, audio: Any) -> Iterator[Any]:
+        self.heard.append(spoken_windows(audio))
+        try:
+            while True:
+                yield CHUNK
+        finally:
+            self.closed += 1
+
+    async def asynchronous(self, audio: Any) -> AsyncIterator[Any]:
+        self.heard.append(spoken_windows(audio))
+        try:
+            while True:
+                yield CHUNK
+        finally:
+            self.closed += 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
+async def test_speech_over_the_reply_stops_it_before_the_pause(kind: str) -> None:
+    fn = Endless()
+    async with conversing(replying(getattr(fn, kind))) as talk:
+        talk.say(10)
+        await talk.until_said(3)
+        clears = talk.call.clears
+        talk.speak(6)
+        assert talk.call.names[-1] == "response_starting"
+        talk.speak(1)
+        # Seven windows are 0.224 s, the first whole number of them from 0.2 s on.
+        assert talk.call.names[-2:] == ["started_talking", "interrupted"]
+        assert talk.call.data("interrupted") == {"turn": 1}
+        assert talk.call.clears == clears + 1
+        await talk.until_idle()
+        assert fn.closed == 1
+        said = len(talk.items)
+        talk.speak(50)
+        assert len(talk.items) == said
+        assert talk.call.ended_replies == 0
+        assert "response_finished" not in talk.call.names
+
+
+@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
+async def test_what_was_said_over_the_reply_is_the_next_turn_from_its_onset_on(kind: str) -> None:
+    fn = Endless()
+    async with conversing(replying(getattr(fn, kind))) as talk:
+        talk.say(10)
+        await talk.until_said(1)
+        talk.pause(5)
+        talk.speak(20)
+        await talk.until_idle()
+        talk.speak(10)
+        talk.pause()
+        await talk.until_event("response_starting", 2)
+        said = len(talk.items)
+        await talk.until_said(said + 2)
+        assert fn.heard == [10, 30]
+        assert talk.call.data("pause_detected")["turn"] == 2
+
+
+async def test_speech_that_is_none_does_not_interrupt() -> None:
+    fn = Endless()
+    async with conversing(replying(fn.asynchronous)) as talk:
+        talk.say(10)
+        await talk.until_said(1)
+        for _ in range(10):
+            talk.speak(4)
+            talk.pause(20)
+        await talk.until_said(len(talk.items) + 3)
+        assert fn.closed == 0
+        assert "interrupted" not in talk.call.names
+
+
+async def test_a_caller_who_may_not_interrupt_is_not_heard_during_the_reply() -> None:
+    heard: list[int] = []
+    gate = asyncio.Event()
+
+    async def speech(audio: Any) -> AsyncIterator[Any]:
+        heard.append(spoken_windows(audio))
+        yield CHUNK
+        await gate.wait()
+        yield CHUNK
+
+    async with conversing(replying(speech, can_interrupt=False)) as talk:
+        talk.say(10)
+        await talk.until_said(1)
+        clears = talk.call.clears
+        talk.say(20)
+        talk.speak(5)
+        gate.set()
+        await talk.until_event("response_finished")
+        await talk.until_idle()
+        assert talk.call.clears == clears
+        talk.say(12)
+        await talk.until_event("response_finished", 2)
+        assert len(talk.items) == 4
+        assert "interrupted" not in talk.call.names
+        # The clock went on while nobody listened: 10 + 17 + 20 + 17 + 5 windows.
+        assert talk.call.data("pause_detected")["speech_start_s"] == pytest.approx(69 * 0.032)
+    assert heard == [10, 12]
+
+
+async def test_a_caller_is_heard_again_when_the_reply_is_over() -> None:
+    fn = Endless()
+    async with conversing(replying(fn.sync, can_interrupt=False)) as talk:
+        talk.say(10)
+        await talk.until_said(1)
+        talk.handler.reset()
+        await talk.until_idle()
+        talk.say(11)
+        await talk.until_event("response_starting", 2)
+        await talk.until_said(len(talk.items) + 1)
+    assert fn.heard == [10, 11]
+    assert fn.closed == 2
+
+
+async def test_speech_after_the_reply_silences_what_is_still_being_played() -> None:
+    async def short(_audio: Any) -> AsyncIterator[Any]:
+        yield CHUNK
+
+    async with conversing(replying(short)) as talk:
+        talk.say()
+        await talk.until_event("response_finished")
+        clears = talk.call.clears
+        talk.speak(10)
+        assert talk.call.clears == clears + 1
+        assert "interrupted" not in talk.call.names
+
+
+async def test_an_interrupted_sync_step_is_discarded_when_it_returns() -> None:
+    gate, entered = threading.Event(), asyncio.Event()
+    order: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    def slow(audio: Any) -> Iterator[Any]:
+        turn = len(order)
+        try:
+            if not turn:
+                loop.call_soon_threadsafe(entered.set)
+                gate.wait()
+            order.append(f"step of {spoken_windows(audio)}")
+            yield (24000, np.full((1, 480), spoken_windows(audio), np.int16))
+        finally:
+            order.append(f"end of {spoken_windows(audio)}")
+
+    async with conversing(replying(slow)) as talk:
+        talk.say(10)
+        await entered.wait()
+        talk.speak(20)
+        assert talk.call.names[-1] == "interrupted"
+        talk.pause()
+        # The new turn waits for the old step, since a thread cannot be stopped from outside.
+        assert talk.items == []
+        gate.set()
+        await talk.until_event("response_finished")
+        assert [int(item[1][0, 0]) for item in talk.items] == [20]
+    assert order == ["step of 10", "end of 10", "step of 20", "end of 20"]
+
+
+async def test_a_turn_that_was_never_answered_is_the_beginning_of_the_next() -> None:
+    heard: list[int] = []
+
+    async def answer(audio: Any, text: str) -> AsyncIterator[Any]:
+        heard.append(spoken_windows(audio))
+        yield (24000, np.full((1, 480), len(text), np.int16))
+
+    async with conversing(replying(answer), "text") as talk:
+        talk.call.on_request = None
+        talk.say(10)
+        await talk.call.until(lambda: talk.call.requests == 1)
+        # The caller goes on before the page has sent its inputs.
+        talk.say(20)
+        assert talk.call.names.count("interrupted") == 1
+        await talk.call.until(lambda: talk.call.requests == 2)
+        talk.handler.set_args(["text"])
+        await talk.until_event("response_finished")
+        assert heard == [30]
+        audio: Any = talk.call.data("pause_detected")["audio"]
+        assert spoken_windows(audio) == 30
+        talk.handler.set_args(["text"])
+        talk.say(11)
+        await talk.until_event("response_finished", 2)
+    assert heard == [30, 11]
+
+
+async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
+    heard: list[int] = []
+    gate, entered = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(audio: Any) -> Iterator[Any]:
+        heard.append(spoken_windows(audio))
+        loop.call_soon_threadsafe(entered.set)
+        gate.wait()
+        yield CHUNK
+
+    async with conversing(replying(slow)) as talk:
+        talk.say(10)
+        await entered.wait()
+        for _ in range(3):
+            talk.say(20)
+        gate.set()
+        await talk.until_event("response_finished")
+        assert talk.call.names.count("interrupted") == 3
+        assert talk.call.names.count("pause_detected") == 4
+    assert heard == [10, 60]
+
+
+async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply, "MAX_CARRIED_S", 1.0)
+    lengths: list[int] = []
+
+    async def answer(audio: Any, _text: str) -> AsyncIterator[Any]:
+        lengths.append(audio[1].size)
+        yield CHUNK
+
+    async with conversing(replying(answer), "text") as talk:
+        talk.call.on_request = None
+        for turn in range(1, 5):
+            talk.say(100)
+            await talk.call.until(lambda turn=turn: talk.call.requests == turn)  # type: ignore[misc]
+        talk.handler.set_args(["text"])
+        await talk.until_event("response_finished")
+    own_s = lengths[0] / RATE_HZ - 1.0
+    assert own_s == pytest.approx(0.3 + 100 * 0.032 + 0.512, abs=0.04)
+
+
+async def test_the_greeting_can_be_interrupted_and_is_not_heard_again() -> None:
+    fn = Endless()
+
+    async def greet() -> AsyncIterator[Any]:
+        while True:
+            yield CHUNK
+
+    async with conversing(replying(fn.asynchronous, startup_fn=greet)) as talk:
+        await talk.until_said(2)
+        talk.say(10)
+        await talk.until_event("response_starting", 2)
+        await talk.until_said(len(talk.items) + 1)
+        assert talk.call.data("interrupted") == {"turn": 0}
+    assert fn.heard == [10]
+
+
+async def test_an_error_in_the_clean_up_of_an_interrupted_reply_is_reported() -> None:
+    async def messy(_audio: Any) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield CHUNK
+        finally:
+            raise ValueError("in the clean-up")
+
+    async with conversing(replying(messy)) as talk:
+        talk.say()
+        await talk.until_said(1)
+        talk.speak(10)
+        await talk.until_idle()
+        assert [str(error) for error in talk.call.errors] == ["in the clean-up"]
+        talk.pause()
+        await talk.until_event("response_starting", 2)
+
+
+async def test_an_async_step_that_hangs_is_cancelled_by_the_caller() -> None:
+    waiting = asyncio.Event()
+    cancelled: list[bool] = []
+
+    async def hanging(_audio: Any) -> AsyncIterator[Any]:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+            yield CHUNK
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async with conversing(replying(hanging)) as talk:
+        talk.say()
+        await waiting.wait()
+        talk.speak(10)
+        await talk.until_idle()
+        assert cancelled == [True]
+        assert talk.call.errors == []
+
+
+# Asked for
+
+
+async def test_a_reply_asked_for_gets_what_was_said_so_far() -> None:
+    heard: list[int] = []
+
+    def answer(audio: Any) -> Iterator[Any]:
+        heard.append(spoken_windows(audio))
+        yield CHUNK
+
+    async with conversing(replying(answer)) as talk:
+        talk.speak(20)
+        talk.handler.trigger_response()
+        await talk.until_event("response_finished")
+        assert talk.call.data("response_triggered") == {"turn": 1}
+        talk.pause(40)
+        assert "pause_detected" not in talk.call.names
+        talk.say(10)
+        await talk.until_event("response_finished", 2)
+    assert heard == [20, 10]
+
+
+async def test_a_reply_asked_for_in_silence_gets_empty_audio() -> None:
+    shapes: list[tuple[Any, ...]] = []
+
+    def answer(audio: Any) -> Iterator[Any]:
+        shapes.append((audio[0], audio[1].shape, audio[1].dtype))
+        yield CHUNK
+
+    async with conversing(replying(answer)) as talk:
+        talk.pause(10)
+        await asyncio.to_thread(talk.handler.trigger_response)
+        await talk.until_event("response_finished")
+    assert shapes == [(RATE_HZ, (1, 0), np.dtype(np.int16))]
+
+
+async def test_asking_again_replaces_the_reply_under_way() -> None:
+    fn = Endless()
+    async with conversing(replying(fn.asynchronous)) as talk:
+        talk.handler.trigger_response()
+        await talk.until_said(1)
+        talk.handler.trigger_response()
+        await talk.until_event("response_starting", 2)
+        assert talk.call.data("interrupted") == {"turn": 1}
+        assert fn.closed == 1
+
+
+async def test_asking_changes_nothing_while_the_reply_may_not_be_interrupted() -> None:
+    fn = Endless()
+    async with conversing(replying(fn.asynchronous, can_interrupt=False)) as talk:
+        talk.handler.trigger_response()
+        await talk.until_said(1)
+        talk.handler.trigger_response()
+        await talk.until_said(len(talk.items) + 2)
+        assert talk.call.names == ["response_triggered", "response_starting"]
+
+
+async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply() -> None:
+    heard: list[int] = []
+    gate = asyncio.Event()
+
+    async def answer(audio: Any) -> AsyncIterator[Any]:
+        heard.append(spoken_windows(audio))
+        yield CHUNK
+        await gate.wait()
+
+    async with conversing(replying(answer)) as talk:
+        talk.say(10)
+        await talk.until_said(1)
+        talk.speak(5)
+        gate.set()
+        await talk.until_event("response_finished")
+        await talk.until_idle()
+        talk.speak(20)
+        talk.pause()
+        await talk.until_event("response_finished", 2)
+    assert heard == [10, 25]

@@ -1,0 +1,339 @@
+"""The old way of listening: block by block, with what users of the predecessors override."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.conversing import LOUDNESS, RATE_HZ, conversing, sound
+
+from gradio_webrtc.handlers import AlgoOptions, AppState, ReplyOnPause
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from numpy.typing import NDArray
+
+BLOCK_S = 0.6
+CHUNK = (24000, np.ones((1, 480), np.int16))
+
+
+class Model:
+    """A PauseDetectionModel: the level of the sound is the share of speech in it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int, Any]] = []
+
+    def vad(
+        self, audio: tuple[int, NDArray[np.int16]], options: Any
+    ) -> tuple[float, list[dict[str, int]]]:
+        rate_hz, samples = audio
+        self.asked.append((rate_hz, samples.size, options))
+        return float(samples.mean() / LOUDNESS * samples.size / rate_hz), []
+
+    def warmup(self) -> None: ...
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.heard: list[NDArray[np.int16]] = []
+
+    def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[Any]:
+        self.heard.append(audio[1])
+        yield CHUNK
+
+
+def block(probability: float) -> NDArray[np.int16]:
+    return sound(probability, BLOCK_S * RATE_HZ / 512)
+
+
+def answering(fn: Any, **options: Any) -> ReplyOnPause:
+    return ReplyOnPause(fn, model=Model(), input_sample_rate=RATE_HZ, **options)
+
+
+async def test_a_model_of_ones_own_is_asked_block_by_block() -> None:
+    fn, options = Recorder(), object()
+    handler = answering(fn, model_options=options)
+    async with conversing(handler) as talk:
+        for probability in (0.1, 0.5, 0.9, 0.0, 0.0):
+            talk.feed(block(probability))
+        await talk.until_event("response_finished")
+        assert handler.model.asked == [(RATE_HZ, 9600, options)] * 5  # type: ignore[attr-defined]
+        assert talk.call.names == [
+            "started_talking",
+            "pause_detected",
+            "response_starting",
+            "response_finished",
+        ]
+        assert talk.call.data("started_talking")["speech_start_s"] == pytest.approx(0.6)
+        paused = talk.call.data("pause_detected")
+        assert paused["time_s"] == pytest.approx(2.4)
+        assert paused["speech_start_s"] == pytest.approx(0.6)
+        assert paused["speech_end_s"] == pytest.approx(1.8)
+    assert [audio.shape for audio in fn.heard] == [(1, 3 * 9600)]
+
+
+async def test_the_old_thresholds_are_seconds_of_speech_in_a_block() -> None:
+    fn = Recorder()
+    options = AlgoOptions(0.6, started_talking_threshold=0.4, speech_threshold=0.3)
+    async with conversing(answering(fn, algo_options=options)) as talk:
+        for probability in (0.6, 0.7, 0.55, 0.45):
+            talk.feed(block(probability))
+        await talk.until_event("response_finished")
+    assert fn.heard[0].size == 3 * 9600
+
+
+async def test_the_length_of_a_block_is_the_chunk_duration() -> None:
+    handler = answering(Recorder(), algo_options=AlgoOptions(audio_chunk_duration=0.3))
+    async with conversing(handler) as talk:
+        talk.feed(block(0.0))
+    assert [size for _, size, _ in handler.model.asked] == [4800, 4800]  # type: ignore[attr-defined]
+
+
+async def test_a_turn_too_long_is_ended_in_blocks_too() -> None:
+    fn = Recorder()
+    options = AlgoOptions(max_continuous_speech_s=1.5)
+    async with conversing(answering(fn, algo_options=options)) as talk:
+        for _ in range(3):
+            talk.feed(block(0.9))
+        await talk.until_event("response_finished")
+    assert fn.heard[0].size == 3 * 9600
+
+
+async def test_a_model_in_the_oldest_style_gives_seconds_alone() -> None:
+    class Oldest(Model):
+        def vad(self, audio: Any, options: Any) -> Any:
+            return super().vad(audio, options)[0]
+
+    fn = Recorder()
+    async with conversing(ReplyOnPause(fn, model=Oldest(), input_sample_rate=RATE_HZ)) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_event("response_finished")
+    assert len(fn.heard) == 1
+
+
+async def test_speech_interrupts_in_blocks_too() -> None:
+    async def endless(_audio: Any) -> AsyncIterator[Any]:
+        while True:
+            yield CHUNK
+
+    async with conversing(answering(endless)) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_said(1)
+        talk.feed(block(0.9))
+        assert talk.call.names[-2:] == ["started_talking", "interrupted"]
+        await talk.until_idle()
+        talk.feed(block(0.0))
+        await talk.until_event("response_starting", 2)
+
+
+async def test_blocks_are_not_heard_while_a_reply_may_not_be_interrupted() -> None:
+    fn, gate = Recorder(), asyncio.Event()
+
+    async def answer(audio: Any) -> AsyncIterator[Any]:
+        for item in fn(audio):
+            yield item
+        await gate.wait()
+
+    async with conversing(answering(answer, can_interrupt=False)) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_said(1)
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        gate.set()
+        await talk.until_event("response_finished")
+        await talk.until_idle()
+        talk.feed(block(0.8))
+        talk.feed(block(0.0))
+        await talk.until_event("response_finished", 2)
+    assert len(fn.heard) == 2
+    assert fn.heard[1].max() == round(0.8 * LOUDNESS)
+
+
+async def test_a_reply_asked_for_gets_the_blocks_so_far() -> None:
+    fn = Recorder()
+    async with conversing(answering(fn)) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.9))
+        talk.handler.trigger_response()
+        await talk.until_event("response_finished")
+        talk.handler.trigger_response()
+        await talk.until_event("response_finished", 2)
+    assert [audio.shape for audio in fn.heard] == [(1, 2 * 9600), (1, 0)]
+
+
+# What subclasses override
+
+
+async def test_an_overridden_determine_pause_decides() -> None:
+    class EverySecond(ReplyOnPause):
+        def determine_pause(
+            self, audio: NDArray[np.int16], sampling_rate: int, state: AppState
+        ) -> bool:
+            assert sampling_rate == RATE_HZ
+            assert audio.ndim == 1
+            if audio.size < sampling_rate:
+                return False
+            state.stream = audio.copy()
+            return True
+
+    fn = Recorder()
+    async with conversing(EverySecond(fn, input_sample_rate=RATE_HZ)) as talk:
+        talk.speak(32)
+        await talk.until_event("response_finished")
+        assert talk.call.data("pause_detected")["time_s"] == pytest.approx(1.0)
+    assert [audio.shape for audio in fn.heard] == [(1, RATE_HZ)]
+
+
+async def test_an_overridden_determine_pause_may_ask_the_old_rule_first() -> None:
+    class Polite(ReplyOnPause):
+        refused = 0
+
+        def determine_pause(
+            self, audio: NDArray[np.int16], sampling_rate: int, state: AppState
+        ) -> bool:
+            if not super().determine_pause(audio, sampling_rate, state):
+                return False
+            self.refused += 1
+            return self.refused > 1
+
+    fn = Recorder()
+    async with conversing(Polite(fn, model=Model(), input_sample_rate=RATE_HZ)) as talk:
+        for probability in (0.9, 0.0, 0.9, 0.0):
+            talk.feed(block(probability))
+        await talk.until_event("response_finished")
+    assert fn.heard[0].size == 4 * 9600
+
+
+async def test_an_overridden_process_audio_keeps_its_own_state() -> None:
+    @dataclass
+    class Counted(AppState):
+        frames: list[int] = field(default_factory=list)
+
+    class Counting(ReplyOnPause):
+        def __init__(self, fn: Any) -> None:
+            super().__init__(fn, input_sample_rate=RATE_HZ)
+            self.state = Counted()
+
+        def process_audio(self, audio: tuple[int, NDArray[np.int16]], state: AppState) -> None:
+            assert isinstance(state, Counted)
+            state.frames.append(audio[1].size)
+            state.pause_detected = len(state.frames) == 10
+
+    fn = Recorder()
+    async with conversing(Counting(fn)) as talk:
+        talk.speak(6.25)
+        await talk.until_event("response_finished")
+        talk.speak(6.25)
+        await talk.until_event("response_finished", 2)
+        assert isinstance(talk.handler.state, Counted)
+    assert [audio.shape for audio in fn.heard] == [(1, 0), (1, 0)]
+
+
+class Wrapping(ReplyOnPause):
+    """Overrides emit to look at what ours gives."""
+
+    threads: set[int]
+
+    def emit(self) -> Any:
+        item = super().emit()
+        if item is not None:
+            self.threads.add(threading.get_ident())
+        return item
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_an_overridden_emit_may_ask_ours_from_its_own_thread(is_async: bool) -> None:  # noqa: FBT001
+    async def answer(audio: Any) -> AsyncIterator[Any]:
+        for item in Recorder()(audio):
+            yield item
+
+    handler = Wrapping(answer if is_async else Recorder(), model=Model(), input_sample_rate=RATE_HZ)
+    handler.threads = set()
+    async with conversing(handler) as talk:
+        while not talk.handler._asks_us:  # noqa: SLF001, ASYNC110 - a session asks at once
+            await asyncio.sleep(0)
+        for turn in (1, 2):
+            talk.feed(block(0.9))
+            talk.feed(block(0.0))
+            await talk.until_event("response_finished", turn)
+        await talk.until_said(2)
+    assert handler.threads
+    assert threading.get_ident() not in handler.threads
+
+
+class Standalone(ReplyOnPause):
+    """Overrides emit altogether, as a turn detector for the predecessor does."""
+
+    def emit(self) -> Any:
+        if not self.event.is_set():
+            return None
+        if not self.generator:
+            if self._needs_additional_inputs and not self.args_set.is_set():
+                self.wait_for_args_sync()
+            stream = self.state.stream
+            assert stream is not None
+            self.latest_args[0] = stream.size
+            self.generator = self.fn(*self.latest_args)
+            self.state = self.state.new()
+        self.state.responding = True
+        try:
+            return next(self.generator)
+        except StopIteration:
+            self.reset()
+            return None
+
+
+async def test_an_emit_of_ones_own_answers_from_event_and_state() -> None:
+    got: list[tuple[Any, ...]] = []
+
+    def answer(size: int, text: str) -> Iterator[Any]:
+        got.append((size, text))
+        yield CHUNK
+
+    handler = Standalone(answer, model=Model(), input_sample_rate=RATE_HZ)
+    async with conversing(handler, "text") as talk:
+        for turn in (1, 2):
+            talk.feed(block(0.9))
+            talk.feed(block(0.0))
+            await talk.until_said(turn)
+            await talk.until_idle()
+        assert talk.call.errors == []
+        assert talk.call.requests == 2
+    assert got == [(19200, "text"), (19200, "text")]
+
+
+async def test_an_emit_of_ones_own_is_interrupted_when_the_turn_is_over() -> None:
+    closed: list[bool] = []
+
+    def endless(_size: int) -> Iterator[Any]:
+        try:
+            while True:
+                yield CHUNK
+        finally:
+            closed.append(True)
+
+    class Simple(Standalone):
+        def emit(self) -> Any:
+            self.latest_args = self.latest_args or [None]
+            return super().emit()
+
+    handler = Simple(endless, model=Model(), input_sample_rate=RATE_HZ)
+    async with conversing(handler) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_said(3)
+        talk.feed(block(0.9))
+        assert "interrupted" not in talk.call.names
+        talk.feed(block(0.0))
+        assert "interrupted" in talk.call.names
+        assert talk.call.clears == 1
+        await talk.until_said(len(talk.items) + 3)
+        assert closed == [True]

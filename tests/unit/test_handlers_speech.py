@@ -1,0 +1,70 @@
+"""ReplyOnPause with the detector it comes with, on real speech."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import soundfile
+from support.conversing import conversing
+
+from gradio_webrtc.audio import Resampler
+from gradio_webrtc.handlers import ReplyOnPause
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from numpy.typing import NDArray
+
+DATA = Path(__file__).parent.parent / "data"
+LABELS: dict[str, Any] = json.loads((DATA / "labels.json").read_text())
+SPOKEN = sorted(name for name in LABELS if LABELS[name].get("utterances"))
+CALL_HZ = 48000
+PAUSE_S = 0.512
+
+
+def recording(name: str) -> NDArray[np.int16]:
+    """The recording at the rate of a call, with two seconds of silence after it; ``(1, n)``."""
+    samples, rate_hz = soundfile.read(DATA / LABELS[name]["file"], dtype="int16")
+    resampler = Resampler(rate_hz, CALL_HZ)
+    parts = [resampler.process(samples), resampler.flush(), np.zeros((1, 2 * CALL_HZ), np.int16)]
+    return np.concatenate(parts, axis=1)
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name: str) -> None:
+    heard: list[NDArray[np.int16]] = []
+
+    async def answer(audio: tuple[int, NDArray[np.int16]]) -> AsyncIterator[Any]:
+        assert audio[0] == CALL_HZ
+        heard.append(audio[1])
+        yield audio
+
+    samples = recording(name)
+    async with conversing(ReplyOnPause(answer)) as talk:
+        assert talk.handler.receive_is_light
+        for start in range(0, samples.shape[1], 960):
+            talk.handler.receive((CALL_HZ, samples[:, start : start + 960]))
+            await talk.until_idle()
+        pauses = [data for event, data in talk.call.events if event == "pause_detected"]
+        assert "interrupted" not in talk.call.names
+        assert talk.call.errors == []
+
+    utterances = LABELS[name]["utterances"]
+    end_s, last = utterances[-1]["end_ms"] / 1000, pauses[-1]
+    assert PAUSE_S - 0.1 < last["time_s"] - end_s < PAUSE_S + 0.25
+    assert last["speech_end_s"] == pytest.approx(end_s, abs=0.2)
+    assert pauses[0]["speech_start_s"] == pytest.approx(utterances[0]["start_ms"] / 1000, abs=0.2)
+    labelled = [
+        samples[0, round(each["start_ms"] * 48) : round(each["end_ms"] * 48)] for each in utterances
+    ]
+    assert power(heard) > 0.99 * power(labelled)
+    assert len(pauses) <= len(utterances)
+    assert all(audio.size > PAUSE_S * CALL_HZ for audio in heard)
+
+
+def power(sounds: list[NDArray[np.int16]]) -> float:
+    return float(sum(np.square(sound, dtype=np.float64).sum() for sound in sounds))
