@@ -8,7 +8,17 @@ from .audio import (
 )
 from .component import WebRTC
 from .concurrency import wait_for_item
-from .errors import AudioError, WebRTCError
+from .credentials import (
+    get_cloudflare_turn_credentials,
+    get_cloudflare_turn_credentials_async,
+    get_hf_turn_credentials,
+    get_hf_turn_credentials_async,
+    get_turn_credentials,
+    get_turn_credentials_async,
+    get_twilio_turn_credentials,
+    get_twilio_turn_credentials_async,
+)
+from .errors import AudioError, CredentialsError, WebRTCError
 from .handlers import (
     AlgoOptions,
     AsyncAudioVideoStreamHandler,
@@ -32,6 +42,7 @@ __all__ = [
     "AudioError",
     "AudioVideoStreamHandler",
     "CloseStream",
+    "CredentialsError",
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
@@ -44,6 +55,14 @@ __all__ = [
     "async_aggregate_bytes_to_16bit",
     "audio_to_float32",
     "audio_to_int16",
+    "get_cloudflare_turn_credentials",
+    "get_cloudflare_turn_credentials_async",
+    "get_hf_turn_credentials",
+    "get_hf_turn_credentials_async",
     "get_silero_model",
+    "get_turn_credentials",
+    "get_turn_credentials_async",
+    "get_twilio_turn_credentials",
+    "get_twilio_turn_credentials_async",
     "wait_for_item",
 ]

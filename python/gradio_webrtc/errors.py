@@ -5,6 +5,8 @@ WebRTCError
 ├── TransportError        ConnectionTimeout · ConnectionLost
 ├── HandlerError          the user's exception is its __cause__
 └── AudioError            also a ValueError; raised by the Rust core
+
+CredentialsError          a ValueError; no WebRTCError, since its text is not for callers
 """
 
 from __future__ import annotations
@@ -86,3 +88,10 @@ class HandlerError(WebRTCError):
 
 class AudioError(WebRTCError, ValueError):
     """Audio that cannot be used: says what was expected and what came. State is unchanged."""
+
+
+class CredentialsError(ValueError):
+    """A TURN service gave no credentials: says what is missing, or what the service answered.
+
+    Nothing secret is in its text, nor in what it was raised from.
+    """

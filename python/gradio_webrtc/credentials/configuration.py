@@ -1,9 +1,10 @@
-"""TURN credentials for the page's side of a call."""
+"""What a page is configured with for one call."""
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
+
+from gradio_webrtc.concurrency import Worker, call_maybe_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,14 +13,21 @@ if TYPE_CHECKING:
 async def resolve_rtc_configuration(
     configuration: dict[str, Any] | Callable[..., Any] | None,
 ) -> dict[str, Any] | None:
-    """The RTCConfiguration for one call.
+    """The RTCConfiguration for one call; call it on the event loop.
 
     Args:
         configuration: The dict itself; or a function, coroutine function, partial or bound method
             without arguments that gives it, called for every call so that credentials are fresh.
+            What is not async runs in a thread of its own: it may wait for a service.
+
+    Raises:
+        Exception: Whatever the function raises.
     """
     if not callable(configuration):
         return configuration
-    result = configuration()
-    resolved: dict[str, Any] | None = await result if inspect.isawaitable(result) else result
+    worker = Worker("rtc-configuration")
+    try:
+        resolved: dict[str, Any] | None = await call_maybe_async(configuration, worker=worker)
+    finally:
+        worker.close()
     return resolved
