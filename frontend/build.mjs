@@ -77,7 +77,6 @@ const report = (label, bytes, gzipped) =>
   console.info(`${label.padEnd(40)} ${String(bytes).padStart(8)} ${String(gzipped).padStart(8)}`);
 
 console.info(`${"file".padEnd(40)} ${"bytes".padStart(8)} ${"gzipped".padStart(8)}`);
-const total =
-  (await bundle("component", "index.ts")) + (await bundle("example", "Example.svelte"));
+const total = (await bundle("component", "index.ts")) + (await bundle("example", "Example.svelte"));
 console.info(`gzipped in total: ${total} of ${LIMIT_BYTES} bytes`);
 if (total > LIMIT_BYTES) throw new Error(`${total} bytes gzipped, ${LIMIT_BYTES} are allowed`);

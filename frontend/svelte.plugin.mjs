@@ -1,4 +1,4 @@
-/** The one Svelte set-up: the build and the tests share it, and the build must do without vitest. */
+/** The one Svelte set-up, of the build and of the tests; the build must do without vitest. */
 import { svelte, vitePreprocess } from "@sveltejs/vite-plugin-svelte";
 
 export const plugins = () => [

@@ -74,9 +74,7 @@ export function clock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const tail = String(whole % 60).padStart(2, "0");
-  return hours > 0
-    ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}`
-    : `${minutes}:${tail}`;
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
 /** What the status line says of a call. */
@@ -106,7 +104,12 @@ export function describe(
 }
 
 /** What a screen reader says: each change of the call, not each turn of the conversation. */
-export function announce(status: CallState, words: Words, hasStopword: boolean, leftS: number): string {
+export function announce(
+  status: CallState,
+  words: Words,
+  hasStopword: boolean,
+  leftS: number,
+): string {
   if (status.phase !== "open") return [words.title, words.detail].filter(Boolean).join(". ");
   if (status.isUnstable) return UNSTABLE.title;
   if (leftS <= WARN_S) return LABELS.almostOver;
@@ -167,7 +170,10 @@ const PERMISSION: Record<WebRTCProps["modality"], Words> = {
   },
 };
 
-const UNSTABLE: Words = { title: "The connection is unstable", detail: "Waiting for it to recover…" };
+const UNSTABLE: Words = {
+  title: "The connection is unstable",
+  detail: "Waiting for it to recover…",
+};
 
 const STOPWORD: Words = { title: "Heard you", detail: "Go ahead and speak." };
 
@@ -193,13 +199,11 @@ const IN_CALL: Record<Mode, Record<Activity, Words>> = {
   },
 };
 
-const FAILURES: Record<
-  "insecure_page" | "unsupported_browser" | "unreachable" | "lost",
-  Words
-> = {
+const FAILURES: Record<"insecure_page" | "unsupported_browser" | "unreachable" | "lost", Words> = {
   insecure_page: {
     title: "This page is not secure",
-    detail: "Browsers give the microphone and camera only to pages opened by https:// or on localhost.",
+    detail:
+      "Browsers give the microphone and camera only to pages opened by https:// or on localhost.",
   },
   unsupported_browser: {
     title: "This browser cannot make calls",

@@ -1,13 +1,12 @@
 /** One caller's call as the page sees it: runes around the states, the peer and the devices. */
 import type { Server, Value, WebRTCEvents, WebRTCProps } from "../types";
-import { ActivityTracker } from "./activity";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
 import { newCallId } from "./ids";
-import { LevelMeter, SILENCE, type Level } from "./levels";
 import type { ServerMessage } from "./messages";
 import { Peer, type PeerListener } from "./peer";
 import { problemOf, Unavailable } from "./problems";
+import { CallSound } from "./sound.svelte";
 import {
   IDLE,
   isActive,
@@ -45,21 +44,17 @@ export class Call {
   status = $state.raw<CallState>(IDLE);
   local = $state.raw<MediaStream | null>(null);
   remote = $state.raw<MediaStream | null>(null);
-  /** Levels of the microphone and of the answer. */
-  said = $state.raw<Level>(SILENCE);
-  heard = $state.raw<Level>(SILENCE);
-  isMicrophoneMuted = $state(false);
-  isSpeakerMuted = $state(false);
   hasStopword = $state(false);
   elapsedS = $state(0);
 
   readonly devices = new DeviceChoice();
+  readonly sound = new CallSound();
   readonly #page: Surroundings;
   readonly #timers = new Timers();
   #capture: Capture | null = null;
   #peer: Peer | null = null;
-  #meter: LevelMeter | null = null;
-  #activity = new ActivityTracker();
+  /** Whether `start_recording` has been dispatched without its counterpart. */
+  #isOpen = false;
   /** Grows with each start and each end: what an earlier attempt still awaits is recognised. */
   #attempt = 0;
 
@@ -106,7 +101,7 @@ export class Call {
   }
 
   muteMicrophone(isMuted: boolean): void {
-    this.isMicrophoneMuted = isMuted;
+    this.sound.isMicrophoneMuted = isMuted;
     this.#capture?.mute(isMuted);
   }
 
@@ -155,7 +150,7 @@ export class Call {
     const onlost = (medium: Medium): void => void this.#replaceLost(medium);
     const capture = new Capture({ media, constraints, onlost });
     this.#capture = capture;
-    capture.mute(this.isMicrophoneMuted);
+    capture.mute(this.sound.isMicrophoneMuted);
     this.local = await capture.open();
     await this.devices.refresh();
   }
@@ -195,9 +190,11 @@ export class Call {
     const isFirst = this.status.phase === "connecting";
     this.#go({ type: "connected", atMs: performance.now() });
     if (!isFirst) return;
+    this.#isOpen = true;
     this.#timers.cancel("connect");
-    this.#activity = new ActivityTracker();
-    this.#startMeter();
+    this.sound.start((activity) => this.#go({ type: "activity", activity }));
+    this.sound.watch("said", this.local);
+    this.sound.watch("heard", this.remote);
     this.#countSecond();
     this.#page.dispatch("start_recording");
     // In receive mode this is what makes the server call the app's function.
@@ -206,7 +203,7 @@ export class Call {
 
   #receive(track: MediaStreamTrack): void {
     this.remote = new MediaStream([...(this.remote?.getTracks() ?? []), track]);
-    this.#meter?.watch("heard", this.remote);
+    this.sound.watch("heard", this.remote);
   }
 
   #hear(message: ServerMessage): void {
@@ -224,20 +221,8 @@ export class Call {
         this.hasStopword = true;
         return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
       case "log":
-        return this.#go({ type: "activity", activity: this.#activity.word(message.text) });
+        return this.#go({ type: "activity", activity: this.sound.word(message.text) });
     }
-  }
-
-  #startMeter(): void {
-    const meter = new LevelMeter((read) => {
-      this.said = this.isMicrophoneMuted ? SILENCE : read("said");
-      this.heard = read("heard");
-      const activity = this.#activity.sound(this.heard.loudness, performance.now());
-      this.#go({ type: "activity", activity });
-    });
-    if (this.local) meter.watch("said", this.local);
-    if (this.remote) meter.watch("heard", this.remote);
-    this.#meter = meter;
   }
 
   #countSecond(): void {
@@ -266,7 +251,7 @@ export class Call {
     if (this.local === null || this.#capture === null) return;
     const track = await this.#capture.replace(medium === "camera" ? "video" : "audio");
     if (track) await this.#peer?.replaceTrack(track);
-    if (medium === "microphone" && this.local) this.#meter?.watch("said", this.local);
+    if (medium === "microphone") this.sound.watch("said", this.local);
   }
 
   #lost(): void {
@@ -304,14 +289,14 @@ export class Call {
   /** Gives back everything a call holds. */
   #letGo(): void {
     this.#attempt++;
-    const wasOpen = this.#meter !== null;
+    const wasOpen = this.#isOpen;
+    this.#isOpen = false;
     this.#timers.cancelAll();
     this.#peer?.close();
     this.#capture?.release();
-    this.#meter?.close();
-    this.#peer = this.#capture = this.#meter = null;
+    this.sound.stop();
+    this.#peer = this.#capture = null;
     this.local = this.remote = null;
-    this.said = this.heard = SILENCE;
     this.hasStopword = false;
     this.#page.value = null;
     if (wasOpen) this.#page.dispatch("stop_recording");

@@ -1,4 +1,4 @@
-/** The microphone and the camera of one call, from the browser's question to the light going out. */
+/** Microphone and camera of one call, from the browser's question to the light going out. */
 import { openMedia, release } from "./devices";
 import type { Medium } from "./state";
 
@@ -54,7 +54,7 @@ export class Capture {
     return track;
   }
 
-  /** Silence instead of the microphone's sound; the device stays open, so that it comes back at once. */
+  /** Silence in place of the sound; the device stays open, so that the sound is back at once. */
   mute(isMuted: boolean): void {
     this.#isMuted = isMuted;
     for (const track of this.#stream?.getAudioTracks() ?? []) track.enabled = !isMuted;

@@ -34,7 +34,7 @@ export async function listDevices(media: MediaDevices): Promise<Devices> {
   };
 }
 
-/** Chromium lists the default device a second time under these names; without leave the id is "". */
+/** Chromium lists the default device a second time, by these names; unasked, ids are empty. */
 const isAlias = (id: string): boolean => id === "" || id === "default" || id === "communications";
 
 /**

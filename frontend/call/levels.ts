@@ -8,7 +8,7 @@ export interface Level {
 
 export const SILENCE: Level = { loudness: 0, bands: [0, 0, 0, 0, 0] };
 
-/** Ten to fifteen pictures a second look alive; the CSS transition fills the gaps. */
+/** Twelve pictures a second look alive: the CSS transition fills the gaps. */
 const PERIOD_MS = 80;
 /** Below this a room is quiet for the eye, above the other a voice is loud (dB full scale). */
 const FLOOR_DB = -55;
@@ -49,13 +49,11 @@ export class LevelMeter {
   readonly #probes = new Map<string, { source: MediaStreamAudioSourceNode; node: AnalyserNode }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
-  /** `onlevels` is called some ten times a second while the page is seen. */
+  /** `onlevels` is called twelve times a second; browsers make it one while the page is hidden. */
   constructor(onlevels: (read: (name: string) => Level) => void) {
     // Made without a click (a call that Python starts), the context sleeps until woken.
     void this.#context.resume();
-    this.#timer = setInterval(() => {
-      if (!document.hidden) onlevels((name) => this.#read(name));
-    }, PERIOD_MS);
+    this.#timer = setInterval(() => onlevels((name) => this.#read(name)), PERIOD_MS);
   }
 
   /** Listens to the stream's sound under this name, in place of an earlier one. */

@@ -89,8 +89,7 @@ export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
       {
         candidate: candidate.candidate,
         sdpMid: typeof candidate.sdpMid === "string" ? candidate.sdpMid : null,
-        sdpMLineIndex:
-          typeof candidate.sdpMLineIndex === "number" ? candidate.sdpMLineIndex : null,
+        sdpMLineIndex: typeof candidate.sdpMLineIndex === "number" ? candidate.sdpMLineIndex : null,
       },
     ];
   });

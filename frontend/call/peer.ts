@@ -48,7 +48,11 @@ export class Peer {
     return new Peer(options, listener, fresh ?? options.configuration ?? {});
   }
 
-  private constructor(options: PeerOptions, listener: PeerListener, configuration: RTCConfiguration) {
+  private constructor(
+    options: PeerOptions,
+    listener: PeerListener,
+    configuration: RTCConfiguration,
+  ) {
     this.#options = options;
     this.#listener = listener;
     const make = options.newConnection ?? ((given) => new RTCPeerConnection(given));

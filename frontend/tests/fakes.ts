@@ -52,6 +52,7 @@ export class FakeChannel {
 }
 
 export class FakePeerConnection {
+  /** The newest one; there is none before the first. */
   static last: FakePeerConnection;
   ontrack: ((event: { track: FakeTrack }) => void) | null = null;
   onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
@@ -124,4 +125,77 @@ export class FakeServer implements Server {
     return reply;
   };
   ofType = (type: string): Body[] => this.bodies.filter((body) => body.type === type);
+}
+
+type Kind = "audioinput" | "videoinput" | "audiooutput";
+export const device = (kind: Kind, deviceId: string, label = deviceId): MediaDeviceInfo =>
+  ({ kind, deviceId, label, groupId: "" }) as MediaDeviceInfo;
+
+export class FakeMediaDevices extends EventTarget {
+  list: MediaDeviceInfo[] = [device("audioinput", "mic-1"), device("audiooutput", "speaker-1")];
+  asked: MediaStreamConstraints[] = [];
+  /** Every track ever given out. */
+  given: FakeTrack[] = [];
+  /** What the next requests fail with, in this order. */
+  refusals: Error[] = [];
+  /** Set to keep the user thinking. */
+  pending: Promise<void> | null = null;
+
+  enumerateDevices = vi.fn(async (): Promise<MediaDeviceInfo[]> => this.list);
+  getUserMedia = async (constraints: MediaStreamConstraints): Promise<MediaStream> => {
+    this.asked.push(constraints);
+    await this.pending;
+    const refusal = this.refusals.shift();
+    if (refusal) throw refusal;
+    const kinds = (["audio", "video"] as const).filter((kind) => constraints[kind]);
+    const tracks = kinds.map((kind) => new FakeTrack(kind));
+    this.given.push(...tracks);
+    return asStream(new FakeStream(tracks));
+  };
+}
+
+export const named = (name: string): Error => Object.assign(new Error(name), { name });
+
+/** Sound that is as loud as `FakeAudioContext.amplitude` says. */
+export class FakeAudioContext {
+  static amplitude = 0;
+  static open = 0;
+  sampleRate = 48_000;
+  constructor() {
+    FakeAudioContext.open += 1;
+  }
+  resume = async (): Promise<void> => undefined;
+  close = async (): Promise<void> => void (FakeAudioContext.open -= 1);
+  createMediaStreamSource = (): object => ({ connect: vi.fn(), disconnect: vi.fn() });
+}
+
+export class FakeAnalyser {
+  fftSize = 1024;
+  frequencyBinCount = 512;
+  getFloatTimeDomainData = (samples: Float32Array): void =>
+    void samples.fill(FakeAudioContext.amplitude);
+  getByteFrequencyData = (bins: Uint8Array): void =>
+    void bins.fill(FakeAudioContext.amplitude * 255);
+}
+
+/** Puts all of these where the page looks for them; `vi.unstubAllGlobals` takes them away. */
+export function installFakes(): FakeMediaDevices {
+  const media = new FakeMediaDevices();
+  FakeAudioContext.amplitude = 0;
+  FakeAudioContext.open = 0;
+  FakePeerConnection.last = new FakePeerConnection();
+  vi.stubGlobal("RTCPeerConnection", FakePeerConnection);
+  vi.stubGlobal("MediaStream", FakeStream);
+  vi.stubGlobal("AudioContext", FakeAudioContext);
+  vi.stubGlobal("AnalyserNode", FakeAnalyser);
+  vi.stubGlobal("isSecureContext", true);
+  vi.stubGlobal("navigator", { mediaDevices: media });
+  return media;
+}
+
+/** A promise to be kept by hand. */
+export function later<T>(): { promise: Promise<T>; keep: (value: T) => void } {
+  let keep: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => (keep = resolve));
+  return { promise, keep };
 }

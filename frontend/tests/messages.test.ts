@@ -43,12 +43,19 @@ describe("readAnswer", () => {
   it("says which limit was reached", () => {
     const reply = { status: "failed", meta: { error: "concurrency_limit_reached", limit: 3 } };
     expect(() => readAnswer(reply)).toThrowError(
-      expect.objectContaining({ name: "OfferRefused", code: "concurrency_limit_reached", limit: 3 }),
+      expect.objectContaining({
+        name: "OfferRefused",
+        code: "concurrency_limit_reached",
+        limit: 3,
+      }),
     );
   });
 
   it("keeps the server's words", () => {
-    const reply = { status: "failed", meta: { error: "invalid_offer", message: "No audio in it." } };
+    const reply = {
+      status: "failed",
+      meta: { error: "invalid_offer", message: "No audio in it." },
+    };
     expect(() => readAnswer(reply)).toThrowError("No audio in it.");
   });
 

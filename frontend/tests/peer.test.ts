@@ -1,6 +1,14 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Peer, type PeerListener, type PeerOptions } from "../call/peer";
-import { ANSWER, asStream, FakePeerConnection, FakeServer, FakeStream, FakeTrack } from "./fakes";
+import {
+  ANSWER,
+  asStream,
+  FakePeerConnection,
+  FakeServer,
+  FakeStream,
+  FakeTrack,
+  later,
+} from "./fakes";
 
 let server: FakeServer;
 let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };
@@ -34,13 +42,6 @@ beforeEach(() => {
     onparametersrefused: vi.fn(),
   };
 });
-
-/** A promise to be kept by hand. */
-function later<T>(): { promise: Promise<T>; keep: (value: T) => void } {
-  let keep: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((resolve) => (keep = resolve));
-  return { promise, keep };
-}
 
 describe("the offer", () => {
   it("carries the description and the id of the call", async () => {

@@ -95,6 +95,14 @@ describe("events that come too late", () => {
 });
 
 it("tells phases with a call from those without", () => {
-  const phases = ["idle", "permission", "connecting", "open", "closing", "ended", "failed"] as const;
+  const phases = [
+    "idle",
+    "permission",
+    "connecting",
+    "open",
+    "closing",
+    "ended",
+    "failed",
+  ] as const;
   expect(phases.filter(isActive)).toEqual(["permission", "connecting", "open", "closing"]);
 });

@@ -9,5 +9,7 @@ export interface ViewProps {
   words: Words;
   /** For screen readers. */
   announcement: string;
+  /** Whether the app's author lets calls be started. */
+  isInteractive: boolean;
   translate: Translate;
 }

@@ -1,0 +1,364 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Call, type Surroundings } from "../call/call.svelte";
+import type { WebRTCProps } from "../types";
+import {
+  ANSWER,
+  FakeAudioContext,
+  FakePeerConnection,
+  FakeServer,
+  FakeTrack,
+  installFakes,
+  later,
+  named,
+  type FakeMediaDevices,
+} from "./fakes";
+
+const PROPS: WebRTCProps = {
+  mode: "send-receive",
+  modality: "audio",
+  height: null,
+  width: null,
+  mirror_webcam: true,
+  rtc_configuration: null,
+  track_constraints: null,
+  time_limit: null,
+  rtp_params: null,
+  icon: null,
+  icon_button_color: null,
+  pulse_color: null,
+  icon_radius: null,
+  button_labels: null,
+  variant: "wave",
+  full_screen: true,
+};
+
+let media: FakeMediaDevices;
+let server: FakeServer;
+let page: Surroundings;
+let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
+let call: Call;
+
+const connection = (): FakePeerConnection => FakePeerConnection.last;
+const events = (): unknown[] => dispatch.mock.calls.map(([name]) => name);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  media = installFakes();
+  server = new FakeServer();
+  dispatch = vi.fn();
+  page = { props: { ...PROPS }, server, value: null, dispatch };
+  call = new Call(page);
+});
+afterEach(() => {
+  call.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+/** A call that stands. */
+async function open(): Promise<FakePeerConnection> {
+  await call.start();
+  connection().become("connected");
+  return connection();
+}
+
+describe("a call", () => {
+  it("asks, connects and opens", async () => {
+    const question = later<void>();
+    media.pending = question.promise;
+    const starting = call.start();
+    expect(call.status.phase).toBe("permission");
+    question.keep();
+    await starting;
+    expect(call.status.phase).toBe("connecting");
+    connection().become("connected");
+    expect(call.status.phase).toBe("open");
+    expect(events()).toEqual(["start_recording"]);
+  });
+
+  it("has its credentials before its first message", async () => {
+    dispatch.mockImplementation((name: string) => {
+      if (name === "tick") expect(page.value).toEqual({ webrtc_id: "call-1", secret: "s3cret" });
+    });
+    await call.start();
+    connection().say({ type: "send_input" });
+    expect(events()).toEqual(["tick"]);
+    expect.assertions(2);
+  });
+
+  it("names itself anew each time", async () => {
+    await open();
+    call.stop();
+    await open();
+    const ids = server.ofType("offer").map(({ webrtc_id }) => webrtc_id);
+    expect(new Set(ids).size).toBe(2);
+  });
+
+  it("gives everything back when hung up", async () => {
+    const pc = await open();
+    pc.ontrack?.({ track: new FakeTrack("audio") });
+    call.stop();
+    expect(call.status).toMatchObject({ phase: "idle" });
+    expect(pc.isClosed).toBe(true);
+    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(FakeAudioContext.open).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+    expect([page.value, call.local, call.remote]).toEqual([null, null, null]);
+    expect(events()).toEqual(["start_recording", "stop_recording"]);
+  });
+
+  it("does not open the microphone again after it", async () => {
+    await open();
+    call.stop();
+    await vi.runAllTimersAsync();
+    expect(media.asked).toHaveLength(1);
+  });
+
+  it("counts its seconds", async () => {
+    await open();
+    vi.advanceTimersByTime(61_500);
+    expect(call.elapsedS).toBe(61);
+  });
+});
+
+describe("giving up", () => {
+  it("while the browser asks lets go of what is granted later", async () => {
+    const question = later<void>();
+    media.pending = question.promise;
+    const starting = call.start();
+    call.stop();
+    question.keep();
+    await starting;
+    expect(call.status.phase).toBe("idle");
+    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(server.bodies).toEqual([]);
+  });
+
+  it("while the server thinks forgets its answer", async () => {
+    const reply = later<unknown>();
+    server.replies.offer = reply.promise;
+    const starting = call.start();
+    await vi.waitFor(() => expect(server.ofType("offer")).toHaveLength(1));
+    call.stop();
+    reply.keep(ANSWER);
+    await starting;
+    expect(call.status.phase).toBe("idle");
+    expect(page.value).toBeNull();
+    expect(connection().isClosed).toBe(true);
+  });
+});
+
+describe("no call", () => {
+  it.each([
+    ["NotAllowedError", { code: "permission_refused", medium: "microphone" }],
+    ["NotFoundError", { code: "no_device", medium: "microphone" }],
+  ])("after %s, and the reason is kept", async (name, problem) => {
+    media.refusals = [named(name)];
+    await call.start();
+    expect(call.status).toMatchObject({ phase: "failed", problem });
+    expect(server.bodies).toEqual([]);
+  });
+
+  it("when all lines are busy, and the microphone is let go", async () => {
+    const meta = { error: "concurrency_limit_reached", limit: 2 };
+    server.replies.offer = { status: "failed", meta };
+    await call.start();
+    expect(call.status).toMatchObject({
+      phase: "failed",
+      problem: { code: "limit_reached", limit: 2 },
+    });
+    expect(media.given[0]?.readyState).toBe("ended");
+  });
+
+  it("on a page that is not secure", async () => {
+    vi.stubGlobal("navigator", {});
+    vi.stubGlobal("isSecureContext", false);
+    await call.start();
+    expect(call.status.problem).toEqual({ code: "insecure_page" });
+  });
+
+  it("in a browser without WebRTC", async () => {
+    vi.stubGlobal("RTCPeerConnection", undefined);
+    await call.start();
+    expect(call.status.problem).toEqual({ code: "unsupported_browser" });
+  });
+
+  it("when no path to the server is found in time", async () => {
+    await call.start();
+    vi.advanceTimersByTime(29_000);
+    expect(call.status.phase).toBe("connecting");
+    vi.advanceTimersByTime(1000);
+    expect(call.status.problem).toEqual({ code: "unreachable" });
+    expect(connection().isClosed).toBe(true);
+  });
+
+  it("leaves the way free for another try", async () => {
+    media.refusals = [named("NotAllowedError")];
+    await call.start();
+    await open();
+    expect(call.status.phase).toBe("open");
+  });
+});
+
+describe("the server", () => {
+  it("ends a call with its reason once the last sounds are played", async () => {
+    const pc = await open();
+    pc.say({ type: "end_stream", data: "Good night." });
+    expect(call.status.phase).toBe("closing");
+    expect(pc.isClosed).toBe(false);
+    pc.channel?.onclose?.();
+    vi.advanceTimersByTime(400);
+    const ending = { by: "server", reason: "Good night." };
+    expect(call.status).toMatchObject({ phase: "ended", ending });
+    expect(pc.isClosed).toBe(true);
+  });
+
+  it("may simply go away", async () => {
+    const pc = await open();
+    pc.channel?.onclose?.();
+    vi.advanceTimersByTime(400);
+    expect(call.status.ending).toEqual({ by: "server", reason: "" });
+  });
+
+  it("ends a call at its limit", async () => {
+    page.props.time_limit = 60;
+    const pc = await open();
+    vi.advanceTimersByTime(59_800);
+    pc.channel?.onclose?.();
+    vi.advanceTimersByTime(400);
+    expect(call.status.ending).toEqual({ by: "time_limit" });
+  });
+
+  it("may get lost, but not at the first stutter", async () => {
+    const pc = await open();
+    pc.become("disconnected");
+    expect(call.status).toMatchObject({ phase: "open", isUnstable: true });
+    pc.become("failed");
+    expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
+  });
+
+  it("speaks through events, toasts and signs", async () => {
+    const pc = await open();
+    dispatch.mockClear();
+    pc.say({ type: "fetch_output", data: [] });
+    pc.say({ type: "warning", message: "quiet", data: "quiet" });
+    pc.say({ type: "error", message: "oops" });
+    expect(dispatch.mock.calls).toEqual([
+      ["state_change"],
+      ["warning", "quiet"],
+      ["error", "oops"],
+    ]);
+    pc.say({ type: "stopword", data: "" });
+    expect(call.hasStopword).toBe(true);
+    vi.advanceTimersByTime(2500);
+    expect(call.hasStopword).toBe(false);
+    pc.say({ type: "log", data: "pause_detected" });
+    expect(call.status.activity).toBe("thinking");
+  });
+});
+
+describe("the sound", () => {
+  it("is shown while it is heard, the microphone's only while it is on", async () => {
+    const pc = await open();
+    pc.ontrack?.({ track: new FakeTrack("audio") });
+    FakeAudioContext.amplitude = 0.5;
+    vi.advanceTimersByTime(200);
+    expect(call.sound.said.loudness).toBeGreaterThan(0);
+    expect(call.sound.heard.loudness).toBeGreaterThan(0);
+    call.muteMicrophone(true);
+    vi.advanceTimersByTime(200);
+    expect(call.sound.said.loudness).toBe(0);
+    expect(media.given[0]?.enabled).toBe(false);
+  });
+
+  it("tells when an answer is over", async () => {
+    const pc = await open();
+    pc.ontrack?.({ track: new FakeTrack("audio") });
+    pc.say({ type: "log", data: "response_starting" });
+    FakeAudioContext.amplitude = 0.5;
+    vi.advanceTimersByTime(500);
+    expect(call.status.activity).toBe("speaking");
+    FakeAudioContext.amplitude = 0;
+    vi.advanceTimersByTime(2000);
+    expect(call.status.activity).toBe("ready");
+  });
+});
+
+describe("devices", () => {
+  it("can be chosen before a call", async () => {
+    await call.choose("microphone", "desk");
+    await open();
+    expect(media.asked).toEqual([{ audio: { deviceId: { exact: "desk" } } }]);
+  });
+
+  it("can be changed in a call without a new offer", async () => {
+    const pc = await open();
+    await call.choose("microphone", "desk");
+    expect(pc.senders[0]?.track).toBe(media.given[1]);
+    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended", "live"]);
+    expect(server.ofType("offer")).toHaveLength(1);
+  });
+
+  it("that cannot be had leave the old one in use", async () => {
+    await open();
+    media.refusals = [named("NotReadableError")];
+    await call.choose("microphone", "desk");
+    expect(call.status.phase).toBe("open");
+    expect(call.devices.microphone).toBeNull();
+    expect(call.devices.problem).toEqual({ code: "device_busy", medium: "microphone" });
+    expect(media.given[0]?.readyState).toBe("live");
+  });
+
+  it("that are pulled out are replaced by what is left", async () => {
+    const pc = await open();
+    call.devices.microphone = "desk";
+    media.given[0]?.onended?.();
+    await vi.waitFor(() => expect(pc.senders[0]?.track).toBe(media.given[1]));
+    expect(call.devices.microphone).toBeNull();
+    expect(call.status.phase).toBe("open");
+  });
+
+  it("of which none is left end the call", async () => {
+    await open();
+    media.refusals = [named("NotFoundError")];
+    media.given[0]?.onended?.();
+    await vi.waitFor(() => expect(call.status.phase).toBe("failed"));
+    expect(call.status.problem).toEqual({ code: "no_device", medium: "microphone" });
+  });
+
+  it("can be named without a call", async () => {
+    await call.nameDevices();
+    expect(call.status.phase).toBe("idle");
+    expect(call.devices.found.microphones).toEqual([{ id: "mic-1", label: "mic-1" }]);
+    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(server.bodies).toEqual([]);
+  });
+});
+
+describe("receiving", () => {
+  beforeEach(() => void (page.props.mode = "receive"));
+
+  it("asks for no microphone and ticks when it stands", async () => {
+    await call.start();
+    expect(events()).toEqual([]);
+    connection().become("connected");
+    expect(media.asked).toEqual([]);
+    expect(events()).toEqual(["start_recording", "tick"]);
+  });
+
+  it("starts over on a second order", async () => {
+    const first = await open();
+    await call.restart();
+    expect(first.isClosed).toBe(true);
+    connection().become("connected");
+    expect(events().filter((name) => name === "tick")).toHaveLength(2);
+  });
+});
+
+it("sends a line of text beside the credentials", async () => {
+  call.submit("too early");
+  await open();
+  call.submit("Hello");
+  expect(page.value).toEqual({ webrtc_id: "call-1", secret: "s3cret", textbox: "Hello" });
+  expect(events().filter((name) => name === "submit")).toHaveLength(1);
+});

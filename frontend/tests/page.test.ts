@@ -1,0 +1,218 @@
+// @vitest-environment jsdom
+import { cleanup, screen } from "@testing-library/svelte";
+import { flushSync, tick } from "svelte";
+import { describe, expect, it, vi } from "vitest";
+import { FakeTrack, later, named } from "./fakes";
+import {
+  button,
+  connection,
+  dispatched,
+  gradio,
+  live,
+  media,
+  open,
+  server,
+  show,
+  state,
+  status,
+  violations,
+} from "./mounted";
+
+describe("the states of an audio call", () => {
+  it("idle: one button, named", async () => {
+    show();
+    expect(state()).toBe("idle");
+    expect(button().textContent.trim()).toBe("Start");
+    expect(screen.getByRole("group", { name: "Talk" })).toBeTruthy();
+    expect(status()).toContain("Ready when you are");
+    expect(await violations()).toEqual([]);
+  });
+
+  it("asking for permission can be cancelled", async () => {
+    media.pending = later<void>().promise;
+    show();
+    button().click();
+    await tick();
+    expect(state()).toBe("permission");
+    expect(live()).toContain("Allow the microphone");
+    expect(button().textContent.trim()).toBe("Cancel");
+    expect(await violations()).toEqual([]);
+    button().click();
+    await tick();
+    expect(state()).toBe("idle");
+  });
+
+  it("permission refused: says what to do", async () => {
+    media.refusals = [named("NotAllowedError")];
+    show();
+    button().click();
+    await vi.waitFor(() => expect(state()).toBe("failed"));
+    expect(screen.getByTestId("webrtc").dataset.problem).toBe("permission_refused");
+    expect(live()).toContain("Allow the microphone for this page");
+    expect(button().textContent.trim()).toBe("Try again");
+    expect(await violations()).toEqual([]);
+  });
+
+  it("all lines busy", async () => {
+    const meta = { error: "concurrency_limit_reached", limit: 2 };
+    server.replies.offer = { status: "failed", meta };
+    show();
+    button().click();
+    await vi.waitFor(() => expect(state()).toBe("failed"));
+    expect(status()).toContain("All lines are busy");
+    expect(status()).toContain("2 callers");
+    // It is said in the component: a toast beside it would say it twice.
+    expect(dispatched).toEqual([]);
+  });
+
+  it("in a call: time, mutes, hanging up", async () => {
+    show({ time_limit: 90 });
+    await open();
+    expect(state()).toBe("open");
+    expect(screen.getByTestId("webrtc-time").textContent).toContain("0:00 / 1:30");
+    const mute = screen.getByRole("button", { name: "Mute microphone" });
+    expect(mute.getAttribute("aria-pressed")).toBe("false");
+    mute.click();
+    await tick();
+    expect(mute.getAttribute("aria-pressed")).toBe("true");
+    expect(media.given[0]?.enabled).toBe(false);
+    expect(await violations()).toEqual([]);
+    button().click();
+    await tick();
+    expect(state()).toBe("idle");
+    expect(status()).toContain("Call ended");
+  });
+
+  it("mutes the answer", async () => {
+    show();
+    await open();
+    screen.getByRole("button", { name: "Mute speaker" }).click();
+    await tick();
+    expect((screen.getByTestId("webrtc-audio") as HTMLAudioElement).muted).toBe(true);
+  });
+
+  it("shows whose turn it is without saying it aloud", async () => {
+    show();
+    await open();
+    expect(live()).toBe("Connected");
+    connection().say({ type: "log", data: "pause_detected" });
+    flushSync();
+    expect(status()).toBe("Thinking…");
+    expect(live()).toBe("Connected");
+  });
+
+  it("offers a click when the browser will not play by itself", async () => {
+    const refusal = new DOMException("not without a click", "NotAllowedError");
+    vi.mocked(HTMLMediaElement.prototype.play).mockRejectedValueOnce(refusal);
+    show();
+    await open();
+    connection().ontrack?.({ track: new FakeTrack("audio") });
+    flushSync();
+    (await screen.findByRole("button", { name: "Play sound" })).click();
+    await vi.waitFor(() => expect(screen.queryByRole("button", { name: "Play sound" })).toBeNull());
+  });
+});
+
+describe("what Gradio sees", () => {
+  it("the credentials while there is a call, and nothing else", async () => {
+    show();
+    expect(await gradio.get()).toMatchObject({ value: null });
+    await open();
+    const credentials = { webrtc_id: "call-1", secret: "s3cret" };
+    expect(await gradio.get()).toMatchObject({ value: credentials });
+    gradio.set({ value: null });
+    expect(await gradio.get()).toMatchObject({ value: credentials });
+    button().click();
+    expect(await gradio.get()).toMatchObject({ value: null });
+  });
+
+  it("a tick for each request of inputs", async () => {
+    show();
+    await open();
+    connection().say({ type: "send_input", data: [] });
+    expect(dispatched).toEqual([
+      ["start_recording", undefined],
+      ["tick", undefined],
+    ]);
+  });
+
+  it("new arguments take effect at once", async () => {
+    show();
+    gradio.set({ button_labels: { start: "Call Anna" }, label: "Anna", height: 300 });
+    await tick();
+    expect(button().textContent.trim()).toBe("Call Anna");
+    const group = screen.getByRole("group", { name: "Anna" });
+    expect(group.style.height).toBe("300px");
+  });
+
+  it("the component leaves with its registration", () => {
+    show();
+    cleanup();
+    expect(gradio.unregister).toHaveBeenCalledExactlyOnceWith(7);
+  });
+});
+
+describe("a call ends", () => {
+  it("with the page", async () => {
+    show();
+    await open();
+    window.dispatchEvent(new Event("pagehide"));
+    expect(connection().isClosed).toBe(true);
+  });
+
+  it("with the component", async () => {
+    show();
+    await open();
+    cleanup();
+    expect(connection().isClosed).toBe(true);
+    expect(media.given[0]?.readyState).toBe("ended");
+  });
+
+  it("when a parent hides it, and it comes back idle", async () => {
+    show();
+    await open();
+    gradio.set({ visible: false });
+    await tick();
+    expect(connection().isClosed).toBe(true);
+    expect(screen.queryByTestId("webrtc")).toBeNull();
+    gradio.set({ visible: true });
+    await tick();
+    expect(state()).toBe("idle");
+  });
+
+  it("but not when it is only kept out of sight", async () => {
+    const root = show();
+    await open();
+    gradio.set({ visible: "hidden" });
+    await tick();
+    expect(root.classList).toContain("hidden");
+    expect(state()).toBe("open");
+  });
+});
+
+describe("receiving", () => {
+  it("starts on Python's order, again on the next, and ends quietly", async () => {
+    show({ mode: "receive" });
+    expect(screen.queryByTestId("webrtc-button")).toBeNull();
+    gradio.set({ value: "start_webrtc_stream" });
+    await vi.waitFor(() => expect(connection().remoteDescription).not.toBeNull());
+    connection().become("connected");
+    const first = connection();
+    gradio.set({ value: "start_webrtc_stream" });
+    expect(first.isClosed).toBe(true);
+    await vi.waitFor(() => expect(connection()).not.toBe(first));
+    await vi.waitFor(() => expect(connection().remoteDescription).not.toBeNull());
+    connection().become("connected");
+    connection().say({ type: "end_stream", data: "" });
+    await vi.waitFor(() => expect(state()).toBe("ended"));
+    expect(media.asked).toEqual([]);
+    expect(dispatched.filter(([name]) => name === "error")).toEqual([]);
+  });
+
+  it("takes no orders in other modes", async () => {
+    show();
+    gradio.set({ value: "start_webrtc_stream" });
+    await tick();
+    expect(state()).toBe("idle");
+  });
+});

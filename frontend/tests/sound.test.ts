@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ActivityTracker } from "../call/activity";
+import { bandLevels, LevelMeter, loudness, SILENCE, type Level } from "../call/levels";
+import { asStream, FakeAudioContext, FakeStream, FakeTrack, installFakes } from "./fakes";
+
+const tone = (amplitude: number): Float32Array =>
+  Float32Array.from({ length: 1024 }, (_, n) => amplitude * Math.sin((2 * Math.PI * n) / 64));
+
+describe("loudness", () => {
+  it("is exactly nothing for a quiet room", () => {
+    expect(loudness(new Float32Array(1024))).toBe(0);
+    expect(loudness(tone(0.001))).toBe(0);
+  });
+
+  it("grows with the voice and ends at one", () => {
+    const levels = [0.005, 0.02, 0.08, 0.3].map((amplitude) => loudness(tone(amplitude)));
+    expect(levels).toEqual([...levels].sort((a, b) => a - b));
+    expect(new Set(levels).size).toBe(4);
+    expect(loudness(tone(1))).toBe(1);
+  });
+
+  it("moves in steps that can be seen", () => {
+    expect(loudness(tone(0.1)) * 20).toBeCloseTo(Math.round(loudness(tone(0.1)) * 20), 9);
+  });
+});
+
+describe("bandLevels", () => {
+  it("finds the band a sound is in", () => {
+    const spectrum = new Uint8Array(512);
+    spectrum.fill(255, 33, 40); // 1.5 to 1.9 kHz at 48 kHz
+    const bands = bandLevels(spectrum, 48_000);
+    expect(bands).toHaveLength(5);
+    expect(bands.indexOf(Math.max(...bands))).toBe(3);
+    expect(bands[0]).toBe(0);
+  });
+});
+
+describe("LevelMeter", () => {
+  beforeEach(() => {
+    installFakes();
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+  const stream = asStream(new FakeStream([new FakeTrack("audio")]));
+
+  it("reads what it watches, and silence for the rest", () => {
+    const levels: Level[] = [];
+    const meter = new LevelMeter((read) => levels.push(read("said"), read("heard")));
+    meter.watch("said", stream);
+    FakeAudioContext.amplitude = 0.5;
+    vi.advanceTimersToNextTimer();
+    expect(levels[0]?.loudness).toBeGreaterThan(0.5);
+    expect(levels[1]).toBe(SILENCE);
+    FakeAudioContext.amplitude = 0;
+    vi.advanceTimersToNextTimer();
+    expect(levels[2]).toBe(SILENCE);
+    meter.close();
+  });
+
+  it("gives the audio hardware back and stops", () => {
+    const onlevels = vi.fn();
+    const meter = new LevelMeter(onlevels);
+    meter.watch("said", stream);
+    expect(FakeAudioContext.open).toBe(1);
+    meter.close();
+    vi.runAllTimers();
+    expect(FakeAudioContext.open).toBe(0);
+    expect(onlevels).not.toHaveBeenCalled();
+  });
+});
+
+describe("ActivityTracker", () => {
+  it("follows the server's words", () => {
+    const turn = new ActivityTracker();
+    expect(turn.activity).toBe("none");
+    expect(turn.word("Server received: handshake")).toBe("none");
+    expect(turn.word("started_talking")).toBe("listening");
+    expect(turn.word("pause_detected")).toBe("thinking");
+    expect(turn.word("response_starting")).toBe("speaking");
+    expect(turn.word("interrupted")).toBe("listening");
+  });
+
+  it("hears when the answer is over, and not before it has begun", () => {
+    const turn = new ActivityTracker();
+    turn.word("response_starting");
+    expect(turn.sound(0, 5000)).toBe("speaking");
+    turn.sound(0.5, 6000);
+    expect(turn.sound(0, 6900)).toBe("speaking");
+    expect(turn.sound(0, 7300)).toBe("ready");
+  });
+
+  it("does not take an earlier answer's sound for this one's", () => {
+    const turn = new ActivityTracker();
+    turn.word("response_starting");
+    turn.sound(0.5, 1000);
+    turn.word("started_talking");
+    turn.word("pause_detected");
+    turn.word("response_starting");
+    expect(turn.sound(0, 9000)).toBe("speaking");
+  });
+
+  it("says nothing of whose turn it is when the server says nothing", () => {
+    const turn = new ActivityTracker();
+    turn.sound(0.5, 1000);
+    expect(turn.sound(0, 9000)).toBe("none");
+  });
+});

@@ -1,0 +1,137 @@
+import { describe as group, expect, it } from "vitest";
+import { IDLE, type CallState } from "../call/state";
+import { announce, buttonLabel, clock, describe, explain, say } from "../texts";
+
+const english = (key: string): string =>
+  ({ "audio.record": "Record", "audio.stop": "Stop", "audio.waiting": "Waiting" })[key] ?? key;
+const german = (key: string): string =>
+  ({ "audio.record": "Aufnehmen", "audio.stop": "Stopp", "audio.waiting": "Warten" })[key] ?? key;
+
+const open: CallState = { ...IDLE, phase: "open", openedAtMs: 0 };
+const audio = { mode: "send-receive", modality: "audio", time_limit: null } as const;
+
+group("say", () => {
+  it("speaks our English, and Gradio's other languages", () => {
+    expect(say("start", english)).toBe("Start");
+    expect(say("start", german)).toBe("Aufnehmen");
+  });
+
+  it("does not show a key that Gradio does not know", () => {
+    expect(say("noMicrophone", (key) => key)).toBe("No microphone found");
+  });
+});
+
+it.each([
+  [0, "0:00"],
+  [9.9, "0:09"],
+  [754, "12:34"],
+  [3600, "1:00:00"],
+  [-1, "0:00"],
+])("clock(%d) is %s", (seconds, text) => expect(clock(seconds)).toBe(text));
+
+group("describe", () => {
+  const title = (state: CallState, changes = {}): string =>
+    describe(state, false, { ...audio, ...changes }, english).title;
+
+  it("tells whose turn it is", () => {
+    const titles = (["none", "ready", "listening", "thinking", "speaking"] as const).map(
+      (activity) => title({ ...open, activity }),
+    );
+    expect(titles).toEqual(["Connected", "Your turn", "Listening", "Thinking…", "Speaking"]);
+  });
+
+  it("puts a stutter before everything else", () => {
+    const unstable = { ...open, isUnstable: true, activity: "speaking" } as const;
+    expect(title(unstable)).toBe("The connection is unstable");
+  });
+
+  it("shows that the stop word was heard", () => {
+    expect(describe(open, true, audio, english).title).toBe("Heard you");
+  });
+
+  it("says how long a call was, or why it was ended", () => {
+    const over = { ...IDLE, phase: "ended", lastedS: 62 } as const;
+    const byServer = (reason: string): CallState => ({ ...over, ending: { by: "server", reason } });
+    const detail = (state: CallState, time_limit: number | null = null): string =>
+      describe(state, false, { ...audio, time_limit }, english).detail;
+    expect(detail({ ...IDLE, lastedS: 62 })).toBe("It lasted 1:02.");
+    expect(detail(byServer(""))).toBe("It lasted 1:02.");
+    expect(detail(byServer("Good night."))).toBe("Good night.");
+    expect(detail({ ...over, ending: { by: "time_limit" } }, 60)).toContain("1:00");
+  });
+
+  it("asks for what the call needs", () => {
+    const asking = { ...IDLE, phase: "permission" } as const;
+    expect(title(asking)).toBe("Allow the microphone");
+    expect(title(asking, { modality: "video" })).toBe("Allow the camera");
+    expect(title(asking, { modality: "audio-video" })).toBe("Allow camera and microphone");
+  });
+});
+
+group("explain", () => {
+  it("says what to do when the microphone is blocked", () => {
+    const words = explain({ code: "permission_refused", medium: "microphone" }, english);
+    expect(words.title).toBe("The microphone is blocked");
+    expect(words.detail).toContain("address bar");
+  });
+
+  it.each([
+    [1, "one caller"],
+    [3, "3 callers"],
+    [null, "Try again"],
+  ])("tells how many callers fit (%j)", (limit, text) => {
+    expect(explain({ code: "limit_reached", limit }, english).detail).toContain(text);
+  });
+
+  it("keeps the server's words", () => {
+    const words = explain({ code: "refused", message: "No audio in it." }, english);
+    expect(words.detail).toBe("No audio in it.");
+  });
+});
+
+group("announce", () => {
+  const words = { title: "Speaking", detail: "" };
+
+  it("does not talk over the conversation", () => {
+    const said = (["listening", "thinking", "speaking"] as const).map((activity) =>
+      announce({ ...open, activity }, words, false, Infinity),
+    );
+    expect(new Set(said)).toEqual(new Set(["Connected"]));
+  });
+
+  it("says when time runs out, when it stutters, and that the stop word was heard", () => {
+    expect(announce(open, words, false, 10)).toContain("Ten seconds");
+    expect(announce({ ...open, isUnstable: true }, words, false, 10)).toContain("unstable");
+    expect(announce(open, words, true, 60)).toBe("Heard you");
+  });
+
+  it("says everything else in full", () => {
+    const failed = { title: "The microphone is blocked", detail: "Allow it." };
+    expect(announce({ ...IDLE, phase: "failed" }, failed, false, Infinity)).toBe(
+      "The microphone is blocked. Allow it.",
+    );
+  });
+});
+
+group("buttonLabel", () => {
+  const all = { start: "Call Anna", stop: "Hang up", waiting: "Ringing" };
+  const label = (phase: CallState["phase"], labels: object | null): string =>
+    buttonLabel({ ...IDLE, phase }, labels, english);
+
+  it("takes the app's words, and ours where it has none", () => {
+    const phases = ["idle", "connecting", "open", "failed"] as const;
+    expect(phases.map((phase) => label(phase, all))).toEqual([
+      "Call Anna",
+      "Ringing",
+      "Hang up",
+      "Call Anna",
+    ]);
+    expect(phases.map((phase) => label(phase, { start: "", stop: "", waiting: "" }))).toEqual([
+      "Start",
+      "Cancel",
+      "Stop",
+      "Try again",
+    ]);
+    expect(label("idle", null)).toBe("Start");
+  });
+});
