@@ -13,13 +13,7 @@ from gradio.components.base import Component, server
 from .credentials import resolve_rtc_configuration
 from .errors import SessionUnknown
 from .registry import Service, SessionRegistry
-from .streaming import (
-    Modality,
-    Mode,
-    check_mode,
-    check_stream,
-    default_track_constraints,
-)
+from .streaming import check_mode, check_stream, default_track_constraints, make_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +21,13 @@ if TYPE_CHECKING:
     from gradio.components import Timer
     from gradio.events import Dependency
 
+    from .types import Modality, Mode
+
 WEBRTC_VALUE: Final = "__webrtc_value__"
 """What user code sees in place of the component's own value."""
+
+START_COMMAND: Final = "start_webrtc_stream"
+"""The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
 
@@ -193,21 +192,24 @@ class WebRTC(Component):
         check_stream(self, fn, given, taken, trigger)
         self.time_limit = time_limit
         self._sessions.service = Service(
-            make_handler=fn.copy,  # type: ignore[union-attr]  # check_stream saw to it
+            make_handler=make_template(fn, self.mode, self.modality).copy,
             concurrency_limit=concurrency_limit if isinstance(concurrency_limit, int) else 1,
-            sends_audio=self.mode != "send",
             time_limit_s=time_limit,
+            mode=self.mode,
+            modality=self.modality,
         )
-        return self.tick(  # type: ignore[attr-defined, no-any-return]  # Gradio adds the events
-            self._deliver_inputs,
-            inputs=given,
-            outputs=None,
-            js=js,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-            trigger_mode="multiple",
-        )
+        if trigger is not None and self.mode == "receive":
+            trigger(lambda: START_COMMAND, inputs=None, outputs=self)
+            given = [self, *given]
+        deliveries = {
+            "fn": self._deliver_inputs,
+            "inputs": given,
+            "outputs": None,
+            "queue": False,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        return self.tick(**deliveries, js=js, trigger_mode="multiple")  # type: ignore[attr-defined, no-any-return]  # Gradio adds the events
 
     def on_additional_outputs(
         self,

@@ -7,13 +7,15 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .errors import InvalidOffer, SessionExists, SessionUnknown, SignalingError, TooManySessions
-from .session import Session, Terms
+from .media import Terms
+from .session import Session
 from .transport import PeerTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .pumps import AudioHandler
+    from .handlers import StreamHandlerBase
+    from .types import Modality, Mode
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +29,16 @@ class Service(NamedTuple):
     Attributes:
         make_handler: Makes the handler of one call; runs once for each offer.
         concurrency_limit: How many calls at once; ``None`` for any number.
-        sends_audio: Callers hear us.
         time_limit_s: How long a call may last from the moment it connects.
+        mode: Which way media go, from the page's side.
+        modality: Which media there are.
     """
 
-    make_handler: Callable[[], AudioHandler]
+    make_handler: Callable[[], StreamHandlerBase]
     concurrency_limit: int | None = 1
-    sends_audio: bool = True
     time_limit_s: float | None = None
+    mode: Mode = "send-receive"
+    modality: Modality = "audio"
 
 
 class SessionRegistry:
@@ -138,16 +142,24 @@ class SessionRegistry:
         if webrtc_id in self._sessions:
             raise SessionExists("a call with this id is under way")
         limit = self.service.concurrency_limit
-        if limit is not None and len(self._sessions) >= limit:
+        if limit is not None and self._count_callers() >= limit:
             raise TooManySessions(limit)
         self._sessions[webrtc_id] = None
         return webrtc_id
+
+    def _count_callers(self) -> int:
+        """How many calls are being made or held.
+
+        One that is over and being freed takes nobody's place: a page that starts anew at once, as
+        a click in mode "receive" makes it, is not refused.
+        """
+        return sum(session is None or not session.is_over for session in self._sessions.values())
 
     def _make_session(self, webrtc_id: str, transport: PeerTransport) -> Session:
         service = self.service
         if service is None:
             raise InvalidOffer("this component has no stream event: call .stream(...) on it")
-        terms = Terms(service.sends_audio, self.has_outputs, service.time_limit_s)
+        terms = Terms(service.mode, service.modality, self.has_outputs, service.time_limit_s)
         return Session(webrtc_id, transport, service.make_handler(), terms)
 
     def _forget(self, webrtc_id: str, task: asyncio.Task[str]) -> None:

@@ -7,44 +7,28 @@ import hmac
 import inspect
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from .call import SessionCall
 from .concurrency import Worker
 from .errors import TransportError
+from .media import CallMedia, Terms
 from .messages import create_message, encode_message
 from .outputs import OutputQueue
 from .playout import Playout
-from .pumps import InboundPump, OutboundPump, Outlets
+from .pumps import Outlets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .pumps import AudioHandler
+    from .handlers import StreamHandlerBase
+    from .media import Walk
     from .transport import Transport
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S: Final = 5.0
 """How long a handler's ``shutdown`` may take before the rest is freed without it."""
-
-UNBLOCK_TIMEOUT_S: Final = 0.5
-"""How long a blocked ``emit`` gets to return after the last frame of silence."""
-
-
-class Terms(NamedTuple):
-    """What one call is to be.
-
-    Attributes:
-        sends_audio: The caller hears us (modes "send-receive" and "receive").
-        has_outputs: The page wants AdditionalOutputs.
-        time_limit_s: Ends the call this long after it connected.
-    """
-
-    sends_audio: bool = True
-    has_outputs: bool = False
-    time_limit_s: float | None = None
-
 
 DEFAULT_TERMS: Final = Terms()
 
@@ -72,7 +56,7 @@ class Session:
         self,
         webrtc_id: str,
         transport: Transport,
-        handler: AudioHandler,
+        handler: StreamHandlerBase,
         terms: Terms = DEFAULT_TERMS,
         *,
         on_event: Callable[[float, str, dict[str, Any]], None] = ignore_event,
@@ -85,18 +69,21 @@ class Session:
         self.playout = Playout()
         self.outputs = OutputQueue(lambda: self._send(create_message("fetch_output")))
         self.call = SessionCall(webrtc_id, self.playout, self._send, on_event)
-        self._time_limit_s = terms.time_limit_s
-        self._end_reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._emit_worker = make_worker(f"emit-{webrtc_id[:8]}")
-        self._receive_worker = make_worker(f"receive-{webrtc_id[:8]}")
-        if terms.sends_audio:
-            transport.play_audio(self.playout)
+        self._terms = terms
+        loop = asyncio.get_running_loop()
+        self._end_reason: asyncio.Future[str] = loop.create_future()
+        self._has_started = asyncio.Event()
+        self._has_inputs = asyncio.Event()
         handler.bind(self.call)
-        self.inbound = InboundPump(transport, handler, self.call, self._receive_worker)
         outlets = Outlets(
-            self.playout, terms.sends_audio, self.outputs if terms.has_outputs else None, self.end
+            self.playout, terms.receives, self.outputs if terms.has_outputs else None, self.end
         )
-        self._outbound = OutboundPump(handler, self.call, outlets, self._emit_worker)
+        self._media = CallMedia(handler, self.call, transport, terms, outlets, make_worker)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended, and is freed or being freed."""
+        return self._end_reason.done()
 
     def knows(self, secret: object) -> bool:
         """Whether this is the secret that went with our answer, compared in constant time."""
@@ -110,6 +97,7 @@ class Session:
             self.handler.set_args(list(args))
         except Exception as error:  # noqa: BLE001  # a handler may override set_args
             self.call.report(error)
+        self._has_inputs.set()
 
     def end(self, reason: str) -> None:
         """Ends the call soon; the first reason given is the one that counts."""
@@ -129,6 +117,7 @@ class Session:
         except TransportError as error:
             reason = str(error)
         finally:
+            self.end(reason)
             await self._free(reason)
         return reason
 
@@ -136,12 +125,12 @@ class Session:
         """Runs the call's tasks until one of them, or anybody, ends it."""
         walks = [
             self._until_closed(),
-            self._walk(self.inbound.run()),
-            self._walk(self.inbound.deliver()),
-            self._walk(self._speak()),
+            self._walk(self._start_up),
+            *(self._walk(walk) for walk in self._media.listening),
+            *(self._walk_later(walk) for walk in self._media.answering),
         ]
-        if self._time_limit_s is not None:
-            walks.append(self._until_time_limit(self._time_limit_s))
+        if self._terms.time_limit_s is not None:
+            walks.append(self._until_time_limit(self._terms.time_limit_s))
         tasks = [asyncio.get_running_loop().create_task(walk) for walk in walks]
         try:
             return await self._end_reason
@@ -150,22 +139,30 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _walk(self, walk: Any) -> None:
+    async def _walk(self, walk: Walk) -> None:
         """A task whose failure is the end of the call and never goes unseen."""
         try:
-            await walk
+            await walk()
         except TransportError:
             logger.debug("%s: the transport ended", self.webrtc_id)
         except Exception:
             logger.exception("a task of the call %s failed", self.webrtc_id)
             self.end("Something went wrong on the server.")
 
-    async def _speak(self) -> None:
+    async def _walk_later(self, walk: Walk) -> None:
+        """A task for the time after the handler's start-up."""
+        await self._has_started.wait()
+        await self._walk(walk)
+
+    async def _start_up(self) -> None:
         try:
             await self._run_hook(self.handler.start_up)
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self.call.report(error)
-        await self._outbound.run()
+        if not self._terms.sends:
+            # A stream begins with the inputs of the click that started it.
+            await self._has_inputs.wait()
+        self._has_started.set()
 
     async def _until_closed(self) -> None:
         self.end(await self.transport.wait_closed())
@@ -178,7 +175,7 @@ class Session:
         if inspect.iscoroutinefunction(hook):
             await hook()
         else:
-            await self._emit_worker.run(hook)
+            await self._media.emit_worker.run(hook)
 
     def _send(self, message: Mapping[str, object]) -> None:
         self.transport.send_text(encode_message(message))
@@ -187,8 +184,8 @@ class Session:
         """Says goodbye, lets the handler shut down, ends threads and the connection."""
         self._send(create_message("end_stream", reason))
         self.playout.clear()
-        await self._unblock_emit()
-        self._emit_worker.close()
+        await self._media.unblock()
+        self._media.emit_worker.close()
         try:
             async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
                 await self._shut_down()
@@ -199,28 +196,14 @@ class Session:
                 SHUTDOWN_TIMEOUT_S,
             )
         await self.handler.release()
-        self._receive_worker.close()
+        self._media.receive_worker.close()
         await self.transport.close()
-
-    async def _unblock_emit(self) -> None:
-        """Wakes an ``emit`` that waits for input inside ``queue.get()``, as a plain echo does.
-
-        A thread cannot be stopped from outside. One last frame of silence lets such a handler
-        return by itself, so that its thread ends with the call.
-        """
-        if not self._emit_worker.is_busy:
-            return
-        try:
-            async with asyncio.timeout(UNBLOCK_TIMEOUT_S):
-                await self.inbound.send_silence()
-        except TimeoutError:
-            logger.debug("receive() of %s is blocked as well", type(self.handler).__name__)
 
     async def _shut_down(self) -> None:
         try:
             if inspect.iscoroutinefunction(self.handler.shutdown):
                 await self.handler.shutdown()
             else:
-                await self._receive_worker.run(self.handler.shutdown)
+                await self._media.receive_worker.run(self.handler.shutdown)
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self.call.report(error)

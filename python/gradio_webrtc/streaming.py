@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from .handlers import StreamHandlerBase
+from .handlers import AudioGenerator, StreamHandlerBase
+from .types import Modality, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Mode: TypeAlias = Literal["send-receive", "send", "receive"]
-Modality: TypeAlias = Literal["audio", "video", "audio-video"]
-
-MODES: Final = ("send-receive", "send", "receive")
-MODALITIES: Final = ("audio", "video", "audio-video")
+MODES: Final = get_args(Mode)
+MODALITIES: Final = get_args(Modality)
 
 AUDIO_CONSTRAINTS: Final[dict[str, Any]] = {
     "echoCancellation": True,
@@ -103,3 +101,29 @@ def _check_receive(
         )
     if trigger is None:
         raise ValueError("In the receive mode stream event, the trigger parameter must be provided")
+
+
+def make_template(
+    fn: Callable[..., Any] | StreamHandlerBase | None, mode: Mode, modality: Modality
+) -> StreamHandlerBase:
+    """What every call gets a copy of.
+
+    Args:
+        fn: A handler, which is itself the template; or a function, for modes and modalities that
+            `check_stream` lets it through for.
+        mode: Which way media go, from the page's side.
+        modality: Which media there are.
+
+    Raises:
+        TypeError: ``fn`` is neither.
+        ValueError: ``fn`` does not fit.
+    """
+    if isinstance(fn, StreamHandlerBase):
+        return fn
+    if not callable(fn):
+        raise TypeError(f"expected a function or a handler, got {fn!r}")
+    if mode == "receive" and modality == "audio":
+        return AudioGenerator(fn)
+    raise ValueError(
+        f"mode {mode!r} with modality {modality!r} needs a handler: see AudioVideoStreamHandler"
+    )

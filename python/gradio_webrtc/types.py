@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 Layout: TypeAlias = Literal["mono", "stereo"]
 """One channel, or two. Stereo goes planar ``(2, n)`` or packed ``(1, 2 * n)``."""
 
+Mode: TypeAlias = Literal["send-receive", "send", "receive"]
+"""Which way media go, from the page's side."""
+
+Modality: TypeAlias = Literal["audio", "video", "audio-video"]
+"""Which media there are."""
+
+FrameFormat: TypeAlias = Literal["bgr", "rgb"]
+"""In which order a picture's three colours come."""
+
 AudioArray: TypeAlias = NDArray[np.int16] | NDArray[np.float32]
 """int16 full scale, or float32 from -1 to 1; ``(1, n)`` mono."""
 

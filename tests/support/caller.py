@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc.registry import SessionRegistry
+    from gradio_webrtc.types import Mode
 
 RATE_HZ = 48_000
 FRAME_SAMPLES = 960
@@ -57,7 +58,9 @@ class Caller:
 
     Attributes:
         heard: Every frame that came back: its pts at 48 kHz and its first channel.
+        right: The second channel of each of these frames.
         messages: Every message on the data channel.
+        outputs: The values of each of the AdditionalOutputs, fetched when announced.
         secret: What came with the answer.
     """
 
@@ -66,16 +69,21 @@ class Caller:
         registry: SessionRegistry,
         microphone: NDArray[np.int16] | None = None,
         inputs: Sequence[Any] = (),
+        *,
+        mode: Mode = "send-receive",
     ) -> None:
         self.webrtc_id = str(uuid.uuid4())
         self.secret: str | None = None
         self.heard: list[tuple[int, NDArray[np.int16]]] = []
+        self.right: list[NDArray[np.int16]] = []
         self.messages: list[dict[str, Any]] = []
+        self.outputs: list[tuple[Any, ...]] = []
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self.ended = asyncio.Event()
         self._registry = registry
         self._inputs = inputs
+        self._mode = mode
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -88,7 +96,11 @@ class Caller:
 
     async def offer(self) -> dict[str, Any]:
         """The offer as a page would post it."""
-        self.pc.addTrack(self.microphone)
+        if self._mode == "receive":
+            self.pc.addTransceiver("audio", direction="recvonly")
+        else:
+            direction = "sendonly" if self._mode == "send" else "sendrecv"
+            self.pc.addTransceiver(self.microphone, direction=direction)
         await self.pc.setLocalDescription(await self.pc.createOffer())
         return {
             "type": "offer",
@@ -106,7 +118,14 @@ class Caller:
             RTCSessionDescription(sdp=str(answer["sdp"]), type="answer")
         )
         await self.connected.wait()
+        if self._mode == "receive":
+            self.send_inputs()
         return answer
+
+    def send_inputs(self, *inputs: Any) -> None:
+        """Delivers the values of the page's inputs, as the Gradio event ``tick`` does."""
+        self._inputs = inputs or self._inputs
+        self._registry.find(self.webrtc_id, self.secret).set_inputs(self._inputs)
 
     async def hang_up(self) -> None:
         """Leaves as a page does, with a goodbye."""
@@ -141,15 +160,29 @@ class Caller:
         """How much of what was heard is no silence."""
         return 0.02 * sum(bool(np.abs(samples).max() > 200) for _, samples in self.heard)
 
+    def sounding_seconds(self) -> float:
+        """How long it sounded at more than a quarter of full scale, to 5 ms."""
+        if not self.heard:
+            return 0.0
+        pieces = np.concatenate([samples for _, samples in self.heard]).reshape(-1, 240)
+        return 0.005 * int((np.abs(pieces.astype(np.int32)).max(axis=1) > 8192).sum())
+
     def _on_message(self, text: str) -> None:
         message = json.loads(text)
         self.messages.append(message)
         if message["type"] == "send_input":
-            session = self._registry.find(self.webrtc_id, self.secret)
-            session.set_inputs(self._inputs)
+            self.send_inputs()
+        if message["type"] == "fetch_output":
+            self._fetch_output()
         if message["type"] == "end_stream":
             self.ended.set()
         self._news.set()
+
+    def _fetch_output(self) -> None:
+        waiting = self._registry.find(self.webrtc_id, self.secret).outputs
+        if (outputs := waiting.take()) is not None:
+            self.outputs.append(outputs.args)
+            waiting.done()
 
     def _on_state(self) -> None:
         if self.pc.connectionState == "connected":
@@ -168,6 +201,10 @@ class Caller:
                 frame = await track.recv()
             except MediaStreamError:
                 return
-            channels = len(frame.layout.channels)
-            self.heard.append((frame.pts, frame.to_ndarray().reshape(-1, channels)[:, 0].copy()))
+            if not isinstance(frame, AudioFrame) or frame.pts is None:
+                raise TypeError(f"expected sound, got {frame!r}")
+            channels = frame.to_ndarray().astype(np.int16, copy=False)
+            channels = channels.reshape(-1, len(frame.layout.channels))
+            self.heard.append((frame.pts, channels[:, 0].copy()))
+            self.right.append(channels[:, -1].copy())
             self._news.set()

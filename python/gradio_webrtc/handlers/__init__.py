@@ -2,6 +2,7 @@
 
 from .base import StreamHandlerBase
 from .blocks import AppState
+from .generating import AudioGenerator
 from .options import AlgoOptions, SileroVadOptions
 from .reply_on_pause import ReplyOnPause
 from .silero import ModelOptions, PauseDetectionModel, SileroVADModel, get_silero_model
@@ -17,6 +18,7 @@ __all__ = [
     "AppState",
     "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
+    "AudioGenerator",
     "AudioVideoStreamHandler",
     "ModelOptions",
     "PauseDetectionModel",

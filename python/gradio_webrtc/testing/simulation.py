@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers import AsyncStreamHandler, ReplyOnPause, StreamHandler
-from gradio_webrtc.session import Session, Terms
+from gradio_webrtc.handlers import ReplyOnPause, StreamHandlerBase
+from gradio_webrtc.media import Terms
+from gradio_webrtc.session import Session
 from gradio_webrtc.transport.pacing import CALL_RATE_HZ, FRAME_S
 
 from .clock import PatientWorker, VirtualClockLoop
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.pumps import AudioHandler
 
 TAIL_S: Final = 2.0
 """Silence after the caller's last word before a call may be over: more than any pause that is
@@ -88,11 +88,11 @@ class Simulation:
     messages: list[tuple[float, Mapping[str, Any]]] = field(default_factory=list)
     end_reason: str = ""
     duration_s: float = 0.0
-    handler: AudioHandler | None = None
+    handler: StreamHandlerBase | None = None
 
 
 def simulate(
-    handler: AudioHandler | Callable[..., Any],
+    handler: StreamHandlerBase | Callable[..., Any],
     audio: tuple[int, NDArray[np.int16]],
     inputs: Sequence[Any] = (),
     *,
@@ -127,11 +127,7 @@ def simulate(
         []
     """
     rate_hz, samples = _check_audio(audio)
-    template = (
-        handler
-        if isinstance(handler, StreamHandler | AsyncStreamHandler)
-        else ReplyOnPause(handler)
-    )
+    template = handler if isinstance(handler, StreamHandlerBase) else ReplyOnPause(handler)
     run = _Run(template.copy(), rate_hz, samples, tuple(inputs), tail_s, max_duration_s)
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(run.hold(time_limit_s))
@@ -154,7 +150,7 @@ class _Run:
 
     def __init__(
         self,
-        handler: AudioHandler,
+        handler: StreamHandlerBase,
         rate_hz: int,
         samples: NDArray[np.int16],
         inputs: tuple[Any, ...],

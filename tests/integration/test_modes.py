@@ -1,0 +1,303 @@
+"""Each mode over a real connection: what comes back, when, and how it ends. Sound only."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.caller import Caller
+from support.signals import chirp, pieces_found, pitch_hz, tone
+
+from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, WebRTCError
+from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.streaming import make_template
+from gradio_webrtc.transport import peer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.types import Mode
+
+LOUD = 200
+
+
+def serve(fn: Any, mode: Mode, **service: Any) -> SessionRegistry:
+    registry = SessionRegistry()
+    registry.service = Service(make_template(fn, mode, "audio").copy, mode=mode, **service)
+    return registry
+
+
+async def finish(caller: Caller, registry: SessionRegistry) -> None:
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+# Receive
+
+
+async def test_a_generator_is_heard_in_full_from_the_click_to_its_quiet_end() -> None:
+    said = chirp(2.0)
+    steps: list[int] = []
+
+    def generation(num_steps: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
+        steps.append(num_steps)
+        for piece in np.split(said, num_steps):
+            yield (48_000, piece.reshape(1, -1))
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, inputs=[5], mode="receive")
+    await caller.call()
+    await caller.ended.wait()
+    await caller.closed.wait()
+    await finish(caller, registry)
+    assert steps == [5]
+    assert [m["data"] for m in caller.messages] == [""], "one end, without a word, and no error"
+    assert caller.sounding_seconds() == pytest.approx(2.0, abs=0.02)
+    places = pieces_found(caller.sound(), said)
+    assert places == sorted(places)
+    assert min(places) >= 0
+
+
+async def test_nothing_is_asked_of_the_generator_before_the_inputs_have_come() -> None:
+    order: list[str] = []
+
+    def generation(word: str) -> Iterator[tuple[int, NDArray[np.int16]]]:
+        order.append(word)
+        yield (24_000, tone(0.2, 500, 24_000))
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, mode="receive")
+    caller.send_inputs = lambda *_: order.append("connected")  # type: ignore[method-assign]
+    await caller.call()
+    del caller.send_inputs
+    caller.send_inputs("hello")
+    await caller.until(lambda: caller.loud_seconds() > 0)
+    caller.send_inputs("a second click of the same call")
+    await caller.ended.wait()
+    await finish(caller, registry)
+    assert order == ["connected", "hello"]
+
+
+async def test_the_generator_is_never_far_ahead_of_the_ear() -> None:
+    heard_s: list[float] = []
+
+    def generation() -> Iterator[tuple[int, NDArray[np.int16]]]:
+        for _ in range(15):
+            heard_s.append(caller.loud_seconds())
+            yield (24_000, tone(0.2, 500, 24_000))
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, mode="receive")
+    await caller.call()
+    await caller.ended.wait()
+    await finish(caller, registry)
+    ahead_s = [0.2 * index - heard for index, heard in enumerate(heard_s)]
+    # A second waits in the queue, a chunk for room in it, some frames in the jitter buffer.
+    assert max(ahead_s) <= 1.0 + 0.2 + 0.3
+    assert caller.sounding_seconds() == pytest.approx(3.0, abs=0.02)
+
+
+async def test_another_click_starts_anew_at_once() -> None:
+    started: list[str] = []
+
+    def generation(word: str) -> Iterator[tuple[int, NDArray[np.int16]]]:
+        started.append(word)
+        for _ in range(100):
+            yield (24_000, tone(0.1, 500, 24_000))
+
+    registry = serve(generation, "receive", concurrency_limit=1)
+    first = Caller(registry, inputs=["first"], mode="receive")
+    second = Caller(registry, inputs=["second"], mode="receive")
+    await first.call()
+    await first.until(lambda: first.loud_seconds() > 0.2)
+    session = registry.find(first.webrtc_id, first.secret)
+    await first.hang_up()
+    await session.transport.wait_closed()
+    answer = await second.call()
+    await second.until(lambda: second.loud_seconds() > 0.2)
+    await finish(second, registry)
+    assert answer["type"] == "answer"
+    assert started == ["first", "second"]
+
+
+async def test_an_async_generator_cleans_up_when_the_caller_leaves() -> None:
+    cleaned = asyncio.Event()
+
+    async def generation() -> AsyncIterator[tuple[int, NDArray[np.int16]]]:
+        try:
+            while True:
+                yield (24_000, tone(0.1, 500, 24_000))
+        finally:
+            cleaned.set()
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, mode="receive")
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() > 0.2)
+    await finish(caller, registry)
+    assert cleaned.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(WebRTCError("no such song"), "no such song"), (KeyError("secret"), "Something went wrong")],
+)
+async def test_an_error_is_told_and_ends_the_stream(error: Exception, shown: str) -> None:
+    def generation() -> Iterator[tuple[int, NDArray[np.int16]]]:
+        yield (24_000, tone(0.2, 500, 24_000))
+        raise error
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, mode="receive")
+    await caller.call()
+    await caller.ended.wait()
+    await finish(caller, registry)
+    kinds = [message["type"] for message in caller.messages]
+    assert kinds == ["error", "end_stream"]
+    assert str(caller.messages[0]["data"]).startswith(shown)
+    assert "secret" not in str(caller.messages)
+
+
+async def test_nothing_now_is_no_end() -> None:
+    def generation() -> Iterator[tuple[int, NDArray[np.int16]] | None]:
+        yield None
+        yield (24_000, tone(0.2, 500, 24_000))
+        yield None
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, mode="receive")
+    await caller.call()
+    await caller.ended.wait()
+    await finish(caller, registry)
+    assert caller.sounding_seconds() == pytest.approx(0.2, abs=0.02)
+
+
+def planar(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    return np.stack([left, right])
+
+
+def packed(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    return np.stack([left, right], axis=1).reshape(1, -1)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "convert", "layout"),
+    [
+        (44_100, planar, ()),
+        (24_000, planar, ("stereo",)),
+        (16_000, packed, ("stereo",)),
+        (48_000, lambda *ears: planar(*ears).astype(np.float32) / 32768, ()),
+        (22_050, lambda *ears: packed(*ears).astype(np.float64) / 32768, ("stereo",)),
+        (8_000, lambda *ears: planar(*ears).astype(np.int32) << 16, ()),
+    ],
+)
+async def test_both_ears_hear_their_own(
+    rate_hz: int, convert: Callable[..., NDArray[Any]], layout: tuple[str, ...]
+) -> None:
+    ears = [tone(1.0, hz, rate_hz) for hz in (500, 800)]
+
+    def generation() -> Iterator[object]:
+        yield (rate_hz, convert(*ears), *layout)
+
+    registry = serve(generation, "receive")
+    caller = Caller(registry, mode="receive")
+    await caller.call()
+    await caller.ended.wait()
+    await finish(caller, registry)
+    left = np.concatenate([samples for _, samples in caller.heard])
+    right = np.concatenate(caller.right)
+    assert caller.sounding_seconds() == pytest.approx(1.0, abs=0.02)
+    assert pitch_hz(left, 48_000) == pytest.approx(500, abs=5)
+    assert pitch_hz(right, 48_000) == pytest.approx(800, abs=5)
+
+
+class Announces(AsyncStreamHandler):
+    """A handler in mode "receive": it is asked when the inputs are there."""
+
+    async def receive(self, frame: Any) -> None:
+        raise AssertionError(f"nobody is heard in this mode, but {frame!r} came")
+
+    async def emit(self) -> Any:
+        if self.latest_args[-1] == "done":
+            await asyncio.Event().wait()
+        self.latest_args.append("done")
+        return (24_000, tone(0.3, self.latest_args[1], 24_000))
+
+    def copy(self) -> Announces:
+        return Announces()
+
+
+async def test_a_handler_may_speak_in_mode_receive() -> None:
+    registry = serve(Announces(), "receive")
+    caller = Caller(registry, inputs=[700], mode="receive")
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() >= 0.28)
+    await finish(caller, registry)
+    loud = np.concatenate([samples for _, samples in caller.heard if np.abs(samples).max() > LOUD])
+    assert pitch_hz(loud, 48_000) == pytest.approx(700, abs=15)
+
+
+# Send
+
+
+class Counts(AsyncStreamHandler):
+    """Gives three outputs, each with sound that nobody hears, as soon as it is asked."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__()
+        self.order = order
+        self.given = 0
+
+    async def receive(self, frame: Any) -> None:
+        pass
+
+    async def emit(self) -> Any:
+        if self.given == 3:
+            await asyncio.Event().wait()
+        self.given += 1
+        self.order.append(f"given {self.given}")
+        return ((24_000, tone(5.0, 500, 24_000)), AdditionalOutputs(self.given, "more"))
+
+    def copy(self) -> Counts:
+        return Counts(self.order)
+
+
+async def test_outputs_from_before_the_channel_opens_reach_the_page_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer, "CHANNEL_TIMEOUT_S", 0.0)
+    order: list[str] = []
+    registry = serve(Counts(order), "send")
+    registry.has_outputs = True
+    caller = Caller(registry, mode="send")
+    caller.channel.on("open", lambda: order.append("open"))
+    await caller.call()
+    await caller.until(lambda: len(caller.outputs) == 3)
+    directions = [transceiver.currentDirection for transceiver in caller.pc.getTransceivers()]
+    await finish(caller, registry)
+    assert order == ["given 1", "given 2", "given 3", "open"]
+    assert caller.outputs == [(1, "more"), (2, "more"), (3, "more")]
+    assert directions == ["sendonly"]
+    assert caller.heard == []
+
+
+async def test_a_turn_in_mode_send_gives_outputs_and_no_sound() -> None:
+    def transcribe(audio: Any, state: list[str]) -> Iterator[object]:
+        yield (audio[0], tone(1.0, 500, audio[0]))
+        yield AdditionalOutputs([*state, "a turn"])
+
+    registry = serve(ReplyOnPause(transcribe), "send")
+    registry.has_outputs = True
+    caller = Caller(registry, inputs=[["before"]], mode="send")
+    await caller.call()
+    handler = registry.find(caller.webrtc_id, caller.secret).handler
+    assert isinstance(handler, ReplyOnPause)
+    handler.trigger_response()
+    await caller.until(lambda: len(caller.outputs) == 1)
+    await finish(caller, registry)
+    assert caller.outputs == [(["before", "a turn"],)]
+    assert caller.heard == []
