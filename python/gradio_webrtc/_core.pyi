@@ -11,7 +11,7 @@ object (a detector that calls its own pause detector) raises `RuntimeError`; so 
 earlier call broke down inside (`pyo3_runtime.PanicException`).
 
 The GIL is held except where a call is handed 48,000 samples or more: a frame is a matter of
-microseconds, less than taking the GIL back may take.
+microseconds, and taking the GIL back may take milliseconds.
 """
 
 from typing import Literal, Protocol, TypeAlias, final, overload
@@ -38,7 +38,7 @@ class _Vad(Protocol):
 
     Attributes:
         sample_rate: The rate it listens at, 8,000 to 192,000 Hz.
-        window_samples: The length of its windows, in samples at that rate, at least 1.
+        window_samples: The length of its windows, in samples at that rate, 1 to a minute's.
     """
 
     @property
@@ -67,12 +67,12 @@ class Resampler:
     Args:
         from_hz: Rate of what goes in, 8,000 to 192,000 Hz.
         to_hz: Rate of what comes out, 8,000 to 192,000 Hz.
-        channels: Channels, converted alike, at least 1.
+        channels: Channels, converted alike, 1 to 32.
         quality: `"high"` for sound people hear (110 dB down from the lower Nyquist frequency on);
             `"low_latency"` for a detector's input (half the delay, half the work).
 
     Raises:
-        AudioError: For a rate outside its range, no channels or another quality.
+        AudioError: For a value outside its range or another quality.
     """
 
     def __new__(
@@ -121,11 +121,11 @@ class AudioFifo:
     Not bounded: whoever writes must also read.
 
     Args:
-        frame_samples: Samples per channel of a frame, at least 1.
-        channels: Channels, at least 1.
+        frame_samples: Samples per channel of a frame, 1 to a minute's.
+        channels: Channels, 1 to 32.
 
     Raises:
-        AudioError: For frames of no length, or no channels.
+        AudioError: For a value outside its range.
     """
 
     def __new__(cls, frame_samples: int, channels: int = 1) -> AudioFifo: ...
@@ -186,7 +186,7 @@ class InboundAudio:
         call_channels: The call's channels, 1 or 2.
         handler_rate_hz: The handler's rate, 8,000 to 192,000 Hz.
         layout: The handler's channels.
-        frame_samples: Samples per channel of a frame at the handler's rate, at least 1.
+        frame_samples: Samples per channel of a frame at the handler's rate, 1 to a minute's.
 
     Raises:
         AudioError: For a value outside its range.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +214,22 @@ def test_an_object_that_is_no_detector_is_refused() -> None:
     vad.sample_rate = 1
     with pytest.raises(AudioError, match="got 1 Hz"):
         PauseDetector(16_000, vad=vad)
+    vad = LevelVad()
+    for window_samples in (0, 2**62):
+        vad.window_samples = window_samples
+        with pytest.raises(AudioError, match="window_samples of 1 to a minute's"):
+            PauseDetector(16_000, vad=vad)
+
+
+def test_a_detector_that_leads_back_to_its_pause_detector_is_collected() -> None:
+    class Handler(LevelVad):
+        def __init__(self) -> None:
+            super().__init__()
+            self.detector = PauseDetector(16_000, vad=self)
+
+    handler = weakref.ref(Handler())
+    gc.collect()
+    assert handler() is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 use crate::AudioError;
 
+/// A minute of stereo at 192 kHz: what a frame may have at most, so that padding one is never asked
+/// for more memory than there is.
+const LONGEST_FRAME: usize = 2 * 60 * 192_000;
+
 /// Takes stretches of any length and gives frames of exactly one length, first in, first out.
 ///
 /// One row of samples: interleaved channels are one row with frames as many times longer. Allocates
@@ -18,14 +22,16 @@ impl<T: Copy + Default> AudioFifo<T> {
     /// An empty FIFO that gives frames of `frame_samples`.
     ///
     /// # Errors
-    /// [`AudioError::Setting`] for frames of no length.
+    /// [`AudioError::Setting`] unless frames have 1 sample to a minute's.
     pub fn new(frame_samples: usize) -> Result<Self, AudioError> {
-        if frame_samples == 0 {
-            let (name, expected) = ("frame_samples", "of at least 1");
+        if !(1..=LONGEST_FRAME).contains(&frame_samples) {
+            #[allow(clippy::cast_precision_loss, reason = "to be shown")]
+            let got = frame_samples as f64;
+            let (name, expected) = ("frame_samples", "of 1 to a minute's");
             return Err(AudioError::Setting {
                 name,
                 expected,
-                got: 0.0,
+                got,
             });
         }
         Ok(Self {
@@ -145,6 +151,8 @@ mod tests {
 
     #[test]
     fn a_frame_has_a_length() {
-        assert!(AudioFifo::<i16>::new(0).is_err());
+        for frame_samples in [0, LONGEST_FRAME + 1, usize::MAX] {
+            assert!(AudioFifo::<i16>::new(frame_samples).is_err());
+        }
     }
 }

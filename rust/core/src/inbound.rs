@@ -22,7 +22,7 @@ impl InboundAudio {
     ///
     /// # Errors
     /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, [`AudioError::Channels`] unless
-    /// there are 1 or 2, [`AudioError::Setting`] for frames of no length.
+    /// there are 1 or 2, [`AudioError::Setting`] unless frames have 1 sample to a minute's.
     pub fn new(
         call_rate_hz: u32,
         call_channels: u16,
@@ -42,7 +42,7 @@ impl InboundAudio {
             call_channels,
             converters,
             packed: Vec::new(),
-            fifo: AudioFifo::new(frame_samples * layout.channels())?,
+            fifo: AudioFifo::new(frame_samples.saturating_mul(layout.channels()))?,
         })
     }
 

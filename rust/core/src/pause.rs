@@ -58,8 +58,8 @@ impl PauseDetector {
     /// A detector for mono sound at `sample_rate_hz`, heard by `vad`.
     ///
     /// # Errors
-    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, [`AudioError::Setting`] and
-    /// [`AudioError::WindowLength`] as in [`Endpointer::new`].
+    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, [`AudioError::Setting`] as in
+    /// [`Endpointer::new`] and for windows that are no frames of an [`AudioFifo`].
     pub fn new(
         sample_rate_hz: u32,
         vad: Box<dyn Vad>,
@@ -78,6 +78,8 @@ impl PauseDetector {
             (0.0..=30.0).contains(&pre_roll_s),
         )?;
         let (vad_rate_hz, window) = (vad.sample_rate_hz(), vad.window_samples());
+        // Checked before anything multiplies with it: this is where windows get their bound.
+        let windows = AudioFifo::new(window).map_err(named_window)?;
         let endpointer = Endpointer::new(endpointing, window, vad_rate_hz)?;
         let resampler = Resampler::new(sample_rate_hz, vad_rate_hz, Quality::LowLatency)?;
         let delay_s = resampler.delay_s();
@@ -87,7 +89,7 @@ impl PauseDetector {
             resampler,
             native: Vec::new(),
             resampled: Vec::new(),
-            windows: AudioFifo::new(window)?,
+            windows,
             vad,
             endpointer,
             happened: Vec::with_capacity(2),
@@ -213,6 +215,19 @@ impl PauseDetector {
             .onset()
             .unwrap_or_else(|| self.endpointer.heard());
         self.utterance.forget_before(self.turn_start(next));
+    }
+}
+
+/// Who wrote the detector knows its windows, not our frames.
+fn named_window(error: AudioError) -> AudioError {
+    let name = "window_samples";
+    match error {
+        AudioError::Setting { expected, got, .. } => AudioError::Setting {
+            name,
+            expected,
+            got,
+        },
+        other => other,
     }
 }
 

@@ -3,10 +3,11 @@
 //! Input must have the dtype and the shape asked for; views that are not contiguous, or not
 //! aligned, are copied. Output is always a new array that belongs to the caller.
 //!
-//! When the GIL is let go, once for the crate: only where a call is handed more than
-//! [`LONG_SAMPLES`]. A 20 ms frame is 2 to 25 µs of work; letting go costs little by itself, but
-//! taking it back waits for whoever runs Python meanwhile, up to the interpreter's switch interval
-//! of 5 ms, and that on the event loop.
+//! When the GIL is let go, once for the crate: only where a call is handed [`LONG_SAMPLES`] or
+//! more. A 20 ms frame is 2 to 25 µs of work, and who lets the GIL go may wait for it up to the
+//! interpreter's switch interval of 5 ms, on the event loop at that. Measured on two cores beside
+//! one busy Python thread: a frame through `PauseDetector.process` took 43 µs on average with the
+//! GIL held and 161 µs where it was let go (the median was 17 µs both ways).
 
 use numpy::ndarray::Array2;
 use numpy::{
@@ -17,8 +18,8 @@ use pyo3::prelude::*;
 
 use crate::error::audio_error;
 
-/// Samples from which the work outlasts the letting go: one second at 48 kHz, 0.2 ms of resampling
-/// or 0.5 ms of voice activity detection.
+/// Samples from which others should not have to wait for the work: one second at 48 kHz, 0.2 ms of
+/// resampling or 0.7 ms of voice activity detection.
 const LONG_SAMPLES: usize = 48_000;
 
 /// Does `work` on that many samples, without the GIL where it pays.

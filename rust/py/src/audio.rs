@@ -36,7 +36,7 @@ impl Resampler {
     fn new(from_hz: i64, to_hz: i64, channels: usize, quality: &str) -> PyResult<Self> {
         let quality = quality_of(quality)?;
         let (from_hz, to_hz) = (rate_hz(from_hz)?, rate_hz(to_hz)?);
-        at_least_one("channels", channels)?;
+        check_channels(channels)?;
         let resamplers = (0..channels)
             .map(|_| core::Resampler::new(from_hz, to_hz, quality))
             .collect::<Result<Vec<_>, _>>()
@@ -156,7 +156,7 @@ impl AudioFifo {
     #[new]
     #[pyo3(signature = (frame_samples, channels=1))]
     fn new(frame_samples: usize, channels: usize) -> PyResult<Self> {
-        at_least_one("channels", channels)?;
+        check_channels(channels)?;
         let plane = core::AudioFifo::new(frame_samples).or_raise()?;
         Ok(Self {
             channels,
@@ -298,11 +298,16 @@ impl InboundAudio {
     }
 }
 
-fn at_least_one(name: &str, got: usize) -> PyResult<()> {
-    match got {
-        0 => Err(audio_error(format!("expected {name} of at least 1, got 0"))),
-        _ => Ok(()),
+/// More than any sound has; keeps a slip of the pen from asking for all memory.
+const MOST_CHANNELS: usize = 32;
+
+fn check_channels(got: usize) -> PyResult<()> {
+    if (1..=MOST_CHANNELS).contains(&got) {
+        return Ok(());
     }
+    Err(audio_error(format!(
+        "expected 1 to {MOST_CHANNELS} channels, got {got}"
+    )))
 }
 
 fn layout_of(name: &str) -> PyResult<core::Layout> {

@@ -5,11 +5,12 @@ use gradio_webrtc_core::vad::{SileroVad, Vad};
 use gradio_webrtc_core::{EndpointingOptions, EventKind, PauseOptions};
 use numpy::PyArray2;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::array::{int16, planes, work};
 use crate::error::{OrRaise, from_core, rate_hz};
 use crate::serial::Serial;
-use crate::vad::{PythonVad, Raised};
+use crate::vad::{PythonVad, Raised, Slot};
 
 /// The rates of Silero's two nets, in Hz. The lower one is for telephone sound alone: everything
 /// else has the band of the higher one.
@@ -62,7 +63,8 @@ impl PauseEvent {
 /// See [`core::PauseDetector`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
 pub struct PauseDetector {
-    is_built_in: bool,
+    /// The detector in Python; `None` for the built-in one.
+    slot: Option<Slot>,
     raised: Raised,
     state: Serial<State>,
 }
@@ -121,7 +123,11 @@ impl PauseDetector {
         let mut state = self.state.lock(py)?;
         let State { detector, events } = &mut *state;
         // A detector in Python would only take the GIL again for every window.
-        let long = if self.is_built_in { samples.len() } else { 0 };
+        let long = if self.slot.is_none() {
+            samples.len()
+        } else {
+            0
+        };
         let heard = work(py, long, || detector.process(samples, events));
         self.raise(heard)?;
         Ok(state.events.drain(..).map(PauseEvent).collect())
@@ -144,6 +150,18 @@ impl PauseDetector {
         self.raised.take().map_or(Ok(()), Err)
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.slot
+            .as_ref()
+            .map_or(Ok(()), |slot| slot.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        if let Some(slot) = &self.slot {
+            slot.clear();
+        }
+    }
+
     #[getter]
     fn is_speaking(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.state.lock(py)?.detector.is_speaking())
@@ -163,8 +181,12 @@ impl PauseDetector {
     ) -> PyResult<Self> {
         let sample_rate_hz = rate_hz(sample_rate_hz)?;
         let raised = Raised::default();
-        let detector: Box<dyn Vad> = match vad {
-            Some(object) => Box::new(PythonVad::new(object, raised.clone())?),
+        let foreign = vad
+            .map(|object| PythonVad::new(object, raised.clone()))
+            .transpose()?;
+        let slot = foreign.as_ref().map(PythonVad::slot);
+        let detector: Box<dyn Vad> = match foreign {
+            Some(foreign) => Box::new(foreign),
             None => Box::new(built_in(sample_rate_hz)?),
         };
         let detector = core::PauseDetector::new(sample_rate_hz, detector, options).or_raise()?;
@@ -173,7 +195,7 @@ impl PauseDetector {
             events: Vec::new(),
         });
         Ok(Self {
-            is_built_in: vad.is_none(),
+            slot,
             raised,
             state,
         })

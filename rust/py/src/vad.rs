@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gradio_webrtc_core::AudioError as CoreError;
 use gradio_webrtc_core::vad::{self, Vad};
 use numpy::PyArray1;
-use pyo3::intern;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::array::{Planes, mismatch};
 use crate::error::{OrRaise, rate_hz};
@@ -78,9 +79,43 @@ impl Raised {
     }
 }
 
+/// A reference to a Python object that the garbage collector may see, and cut.
+///
+/// A detector that leads back to its own pause detector (as one that is part of a handler does)
+/// would otherwise stay for ever.
+#[derive(Clone)]
+pub struct Slot(Arc<Mutex<Option<Py<PyAny>>>>);
+
+impl Slot {
+    fn new(object: &Bound<'_, PyAny>) -> Self {
+        Self(Arc::new(Mutex::new(Some(object.clone().unbind()))))
+    }
+
+    fn get<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let object = held.as_ref().map(|object| object.bind(py).clone());
+        object.ok_or_else(|| PyRuntimeError::new_err("the detector was garbage collected"))
+    }
+
+    /// Shows the object to the garbage collector; not while another thread has it in hand.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.0.try_lock() {
+            Ok(object) => visit.call(&*object),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Lets the object go.
+    pub fn clear(&self) {
+        let object = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Outside the lock: its own end may run Python.
+        drop(object);
+    }
+}
+
 /// A Python object with `sample_rate`, `window_samples`, `probability(window)` and `reset()`.
 pub struct PythonVad {
-    object: Py<PyAny>,
+    slot: Slot,
     sample_rate_hz: u32,
     window_samples: usize,
     raised: Raised,
@@ -92,11 +127,16 @@ impl PythonVad {
         let py = object.py();
         let sample_rate: i64 = object.getattr(intern!(py, "sample_rate"))?.extract()?;
         Ok(Self {
-            object: object.clone().unbind(),
+            slot: Slot::new(object),
             sample_rate_hz: rate_hz(sample_rate)?,
             window_samples: object.getattr(intern!(py, "window_samples"))?.extract()?,
             raised,
         })
+    }
+
+    /// Where the object is held.
+    pub fn slot(&self) -> Slot {
+        self.slot.clone()
     }
 }
 
@@ -113,15 +153,21 @@ impl Vad for PythonVad {
         let answer = Python::attach(|py| {
             // A new array each time: a detector may keep it.
             let window = PyArray1::from_slice(py, window);
-            self.object
-                .call_method1(py, intern!(py, "probability"), (window,))?
-                .extract(py)
+            self.slot
+                .get(py)?
+                .call_method1(intern!(py, "probability"), (window,))?
+                .extract()
         });
         answer.map_err(|error| self.raised.keep(error))
     }
 
     fn reset(&mut self) {
-        let done = Python::attach(|py| self.object.call_method0(py, intern!(py, "reset")));
+        let done = Python::attach(|py| {
+            self.slot
+                .get(py)?
+                .call_method0(intern!(py, "reset"))
+                .map(drop)
+        });
         if let Err(error) = done {
             self.raised.keep(error);
         }
