@@ -35,9 +35,10 @@ def test_the_readme_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_python_example_runs(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_python_example_runs(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Within a running loop, because outside of one Gradio makes loops that it does not close.
     launched: list[object] = []
-    monkeypatch.setattr("gradio.Blocks.launch", launched.append)
+    monkeypatch.setattr("gradio.Blocks.launch", lambda blocks, **_: launched.append(blocks))
     exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102 - ours
     assert len(launched) == example.count(".launch(")
 
