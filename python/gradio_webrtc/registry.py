@@ -61,7 +61,7 @@ class SessionRegistry:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def handle(self, body: object) -> dict[str, object]:
+    async def handle(self, body: object) -> dict[str, Any]:
         """Answers one signalling request of a page.
 
         Args:
@@ -115,7 +115,7 @@ class SessionRegistry:
                 session.end("The server is shutting down.")
         await self.wait_idle()
 
-    async def _answer(self, body: Mapping[str, object]) -> dict[str, object]:
+    async def _answer(self, body: Mapping[str, object]) -> dict[str, Any]:
         webrtc_id = self._admit(body.get("webrtc_id"))
         transport = None
         try:
@@ -175,7 +175,7 @@ def _peer_of(session: Session) -> PeerTransport:
     return session.transport
 
 
-def _refusal(error: SignalingError) -> dict[str, object]:
+def _refusal(error: SignalingError) -> dict[str, Any]:
     meta: dict[str, Any] = {"error": error.code, "message": str(error)}
     if isinstance(error, TooManySessions):
         meta["limit"] = error.limit

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PIECE_SIMILARITY = 0.8
 """Opus at 96 kbit/s keeps 0.99 of a chirp; a piece with a gap or another pitch stays below 0.6."""
 
+QUIET_RMS = 500
+"""About 36 dB below full scale: less is breath and room."""
+
 DATA = Path(__file__).parent.parent / "data"
 
 
@@ -47,13 +50,17 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, int]:
 def pieces_found(
     heard: NDArray[np.int16], said: NDArray[np.int16], piece_samples: int = 4_800
 ) -> list[int]:
-    """Where each piece of ``said`` begins in ``heard``; -1 for one that is not there.
+    """Where each loud piece of ``said`` begins in ``heard``; -1 for one that is not there.
 
-    A frame of silence between two pieces, as a busy machine may put there, does no harm.
+    Quiet pieces are left out: one silence is like another. A frame of silence between two pieces,
+    as a busy machine may put there, does no harm.
     """
     found = []
     for begin in range(0, said.size - piece_samples + 1, piece_samples):
-        similarity, at = correlation(heard, said[begin : begin + piece_samples])
+        piece = said[begin : begin + piece_samples].astype(np.float64)
+        if np.sqrt(np.mean(piece**2)) < QUIET_RMS:
+            continue
+        similarity, at = correlation(heard, piece)
         found.append(at if similarity > PIECE_SIMILARITY else -1)
     return found
 
