@@ -101,7 +101,7 @@ class CallPage:
     def recording(self) -> npt.NDArray[np.float32]:
         """All the page has heard: float32, (samples,), -1 to 1, at `RATE_HZ`."""
         pcm = base64.b64decode(self.page.evaluate("__recording()"))
-        return np.frombuffer(pcm, "<i2").astype(np.float32) / 32767
+        return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32767)
 
 
 @contextmanager

@@ -138,7 +138,7 @@ class Caller:
         """Goes without a word: nothing of it reaches the network any more."""
         ice = self.pc.getSenders()[0].transport.transport
         for protocol in ice._connection._protocols:  # noqa: SLF001  # no public way to be cut off
-            protocol.transport.sendto = lambda *_args: None
+            vars(protocol.transport)["sendto"] = lambda *_args: None
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns once the condition holds; looked at whenever something arrives."""

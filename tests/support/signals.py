@@ -83,7 +83,10 @@ def speech(name: str) -> tuple[int, NDArray[np.int16]]:
     with av.open(str(DATA / f"{name}.flac")) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate_hz = container.streams.audio[0].rate
-    samples = np.concatenate(frames, axis=1).reshape(-1)
-    if samples.dtype == np.int32:
-        samples = samples >> 16
-    return rate_hz, samples.astype(np.int16)
+    samples: NDArray[Any] = np.concatenate(frames, axis=1).reshape(-1)
+    return rate_hz, samples if samples.dtype == np.int16 else _narrow(samples)
+
+
+def _narrow(samples: NDArray[Any]) -> NDArray[np.int16]:
+    """int16 from FLAC's 32-bit form, in which 16-bit samples fill the upper half."""
+    return (samples.astype(np.int32) >> 16).astype(np.int16)
