@@ -31,7 +31,7 @@ export class CallSound {
 
   /** Takes in a log word of the server. */
   word(word: string): Activity {
-    return this.#tracker.word(word);
+    return this.#tracker.word(word, performance.now());
   }
 
   stop(): void {

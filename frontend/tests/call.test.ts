@@ -277,6 +277,7 @@ describe("the sound", () => {
     pc.say({ type: "log", data: "response_starting" });
     FakeAudioContext.amplitude = 0.5;
     vi.advanceTimersByTime(500);
+    pc.say({ type: "log", data: "response_finished" });
     expect(call.status.activity).toBe("speaking");
     FakeAudioContext.amplitude = 0;
     vi.advanceTimersByTime(2000);

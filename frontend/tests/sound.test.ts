@@ -75,31 +75,36 @@ describe("LevelMeter", () => {
 describe("ActivityTracker", () => {
   it("follows the server's words", () => {
     const turn = new ActivityTracker();
-    expect(turn.activity).toBe("none");
-    expect(turn.word("Server received: handshake")).toBe("none");
-    expect(turn.word("started_talking")).toBe("listening");
-    expect(turn.word("pause_detected")).toBe("thinking");
-    expect(turn.word("response_starting")).toBe("speaking");
-    expect(turn.word("interrupted")).toBe("listening");
+    expect(turn.word("Server received: handshake", 0)).toBe("none");
+    expect(turn.word("started_talking", 1)).toBe("listening");
+    expect(turn.word("pause_detected", 2)).toBe("thinking");
+    expect(turn.word("response_starting", 3)).toBe("speaking");
   });
 
-  it("hears when the answer is over, and not before it has begun", () => {
+  it("hears when a complete answer is over", () => {
     const turn = new ActivityTracker();
-    turn.word("response_starting");
-    expect(turn.sound(0, 5000)).toBe("speaking");
-    turn.sound(0.5, 6000);
-    expect(turn.sound(0, 6900)).toBe("speaking");
-    expect(turn.sound(0, 7300)).toBe("ready");
-  });
-
-  it("does not take an earlier answer's sound for this one's", () => {
-    const turn = new ActivityTracker();
-    turn.word("response_starting");
+    turn.word("response_starting", 0);
     turn.sound(0.5, 1000);
-    turn.word("started_talking");
-    turn.word("pause_detected");
-    turn.word("response_starting");
-    expect(turn.sound(0, 9000)).toBe("speaking");
+    expect(turn.sound(0, 3000)).toBe("speaking");
+    turn.word("response_finished", 4000);
+    expect(turn.sound(0, 4300)).toBe("speaking");
+    turn.sound(0.5, 4350);
+    expect(turn.sound(0, 4700)).toBe("speaking");
+    expect(turn.sound(0, 4750)).toBe("ready");
+  });
+
+  it("does not wait for an answer that never begins", () => {
+    const turn = new ActivityTracker();
+    turn.word("pause_detected", 0);
+    expect(turn.word("response_finished", 10)).toBe("ready");
+  });
+
+  it("lets the next turn begin before the last answer is over", () => {
+    const turn = new ActivityTracker();
+    turn.word("response_starting", 0);
+    turn.word("response_finished", 100);
+    expect(turn.word("started_talking", 200)).toBe("listening");
+    expect(turn.sound(0, 9000)).toBe("listening");
   });
 
   it("says nothing of whose turn it is when the server says nothing", () => {
