@@ -1,0 +1,131 @@
+"""What a handler may do to its call: from any thread, in order, and without giving secrets away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from gradio_webrtc.call import SessionCall
+from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
+from gradio_webrtc.playout import MAX_BUFFERED_S, Playout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECOND = np.ones((1, 48_000), np.int16)
+
+
+class Ears:
+    """Keeps what a call sends and tells."""
+
+    def __init__(self) -> None:
+        self.messages: list[Mapping[str, Any]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.playout = Playout()
+        self.call = SessionCall("caller", self.playout, self.messages.append, self.on_event)
+
+    def on_event(self, _time_s: float, name: str, data: dict[str, Any]) -> None:
+        self.events.append((name, data))
+
+
+def _raise(error: Exception) -> Exception:
+    try:
+        raise error
+    except type(error) as raised:
+        return raised
+
+
+async def test_only_the_words_of_a_webrtc_error_reach_the_page(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ears = Ears()
+    ears.call.report(_raise(WebRTCError("speak up, please")))
+    ears.call.report(_raise(ValueError("password is hunter2")))
+    told = [message["message"] for message in ears.messages]
+    assert told[0] == "speak up, please"
+    assert "hunter2" not in told[1]
+    mark = told[1].split("error ")[1].split(")")[0]
+    (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
+    assert mark in record.getMessage()
+    assert record.exc_info is not None
+
+
+async def test_an_error_that_comes_50_times_a_second_is_told_once() -> None:
+    ears = Ears()
+    for _ in range(50):
+        ears.call.report(_raise(ValueError("again")))
+    assert len(ears.messages) == 1
+
+
+async def test_a_broken_contract_is_told_by_its_mark_only() -> None:
+    ears = Ears()
+    ears.call.report(_raise(HandlerError("emit gave a str from /srv/secret")))
+    assert "secret" not in str(ears.messages)
+
+
+async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
+    ears = Ears()
+    where: list[int] = []
+    call = SessionCall(
+        "caller", ears.playout, lambda _message: where.append(threading.get_ident()), ears.on_event
+    )
+
+    def work() -> None:
+        call.send({"type": "log"})
+        call.event("started_talking")
+
+    await asyncio.to_thread(work)
+    await asyncio.sleep(0)
+    assert set(where) == {threading.get_ident()}
+    assert [name for name, _ in ears.events] == ["started_talking"]
+
+
+async def test_a_write_waits_when_a_second_is_queued_and_goes_on_when_it_is_taken() -> None:
+    playout = Playout()
+    writing = asyncio.get_running_loop().create_task(playout.write(48_000, np.tile(SECOND, 3)))
+    await asyncio.sleep(0)
+    assert playout.buffered_s <= MAX_BUFFERED_S
+    assert not writing.done()
+    taken = 0
+    while not writing.done() or playout.buffered_s > 0:
+        frame = playout.pull()
+        taken += 0 if frame is None else frame.size
+        await asyncio.sleep(0)
+    assert await writing
+    assert taken == 3 * 48_000
+
+
+async def test_clear_lets_go_of_a_write_that_waits_and_forgets_the_rest() -> None:
+    playout = Playout()
+    writing = asyncio.get_running_loop().create_task(playout.write(48_000, np.tile(SECOND, 600)))
+    await asyncio.sleep(0)
+    playout.clear()
+    assert not await writing
+    assert playout.buffered_s == 0
+    assert playout.pull(partial=True) is None
+
+
+async def test_what_is_no_audio_is_refused_and_nothing_is_queued() -> None:
+    playout = Playout()
+    for rate_hz, samples in ((0, SECOND), (48_000, np.zeros((2, 2, 2))), (48_000, "text")):
+        with pytest.raises(AudioError, match="expected"):
+            await playout.write(rate_hz, samples)
+    assert playout.buffered_s == 0
+
+
+async def test_the_last_partial_frame_of_a_reply_is_sent_padded() -> None:
+    playout = Playout()
+    await playout.write(48_000, SECOND[:, :1_000])
+    first = playout.pull()
+    assert first is not None
+    assert playout.pull() is None
+    playout.end_reply()
+    second = playout.pull()
+    assert second is not None
+    assert np.count_nonzero(second) == 40
+    await asyncio.wait_for(playout.drain(), 1)
