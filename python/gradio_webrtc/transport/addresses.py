@@ -23,7 +23,8 @@ def offer_loopback_when_alone() -> None:
 
     @functools.wraps(original)
     def get_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: FBT001  # aioice's
-        return original(use_ipv4=use_ipv4, use_ipv6=use_ipv6) or (["127.0.0.1"] if use_ipv4 else ["::1"])
+        found = original(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
+        return found or (["127.0.0.1"] if use_ipv4 else ["::1"])
 
     get_host_addresses.offers_loopback = True  # type: ignore[attr-defined]
     ice.get_host_addresses = get_host_addresses
