@@ -70,7 +70,8 @@ class Conversation:
 
 def build(conversation: Conversation) -> gr.Blocks:
     """The page: the call on the left, what was said on the right."""
-    with gr.Blocks(title="Talk") as page:
+    page = gr.Blocks(title="Talk")
+    with page:
         gr.Markdown("# Talk to this machine\nSpeak, pause, and be answered. Interrupt at any time.")
         with gr.Row(equal_height=True):
             with gr.Column(scale=2):
