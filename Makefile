@@ -43,7 +43,7 @@ test-page: frontend/node_modules/.dev
 	$(NPM) --prefix frontend test
 
 .PHONY: test-python
-test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium
+test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium coturn
 	$(BIN)/python -m pytest
 
 .PHONY: check
@@ -115,12 +115,23 @@ rust-components:
 		exit 1; \
 	fi
 
-.PHONY: chromium
-chromium:
-	@if command -v chromium >/dev/null; then :; \
+# $(call debian,program,package,what for,then): installs what is missing, if that is possible.
+define debian
+	@if command -v $(1) >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2)$(if $(4), && $(4)); \
 	else \
-		echo "Chromium is wanted for tests/browser: sudo apt-get install chromium" >&2; exit 1; \
+		echo "$(1) is wanted for $(3): sudo apt-get install $(2)" >&2; exit 1; \
 	fi
+endef
+
+.PHONY: chromium
+chromium:
+	$(call debian,chromium,chromium,tests/browser)
+
+# The package starts a server for everybody, at boot too; the tests start their own.
+.PHONY: coturn
+coturn:
+	$(call debian,turnserver,coturn,tests/integration/test_turn.py,$(STOP_COTURN))
+STOP_COTURN := if [ -d /run/systemd/system ]; then systemctl --quiet disable --now coturn; fi

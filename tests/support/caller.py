@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
+from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Caller:
         inputs: Sequence[Any] = (),
         *,
         mode: Mode = "send-receive",
+        configuration: RTCConfiguration | None = None,
     ) -> None:
         self.webrtc_id = str(uuid.uuid4())
         self.secret: str | None = None
@@ -86,7 +88,7 @@ class Caller:
         self._mode = mode
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.microphone = Microphone(np.zeros(0, np.int16) if microphone is None else microphone)
         self.channel = self.pc.createDataChannel("text")
         self.channel.on("open", lambda: self.channel.send("handshake"))
@@ -117,6 +119,8 @@ class Caller:
         await self.pc.setRemoteDescription(
             RTCSessionDescription(sdp=str(answer["sdp"]), type="answer")
         )
+        if answer.get("candidates_follow"):
+            await self._take_candidates()
         await self.connected.wait()
         if self._mode == "receive":
             self.send_inputs()
@@ -166,6 +170,15 @@ class Caller:
             return 0.0
         pieces = np.concatenate([samples for _, samples in self.heard]).reshape(-1, 240)
         return 0.005 * int((np.abs(pieces.astype(np.int32)).max(axis=1) > 8192).sum())
+
+    async def _take_candidates(self) -> None:
+        """Asks for the server's addresses, which took longer than its answer."""
+        body = {"type": "candidates", "webrtc_id": self.webrtc_id, "secret": self.secret}
+        answer: dict[str, Any] = await self._registry.handle(body)
+        for each in answer["candidates"]:
+            candidate = candidate_from_sdp(each["candidate"].removeprefix("candidate:"))
+            candidate.sdpMid, candidate.sdpMLineIndex = each["sdpMid"], each["sdpMLineIndex"]
+            await self.pc.addIceCandidate(candidate)
 
     def _on_message(self, text: str) -> None:
         message = json.loads(text)

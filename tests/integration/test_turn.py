@@ -1,0 +1,110 @@
+"""Calls through a real TURN server, over UDP and over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
+from numpy.typing import NDArray
+from support.caller import Caller
+from support.signals import chirp, pieces_found
+from support.turn_server import TurnServer, turn_server
+
+from gradio_webrtc import AsyncStreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradio_webrtc.types import EmitType
+
+pytestmark = pytest.mark.network
+
+Frame = tuple[int, NDArray[np.int16]]
+
+
+class Echo(AsyncStreamHandler):
+    """Says what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: asyncio.Queue[Frame] = asyncio.Queue()
+
+    async def receive(self, frame: Frame) -> None:
+        self.frames.put_nowait(frame)
+
+    async def emit(self) -> EmitType:
+        return await self.frames.get()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TurnServer]:
+    with turn_server(tmp_path_factory.mktemp("turn")) as server:
+        yield server
+
+
+def serve(*ice_servers: dict[str, Any]) -> SessionRegistry:
+    registry = SessionRegistry(ice_servers)
+    registry.service = Service(Echo)
+    return registry
+
+
+def relayed(ice_server: dict[str, Any]) -> RTCConfiguration:
+    """A page behind a firewall: nothing but the relay leads out."""
+    return RTCConfiguration(
+        iceServers=[RTCIceServer(**ice_server)], iceTransportPolicy=RTCIceTransportPolicy.RELAY
+    )
+
+
+def candidate_types(sdp: object) -> set[str]:
+    return set(re.findall(r"^a=candidate:.* typ (\w+)", str(sdp), re.MULTILINE))
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_sound_goes_there_and_back_through_the_relay(
+    relay: TurnServer, transport: str
+) -> None:
+    ice_server = relay.ice_server(transport)
+    registry = serve(ice_server)
+    said = chirp(2.0)
+    microphone = np.concatenate([np.zeros(24_000, np.int16), said])
+    caller = Caller(registry, microphone, configuration=relayed(ice_server))
+    answer = await caller.call()
+    await caller.until(lambda: caller.loud_seconds() >= 1.9)
+    offered = candidate_types(caller.pc.localDescription.sdp)
+    await caller.hang_up()
+    await registry.wait_idle()
+    assert offered == {"relay"}, "there was no way around the relay"
+    assert "relay" in candidate_types(answer["sdp"]), "our own side has an address there too"
+    places = [place for place in pieces_found(caller.sound(), said) if place >= 0]
+    assert len(places) >= 9
+    assert places == sorted(places)
+
+
+async def test_a_server_that_is_refused_by_its_relay_can_be_called_directly(
+    relay: TurnServer,
+) -> None:
+    registry = serve(relay.ice_server("udp", "expired"))
+    caller = Caller(registry)
+    answer = await caller.call()
+    await caller.hang_up()
+    await registry.wait_idle()
+    assert "relay" not in candidate_types(answer["sdp"])
+
+
+async def test_our_addresses_follow_the_answer_when_the_relay_is_silent() -> None:
+    silent = {"urls": "turn:127.0.0.1:9?transport=udp", "username": "x", "credential": "x"}
+    registry = serve(silent)
+    caller = Caller(registry)
+    answer = await caller.call()
+    await caller.hang_up()
+    await registry.wait_idle()
+    assert answer["candidates_follow"] is True
+    assert candidate_types(answer["sdp"]) == set()
