@@ -6,6 +6,9 @@ PYTHON ?= python3
 CARGO ?= cargo
 NPM ?= npm
 
+# uv would trust its own list of certificates alone, and fail where the machine has one of its own.
+export UV_SYSTEM_CERTS := true
+
 BIN := .venv/bin
 # maturin is started by name.
 export PATH := $(abspath $(BIN)):$(PATH)
