@@ -29,6 +29,7 @@ from .handlers import (
     ReplyOnPause,
     SileroVadOptions,
     StreamHandler,
+    Warning,  # noqa: A004 - the predecessors' name
     get_silero_model,
 )
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType
@@ -49,6 +50,7 @@ __all__ = [
     "SileroVadOptions",
     "StreamHandler",
     "VideoEmitType",
+    "Warning",
     "WebRTC",
     "WebRTCError",
     "aggregate_bytes_to_16bit",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .call import SessionCall
 from .concurrency import Worker
 from .errors import TransportError
+from .handlers import current_call
 from .media import CallMedia, Terms
 from .messages import create_message, encode_message
 from .outputs import OutputQueue
@@ -111,6 +112,7 @@ class Session:
             Why it ended, in words.
         """
         reason = "the call was cancelled"
+        token = current_call.set(self.call)
         try:
             await self.transport.connect()
             reason = await self._converse()
@@ -119,6 +121,7 @@ class Session:
         finally:
             self.end(reason)
             await self._free(reason)
+            current_call.reset(token)
         return reason
 
     async def _converse(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.handlers import current_call
 
 from .fake_call import FakeCall
 
@@ -126,6 +127,7 @@ async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncItera
     handler = conversation.handler
     handler.bind(conversation.call)
     conversation.call.answer_requests(handler, *inputs)
+    token = current_call.set(conversation.call)
     handler.start_up()
     pump = asyncio.get_running_loop().create_task(conversation.pump())
     try:
@@ -135,4 +137,5 @@ async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncItera
         outcome = (await asyncio.gather(pump, return_exceptions=True))[0]
         await handler.release()
         conversation.close()
+        current_call.reset(token)
     assert isinstance(outcome, asyncio.CancelledError), outcome

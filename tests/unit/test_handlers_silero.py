@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
+from support.signals import labels, speech
 
 from gradio_webrtc.handlers import (
     PauseDetectionModel,
@@ -18,17 +16,6 @@ from gradio_webrtc.handlers import (
     get_silero_model,
     silero,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-DATA = Path(__file__).parent.parent / "data"
-LABELS = json.loads((DATA / "labels.json").read_text())
-
-
-def read(name: str) -> tuple[int, NDArray[np.int16]]:
-    samples, rate_hz = soundfile.read(DATA / LABELS[name]["file"], dtype="int16")
-    return rate_hz, samples
 
 
 def find(probabilities: list[float], **options: Any) -> list[tuple[float, float]]:
@@ -40,11 +27,11 @@ SHORT: dict[str, Any] = {"min_speech_duration_ms": 0, "min_silence_duration_ms":
 
 
 def test_real_speech_is_found_where_it_is() -> None:
-    rate_hz, samples = read("austen_0870_16k")
+    rate_hz, samples = speech("austen_0870_16k")
     spoken_s, chunks = get_silero_model().vad(
         (rate_hz, samples), SileroVadOptions(min_silence_duration_ms=300, speech_pad_ms=0)
     )
-    utterances = LABELS["austen_0870_16k"]["utterances"]
+    utterances = labels()["austen_0870_16k"]["utterances"]
     labelled_s = sum(each["end_ms"] - each["start_ms"] for each in utterances) / 1000
     assert spoken_s == pytest.approx(labelled_s, rel=0.1)
     assert chunks[0]["start"] / rate_hz == pytest.approx(utterances[0]["start_ms"] / 1000, abs=0.15)
@@ -58,7 +45,7 @@ def test_silence_is_no_speech() -> None:
 
 @pytest.mark.parametrize("rate_hz", [8000, 24000, 48000])
 def test_any_rate_gives_chunks_in_its_own_samples(rate_hz: int) -> None:
-    _, samples = read("goforward_16k")
+    _, samples = speech("goforward_16k")
     times = np.arange(samples.size * rate_hz // 16000) * 16000 / rate_hz
     again = np.interp(times, np.arange(samples.size), samples).astype(np.int16)
     expected = get_silero_model().vad((16000, samples))[1]
@@ -71,7 +58,7 @@ def test_any_rate_gives_chunks_in_its_own_samples(rate_hz: int) -> None:
 
 
 def test_shape_and_type_of_the_samples_do_not_matter() -> None:
-    rate_hz, samples = read("goforward_16k")
+    rate_hz, samples = speech("goforward_16k")
     model = get_silero_model()
     expected = model.vad((rate_hz, samples))
     assert model.vad((rate_hz, samples.reshape(1, -1))) == expected
@@ -81,7 +68,7 @@ def test_shape_and_type_of_the_samples_do_not_matter() -> None:
 
 
 def test_one_model_serves_many_threads() -> None:
-    recordings = [read("goforward_16k"), read("cards_003_16k")] * 8
+    recordings = [speech("goforward_16k"), speech("cards_003_16k")] * 8
     model = SileroVADModel()
     expected = [model.vad(recording) for recording in recordings]
     with ThreadPoolExecutor(4) as pool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import soundfile
 from support.conversing import conversing
+from support.signals import labels, speech
 
 from gradio_webrtc.audio import Resampler
 from gradio_webrtc.handlers import ReplyOnPause
@@ -19,16 +17,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DATA = Path(__file__).parent.parent / "data"
-LABELS: dict[str, Any] = json.loads((DATA / "labels.json").read_text())
-SPOKEN = sorted(name for name in LABELS if LABELS[name].get("utterances"))
+SPOKEN = sorted(name for name in labels() if labels()[name].get("utterances"))
 CALL_HZ = 48000
 PAUSE_S = 0.512
 
 
 def recording(name: str) -> NDArray[np.int16]:
     """The recording at the rate of a call, with two seconds of silence after it; ``(1, n)``."""
-    samples, rate_hz = soundfile.read(DATA / LABELS[name]["file"], dtype="int16")
+    rate_hz, samples = speech(name)
     resampler = Resampler(rate_hz, CALL_HZ)
     parts = [resampler.process(samples), resampler.flush(), np.zeros((1, 2 * CALL_HZ), np.int16)]
     return np.concatenate(parts, axis=1)
@@ -53,7 +49,7 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
         assert "interrupted" not in talk.call.names
         assert talk.call.errors == []
 
-    utterances = LABELS[name]["utterances"]
+    utterances = labels()[name]["utterances"]
     end_s, last = utterances[-1]["end_ms"] / 1000, pauses[-1]
     assert PAUSE_S - 0.1 < last["time_s"] - end_s < PAUSE_S + 0.25
     assert last["speech_end_s"] == pytest.approx(end_s, abs=0.2)

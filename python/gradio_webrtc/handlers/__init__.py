@@ -3,6 +3,7 @@
 from .base import StreamHandlerBase
 from .blocks import AppState
 from .generating import AudioGenerator
+from .notices import Warning, current_call  # noqa: A004 - its predecessors' name
 from .options import AlgoOptions, SileroVadOptions
 from .reply_on_pause import ReplyOnPause
 from .silero import ModelOptions, PauseDetectionModel, SileroVADModel, get_silero_model
@@ -27,5 +28,7 @@ __all__ = [
     "SileroVadOptions",
     "StreamHandler",
     "StreamHandlerBase",
+    "Warning",
+    "current_call",
     "get_silero_model",
 ]

@@ -1,0 +1,38 @@
+"""Words for the caller's page, from anywhere in a handler's code."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from gradio_webrtc.messages import create_message
+
+if TYPE_CHECKING:
+    from gradio_webrtc.types import Call
+
+_logger = logging.getLogger(__name__)
+
+current_call: ContextVar[Call] = ContextVar("current_call")
+"""The call that the running code serves. A session sets it; tasks and workers carry it on."""
+
+
+def Warning(message: str = "Warning issued.") -> None:  # noqa: A001, N802 - its predecessors' name
+    """Shows a warning in the caller's page; the call and the turn go on.
+
+    Call it from any code that a handler runs, sync or async. In a thread that the handler started
+    by itself nobody is the caller, and the words go to the log alone.
+
+    Args:
+        message: What the page shows.
+
+    Example:
+        >>> def reply(audio):
+        ...     Warning("I did not catch that.")
+        ...     yield audio
+    """
+    call = current_call.get(None)
+    if call is None:
+        _logger.warning("no caller to show this to: %s", message)
+        return
+    call.send(create_message("warning", message))
