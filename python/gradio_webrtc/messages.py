@@ -6,7 +6,7 @@ The twin of ``frontend/call/messages.ts``. Who sends them, and when, is not know
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,15 +21,7 @@ MessageType: TypeAlias = Literal[
     "end_stream",
 ]
 
-MESSAGE_TYPES: Final[tuple[MessageType, ...]] = (
-    "send_input",
-    "fetch_output",
-    "stopword",
-    "warning",
-    "error",
-    "log",
-    "end_stream",
-)
+MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 """Every kind that we send. A page ignores a kind it does not know."""
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
