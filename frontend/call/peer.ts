@@ -76,8 +76,8 @@ export class Peer {
     const sdp = connection.localDescription?.sdp;
     const { server } = this.#options;
     const answer = readAnswer(await server.offer({ type: "offer", sdp, webrtc_id: webrtcId }));
-    if (this.#listener === null) return;
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
+    if (this.#listener === null) return this.#leave(credentials);
     this.#credentials = credentials;
     this.#listener.onanswer(credentials);
     for (const candidate of this.#earlyCandidates.splice(0)) this.#send(candidate, credentials);
@@ -95,7 +95,16 @@ export class Peer {
   /** Ends the connection, at once and for good; the listener hears nothing more. */
   close(): void {
     this.#listener = null;
+    // A connection that stands says goodbye by itself; before that the server would wait for it.
+    if (this.#credentials && this.#connection.connectionState !== "connected") {
+      this.#leave(this.#credentials);
+    }
     this.#connection.close();
+  }
+
+  #leave(credentials: Credentials): void {
+    // When this is lost, the server gives the slot back after its own time-out.
+    this.#options.server.offer({ type: "close", ...credentials }).catch(() => undefined);
   }
 
   #openChannel(): void {

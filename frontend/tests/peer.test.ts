@@ -91,6 +91,9 @@ describe("the offer", () => {
     await calling;
     expect(listener.onanswer).not.toHaveBeenCalled();
     expect(connection().remoteDescription).toBeNull();
+    expect(server.ofType("close")).toEqual([
+      { type: "close", webrtc_id: "call-1", secret: "s3cret" },
+    ]);
   });
 });
 

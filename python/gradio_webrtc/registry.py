@@ -66,7 +66,7 @@ class SessionRegistry:
 
         Args:
             body: ``type`` "offer" with ``sdp`` and ``webrtc_id``; or "ice-candidate" with
-                ``candidate``, or "candidates", both with ``webrtc_id`` and ``secret``.
+                ``candidate``, "candidates" or "close", all with ``webrtc_id`` and ``secret``.
 
         Returns:
             The answer with its ``secret``, ``{"status": "success"}``, or
@@ -83,6 +83,9 @@ class SessionRegistry:
                 case "candidates":
                     session = self.find(body.get("webrtc_id"), body.get("secret"))
                     return {"candidates": await _peer_of(session).candidates()}
+                case "close":
+                    self.find(body.get("webrtc_id"), body.get("secret")).end("the caller left")
+                    return {"status": "success"}
                 case _:
                     return await self._answer(body)
         except SignalingError as error:

@@ -114,8 +114,7 @@ class Session:
         reason = "the call was cancelled"
         token = current_call.set(self.call)
         try:
-            await self.transport.connect()
-            reason = await self._converse()
+            reason = await self._connect() or await self._converse()
         except TransportError as error:
             reason = str(error)
         finally:
@@ -123,6 +122,20 @@ class Session:
             await self._free(reason)
             current_call.reset(token)
         return reason
+
+    async def _connect(self) -> str | None:
+        """Returns once the caller is there, or with the reason why they will not come."""
+        connecting = asyncio.get_running_loop().create_task(self.transport.connect())
+        try:
+            waited_for: set[asyncio.Future[Any]] = {connecting, self._end_reason}
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+            if self._end_reason.done():
+                return self._end_reason.result()
+            connecting.result()
+            return None
+        finally:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
 
     async def _converse(self) -> str:
         """Runs the call's tasks until one of them, or anybody, ends it."""

@@ -297,6 +297,20 @@ async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.M
     await caller.hang_up()
 
 
+async def test_a_caller_who_gives_up_while_connecting_frees_the_slot_at_once() -> None:
+    registry = serve(BlockingEcho())
+    caller = Caller(registry)
+    answer = await registry.handle(await caller.offer())
+    body = {"type": "close", "webrtc_id": caller.webrtc_id}
+    refused = await registry.handle(body | {"secret": "guess"})
+    assert refused["meta"]["error"] == "unknown_connection"
+    assert len(registry) == 1
+    assert await registry.handle(body | {"secret": answer["secret"]}) == {"status": "success"}
+    await registry.wait_idle()
+    assert len(registry) == 0
+    await caller.hang_up()
+
+
 def _census() -> dict[str, int]:
     """How many tasks, threads and open files (sockets among them) there are."""
     gc.collect()

@@ -1,0 +1,63 @@
+"""What stands in Python and in TypeScript says the same."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from gradio_webrtc import WebRTC
+from gradio_webrtc.errors import TooManySessions
+from gradio_webrtc.messages import MESSAGE_TYPES
+
+FRONTEND = Path(__file__).parents[2] / "frontend"
+
+GRADIOS = {
+    "container",
+    "elem_classes",
+    "elem_id",
+    "every",
+    "inputs",
+    "interactive",
+    "key",
+    "label",
+    "min_width",
+    "render",
+    "scale",
+    "show_label",
+    "value",
+    "visible",
+}
+"""Arguments that every Gradio component has; the page gets them from Gradio."""
+
+SERVERS = {"_sessions", "allow_extra_tracks", "self", "server_rtc_configuration"}
+"""Arguments that only the server has a use for."""
+
+
+def _interface(source: str, name: str) -> set[str]:
+    found = re.search(rf"interface {name} {{(.*?)^}}", source, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return set(re.findall(r"^  (\w+)\??:", found[1], re.MULTILINE))
+
+
+def test_every_argument_reaches_the_page() -> None:
+    arguments = set(inspect.signature(WebRTC.__init__).parameters) - GRADIOS - SERVERS
+    assert _interface((FRONTEND / "types.ts").read_text(), "WebRTCProps") == arguments
+
+
+def test_every_event_is_known_on_both_sides() -> None:
+    events = {str(event) for event in WebRTC.EVENTS}
+    dispatched = _interface((FRONTEND / "types.ts").read_text(), "WebRTCEvents")
+    assert dispatched - {"error", "warning", "info"} == events
+
+
+def test_every_message_is_known_on_both_sides() -> None:
+    source = (FRONTEND / "call" / "messages.ts").read_text()
+    union = source.split("export type ServerMessage =")[1].split(";\n\n")[0]
+    assert set(re.findall(r'type: "(\w+)"', union)) == set(MESSAGE_TYPES)
+
+
+def test_the_page_has_words_for_the_refusal_a_person_can_meet() -> None:
+    # The others come of ids, offers and candidates, which the page makes and a person never sees.
+    sources = "".join(path.read_text() for path in FRONTEND.glob("call/*.ts"))
+    assert f'"{TooManySessions.code}"' in sources
