@@ -18,6 +18,7 @@ from .credentials import (
     get_twilio_turn_credentials,
     get_twilio_turn_credentials_async,
 )
+from .encoding import audio_to_bytes, audio_to_file
 from .errors import AudioError, CredentialsError, WebRTCError
 from .handlers import (
     AlgoOptions,
@@ -55,6 +56,8 @@ __all__ = [
     "WebRTCError",
     "aggregate_bytes_to_16bit",
     "async_aggregate_bytes_to_16bit",
+    "audio_to_bytes",
+    "audio_to_file",
     "audio_to_float32",
     "audio_to_int16",
     "get_cloudflare_turn_credentials",
