@@ -27,13 +27,39 @@ Spoken: TypeAlias = tuple[int, npt.NDArray[np.float32]] | AdditionalOutputs
 CALLERS = 4
 """How many may talk at the same time."""
 
-SUGGESTIONS = [
+SUGGESTIONS = (
     "What time is it?",
     "What is the date?",
     "Count to twenty.",
     "Tell me a story.",
     "Stop.",
-]
+)
+
+HEADING = """
+<header class="heading">
+  <h1>Talk to this machine</h1>
+  <p>Speak, pause, and be answered. Interrupt it whenever you like.</p>
+</header>
+"""
+CHIPS = f"""
+<p class="chips">
+  You can say {" ".join(f"<span>{text}</span>" for text in SUGGESTIONS)}
+</p>
+"""
+CSS = """
+.gradio-container { max-width: 1120px !important; }
+.heading { padding: 1.25rem 0 0.5rem; }
+.heading h1 { font-size: 1.9rem; font-weight: 700; line-height: 1.2; }
+.heading p, .chips { color: var(--body-text-color-subdued); }
+.chips { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem; }
+.chips span {
+  padding: 0.2rem 0.75rem;
+  border: 1px solid var(--border-color-primary);
+  border-radius: 999px;
+  background: var(--background-fill-primary);
+  color: var(--body-text-color);
+}
+"""
 
 
 class Conversation:
@@ -70,15 +96,20 @@ class Conversation:
 
 def build(conversation: Conversation) -> gr.Blocks:
     """The page: the call on the left, what was said on the right."""
-    page = gr.Blocks(title="Talk")
+    page = gr.Blocks(title="Talk to this machine")
     with page:
-        gr.Markdown("# Talk to this machine\nSpeak, pause, and be answered. Interrupt at any time.")
-        with gr.Row(equal_height=True):
+        gr.HTML(HEADING)
+        with gr.Row():
             with gr.Column(scale=2):
-                call = WebRTC(label="Call", mode="send-receive", modality="audio")
-                gr.Markdown("**You can say** " + " · ".join(f"“{text}”" for text in SUGGESTIONS))
+                call = WebRTC(label="Call", mode="send-receive", modality="audio", height=340)
+                gr.HTML(CHIPS)
             with gr.Column(scale=3):
-                messages = gr.Chatbot(label="Conversation", height=420, buttons=[])
+                messages = gr.Chatbot(
+                    label="Conversation",
+                    height=440,
+                    placeholder="Press **Start** and say hello.",
+                    buttons=[],
+                )
         call.stream(
             ReplyOnPause(
                 conversation.answer,
@@ -96,6 +127,14 @@ def build(conversation: Conversation) -> gr.Blocks:
     return page
 
 
+def main() -> None:
+    """Load both models, and only then open the page: whoever sees it can talk."""
+    # A font that Gradio carries; its semi-bold cut lacks most letters, so bold stands in.
+    font = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
+    theme = gr.themes.Soft(font=(font, "system-ui", "sans-serif"))
+    page = build(Conversation(Ears(), Voice()))
+    page.launch(theme=theme, css=CSS, footer_links=[])
+
+
 if __name__ == "__main__":
-    # Both models are loaded and warm before the page can be opened.
-    build(Conversation(Ears(), Voice())).launch(theme=gr.themes.Soft())
+    main()
