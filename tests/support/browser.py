@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    ViewportSize,
+)
 
 CHROMIUM = "/usr/bin/chromium"
 """The distribution's browser. Playwright's own download is not needed."""
@@ -62,9 +70,14 @@ class CallPage:
         selector = f"[data-testid=webrtc][data-state={state}]"
         self.page.locator(selector).wait_for(timeout=WAIT_MS)
 
-    def wait_for_text(self, text: str, *, timeout_ms: float = WAIT_MS) -> None:
-        """Return when `text` is to be read somewhere on the page."""
-        self.page.get_by_text(text).first.wait_for(timeout=timeout_ms)
+    @property
+    def conversation(self) -> Locator:
+        """The messages of a `gr.Chatbot`."""
+        return self.page.get_by_label("chatbot conversation")
+
+    def wait_for_message(self, text: str) -> None:
+        """Return when `text` is to be read in the conversation."""
+        self.conversation.get_by_text(text).first.wait_for(timeout=WAIT_MS)
 
     @property
     def status(self) -> str:
@@ -101,44 +114,64 @@ class CallPage:
     def recording(self) -> npt.NDArray[np.float32]:
         """All the page has heard: float32, (samples,), -1 to 1, at `RATE_HZ`."""
         pcm = base64.b64decode(self.page.evaluate("__recording()"))
-        return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32767)
+        samples: npt.NDArray[np.float32] = np.frombuffer(pcm, "<i2").astype(np.float32)
+        samples /= 32767
+        return samples
+
+
+class Chromium:
+    """A running Chromium whose pages can be called from."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+
+    def close_pages(self) -> None:
+        """Close every page, as a user closes windows, whatever they are at."""
+        for context in self._browser.contexts:
+            context.close()
+
+    def open(self, url: str, *, scheme: Scheme = "light", script: str = "") -> CallPage:
+        """Open `url` in a window of its own, and return when its component can be used.
+
+        Args:
+            url: The page's address.
+            scheme: The colours that the user prefers.
+            script: JavaScript that runs in the page before the page's own.
+        """
+        size: ViewportSize = {"width": 1100, "height": 720}
+        context = self._browser.new_context(viewport=size, color_scheme=scheme)
+        context.add_init_script(_RECORDER + script)
+        page = context.new_page()
+        call = CallPage(page)
+        page.on("console", lambda message: _note_console(call, message))
+        page.on("pageerror", lambda error: call.problems.append(f"exception: {error}"))
+        page.on("request", lambda request: _note_request(call, request))
+        page.on("requestfailed", lambda request: call.problems.append(f"failed: {request.url}"))
+        page.goto(url, wait_until="domcontentloaded")
+        page.get_by_test_id("webrtc-button").wait_for(timeout=WAIT_MS)
+        return call
 
 
 @contextmanager
 def chromium(
-    microphone: Path | None = None, *, refuse: bool = False, scheme: Scheme = "light"
-) -> Iterator[BrowserContext]:
+    playwright: Playwright, microphone: Path | None = None, *, refuse: bool = False
+) -> Iterator[Chromium]:
     """Start Chromium, and end it with the block.
 
     Args:
-        microphone: The WAV file that the page hears as its microphone, once; without it,
+        playwright: What drives it. A thread can have only one at a time.
+        microphone: The WAV file that each page hears as its microphone, once; without it,
             Chromium's own beeps.
-        refuse: The user says no when the page asks for the microphone.
-        scheme: The colours that the user prefers.
+        refuse: The user says no when a page asks for the microphone.
     """
     flags = [*_FLAGS, "--deny-permission-prompts" if refuse else "--use-fake-ui-for-media-stream"]
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        context = browser.new_context(viewport={"width": 1100, "height": 720}, color_scheme=scheme)
-        context.add_init_script(_RECORDER)
-        yield context
-        context.close()
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    try:
+        yield Chromium(browser)
+    finally:
         browser.close()
-
-
-def open_page(context: BrowserContext, url: str) -> CallPage:
-    """Open `url` and return when its component can be used."""
-    page = context.new_page()
-    call = CallPage(page)
-    page.on("console", lambda message: _note_console(call, message))
-    page.on("pageerror", lambda error: call.problems.append(f"exception: {error}"))
-    page.on("request", lambda request: _note_request(call, request))
-    page.on("requestfailed", lambda request: call.problems.append(f"failed: {request.url}"))
-    page.goto(url, wait_until="domcontentloaded")
-    page.get_by_test_id("webrtc-button").wait_for(timeout=WAIT_MS)
-    return call
 
 
 def _note_console(call: CallPage, message: ConsoleMessage) -> None:

@@ -1,27 +1,42 @@
-"""Runs the program named first on the command line with media on 127.0.0.1 alone.
+"""Runs Gradio programs with media on 127.0.0.1 alone: ``launch_on_loopback.py PRELUDE FILE...``.
 
 aioice leaves the loopback address out of its candidates, so without this a machine that has no
-network could not run the tests, and one that has would send their media through it. The second
-argument is Python source; the names it makes are the program's globals.
+network could not run the tests, and one that has would send their media through it. PRELUDE is
+Python source; the names it makes are the programs' globals.
 """
 
-import runpy
+from __future__ import annotations
+
+import functools
 import sys
 from pathlib import Path
+from unittest import mock
 
 import aioice.ice
+import gradio as gr
 
 
 def _loopback_only(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: ARG001, FBT001 - its own
     return ["127.0.0.1"] if use_ipv4 else []
 
 
-if __name__ == "__main__":
-    _, program, prelude = sys.argv
-    aioice.ice.get_host_addresses = _loopback_only
-    names: dict[str, object] = {}
+def _run(program: Path, prelude: str) -> None:
+    names: dict[str, object] = {"__name__": "__main__", "__file__": str(program)}
     exec(prelude, names)  # noqa: S102 - the test's own source
-    names.pop("__builtins__", None)
-    sys.argv = [program]
-    sys.path.insert(0, str(Path(program).parent))
-    runpy.run_path(program, init_globals=names, run_name="__main__")
+    exec(compile(program.read_text("utf-8"), program, "exec"), names)  # noqa: S102 - the program
+
+
+def main(prelude: str, *programs: str) -> None:
+    """Launch all but the last in the background, and the last as it would launch itself."""
+    aioice.ice.get_host_addresses = _loopback_only
+    sys.path[:0] = [str(Path(program).parent) for program in programs]
+    *others, last = map(Path, programs)
+    in_background = functools.partialmethod(gr.Blocks.launch, prevent_thread_lock=True)
+    with mock.patch.object(gr.Blocks, "launch", in_background):
+        for program in others:
+            _run(program, prelude)
+    _run(last, prelude)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

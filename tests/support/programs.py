@@ -1,4 +1,6 @@
-"""Runs a Gradio program in a process of its own, as a user would, reachable on 127.0.0.1 alone."""
+"""Runs Gradio programs in a process of their own, as users would, reachable on 127.0.0.1 alone."""
+
+from __future__ import annotations
 
 import os
 import re
@@ -6,69 +8,92 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAUNCHER = Path(__file__).with_name("launch_on_loopback.py")
 _ADDRESS = re.compile(r"Running on local URL:\s+(http://\S+)")
 
-START_LIMIT_S = 90.0
+START_LIMIT_S = 100.0
 """A machine busy with other work takes long to import Gradio and load two models."""
 
 STOP_LIMIT_S = 20.0
-"""What a program may take to end after Ctrl-C before that counts as hanging."""
+"""What a process may take to end after Ctrl-C before that counts as hanging."""
 
 
-@dataclass
-class Program:
-    """A running program.
+class Programs:
+    """Programs that run in one process, each with a server and an address of its own."""
 
-    Attributes:
-        url: Where its page is.
-        lines: What it has written so far, to either stream, a line at a time.
-    """
-
-    process: subprocess.Popen[str]
-    url: str = ""
-    lines: list[str] = field(default_factory=list)
-    _started: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._addresses: list[str] = []
+        self._news = threading.Condition()
+        self._has_ended = False
 
     @property
     def output(self) -> str:
-        """Everything written so far."""
-        return "".join(self.lines)
+        """Everything the process has written so far, to either stream."""
+        return "".join(self._lines)
+
+    def url(self, number: int = 0) -> str:
+        """The address of the program that was named at place `number`; waits until it serves.
+
+        Raises:
+            AssertionError: The process ended, or took longer than `START_LIMIT_S`.
+        """
+        with self._news:
+            self._news.wait_for(
+                lambda: len(self._addresses) > number or self._has_ended, START_LIMIT_S
+            )
+        assert len(self._addresses) > number, f"the program did not start:\n{self.output}"
+        return self._addresses[number]
 
     def follow(self) -> None:
-        """Collect the program's output until it ends; blocks, so give it a thread."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if address := _ADDRESS.search(line):
-                self.url = address[1]
-                self._started.set()
-        self._started.set()  # it ended: whoever waits shall see that there is no address
+        """Collect the output until the process ends; blocks, so give it a thread."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            address = _ADDRESS.search(line)
+            with self._news:
+                self._lines.append(line)
+                if address:
+                    self._addresses.append(address[1])
+                self._news.notify_all()
+        with self._news:
+            self._has_ended = True
+            self._news.notify_all()
 
-    def wait_for_address(self) -> None:
-        """Return when the page can be opened; fail with the output when it never can."""
-        self._started.wait(START_LIMIT_S)
-        if not self.url:
-            raise AssertionError(f"the program did not start:\n{self.output}")
+    def interrupt(self) -> None:
+        """Press Ctrl-C and wait until the process has ended.
+
+        Raises:
+            AssertionError: It had to be killed.
+        """
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"hung on Ctrl-C:\n{self.output}") from None
 
 
 @contextmanager
-def running(program: Path, *, prelude: str = "") -> Iterator[Program]:
-    """Run `program` until the block ends, then interrupt it as Ctrl-C would.
+def running(*programs: Path, prelude: str = "") -> Iterator[Programs]:
+    """Run `programs` until the block ends. They share a process, since importing Gradio is slow.
 
     Args:
-        program: A Python file that launches a Gradio page.
-        prelude: Python source whose names the program finds as its globals.
+        programs: Python files, each of which launches one Gradio page.
+        prelude: Python source whose names the programs find as their globals.
 
     Raises:
-        AssertionError: When it does not start, or does not end when it is interrupted.
+        AssertionError: One of them wrote a traceback, or did not end when it was interrupted.
     """
+    command = [sys.executable, str(_LAUNCHER), prelude, *map(str, programs)]
     environment = os.environ | {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_SERVER_NAME": "127.0.0.1",
@@ -76,30 +101,15 @@ def running(program: Path, *, prelude: str = "") -> Iterator[Program]:
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONUNBUFFERED": "1",
     }
-    process = subprocess.Popen(
-        [sys.executable, str(_LAUNCHER), str(program), prelude],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    started = Program(process)
-    reader = threading.Thread(target=started.follow, daemon=True)
-    reader.start()
-    try:
-        started.wait_for_address()
-        yield started
-    finally:
-        _interrupt(started)
-        reader.join(STOP_LIMIT_S)
-
-
-def _interrupt(program: Program) -> None:
-    process = program.process
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise AssertionError(f"the program hung on Ctrl-C:\n{program.output}") from None
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        started = Programs(process)
+        reader = threading.Thread(target=started.follow)
+        reader.start()
+        try:
+            yield started
+        finally:
+            started.interrupt()
+            reader.join()
+    assert "Traceback" not in started.output, started.output

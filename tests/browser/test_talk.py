@@ -1,0 +1,95 @@
+"""The main job: somebody speaks into the page, pauses, and is answered aloud."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Playwright
+from support.browser import CallPage, chromium
+from support.speech import speak, transcribe, utterances, write_microphone
+from talk_replies import GREETING, normalise, numbers_in, reply_to
+from talk_speech import Ears, Voice
+
+pytestmark = pytest.mark.browser
+
+
+def words_heard(call: CallPage, ears: Ears) -> list[str]:
+    """What was said in the page, one string for each reply, in the form of `normalise`."""
+    return [normalise(transcribe(ears, part)) for part in utterances(call.recording())]
+
+
+def hang_up(call: CallPage) -> None:
+    call.press()
+    call.wait_for_state("idle")
+    assert call.problems == []
+
+
+def test_questions_are_answered_aloud_and_in_writing(
+    talk_url: str,
+    playwright: Playwright,
+    ears: Ears,
+    voice: Voice,
+    tmp_path: Path,
+    artifacts: Path,
+) -> None:
+    microphone = write_microphone(
+        tmp_path / "questions.wav",
+        [
+            # The greeting takes five seconds, each answer two, and two for the pause and thinking.
+            speak(voice, "What time is it?", at_s=7.5),
+            speak(voice, "The parrot,", at_s=14.0),
+            # 0.3 s of silence with those at the edges of both parts: a pause, but no turn's end.
+            speak(voice, "is green.", at_s=15.0),
+            speak(voice, "Count to five.", at_s=21.5),
+        ],
+    )
+    with chromium(playwright, microphone) as browser:
+        call = browser.open(talk_url)
+        call.press()
+        call.wait_for_state("open")
+        call.wait_for_message(GREETING[-1])
+        asked = datetime.now().astimezone()
+        call.wait_for_message("What time is it?")
+        call.wait_for_message("It is ")
+        times = {reply_to("time", moment)[0] for moment in (asked, datetime.now().astimezone())}
+        call.wait_for_message("You said:")
+        call.wait_for_message("1, 2, 3, 4, 5.")
+        call.page.screenshot(path=artifacts / "talk-in-a-call.png")
+        call.wait_for_quiet(1.0, after_s=call.heard_s)
+        written = call.conversation.inner_text()
+        heard = words_heard(call, ears)
+        hang_up(call)
+    assert any(time in written for time in times)
+    *before, time, repeated, count = heard
+    assert "hello" in before[0]
+    assert time.startswith("it is")
+    assert "you said" in repeated
+    assert "parrot" in repeated
+    assert "green" in repeated
+    assert numbers_in(count.split()) == [1, 2, 3, 4, 5]
+
+
+def test_speaking_ends_what_is_being_said(
+    talk_url: str, playwright: Playwright, ears: Ears, voice: Voice, tmp_path: Path
+) -> None:
+    microphone = write_microphone(
+        tmp_path / "stop.wav",
+        [speak(voice, "Count to twenty.", at_s=1.0), speak(voice, "Stop.", at_s=9.0)],
+    )
+    with chromium(playwright, microphone) as browser:
+        call = browser.open(talk_url)
+        call.press()
+        call.wait_for_state("open")
+        call.wait_for_message("1, 2,")
+        call.wait_for_message("Okay.")
+        call.wait_for_quiet(1.0, after_s=call.heard_s)
+        written = call.conversation.inner_text()
+        heard = words_heard(call, ears)
+        hang_up(call)
+    # It takes twenty seconds to count to twenty; "stop" came after at most six of them.
+    assert "3," in written
+    assert "15" not in written
+    assert heard[-1] == "okay"
+    numbers = numbers_in(heard[-2].split())
+    assert 1 < len(numbers) < 15
+    assert numbers == list(range(1, len(numbers) + 1))
