@@ -74,13 +74,16 @@ EmitType: TypeAlias = AudioEmitType
 class VoiceActivityDetector(Protocol):
     """Gives the probability of speech for windows of fixed length.
 
-    Attributes:
-        sample_rate: The rate it listens at, in Hz.
-        window_samples: The length of a window, in samples.
+    ``sample_rate`` and ``window_samples`` may be plain attributes.
     """
 
-    sample_rate: int
-    window_samples: int
+    @property
+    def sample_rate(self) -> int:
+        """The rate it listens at, in Hz."""
+
+    @property
+    def window_samples(self) -> int:
+        """The length of a window, in samples."""
 
     def probability(self, window: NDArray[np.float32]) -> float:
         """The probability of speech in ``window`` (``(window_samples,)``, -1 to 1), from 0 to 1."""

@@ -406,3 +406,30 @@ async def test_an_interruption_in_the_first_moment_leaves_nothing_behind(worker:
     stepper.interrupt()
     await step
     await stepper.close()
+
+
+def a_cancelled_task() -> asyncio.Task[bool]:
+    task = asyncio.get_running_loop().create_task(asyncio.Event().wait())
+    task.cancel()
+    return task
+
+
+async def await_a_cancelled_task() -> None:
+    await a_cancelled_task()
+
+
+async def yield_and_await_a_cancelled_task() -> AsyncIterator[int]:
+    yield 1
+    await a_cancelled_task()
+
+
+async def test_code_that_is_cancelled_from_within_ends_with_an_error(worker: Worker) -> None:
+    stepper = Stepper(yield_and_await_a_cancelled_task, (), worker)
+    assert await stepper.step() == 1
+    with pytest.raises(RuntimeError, match="cancelled from within"):
+        await stepper.step()
+    assert await stepper.step() is FINISHED
+    await stepper.close()
+
+    with pytest.raises(RuntimeError, match="cancelled from within"):
+        await Interruptible().run(await_a_cancelled_task())

@@ -85,8 +85,19 @@ class AsyncDriver:
             if self._answer is None or self._answer.done():
                 raise
             self._answer.set_exception(error)
+        except asyncio.CancelledError:
+            # The waiter was told of an interruption. Of a cancellation that the generator brought
+            # upon itself, say by a task of its own, it knows nothing yet.
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(cancelled_from_within())
+            raise
         finally:
             await getattr(self._generator, "aclose", _nothing)()
+
+
+def cancelled_from_within() -> RuntimeError:
+    """What takes the place of a CancelledError that nobody outside asked for."""
+    return RuntimeError("the function was cancelled from within, and has no more to say")
 
 
 async def _nothing() -> None:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from gradio_webrtc.concurrency import describe_callable, is_async_callable
 
-from .async_driver import FINISHED, AsyncDriver, Finished, SingleItem, Step
+from .async_driver import (
+    FINISHED,
+    AsyncDriver,
+    Finished,
+    SingleItem,
+    Step,
+    cancelled_from_within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -57,9 +64,11 @@ class Interruptible:
         try:
             result: T = await self._task
         except asyncio.CancelledError:
-            if self._interruption.is_set() and not _is_being_cancelled():
+            if _is_being_cancelled():
+                raise
+            if self._interruption.is_set():
                 return FINISHED
-            raise
+            raise cancelled_from_within() from None
         finally:
             self._task = None
         return FINISHED if self._interruption.is_set() else result
