@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import inspect
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+from . import handlers
 from .call import SessionCall
-from .concurrency import Worker
+from .concurrency import Worker, call_maybe_async
 from .errors import TransportError
-from .handlers import current_call
 from .media import CallMedia, Terms
 from .messages import create_message, encode_message
 from .outputs import OutputQueue
@@ -112,7 +111,7 @@ class Session:
             Why it ended, in words.
         """
         reason = "the call was cancelled"
-        token = current_call.set(self.call)
+        token = handlers.current_call.set(self.call)
         try:
             reason = await self._connect() or await self._converse()
         except TransportError as error:
@@ -120,7 +119,7 @@ class Session:
         finally:
             self.end(reason)
             await self._free(reason)
-            current_call.reset(token)
+            handlers.current_call.reset(token)
         return reason
 
     async def _connect(self) -> str | None:
@@ -172,7 +171,7 @@ class Session:
 
     async def _start_up(self) -> None:
         try:
-            await self._run_hook(self.handler.start_up)
+            await _run_hook(self.handler.start_up, self._media.emit_worker)
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self.call.report(error)
         if not self._terms.sends:
@@ -186,12 +185,6 @@ class Session:
     async def _until_time_limit(self, limit_s: float) -> None:
         await asyncio.sleep(limit_s)
         self.end(f"The time limit of {limit_s:g} seconds is reached.")
-
-    async def _run_hook(self, hook: Callable[[], Any]) -> None:
-        if inspect.iscoroutinefunction(hook):
-            await hook()
-        else:
-            await self._media.emit_worker.run(hook)
 
     def _send(self, message: Mapping[str, object]) -> None:
         self.transport.send_text(encode_message(message))
@@ -217,9 +210,17 @@ class Session:
 
     async def _shut_down(self) -> None:
         try:
-            if inspect.iscoroutinefunction(self.handler.shutdown):
-                await self.handler.shutdown()
-            else:
-                await self._media.receive_worker.run(self.handler.shutdown)
+            await _run_hook(self.handler.shutdown, self._media.receive_worker)
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self.call.report(error)
+
+
+async def _run_hook(hook: Callable[[], Any], worker: Worker) -> None:
+    """Runs ``start_up`` or ``shutdown``: the user's where it may block, ours here.
+
+    Ours never block, and a thread only to find that out would stay for the whole call.
+    """
+    if hook.__module__.startswith(handlers.__name__):
+        hook()
+    else:
+        await call_maybe_async(hook, worker=worker)
