@@ -19,8 +19,8 @@ from support.repository import PACKAGE, ROOT, tracked_files, version
 
 pytestmark = [pytest.mark.build, pytest.mark.timeout(900)]
 
-# The Rust core with Silero's two nets, and the page: what it is today, with room to grow.
-WHEEL_LIMIT_BYTES = 2_000_000
+# 2 MiB. Silero's two nets are 1.7 MB of it, and hardly compress.
+WHEEL_LIMIT_BYTES = 2 * 1024 * 1024
 PAGE_FILES = {
     f"gradio_webrtc/templates/{part}/{name}"
     for part in ("component", "example")
