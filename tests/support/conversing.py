@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers import current_call
+from gradio_webrtc.handlers import ReplyOnPause, current_call
 
 from .fake_call import FakeCall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 RATE_HZ: Final = 16000
 WINDOW_SAMPLES: Final = 512
 WINDOW_S: Final = WINDOW_SAMPLES / RATE_HZ
+
+CHUNK: Final = (24000, np.ones((1, 480), np.int16))
+"""Something to say: 20 ms."""
 
 LOUDNESS: Final = 16384
 """The sample value that stands for the probability 1."""
@@ -118,6 +121,58 @@ class Conversation:
     def close(self) -> None:
         """Ends the thread."""
         self._worker.close()
+
+
+def replying(fn: Any, **options: Any) -> ReplyOnPause:
+    """A handler that hears what `conversing` lets the caller say."""
+    return ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, **options)
+
+
+class Recorder:
+    """A reply function that remembers what it was called with, and says so many items."""
+
+    def __init__(self, items: int = 2) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self._items = items
+
+    def __call__(self, audio: tuple[int, Any]) -> Iterator[tuple[int, Any]]:
+        self.calls.append((audio,))
+        for number in range(self._items):
+            yield (24000, np.full((1, 480), number, np.int16))
+
+    @property
+    def lengths(self) -> list[float]:
+        """How many windows of sound each call got."""
+        return [call[0][1].size / RATE_HZ / WINDOW_S for call in self.calls]
+
+
+def spoken_windows(audio: tuple[int, Any]) -> int:
+    """How many windows of speech are in what a function was given."""
+    return round(np.count_nonzero(audio[1]) / 512)
+
+
+class Endless:
+    """A reply function that talks until it is stopped."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self.closed = 0
+
+    def sync(self, audio: Any) -> Iterator[Any]:
+        self.heard.append(spoken_windows(audio))
+        try:
+            while True:
+                yield CHUNK
+        finally:
+            self.closed += 1
+
+    async def asynchronous(self, audio: Any) -> AsyncIterator[Any]:
+        self.heard.append(spoken_windows(audio))
+        try:
+            while True:
+                yield CHUNK
+        finally:
+            self.closed += 1
 
 
 @asynccontextmanager

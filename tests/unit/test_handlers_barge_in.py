@@ -8,47 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, ScriptedVad, conversing
+from support.conversing import CHUNK, RATE_HZ, Endless, conversing, replying, spoken_windows
 
-from gradio_webrtc.handlers import ReplyOnPause, reply
+from gradio_webrtc.handlers import AlgoOptions, reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-CHUNK = (24000, np.ones((1, 480), np.int16))
-
-
-def replying(fn: Any, **options: Any) -> ReplyOnPause:
-    return ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, **options)
-
-
-def spoken_windows(audio: tuple[int, Any]) -> int:
-    """How many windows of speech are in what a function was given."""
-    return round(np.count_nonzero(audio[1]) / 512)
-
-
-class Endless:
-    """A reply function that talks until it is stopped."""
-
-    def __init__(self) -> None:
-        self.heard: list[int] = []
-        self.closed = 0
-
-    def sync(self, audio: Any) -> Iterator[Any]:
-        self.heard.append(spoken_windows(audio))
-        try:
-            while True:
-                yield CHUNK
-        finally:
-            self.closed += 1
-
-    async def asynchronous(self, audio: Any) -> AsyncIterator[Any]:
-        self.heard.append(spoken_windows(audio))
-        try:
-            while True:
-                yield CHUNK
-        finally:
-            self.closed += 1
 
 
 @pytest.mark.parametrize("kind", ["sync", "asynchronous"])
@@ -90,6 +55,25 @@ async def test_what_was_said_over_the_reply_is_the_next_turn_from_its_onset_on(k
         await talk.until_said(said + 2)
         assert fn.heard == [10, 30]
         assert talk.call.data("pause_detected")["turn"] == 2
+
+
+async def test_speech_that_goes_on_past_the_limit_of_a_turn_is_no_barge_in() -> None:
+    fn = Endless()
+    options = AlgoOptions(max_continuous_speech_s=2.0)
+    async with conversing(replying(fn.asynchronous, algo_options=options)) as talk:
+        talk.speak(63)
+        await talk.until_said(1)
+        talk.speak(30)
+        talk.pause(8)
+        talk.speak(10)
+        assert talk.call.names.count("started_talking") == 2
+        assert "interrupted" not in talk.call.names
+        talk.pause()
+        assert talk.call.names.count("interrupted") == 1
+        await talk.until_event("response_starting", 2)
+        talk.speak(10)
+        assert talk.call.names.count("interrupted") == 2
+    assert fn.heard[0] == 63
 
 
 async def test_speech_that_is_none_does_not_interrupt() -> None:
@@ -313,63 +297,6 @@ async def test_an_async_step_that_hangs_is_cancelled_by_the_caller() -> None:
         await talk.until_idle()
         assert cancelled == [True]
         assert talk.call.errors == []
-
-
-# Asked for
-
-
-async def test_a_reply_asked_for_gets_what_was_said_so_far() -> None:
-    heard: list[int] = []
-
-    def answer(audio: Any) -> Iterator[Any]:
-        heard.append(spoken_windows(audio))
-        yield CHUNK
-
-    async with conversing(replying(answer)) as talk:
-        talk.speak(20)
-        talk.handler.trigger_response()
-        await talk.until_event("response_finished")
-        assert talk.call.data("response_triggered") == {"turn": 1}
-        talk.pause(40)
-        assert "pause_detected" not in talk.call.names
-        talk.say(10)
-        await talk.until_event("response_finished", 2)
-    assert heard == [20, 10]
-
-
-async def test_a_reply_asked_for_in_silence_gets_empty_audio() -> None:
-    shapes: list[tuple[Any, ...]] = []
-
-    def answer(audio: Any) -> Iterator[Any]:
-        shapes.append((audio[0], audio[1].shape, audio[1].dtype))
-        yield CHUNK
-
-    async with conversing(replying(answer)) as talk:
-        talk.pause(10)
-        await asyncio.to_thread(talk.handler.trigger_response)
-        await talk.until_event("response_finished")
-    assert shapes == [(RATE_HZ, (1, 0), np.dtype(np.int16))]
-
-
-async def test_asking_again_replaces_the_reply_under_way() -> None:
-    fn = Endless()
-    async with conversing(replying(fn.asynchronous)) as talk:
-        talk.handler.trigger_response()
-        await talk.until_said(1)
-        talk.handler.trigger_response()
-        await talk.until_event("response_starting", 2)
-        assert talk.call.data("interrupted") == {"turn": 1}
-        assert fn.closed == 1
-
-
-async def test_asking_changes_nothing_while_the_reply_may_not_be_interrupted() -> None:
-    fn = Endless()
-    async with conversing(replying(fn.asynchronous, can_interrupt=False)) as talk:
-        talk.handler.trigger_response()
-        await talk.until_said(1)
-        talk.handler.trigger_response()
-        await talk.until_said(len(talk.items) + 2)
-        assert talk.call.names == ["response_triggered", "response_starting"]
 
 
 async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply() -> None:

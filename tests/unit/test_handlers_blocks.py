@@ -95,11 +95,22 @@ async def test_the_length_of_a_block_is_the_chunk_duration() -> None:
 
 
 async def test_a_turn_too_long_is_ended_in_blocks_too() -> None:
-    fn = Recorder()
+    fn, gate = Recorder(), asyncio.Event()
+
+    async def answer(audio: Any) -> AsyncIterator[Any]:
+        for item in fn(audio):
+            yield item
+        await gate.wait()
+
     options = AlgoOptions(max_continuous_speech_s=1.5)
-    async with conversing(answering(fn, algo_options=options)) as talk:
+    async with conversing(answering(answer, algo_options=options)) as talk:
         for _ in range(3):
             talk.feed(block(0.9))
+        await talk.until_said(1)
+        talk.feed(block(0.9))
+        assert talk.call.names.count("started_talking") == 2
+        assert "interrupted" not in talk.call.names
+        gate.set()
         await talk.until_event("response_finished")
     assert fn.heard[0].size == 3 * 9600
 

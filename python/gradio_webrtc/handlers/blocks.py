@@ -105,7 +105,10 @@ class BlockListener:
             start_s = self._speech_start_s
             if start_s is None:
                 start_s = max(now_s - audio.size / self._rate_hz, 0.0)
-            end_s = max(now_s - block_s, start_s)
+            # The last block of a turn is silence, unless the turn was ended for its length.
+            limit_s = handler.algo_options.max_continuous_speech_s
+            is_cut = audio.size >= limit_s * self._rate_hz
+            end_s = now_s if is_cut else max(now_s - block_s, start_s)
             heard.append(Heard("pause_detected", now_s, start_s, end_s, audio))
             self.forget()
         return heard

@@ -44,7 +44,8 @@ class AlgoOptions:
             are taken for words; at 0.2 a short "yes" counts.
         speech_threshold: See ``audio_chunk_duration``, which must be the longer one.
         max_continuous_speech_s: Ends a turn that has lasted this long although nobody paused, as
-            among other voices; in seconds from its onset.
+            among other voices; in seconds from its onset. Speech that merely goes on then does not
+            interrupt the answer; the end of the turn that it is part of does.
     """
 
     audio_chunk_duration: float = 0.6

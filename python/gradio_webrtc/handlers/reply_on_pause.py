@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -133,6 +134,7 @@ class ReplyOnPause(TurnHandler):
         # A detector of the user's own runs in a worker, while `trigger_response` may come from
         # anywhere.
         self._listening = threading.Lock()
+        self._speech_end_s = -math.inf
 
     def bind(self, call: Call) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
@@ -240,6 +242,7 @@ class ReplyOnPause(TurnHandler):
     def _notice(self, heard: Heard) -> None:
         data = heard.times()
         if heard.audio is not None:
+            self._speech_end_s = heard.speech_end_s or heard.time_s
             self._note_pause(heard.audio)
             turn = self._answer(heard.audio)
             audio = (turn.rate_hz, turn.audio)
@@ -248,7 +251,10 @@ class ReplyOnPause(TurnHandler):
         self._bound_call.event(heard.name, **data)
         if heard.name == "started_talking":
             self.state.started_talking = True
-            if self.can_interrupt:
+            # Where a turn was ended for its length, the speech that goes on is no barge-in: among
+            # other voices no reply would ever be heard.
+            goes_on = heard.speech_start_s - self._speech_end_s < self.algo_options.pause_s
+            if self.can_interrupt and not goes_on:
                 self._interrupt()
 
     def _note_pause(self, audio: NDArray[np.int16]) -> None:
