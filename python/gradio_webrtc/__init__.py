@@ -30,6 +30,7 @@ from .handlers import (
     ReplyOnPause,
     SileroVadOptions,
     StreamHandler,
+    VideoStreamHandler,
     Warning,  # noqa: A004 - the predecessors' name
     get_silero_model,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "SileroVadOptions",
     "StreamHandler",
     "VideoEmitType",
+    "VideoStreamHandler",
     "Warning",
     "WebRTC",
     "WebRTCError",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradio.components import Timer
     from gradio.events import Dependency
 
-    from .types import Modality, Mode
+    from .types import FrameFormat, Modality, Mode
 
 WEBRTC_VALUE: Final = "__webrtc_value__"
 """What user code sees in place of the component's own value."""
@@ -174,12 +174,14 @@ class WebRTC(Component):
         time_limit: float | None = None,
         trigger: Callable[..., Any] | None = None,
         send_input_on: Literal["submit", "change"] = "change",
+        *,
+        frame_format: FrameFormat = "bgr",
     ) -> Dependency | None:
         """Connects callers of this component to a handler.
 
         Parameters:
-            fn: A StreamHandler, of which every caller gets a copy.
-            inputs: This component first, then those whose values the handler may ask for.
+            fn: A handler, of which every caller gets a copy; or a function: one that answers each picture of a video call, or in mode "receive" a generator, called once with the values of `inputs`.
+            inputs: This component first, then those whose values the handler gets; in mode "receive" only the latter.
             outputs: This component.
             js: JavaScript to run in the page with each delivery of inputs.
             concurrency_limit: How many calls at once; "default" and None stand for 1.
@@ -187,16 +189,21 @@ class WebRTC(Component):
             time_limit: Seconds a call may last from the moment it connects.
             trigger: In mode "receive", the event that starts the stream, such as button.click.
             send_input_on: When changed inputs reach a running call.
+            frame_format: The order of colours in pictures: "bgr", as OpenCV has it, or "rgb".
         """
         given, taken = _as_list(inputs), _as_list(outputs)
         check_stream(self, fn, given, taken, trigger)
         self.time_limit = time_limit
         self._sessions.service = Service(
-            make_handler=make_template(fn, self.mode, self.modality).copy,
+            make_handler=make_template(
+                fn, self.mode, self.modality, takes_inputs=len(given) > 1
+            ).copy,
             concurrency_limit=concurrency_limit if isinstance(concurrency_limit, int) else 1,
             time_limit_s=time_limit,
             mode=self.mode,
             modality=self.modality,
+            frame_format=frame_format,
+            allows_other_tracks=self.allow_extra_tracks,
         )
         if trigger is not None and self.mode == "receive":
             trigger(lambda: START_COMMAND, inputs=None, outputs=self)

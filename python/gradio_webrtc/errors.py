@@ -38,6 +38,19 @@ class InvalidOffer(SignalingError):
     code = "invalid_offer"
 
 
+class UnsupportedTrack(InvalidOffer, ValueError):
+    """The offer brings a track of a kind that this stream has no use for.
+
+    Args:
+        kind: "audio" or "video".
+        modality: What the stream takes.
+    """
+
+    def __init__(self, kind: str, modality: str) -> None:
+        # The words of the predecessors, whose clients look for them.
+        super().__init__(f"Unsupported track kind '{kind}' for modality '{modality}'")
+
+
 class InvalidCandidate(SignalingError):
     """The ICE candidate cannot be read."""
 
@@ -95,3 +108,7 @@ class CredentialsError(ValueError):
 
     Nothing secret is in its text, nor in what it was raised from.
     """
+
+
+class PictureError(WebRTCError, ValueError):
+    """A picture that cannot be shown: says what was expected and what came."""

@@ -8,15 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from .concurrency import Worker
-from .handlers import AsyncStreamHandler, StreamHandler
+from .handlers import AsyncStreamHandler, StreamHandler, VideoFunction
 from .pumps import InboundPump, OutboundPump
+from .video_function import VideoFunctionPump
+from .video_pumps import Seer, Shower, VideoInboundPump, VideoOutboundPump
 
 if TYPE_CHECKING:
     from .call import SessionCall
     from .handlers import StreamHandlerBase
     from .pumps import AudioHandler, Outlets
     from .transport import Transport
-    from .types import Modality, Mode
+    from .types import FrameFormat, Modality, Mode
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +37,14 @@ class Terms(NamedTuple):
         modality: Which media there are.
         has_outputs: The page wants AdditionalOutputs.
         time_limit_s: Ends the call this long after it connected.
+        frame_format: The order of colours in the arrays that handlers see and give.
     """
 
     mode: Mode = "send-receive"
     modality: Modality = "audio"
     has_outputs: bool = False
     time_limit_s: float | None = None
+    frame_format: FrameFormat = "bgr"
 
     @property
     def sends(self) -> bool:
@@ -56,6 +60,11 @@ class Terms(NamedTuple):
     def has_audio(self) -> bool:
         """There is sound, in one direction at least."""
         return self.modality != "video"
+
+    @property
+    def has_video(self) -> bool:
+        """There are pictures, in one direction at least."""
+        return self.modality != "audio"
 
 
 class CallMedia:
@@ -92,25 +101,38 @@ class CallMedia:
         self._terms = terms
         self._outlets = outlets
         self._inbound: InboundPump | None = None
-        name = call.webrtc_id[:8]
-        self.emit_worker = make_worker(f"emit-{name}")
-        self.receive_worker = make_worker(f"receive-{name}")
+        self._video_inbound: VideoInboundPump | None = None
+        # A worker without a job is no thread yet.
+        self.emit_worker, self.receive_worker, self._show_worker, self._see_worker = (
+            make_worker(f"{task}-{call.webrtc_id[:8]}")
+            for task in ("emit", "receive", "show", "see")
+        )
         if terms.has_audio and isinstance(handler, StreamHandler | AsyncStreamHandler):
             self._add_audio(handler)
+        if terms.has_video:
+            self._add_video(handler)
 
     async def unblock(self) -> None:
         """Wakes an ``emit`` that waits for input inside ``queue.get()``, as a plain echo does.
 
-        A thread cannot be stopped from outside. One last frame of silence lets such a handler
-        return by itself, so that its thread ends with the call.
+        A thread cannot be stopped from outside. One last frame of silence, or the last picture
+        again, lets such a handler return by itself, so that its thread ends with the call.
         """
-        if self._inbound is None or not self.emit_worker.is_busy:
-            return
+        last_frames = []
+        if self._inbound is not None and self.emit_worker.is_busy:
+            last_frames.append(self._inbound.send_silence())
+        if self._video_inbound is not None and self._show_worker.is_busy:
+            last_frames.append(self._video_inbound.send_last())
         try:
             async with asyncio.timeout(UNBLOCK_TIMEOUT_S):
-                await self._inbound.send_silence()
+                await asyncio.gather(*last_frames)
         except TimeoutError:
-            logger.debug("receive() of the call %s is blocked as well", self._call.webrtc_id)
+            logger.debug("the receiving side of the call %s is blocked too", self._call.webrtc_id)
+
+    def close_workers(self) -> None:
+        """Ends the threads, except that of ``receive``, in which ``shutdown`` still runs."""
+        for worker in (self.emit_worker, self._show_worker, self._see_worker):
+            worker.close()
 
     def _add_audio(self, handler: AudioHandler) -> None:
         if self._terms.receives:
@@ -120,3 +142,24 @@ class CallMedia:
             self.listening += [self._inbound.run, self._inbound.deliver]
         outbound = OutboundPump(handler, self._call, self._outlets, self.emit_worker)
         self.answering.append(outbound.run)
+
+    def _add_video(self, handler: StreamHandlerBase) -> None:
+        if self._terms.receives:
+            self._transport.show_pictures(self._outlets.screen)
+        colours = self._terms.frame_format
+        if isinstance(handler, VideoFunction):
+            through = VideoFunctionPump(
+                self._transport, handler, self._call, self._outlets, self.emit_worker, colours
+            )
+            self.listening.append(through.run)
+            return
+        if self._terms.sends and isinstance(handler, Seer):
+            self._video_inbound = VideoInboundPump(
+                self._transport, handler, self._call, self._see_worker, colours
+            )
+            self.listening.append(self._video_inbound.run)
+        if isinstance(handler, Shower):
+            outbound = VideoOutboundPump(
+                handler, self._call, self._outlets, self._show_worker, colours
+            )
+            self.answering.append(outbound.run)

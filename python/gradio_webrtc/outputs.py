@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_WAITING_OUTPUTS: Final = 256
 """How many outputs may wait for a page; a handler that gives more waits, as it does for audio."""
 
+MAX_UNWANTED_OUTPUTS: Final = 16
+"""How many are kept for somebody who may yet ask, when nobody said so; the oldest go first."""
+
 LAYOUTS: Final = ("mono", "stereo")
 
 
@@ -61,6 +64,33 @@ def split_emitted(item: object) -> Emitted:
             return Emitted(audio=_read_audio(item))
 
 
+class EmittedPicture(NamedTuple):
+    """What a handler gave to be seen, in its parts; ``pixels`` in any form, unchecked."""
+
+    pixels: Any = None
+    outputs: AdditionalOutputs | None = None
+    close: CloseStream | None = None
+
+
+def split_picture(item: object) -> EmittedPicture:
+    """Tells apart what a video function, ``video_emit`` or a generator of pictures gave.
+
+    Args:
+        item: Pixels, AdditionalOutputs, CloseStream, a pair of pixels and one of these, or
+            ``None``.
+    """
+    match item:
+        case AdditionalOutputs():
+            return EmittedPicture(outputs=item)
+        case CloseStream():
+            return EmittedPicture(close=item)
+        case (pixels, AdditionalOutputs() as outputs):
+            return EmittedPicture(pixels, outputs=outputs)
+        case (pixels, CloseStream() as close):
+            return EmittedPicture(pixels, close=close)
+    return EmittedPicture(item)
+
+
 def _read_audio(item: object) -> AudioOutput | None:
     match item:
         case None:
@@ -92,22 +122,37 @@ class OutputQueue:
 
     Args:
         announce: Tells the page that one waits.
+        is_wanted: Somebody will fetch them. Otherwise nobody is made to wait, and only the latest
+            `MAX_UNWANTED_OUTPUTS` are kept.
     """
 
-    def __init__(self, announce: Callable[[], None]) -> None:
+    def __init__(self, announce: Callable[[], None], *, is_wanted: bool = True) -> None:
         self._announce = announce
+        self._is_wanted = is_wanted
         self._waiting: deque[AdditionalOutputs] = deque()
         self._space = asyncio.Event()
         self._space.set()
+        self._news = asyncio.Event()
         self._is_announced = False
+        self._is_closed = False
 
     async def put(self, outputs: AdditionalOutputs) -> None:
         """Queues values; waits while the queue is full."""
-        await self._space.wait()
+        if self._is_wanted:
+            await self._space.wait()
+        self.put_now(outputs)
+
+    def put_now(self, outputs: AdditionalOutputs) -> None:
+        """Queues values without waiting; when the queue is full the oldest are lost."""
+        most = MAX_WAITING_OUTPUTS if self._is_wanted else MAX_UNWANTED_OUTPUTS
+        if len(self._waiting) >= most:
+            self._waiting.popleft()
         self._waiting.append(outputs)
-        if len(self._waiting) >= MAX_WAITING_OUTPUTS:
+        if len(self._waiting) >= most:
             self._space.clear()
-        self._announce_next()
+        self._news.set()
+        if self._is_wanted:
+            self._announce_next()
 
     def take(self) -> AdditionalOutputs | None:
         """The oldest values, or ``None``. Call `done` when the page has them."""
@@ -120,6 +165,21 @@ class OutputQueue:
         """The page has what it took: the next may be announced."""
         self._is_announced = False
         self._announce_next()
+
+    async def next(self) -> AdditionalOutputs | None:
+        """The oldest values, once there are any; ``None`` when the call is over."""
+        self._is_wanted = True
+        while not self._waiting:
+            if self._is_closed:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return self.take()
+
+    def close(self) -> None:
+        """The call is over: nothing more will come."""
+        self._is_closed = True
+        self._news.set()
 
     def _announce_next(self) -> None:
         if self._waiting and not self._is_announced:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .concurrency import Worker
     from .outputs import OutputQueue
     from .playout import Playout
+    from .screen import Screen
     from .transport import AudioBlock, Transport
 
 AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
@@ -149,14 +150,16 @@ class Outlets(NamedTuple):
 
     Attributes:
         playout: Takes audio.
-        plays: False when the caller hears nothing (mode "send"): audio is dropped at once.
-        outputs: Takes AdditionalOutputs; ``None`` when the page has no use for them.
+        screen: Takes pictures.
+        plays: False when the caller hears and sees nothing (mode "send"): both are dropped at once.
+        outputs: Takes AdditionalOutputs.
         end: Ends the call, with a reason for the page.
     """
 
     playout: Playout
+    screen: Screen
     plays: bool
-    outputs: OutputQueue | None
+    outputs: OutputQueue
     end: Callable[[str], None]
 
 
@@ -207,7 +210,7 @@ class OutboundPump:
 
     async def _route(self, emitted: Emitted) -> bool:
         """Sends the parts where they belong; True when the call is to end."""
-        if emitted.outputs is not None and self._outlets.outputs is not None:
+        if emitted.outputs is not None:
             await self._outlets.outputs.put(emitted.outputs)
         if emitted.audio is not None and self._outlets.plays:
             try:

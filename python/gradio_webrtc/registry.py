@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .errors import InvalidOffer, SessionExists, SessionUnknown, SignalingError, TooManySessions
 from .media import Terms
 from .session import Session
-from .transport import PeerTransport
+from .transport import PeerTransport, TrackTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .handlers import StreamHandlerBase
-    from .types import Modality, Mode
+    from .types import FrameFormat, Modality, Mode
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ class Service(NamedTuple):
         time_limit_s: How long a call may last from the moment it connects.
         mode: Which way media go, from the page's side.
         modality: Which media there are.
+        frame_format: The order of colours in the arrays that handlers see and give.
+        allows_other_tracks: A page may bring tracks of kinds that the modality does not name; they
+            are declined. Otherwise such an offer is refused.
     """
 
     make_handler: Callable[[], StreamHandlerBase]
@@ -39,6 +42,8 @@ class Service(NamedTuple):
     time_limit_s: float | None = None
     mode: Mode = "send-receive"
     modality: Modality = "audio"
+    frame_format: FrameFormat = "bgr"
+    allows_other_tracks: bool = False
 
 
 class SessionRegistry:
@@ -119,11 +124,18 @@ class SessionRegistry:
         await self.wait_idle()
 
     async def _answer(self, body: Mapping[str, object]) -> dict[str, Any]:
-        webrtc_id = self._admit(body.get("webrtc_id"))
+        webrtc_id, service = self._admit(body.get("webrtc_id"))
         transport = None
         try:
-            transport = PeerTransport(self._ice_servers)
-            session = self._make_session(webrtc_id, transport)
+            transport = PeerTransport(self._ice_servers, _track_terms(service))
+            terms = Terms(
+                service.mode,
+                service.modality,
+                self.has_outputs,
+                service.time_limit_s,
+                service.frame_format,
+            )
+            session = Session(webrtc_id, transport, service.make_handler(), terms)
             answer = await transport.answer(body)
         except BaseException:
             del self._sessions[webrtc_id]
@@ -136,7 +148,7 @@ class SessionRegistry:
         task.add_done_callback(lambda done: self._forget(webrtc_id, done))
         return {**answer, "webrtc_id": webrtc_id, "secret": session.secret}
 
-    def _admit(self, webrtc_id: object) -> str:
+    def _admit(self, webrtc_id: object) -> tuple[str, Service]:
         """Takes a slot, before anything is built for the caller."""
         if not isinstance(webrtc_id, str) or not 0 < len(webrtc_id) <= MAX_ID_CHARS:
             raise InvalidOffer(f"expected a webrtc_id of 1 to {MAX_ID_CHARS} characters")
@@ -148,7 +160,7 @@ class SessionRegistry:
         if limit is not None and self._count_callers() >= limit:
             raise TooManySessions(limit)
         self._sessions[webrtc_id] = None
-        return webrtc_id
+        return webrtc_id, self.service
 
     def _count_callers(self) -> int:
         """How many calls are being made or held.
@@ -158,18 +170,19 @@ class SessionRegistry:
         """
         return sum(session is None or not session.is_over for session in self._sessions.values())
 
-    def _make_session(self, webrtc_id: str, transport: PeerTransport) -> Session:
-        service = self.service
-        if service is None:
-            raise InvalidOffer("this component has no stream event: call .stream(...) on it")
-        terms = Terms(service.mode, service.modality, self.has_outputs, service.time_limit_s)
-        return Session(webrtc_id, transport, service.make_handler(), terms)
-
     def _forget(self, webrtc_id: str, task: asyncio.Task[str]) -> None:
         self._tasks.discard(task)
         self._sessions.pop(webrtc_id, None)
         if not task.cancelled() and task.exception() is not None:
             logger.error("the call %s failed", webrtc_id, exc_info=task.exception())
+
+
+def _track_terms(service: Service) -> TrackTerms:
+    return TrackTerms(
+        service.modality,
+        are_taken=service.mode != "receive",
+        allows_others=service.allows_other_tracks,
+    )
 
 
 def _peer_of(session: Session) -> PeerTransport:

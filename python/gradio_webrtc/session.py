@@ -17,6 +17,7 @@ from .messages import create_message, encode_message
 from .outputs import OutputQueue
 from .playout import Playout
 from .pumps import Outlets
+from .screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,7 +68,10 @@ class Session:
         self.transport = transport
         self.handler = handler
         self.playout = Playout()
-        self.outputs = OutputQueue(lambda: self._send(create_message("fetch_output")))
+        self.screen = Screen()
+        self.outputs = OutputQueue(
+            lambda: self._send(create_message("fetch_output")), is_wanted=terms.has_outputs
+        )
         self.call = SessionCall(webrtc_id, self.playout, self._send, on_event)
         self._terms = terms
         loop = asyncio.get_running_loop()
@@ -75,9 +79,7 @@ class Session:
         self._has_started = asyncio.Event()
         self._has_inputs = asyncio.Event()
         handler.bind(self.call)
-        outlets = Outlets(
-            self.playout, terms.receives, self.outputs if terms.has_outputs else None, self.end
-        )
+        outlets = Outlets(self.playout, self.screen, terms.receives, self.outputs, self.end)
         self._media = CallMedia(handler, self.call, transport, terms, outlets, make_worker)
 
     @property
@@ -192,9 +194,10 @@ class Session:
     async def _free(self, reason: str) -> None:
         """Says goodbye, lets the handler shut down, ends threads and the connection."""
         self._send(create_message("end_stream", reason))
+        self.outputs.close()
         self.playout.clear()
         await self._media.unblock()
-        self._media.emit_worker.close()
+        self._media.close_workers()
         try:
             async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
                 await self._shut_down()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from .handlers import AudioGenerator, StreamHandlerBase
+from .handlers import (
+    AudioGenerator,
+    StreamHandlerBase,
+    VideoFunction,
+    VideoGenerator,
+    VideoStreamHandler,
+)
 from .types import Modality, Mode
 
 if TYPE_CHECKING:
@@ -104,26 +110,48 @@ def _check_receive(
 
 
 def make_template(
-    fn: Callable[..., Any] | StreamHandlerBase | None, mode: Mode, modality: Modality
+    fn: StreamHandlerBase | VideoStreamHandler | Callable[..., Any] | None,
+    mode: Mode,
+    modality: Modality,
+    *,
+    takes_inputs: bool = False,
 ) -> StreamHandlerBase:
     """What every call gets a copy of.
 
     Args:
-        fn: A handler, which is itself the template; or a function, for modes and modalities that
-            `check_stream` lets it through for.
+        fn: A handler, which is itself the template; or a function, or a video function with its
+            rate, for the modes and modalities that have no need of a handler.
         mode: Which way media go, from the page's side.
         modality: Which media there are.
+        takes_inputs: A video function takes values besides the picture.
 
     Raises:
-        TypeError: ``fn`` is neither.
-        ValueError: ``fn`` does not fit.
+        TypeError: ``fn`` is nothing of the kind.
+        ValueError: ``fn`` does not fit the mode and the modality.
     """
     if isinstance(fn, StreamHandlerBase):
+        _check_handler(fn, modality)
         return fn
-    if not callable(fn):
+    if not (isinstance(fn, VideoStreamHandler) or callable(fn)):
         raise TypeError(f"expected a function or a handler, got {fn!r}")
-    if mode == "receive" and modality == "audio":
+    if modality == "video":
+        video = fn if isinstance(fn, VideoStreamHandler) else VideoStreamHandler(fn)
+        if mode == "receive":
+            return VideoGenerator(video)
+        return VideoFunction(video, takes_inputs=takes_inputs)
+    if mode == "receive" and modality == "audio" and not isinstance(fn, VideoStreamHandler):
         return AudioGenerator(fn)
-    raise ValueError(
-        f"mode {mode!r} with modality {modality!r} needs a handler: see AudioVideoStreamHandler"
-    )
+    raise ValueError(f"{_name(fn)} does not fit mode {mode!r} with modality {modality!r}")
+
+
+def _check_handler(handler: StreamHandlerBase, modality: Modality) -> None:
+    """A handler that can neither see nor show is no use where there are pictures."""
+    if modality != "audio" and not hasattr(handler, "video_emit"):
+        raise ValueError(
+            f"{type(handler).__name__} has no video_receive and video_emit, which the modality "
+            f"{modality!r} needs: see AudioVideoStreamHandler"
+        )
+
+
+def _name(fn: object) -> str:
+    return getattr(fn, "__qualname__", type(fn).__name__)

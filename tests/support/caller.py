@@ -6,13 +6,15 @@ import asyncio
 import json
 import uuid
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
-from av import AudioFrame
+from av import AudioFrame, VideoFrame
+
+from .pictures import Camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc.registry import SessionRegistry
-    from gradio_webrtc.types import Mode
+    from gradio_webrtc.types import Modality, Mode
 
 RATE_HZ = 48_000
 FRAME_SAMPLES = 960
@@ -60,10 +62,15 @@ class Caller:
     Attributes:
         heard: Every frame that came back: its pts at 48 kHz and its first channel.
         right: The second channel of each of these frames.
+        seen: Every picture that came back: its pts at 90 kHz and its pixels, blue first.
         messages: Every message on the data channel.
         outputs: The values of each of the AdditionalOutputs, fetched when announced.
         secret: What came with the answer.
+        camera: Sees numbered pictures; may be replaced before the call.
+        on_send_input: Called when the server asks for inputs; they are sent, unless it is replaced.
     """
+
+    channel_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -73,36 +80,47 @@ class Caller:
         *,
         mode: Mode = "send-receive",
         configuration: RTCConfiguration | None = None,
+        modality: Modality = "audio",
     ) -> None:
         self.webrtc_id = str(uuid.uuid4())
         self.secret: str | None = None
         self.heard: list[tuple[int, NDArray[np.int16]]] = []
         self.right: list[NDArray[np.int16]] = []
+        self.seen: list[tuple[int, NDArray[np.uint8]]] = []
         self.messages: list[dict[str, Any]] = []
         self.outputs: list[tuple[Any, ...]] = []
+        self.on_send_input: Callable[[], None] = self.send_inputs
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self.ended = asyncio.Event()
         self._registry = registry
         self._inputs = inputs
         self._mode = mode
+        self._modality = modality
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.pc = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.microphone = Microphone(np.zeros(0, np.int16) if microphone is None else microphone)
-        self.channel = self.pc.createDataChannel("text")
-        self.channel.on("open", lambda: self.channel.send("handshake"))
-        self.channel.on("message", self._on_message)
+        self.camera = Camera()
+        self.open_channel(**self.channel_options)
         self.pc.on("connectionstatechange", self._on_state)
         self.pc.on("track", self._on_track)
 
+    def open_channel(self, **options: Any) -> None:
+        """Opens the data channel; with the options of ``createDataChannel``."""
+        self.channel = self.pc.createDataChannel("text", **options)
+        self.channel.on("open", lambda: self.channel.send("handshake"))
+        self.channel.on("message", self._on_message)
+
     async def offer(self) -> dict[str, Any]:
         """The offer as a page would post it."""
-        if self._mode == "receive":
-            self.pc.addTransceiver("audio", direction="recvonly")
-        else:
-            direction = "sendonly" if self._mode == "send" else "sendrecv"
-            self.pc.addTransceiver(self.microphone, direction=direction)
+        for kind in self._modality.split("-"):
+            if self._mode == "receive":
+                self.pc.addTransceiver(kind, direction="recvonly")
+            else:
+                track = self.microphone if kind == "audio" else self.camera
+                direction = "sendonly" if self._mode == "send" else "sendrecv"
+                self.pc.addTransceiver(track, direction=direction)
         await self.pc.setLocalDescription(await self.pc.createOffer())
         return {
             "type": "offer",
@@ -184,7 +202,7 @@ class Caller:
         message = json.loads(text)
         self.messages.append(message)
         if message["type"] == "send_input":
-            self.send_inputs()
+            self.on_send_input()
         if message["type"] == "fetch_output":
             self._fetch_output()
         if message["type"] == "end_stream":
@@ -214,6 +232,11 @@ class Caller:
                 frame = await track.recv()
             except MediaStreamError:
                 return
+            if isinstance(frame, VideoFrame):
+                pixels = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+                self.seen.append((frame.pts or 0, pixels))
+                self._news.set()
+                continue
             if not isinstance(frame, AudioFrame) or frame.pts is None:
                 raise TypeError(f"expected sound, got {frame!r}")
             channels = frame.to_ndarray().astype(np.int16, copy=False)

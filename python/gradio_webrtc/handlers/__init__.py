@@ -13,6 +13,7 @@ from .stream_handler import (
     AudioVideoStreamHandler,
     StreamHandler,
 )
+from .video import VideoFunction, VideoGenerator, VideoStreamHandler
 
 __all__ = [
     "AlgoOptions",
@@ -28,6 +29,9 @@ __all__ = [
     "SileroVadOptions",
     "StreamHandler",
     "StreamHandlerBase",
+    "VideoFunction",
+    "VideoGenerator",
+    "VideoStreamHandler",
     "Warning",
     "current_call",
     "get_silero_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,16 @@ class AudioVideoStreamHandler(StreamHandler):
         """Says nothing; override it to speak."""
         return None
 
+    @property
+    def receive_is_light(self) -> bool:
+        """Ignoring sound takes no thread."""
+        return type(self).receive is AudioVideoStreamHandler.receive
+
+    async def wait_until_ready(self) -> None:
+        """Returns at once, but never for a handler that does not speak."""
+        if type(self).emit is AudioVideoStreamHandler.emit:
+            await asyncio.Event().wait()
+
     @abstractmethod
     def video_receive(self, frame: VideoFrame) -> None:
         """Takes the next picture: uint8, ``(height, width, 3)``, blue first."""
@@ -92,6 +103,11 @@ class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
     async def emit(self) -> EmitType:
         """Says nothing; override it to speak."""
         return None
+
+    async def wait_until_ready(self) -> None:
+        """Returns at once, but never for a handler that does not speak."""
+        if type(self).emit is AsyncAudioVideoStreamHandler.emit:
+            await asyncio.Event().wait()
 
     @abstractmethod
     async def video_receive(self, frame: VideoFrame) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradio_webrtc.errors import ConnectionLost
 from gradio_webrtc.messages import decode_message
 from gradio_webrtc.transport import AudioBlock, Pacer
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.transport import FrameSource
+    from gradio_webrtc.transport import FrameSource, PictureSource, TimedPicture
 
 BLOCK_S: Final = 0.02
 """A caller's sound comes in packets of 20 ms, each when its last sample was spoken."""
@@ -92,6 +93,13 @@ class FakeTransport:
     def play_audio(self, source: FrameSource) -> None:
         """Records what ``source`` gives, paced as on a wire."""
         self._source = source
+
+    async def receive_picture(self) -> TimedPicture:
+        """Nothing: the caller has no camera."""
+        raise ConnectionLost("the caller sends no pictures")
+
+    def show_pictures(self, source: PictureSource) -> None:
+        """The caller does not look."""
 
     def send_text(self, text: str) -> None:
         """Takes a message for the page."""

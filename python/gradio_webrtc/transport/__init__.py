@@ -1,7 +1,20 @@
 """The network side of a call. Knows neither handlers nor Gradio."""
 
-from .base import AudioBlock, FrameSource, Transport
+from .base import AudioBlock, FrameSource, PictureSource, Transport
 from .pacing import Pacer
 from .peer import PeerTransport
+from .picture import Picture, PixelConverter, TimedPicture
+from .tracks import TrackTerms
 
-__all__ = ["AudioBlock", "FrameSource", "Pacer", "PeerTransport", "Transport"]
+__all__ = [
+    "AudioBlock",
+    "FrameSource",
+    "Pacer",
+    "PeerTransport",
+    "Picture",
+    "PictureSource",
+    "PixelConverter",
+    "TimedPicture",
+    "TrackTerms",
+    "Transport",
+]

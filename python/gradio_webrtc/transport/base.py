@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .picture import TimedPicture
+
 
 class AudioBlock(NamedTuple):
     """Sound as it came off the wire.
@@ -43,6 +45,13 @@ class FrameSource(Protocol):
         """Returns once there is something to send."""
 
 
+class PictureSource(Protocol):
+    """Where a transport takes the pictures that it sends. It runs on the event loop."""
+
+    async def next_picture(self) -> TimedPicture:
+        """The next picture, when there is one; its ``pts`` is greater than the one before."""
+
+
 class Transport(Protocol):
     """One caller's connection. A session opens it once and closes it once, on one event loop."""
 
@@ -68,6 +77,18 @@ class Transport(Protocol):
 
     def play_audio(self, source: FrameSource) -> None:
         """Sends what ``source`` gives, in real time. Call it once, before the answer."""
+
+    async def receive_picture(self) -> TimedPicture:
+        """The newest of the caller's pictures that was not given yet; waits for one.
+
+        Those that came in between are skipped, so whoever takes long is never behind.
+
+        Raises:
+            ConnectionLost: The caller sends no more.
+        """
+
+    def show_pictures(self, source: PictureSource) -> None:
+        """Sends what ``source`` gives. Call it once, before the answer."""
 
     def send_text(self, text: str) -> None:
         """Sends text to the page; kept, up to a bound, until the data channel opens."""

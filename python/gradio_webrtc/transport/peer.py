@@ -8,7 +8,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import (
-    MediaStreamTrack,
     RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
@@ -22,13 +21,14 @@ from aiortc.sdp import SessionDescription, candidate_to_sdp
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
-from .audio import AudioReceiver, AudioSender
 from .offer import read_candidate, read_offer
+from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .base import AudioBlock, FrameSource
+    from .base import AudioBlock, FrameSource, PictureSource
+    from .picture import TimedPicture
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +62,14 @@ class PeerTransport:
     Args:
         ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
             None are asked by default: a call then needs no network but the caller's.
+        tracks: Which tracks the caller may bring.
     """
 
-    def __init__(self, ice_servers: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        ice_servers: Sequence[Mapping[str, Any]] = (),
+        tracks: TrackTerms = DEFAULT_TERMS,
+    ) -> None:
         offer_loopback_when_alone()
         servers = [RTCIceServer(**server) for server in ice_servers]
         self._pc = RTCPeerConnection(
@@ -74,19 +79,17 @@ class PeerTransport:
         self.on_message: Callable[[str], None] = lambda _text: None
         self._connected: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[str] = loop.create_future()
-        self._audio: asyncio.Future[AudioReceiver] = loop.create_future()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._sender: AudioSender | None = None
+        self._tracks = Tracks(self._pc, tracks)
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
         self._pc.on("connectionstatechange", self._on_state)
-        self._pc.on("track", self._on_track)
         self._pc.on("datachannel", self._on_channel)
 
     async def answer(self, body: Mapping[str, object]) -> dict[str, object]:
-        """Our answer to an offer; call it once, after `play_audio`.
+        """Our answer to an offer; call it once, after `play_audio` and `show_pictures`.
 
         Returns:
             ``type`` and ``sdp``, and ``candidates_follow: True`` when the page should ask for
@@ -98,9 +101,10 @@ class PeerTransport:
         offer = read_offer(body)
         try:
             await self._pc.setRemoteDescription(offer)
-            if self._sender is not None:
-                self._pc.addTrack(self._sender)
+            self._tracks.settle()
             answer = await self._pc.createAnswer()
+        except InvalidOffer:
+            raise
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:
             raise InvalidOffer(f"cannot answer this offer: {error}") from error
         self._gathering = asyncio.get_running_loop().create_task(
@@ -149,15 +153,24 @@ class PeerTransport:
 
     async def receive_audio(self) -> AudioBlock:
         """The caller's next block of sound; see `Transport.receive_audio`."""
-        if not self._audio.done():
-            await _first_of(self._audio, self._closed)
-        if not self._audio.done():
-            raise ConnectionLost("the caller sent no audio track")
-        return await self._audio.result().receive()
+        return await self._tracks.receive_audio()
+
+    async def receive_picture(self) -> TimedPicture:
+        """The newest of the caller's pictures; see `Transport.receive_picture`."""
+        return await self._tracks.receive_picture()
 
     def play_audio(self, source: FrameSource) -> None:
         """Sends what ``source`` gives; see `Transport.play_audio`."""
-        self._sender = AudioSender(source)
+        self._tracks.play(source)
+
+    def show_pictures(self, source: PictureSource) -> None:
+        """Sends what ``source`` gives; see `Transport.show_pictures`."""
+        self._tracks.show(source)
+
+    @property
+    def skipped_pictures(self) -> int:
+        """How many of the caller's pictures nobody took before the next one came."""
+        return self._tracks.skipped_pictures
 
     def send_text(self, text: str) -> None:
         """Sends text over the data channel; see `Transport.send_text`."""
@@ -176,6 +189,7 @@ class PeerTransport:
     async def close(self) -> None:
         """Ends the connection; safe to call twice."""
         self._finish("closed by the server")
+        self._tracks.close()
         for task in (self._gathering, self._watch):
             if task is not None:
                 task.cancel()
@@ -191,7 +205,7 @@ class PeerTransport:
             await asyncio.sleep(VANISHED_CHECK_S)
             stats = await self._pc.getStats()
             now = sum(each.packetsReceived for each in stats.values() if each.type == "transport")
-            is_silent = now == received and self._audio.done()
+            is_silent = now == received and self._tracks.are_taken
             unchanged = unchanged + 1 if is_silent else 0
             received = now
         self._finish("the caller vanished")
@@ -212,10 +226,6 @@ class PeerTransport:
         if not self._connected.done():
             self._connected.set_exception(ConnectionLost(reason))
             self._connected.exception()  # nobody may be waiting, and that is fine
-
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio" and not self._audio.done():
-            self._audio.set_result(AudioReceiver(track))
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if self._channel is not None:
