@@ -177,6 +177,8 @@ class PeerTransport:
         if self._channel is None or self._channel.readyState != "open":
             self._waiting.append(text)
             return
+        if not self._is_carried():
+            return
         try:
             self._channel.send(text)
         except InvalidStateError:
@@ -209,6 +211,13 @@ class PeerTransport:
             unchanged = unchanged + 1 if is_silent else 0
             received = now
         self._finish("the caller vanished")
+
+    def _is_carried(self) -> bool:
+        """Whether the data channel's own transport still stands.
+
+        aiortc sends in a task of its own, whose failure nobody would hear of but the log.
+        """
+        return self._pc.sctp is not None and self._pc.sctp.transport.state == "connected"
 
     def _description(self) -> RTCSessionDescription:
         return self._pc.localDescription
