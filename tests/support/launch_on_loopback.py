@@ -2,7 +2,8 @@
 
 aioice leaves the loopback address out of its candidates, so without this a machine that has no
 network could not run the tests, and one that has would send their media through it. PRELUDE is
-Python source; the names it makes are the programs' globals.
+Python source; the names it makes are the programs' globals. A program that leaves its page `demo`
+without launching it is launched, as the command `gradio` would.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import aioice.ice
@@ -21,9 +23,11 @@ def _loopback_only(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: ARG001
 
 
 def _run(program: Path, prelude: str) -> None:
-    names: dict[str, object] = {"__name__": "__main__", "__file__": str(program)}
+    names: dict[str, Any] = {"__name__": "__main__", "__file__": str(program)}
     exec(prelude, names)  # noqa: S102 - the test's own source
     exec(compile(program.read_text("utf-8"), program, "exec"), names)  # noqa: S102 - the program
+    if "demo" in names and names["demo"].local_url is None:
+        names["demo"].launch()
 
 
 def main(prelude: str, *programs: str) -> None:

@@ -10,10 +10,12 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from .notes import read_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAUNCHER = Path(__file__).with_name("launch_on_loopback.py")
@@ -21,6 +23,9 @@ _ADDRESS = re.compile(r"Running on local URL:\s+(http://\S+)")
 
 START_LIMIT_S = 100.0
 """A machine busy with other work takes long to import Gradio and load two models."""
+
+NEWS_LIMIT_S = 60.0
+"""How long something that a test waits for may take."""
 
 STOP_LIMIT_S = 20.0
 """What a process may take to end after Ctrl-C before that counts as hanging."""
@@ -53,6 +58,19 @@ class Programs:
             )
         assert len(self._addresses) > number, f"the program did not start:\n{self.output}"
         return self._addresses[number]
+
+    def notes(self, name: str) -> list[dict[str, Any]]:
+        """The values of the notes of this name so far, see `notes.note`."""
+        return read_notes(self._lines, name)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds; it is looked at whenever a line has been written.
+
+        Raises:
+            AssertionError: It took longer than `NEWS_LIMIT_S`.
+        """
+        with self._news:
+            assert self._news.wait_for(condition, NEWS_LIMIT_S), f"in vain:\n{self.output}"
 
     def follow(self) -> None:
         """Collect the output until the process ends; blocks, so give it a thread."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+import soxr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,3 +91,10 @@ def speech(name: str) -> tuple[int, NDArray[np.int16]]:
 def _narrow(samples: NDArray[Any]) -> NDArray[np.int16]:
     """int16 from FLAC's 32-bit form, in which 16-bit samples fill the upper half."""
     return (samples.astype(np.int32) >> 16).astype(np.int16)
+
+
+@cache
+def speech_at_48k(name: str) -> NDArray[np.int16]:
+    """A recording at the rate of a call, int16 ``(n,)``; treat it as read-only."""
+    rate_hz, samples = speech(name)
+    return soxr.resample(samples, rate_hz, 48_000)  # type: ignore[no-any-return]

@@ -1,0 +1,5 @@
+"""What the guide's "Stream Handler" leaves out."""
+
+import numpy as np
+
+__all__ = ["np"]

@@ -1,0 +1,98 @@
+"""C1, the guide's "Reply on Pause": whoever pauses is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.page import PageCaller, open_page
+from support.signals import correlation, labels, pitch_hz, speech_at_48k
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from support.guide import Guide
+
+pytestmark = pytest.mark.network
+
+SAID = "austen_0880_16k"
+PAUSE_S = 0.5
+"""The silence that ends a turn; see `AlgoOptions`."""
+
+LABEL_S = 0.05
+"""How far off the label of a recording may be."""
+
+
+def silence(seconds: float) -> NDArray[np.int16]:
+    return np.zeros(round(48_000 * seconds), np.int16)
+
+
+async def test_each_utterance_is_heard_whole_and_answered_once(examples: Guide) -> None:
+    utterance = speech_at_48k(SAID)
+    async with open_page(examples.url("C01")) as page:
+        said = [silence(1), utterance, silence(3), utterance]
+        caller = PageCaller(page, microphone=np.concatenate(said))
+        await caller.call()
+        await caller.until(lambda: caller.sounding_seconds() > 0.5 and caller.is_quiet)
+        await caller.hang_up()
+    turns = examples.notes("C01")
+    assert len(turns) == 2
+    for turn in turns:
+        check_turn(*turn["audio"])
+    assert caller.sounding_seconds() == pytest.approx(0.6, abs=0.02)
+    check_answers(np.concatenate([samples for _, samples in caller.heard]))
+    # The function has one parameter: nothing is asked of the page.
+    assert "send_input" not in [message["type"] for message in caller.messages]
+    assert "error" not in [message["type"] for message in caller.messages]
+
+
+def check_turn(rate_hz: int, audio: NDArray[Any]) -> None:
+    """All that was said, its onset included, and little more."""
+    assert rate_hz == 48_000
+    assert audio.dtype == np.int16
+    assert audio.ndim == 2
+    assert audio.shape[0] == 1
+    (label,) = labels()[SAID]["utterances"]
+    begin, end = (label[key] * 48 for key in ("start_ms", "end_ms"))
+    said = speech_at_48k(SAID)[begin:end]
+    similarity, at = correlation(audio, said)
+    assert similarity > 0.7, "a codec for speech keeps its sound rather than its wave form"
+    # The first half second and the last stand where the whole does, so nothing is cut off or out.
+    assert correlation(audio[:, : at + 24_000], said[:24_000])[1] == pytest.approx(at, abs=240)
+    assert correlation(audio, said[-24_000:])[1] - at == pytest.approx(said.size - 24_000, abs=240)
+    assert audio.size - (at + said.size) <= round((PAUSE_S + 0.1 + LABEL_S) * 48_000)
+
+
+def check_answers(heard: NDArray[np.int16]) -> None:
+    """Both answers are 440 Hz from beginning to end.
+
+    A busy machine may put silence between two chunks, but nothing into one: that there is no gap
+    when time stands still meanwhile is shown by the tests of `simulate`.
+    """
+    frames = heard.reshape(-1, 960)
+    loud = frames[np.abs(frames.astype(np.int32)).max(axis=1) > 8192]
+    assert pitch_hz(loud.reshape(-1), 48_000) == pytest.approx(440, abs=3)
+    crossings = np.diff(np.signbit(loud.reshape(-1))).sum() / 2 / (loud.size / 48_000)
+    assert crossings == pytest.approx(440, abs=20), "a broken tone would cross zero more often"
+
+
+async def test_one_conversation_at_a_time(examples: Guide) -> None:
+    async with open_page(examples.url("C01")) as page, open_page(examples.url("C01")) as other_page:
+        caller, other = PageCaller(page), PageCaller(other_page)
+        await caller.call()
+        refusal = await other.call()
+        assert refusal["meta"]["error"] == "concurrency_limit_reached"
+        assert refusal["meta"]["limit"] == 1
+        await caller.hang_up()
+        # The place is free once the server has heard of it.
+        again = PageCaller(other_page)
+        while (await again.call()).get("status") == "failed":
+            await asyncio.sleep(0.05)
+            again = PageCaller(other_page)
+        await asyncio.gather(again.hang_up(), other.hang_up())
+
+
+async def test_the_page_shows_the_time_limit(examples: Guide) -> None:
+    async with open_page(examples.url("C01")) as page:
+        assert page.props(page.component("webrtc"))["time_limit"] == 60

@@ -1,0 +1,73 @@
+"""C3, the guide's "Stream Handler": an echo whose ``emit`` blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support.guide import build, guide
+from support.page import PageCaller, open_page
+from support.signals import chirp, pieces_found, pitch_hz, tone
+
+from gradio_webrtc.media import Terms
+from gradio_webrtc.session import Session
+from gradio_webrtc.testing import FakeTransport
+
+if TYPE_CHECKING:
+    from support.guide import Guide
+
+pytestmark = pytest.mark.network
+
+CALLERS = 50
+
+
+async def test_all_of_it_comes_back_until_the_time_limit(examples: Guide) -> None:
+    said = chirp(3.0)
+    async with open_page(examples.url("C03")) as page:
+        caller = PageCaller(page, microphone=np.concatenate([np.zeros(24_000, np.int16), said]))
+        await caller.call()
+        await caller.until(lambda: caller.loud_seconds() >= 2.9)
+        heard = caller.sound()
+        await caller.ended.wait()
+        await caller.closed.wait()
+        await caller.hang_up()
+    assert caller.messages[-1]["data"] == "The time limit of 15 seconds is reached."
+    places = pieces_found(heard, said)
+    found = [place for place in places if place >= 0]
+    assert len(found) >= 0.8 * len(places), "a busy machine may put gaps into some pieces"
+    assert found == sorted(found)
+
+
+async def test_each_caller_has_a_handler_that_nobody_elses_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gradio.Blocks.launch", lambda *_args, **_options: None)
+    make_handler = build("C03")["EchoHandler"]().copy
+    transports = [FakeTransport(48_000, tone(0.5, 400 + 40 * number)) for number in range(CALLERS)]
+    terms = Terms(time_limit_s=2.0)
+    # Each frame of each caller is waited for inside a `queue.get` of its own.
+    await asyncio.gather(
+        *(
+            Session(str(number), transport, make_handler(), terms).run()
+            for number, transport in enumerate(transports)
+        )
+    )
+    for number, transport in enumerate(transports):
+        heard = np.concatenate([samples for _, samples in transport.sent], axis=1)[0]
+        assert pitch_hz(heard[:19_200], 48_000) == pytest.approx(400 + 40 * number, abs=6)
+
+
+def test_a_blocked_emit_does_not_keep_the_process_from_ending() -> None:
+    with guide("C03") as echo:
+        asyncio.run(_hold_a_call(echo.url("C03")))
+    # The block fails when the process does not end on Ctrl-C.
+
+
+async def _hold_a_call(url: str) -> None:
+    async with open_page(url) as page:
+        caller = PageCaller(page, microphone=tone(0.5, 440))
+        await caller.call()
+        await caller.until(lambda: caller.loud_seconds() > 0)
+        caller.vanish()

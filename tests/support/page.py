@@ -1,0 +1,191 @@
+"""A Gradio page without a browser: component values, events and server functions over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from .caller import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+WAIT_S = 60.0
+"""How long one answer of the server may take on a machine that is busy with other tests."""
+
+
+LOUD = 200
+"""A sample value that no silence has, not even behind a codec."""
+
+
+class GradioPage:
+    """What a browser holds of a page, and the requests that it makes.
+
+    Attributes:
+        config: What the server says the page is made of.
+        values: The value of each component, by its id.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, config: dict[str, Any]) -> None:
+        self.config = config
+        self.values: dict[int, Any] = {
+            each["id"]: each["props"].get("value") for each in config["components"]
+        }
+        self._client = client
+        self._session_hash = uuid.uuid4().hex[:11]
+
+    def component(self, kind: str, label: str | None = None) -> int:
+        """The id of the only component of this kind, or of the one with this label or value."""
+        found = [
+            each["id"]
+            for each in self.config["components"]
+            if each["type"] == kind
+            and label in (None, each["props"].get("label"), each["props"].get("value"))
+        ]
+        assert len(found) == 1, f"{len(found)} components of kind {kind!r} and label {label!r}"
+        return int(found[0])
+
+    def props(self, component: int) -> dict[str, Any]:
+        """What the server says of a component."""
+        (found,) = (each for each in self.config["components"] if each["id"] == component)
+        return dict(found["props"])
+
+    async def call_server(self, component: int, function: str, data: object) -> Any:
+        """Calls a server function of a component."""
+        body = {"data": data, "component_id": component, "fn_name": function}
+        return await self._post("component_server/", body)
+
+    async def dispatch(self, component: int, event: str) -> None:
+        """Tells the server that something happened to a component; takes in what it answers."""
+        for dependency in self.config["dependencies"]:
+            if [component, event] in dependency["targets"]:
+                await self._run(dependency, component)
+
+    async def _run(self, dependency: dict[str, Any], trigger: int) -> None:
+        body = {
+            "data": [self.values.get(each) for each in dependency["inputs"]],
+            "fn_index": dependency["id"],
+            "trigger_id": trigger,
+        }
+        if dependency["queue"]:
+            answer = await self._run_in_queue(body)
+        else:
+            answer = await self._post("run/predict", body)
+        for component, value in zip(dependency["outputs"], answer["data"], strict=True):
+            self._take(component, value)
+
+    def _take(self, component: int, value: Any) -> None:
+        if isinstance(value, dict) and value.get("__type__") == "update":
+            if "value" not in value:
+                return
+            value = value["value"]
+        self.values[component] = value
+
+    async def _run_in_queue(self, body: dict[str, Any]) -> dict[str, Any]:
+        joined = await self._post("queue/join", body)
+        query = {"session_hash": self._session_hash}
+        async with self._client.stream("GET", self._path("queue/data"), params=query) as stream:
+            async for line in stream.aiter_lines():
+                message = json.loads(line.removeprefix("data: ")) if line else {}
+                if message.get("event_id") != joined["event_id"]:
+                    continue
+                if message["msg"] == "process_completed":
+                    assert message["success"], message
+                    return dict(message["output"])
+        raise AssertionError("the queue closed before the event was done")
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = await self._client.post(
+            self._path(path), json={**body, "session_hash": self._session_hash}
+        )
+        assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def _path(self, path: str) -> str:
+        return f"{self.config['root'].rstrip('/')}{self.config['api_prefix']}/{path}"
+
+
+@asynccontextmanager
+async def open_page(url: str, *, login: tuple[str, str] | None = None) -> AsyncIterator[GradioPage]:
+    """Opens the page at `url`, after logging in if it wants that."""
+    async with httpx.AsyncClient(base_url=url, timeout=WAIT_S, follow_redirects=True) as client:
+        if login is not None:
+            username, password = login
+            form = {"username": username, "password": password}
+            (await client.post(f"{url}/login", data=form)).raise_for_status()
+        answer = await client.get(f"{url}/config")
+        yield GradioPage(client, answer.raise_for_status().json())
+
+
+class PageCaller(Caller):
+    """A caller whose signalling, inputs and outputs go through a Gradio page.
+
+    Args:
+        page: The page that it calls from.
+        component: The id of the `WebRTC` component; by default the page's only one.
+        microphone: What it says, int16 ``(n,)`` at 48 kHz; then silence.
+        options: Those of `Caller`.
+    """
+
+    def __init__(
+        self,
+        page: GradioPage,
+        component: int | None = None,
+        microphone: Any = None,
+        **options: Any,
+    ) -> None:
+        self._page = page
+        self._component = page.component("webrtc") if component is None else component
+        mode = page.props(self._component)["mode"]
+        super().__init__(_Signalling(self), microphone, mode=mode, **options)  # type: ignore[arg-type]  # what a registry does
+
+    @property
+    def page(self) -> GradioPage:
+        """The page that it calls from."""
+        return self._page
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the last 0.1 s it heard were silence."""
+        return all(abs(samples).max() < LOUD for _, samples in self.heard[-5:])
+
+    def send_inputs(self, *inputs: Any) -> None:
+        """Lets the page dispatch ``tick``; it sends the values that its components have then."""
+        assert not inputs, "set the page's values instead"
+        self._soon("tick")
+
+    async def request(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Calls the server function ``offer``, and keeps what came with its answer."""
+        answer: dict[str, Any] = await self._page.call_server(self._component, "offer", body)
+        if "secret" in answer:
+            self._page.values[self._component] = {
+                "webrtc_id": self.webrtc_id,
+                "secret": answer["secret"],
+            }
+        return answer
+
+    def _fetch_output(self) -> None:
+        self._soon("state_change")
+
+    def _soon(self, event: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._dispatch(event))
+        self._tasks.add(task)
+
+    async def _dispatch(self, event: str) -> None:
+        await self._page.dispatch(self._component, event)
+        self._news.set()
+
+
+class _Signalling:
+    """What a `Caller` asks of a registry, for a caller on a page."""
+
+    def __init__(self, caller: PageCaller) -> None:
+        self._caller = caller
+
+    async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._caller.request(body)
