@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import gradio as gr
 from gradio.components.base import Component, server
 
+from .chatbot import accept_messages_type
 from .credentials import resolve_rtc_configuration
 from .errors import SessionUnknown
+from .page_events import deliver_inputs, deliver_outputs
 from .registry import Service, SessionRegistry
-from .streaming import check_mode, check_stream, default_track_constraints, make_template
+from .streaming import (
+    check_mode,
+    check_stream,
+    default_track_constraints,
+    follows_inputs,
+    make_template,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from gradio.components import Timer
     from gradio.events import Dependency
 
-    from .types import FrameFormat, Modality, Mode
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode
 
 WEBRTC_VALUE: Final = "__webrtc_value__"
 """What user code sees in place of the component's own value."""
 
 START_COMMAND: Final = "start_webrtc_stream"
 """The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
+
+accept_messages_type()
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
 
@@ -188,16 +195,16 @@ class WebRTC(Component):
             concurrency_id: Not used: each component counts its own calls.
             time_limit: Seconds a call may last from the moment it connects.
             trigger: In mode "receive", the event that starts the stream, such as button.click.
-            send_input_on: When changed inputs reach a running call.
+            send_input_on: When the inputs reach a call under way, other than at its beginning and at each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
             frame_format: The order of colours in pictures: "bgr", as OpenCV has it, or "rgb".
         """
         given, taken = _as_list(inputs), _as_list(outputs)
         check_stream(self, fn, given, taken, trigger)
+        others = [each for each in given if each is not self]
+        template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
         self.time_limit = time_limit
         self._sessions.service = Service(
-            make_handler=make_template(
-                fn, self.mode, self.modality, takes_inputs=len(given) > 1
-            ).copy,
+            make_handler=template.copy,
             concurrency_limit=concurrency_limit if isinstance(concurrency_limit, int) else 1,
             time_limit_s=time_limit,
             mode=self.mode,
@@ -206,17 +213,21 @@ class WebRTC(Component):
             allows_other_tracks=self.allow_extra_tracks,
         )
         if trigger is not None and self.mode == "receive":
-            trigger(lambda: START_COMMAND, inputs=None, outputs=self)
-            given = [self, *given]
-        deliveries = {
-            "fn": self._deliver_inputs,
-            "inputs": given,
-            "outputs": None,
-            "queue": False,
-            "show_progress": "hidden",
-            "api_visibility": "private",
-        }
-        return self.tick(**deliveries, js=js, trigger_mode="multiple")  # type: ignore[attr-defined, no-any-return]  # Gradio adds the events
+            trigger(
+                lambda: START_COMMAND,
+                inputs=None,
+                outputs=self,
+                queue=False,
+                show_progress="hidden",
+            )
+        asked = deliver_inputs(
+            self,
+            self._sessions,
+            others,
+            js=js,
+            send_on=send_input_on if follows_inputs(template, self.mode) else None,
+        )
+        return None if self.mode == "receive" else asked
 
     def on_additional_outputs(
         self,
@@ -242,31 +253,17 @@ class WebRTC(Component):
             queue: False to bypass Gradio's queue.
         """
         self._sessions.has_outputs = True
-        taken = _as_list(outputs)
-
-        async def deliver(value: str, *args: Any) -> Any:
-            session = self._sessions.get(value)
-            waiting = session.outputs.take() if session is not None else None
-            if session is None or waiting is None:
-                return gr.skip() if len(taken) <= 1 else tuple(gr.skip() for _ in taken)
-            try:
-                if inspect.iscoroutinefunction(fn):
-                    return await fn(*args, *waiting.args)
-                return await asyncio.to_thread(fn, *args, *waiting.args)
-            finally:
-                session.outputs.done()
-
-        return self.state_change(  # type: ignore[attr-defined, no-any-return]
-            deliver,
-            inputs=[self, *_as_list(inputs)],
-            outputs=taken,
+        return deliver_outputs(
+            self,
+            self._sessions,
+            fn,
+            _as_list(inputs),
+            _as_list(outputs),
             js=js,
             concurrency_limit=concurrency_limit,
             concurrency_id=concurrency_id,
             show_progress=show_progress,
             queue=queue,
-            trigger_mode="multiple",
-            api_visibility="private",
         )
 
     def set_input(self, webrtc_id: str, *args: Any) -> None:
@@ -279,8 +276,31 @@ class WebRTC(Component):
         if (session := self._sessions.get(webrtc_id)) is not None:
             session.set_inputs(args)
 
-    async def _deliver_inputs(self, value: str, *args: Any) -> None:
-        self.set_input(value, *args)
+    def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
+        """Gives a function that sends AdditionalOutputs to the page of a call from outside its handler.
+
+        Parameters:
+            webrtc_id: The id of the call.
+        Returns:
+            Takes AdditionalOutputs, in any thread; does nothing when there is no such call.
+        """
+        return self._sessions.output_setter(webrtc_id)
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """The AdditionalOutputs of a call as they come, until it ends. Each goes to one reader, this or the page.
+
+        Parameters:
+            webrtc_id: The id of the call.
+        """
+        return self._sessions.output_stream(webrtc_id)
+
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """The oldest AdditionalOutputs of a call that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
+
+        Parameters:
+            webrtc_id: The id of the call.
+        """
+        return await self._sessions.fetch_output(webrtc_id)
 
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:

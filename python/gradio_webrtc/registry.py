@@ -12,15 +12,19 @@ from .session import Session
 from .transport import PeerTransport, TrackTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from .handlers import StreamHandlerBase
-    from .types import FrameFormat, Modality, Mode
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode
 
 logger = logging.getLogger(__name__)
 
 MAX_ID_CHARS: Final = 128
 """A UUID has 36; what is much longer is no id."""
+
+
+FETCH_TIMEOUT_S: Final = 10.0
+"""How long `SessionRegistry.fetch_output` waits: as long as its predecessor did."""
 
 
 class Service(NamedTuple):
@@ -110,6 +114,36 @@ class SessionRegistry:
     def get(self, webrtc_id: str) -> Session | None:
         """The session with this id, for our own server's code, or ``None``."""
         return self._sessions.get(webrtc_id)
+
+    def output_setter(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
+        """A function that sends values to the page of a call; without that call it does nothing."""
+
+        def set_outputs(outputs: AdditionalOutputs) -> None:
+            if (session := self.get(webrtc_id)) is not None:
+                session.give_outputs(outputs)
+
+        return set_outputs
+
+    async def output_stream(self, webrtc_id: str) -> AsyncGenerator[AdditionalOutputs]:
+        """The AdditionalOutputs of a call as they come, until it ends; none without that call.
+
+        Each goes to one reader: this one, another, or the page.
+        """
+        session = self.get(webrtc_id)
+        while session is not None and (outputs := await session.outputs.next()) is not None:
+            yield outputs
+
+    async def fetch_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """The oldest AdditionalOutputs of a call that nobody fetched, once there are any.
+
+        Raises:
+            SessionUnknown: There is no such call, or it ended.
+            TimeoutError: There were none for `FETCH_TIMEOUT_S`.
+        """
+        async with asyncio.timeout(FETCH_TIMEOUT_S):
+            async for outputs in self.output_stream(webrtc_id):
+                return outputs
+        raise SessionUnknown("no call with this id is under way")
 
     async def wait_idle(self) -> None:
         """Returns once no call is under way and everything of theirs is freed."""

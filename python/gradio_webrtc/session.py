@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .handlers import StreamHandlerBase
     from .media import Walk
     from .transport import Transport
+    from .types import AdditionalOutputs
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +101,13 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a handler may override set_args
             self.call.report(error)
         self._has_inputs.set()
+
+    def give_outputs(self, outputs: AdditionalOutputs) -> None:
+        """Sends values to the page that do not come from the handler; from any thread."""
+        try:
+            self.call.loop.call_soon_threadsafe(self.outputs.put_now, outputs)
+        except RuntimeError:
+            logger.debug("%s: outputs for a call whose event loop is closed", self.webrtc_id)
 
     def end(self, reason: str) -> None:
         """Ends the call soon; the first reason given is the one that counts."""

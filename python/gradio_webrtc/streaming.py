@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from .handlers import (
     AudioGenerator,
     StreamHandlerBase,
+    TurnHandler,
     VideoFunction,
     VideoGenerator,
     VideoStreamHandler,
@@ -89,6 +91,13 @@ def check_stream(
         raise ValueError(
             "In the webrtc stream event, the only output component must be the WebRTC component."
         )
+    if outputs[0] is not component:
+        # The predecessors let it pass, and programs for their text field say it.
+        warnings.warn(
+            "stream() sends nothing to the output component given: that is what "
+            "on_additional_outputs is for",
+            stacklevel=3,
+        )
 
 
 def _check_receive(
@@ -142,6 +151,15 @@ def make_template(
     if mode == "receive" and modality == "audio" and not isinstance(fn, VideoStreamHandler):
         return AudioGenerator(fn)
     raise ValueError(f"{_name(fn)} does not fit mode {mode!r} with modality {modality!r}")
+
+
+def follows_inputs(template: StreamHandlerBase, mode: Mode) -> bool:
+    """Whether a call is told of every change of its inputs.
+
+    In mode "receive" those of the click count, and a handler of turns asks at each turn: values
+    that came in between would pass for its answer.
+    """
+    return mode != "receive" and not isinstance(template, TurnHandler)
 
 
 def _check_handler(handler: StreamHandlerBase, modality: Modality) -> None:

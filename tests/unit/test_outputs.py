@@ -10,11 +10,14 @@ from support.clock import run_virtual
 
 from gradio_webrtc.errors import HandlerError
 from gradio_webrtc.outputs import (
+    MAX_UNWANTED_OUTPUTS,
     MAX_WAITING_OUTPUTS,
     AudioOutput,
     Emitted,
+    EmittedPicture,
     OutputQueue,
     split_emitted,
+    split_picture,
 )
 from gradio_webrtc.types import AdditionalOutputs, CloseStream
 
@@ -98,3 +101,68 @@ def test_a_full_queue_makes_the_handler_wait() -> None:
         return waited, one_more.done()
 
     assert run_virtual(scenario()) == (True, True)
+
+
+async def test_what_nobody_wants_makes_nobody_wait_and_only_the_latest_are_kept() -> None:
+    announced: list[int] = []
+    queue = OutputQueue(lambda: announced.append(1), is_wanted=False)
+    for value in range(1000):
+        await queue.put(AdditionalOutputs(value))
+    queue.close()
+    kept = []
+    while (outputs := await queue.next()) is not None:
+        kept.append(outputs.args[0])
+    assert kept == list(range(1000 - MAX_UNWANTED_OUTPUTS, 1000))
+    assert announced == []
+
+
+async def test_whoever_asks_once_is_waited_for() -> None:
+    queue = OutputQueue(lambda: None, is_wanted=False)
+    asking = asyncio.get_running_loop().create_task(queue.next())
+    await asyncio.sleep(0)
+    for value in range(MAX_WAITING_OUTPUTS):
+        await queue.put(AdditionalOutputs(value))
+    first = await asking
+    assert first is not None
+    assert first.args == (0,)
+    second = await queue.next()
+    assert second is not None
+    assert second.args == (1,)
+
+
+async def test_an_end_is_told_to_whoever_waits() -> None:
+    queue = OutputQueue(lambda: None)
+    asking = asyncio.get_running_loop().create_task(queue.next())
+    await asyncio.sleep(0)
+    queue.close()
+    assert await asking is None
+
+
+async def test_values_from_outside_push_the_oldest_out_of_a_full_queue() -> None:
+    queue = OutputQueue(lambda: None)
+    for value in range(MAX_WAITING_OUTPUTS + 2):
+        queue.put_now(AdditionalOutputs(value))
+    oldest = queue.take()
+    assert oldest is not None
+    assert oldest.args == (2,)
+
+
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (None, EmittedPicture()),
+        (PIXELS, EmittedPicture(PIXELS)),
+        (OUTPUTS, EmittedPicture(outputs=OUTPUTS)),
+        (CLOSE, EmittedPicture(close=CLOSE)),
+        ((PIXELS, OUTPUTS), EmittedPicture(PIXELS, outputs=OUTPUTS)),
+        ((PIXELS, CLOSE), EmittedPicture(PIXELS, close=CLOSE)),
+        ((None, OUTPUTS), EmittedPicture(outputs=OUTPUTS)),
+    ],
+)
+def test_what_is_to_be_seen_is_told_apart(item: object, expected: EmittedPicture) -> None:
+    emitted = split_picture(item)
+    assert emitted.pixels is expected.pixels
+    assert emitted[1:] == expected[1:]

@@ -13,6 +13,7 @@ from .stream_handler import (
     AudioVideoStreamHandler,
     StreamHandler,
 )
+from .turn_handler import TurnHandler
 from .video import VideoFunction, VideoGenerator, VideoStreamHandler
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "SileroVadOptions",
     "StreamHandler",
     "StreamHandlerBase",
+    "TurnHandler",
     "VideoFunction",
     "VideoGenerator",
     "VideoStreamHandler",

@@ -1,0 +1,40 @@
+"""``gr.Chatbot(type="messages")``, which programs for Gradio 5 say and Gradio 6 does not take."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from typing import Any
+
+import gradio as gr
+
+
+def accept_messages_type() -> None:
+    """Lets ``gr.Chatbot`` take ``type="messages"``, the one format that it has now, as it is.
+
+    Every other value is refused as before. Said once a process in a DeprecationWarning. Does
+    nothing where Gradio takes the argument itself.
+    """
+    construct = gr.Chatbot.__init__
+    if "type" in inspect.signature(construct).parameters:
+        return
+
+    @functools.wraps(construct)
+    def construct_tolerantly(self: gr.Chatbot, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("type") == "messages":
+            del kwargs["type"]
+            _warn_once()
+        construct(self, *args, **kwargs)
+
+    gr.Chatbot.__init__ = construct_tolerantly  # type: ignore[method-assign]
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        'gr.Chatbot(type="messages"): leave the argument out, messages are all there is in Gradio '
+        "6. gradio_webrtc still tolerates it",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,106 @@
+"""The Gradio events behind a call: inputs to the handler, and outputs back to the page."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Literal
+
+import gradio as gr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradio.components.base import Component
+    from gradio.events import Dependency
+
+    from .registry import SessionRegistry
+
+
+def deliver_inputs(
+    component: Any,
+    sessions: SessionRegistry,
+    inputs: Sequence[Component],
+    *,
+    js: str | None,
+    send_on: Literal["submit", "change"] | None,
+) -> Dependency:
+    """Brings the values of input components to the call that the page is in.
+
+    They come when the server asks for them (the page answers with the event ``tick``), and when
+    the caller changes or submits them.
+
+    Args:
+        component: The WebRTC component.
+        sessions: Its calls.
+        inputs: Those whose values are brought, without the component itself.
+        js: JavaScript to run in the page when the server asked.
+        send_on: When else they are brought; ``None`` for never.
+    """
+
+    async def take(webrtc_id: str, *args: Any) -> None:
+        if (session := sessions.get(webrtc_id)) is not None:
+            session.set_inputs(args)
+
+    def listen(event: Callable[..., Any], **options: Any) -> Any:
+        return event(
+            take,
+            inputs=[component, *inputs],
+            outputs=None,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+            **options,
+        )
+
+    if send_on == "submit":
+        listen(component.submit, trigger_mode="multiple")
+    elif send_on == "change":
+        for each in inputs:
+            if (change := getattr(each, "change", None)) is not None:
+                # A slider on its way says much; what counts is where it came to rest.
+                listen(change, trigger_mode="always_last")
+    asked: Dependency = listen(component.tick, js=js, trigger_mode="multiple")
+    return asked
+
+
+def deliver_outputs(
+    component: Any,
+    sessions: SessionRegistry,
+    fn: Callable[..., Any],
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+    **event: Any,
+) -> Dependency:
+    """Runs ``fn`` once for every AdditionalOutputs of the call that the page is in, in order.
+
+    Args:
+        component: The WebRTC component.
+        sessions: Its calls.
+        fn: Called with the values of ``inputs``, then those of the AdditionalOutputs.
+        inputs: Components whose values come first.
+        outputs: Components that get what ``fn`` returns.
+        **event: What else Gradio is to know of the event.
+    """
+
+    async def fetch(webrtc_id: str, *args: Any) -> Any:
+        session = sessions.get(webrtc_id)
+        waiting = session.outputs.take() if session is not None else None
+        if session is None or waiting is None:
+            return gr.skip() if len(outputs) <= 1 else tuple(gr.skip() for _ in outputs)
+        try:
+            if inspect.iscoroutinefunction(fn):
+                return await fn(*args, *waiting.args)
+            return await asyncio.to_thread(fn, *args, *waiting.args)
+        finally:
+            session.outputs.done()
+
+    announced: Dependency = component.state_change(
+        fetch,
+        inputs=[component, *inputs],
+        outputs=outputs,
+        trigger_mode="multiple",
+        api_visibility="private",
+        **event,
+    )
+    return announced

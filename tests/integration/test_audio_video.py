@@ -1,0 +1,220 @@
+"""Handlers that hear and see, as users of both predecessors wrote them, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.caller import Caller
+from support.pictures import colour_of, number_of, numbered
+from support.signals import pitch_hz, tone
+from support.video_calls import finish, is_growing
+
+from gradio_webrtc import (
+    AdditionalOutputs,
+    AsyncAudioVideoStreamHandler,
+    AudioVideoStreamHandler,
+    CloseStream,
+    wait_for_item,
+)
+from gradio_webrtc.concurrency import jobs_left_behind
+from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.streaming import make_template
+
+if TYPE_CHECKING:
+    from gradio_webrtc.types import Modality, Mode
+
+Sound = tuple[int, NDArray[np.int16]]
+Picture = NDArray[np.uint8]
+
+
+class SilentMirror(AudioVideoStreamHandler):
+    """As gradio_webrtc wanted it: only the video methods and copy. Its emit blocks for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: Queue[Picture] = Queue()
+
+    def video_receive(self, frame: Picture) -> None:
+        self.pictures.put(frame[:, ::-1])
+
+    def video_emit(self) -> Picture:
+        return self.pictures.get()
+
+    def copy(self) -> SilentMirror:
+        return SilentMirror()
+
+
+class SpeakingMirror(SilentMirror):
+    """As fastrtc wanted it: all four, sync."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sounds: Queue[Sound] = Queue()
+
+    def receive(self, frame: Sound) -> None:
+        self.sounds.put(frame)
+
+    def emit(self) -> Sound:
+        return self.sounds.get()
+
+    def copy(self) -> SpeakingMirror:
+        return SpeakingMirror()
+
+
+class AsyncMirror(AsyncAudioVideoStreamHandler):
+    """The same with coroutines, and the short waits of fastrtc's Gemini example."""
+
+    def __init__(self) -> None:
+        super().__init__("mono", 24_000, 480, input_sample_rate=16_000)
+        self.sounds: asyncio.Queue[Sound] = asyncio.Queue()
+        self.pictures: asyncio.Queue[Picture] = asyncio.Queue()
+
+    async def receive(self, frame: Sound) -> None:
+        self.sounds.put_nowait(frame)
+
+    async def emit(self) -> Sound | None:
+        return await wait_for_item(self.sounds, 0.01)
+
+    async def video_receive(self, frame: Picture) -> None:
+        self.pictures.put_nowait(frame[:, ::-1])
+
+    async def video_emit(self) -> Picture | None:
+        return await wait_for_item(self.pictures, 0.01)
+
+    def copy(self) -> AsyncMirror:
+        return AsyncMirror()
+
+
+def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionRegistry:
+    registry = SessionRegistry()
+    mode: Mode = service.get("mode", "send-receive")
+    template = make_template(handler, mode, modality)
+    registry.service = Service(template.copy, modality=modality, **service)
+    registry.has_outputs = True
+    return registry
+
+
+@pytest.mark.parametrize("handler", [SpeakingMirror, AsyncMirror])
+async def test_sound_and_pictures_come_back_side_by_side(handler: Any) -> None:
+    registry = serve(handler())
+    caller = Caller(registry, tone(30.0, 600), modality="audio-video")
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() >= 1.0 and len(caller.seen) >= 25)
+    await finish(registry, caller)
+    loud = np.concatenate([samples for _, samples in caller.heard if np.abs(samples).max() > 200])
+    assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=8)
+    numbers = [number_of(picture[:, ::-1]) for _, picture in caller.seen]
+    assert is_growing(numbers)
+    assert is_growing([pts for pts, _ in caller.seen])
+    assert jobs_left_behind() == 0, "blocked emits were woken, and their threads ended"
+
+
+@pytest.mark.parametrize("modality", ["video", "audio-video"])
+async def test_a_handler_of_pictures_alone_says_nothing(modality: Modality) -> None:
+    registry = serve(SilentMirror(), modality)
+    caller = Caller(registry, tone(30.0, 600), modality=modality)
+    await caller.call()
+    await caller.until(lambda: len(caller.seen) >= 20)
+    await finish(registry, caller)
+    assert is_growing([number_of(picture[:, ::-1]) for _, picture in caller.seen])
+    assert caller.heard == []
+    assert caller.messages == []
+
+
+class Eager(SilentMirror):
+    """Always has a picture at once, as handlers that fill gaps with a placeholder do."""
+
+    fps_of_test = 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fps = self.fps_of_test
+        self.number = 0
+
+    def video_receive(self, frame: Picture) -> None:
+        pass
+
+    def video_emit(self) -> Any:
+        self.number += 1
+        if self.number == 20:
+            return numbered(self.number), CloseStream("twenty")
+        return numbered(self.number), AdditionalOutputs(self.number)
+
+    def copy(self) -> Eager:
+        return Eager()
+
+
+async def test_a_handler_that_always_has_a_picture_is_held_to_its_rate() -> None:
+    registry = serve(Eager(), "video")
+    caller = Caller(registry, modality="video")
+    await caller.call()
+    await caller.closed.wait()
+    await finish(registry, caller)
+    numbers = [number_of(picture) for _, picture in caller.seen]
+    steps = np.diff([pts for pts, _ in caller.seen])[:18]
+    assert numbers[:20] == list(range(1, 21))
+    # A tenth above its rate is allowed for, so that an echo of a camera keeps up with it.
+    assert steps.min() >= 90_000 / 11 - 3
+    assert caller.outputs == [(number,) for number in range(1, 20)]
+    assert caller.messages[-1]["data"] == "twenty"
+
+
+class Clumsy(SilentMirror):
+    """Fails on both sides now and then."""
+
+    def video_receive(self, frame: Picture) -> None:
+        if number_of(frame) % 5 == 2:
+            raise ValueError("internal: cannot see this")
+        super().video_receive(frame)
+
+    def video_emit(self) -> Any:
+        picture = super().video_emit()
+        return "no picture" if number_of(picture[:, ::-1]) % 5 == 4 else picture
+
+    def copy(self) -> Clumsy:
+        return Clumsy()
+
+
+async def test_errors_on_either_side_are_told_once_and_the_call_goes_on() -> None:
+    registry = serve(Clumsy(), "video")
+    caller = Caller(registry, modality="video")
+    await caller.call()
+    await caller.until(lambda: len(caller.seen) >= 20)
+    await finish(registry, caller)
+    errors = [message["data"] for message in caller.messages if message["type"] == "error"]
+    assert len(errors) == 2
+    assert "internal" not in str(errors)
+    assert {number_of(picture[:, ::-1]) % 5 for _, picture in caller.seen} == {0, 1, 3}
+
+
+async def test_a_handler_shows_and_speaks_in_mode_receive() -> None:
+    class Clip(AsyncAudioVideoStreamHandler):
+        has_spoken = False
+
+        async def emit(self) -> Any:
+            if self.has_spoken:
+                await asyncio.Event().wait()
+            self.has_spoken = True
+            return (24_000, tone(0.5, self.latest_args[1], 24_000))
+
+        async def video_receive(self, frame: Picture) -> None:
+            raise AssertionError(f"nobody is seen in this mode, but {frame.shape} came")
+
+        async def video_emit(self) -> Any:
+            return numbered(7, colour=(30, 200, 30))
+
+        def copy(self) -> Clip:
+            return Clip()
+
+    registry = serve(Clip(), mode="receive")
+    caller = Caller(registry, inputs=[700], mode="receive", modality="audio-video")
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() >= 0.48 and len(caller.seen) >= 5)
+    await finish(registry, caller)
+    assert colour_of(caller.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
+    assert caller.messages == []

@@ -1,0 +1,86 @@
+"""Values for the page from outside a handler, and read by others than the page."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from support.caller import Caller
+
+from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler
+from gradio_webrtc import registry as registry_module
+from gradio_webrtc.errors import SessionUnknown
+from gradio_webrtc.registry import Service, SessionRegistry
+
+
+class Gives(AsyncStreamHandler):
+    """Gives what is put into its template's queue."""
+
+    def __init__(self, items: asyncio.Queue[Any]) -> None:
+        super().__init__()
+        self.items = items
+
+    async def receive(self, frame: Any) -> None:
+        pass
+
+    async def emit(self) -> Any:
+        return await self.items.get()
+
+    def copy(self) -> Gives:
+        return Gives(self.items)
+
+
+async def call(*, has_outputs: bool) -> tuple[SessionRegistry, Caller, asyncio.Queue[Any]]:
+    items: asyncio.Queue[Any] = asyncio.Queue()
+    registry = SessionRegistry()
+    registry.service = Service(Gives(items).copy)
+    registry.has_outputs = has_outputs
+    caller = Caller(registry)
+    await caller.call()
+    return registry, caller, items
+
+
+async def finish(registry: SessionRegistry, caller: Caller) -> None:
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+async def test_values_from_another_thread_reach_the_page() -> None:
+    registry, caller, items = await call(has_outputs=True)
+    set_outputs = registry.output_setter(caller.webrtc_id)
+    items.put_nowait(AdditionalOutputs("from the handler"))
+    await caller.until(lambda: len(caller.outputs) == 1)
+    thread = threading.Thread(target=set_outputs, args=(AdditionalOutputs("from outside"),))
+    thread.start()
+    await caller.until(lambda: len(caller.outputs) == 2)
+    thread.join()
+    await finish(registry, caller)
+    set_outputs(AdditionalOutputs("too late"))
+    assert caller.outputs == [("from the handler",), ("from outside",)]
+
+
+async def test_a_stream_of_values_goes_on_to_the_end_of_the_call() -> None:
+    registry, caller, items = await call(has_outputs=False)
+    for value in range(3):
+        items.put_nowait(AdditionalOutputs(value))
+    stream = registry.output_stream(caller.webrtc_id)
+    read = [(await anext(stream)).args for _ in range(3)]
+    reading = asyncio.get_running_loop().create_task(anext(stream, None))
+    await finish(registry, caller)
+    assert await reading is None
+    assert read == [(0,), (1,), (2,)]
+
+
+async def test_one_value_is_fetched_or_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, caller, items = await call(has_outputs=False)
+    fetching = asyncio.get_running_loop().create_task(registry.fetch_output(caller.webrtc_id))
+    items.put_nowait(AdditionalOutputs("first"))
+    assert (await fetching).args == ("first",)
+    monkeypatch.setattr(registry_module, "FETCH_TIMEOUT_S", 0.05)
+    with pytest.raises(TimeoutError):
+        await registry.fetch_output(caller.webrtc_id)
+    await finish(registry, caller)
+    with pytest.raises(SessionUnknown):
+        await registry.fetch_output(caller.webrtc_id)

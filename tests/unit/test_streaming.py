@@ -1,0 +1,263 @@
+"""What ``WebRTC.stream`` takes, refuses, and tells Gradio.
+
+All in an event loop: outside of one Gradio makes loops that it never closes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import pytest
+
+from gradio_webrtc import (
+    AdditionalOutputs,
+    AsyncAudioVideoStreamHandler,
+    ReplyOnPause,
+    StreamHandler,
+    VideoStreamHandler,
+    WebRTC,
+    chatbot,
+)
+from gradio_webrtc.errors import SessionUnknown
+from gradio_webrtc.handlers import AudioGenerator, VideoFunction, VideoGenerator
+from gradio_webrtc.streaming import make_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradio_webrtc.registry import SessionRegistry
+
+
+class Echo(StreamHandler):
+    def receive(self, frame: Any) -> None:
+        pass
+
+    def emit(self) -> None:
+        return None
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+class Mirror(AsyncAudioVideoStreamHandler):
+    async def video_receive(self, frame: Any) -> None:
+        pass
+
+    async def video_emit(self) -> None:
+        return None
+
+    def copy(self) -> Mirror:
+        return Mirror()
+
+
+def plain(*_: Any) -> None:
+    pass
+
+
+NEEDS_HANDLER = (
+    "In the {mode} mode for audio, the event handler must be an instance of StreamHandlerBase."
+)
+FIRST_INPUT = "In the webrtc stream event, the first input component must be the WebRTC component."
+ONLY_OUTPUT = "In the webrtc stream event, the only output component must be the WebRTC component."
+NO_INPUT = "In the receive mode stream event, the WebRTC component cannot be an input."
+RECEIVE_OUTPUT = (
+    "In the receive mode stream, the only output component must be the WebRTC component."
+)
+NEEDS_TRIGGER = "In the receive mode stream event, the trigger parameter must be provided"
+
+
+@pytest.mark.parametrize(
+    ("mode", "modality", "fn", "inputs", "outputs", "text"),
+    [
+        ("send-receive", "audio", plain, "c", "c", NEEDS_HANDLER.format(mode="send-receive")),
+        ("send-receive", "audio-video", plain, "c", "c", NEEDS_HANDLER.format(mode="send-receive")),
+        ("send", "audio", plain, "c", "c", NEEDS_HANDLER.format(mode="send")),
+        ("send-receive", "audio", Echo(), "s", "c", FIRST_INPUT),
+        ("send-receive", "audio", Echo(), "sc", "c", FIRST_INPUT),
+        ("send", "video", plain, "", "c", FIRST_INPUT),
+        ("send-receive", "video", plain, "c", "ss", ONLY_OUTPUT),
+        ("send-receive", "video", plain, "c", "", ONLY_OUTPUT),
+        ("receive", "audio", plain, "cs", "c", NO_INPUT),
+        ("receive", "video", plain, "s", "s", RECEIVE_OUTPUT),
+        ("receive", "video", plain, "s", "cs", RECEIVE_OUTPUT),
+        ("receive", "audio", plain, "s", "c", NEEDS_TRIGGER),
+    ],
+)
+async def test_what_does_not_fit_is_refused_in_the_predecessors_words(
+    mode: Any, modality: Any, fn: Any, inputs: str, outputs: str, text: str
+) -> None:
+    with gr.Blocks():
+        webrtc = WebRTC(mode=mode, modality=modality)
+        parts = {"c": webrtc, "s": gr.Slider()}
+        with pytest.raises(ValueError, match="In the ") as refused:
+            webrtc.stream(fn, [parts[p] for p in inputs], [parts[p] for p in outputs])
+    assert str(refused.value) == text
+
+
+@pytest.mark.parametrize(
+    ("mode", "modality", "fn", "kind"),
+    [
+        ("send-receive", "audio", Echo(), Echo),
+        ("send", "audio", Echo(), Echo),
+        ("receive", "audio", plain, AudioGenerator),
+        ("receive", "audio", Echo(), Echo),
+        ("send-receive", "video", plain, VideoFunction),
+        ("send-receive", "video", VideoStreamHandler(plain, 15, skip_frames=True), VideoFunction),
+        ("send-receive", "video", Mirror(), Mirror),
+        ("send", "video", plain, VideoFunction),
+        ("receive", "video", plain, VideoGenerator),
+        ("receive", "video", VideoStreamHandler(plain, fps=60), VideoGenerator),
+        ("send-receive", "audio-video", Mirror(), Mirror),
+        ("send", "audio-video", Mirror(), Mirror),
+        ("receive", "audio-video", Mirror(), Mirror),
+    ],
+)
+async def test_every_mode_and_modality_has_its_handler(
+    mode: Any, modality: Any, fn: Any, kind: Any
+) -> None:
+    template = make_template(fn, mode, modality)
+    copy = template.copy()
+    assert type(template) is type(copy) is kind
+    assert copy is not template
+
+
+@pytest.mark.parametrize(
+    ("mode", "modality", "fn", "error"),
+    [
+        ("send-receive", "video", Echo(), ValueError),
+        ("send-receive", "audio-video", ReplyOnPause(plain), ValueError),
+        ("receive", "audio-video", plain, ValueError),
+        ("receive", "audio", VideoStreamHandler(plain), ValueError),
+        ("send-receive", "video", None, TypeError),
+        ("receive", "audio", "song.wav", TypeError),
+    ],
+)
+async def test_what_cannot_play_the_part_is_refused(
+    mode: Any, modality: Any, fn: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        make_template(fn, mode, modality)
+
+
+async def test_an_output_that_gets_nothing_is_warned_of() -> None:
+    with gr.Blocks():
+        webrtc, text = WebRTC(modality="audio"), gr.Textbox()
+        with pytest.warns(UserWarning, match="on_additional_outputs"):
+            webrtc.stream(Echo(), [webrtc], [text])
+
+
+# What Gradio is told
+
+
+def id_of(component: Any) -> int:
+    return component._id  # type: ignore[no-any-return]  # noqa: SLF001 - Gradio has no public name
+
+
+def sessions_of(webrtc: WebRTC) -> SessionRegistry:
+    return webrtc._sessions  # noqa: SLF001 - what the events act on
+
+
+def events(blocks: gr.Blocks) -> list[tuple[int, str, list[int], list[int]]]:
+    """Who fires what, with the ids of its inputs and outputs."""
+    return [
+        (target, name, [id_of(c) for c in fn.inputs], [id_of(c) for c in fn.outputs])
+        for fn in blocks.fns.values()
+        for target, name in fn.targets
+        if target is not None
+    ]
+
+
+async def test_a_changed_slider_brings_the_inputs() -> None:
+    with gr.Blocks() as blocks:
+        webrtc, slider, unchanging = WebRTC(), gr.Slider(), WebRTC()
+        dependency = webrtc.stream(plain, [webrtc, slider, unchanging], [webrtc])
+    given = [id_of(webrtc), id_of(slider), id_of(unchanging)]
+    assert dependency is not None
+    assert events(blocks) == [
+        (id_of(slider), "change", given, []),
+        (id_of(webrtc), "tick", given, []),
+    ]
+
+
+async def test_a_handler_of_turns_asks_by_itself() -> None:
+    with gr.Blocks() as blocks:
+        webrtc, slider = WebRTC(modality="audio"), gr.Slider()
+        webrtc.stream(ReplyOnPause(plain), [webrtc, slider], [webrtc])
+    assert [(target, name) for target, name, _, _ in events(blocks)] == [(id_of(webrtc), "tick")]
+
+
+async def test_a_submitted_line_brings_the_inputs() -> None:
+    with gr.Blocks() as blocks:
+        webrtc, slider = WebRTC(modality="audio"), gr.Slider()
+        webrtc.stream(Echo(), [webrtc, slider], [webrtc], send_input_on="submit")
+    assert [(target, name) for target, name, _, _ in events(blocks)] == [
+        (id_of(webrtc), "submit"),
+        (id_of(webrtc), "tick"),
+    ]
+
+
+async def test_a_click_starts_a_stream() -> None:
+    with gr.Blocks() as blocks:
+        webrtc, slider = WebRTC(mode="receive", modality="audio"), gr.Slider()
+        button = gr.Button()
+        returned = webrtc.stream(plain, [slider], [webrtc], trigger=button.click)
+    assert returned is None
+    assert events(blocks) == [
+        (id_of(button), "click", [], [id_of(webrtc)]),
+        (id_of(webrtc), "tick", [id_of(webrtc), id_of(slider)], []),
+    ]
+    [start] = [fn for fn in blocks.fns.values() if fn.targets == [(id_of(button), "click")]]
+    assert start.fn is not None
+    assert start.fn() == "start_webrtc_stream"
+
+
+async def test_terms_of_the_stream_reach_the_calls() -> None:
+    with gr.Blocks():
+        webrtc = WebRTC(modality="video", allow_extra_tracks=True)
+        webrtc.stream(plain, webrtc, webrtc, time_limit=10, concurrency_limit=3, frame_format="rgb")
+    service = sessions_of(webrtc).service
+    assert service is not None
+    assert service[1:] == (3, 10, "send-receive", "video", "rgb", True)
+    assert webrtc.time_limit == 10
+
+
+async def test_a_call_that_is_not_there_gives_and_takes_nothing() -> None:
+    with gr.Blocks():
+        webrtc = WebRTC()
+    webrtc.set_input("nobody", 1)
+    webrtc.set_additional_outputs("nobody")(AdditionalOutputs(1))
+    assert [each async for each in webrtc.output_stream("nobody")] == []
+    with pytest.raises(SessionUnknown):
+        await webrtc.fetch_latest_output("nobody")
+    assert len(sessions_of(webrtc)) == 0
+
+
+# Gradio 5's chatbot
+
+
+@pytest.fixture
+def _first_time() -> Iterator[None]:
+    forget = chatbot._warn_once.cache_clear  # noqa: SLF001 - once a process, but not in a test
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("_first_time")
+async def test_a_chatbot_of_messages_is_taken_and_said_once() -> None:
+    with gr.Blocks():
+        with pytest.warns(DeprecationWarning, match="leave the argument out"):
+            first = gr.Chatbot(label="transcript", type="messages")  # type: ignore[call-arg]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            gr.Chatbot([], type="messages")  # type: ignore[call-arg]
+    assert first.label == "transcript"
+    assert "type" not in first.constructor_args
+
+
+@pytest.mark.parametrize("value", ["tuples", None, "Messages"])
+async def test_any_other_type_of_chatbot_is_gradios_to_refuse(value: Any) -> None:
+    with gr.Blocks(), pytest.raises(TypeError, match="type"):
+        gr.Chatbot(type=value)  # type: ignore[call-arg]

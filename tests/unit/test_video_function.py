@@ -1,0 +1,162 @@
+"""A function between a camera and a screen, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.fake_call import FakeCall
+from support.pictures import colour_of, number_of, numbered
+
+from gradio_webrtc import VideoStreamHandler
+from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.errors import ConnectionLost
+from gradio_webrtc.handlers import VideoFunction
+from gradio_webrtc.outputs import OutputQueue
+from gradio_webrtc.playout import Playout
+from gradio_webrtc.pumps import Outlets
+from gradio_webrtc.screen import Screen
+from gradio_webrtc.transport import PixelConverter, TimedPicture
+from gradio_webrtc.transport.picture import fit
+from gradio_webrtc.video_function import VideoFunctionPump
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.types import FrameFormat
+
+
+class Film:
+    """A transport whose caller shows one picture after the other and leaves."""
+
+    def __init__(self, pictures: Sequence[NDArray[np.uint8]], fps: int = 30) -> None:
+        pixels = PixelConverter()
+        self._frames = [
+            TimedPicture(index * 90_000 // fps, pixels.to_picture(picture))
+            for index, picture in enumerate(pictures)
+        ]
+
+    async def receive_picture(self) -> TimedPicture:
+        if not self._frames:
+            raise ConnectionLost("the film is over")
+        return self._frames.pop(0)
+
+
+async def show(
+    video: VideoStreamHandler,
+    film: Film,
+    *,
+    inputs: Sequence[Any] | None = None,
+    frame_format: FrameFormat = "bgr",
+    plays: bool = True,
+) -> tuple[list[NDArray[np.uint8]], FakeCall]:
+    """Everything that the caller would see of a film sent through a function."""
+    screen, call, worker = Screen(), FakeCall(), Worker("film")
+    outlets = Outlets(Playout(), screen, plays, OutputQueue(lambda: None), lambda _reason: None)
+    handler = VideoFunction(video, takes_inputs=inputs is not None)
+    handler.bind(call)
+    handler.start_up()
+    if inputs:
+        handler.set_args(list(inputs))
+    seen = []
+    pixels = PixelConverter()
+
+    async def look() -> None:
+        while True:
+            seen.append(pixels.to_array((await screen.next_picture()).picture))
+
+    looking = asyncio.get_running_loop().create_task(look())
+    pump = VideoFunctionPump(film, handler, call, outlets, worker, frame_format)  # type: ignore[arg-type]
+    with pytest.raises(ConnectionLost):
+        await pump.run()
+    await asyncio.sleep(0)
+    looking.cancel()
+    worker.close()
+    return seen, call
+
+
+ORANGE = (30, 120, 230)
+
+
+async def test_red_comes_first_for_those_who_ask_for_it() -> None:
+    got = []
+
+    def look(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        got.append(colour_of(image))
+        image[:, :, 0] = 0
+        return image
+
+    film = Film([numbered(1, colour=ORANGE)])
+    [seen], _ = await show(VideoStreamHandler(look), film, frame_format="rgb")
+    assert got == [pytest.approx(ORANGE[::-1], abs=6)]
+    assert colour_of(seen) == pytest.approx((30, 120, 0), abs=8)
+
+
+async def test_more_than_full_hd_is_scaled_down_before_the_function() -> None:
+    # As a camera gives it: the codec's form, in its full size.
+    film = Film([])
+    large = PixelConverter()
+    frame = large.to_picture(numbered(9)).frame.reformat(width=2800, height=1600)
+    film._frames = [TimedPicture(0, type(large.to_picture(numbered(9)))(frame))]  # noqa: SLF001
+    shapes = []
+
+    def look(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        shapes.append(image.shape)
+        return image
+
+    [seen], _ = await show(VideoStreamHandler(look), film)
+    width, height = fit(2800, 1600)
+    assert shapes == [(height, width, 3)]
+    assert seen.shape == (height, width, 3)
+    assert number_of(seen) == 9
+
+
+@pytest.mark.parametrize(("fps", "calls"), [(30, 60), (10, 20), (60, 120)])
+async def test_a_function_is_called_no_more_often_than_its_rate(fps: int, calls: int) -> None:
+    got = []
+
+    def look(image: NDArray[np.uint8]) -> None:
+        got.append(number_of(image))
+
+    film = Film([numbered(number, 64, 32) for number in range(120)], fps=60)
+    await show(VideoStreamHandler(look, fps=fps), film)
+    assert len(got) == pytest.approx(calls, abs=1)
+    assert got == sorted(set(got))
+
+
+async def test_inputs_are_asked_for_once_and_pictures_pass_until_they_come() -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("called without its inputs")
+
+    seen, call = await show(VideoStreamHandler(never), Film([numbered(3)]), inputs=())
+    assert [number_of(picture) for picture in seen] == [3]
+    assert call.requests == 1
+    assert call.errors == []
+
+
+async def test_inputs_come_behind_the_picture_in_their_order() -> None:
+    got = []
+
+    def look(_image: Any, *values: Any) -> None:
+        got.append(values)
+
+    await show(VideoStreamHandler(look), Film([numbered(1)]), inputs=[0.5, "text"])
+    assert got == [(0.5, "text")]
+
+
+async def test_where_nobody_looks_nothing_is_shown_or_converted() -> None:
+    seen, call = await show(
+        VideoStreamHandler(lambda _image: "no picture at all"), Film([numbered(1)]), plays=False
+    )
+    assert seen == []
+    assert call.errors == []
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan")])
+def test_a_rate_is_above_nothing(fps: float) -> None:
+    with pytest.raises(ValueError, match="fps is a number above 0"):
+        VideoStreamHandler(print, fps=fps)

@@ -1,0 +1,134 @@
+"""Pixels: what a user's function sees, and what becomes of what it gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support.pictures import colour_of, number_of, numbered
+
+from gradio_webrtc.errors import PictureError
+from gradio_webrtc.transport import PixelConverter
+from gradio_webrtc.transport.picture import MAX_PICTURE_PIXELS, fit
+from gradio_webrtc.transport.video import suitable_bitrate
+
+ORANGE = (30, 120, 230)
+
+
+def test_there_and_back_keeps_the_picture() -> None:
+    pixels = PixelConverter()
+    array = pixels.to_array(pixels.to_picture(numbered(1234, colour=ORANGE)))
+    assert array.shape == (240, 320, 3)
+    assert number_of(array) == 1234
+    assert colour_of(array) == pytest.approx(ORANGE, abs=6)
+
+
+def test_the_order_of_colours_is_the_users_choice() -> None:
+    picture = PixelConverter("bgr").to_picture(numbered(1, colour=ORANGE))
+    seen = PixelConverter("rgb").to_array(picture)
+    assert colour_of(seen) == pytest.approx(ORANGE[::-1], abs=6)
+    back = PixelConverter("bgr").to_array(PixelConverter("rgb").to_picture(seen))
+    assert colour_of(back) == pytest.approx(ORANGE, abs=6)
+
+
+@pytest.mark.parametrize("width", [320, 322, 642])
+def test_an_array_is_the_users_own_to_draw_in(width: int) -> None:
+    pixels = PixelConverter()
+    picture = pixels.to_picture(numbered(1, width))
+    array = pixels.to_array(picture)
+    array[:] = 0
+    assert array.flags["C_CONTIGUOUS"]
+    assert array.flags["WRITEABLE"]
+    assert number_of(pixels.to_array(picture)) == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (1920, 1080, (1920, 1080)),
+        (1080, 1920, (1080, 1920)),
+        (3840, 2160, (1920, 1080)),
+        (2160, 3840, (1080, 1920)),
+        (4000, 3000, (1662, 1246)),
+        (640, 481, (640, 481)),
+    ],
+)
+def test_more_than_full_hd_is_scaled_down_in_its_shape(
+    width: int, height: int, expected: tuple[int, int]
+) -> None:
+    assert fit(width, height) == expected
+    assert expected[0] * expected[1] <= MAX_PICTURE_PIXELS
+
+
+def test_a_large_picture_is_scaled_on_each_way() -> None:
+    pixels = PixelConverter()
+    large = pixels.to_picture(numbered(77, 2800, 1600))
+    assert (large.width, large.height) == fit(2800, 1600)
+    assert number_of(pixels.to_array(large)) == 77
+    small = pixels.to_picture(numbered(78))
+    assert pixels.fit(small).frame is small.frame
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (17, 33), (16, 2), (241, 320)])
+def test_any_size_becomes_one_that_encoders_take(rows: int, columns: int) -> None:
+    picture = PixelConverter().to_picture(np.full((rows, columns, 3), 90, np.uint8))
+    assert picture.width % 2 == picture.height % 2 == 0
+    assert picture.width >= max(16, columns)
+    assert picture.height >= max(16, rows)
+    assert colour_of(PixelConverter().to_array(picture)) == pytest.approx((90, 90, 90), abs=4)
+
+
+GRAY = np.full((32, 32), 100)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (GRAY.astype(np.uint8), 100),
+        (GRAY.astype(np.int32), 100),
+        (GRAY.astype(np.uint16) + 1000, 255),
+        (GRAY - 500, 0),
+        (GRAY / 255, 100),
+        (GRAY.astype(np.float16), 100),
+        (GRAY * 5.0, 255),
+        (np.full((32, 32), np.nan), 0),
+        (np.full((32, 32), np.inf), 255),
+        (np.full((32, 32), -np.inf), 0),
+        (GRAY > 50, 255),
+        (np.zeros((32, 32, 2), np.uint8) + np.array([100, 7], np.uint8), 100),
+        (np.zeros((32, 32, 4), np.uint8) + np.array([100, 100, 100, 7], np.uint8), 100),
+        (GRAY.astype(np.uint8).tolist(), 100),
+    ],
+)
+def test_numbers_of_every_kind_become_shades(given: Any, expected: int) -> None:
+    pixels = PixelConverter()
+    shade = colour_of(pixels.to_array(pixels.to_picture(given)))
+    assert shade == pytest.approx((expected,) * 3, abs=4)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.zeros((2, 3, 4, 5)),
+        np.zeros(12),
+        np.zeros((0, 0, 3)),
+        np.zeros((4, 0)),
+        np.zeros((3, 32, 32)),
+        np.zeros((32, 32, 5)),
+        np.array("picture"),
+        np.array([[None]]),
+        np.zeros((32, 32), complex),
+    ],
+)
+def test_what_is_no_picture_is_refused_by_name(given: Any) -> None:
+    with pytest.raises(PictureError, match=r"expected .* got "):
+        PixelConverter().to_picture(given)
+
+
+def test_more_pixels_get_more_bits() -> None:
+    assert suitable_bitrate(1280, 720) == 2_500_000
+    assert suitable_bitrate(720, 1280) == 2_500_000
+    assert suitable_bitrate(16, 16) == 200_000
+    assert suitable_bitrate(1920, 1080) == 4_000_000
+    assert 700_000 < suitable_bitrate(640, 480) < 1_200_000
