@@ -61,6 +61,15 @@ check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-component
 	$(BIN)/lint-imports
 	$(NPM) --prefix frontend run check
 
+.PHONY: bench
+bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed
+	$(BIN)/python benches/python/turns.py
+	$(BIN)/python benches/python/idle.py
+
+.PHONY: bench-peers
+bench-peers: $(STAMPS)/packages ## install what make bench measures us beside, each into an environment of its own
+	$(BIN)/python benches/python/peers.py
+
 .PHONY: format
 format: $(STAMPS)/dev rust-components ## format Rust and Python, and let ruff mend what it can
 	$(CARGO) fmt --all

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from support.signals import labels, speech
+from support.signals import speech
+from support.spliced import RATE_HZ, Spliced, splice
 
 from gradio_webrtc import ReplyOnPause
 from gradio_webrtc.testing import Simulation, simulate
@@ -16,16 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RATE_HZ = 16_000
 SPLICED = 100
 """Enough that one cut more or less is one percent."""
-
-
-class Spliced(NamedTuple):
-    """Real utterances behind one another, with known inner pauses and a known end."""
-
-    samples: NDArray[np.int16]
-    end_s: float
 
 
 def reply(_audio: tuple[int, NDArray[np.int16]]) -> Iterator[tuple[int, NDArray[np.int16]]]:
@@ -33,32 +26,9 @@ def reply(_audio: tuple[int, NDArray[np.int16]]) -> Iterator[tuple[int, NDArray[
 
 
 @cache
-def _utterances() -> list[NDArray[np.int16]]:
-    found = []
-    for name, label in labels().items():
-        rate_hz, samples = speech(name)
-        if rate_hz == RATE_HZ:
-            for each in label["utterances"]:
-                begin, end = (each[key] * RATE_HZ // 1000 for key in ("start_ms", "end_ms"))
-                found.append(samples[begin:end])
-    return found
-
-
-def _splice(rng: np.random.Generator, shortest_s: float, longest_s: float) -> Spliced:
-    parts: list[NDArray[np.int16]] = [np.zeros(RATE_HZ // 2, np.int16)]
-    pool = _utterances()
-    for index in rng.choice(len(pool), 3, replace=False):
-        parts.append(pool[index])
-        pause_s = rng.uniform(shortest_s, longest_s)
-        parts.append(np.zeros(round(pause_s * RATE_HZ), np.int16))
-    samples = np.concatenate(parts[:-1])
-    return Spliced(np.append(samples, np.zeros(RATE_HZ, np.int16)), samples.size / RATE_HZ)
-
-
-@cache
 def _calls() -> list[tuple[Spliced, Simulation]]:
     rng = np.random.default_rng(7)
-    spliced = [_splice(rng, 0.2, 0.5) for _ in range(SPLICED)]
+    spliced = [splice(rng, 0.2, 0.5) for _ in range(SPLICED)]
     return [(each, simulate(ReplyOnPause(reply), (RATE_HZ, each.samples))) for each in spliced]
 
 

@@ -1,0 +1,81 @@
+"""What every stack's handlers say and do, so that all do the same."""
+
+from __future__ import annotations
+
+import functools
+from queue import Queue
+
+import numpy as np
+
+REPLY_RATE_HZ = 24_000
+CHUNK_S = 0.2
+CHUNKS = 15
+
+
+def _tone():
+    seconds = np.arange(round(CHUNK_S * REPLY_RATE_HZ)) / REPLY_RATE_HZ
+    return (8_000 * np.sin(2 * np.pi * 440 * seconds)).astype(np.int16).reshape(1, -1)
+
+
+TONE = _tone()
+
+
+def answer(_audio):
+    """Three seconds of sound, as a voice would come: in chunks of 0.2 s."""
+    for _ in range(CHUNKS):
+        yield (REPLY_RATE_HZ, TONE)
+
+
+def stay_silent(_audio):
+    """Answers with nothing."""
+    yield from ()
+
+
+def make_echo(stream_handler):
+    """The echo of the user's guide, whose ``emit`` blocks in a queue, of a package's own base."""
+
+    class Echo(stream_handler):
+        def __init__(self) -> None:
+            super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
+            self.queue = Queue()
+
+        def receive(self, frame) -> None:
+            self.queue.put(frame)
+
+        def emit(self):
+            return self.queue.get()
+
+        def copy(self):
+            return Echo()
+
+    return Echo
+
+
+def make_handler(scenario, stream_handler, reply_on_pause, meter):
+    """The handler of a scenario, and a count of what it is given and asked.
+
+    Args:
+        scenario: "listening", "conversation" or "echo".
+        stream_handler: The package's base class.
+        reply_on_pause: The package's class.
+        meter: Counts frames received and calls of ``emit``.
+    """
+    echo = make_echo(stream_handler)
+    for handler in (echo, reply_on_pause):
+        count(handler, "receive", meter, "received")
+    count(echo, "emit", meter, "emits")
+    if scenario == "echo":
+        return echo()
+    return reply_on_pause(answer if scenario == "conversation" else stay_silent)
+
+
+def count(handler, method, meter, counter) -> None:
+    """Counts the calls of a class's method."""
+    wrapped = getattr(handler, method)
+
+    @functools.wraps(wrapped)
+    def counting(*args):
+        setattr(meter, counter, getattr(meter, counter) + 1)
+        return wrapped(*args)
+
+    setattr(handler, method, counting)

@@ -1,0 +1,36 @@
+"""fastrtc 0.0.34 behind `call_server.py`."""
+
+import fastrtc_model  # noqa: F401  # before the model is made
+from aiortc import RTCConfiguration
+from conversing import count, make_handler
+from fastrtc import ReplyOnPause, StreamHandler
+from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
+
+
+class Connections(WebRTCConnectionMixin):
+    """What fastrtc's Stream and WebRTC both are, without a page."""
+
+    def __init__(self, handler) -> None:
+        super().__init__()
+        self.concurrency_limit = 10_000
+        self.event_handler = handler
+        self.time_limit = None
+        self.modality = "audio"
+        self.mode = "send-receive"
+        self.allow_extra_tracks = False
+        self.rtc_configuration = None
+        # Its default asks a STUN server, which takes seconds where there is no network.
+        self.server_rtc_configuration = RTCConfiguration(iceServers=[])
+
+
+def make_offer(scenario, meter):
+    """Answers offers with that scenario's handler."""
+    count(ReplyOnPause, "emit", meter, "emits")
+    connections = Connections(make_handler(scenario, StreamHandler, ReplyOnPause, meter))
+
+    async def offer(body):
+        return await connections.handle_offer(
+            body, connections.set_additional_outputs(body["webrtc_id"])
+        )
+
+    return offer

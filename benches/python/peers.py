@@ -1,0 +1,118 @@
+"""What we are measured beside, each in an environment of its own. Run it to install them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+HOME: Final = ROOT / ".venv-peers"
+SCRIPTS: Final = ROOT / "benches" / "peers"
+
+
+class Peer(NamedTuple):
+    """A package, and what it needs to be imported today.
+
+    Attributes:
+        name: Of its folder.
+        requirements: For uv.
+        is_library: Unpacked without dependencies, for a file in it; there is no interpreter.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    is_library: bool = False
+
+    @property
+    def home(self) -> Path:
+        """Its folder."""
+        return HOME / self.name
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can be measured."""
+        return (self.home / "complete").exists()
+
+
+FASTRTC: Final = Peer("fastrtc", ("fastrtc[vad]==0.0.34", "gradio<6"))
+# gradio 5.46 took away a module that it imports; the last three it imports without naming them.
+GRADIO_WEBRTC: Final = Peer(
+    "gradio_webrtc",
+    (
+        "gradio_webrtc[vad]==0.0.31",
+        "gradio<5.46",
+        "huggingface-hub<1",
+        "requests",
+        "click",
+        "pydub",
+    ),
+)
+KERNELS: Final = Peer("kernels", ("onnxruntime", "soxr", "samplerate", "av", "numpy"))
+# Silero 6.2 as ONNX, and the older one with inputs h and c that both predecessors were made for.
+SILERO: Final = Peer("silero", ("silero-vad==6.2.3",), is_library=True)
+SILERO_OLD: Final = Peer("silero_old", ("faster-whisper==0.10.1",), is_library=True)
+ALL: Final = (FASTRTC, GRADIO_WEBRTC, KERNELS, SILERO, SILERO_OLD)
+
+SILERO_FILE: Final = SILERO.home / "silero_vad" / "data" / "silero_vad.onnx"
+SILERO_OLD_FILE: Final = SILERO_OLD.home / "faster_whisper" / "assets" / "silero_vad.onnx"
+
+
+def absent(*peers: Peer) -> str | None:
+    """A line for the reader when one of them is not there."""
+    missing = [peer.name for peer in peers if not peer.is_installed]
+    return f"skipped: {', '.join(missing)} not installed (make bench-peers)" if missing else None
+
+
+def environment() -> dict[str, str]:
+    """What a peer's process is started with: where the old model is, and no network."""
+    return {
+        **os.environ,
+        "BENCH_SILERO_OLD": str(SILERO_OLD_FILE),
+        "BENCH_SILERO": str(SILERO_FILE),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def run(python: Path | str, script: str, *arguments: str) -> Any:
+    """The JSON that a script of ``benches/peers`` prints last, run by that interpreter."""
+    done = subprocess.run(  # noqa: S603  # a script of this repository
+        [str(python), str(SCRIPTS / script), *arguments],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def install(peer: Peer) -> None:
+    """Makes its environment, unless it is complete."""
+    if peer.is_installed:
+        return
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    shutil.rmtree(peer.home, ignore_errors=True)
+    if peer.is_library:
+        place = ["--no-deps", "--target", str(peer.home)]
+    else:
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, peer.home], check=True)  # noqa: S603
+        place = ["--python", str(peer.python)]
+    subprocess.run([uv, "pip", "install", "--quiet", *place, *peer.requirements], check=True)  # noqa: S603
+    (peer.home / "complete").touch()
+
+
+if __name__ == "__main__":
+    for each in ALL:
+        print(f"{each.name}: {' '.join(each.requirements)}", flush=True)
+        install(each)
