@@ -167,7 +167,7 @@ class WebRTC(Component):
         if not TEMPLATES.exists():
             raise RuntimeError(
                 f"the front end is missing at {TEMPLATES.parent}: install a wheel, or build it "
-                "with 'make frontend' (Node.js 20.19 or later)"
+                "with 'make build' (Node.js 20.19 or later)"
             )
 
     def stream(
