@@ -8,8 +8,6 @@ LIMIT = 400
 # File: why it may be longer.
 EXCEPTIONS: dict[str, str] = {
     "python/gradio_webrtc/_core.pyi": "the documentation of eight compiled classes, and no code",
-    "tests/unit/test_handlers_reply_on_pause.py": "one handler's behaviours beside each other",
-    "tests/unit/test_handlers_stepping.py": "every kind of generator beside the others",
 }
 
 SOURCES = tracked_files("*.py", "*.pyi", "*.rs", "*.ts", "*.svelte", "*.js", "*.mjs", "Makefile")
