@@ -9,6 +9,7 @@ without launching it is launched, as the command `gradio` would.
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ def _run(program: Path, prelude: str) -> None:
 
 def main(prelude: str, *programs: str) -> None:
     """Launch all but the last in the background, and the last as it would launch itself."""
+    # A shell that runs the tests in the background has them, and all that they start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     aioice.ice.get_host_addresses = _loopback_only
     sys.path[:0] = [str(Path(program).parent) for program in programs]
     *others, last = map(Path, programs)
