@@ -28,12 +28,14 @@ from .handlers import (
     ModelOptions,
     PauseDetectionModel,
     ReplyOnPause,
+    ReplyOnStopWords,
     SileroVadOptions,
     StreamHandler,
     VideoStreamHandler,
     Warning,  # noqa: A004 - the predecessors' name
     get_silero_model,
 )
+from .speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType
 
 __all__ = [
@@ -47,8 +49,11 @@ __all__ = [
     "CloseStream",
     "CredentialsError",
     "ModelOptions",
+    "MoonshineSTT",
     "PauseDetectionModel",
     "ReplyOnPause",
+    "ReplyOnStopWords",
+    "STTModel",
     "SileroVadOptions",
     "StreamHandler",
     "VideoEmitType",
@@ -67,9 +72,12 @@ __all__ = [
     "get_hf_turn_credentials",
     "get_hf_turn_credentials_async",
     "get_silero_model",
+    "get_stt_model",
     "get_turn_credentials",
     "get_turn_credentials_async",
     "get_twilio_turn_credentials",
     "get_twilio_turn_credentials_async",
+    "stt",
+    "stt_for_chunks",
     "wait_for_item",
 ]

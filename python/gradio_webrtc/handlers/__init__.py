@@ -6,6 +6,7 @@ from .generating import AudioGenerator
 from .notices import Warning, current_call  # noqa: A004 - its predecessors' name
 from .options import AlgoOptions, SileroVadOptions
 from .reply_on_pause import ReplyOnPause
+from .reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
 from .silero import ModelOptions, PauseDetectionModel, SileroVADModel, get_silero_model
 from .stream_handler import (
     AsyncAudioVideoStreamHandler,
@@ -26,6 +27,8 @@ __all__ = [
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
+    "ReplyOnStopWords",
+    "ReplyOnStopWordsState",
     "SileroVADModel",
     "SileroVadOptions",
     "StreamHandler",

@@ -113,9 +113,9 @@ class BlockListener:
             self.forget()
         return heard
 
-    def skip(self, samples: NDArray[np.int16]) -> None:
-        """Lets time pass without listening."""
-        self._received_samples += samples.size
+    def skip(self, count: int) -> None:
+        """Lets time pass without listening, in samples."""
+        self._received_samples += count
 
     def so_far(self) -> NDArray[np.int16]:
         """What the open turn holds so far, int16 ``(1, n)``."""

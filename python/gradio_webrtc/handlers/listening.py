@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -47,6 +47,22 @@ class Heard(NamedTuple):
         return times if self.speech_end_s is None else times | {"speech_end_s": self.speech_end_s}
 
 
+class TurnListener(Protocol):
+    """Finds turns in sound as it arrives. Not safe to use from two threads at once."""
+
+    def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
+        """What can be told from the next samples, int16 ``(1, n)``."""
+
+    def skip(self, count: int) -> None:
+        """Lets time pass without listening, in samples."""
+
+    def so_far(self) -> NDArray[np.int16]:
+        """What the open turn holds so far, int16 ``(1, n)``."""
+
+    def forget(self) -> None:
+        """Begins afresh with the next samples."""
+
+
 class Listener:
     """A pause detector on the clock of the call.
 
@@ -84,9 +100,9 @@ class Listener:
             for event in self._detector.process(samples)
         ]
 
-    def skip(self, samples: NDArray[np.int16]) -> None:
-        """Lets time pass without listening. What was heard before is forgotten with it."""
-        self._received_samples += samples.size
+    def skip(self, count: int) -> None:
+        """Lets time pass without listening, in samples. What was heard before is forgotten."""
+        self._received_samples += count
         self._has_gap = True
 
     def so_far(self) -> NDArray[np.int16]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import AudioFrame, Call, Layout, VoiceActivityDetector
 
     from .blocks import AppState
-    from .listening import Heard
+    from .listening import Heard, TurnListener
     from .silero import ModelOptions, PauseDetectionModel
 
 
@@ -130,7 +130,7 @@ class ReplyOnPause(TurnHandler):
 
     def _forget_call(self) -> None:
         super()._forget_call()
-        self._listener: Listener | BlockListener | None = None
+        self._listener: TurnListener | None = None
         # A detector of the user's own runs in a worker, while `trigger_response` may come from
         # anywhere.
         self._listening = threading.Lock()
@@ -156,7 +156,7 @@ class ReplyOnPause(TurnHandler):
         listener = self._bound_listener
         with self._listening:
             if self._is_responding and not self.can_interrupt:
-                listener.skip(samples)
+                listener.skip(samples.size)
                 return
             everything_heard = listener.hear(samples)
         for heard in everything_heard:
@@ -212,7 +212,7 @@ class ReplyOnPause(TurnHandler):
         return options
 
     @property
-    def _bound_listener(self) -> Listener | BlockListener:
+    def _bound_listener(self) -> TurnListener:
         if self._listener is None:
             raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
         return self._listener
@@ -228,7 +228,7 @@ class ReplyOnPause(TurnHandler):
     def _overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)
 
-    def _make_listener(self) -> Listener | BlockListener:
+    def _make_listener(self) -> TurnListener:
         rate_hz = self.input_sample_rate
         if self._hears_in_blocks:
             return BlockListener(self, rate_hz)

@@ -1,0 +1,357 @@
+"""ReplyOnStopWords: silent before the word, the turn behind it, and silent again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.conversing import RATE_HZ, WINDOW_SAMPLES, Conversation, ScriptedVad, conversing, sound
+from support.understanding import COMPUTER, OTHER, WORD_WINDOWS, FakeModel, computer, windows_at
+
+from gradio_webrtc import AlgoOptions, ReplyOnStopWords, SileroVadOptions
+from gradio_webrtc.handlers.stop_words import KEPT_S, LONGEST_LOOK_S, LOOK_EVERY_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from numpy.typing import NDArray
+
+STOPWORD = {"type": "stopword", "data": ""}
+
+
+class Listening:
+    """A reply that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[NDArray[np.int16]] = []
+
+    def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[str]:
+        self.heard.append(audio[1])
+        yield "reply"
+
+
+def handler(fn: Any, model: FakeModel, **options: Any) -> ReplyOnStopWords:
+    return ReplyOnStopWords(
+        fn,
+        ["jarvis", "computer"],
+        input_sample_rate=RATE_HZ,
+        vad=ScriptedVad,
+        stt_model=model,
+        **options,
+    )
+
+
+def say(conversation: Conversation, *parts: NDArray[np.int16]) -> None:
+    conversation.feed(np.concatenate(parts, axis=1))
+
+
+def other(windows: float = 40) -> NDArray[np.int16]:
+    return sound(OTHER, windows)
+
+
+def quiet(windows: float = 20) -> NDArray[np.int16]:
+    return sound(0.0, windows)
+
+
+async def until_asked(model: FakeModel) -> None:
+    await asyncio.to_thread(model.asked.wait)
+
+
+async def until_looked(conversation: Conversation) -> None:
+    """Waits until everything heard was looked at."""
+    task = conversation.handler._spotter._task  # noqa: SLF001 - nothing tells of a vain look
+    if task is not None:
+        await task
+
+
+async def test_nothing_is_answered_without_the_word() -> None:
+    fn, model = Listening(), FakeModel()
+    async with conversing(handler(fn, model)) as conversation:
+        for _ in range(3):
+            say(conversation, other(), quiet())
+            await until_looked(conversation)
+    assert model.looks
+    assert conversation.call.events == []
+    assert conversation.call.messages == []
+    assert fn.heard == []
+
+
+async def test_the_turn_is_what_follows_the_word_in_one_breath() -> None:
+    fn, model = Listening(), FakeModel()
+    async with conversing(handler(fn, model)) as conversation:
+        say(conversation, other(), quiet(8), computer(), other(50))
+        await conversation.until_event("stopword")
+        say(conversation, other(10), quiet())
+        await conversation.until_event("response_finished")
+    [heard] = fn.heard
+    assert heard.dtype == np.int16
+    assert windows_at(heard, OTHER) == 60
+    assert windows_at(heard, COMPUTER) <= 4, "what was needed to understand it is cut off"
+    assert conversation.call.messages == [STOPWORD]
+    assert conversation.items == ["reply"]
+    assert conversation.call.data("stopword")["text"] == "Computer! so on"
+
+
+async def test_the_word_waits_for_a_turn() -> None:
+    fn, model = Listening(), FakeModel()
+    async with conversing(handler(fn, model)) as conversation:
+        say(conversation, quiet(), computer(), quiet(8))
+        await conversation.until_event("stopword")
+        await until_looked(conversation)
+        say(conversation, quiet(100))
+        assert conversation.handler.state.stop_word_detected
+        assert conversation.call.names == ["stopword"]
+        looks = len(model.looks)
+        say(conversation, other(30), quiet())
+        await conversation.until_event("response_finished")
+    [heard] = fn.heard
+    assert windows_at(heard, OTHER) == 30
+    assert windows_at(heard, COMPUTER) == 0
+    assert len(model.looks) == looks, "nothing is transcribed once the word was said"
+
+
+async def test_the_times_are_those_of_the_call() -> None:
+    fn, model = Listening(), FakeModel()
+    async with conversing(handler(fn, model)) as conversation:
+        say(conversation, other(50), quiet(), quiet(30), computer(), quiet(8))
+        await conversation.until_event("stopword")
+        await until_looked(conversation)
+        say(conversation, quiet(28), other(30), quiet())
+        pause = await conversation.until_event("pause_detected")
+    windows_before = 50 + 20 + 30 + WORD_WINDOWS + 8 + 28
+    assert pause["speech_start_s"] == pytest.approx(windows_before * 0.032, abs=0.033)
+    assert pause["speech_end_s"] == pytest.approx((windows_before + 30) * 0.032, abs=0.033)
+
+
+async def test_the_word_is_wanted_for_every_turn() -> None:
+    fn, model = Listening(), FakeModel()
+    async with conversing(handler(fn, model)) as conversation:
+        for turn in (1, 2):
+            say(conversation, computer(), quiet(8))
+            await conversation.until_event("stopword", turn)
+            await until_looked(conversation)
+            say(conversation, other(30), quiet())
+            await conversation.until_event("response_finished", turn)
+            assert not conversation.handler.state.stop_word_detected
+            say(conversation, other(30), quiet())
+            await until_looked(conversation)
+    assert len(fn.heard) == 2
+    assert [windows_at(heard, OTHER) for heard in fn.heard] == [30, 30]
+    assert conversation.call.messages == [STOPWORD, STOPWORD]
+
+
+async def endless(_audio: Any) -> AsyncIterator[str]:
+    while True:
+        yield "talking"
+        await asyncio.sleep(0.001)
+
+
+async def test_the_word_alone_interrupts_an_answer() -> None:
+    model = FakeModel()
+    async with conversing(handler(endless, model)) as conversation:
+        conversation.handler.trigger_response()
+        await conversation.until_said(2)
+        say(conversation, other(), quiet())
+        await until_looked(conversation)
+        assert "interrupted" not in conversation.call.names
+        say(conversation, computer(), quiet(8))
+        await conversation.until_event("interrupted")
+    assert conversation.call.names[-1] == "interrupted"
+    assert "stopword" in conversation.call.names
+
+
+async def test_an_answer_that_may_not_be_interrupted_is_deaf_to_the_word() -> None:
+    model = FakeModel()
+    async with conversing(handler(endless, model, can_interrupt=False)) as conversation:
+        conversation.handler.trigger_response()
+        await conversation.until_said(2)
+        say(conversation, computer(), quiet())
+        await until_looked(conversation)
+        await conversation.until_said(5)
+    assert "stopword" not in conversation.call.names
+    assert model.looks == []
+
+
+async def test_a_word_understood_after_an_answer_began_is_too_late() -> None:
+    model = FakeModel()
+    model.may_answer.clear()
+    async with conversing(handler(endless, model, can_interrupt=False)) as conversation:
+        say(conversation, computer(), quiet(8))
+        await until_asked(model)
+        conversation.handler.trigger_response()
+        await conversation.until_said(1)
+        model.may_answer.set()
+        await until_looked(conversation)
+    assert conversation.call.messages == []
+
+
+async def test_silence_is_not_transcribed() -> None:
+    model = FakeModel()
+    async with conversing(handler(Listening(), model)) as conversation:
+        say(conversation, quiet(2000))
+        say(conversation, other(2), quiet(50))
+        await until_looked(conversation)
+    assert model.looks == []
+
+
+async def test_the_model_runs_off_the_event_loop_and_sees_the_new_speech() -> None:
+    model = FakeModel()
+    async with conversing(handler(Listening(), model)) as conversation:
+        for _ in range(10):
+            say(conversation, other(31.25))
+            await until_looked(conversation)
+        say(conversation, quiet())
+        await until_looked(conversation)
+    assert threading.main_thread().ident not in model.threads
+    assert len(model.threads) == 1
+    assert len(model.looks) <= 10 / LOOK_EVERY_S + 1
+    assert sum(model.looks) >= 10
+    assert max(model.looks) <= LOOK_EVERY_S + 2
+
+
+async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
+    fn, model = Listening(), FakeModel()
+    model.may_answer.clear()
+    async with conversing(handler(fn, model)) as conversation:
+        say(conversation, other(40))
+        await until_asked(model)
+        say(conversation, other(2000))
+        listener = conversation.handler._listener  # noqa: SLF001 - what it holds is not public
+        assert listener._kept_samples <= (KEPT_S + 0.1) * RATE_HZ  # noqa: SLF001 - as above
+        say(conversation, computer(), other(10))
+        model.may_answer.set()
+        await conversation.until_event("stopword")
+        await until_looked(conversation)
+        say(conversation, other(10), quiet())
+        await conversation.until_event("response_finished")
+    assert max(model.looks) <= LONGEST_LOOK_S
+    assert windows_at(fn.heard[0], OTHER) == 20
+
+
+async def test_what_is_said_while_the_model_looks_is_in_the_turn() -> None:
+    fn, model = Listening(), FakeModel()
+    model.may_answer.clear()
+    async with conversing(handler(fn, model)) as conversation:
+        say(conversation, computer(), quiet(8))
+        await until_asked(model)
+        say(conversation, other(50), quiet())
+        model.may_answer.set()
+        await conversation.until_event("response_finished")
+    assert windows_at(fn.heard[0], OTHER) == 50
+
+
+async def test_an_error_of_the_model_is_reported_and_the_next_word_is_heard() -> None:
+    model = FakeModel()
+    model.error = RuntimeError("out of memory")
+    async with conversing(handler(Listening(), model)) as conversation:
+        say(conversation, computer(), quiet())
+        await until_looked(conversation)
+        assert [str(error) for error in conversation.call.errors] == ["out of memory"]
+        say(conversation, computer(), quiet())
+        await conversation.until_event("stopword")
+        await until_looked(conversation)
+
+
+async def test_a_call_that_ends_while_the_model_looks() -> None:
+    model = FakeModel()
+    model.may_answer.clear()
+    async with conversing(handler(Listening(), model)) as conversation:
+        say(conversation, computer(), quiet())
+        await until_asked(model)
+    model.may_answer.set()
+    assert conversation.call.events == []
+
+
+async def test_another_rule_for_the_word() -> None:
+    class Rude(ReplyOnStopWords):
+        def stop_word_detected(self, text: str) -> bool:
+            return "so on" in text
+
+    rude = Rude(
+        Listening(), "please", input_sample_rate=RATE_HZ, vad=ScriptedVad, stt_model=FakeModel()
+    )
+    async with conversing(rude) as conversation:
+        say(conversation, other(), quiet())
+        await conversation.until_event("stopword")
+        await until_looked(conversation)
+
+
+async def test_a_turn_triggered_before_the_word_is_empty() -> None:
+    fn, model = Listening(), FakeModel()
+    async with conversing(handler(fn, model)) as conversation:
+        say(conversation, other(20))
+        conversation.handler.trigger_response()
+        await conversation.until_event("response_finished")
+    assert [heard.shape for heard in fn.heard] == [(1, 0)]
+
+
+class Blocks:
+    """A `PauseDetectionModel`: any sound is speech."""
+
+    def vad(self, audio: tuple[int, Any], _options: Any) -> tuple[float, list[dict[str, int]]]:
+        rate_hz, samples = audio
+        spoken = int((samples != 0).sum())
+        return spoken / rate_hz, [{"start": 0, "end": spoken}]
+
+    def warmup(self) -> None:
+        pass
+
+
+async def test_a_model_of_blocks_finds_the_turn_behind_the_word() -> None:
+    fn, model = Listening(), FakeModel()
+    answering = ReplyOnStopWords(
+        fn, ["computer"], input_sample_rate=RATE_HZ, model=Blocks(), stt_model=model
+    )
+    async with conversing(answering) as conversation:
+        begin = RATE_HZ - RATE_HZ % WINDOW_SAMPLES
+        listener = conversation.handler._listener  # noqa: SLF001 - Silero hears no word in a level
+        say(conversation, quiet(62), other(60), quiet(60))
+        for heard in listener.wake(begin):
+            conversation.handler._notice(heard)  # noqa: SLF001 - as above
+        say(conversation, quiet(40))
+        await conversation.until_event("response_finished")
+    assert windows_at(fn.heard[0], OTHER) == 60
+
+
+def reply(_audio: Any) -> Iterator[None]:
+    yield None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (AlgoOptions(0.7), SileroVadOptions(0.4), "stereo", 16000, 320, 8000),
+        (None, AlgoOptions(0.7), SileroVadOptions(0.4), True, "stereo", 16000, 320, 8000),
+    ],
+    ids=["gradio_webrtc", "fastrtc"],
+)
+def test_both_positional_orders(arguments: tuple[Any, ...]) -> None:
+    made = ReplyOnStopWords(reply, ["computer"], *arguments, stt_model=FakeModel()).copy()
+    assert made.stop_words == ["computer"]
+    assert made.algo_options == AlgoOptions(0.7)
+    assert made.model_options == SileroVadOptions(0.4)
+    assert made.expected_layout == "stereo"
+    assert (made.output_sample_rate, made.output_frame_size) == (16000, 320)
+    assert made.input_sample_rate == 8000
+
+
+def test_a_copy_shares_the_model_and_not_the_state() -> None:
+    model = FakeModel()
+    template = ReplyOnStopWords(reply, ["computer"], stt_model=model)
+    copy = template.copy()
+    assert copy.stt_model is model
+    assert copy.state is not template.state
+    assert type(copy.state) is type(template.state)
+
+
+def test_the_default_model_is_loaded_once() -> None:
+    first, second = (ReplyOnStopWords(reply, ["computer"]) for _ in range(2))
+    assert first.stt_model is second.stt_model
+
+
+def test_something_that_cannot_transcribe_is_refused() -> None:
+    with pytest.raises(TypeError, match="stt_model has a method"):
+        ReplyOnStopWords(reply, ["computer"], stt_model="moonshine")  # type: ignore[call-overload]
