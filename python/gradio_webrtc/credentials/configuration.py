@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from gradio_webrtc.concurrency import Worker, call_maybe_async
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+RTCConfigurationCallable: TypeAlias = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
+"""Gives a W3C ``RTCConfiguration``; sync or async."""
 
 
 async def resolve_rtc_configuration(
-    configuration: dict[str, Any] | Callable[..., Any] | None,
+    configuration: dict[str, Any] | RTCConfigurationCallable | None,
 ) -> dict[str, Any] | None:
     """The RTCConfiguration for one call; call it on the event loop.
 

@@ -1,0 +1,26 @@
+"""Where fastrtc had the handlers.
+
+New code imports from `gradio_webrtc`.
+"""
+
+from .handlers import (
+    AsyncAudioVideoStreamHandler,
+    AsyncStreamHandler,
+    AudioVideoStreamHandler,
+    StreamHandler,
+    StreamHandlerBase,
+    VideoStreamHandler,
+)
+from .types import AudioEmitType, EmitType, VideoEmitType
+
+__all__ = [
+    "AsyncAudioVideoStreamHandler",
+    "AsyncStreamHandler",
+    "AudioEmitType",
+    "AudioVideoStreamHandler",
+    "EmitType",
+    "StreamHandler",
+    "StreamHandlerBase",
+    "VideoEmitType",
+    "VideoStreamHandler",
+]

@@ -1,0 +1,36 @@
+"""Where both predecessors had their helpers.
+
+New code imports from `gradio_webrtc`.
+"""
+
+from .audio import (
+    aggregate_bytes_to_16bit,
+    async_aggregate_bytes_to_16bit,
+    audio_to_float32,
+    audio_to_int16,
+)
+from .concurrency import wait_for_item
+from .credentials import RTCConfigurationCallable
+from .encoding import audio_to_bytes, audio_to_file
+from .errors import WebRTCError
+from .handlers import Warning  # noqa: A004 - its predecessors' name
+from .messages import create_message
+from .transport.pacing import FRAME_S as AUDIO_PTIME
+from .types import AdditionalOutputs, CloseStream
+
+__all__ = [
+    "AUDIO_PTIME",
+    "AdditionalOutputs",
+    "CloseStream",
+    "RTCConfigurationCallable",
+    "Warning",
+    "WebRTCError",
+    "aggregate_bytes_to_16bit",
+    "async_aggregate_bytes_to_16bit",
+    "audio_to_bytes",
+    "audio_to_file",
+    "audio_to_float32",
+    "audio_to_int16",
+    "create_message",
+    "wait_for_item",
+]
