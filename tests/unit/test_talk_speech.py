@@ -1,6 +1,7 @@
 """The talking demo's ears understand its voice, and it says what to install when it has neither."""
 
 import importlib
+import re
 import sys
 from datetime import datetime
 
@@ -11,6 +12,9 @@ from talk_replies import GREETING, STORY, normalise, reply_to
 from talk_speech import Ears, Voice
 
 NOW = datetime(2026, 11, 22, 15, 42)  # noqa: DTZ001 - the demo speaks the machine's local time
+
+# The same sound is written down in figures or in words, from one processor to the next.
+MIDNIGHT_SEVEN = ["1207 am", "twelve o seven am", "twelve oh seven am"]
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +46,22 @@ def test_a_spoken_question_gets_the_answer_of_the_written_one(
 
 
 @pytest.mark.parametrize(
-    ("sentence", "words"),
+    ("sentence", "spellings"),
     [
-        (reply_to("What time is it?", NOW)[0], "342 pm"),
-        (reply_to("What time is it?", NOW.replace(hour=0, minute=7))[0], "1207 am"),
-        (reply_to("What is the date?", NOW)[0], "sunday november 22 2026"),
-        ("21,", "twenty one"),
-        (GREETING[0], normalise(GREETING[0])),
-        (STORY[0], normalise(STORY[0])),
+        (reply_to("What time is it?", NOW)[0], ["342 pm", "three forty two pm"]),
+        (reply_to("What time is it?", NOW.replace(hour=0, minute=7))[0], MIDNIGHT_SEVEN),
+        (reply_to("What is the date?", NOW)[0], ["sunday november 22 2026"]),
+        ("21,", ["twenty one", "21"]),
+        (GREETING[0], [normalise(GREETING[0])]),
+        (STORY[0], [normalise(STORY[0])]),
     ],
 )
 def test_numbers_times_and_dates_are_spoken_as_people_say_them(
-    sentence: str, words: str, ears: Ears, voice: Voice
+    sentence: str, spellings: list[str], ears: Ears, voice: Voice
 ) -> None:
-    text = heard(sentence, ears, voice).replace(":", "").replace(".", "")
-    assert words in normalise(text)
+    text = normalise(heard(sentence, ears, voice).replace(":", "").replace(".", ""))
+    text = re.sub(r"\b([ap]) m\b", r"\1m", text)
+    assert any(spelling in text for spelling in spellings), text
 
 
 def test_sentences_come_one_by_one(voice: Voice) -> None:
