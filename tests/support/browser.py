@@ -130,13 +130,23 @@ class Chromium:
         for context in self._browser.contexts:
             context.close()
 
-    def open(self, url: str, *, scheme: Scheme = "light", script: str = "") -> CallPage:
-        """Open `url` in a window of its own, and return when its component can be used.
+    def open(
+        self,
+        url: str,
+        *,
+        scheme: Scheme = "light",
+        script: str = "",
+        login: tuple[str, str] | None = None,
+        is_shown: bool = True,
+    ) -> CallPage:
+        """Open `url` in a window of its own, and return when its first component can be used.
 
         Args:
             url: The page's address.
             scheme: The colours that the user prefers.
             script: JavaScript that runs in the page before the page's own.
+            login: The user's name and password, where the page asks for them.
+            is_shown: False when the page shows no component at first: returns at once.
         """
         size: ViewportSize = {"width": 1100, "height": 720}
         context = self._browser.new_context(viewport=size, color_scheme=scheme)
@@ -148,7 +158,12 @@ class Chromium:
         page.on("request", lambda request: _note_request(call, request))
         page.on("requestfailed", lambda request: call.problems.append(f"failed: {request.url}"))
         page.goto(url, wait_until="domcontentloaded")
-        page.get_by_test_id("webrtc-button").wait_for(timeout=WAIT_MS)
+        if login is not None:
+            for label, text in zip(("username", "password"), login, strict=True):
+                page.get_by_label(label).fill(text)
+            page.get_by_role("button", name="Login").click()
+        if is_shown:
+            page.get_by_test_id("webrtc-button").first.wait_for(timeout=WAIT_MS)
         return call
 
 

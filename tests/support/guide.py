@@ -43,13 +43,18 @@ class Guide:
 
 
 @contextmanager
-def guide(*names: str, edits: Mapping[str, Edits] | None = None) -> Iterator[Guide]:
+def guide(
+    *names: str,
+    edits: Mapping[str, Edits] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Guide]:
     """Runs programs of the guide byte for byte, except for what `edits` says.
 
     Args:
         names: Of "C01" to "C08". What the prelude of the same name makes are a program's globals.
         edits: For some of them, pieces of the text, each of which is there once, and what stands in
             their places.
+        environment: Variables for their process, beside the usual ones.
     """
     edits = edits or {}
     with TemporaryDirectory() as folder:
@@ -57,7 +62,7 @@ def guide(*names: str, edits: Mapping[str, Edits] | None = None) -> Iterator[Gui
             _edited(name, edits[name], Path(folder)) if name in edits else PROGRAMS / f"{name}.py"
             for name in names
         ]
-        with running(*files, prelude=_PRELUDE) as programs:
+        with running(*files, prelude=_PRELUDE, environment=environment) as programs:
             yield Guide(programs, names)
 
 

@@ -25,10 +25,10 @@ def note(name: str, **values: object) -> None:
 
 def read_notes(lines: list[str], name: str) -> list[dict[str, Any]]:
     """The values of all notes with this name in what a program wrote."""
-    notes = [
-        json.loads(line.partition(MARK)[2], object_hook=_decode) for line in lines if MARK in line
-    ]
-    return [each["values"] for each in notes if each["name"] == name]
+    # Only those are read: others may carry seconds of sound each.
+    begin = f'{MARK}{{"name": {json.dumps(name)},'
+    notes = [line.partition(MARK)[2] for line in lines if begin in line]
+    return [json.loads(each, object_hook=_decode)["values"] for each in notes]
 
 
 def _encode(value: object) -> object:

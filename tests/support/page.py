@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 
 from .caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from numpy.typing import NDArray
 
 WAIT_S = 60.0
 """How long one answer of the server may take on a machine that is busy with other tests."""
@@ -130,6 +133,9 @@ class PageCaller(Caller):
         component: The id of the `WebRTC` component; by default the page's only one.
         microphone: What it says, int16 ``(n,)`` at 48 kHz; then silence.
         options: Those of `Caller`.
+
+    Attributes:
+        pages: What the components held after each of the outputs.
     """
 
     def __init__(
@@ -141,8 +147,10 @@ class PageCaller(Caller):
     ) -> None:
         self._page = page
         self._component = page.component("webrtc") if component is None else component
-        mode = page.props(self._component)["mode"]
-        super().__init__(_Signalling(self), microphone, mode=mode, **options)  # type: ignore[arg-type]  # what a registry does
+        props = page.props(self._component)
+        options |= {name: props[name] for name in ("mode", "modality") if name in props}
+        self.pages: list[dict[int, Any]] = []
+        super().__init__(_Signalling(self), microphone, **options)  # type: ignore[arg-type]  # what a registry does
 
     @property
     def page(self) -> GradioPage:
@@ -153,6 +161,11 @@ class PageCaller(Caller):
     def is_quiet(self) -> bool:
         """Whether the last 0.1 s it heard were silence."""
         return all(abs(samples).max() < LOUD for _, samples in self.heard[-5:])
+
+    def loud_sound(self) -> NDArray[np.int16]:
+        """Those 20 ms of what it heard in which it was loud, behind one another."""
+        loud = [samples for _, samples in self.heard if abs(samples.astype(int)).max() > 8192]
+        return np.concatenate(loud)
 
     def send_inputs(self, *inputs: Any) -> None:
         """Lets the page dispatch ``tick``; it sends the values that its components have then."""
@@ -178,6 +191,8 @@ class PageCaller(Caller):
 
     async def _dispatch(self, event: str) -> None:
         await self._page.dispatch(self._component, event)
+        if event == "state_change":
+            self.pages.append(dict(self._page.values))
         self._news.set()
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .notes import read_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAUNCHER = Path(__file__).with_name("launch_on_loopback.py")
@@ -23,6 +23,9 @@ _ADDRESS = re.compile(r"Running on local URL:\s+(http://\S+)")
 
 START_LIMIT_S = 100.0
 """A machine busy with other work takes long to import Gradio and load two models."""
+
+MAX_SHOWN = 400
+"""Of a line, in a failure's message: some notes carry a second of sound."""
 
 NEWS_LIMIT_S = 60.0
 """How long something that a test waits for may take."""
@@ -43,8 +46,10 @@ class Programs:
 
     @property
     def output(self) -> str:
-        """Everything the process has written so far, to either stream."""
-        return "".join(self._lines)
+        """Everything the process has written so far, to either stream; long lines are cut."""
+        return "".join(
+            line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}…\n" for line in self._lines
+        )
 
     def url(self, number: int = 0) -> str:
         """The address of the program that was named at place `number`; waits until it serves.
@@ -101,26 +106,30 @@ class Programs:
 
 
 @contextmanager
-def running(*programs: Path, prelude: str = "") -> Iterator[Programs]:
+def running(
+    *programs: Path, prelude: str = "", environment: Mapping[str, str] | None = None
+) -> Iterator[Programs]:
     """Run `programs` until the block ends. They share a process, since importing Gradio is slow.
 
     Args:
         programs: Python files, each of which launches one Gradio page.
         prelude: Python source whose names the programs find as their globals.
+        environment: Variables for their process, beside the usual ones.
 
     Raises:
         AssertionError: One of them wrote a traceback, or did not end when it was interrupted.
     """
     command = [sys.executable, str(_LAUNCHER), prelude, *map(str, programs)]
-    environment = os.environ | {
+    variables = os.environ | {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONUNBUFFERED": "1",
+        **(environment or {}),
     }
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         started = Programs(process)
         reader = threading.Thread(target=started.follow)
