@@ -6,19 +6,55 @@ from typing import TYPE_CHECKING
 
 import aioice.ice
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
+from support.browser import Chromium, chromium
 from support.guide import Guide, guide
+from support.turn_server import turn_server
+from support.turn_services import turn_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = ("C01", "C03")
+EXAMPLES = ("C01", "C02", "C03", "C04", "C05", "C08")
+
+EDITS = {
+    # The component is made under one name and used under another.
+    "C02": [("audio = WebRTC(", "webrtc = WebRTC(")],
+}
+"""What is not as it stands in the guide."""
 
 
 @pytest.fixture(scope="session")
-def examples() -> Iterator[Guide]:
+def twilio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of somebody who has a Twilio account, whose TURN server runs here."""
+    with turn_server(tmp_path_factory.mktemp("turn")) as relay, turn_services() as services:
+        services.give({"ice_servers": [relay.ice_server("udp")]})
+        yield {
+            "STAND_IN_FOR_TWILIO": services.url,
+            "TWILIO_ACCOUNT_SID": "an-account",
+            "TWILIO_AUTH_TOKEN": "its-token",
+        }
+
+
+@pytest.fixture(scope="session")
+def examples(twilio: dict[str, str]) -> Iterator[Guide]:
     """The guide's programs; one process runs them all."""
-    with guide(*EXAMPLES) as running:
+    with guide(*EXAMPLES, edits=EDITS, environment=twilio) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers. Not for the session: while it runs, no other event loop can."""
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Chromium]:
+    """With Chromium's own camera, which is green, and microphone, which beeps once a second."""
+    with chromium(playwright) as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)

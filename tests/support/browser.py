@@ -139,7 +139,7 @@ class Chromium:
         login: tuple[str, str] | None = None,
         is_shown: bool = True,
     ) -> CallPage:
-        """Open `url` in a window of its own, and return when its first component can be used.
+        """Open `url` in a window of its own, and return when its first component is shown.
 
         Args:
             url: The page's address.
@@ -163,7 +163,7 @@ class Chromium:
                 page.get_by_label(label).fill(text)
             page.get_by_role("button", name="Login").click()
         if is_shown:
-            page.get_by_test_id("webrtc-button").first.wait_for(timeout=WAIT_MS)
+            page.get_by_test_id("webrtc").first.wait_for(timeout=WAIT_MS)
         return call
 
 

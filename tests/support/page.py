@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -166,6 +167,14 @@ class PageCaller(Caller):
         """Those 20 ms of what it heard in which it was loud, behind one another."""
         loud = [samples for _, samples in self.heard if abs(samples.astype(int)).max() > 8192]
         return np.concatenate(loud)
+
+    def gaps(self) -> int:
+        """How often it fell silent between two sounds, as when a busy machine sends late.
+
+        At each of these a codec may make a loud piece of 5 ms of silence, or the other way round.
+        """
+        loud = [bool(abs(samples).max() >= LOUD) for _, samples in self.heard]
+        return max(0, sum(now and not before for before, now in pairwise([False, *loud])) - 1)
 
     def send_inputs(self, *inputs: Any) -> None:
         """Lets the page dispatch ``tick``; it sends the values that its components have then."""

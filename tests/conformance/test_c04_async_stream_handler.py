@@ -1,0 +1,123 @@
+"""C4, the guide's "Async Stream Handlers": the Gemini example against a session on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support.guide import build
+from support.page import LOUD, GradioPage, PageCaller, open_page
+from support.signals import pitch_hz, tone
+
+from gradio_webrtc.testing import simulate
+
+if TYPE_CHECKING:
+    from support.guide import Guide
+
+    from gradio_webrtc import AsyncStreamHandler
+
+pytestmark = pytest.mark.network
+
+BLUE = "rgb(35, 157, 225)"
+
+
+def caller_with_key(page: GradioPage, key: str) -> PageCaller:
+    page.values[page.component("textbox", "API Key")] = key
+    return PageCaller(page, microphone=tone(30, 440))
+
+
+async def test_the_session_hears_the_caller_and_is_heard(examples: Guide) -> None:
+    before = len(examples.notes("C04.client"))
+    async with open_page(examples.url("C04")) as page:
+        caller = caller_with_key(page, "key-of-the-caller")
+        asked = asyncio.Event()
+        caller.on_send_input = asked.set
+        await caller.call()
+        await asked.wait()
+        # The handler waits for the key, and nothing has been made of it.
+        assert len(examples.notes("C04.client")) == before
+        caller.send_inputs()
+        await caller.until(lambda: caller.sounding_seconds() > 0.4 and caller.is_quiet)
+        await caller.hang_up()
+    (client,) = examples.notes("C04.client")[before:]
+    assert client["api_key"] == "key-of-the-caller"
+    (heard,) = examples.notes("C04.heard")[before:]
+    assert heard["mime_type"] == "audio/pcm"
+    assert pitch_hz(heard["samples"][8_000:], 16_000) == pytest.approx(440, abs=4)
+    assert caller.sounding_seconds() == pytest.approx(0.5, abs=0.03 + 0.01 * caller.gaps())
+    loud = caller.loud_sound()
+    assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=4)
+    # The session hung up, the handler asked once, and nothing went wrong.
+    kinds = [message["type"] for message in caller.messages]
+    assert kinds.count("send_input") == 1
+    assert "error" not in kinds
+
+
+async def test_two_may_talk_at_the_same_time_and_no_more(examples: Guide) -> None:
+    async with open_page(examples.url("C04")) as page:
+        callers = [PageCaller(page) for _ in range(3)]
+        for caller in callers:
+            caller.on_send_input = lambda: None
+        answers = [await caller.call() for caller in callers]
+        await asyncio.gather(*(caller.hang_up() for caller in callers))
+    assert [answer.get("status") for answer in answers] == [None, None, "failed"]
+    assert answers[2]["meta"]["limit"] == 2
+
+
+async def test_what_the_page_is_told(examples: Guide) -> None:
+    async with open_page(examples.url("C04")) as page:
+        component = page.component("webrtc")
+        props = page.props(component)
+        configuration = await page.call_server(component, "turn", None)
+    assert props["icon_button_color"] == props["pulse_color"] == BLUE
+    assert props["icon"].startswith("https://www.gstatic.com/")
+    assert props["time_limit"] == 90
+    assert configuration["iceTransportPolicy"] == "relay"
+    assert configuration["iceServers"][0]["urls"].startswith("turn:127.0.0.1:")
+
+
+def test_the_handler_is_copied_with_its_rates_and_shut_down_once(
+    twilio: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler_class = asyncio.run(build_here(twilio, monkeypatch))
+    shut_down: list[AsyncStreamHandler] = []
+    shutdown = handler_class.shutdown
+
+    def watched(self: AsyncStreamHandler) -> None:
+        shut_down.append(self)
+        shutdown(self)
+
+    monkeypatch.setattr(handler_class, "shutdown", watched)
+    call = simulate(handler_class(), (48_000, tone(3.0, 440)), ["a key"])
+    handler = call.handler
+    assert isinstance(handler, handler_class)
+    assert shut_down == [handler]
+    assert (handler.input_sample_rate, handler.output_sample_rate) == (16_000, 24_000)
+    assert (handler.expected_layout, handler.output_frame_size) == ("mono", 480)
+    assert handler.latest_args == ["__webrtc_value__", "a key"]
+    assert handler.args_set.is_set()
+    # Time stands still between the pieces of the answer: not a sample of it is missing.
+    (heard,) = call.audio[1]
+    loud = np.abs(heard.astype(int)).reshape(-1, 240).max(axis=1) > LOUD
+    assert 0.005 * loud.sum() == pytest.approx(0.5, abs=0.006)
+    assert [event for event in call.events if event.name == "error"] == []
+
+
+async def build_here(
+    twilio: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> type[AsyncStreamHandler]:
+    """Runs the example in this process; in a loop, since Gradio else leaves one open."""
+    monkeypatch.setattr("gradio.Blocks.launch", lambda *_args, **_options: None)
+    monkeypatch.setattr(
+        "gradio_webrtc.credentials.twilio.TWILIO_API_URL", twilio["STAND_IN_FOR_TWILIO"]
+    )
+    for name in ("google", "google.genai"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    for name, value in twilio.items():
+        monkeypatch.setenv(name, value)
+    handler_class: type[AsyncStreamHandler] = build("C04")["GeminiHandler"]
+    return handler_class

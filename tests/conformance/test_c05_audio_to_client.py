@@ -1,0 +1,62 @@
+"""C5, the guide's "Server-To-Client Only" for sound: a click plays a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support.page import GradioPage, PageCaller, open_page
+from support.signals import pitch_hz
+
+if TYPE_CHECKING:
+    from support.guide import Guide
+
+pytestmark = pytest.mark.network
+
+
+async def click(page: GradioPage) -> PageCaller:
+    """Presses the button, and calls as a page does when its component is told to."""
+    await page.dispatch(page.component("button"), "click")
+    assert page.values[page.component("webrtc")] == "start_webrtc_stream"
+    caller = PageCaller(page)
+    answer = await caller.call()
+    assert "secret" in answer, answer
+    return caller
+
+
+async def test_a_click_plays_five_seconds_as_they_go_by(examples: Guide) -> None:
+    before = len(examples.notes("C05.step"))
+    async with open_page(examples.url("C05")) as page:
+        caller = await click(page)
+        await caller.until(lambda: caller.sounding_seconds() >= 0.5)
+        # In real time: a second has been asked for ahead of what is heard, not all five.
+        assert len(examples.notes("C05.step")) - before <= 3
+        await caller.ended.wait()
+        await caller.closed.wait()
+        await caller.hang_up()
+    steps = examples.notes("C05.step")[before:]
+    assert [step["num_steps"] for step in steps] == [5] * 5
+    assert caller.sounding_seconds() == pytest.approx(5.0, abs=0.02 + 0.01 * caller.gaps())
+    assert pitch_hz(caller.loud_sound(), 48_000) == pytest.approx(441, abs=1)
+    assert caller.messages[-1] == {"type": "end_stream", "data": ""}
+    assert "error" not in [message["type"] for message in caller.messages]
+    pts = np.diff([at for at, _ in caller.heard])
+    assert (pts > 0).all()
+
+
+async def test_the_slider_counts_and_so_does_a_second_click(examples: Guide) -> None:
+    before = len(examples.notes("C05.step"))
+    async with open_page(examples.url("C05")) as page:
+        page.values[page.component("slider")] = 1
+        first = await click(page)
+        await first.ended.wait()
+        second = await click(page)
+        await second.ended.wait()
+        for caller in (first, second):
+            await caller.closed.wait()
+            await caller.hang_up()
+    assert first.webrtc_id != second.webrtc_id
+    assert [step["num_steps"] for step in examples.notes("C05.step")[before:]] == [1, 1]
+    for caller in (first, second):
+        assert caller.sounding_seconds() == pytest.approx(1.0, abs=0.02 + 0.01 * caller.gaps())

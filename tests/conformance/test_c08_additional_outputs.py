@@ -1,0 +1,71 @@
+"""C8, the guide's "Additional Outputs": what a turn gives beside sound reaches the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.page import PageCaller, open_page
+from support.signals import speech_at_48k
+
+if TYPE_CHECKING:
+    from support.guide import Guide
+
+pytestmark = pytest.mark.network
+
+
+def texts(conversation: list[dict[str, Any]]) -> list[str]:
+    """What the messages say; Gradio makes a list of parts of a text on its way to the page."""
+    parts = [
+        [{"text": message["content"]}]
+        if isinstance(message["content"], str)
+        else message["content"]
+        for message in conversation
+    ]
+    return ["".join(part["text"] for part in message) for message in parts]
+
+
+async def test_each_turn_is_written_down_and_known_in_the_next(examples: Guide) -> None:
+    utterance = speech_at_48k("asterisk_hello_world_16k")
+    silence = np.zeros(48_000, np.int16)
+    said = [silence, utterance, silence, silence, utterance, silence]
+    before = len(examples.notes("C08.transcribe"))
+    async with open_page(examples.url("C08")) as page:
+        chatbot = page.component("chatbot", "transcript")
+        caller = PageCaller(page, microphone=np.concatenate(said))
+        await caller.call()
+        await caller.until(lambda: len(caller.pages) == 2)
+        await caller.hang_up()
+        # One update for each turn, in order, with nothing lost and nothing blanked.
+        (one,), both = (texts(values[chatbot]) for values in caller.pages)
+        assert both[0] == one
+        assert both[1] != one
+        # An event for which nothing waits leaves the page as it is.
+        await page.dispatch(page.component("webrtc"), "state_change")
+        assert texts(page.values[chatbot]) == both
+    first, second = examples.notes("C08.transcribe")[before:]
+    for turn in (first, second):
+        assert turn["rate"] == 48_000
+        assert turn["shape"][0] == 1
+        assert turn["max_length"] == 256
+    # In the order of `inputs`; the second turn sees what the first one wrote.
+    assert first["transformers_convo"] == first["gradio_convo"] == []
+    assert texts(second["transformers_convo"]) == texts(second["gradio_convo"]) == [one]
+    # The page only sends.
+    assert caller.heard == []
+    kinds = [message["type"] for message in caller.messages]
+    assert kinds.count("fetch_output") == 2
+    assert "error" not in kinds
+
+
+async def test_nothing_comes_back_but_values(examples: Guide) -> None:
+    async with open_page(examples.url("C08")) as page:
+        component = page.component("webrtc")
+        assert page.props(component)["mode"] == "send"
+        assert page.props(component)["time_limit"] == 90
+        caller = PageCaller(page)
+        answer = await caller.call()
+        await caller.hang_up()
+    assert "a=recvonly" in answer["sdp"]
+    assert "a=send" not in answer["sdp"]
