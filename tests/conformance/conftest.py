@@ -15,11 +15,13 @@ from support.turn_services import turn_services
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = ("C01", "C02", "C03", "C04", "C05", "C08")
+EXAMPLES = ("C01", "C02", "C03", "C04", "C05", "C06", "C07", "C08")
 
 EDITS = {
     # The component is made under one name and used under another.
     "C02": [("audio = WebRTC(", "webrtc = WebRTC(")],
+    # A line that is no Python.
+    "C06": [("... your detection code here ...", "modified_frame = detect(image, conf_threshold)")],
 }
 """What is not as it stands in the guide."""
 

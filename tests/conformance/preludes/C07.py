@@ -1,0 +1,32 @@
+"""What the guide's "Server-to-Client Only" wants of the world: OpenCV, and a film to read."""
+
+import sys
+from types import ModuleType
+from typing import Any, cast
+
+from support.notes import note
+from support.pictures import numbered
+
+__all__: list[str] = []
+
+PICTURES = 300
+
+
+class VideoCapture:
+    """A film of `PICTURES` numbered pictures; behind its end there is nothing, as in OpenCV."""
+
+    def __init__(self, url: str) -> None:
+        self._read = 0
+        note("C07.open", url=url)
+
+    def read(self) -> tuple[bool, Any]:
+        if self._read == PICTURES:
+            note("C07.end")
+            return False, None
+        self._read += 1
+        return True, numbered(self._read - 1)
+
+
+_cv2 = cast("Any", ModuleType("cv2"))
+_cv2.VideoCapture = VideoCapture
+sys.modules["cv2"] = _cv2

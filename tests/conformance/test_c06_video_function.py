@@ -1,0 +1,89 @@
+"""C6, the guide's "Input/Output Streaming": a function on every picture, and a slider."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.page import PageCaller, open_page
+from support.pictures import Camera, colour_of, number_of, numbered
+
+if TYPE_CHECKING:
+    from support.guide import Guide
+    from support.pictures import Picture
+
+pytestmark = pytest.mark.network
+
+STRANGE_AT, KINDS = 0.75, 5
+"""The threshold at which the detection gives what it should not, and how many things it gives."""
+
+BLUISH = (180, 90, 30)
+"""Blue first, as the arrays are."""
+
+
+def take(number: int) -> Picture:
+    return numbered(number, colour=BLUISH)
+
+
+def is_inverted(picture: Picture) -> bool:
+    return colour_of(picture)[0] < 128
+
+
+async def test_pictures_go_through_the_function_until_the_time_limit(examples: Guide) -> None:
+    before = len(examples.notes("C06.call"))
+    async with open_page(examples.url("C06")) as page:
+        caller = PageCaller(page)
+        caller.camera = Camera(take=take)
+        held: list[bool] = []
+        caller.on_send_input = lambda: held.append(True)
+        await caller.call()
+        # Until the inputs have come, pictures pass through.
+        await caller.until(lambda: len(caller.seen) >= 5 and held != [])
+        assert len(examples.notes("C06.call")) == before
+        assert colour_of(caller.seen[-1][1]) == pytest.approx(BLUISH, abs=12)
+
+        caller.send_inputs()
+        await caller.until(lambda: is_inverted(caller.seen[-1][1]))
+        slider = page.component("slider", "Confidence Threshold")
+        page.values[slider] = 0.5
+        await page.dispatch(slider, "change")
+        await caller.ended.wait()
+        await caller.closed.wait()
+        await caller.hang_up()
+    assert caller.messages[-1]["data"] == "The time limit of 10 seconds is reached."
+    check_calls(examples.notes("C06.call")[before:])
+    assert all(later > earlier for (earlier, _), (later, _) in pairwise(caller.seen))
+    assert "error" not in [message["type"] for message in caller.messages]
+
+
+def check_calls(calls: list[dict[str, Any]]) -> None:
+    """The function saw whole pictures in order, blue first, and the slider's values."""
+    assert {tuple(call["shape"]) for call in calls} == {(240, 320, 3)}
+    assert {call["dtype"] for call in calls} == {"uint8"}
+    assert calls[-1]["colour"] == pytest.approx(BLUISH, abs=12)
+    numbers = [call["number"] for call in calls]
+    assert numbers == sorted(set(numbers))
+    thresholds = [call["conf_threshold"] for call in calls]
+    assert thresholds[0] == 0.3
+    assert thresholds[-1] == 0.5
+    assert thresholds == sorted(thresholds)
+
+
+async def test_nothing_that_the_function_gives_ends_the_stream(examples: Guide) -> None:
+    async with open_page(examples.url("C06")) as page:
+        page.values[page.component("slider", "Confidence Threshold")] = STRANGE_AT
+        caller = PageCaller(page)
+        caller.camera = Camera(take=take)
+        await caller.call()
+        await caller.until(lambda: len(examples.notes("C06.strange")) == KINDS)
+        # Whatever has been on its way, some of these were taken behind all of them.
+        behind = caller.camera.taken
+        await caller.until(lambda: is_inverted(caller.seen[-1][1]) and newest(caller) > behind)
+        await caller.hang_up()
+    # The one exception is told once.
+    assert [message["type"] for message in caller.messages].count("error") == 1
+
+
+def newest(caller: PageCaller) -> int:
+    return number_of(caller.seen[-1][1])
