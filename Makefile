@@ -46,7 +46,7 @@ test-page: frontend/node_modules/.dev
 	$(NPM) --prefix frontend test
 
 .PHONY: test-python
-test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium coturn
+test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium firefox coturn gstreamer
 	$(BIN)/python -m pytest
 
 .PHONY: check
@@ -127,23 +127,33 @@ rust-components:
 		exit 1; \
 	fi
 
-# $(call debian,program,package,what for,then): installs what is missing, if that is possible.
+# $(call debian,check,packages,what for,then): installs what is missing, if that is possible.
 define debian
-	@if command -v $(1) >/dev/null; then :; \
+	@if $(1) >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2)$(if $(4), && $(4)); \
 	else \
-		echo "$(1) is wanted for $(3): sudo apt-get install $(2)" >&2; exit 1; \
+		echo "$(3) wants more packages: sudo apt-get install $(2)" >&2; exit 1; \
 	fi
 endef
 
 .PHONY: chromium
 chromium:
-	$(call debian,chromium,chromium,tests/browser)
+	$(call debian,command -v chromium,chromium,tests/browser)
+
+.PHONY: firefox
+firefox:
+	$(call debian,command -v firefox-esr,firefox-esr,tests/browser/test_firefox.py)
+
+.PHONY: gstreamer
+gstreamer:
+	$(call debian,/usr/bin/python3 tests/support/gstreamer_caller.py --check,$(GSTREAMER),tests/integration/test_gstreamer.py)
+GSTREAMER := python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 \
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice
 
 # The package starts a server for everybody, at boot too; the tests start their own.
 .PHONY: coturn
 coturn:
-	$(call debian,turnserver,coturn,tests/integration/test_turn.py,$(STOP_COTURN))
+	$(call debian,command -v turnserver,coturn,tests/integration/test_turn.py,$(STOP_COTURN))
 STOP_COTURN := if [ -d /run/systemd/system ]; then systemctl --quiet disable --now coturn; fi

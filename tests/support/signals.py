@@ -66,7 +66,7 @@ def pieces_found(
     return found
 
 
-def pitch_hz(samples: NDArray[np.int16], rate_hz: int) -> float:
+def pitch_hz(samples: NDArray[np.int16] | NDArray[np.float32], rate_hz: int) -> float:
     """The strongest frequency of the sound."""
     windowed = samples.astype(np.float64) * np.hanning(samples.size)
     return float(np.argmax(np.abs(np.fft.rfft(windowed))) * rate_hz / samples.size)

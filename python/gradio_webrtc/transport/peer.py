@@ -21,6 +21,7 @@ from aiortc.sdp import SessionDescription, candidate_to_sdp
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
+from .certificate import accept_rsa
 from .offer import read_candidate, read_offer
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
@@ -75,6 +76,7 @@ class PeerTransport:
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
+        accept_rsa(self._pc)
         loop = asyncio.get_running_loop()
         self.on_message: Callable[[str], None] = lambda _text: None
         self._connected: asyncio.Future[None] = loop.create_future()

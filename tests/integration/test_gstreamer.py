@@ -1,0 +1,104 @@
+"""A caller that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio call."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.signals import pitch_hz
+
+from gradio_webrtc import StreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""The interpreter that the distribution's bindings of GStreamer belong to."""
+
+CALLER = Path(__file__).parents[1] / "support" / "gstreamer_caller.py"
+TONE_HZ = 600
+RATE_HZ = 48_000
+SECONDS = 3.0
+
+
+class Greeter(StreamHandler):
+    """Says hello in writing, and gives back the latest of what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: tuple[int, NDArray[np.int16]] | None = None
+
+    def start_up(self) -> None:
+        self.send_message_sync({"type": "log", "data": "hello"})
+
+    def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        self.last = frame
+
+    def emit(self) -> tuple[int, NDArray[np.int16]] | None:
+        frame, self.last = self.last, None
+        return frame
+
+    def copy(self) -> Greeter:
+        return Greeter()
+
+
+async def converse(registry: SessionRegistry) -> list[dict[str, Any]]:
+    """One call; everything that the caller told, its sound last."""
+    process = await asyncio.create_subprocess_exec(
+        SYSTEM_PYTHON,
+        str(CALLER),
+        str(SECONDS),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    told: list[dict[str, Any]] = []
+    try:
+        async for line in process.stdout:
+            told.append(json.loads(line))
+            if "offer" in told[-1]:
+                for answer in await negotiate(registry, told[-1]["offer"]):
+                    process.stdin.write(json.dumps(answer).encode() + b"\n")
+        return told
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def negotiate(registry: SessionRegistry, sdp: str) -> list[dict[str, Any]]:
+    """What the server answers, in the caller's words."""
+    name = "gstreamer"
+    answer: Any = await registry.handle({"type": "offer", "sdp": sdp, "webrtc_id": name})
+    assert "sdp" in answer, answer
+    lines: list[dict[str, Any]] = [{"answer": answer["sdp"]}]
+    if answer.get("candidates_follow"):
+        body = {"type": "candidates", "webrtc_id": name, "secret": answer["secret"]}
+        later: Any = await registry.handle(body)
+        lines += [
+            {"candidate": each["candidate"], "line": each["sdpMLineIndex"]}
+            for each in later["candidates"]
+        ]
+    return lines
+
+
+async def test_gstreamer_holds_an_audio_call() -> None:
+    registry = SessionRegistry()
+    registry.service = Service(Greeter().copy)
+    told = await converse(registry)
+    await registry.close()
+    messages = [json.loads(each["message"]) for each in told if "message" in each]
+    assert {"type": "log", "data": "hello"} in messages
+    sound = np.frombuffer(base64.b64decode(told[-1]["sound"]), np.int16)
+    assert sound.size / RATE_HZ == pytest.approx(SECONDS, abs=0.2)
+    last_second = sound[-RATE_HZ:]
+    assert np.abs(last_second.astype(int)).max() > 3000
+    assert pitch_hz(last_second, RATE_HZ) == pytest.approx(TONE_HZ, abs=8)

@@ -1,0 +1,225 @@
+"""Firefox, driven over WebDriver BiDi, which it speaks itself: no driver program is needed.
+
+Its microphone hums and its camera shows changing colours, both of Firefox's own making.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import re
+import subprocess
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from websockets.sync.client import ClientConnection, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FIREFOX = "/usr/bin/firefox-esr"
+"""The distribution's browser."""
+
+MICROPHONE_HZ = 700
+"""The tone that the pages hear as their microphone."""
+
+RATE_HZ = 48_000
+"""The rate of a recording."""
+
+WAIT_S = 120
+"""How long the browser may take to start, and a state of the page to come."""
+
+_RECORDER = """() => {
+  // Web Audio stands still on a machine without a sound card; a media recorder does not.
+  const chunks = [];
+  window.RTCPeerConnection = class extends window.RTCPeerConnection {
+    constructor(...options) {
+      super(...options);
+      this.addEventListener("track", ({ track }) => {
+        if (track.kind !== "audio") return;
+        window.__recorder = new MediaRecorder(new MediaStream([track]));
+        window.__recorder.ondataavailable = ({ data }) => chunks.push(data);
+        window.__recorder.start();
+        window.__recordingSince = performance.now();
+      });
+    }
+  };
+  window.__recording = () => new Promise((resolve) => {
+    window.__recorder.onstop = () => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(reader.result.split(",")[1]);
+      reader.readAsDataURL(new Blob(chunks));
+    };
+    window.__recorder.stop();
+  });
+}"""
+_ADDRESS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
+_PREFERENCES: dict[str, bool | int | str] = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.navigator.audio.fake_frequency": MICROPHONE_HZ,
+    "media.autoplay.default": 0,
+    "media.autoplay.blocking_policy": 0,
+    # Media stays on 127.0.0.1, and no candidate is hidden behind a name that needs mDNS.
+    "media.peerconnection.ice.loopback": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
+    "media.peerconnection.ice.default_address_only": False,
+    # It would fetch a video codec from the network. VP8 is its own.
+    "media.gmp-manager.updateEnabled": False,
+    "media.gmp-manager.url": "",
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "app.update.enabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "toolkit.telemetry.enabled": False,
+    "browser.safebrowsing.downloads.remote.enabled": False,
+    "extensions.update.enabled": False,
+    "services.settings.server": "",
+}
+
+
+class FirefoxPage:
+    """One tab with one `WebRTC` component."""
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression or promise: a string, a number or a truth value.
+
+        Raises:
+            AssertionError: It threw.
+        """
+        answer = self._session.command(
+            "script.evaluate",
+            expression=expression,
+            target={"context": self._session.tab},
+            awaitPromise=True,
+            # As a user's: sound may start.
+            userActivation=True,
+        )
+        assert answer["type"] == "success", answer["exceptionDetails"]["text"]
+        return answer["result"].get("value")
+
+    def wait_for(self, condition: str) -> None:
+        """Return when a JavaScript condition holds; the page looks at it 20 times a second.
+
+        Raises:
+            AssertionError: It took longer than `WAIT_S`.
+        """
+        waiting = f"""new Promise((resolve) => {{
+            const end = performance.now() + {WAIT_S * 1000};
+            (function look() {{
+                if ({condition}) resolve(true);
+                else if (performance.now() > end) resolve(false);
+                else setTimeout(look, 50);
+            }})();
+        }})"""
+        assert self.evaluate(waiting), f"in vain: {condition}\n{self.describe()}"
+
+    def wait_for_state(self, state: str) -> None:
+        """Return when the component's `data-state` is `state`."""
+        self.wait_for(f"document.querySelector('[data-testid=webrtc][data-state={state}]')")
+
+    def press(self) -> None:
+        """Press the component's button: start, or stop."""
+        self.evaluate("document.querySelector('[data-testid=webrtc-button]').click()")
+
+    def describe(self) -> str:
+        """What the page shows, for the message of a failed test."""
+        return str(self.evaluate("document.body.innerText"))
+
+    def wait_for_sound(self, seconds: float) -> None:
+        """Return when the page has been given sound, or silence, for so long."""
+        self.wait_for(f"performance.now() - window.__recordingSince > {1000 * seconds}")
+
+    def recording(self) -> NDArray[np.float32]:
+        """All the sound the page has been given, (samples,) from -1 to 1 at `RATE_HZ`; once."""
+        file = io.BytesIO(base64.b64decode(self.evaluate("__recording()")))
+        resampler = av.AudioResampler("fltp", "mono", RATE_HZ)
+        with av.open(file, "r") as container:
+            frames = [
+                each for frame in container.decode(audio=0) for each in resampler.resample(frame)
+            ]
+        return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+    def screenshot(self, path: Path) -> None:
+        """Leave a picture of the page."""
+        answer = self._session.command(
+            "browsingContext.captureScreenshot", context=self._session.tab
+        )
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+
+class _Session:
+    """The conversation with one Firefox: a command, its answer, the next command."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.command("session.new", capabilities={})
+        (tab,) = self.command("browsingContext.getTree")["contexts"]
+        self.tab: str = tab["context"]
+
+    def command(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while (message := json.loads(self._socket.recv(WAIT_S + 30))).get("id") != number:
+            assert message["type"] == "event", message
+        assert message["type"] == "success", f"{method}: {message}"
+        return dict(message["result"])
+
+
+@contextmanager
+def firefox(url: str, profile: Path) -> Iterator[FirefoxPage]:
+    """Open `url` in a Firefox of its own, which ends with the block.
+
+    Args:
+        url: The page's address.
+        profile: An empty folder.
+    """
+    lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items())
+    (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
+    command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile)]
+    with subprocess.Popen(
+        [*command, "--remote-debugging-port=0", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as browser:
+        try:
+            address = _address(browser)
+            # Nobody reads what it writes from here on, and a full pipe would stop it.
+            threading.Thread(target=browser.communicate, daemon=True).start()
+            with connect(f"{address}/session", max_size=None) as socket:
+                yield _open(url, _Session(socket))
+        finally:
+            browser.terminate()
+            browser.wait(WAIT_S)
+
+
+def _address(browser: subprocess.Popen[str]) -> str:
+    """Where it listens, which it writes when it does."""
+    written: list[str] = []
+    assert browser.stderr is not None
+    for line in browser.stderr:
+        if found := _ADDRESS.search(line):
+            return found[1]
+        written.append(line)
+    raise AssertionError(f"Firefox ended before it listened:\n{''.join(written)}")
+
+
+def _open(url: str, session: _Session) -> FirefoxPage:
+    session.command("script.addPreloadScript", functionDeclaration=_RECORDER)
+    session.command("browsingContext.navigate", context=session.tab, url=url, wait="complete")
+    page = FirefoxPage(session)
+    page.wait_for("document.querySelector('[data-testid=webrtc-button]')")
+    return page

@@ -1,0 +1,123 @@
+"""A caller made of GStreamer's `webrtcbin`: ``/usr/bin/python3 gstreamer_caller.py SECONDS``.
+
+With ``--check`` in place of the seconds it only tells, by its exit code, whether all it needs is
+installed.
+
+It hums, and takes down what comes back. A program of its own, because GStreamer's Python bindings
+belong to the distribution's interpreter. It converses in lines of JSON: writes ``{"offer": sdp}``
+once all its candidates are known; reads ``{"answer": sdp}`` and ``{"candidate": text, "line": n}``;
+writes ``{"message": text}`` for what comes on the data channel, and at last ``{"sound": base64}``,
+so many seconds of int16 at 48 kHz, then ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import threading
+from typing import Any
+
+import gi  # type: ignore[import-not-found]  # the distribution interpreter has it
+
+for name in ("Gst", "GstSdp", "GstWebRTC"):
+    gi.require_version(name, "1.0")
+from gi.repository import (  # type: ignore[import-not-found]  # noqa: E402 - after require_version
+    GLib,
+    Gst,
+    GstSdp,
+    GstWebRTC,
+)
+
+TONE_HZ = 600
+RATE_HZ = 48_000
+ELEMENTS = ["webrtcbin", "nicesrc", "dtlssrtpenc", "srtpenc", "sctpenc", "opusenc", "rtpopuspay"]
+PIPELINE = f"""
+webrtcbin name=peer bundle-policy=max-bundle
+audiotestsrc is-live=true freq={TONE_HZ} volume=0.3
+  ! audio/x-raw,rate={RATE_HZ},channels=1 ! opusenc ! rtpopuspay pt=111 ! queue
+  ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.
+"""
+EARS = f"""
+rtpopusdepay ! opusdec ! audioconvert ! audioresample
+  ! audio/x-raw,format=S16LE,rate={RATE_HZ},channels=1
+  ! appsink name=ears emit-signals=true sync=false
+"""
+
+
+class GStreamerCaller:
+    """One call; `run` returns when the sound is complete."""
+
+    def __init__(self, seconds: float) -> None:
+        self._wanted = int(seconds * RATE_HZ) * 2
+        self._sound = bytearray()
+        self._loop = GLib.MainLoop()
+        self._pipeline = Gst.parse_launch(PIPELINE)
+        self._peer = self._pipeline.get_by_name("peer")
+        self._peer.connect("pad-added", self._listen)
+        self._peer.connect("notify::ice-gathering-state", self._on_gathering)
+        self._peer.connect("on-negotiation-needed", self._offer)
+        self._pipeline.set_state(Gst.State.READY)
+        channel = self._peer.emit("create-data-channel", "text", None)
+        channel.connect("on-open", lambda channel: channel.emit("send-string", "handshake"))
+        channel.connect("on-message-string", lambda _channel, text: write(message=text))
+
+    def run(self) -> None:
+        self._pipeline.set_state(Gst.State.PLAYING)
+        threading.Thread(target=self._read, daemon=True).start()
+        self._loop.run()
+        self._pipeline.set_state(Gst.State.NULL)
+
+    def _offer(self, _peer: Any) -> None:
+        self._peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self._describe))
+
+    def _describe(self, promise: Any, *_: object) -> None:
+        # The offer lives in the reply: without a name for it, both are gone before they are used.
+        reply = promise.get_reply()
+        self._peer.emit("set-local-description", reply.get_value("offer"), None)
+
+    def _on_gathering(self, *_: object) -> None:
+        state = self._peer.get_property("ice-gathering-state")
+        if state == GstWebRTC.WebRTCICEGatheringState.COMPLETE:
+            write(offer=self._peer.get_property("local-description").sdp.as_text())
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            GLib.idle_add(self._take, json.loads(line))
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if "candidate" in told:
+            self._peer.emit("add-ice-candidate", told["line"], told["candidate"])
+            return
+        _, sdp = GstSdp.SDPMessage.new_from_text(told["answer"])
+        answer = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.ANSWER, sdp)
+        self._peer.emit("set-remote-description", answer, None)
+
+    def _listen(self, _peer: Any, pad: Any) -> None:
+        if pad.direction != Gst.PadDirection.SRC:
+            return
+        ears = Gst.parse_bin_from_description(EARS, ghost_unlinked_pads=True)
+        ears.get_by_name("ears").connect("new-sample", self._hear)
+        self._pipeline.add(ears)
+        ears.sync_state_with_parent()
+        pad.link(ears.get_static_pad("sink"))
+
+    def _hear(self, sink: Any) -> Any:
+        buffer = sink.emit("pull-sample").get_buffer()
+        self._sound += buffer.extract_dup(0, buffer.get_size())
+        if len(self._sound) >= self._wanted and self._loop.is_running():
+            write(sound=base64.b64encode(self._sound).decode())
+            self._loop.quit()
+        return Gst.FlowReturn.OK
+
+
+def write(**told: str) -> None:
+    """Writes one line to whoever started this."""
+    print(json.dumps(told), flush=True)  # noqa: T201 - the other half of the conversation
+
+
+if __name__ == "__main__":
+    Gst.init(None)
+    if sys.argv[1] == "--check":
+        sys.exit(0 if all(map(Gst.ElementFactory.find, ELEMENTS)) else 1)
+    GStreamerCaller(float(sys.argv[1])).run()
