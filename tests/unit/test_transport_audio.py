@@ -41,7 +41,9 @@ async def through_opus(said: NDArray[np.int16]) -> NDArray[np.float64]:
     sender, encoder, decoder = AudioSender(Saying(said)), OpusEncoder(), OpusDecoder()
     heard = []
     for _ in range(FRAMES):
-        payloads, timestamp = encoder.encode(await sender.recv())
+        said_now = await sender.recv()
+        assert isinstance(said_now, AudioFrame)
+        payloads, timestamp = encoder.encode(said_now)
         for payload in payloads:
             for frame in decoder.decode(JitterFrame(data=payload, timestamp=timestamp)):
                 assert isinstance(frame, AudioFrame)

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import TYPE_CHECKING, Final, cast
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
+from av import AudioFrame, Packet
+from av.error import FFmpegError
 
 from gradio_webrtc.errors import ConnectionLost
 
 from .base import AudioBlock
+from .opus import TIME_BASE, OpusEncoder
 from .pacing import CALL_RATE_HZ, FRAME_SAMPLES, Pacer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .base import FrameSource
+    from .pacing import PacedFrame
 
-TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
+logger = logging.getLogger(__name__)
+
+S16: Final = "s16"
+
+SILENCE_DBOV: Final = -127
+"""What anything below counts as (RFC 6464 section 3)."""
+
+FULL_SCALE: Final = np.float32(32767)
 
 
 class AudioReceiver:
@@ -45,12 +56,12 @@ class AudioReceiver:
             raise ConnectionLost("the caller's audio track ended") from error
         if not isinstance(frame, AudioFrame):
             raise ConnectionLost(f"expected decoded audio on the track, got {type(frame).__name__}")
-        samples = frame.to_ndarray()
-        if samples.dtype != np.int16:
+        if frame.format.name != S16:
             raise ConnectionLost(f"expected packed s16 from the decoder, got {frame.format.name}")
-        return AudioBlock(
-            frame.sample_rate, len(frame.layout.channels), cast("NDArray[np.int16]", samples)
-        )
+        channels = frame.layout.nb_channels
+        # A view, which `to_ndarray` would copy. The plane may be longer than the sound.
+        samples = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples * channels)
+        return AudioBlock(frame.sample_rate, channels, samples.reshape(1, -1))
 
 
 class AudioSender(MediaStreamTrack):
@@ -65,21 +76,60 @@ class AudioSender(MediaStreamTrack):
     def __init__(self, source: FrameSource) -> None:
         super().__init__()
         self._pacer = Pacer(source)
+        self._encodes = False
+        self._encoder: OpusEncoder | None = None
+        self._last: PacedFrame | None = None
 
-    async def recv(self) -> AudioFrame:
-        """The next frame at its deadline; none at all while there is nothing to say.
+    @property
+    def level_dbov(self) -> int:
+        """How loud what `recv` gave last is: 0 is full scale, -127 silence (RFC 6464)."""
+        return SILENCE_DBOV if self._last is None else level_dbov(self._last.samples)
 
-        It has 960 samples of s16 at 48 kHz in stereo, so that aiortc's encoder need not convert it.
-        Mono is doubled here, because there FFmpeg would make it 3 dB quieter: its upmix keeps the
-        power of both loudspeakers together, not the level of each.
+    def encode_opus(self) -> None:
+        """From now on gives Opus packets, which aiortc sends as they are, instead of frames."""
+        self._encodes = True
+
+    async def recv(self) -> AudioFrame | Packet[Any]:
+        """The next 20 ms at its deadline; none at all while there is nothing to say.
+
+        A frame has 960 samples of s16 at 48 kHz in stereo, so that aiortc's encoder need not
+        convert it.
         """
         if self.readyState != "live":
             raise MediaStreamError
-        paced = await self._pacer.next_frame()
-        is_mono = paced.samples.size == FRAME_SAMPLES
-        samples = np.repeat(paced.samples, 2, axis=1) if is_mono else paced.samples
-        frame = AudioFrame.from_ndarray(samples, format="s16", layout="stereo")
-        frame.sample_rate = CALL_RATE_HZ
-        frame.pts = paced.pts
-        frame.time_base = TIME_BASE
-        return frame
+        self._last = paced = await self._pacer.next_frame()
+        if self._encodes:
+            try:
+                return self._encode(paced)
+            except (FFmpegError, ValueError):
+                logger.exception("cannot encode Opus here: leaving it to aiortc")
+                self._encodes = False
+        return _make_frame(paced)
+
+    def _encode(self, paced: PacedFrame) -> Packet[Any]:
+        channels = paced.samples.size // FRAME_SAMPLES
+        if self._encoder is None or self._encoder.channels != channels:
+            self._encoder = OpusEncoder(channels)
+        return self._encoder.encode(paced.samples, paced.pts)
+
+
+def level_dbov(samples: NDArray[np.int16]) -> int:
+    """The level of int16 samples in dB of full scale, -127 to 0 (RFC 6465 appendix A)."""
+    scaled = samples.reshape(-1).astype(np.float32) / FULL_SCALE
+    power = float(np.dot(scaled, scaled)) / max(1, scaled.size)
+    return round(max(SILENCE_DBOV, min(0.0, 10 * math.log10(power)))) if power else SILENCE_DBOV
+
+
+def _make_frame(paced: PacedFrame) -> AudioFrame:
+    """A frame for aiortc's encoder, which always works in stereo.
+
+    Mono is doubled here, because there FFmpeg would make it 3 dB quieter: its upmix keeps the power
+    of both loudspeakers together, not the level of each.
+    """
+    is_mono = paced.samples.size == FRAME_SAMPLES
+    samples = np.repeat(paced.samples, 2, axis=1) if is_mono else paced.samples
+    frame = AudioFrame.from_ndarray(samples, format=S16, layout="stereo")
+    frame.sample_rate = CALL_RATE_HZ
+    frame.pts = paced.pts
+    frame.time_base = TIME_BASE
+    return frame

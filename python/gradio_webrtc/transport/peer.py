@@ -22,6 +22,7 @@ from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
 from .certificate import accept_rsa
+from .inline import work_inline
 from .offer import read_candidate, read_offer
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
@@ -105,6 +106,7 @@ class PeerTransport:
             await self._pc.setRemoteDescription(offer)
             self._tracks.settle()
             answer = await self._pc.createAnswer()
+            work_inline(self._pc, answer.sdp)
         except InvalidOffer:
             raise
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:

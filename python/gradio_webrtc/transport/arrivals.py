@@ -1,0 +1,155 @@
+"""The caller's packets of sound: put in order, decoded, and what is missing filled in."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from av.error import FFmpegError
+
+from .opus import TIME_BASE, OpusDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+    from aiortc.rtp import RtpPacket
+    from av import AudioFrame
+
+logger = logging.getLogger(__name__)
+
+LOST_AFTER: Final = 3
+"""How many later packets come before a missing one is given up: the reordering that TCP (RFC 5681
+section 3.2) and QUIC (RFC 9002 section 6.1.1) allow for as well. 60 ms of sound."""
+
+MAX_LATE: Final = 100
+"""A packet further behind than this is no late one: its sender began anew."""
+
+MAX_FILLED_SAMPLES: Final = 24_000
+"""Half a second at 48 kHz. A sender with discontinuous transmission is heard of every 400 ms (RFC
+7587 section 3.1.3), so a longer gap is a call that stood still, and its silence is over."""
+
+SEQUENCES: Final = 1 << 16
+TIMESTAMPS: Final = 1 << 32
+
+
+class PacketOrder:
+    """Gives packets in the order they were sent, and those that come in order at once.
+
+    Whoever plays sound on a clock has to hold packets back, so that a late one is in time. Nothing
+    here is played: packets wait only while one before them is missing.
+    """
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._held: dict[int, RtpPacket] = {}
+
+    def put(self, packet: RtpPacket) -> Sequence[RtpPacket]:
+        """The packets whose turn it is, now that this one is here.
+
+        One that comes twice, or after it was given up, is dropped.
+        """
+        sequence = packet.sequence_number
+        if sequence == self._next and not self._held:
+            self._next = (sequence + 1) % SEQUENCES
+            return (packet,)
+        if self._next is None or MAX_LATE <= SEQUENCES - self._ahead(sequence) <= SEQUENCES // 2:
+            self._held.clear()
+            self._next = sequence
+        if self._ahead(sequence) >= SEQUENCES // 2:
+            return ()
+        self._held[sequence] = packet
+        if len(self._held) >= LOST_AFTER:
+            self._next = min(self._held, key=self._ahead)
+        return self._take()
+
+    def _ahead(self, sequence: int) -> int:
+        return (sequence - (self._next or 0)) % SEQUENCES
+
+    def _take(self) -> list[RtpPacket]:
+        taken = []
+        while self._next in self._held:
+            taken.append(self._held.pop(self._next))
+            self._next = (self._next + 1) % SEQUENCES
+        return taken
+
+
+class OpusArrivals:
+    """Stands where aiortc's receiver of sound has its jitter buffer, and decodes Opus itself.
+
+    That one holds five packets back in any case, and at the first that is lost stands still for 16.
+    Packets of other codecs still go there, and from there to aiortc's decoder thread.
+
+    Args:
+        payload_types: Those that are Opus.
+        theirs: The jitter buffer of the receiver.
+        deliver: Takes the decoded frames, on the event loop, with gapless ``pts`` at 48 kHz unless
+            the sender was silent for long.
+    """
+
+    def __init__(
+        self,
+        payload_types: Collection[int | None],
+        theirs: JitterBuffer,
+        deliver: Callable[[AudioFrame], None],
+    ) -> None:
+        self._payload_types = frozenset(payload_types)
+        self._theirs = theirs
+        self._deliver = deliver
+        self._ssrc: int | None = None
+        self._order = PacketOrder()
+        self._decoder = OpusDecoder()
+        self._next_timestamp = 0
+        self._pts = 0
+        self._has_failed = False
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Takes a packet, on the event loop, as aiortc's jitter buffer does.
+
+        Returns:
+            That no picture is asked for, and what aiortc is left to decode: nothing of Opus.
+        """
+        if packet.payload_type not in self._payload_types:
+            return self._theirs.add(packet)
+        if packet.ssrc != self._ssrc:
+            self._ssrc = packet.ssrc
+            self._order = PacketOrder()
+            self._decoder = OpusDecoder()
+            self._next_timestamp = packet.timestamp
+        for each in self._order.put(packet):
+            try:
+                self._hear(each)
+            except FFmpegError as error:
+                self._report(error)
+        return False, None
+
+    def _hear(self, packet: RtpPacket) -> None:
+        """Delivers a packet's sound, after something for what is missing before it.
+
+        Lost and never sent are the same here: time passed, and there is no sound of it.
+        """
+        missing = (packet.timestamp - self._next_timestamp) % TIMESTAMPS
+        if missing <= MAX_FILLED_SAMPLES:
+            while missing > 0 and (filled := self._give(self._decoder.conceal())):
+                missing -= filled
+        elif missing < TIMESTAMPS // 2:
+            self._pts += missing
+        self._next_timestamp = packet.timestamp
+        self._give(self._decoder.decode(packet.payload))
+
+    def _give(self, frames: list[AudioFrame]) -> int:
+        """How many samples that was."""
+        given = 0
+        for frame in frames:
+            frame.pts, frame.time_base = self._pts, TIME_BASE
+            self._pts += frame.samples
+            given += frame.samples
+            self._deliver(frame)
+        self._next_timestamp = (self._next_timestamp + given) % TIMESTAMPS
+        return given
+
+    def _report(self, error: FFmpegError) -> None:
+        # As many as a caller likes to send: one line is enough.
+        if not self._has_failed:
+            logger.warning("cannot decode a packet of opus: %s", error)
+        self._has_failed = True

@@ -1,0 +1,103 @@
+"""Takes the sound of a connection out of aiortc's threads, and Opus out of its hands.
+
+A packet of 20 ms is decoded in some fifty microseconds and encoded in a hundred. Handing it to a
+thread and back costs more than that, on the event loop and off it: wake a thread, wait for the
+interpreter, make a task, wake the loop. A track that gives packets instead of frames is aiortc's
+public interface; the rest is not. Where aiortc does not look as expected it does the work itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Final
+
+from aiortc.codecs.base import Encoder
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.sdp import SessionDescription
+
+from .arrivals import OpusArrivals
+from .audio import AudioSender
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+    from aiortc.rtcrtpparameters import RTCRtpParameters
+    from aiortc.rtcrtpsender import RTCEncodedFrame
+
+JITTER_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
+NEXT_FRAME: Final = "_next_encoded_frame"
+"""Private names of aiortc's, as of 1.16."""
+
+AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+"""RFC 6464."""
+
+
+def work_inline(pc: RTCPeerConnection, answer_sdp: str) -> None:
+    """Decodes and encodes on the event loop what will be Opus, as far as it can be done.
+
+    Args:
+        pc: The answering side, whose answer is made but not yet applied.
+        answer_sdp: That answer.
+    """
+    agreed = {
+        media.rtp.muxId: media.rtp
+        for media in SessionDescription.parse(answer_sdp).media
+        if media.kind == "audio"
+    }
+    for transceiver in pc.getTransceivers():
+        if (rtp := agreed.get(str(transceiver.mid))) is None:
+            continue
+        types = [codec.payloadType for codec in rtp.codecs if codec.name.lower() == "opus"]
+        decode_inline(transceiver.receiver, types)
+        # aiortc sends in the codec that comes first.
+        if types and rtp.codecs[0].payloadType == types[0]:
+            encode_inline(transceiver.sender, rtp)
+
+
+def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None]) -> bool:
+    """Has a receiver's packets of Opus put in order and decoded where they arrive.
+
+    Call it before the receiver starts. Its statistics and reports stay as they are, and so does its
+    track, with the end of it.
+
+    Returns:
+        Whether it could be done.
+    """
+    frames: object = getattr(receiver.track, "_queue", None)
+    theirs: object = getattr(receiver, JITTER_BUFFER, None)
+    if isinstance(frames, asyncio.Queue) and isinstance(theirs, JitterBuffer):
+        setattr(receiver, JITTER_BUFFER, OpusArrivals(payload_types, theirs, frames.put_nowait))
+        return True
+    return False
+
+
+def encode_inline(sender: RTCRtpSender, rtp: RTCRtpParameters) -> bool:
+    """Has a sender's track give packets of Opus, and the sender stamp them with their level.
+
+    Returns:
+        Whether it could be done.
+    """
+    track = sender.track
+    if not isinstance(track, AudioSender) or not hasattr(Encoder, "pack"):
+        return False
+    track.encode_opus()
+    if any(extension.uri == AUDIO_LEVEL for extension in rtp.headerExtensions):
+        _add_level(sender, track)
+    return True
+
+
+def _add_level(sender: RTCRtpSender, track: AudioSender) -> None:
+    """For packets: the sender itself measures only frames that it encodes."""
+    theirs: Any = getattr(sender, NEXT_FRAME, None)
+    if not inspect.iscoroutinefunction(theirs):
+        return
+
+    async def with_level(*args: object) -> RTCEncodedFrame | None:
+        frame: RTCEncodedFrame | None = await theirs(*args)
+        if frame is not None and frame.audio_level is None:
+            frame.audio_level = track.level_dbov
+        return frame
+
+    setattr(sender, NEXT_FRAME, with_level)

@@ -1,0 +1,94 @@
+"""A network that loses packets and brings others late, between two real peers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from support.caller import Caller
+from support.signals import chirp, pieces_found
+
+from gradio_webrtc import AsyncStreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from numpy.typing import NDArray
+
+SAID_S = 3.0
+LOST_EVERY = 25
+LATE_EVERY = 10
+
+
+class Listener(AsyncStreamHandler):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000)
+        self.heard: list[NDArray[np.int16]] = []
+        self.all_heard = asyncio.Event()
+
+    async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        self.heard.append(frame[1].reshape(-1))
+        if sum(each.size for each in self.heard) >= (SAID_S + 1) * 48_000:
+            self.all_heard.set()
+
+    async def emit(self) -> None:
+        await asyncio.Event().wait()
+
+    def copy(self) -> Listener:
+        return self
+
+
+class Disturbed:
+    """Between a sender of RTP and its socket.
+
+    Attributes:
+        lost: How many packets of sound did not get through.
+    """
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        self.lost = 0
+        self._send = send
+        self._count = 0
+        self._late: bytes | None = None
+
+    async def __call__(self, data: bytes) -> None:
+        if not _is_sound(data):
+            await self._send(data)
+            return
+        self._count += 1
+        if self._count % LOST_EVERY == 0:
+            self.lost += 1
+        elif self._count % LATE_EVERY == 0:
+            self._late = data
+        else:
+            await self._send(data)
+            if self._late is not None:
+                late, self._late = self._late, None
+                await self._send(late)
+
+
+def _is_sound(data: bytes) -> bool:
+    """RTP and not RTCP (RFC 5761 section 4)."""
+    return 127 < data[0] < 192 and not 64 <= data[1] & 0x7F <= 95
+
+
+async def test_what_gets_through_is_heard_in_order_and_nothing_else_is_missing() -> None:
+    said = chirp(SAID_S)
+    listener, registry = Listener(), SessionRegistry()
+    registry.service = Service(listener.copy)
+    caller = Caller(registry, np.concatenate([np.zeros(24_000, np.int16), said]))
+    await caller.call()
+    ice: Any = caller.pc.getSenders()[0].transport.transport
+    disturbed = ice._send = Disturbed(ice._send)  # noqa: SLF001  # no public way to lose a packet
+    await listener.all_heard.wait()
+    await caller.hang_up()
+    await registry.wait_idle()
+    places = pieces_found(np.concatenate(listener.heard), said)
+    found = [place for place in places if place >= 0]
+    assert disturbed.lost >= SAID_S * 50 / LOST_EVERY
+    assert len(places) - len(found) <= disturbed.lost
+    assert found == sorted(found)

@@ -1,0 +1,192 @@
+"""Packets that come late, twice or never, beside what aiortc makes of the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from aiortc.codecs.opus import OpusDecoder as TheirDecoder
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtp import RtpPacket
+from av import AudioFrame
+from support.signals import chirp, pieces_found
+
+from gradio_webrtc.transport.arrivals import LOST_AFTER, MAX_LATE, OpusArrivals, PacketOrder
+from gradio_webrtc.transport.opus import OpusEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+OPUS, PCMU = 96, 0
+SAID = chirp(2.0)
+
+
+def packet(number: int, payload: bytes = b"", *, ssrc: int = 1, timestamp: int = -1) -> RtpPacket:
+    """One of 20 ms, wherever the counters begin."""
+    made = RtpPacket(OPUS, 1, number % 65_536, (timestamp if timestamp >= 0 else 960 * number))
+    made.timestamp %= 1 << 32
+    made.ssrc, made.payload = ssrc, payload
+    vars(made)["_data"] = payload
+    return made
+
+
+def spoken(first: int = 0) -> list[RtpPacket]:
+    """What was said, in packets."""
+    encoder = OpusEncoder(1)
+    return [
+        packet(first + k, bytes(encoder.encode(frame, 0)))
+        for k, frame in enumerate(SAID.reshape(-1, 1, 960))
+    ]
+
+
+def taken(numbers: Iterable[int]) -> list[int]:
+    """The sequence numbers in the order in which they are given on."""
+    order = PacketOrder()
+    return [each.sequence_number for number in numbers for each in order.put(packet(number))]
+
+
+def hear(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
+    frames: list[AudioFrame] = []
+    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append)
+    for each in packets:
+        assert arrivals.add(each) == (False, None)
+    return frames
+
+
+def hear_through_aiortc(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
+    buffer, decoder = JitterBuffer(capacity=16, prefetch=4), TheirDecoder()
+    frames: list[AudioFrame] = []
+    for each in packets:
+        _, encoded = buffer.add(each)
+        if encoded is not None:
+            frames += [frame for frame in decoder.decode(encoded) if isinstance(frame, AudioFrame)]
+    return frames
+
+
+def sound(frames: Sequence[AudioFrame]) -> NDArray[np.int16]:
+    """The first channel."""
+    blocks = [each.to_ndarray()[0, :: each.layout.nb_channels] for each in frames]
+    return np.concatenate(blocks).astype(np.int16)
+
+
+def lost(heard: Sequence[AudioFrame]) -> int:
+    """How many tenths of a second of what was said are not in it."""
+    return pieces_found(sound(heard), SAID).count(-1)
+
+
+def test_packets_in_order_are_given_at_once() -> None:
+    order = PacketOrder()
+    assert [len(order.put(packet(k))) for k in range(65_530, 65_550)] == [1] * 20
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([0, 2, 1, 3], [0, 1, 2, 3]),
+        ([0, 3, 2, 1, 4], [0, 1, 2, 3, 4]),
+        ([0, 1, 1, 2, 0, 3], [0, 1, 2, 3]),
+        ([0, 2, 2, 1, 3], [0, 1, 2, 3]),
+        ([0, 2, 3], [0]),
+        ([0, 2, 3, 4, 1, 5], [0, 2, 3, 4, 5]),
+        ([0, 2, 3, 5, 6, 7], [0, 2, 3, 5, 6, 7]),
+        ([65_534, 0, 65_535, 1], [65_534, 65_535, 0, 1]),
+        ([500, 501, 500 - MAX_LATE, 501 - MAX_LATE], [500, 501, 500 - MAX_LATE, 501 - MAX_LATE]),
+        ([5, 6, 30_000, 30_001, 30_002], [5, 6, 30_000, 30_001, 30_002]),
+        ([50_000, 50_001, 3, 4, 5], [50_000, 50_001, 3, 4, 5]),
+    ],
+)
+def test_packets_are_given_in_order(sent: list[int], expected: list[int]) -> None:
+    assert taken(sent) == expected
+
+
+def test_no_more_wait_than_it_takes_to_give_one_up() -> None:
+    order = PacketOrder()
+    waiting = 0
+    for number in [0, *range(2, 200, 2)]:
+        waiting += 1 - len(order.put(packet(number)))
+        assert waiting < LOST_AFTER
+
+
+def test_without_loss_it_is_heard_as_through_aiortc_but_sooner() -> None:
+    ours, theirs = hear(spoken()), hear_through_aiortc(spoken())
+    assert len(ours) == 100
+    assert len(theirs) == 96, "aiortc still holds the last ones back"
+    assert np.array_equal(sound(ours)[: 96 * 960], sound(theirs))
+    assert [each.pts for each in ours] == [960 * k for k in range(100)]
+
+
+def test_a_lost_packet_costs_what_was_in_it_and_aiortc_five_times_as_much() -> None:
+    packets = spoken()
+    del packets[50]
+    ours, theirs = hear(packets), hear_through_aiortc(packets)
+    assert len(ours) == 100, "something stands for the lost one"
+    assert [each.pts for each in ours] == [960 * k for k in range(100)]
+    assert lost(ours) <= 1
+    assert len(theirs) <= 95
+
+
+@pytest.mark.parametrize("first", [0, 65_500, (1 << 32) // 960 - 50])
+def test_loss_and_reordering_leave_no_gap_wherever_the_counters_are(first: int) -> None:
+    packets = spoken(first)
+    for k in range(10, 90, 20):
+        packets[k], packets[k + 1] = packets[k + 1], packets[k]
+    del packets[75], packets[35]
+    heard = hear(packets)
+    assert [each.pts for each in heard] == [960 * k for k in range(100)]
+    assert lost(heard) <= 2
+
+
+def test_a_sender_that_was_silent_by_not_sending_is_heard_as_silent() -> None:
+    packets = spoken()
+    resumed = [
+        packet(30 + k, each.payload, timestamp=960 * (50 + k))
+        for k, each in enumerate(packets[50:])
+    ]
+    heard = hear(packets[:30] + resumed)
+    assert [each.pts for each in heard] == [960 * k for k in range(100)]
+    assert np.abs(sound(heard)[45 * 960 : 50 * 960]).max() < np.abs(SAID).max() / 10
+
+
+def test_a_call_that_stood_still_does_not_get_its_silence_afterwards() -> None:
+    packets = spoken()
+    later = packet(100, packets[50].payload, timestamp=48_000 * 60)
+    heard = hear([*packets, later])
+    assert len(heard) == 101
+    assert heard[-1].pts == 48_000 * 60
+
+
+def test_a_sender_that_begins_anew_is_heard_at_once() -> None:
+    packets = spoken()
+    anew = [packet(7 + k, each.payload, ssrc=2) for k, each in enumerate(packets)]
+    heard = hear(packets + anew)
+    assert len(heard) == 200
+    assert np.array_equal(sound(heard[:100]), sound(heard[100:]))
+
+
+def test_packets_that_are_no_opus_are_concealed_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    packets = spoken()
+    for k in (20, 21, 40):
+        packets[k].payload = b"\xff\xff\xff"
+    packets[60].payload = b""
+    heard = hear(packets)
+    assert [each.pts for each in heard] == [960 * k for k in range(100)]
+    assert lost(heard) <= 3
+    assert len(caplog.records) == 1
+
+
+def test_other_codecs_are_left_to_aiortc() -> None:
+    frames: list[AudioFrame] = []
+    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append)
+    reference = JitterBuffer(capacity=16, prefetch=4)
+    for number in range(20):
+        given = packet(number, bytes([number]))
+        given.payload_type = PCMU
+        (flag, encoded), (their_flag, expected) = arrivals.add(given), reference.add(given)
+        assert flag is their_flag
+        assert (encoded and encoded.data) == (expected and expected.data)
+    assert frames == []

@@ -1,0 +1,247 @@
+"""Opus that we encode and decode ourselves, beside what aiortc makes of the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs.opus import OpusDecoder as TheirDecoder
+from aiortc.codecs.opus import OpusEncoder as TheirEncoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import compute_audio_level_dbov
+from av import AudioFrame, Packet
+from av.error import FFmpegError
+from support.clock import run_virtual
+from support.signals import chirp, pieces_found, tone
+
+from gradio_webrtc.transport import opus
+from gradio_webrtc.transport.arrivals import OpusArrivals
+from gradio_webrtc.transport.audio import AudioReceiver, AudioSender
+from gradio_webrtc.transport.inline import (
+    JITTER_BUFFER,
+    NEXT_FRAME,
+    decode_inline,
+    work_inline,
+)
+from gradio_webrtc.transport.opus import OpusDecoder, OpusEncoder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OPUS = RTCRtpCodecParameters("audio/opus", 48_000, 2, 96)
+SAID = chirp(1.0)
+LOUD = tone(1.0, 1000, level=0.5)
+
+
+def packets_of(samples: NDArray[np.int16], channels: int = 1) -> list[bytes]:
+    encoder = OpusEncoder(channels)
+    frames = samples.reshape(-1, 1, 960 * channels)
+    return [bytes(encoder.encode(frame, 960 * k)) for k, frame in enumerate(frames)]
+
+
+def level(samples: NDArray[np.int16]) -> float:
+    """Of the sound after its beginning, 0 to 1."""
+    return float(np.sqrt(np.mean((samples[4800:] / 32768.0) ** 2)))
+
+
+def test_aiortc_decodes_what_we_encode_as_loud_and_in_order() -> None:
+    decoder = TheirDecoder()
+    frames: list[Any] = []
+    for k, payload in enumerate(packets_of(SAID)):
+        frames += decoder.decode(JitterFrame(payload, 960 * k))
+    heard = np.concatenate([frame.to_ndarray() for frame in frames], axis=1).reshape(-1, 2)
+    assert np.array_equal(heard[:, 0], heard[:, 1])
+    assert level(heard[:, 0]) == pytest.approx(level(SAID), rel=0.05)
+    places = pieces_found(heard[:, 0], SAID)
+    assert min(places) >= 0
+    assert places == sorted(places)
+
+
+def test_we_decode_what_aiortc_encodes() -> None:
+    encoder, decoder = TheirEncoder(), OpusDecoder()
+    heard = []
+    for k, block in enumerate(SAID.reshape(-1, 1, 960)):
+        stereo = AudioFrame.from_ndarray(np.repeat(block, 2, axis=1), "s16", "stereo")
+        stereo.sample_rate, stereo.pts, stereo.time_base = 48_000, 960 * k, opus.TIME_BASE
+        payloads, _timestamp = encoder.encode(stereo)
+        for payload in payloads:
+            heard += decoder.decode(payload)
+    sound = np.concatenate([frame.to_ndarray() for frame in heard], axis=1)[0]
+    channels = heard[0].layout.nb_channels
+    places = pieces_found(sound[::channels], SAID)
+    assert min(places) >= 0
+
+
+def test_one_channel_is_decoded_until_the_sender_uses_two() -> None:
+    decoder = OpusDecoder()
+    stereo = np.repeat(LOUD, 2)
+    stereo[1::2] //= 4
+    layouts: list[str] = []
+    right: list[NDArray[np.int16]] = []
+    for packets in (packets_of(LOUD), packets_of(stereo, 2), packets_of(LOUD)):
+        for payload in packets:
+            (frame,) = decoder.decode(payload)
+            layouts.append(frame.layout.name)
+            heard = frame.to_ndarray().astype(np.int16)[0]
+            right.append(heard[1::2])
+    assert layouts == ["mono"] * 50 + ["stereo"] * 100
+    quiet, loud = np.concatenate(right[55:100]), np.concatenate(right[105:])
+    assert level(quiet) == pytest.approx(level(LOUD) / 4, rel=0.1)
+    assert level(loud) == pytest.approx(level(LOUD), rel=0.1)
+
+
+def test_a_packet_keeps_the_time_it_was_given_over_a_gap() -> None:
+    encoder, their_packer = OpusEncoder(1), TheirEncoder()
+    times = [0, 960, 1920, 500_000, 500_960, 2**31]
+    silence = np.zeros((1, 960), np.int16)
+    stamped = [their_packer.pack(encoder.encode(silence, pts))[1] for pts in times]
+    assert stamped == times
+
+
+def test_what_is_no_opus_is_refused_and_the_next_packet_is_decoded() -> None:
+    decoder = OpusDecoder()
+    with pytest.raises(FFmpegError):
+        decoder.decode(b"\xff\xff\xff")
+    (frame,) = decoder.decode(packets_of(LOUD)[0])
+    assert frame.samples == 960
+
+
+def test_a_packet_of_nothing_is_not_taken_for_the_end() -> None:
+    decoder = OpusDecoder()
+    assert decoder.conceal() == []
+    assert decoder.decode(b"") == []
+    assert len(decoder.decode(packets_of(LOUD)[0])) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_is_missing_goes_on_as_before_and_fades(channels: int) -> None:
+    decoder = OpusDecoder()
+    for payload in packets_of(np.repeat(LOUD, channels), channels)[:20]:
+        decoder.decode(payload)
+    concealed = [decoder.conceal()[0] for _ in range(10)]
+    assert {(each.samples, each.layout.nb_channels) for each in concealed} == {(960, channels)}
+    loudness = [float(np.sqrt(np.mean((each.to_ndarray() / 32768.0) ** 2))) for each in concealed]
+    assert loudness[0] > level(LOUD) / 3
+    assert loudness[-1] < level(LOUD) / 5
+
+
+class Saying:
+    """A source of frames: those given, or silence in as many channels."""
+
+    def __init__(self, *frames: int | NDArray[np.int16]) -> None:
+        self._frames = iter(
+            [
+                np.zeros((1, 960 * each), np.int16)
+                if isinstance(each, int)
+                else each.reshape(1, -1)
+                for each in frames
+            ]
+        )
+
+    async def wait_ready(self) -> None:
+        """Always ready."""
+
+    def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
+        del partial
+        return next(self._frames, None)
+
+
+def test_a_sender_gives_frames_until_it_is_told_to_encode() -> None:
+    async def scenario() -> list[Any]:
+        sender = AudioSender(Saying(1, 1, 2, 2))
+        taken: list[Any] = [await sender.recv()]
+        sender.encode_opus()
+        return taken + [await sender.recv() for _ in range(3)]
+
+    taken = run_virtual(scenario())
+    assert isinstance(taken[0], AudioFrame)
+    assert all(isinstance(each, Packet) for each in taken[1:])
+    assert [each.pts for each in taken] == [0, 960, 1920, 2880]
+    assert [bool(bytes(each)[0] & opus.STEREO_BIT) for each in taken[1:]] == [False, True, True]
+
+
+def test_a_sender_whose_encoder_fails_goes_on_with_frames(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(OpusEncoder):
+        def encode(self, samples: NDArray[np.int16], pts: int) -> Packet[Any]:
+            raise FFmpegError(1, f"no sound at {pts}, {samples.size}")
+
+    async def scenario() -> list[Any]:
+        sender = AudioSender(Saying(1, 1))
+        sender.encode_opus()
+        return [await sender.recv() for _ in range(2)]
+
+    monkeypatch.setattr("gradio_webrtc.transport.audio.OpusEncoder", Broken)
+    taken = run_virtual(scenario())
+    assert [each.pts for each in taken] == [0, 960]
+    assert all(isinstance(each, AudioFrame) for each in taken)
+    assert len(caplog.records) == 1
+
+
+async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
+    """The answering side of a connection on which only that codec is offered."""
+    caller, callee = RTCPeerConnection(), RTCPeerConnection()
+    transceiver = caller.addTransceiver("audio")
+    capabilities = type(transceiver.sender).getCapabilities("audio").codecs
+    transceiver.setCodecPreferences([c for c in capabilities if c.name.lower() == preferred])
+    offer = await caller.createOffer()
+    await callee.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+    callee.addTrack(sender)
+    answer = await callee.createAnswer()
+    work_inline(callee, answer.sdp)
+    await caller.close()
+    return callee
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("opus", Packet), ("pcmu", AudioFrame)])
+async def test_only_a_call_in_opus_is_encoded_by_us(codec: str, kind: type) -> None:
+    sender = AudioSender(Saying(1))
+    callee = await _answered(sender, codec)
+    assert isinstance(await sender.recv(), kind)
+    await callee.close()
+
+
+async def test_an_aiortc_that_looks_different_decodes_by_itself() -> None:
+    callee = await _answered(AudioSender(Saying(1)), "opus")
+    (receiver,) = callee.getReceivers()
+    assert isinstance(getattr(receiver, JITTER_BUFFER), OpusArrivals)
+    setattr(receiver, JITTER_BUFFER, other := object())
+    assert not decode_inline(receiver, [96])
+    assert getattr(receiver, JITTER_BUFFER) is other
+    await callee.close()
+
+
+async def test_an_aiortc_that_takes_no_packets_gets_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("aiortc.codecs.base.Encoder.pack")
+    sender = AudioSender(Saying(1))
+    callee = await _answered(sender, "opus")
+    assert isinstance(await sender.recv(), AudioFrame)
+    await callee.close()
+
+
+async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> None:
+    for samples in (LOUD[:960], LOUD[:960] // 100, np.zeros(960, np.int16)):
+        sender = AudioSender(Saying(samples))
+        callee = await _answered(sender, "opus")
+        next_frame: Any = getattr(callee.getSenders()[0], NEXT_FRAME)
+        frame = await next_frame(OPUS)
+        theirs = AudioFrame.from_ndarray(samples.reshape(1, -1), "s16", "mono")
+        assert frame.audio_level == compute_audio_level_dbov(theirs)
+        assert len(frame.payloads) == 1
+        await callee.close()
+
+
+async def test_a_frame_with_a_longer_plane_gives_only_its_sound() -> None:
+    (frame,) = OpusDecoder().decode(packets_of(LOUD)[0])
+
+    class Track:
+        async def recv(self) -> AudioFrame:
+            return frame
+
+    block = await AudioReceiver(Track()).receive()  # type: ignore[arg-type]
+    assert (block.rate_hz, block.channels, block.samples.shape) == (48_000, 1, (1, 960))
+    assert np.array_equal(block.samples, frame.to_ndarray())
