@@ -25,6 +25,7 @@ from .handlers import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
+    Context,
     ModelOptions,
     PauseDetectionModel,
     ReplyOnPause,
@@ -33,10 +34,11 @@ from .handlers import (
     StreamHandler,
     VideoStreamHandler,
     Warning,  # noqa: A004 - the predecessors' name
+    get_current_context,
     get_silero_model,
 )
 from .speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
-from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType
+from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType, WebRTCData
 
 __all__ = [
     "AdditionalOutputs",
@@ -47,6 +49,7 @@ __all__ = [
     "AudioError",
     "AudioVideoStreamHandler",
     "CloseStream",
+    "Context",
     "CredentialsError",
     "ModelOptions",
     "MoonshineSTT",
@@ -60,6 +63,7 @@ __all__ = [
     "VideoStreamHandler",
     "Warning",
     "WebRTC",
+    "WebRTCData",
     "WebRTCError",
     "aggregate_bytes_to_16bit",
     "async_aggregate_bytes_to_16bit",
@@ -69,6 +73,7 @@ __all__ = [
     "audio_to_int16",
     "get_cloudflare_turn_credentials",
     "get_cloudflare_turn_credentials_async",
+    "get_current_context",
     "get_hf_turn_credentials",
     "get_hf_turn_credentials_async",
     "get_silero_model",

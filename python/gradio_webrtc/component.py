@@ -19,6 +19,7 @@ from .streaming import (
     follows_inputs,
     make_template,
 )
+from .types import WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -117,7 +118,7 @@ class WebRTC(Component):
             server_rtc_configuration: {"iceServers": [...]} for the server's own side.
             allow_extra_tracks: Accept tracks that the modality does not ask for, and ignore them.
             icon_radius: Roundness of the icon, in percent.
-            variant: "wave", or "textbox" with a text field beside the microphone.
+            variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
             full_screen: Ask for a large picture and offer a full-screen button.
         """
         check_mode(mode, modality)
@@ -312,21 +313,21 @@ class WebRTC(Component):
         """The RTCConfiguration for the call that the page is about to make."""
         return await resolve_rtc_configuration(self._rtc_configuration)
 
-    def preprocess(self, payload: Any) -> str:
+    def preprocess(self, payload: Any) -> str | WebRTCData:
         """
         Parameters:
-            payload: The id and the secret of the call under way, as the page has them.
+            payload: The id and the secret of the call under way, and the text last sent, as the page has them.
         Returns:
-            The id, when the secret is right; "__webrtc_value__" in every other case.
+            The id, when the secret is right; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
         """
-        if isinstance(payload, dict):
-            try:
-                return self._sessions.find(
-                    payload.get("webrtc_id"), payload.get("secret")
-                ).webrtc_id
-            except SessionUnknown:
-                return WEBRTC_VALUE
-        return WEBRTC_VALUE
+        held = payload if isinstance(payload, dict) else {}
+        try:
+            webrtc_id = self._sessions.find(held.get("webrtc_id"), held.get("secret")).webrtc_id
+        except SessionUnknown:
+            webrtc_id = WEBRTC_VALUE
+        if self.variant != "textbox":
+            return webrtc_id
+        return WebRTCData(webrtc_id, str(held.get("textbox", "")))
 
     def postprocess(self, value: Any) -> Any:
         """

@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from .errors import HandlerError
 from .types import AdditionalOutputs, CloseStream
 
@@ -62,6 +64,37 @@ def split_emitted(item: object) -> Emitted:
             return Emitted(audio=_read_audio(audio), close=close)
         case _:
             return Emitted(audio=_read_audio(item))
+
+
+def split_output(data: object) -> tuple[object, AdditionalOutputs | CloseStream | None]:
+    """What a handler gave, parted into media and what is for the page: for users' own code.
+
+    Args:
+        data: Media, AdditionalOutputs or CloseStream, or a pair of media and one of these.
+
+    Returns:
+        Media or ``None``; AdditionalOutputs, CloseStream or ``None``.
+
+    Raises:
+        ValueError: A tuple that is no sound and no such pair.
+    """
+    match data:
+        case AdditionalOutputs() | CloseStream():
+            return None, data
+        case (media, (AdditionalOutputs() | CloseStream()) as extra):
+            return media, extra
+        case (_, np.ndarray()) | (_, np.ndarray(), _):
+            return data, None
+        case tuple() if len(data) != 2:  # noqa: PLR2004 - the two of the message
+            raise ValueError(
+                "The tuple must have exactly two elements: the data and an instance of "
+                "AdditionalOutputs."
+            )
+        case tuple():
+            raise ValueError(
+                "The last element of the tuple must be an instance of AdditionalOutputs."
+            )
+    return data, None
 
 
 class EmittedPicture(NamedTuple):

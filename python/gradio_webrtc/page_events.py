@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
+
+from .types import WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,13 +41,20 @@ def deliver_inputs(
         send_on: When else they are brought; ``None`` for never.
     """
 
-    async def take(webrtc_id: str, *args: Any) -> None:
-        if (session := sessions.get(webrtc_id)) is not None:
-            session.set_inputs(args)
+    async def take(value: str | WebRTCData, *args: Any) -> None:
+        if (session := sessions.get(_id_of(value))) is not None:
+            # The page's value still has the text that was sent last; it was for one turn.
+            head = (replace(value, textbox=""),) if isinstance(value, WebRTCData) else ()
+            session.set_inputs((*head, *args))
 
-    def listen(event: Callable[..., Any], **options: Any) -> Any:
+    async def take_text(value: str | WebRTCData, *args: Any) -> None:
+        if (session := sessions.get(_id_of(value))) is not None:
+            head = (value,) if isinstance(value, WebRTCData) else ()
+            session.submit((*head, *args))
+
+    def listen(event: Callable[..., Any], fn: Callable[..., Any] = take, **options: Any) -> Any:
         return event(
-            take,
+            fn,
             inputs=[component, *inputs],
             outputs=None,
             queue=False,
@@ -53,13 +63,12 @@ def deliver_inputs(
             **options,
         )
 
-    if send_on == "submit":
-        listen(component.submit, trigger_mode="multiple")
-    elif send_on == "change":
-        for each in inputs:
-            if (change := getattr(each, "change", None)) is not None:
-                # A slider on its way says much; what counts is where it came to rest.
-                listen(change, trigger_mode="always_last")
+    if send_on == "submit" or component.variant == "textbox":
+        listen(component.submit, take_text, trigger_mode="multiple")
+    changes = [getattr(each, "change", None) for each in inputs] if send_on == "change" else []
+    for change in filter(None, changes):
+        # A slider on its way says much; what counts is where it came to rest.
+        listen(change, trigger_mode="always_last")
     asked: Dependency = listen(component.tick, js=js, trigger_mode="multiple")
     return asked
 
@@ -83,8 +92,8 @@ def deliver_outputs(
         **event: What else Gradio is to know of the event.
     """
 
-    async def fetch(webrtc_id: str, *args: Any) -> Any:
-        session = sessions.get(webrtc_id)
+    async def fetch(value: str | WebRTCData, *args: Any) -> Any:
+        session = sessions.get(_id_of(value))
         waiting = session.outputs.take() if session is not None else None
         if session is None or waiting is None:
             return gr.skip() if len(outputs) <= 1 else tuple(gr.skip() for _ in outputs)
@@ -104,3 +113,7 @@ def deliver_outputs(
         **event,
     )
     return announced
+
+
+def _id_of(value: str | WebRTCData) -> str:
+    return value.webrtc_id if isinstance(value, WebRTCData) else value

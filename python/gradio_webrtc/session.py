@@ -102,6 +102,17 @@ class Session:
             self.call.report(error)
         self._has_inputs.set()
 
+    def submit(self, args: Sequence[Any]) -> None:
+        """What was written in the page's text field, and the input values; a turn of its own."""
+        self.set_inputs(args)
+        trigger = getattr(self.handler, "trigger_response", None)
+        if trigger is None:
+            return
+        try:
+            trigger()
+        except Exception as error:  # noqa: BLE001  # a handler may override trigger_response
+            self.call.report(error)
+
     def give_outputs(self, outputs: AdditionalOutputs) -> None:
         """Sends values to the page that do not come from the handler; from any thread."""
         try:

@@ -7,8 +7,10 @@ from .handlers import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
+    HandlerType,
     StreamHandler,
     StreamHandlerBase,
+    StreamHandlerImpl,
     VideoStreamHandler,
 )
 from .types import AudioEmitType, EmitType, VideoEmitType
@@ -19,8 +21,10 @@ __all__ = [
     "AudioEmitType",
     "AudioVideoStreamHandler",
     "EmitType",
+    "HandlerType",
     "StreamHandler",
     "StreamHandlerBase",
+    "StreamHandlerImpl",
     "VideoEmitType",
     "VideoStreamHandler",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -61,6 +62,25 @@ class CloseStream:
 
     def __repr__(self) -> str:
         return f"CloseStream({self.msg!r})"
+
+
+@dataclass
+class WebRTCData:
+    """What a component with ``variant="textbox"`` has for a function, in place of the sound alone.
+
+    A function that answers turns gets it when it takes other inputs too, or with
+    ``needs_args=True``.
+
+    Attributes:
+        webrtc_id: The id of the call; ``"__webrtc_value__"`` without one.
+        textbox: What was written in the text field and sent; empty for a turn that was spoken.
+        audio: In a turn of `ReplyOnPause`, what was said: rate in Hz and int16 ``(1, n)``, with
+            ``n`` zero when nothing was said before the text was sent.
+    """
+
+    webrtc_id: str
+    textbox: str = ""
+    audio: AudioFrame | None = None
 
 
 AudioPart: TypeAlias = tuple[int, AudioArray] | tuple[int, AudioArray, Layout]

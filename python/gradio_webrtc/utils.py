@@ -13,8 +13,13 @@ from .concurrency import wait_for_item
 from .credentials import RTCConfigurationCallable
 from .encoding import audio_to_bytes, audio_to_file
 from .errors import WebRTCError
-from .handlers import Warning  # noqa: A004 - its predecessors' name
+from .handlers import (
+    Context,
+    Warning,  # noqa: A004 - its predecessors' name
+    get_current_context,
+)
 from .messages import create_message
+from .outputs import split_output
 from .transport.pacing import FRAME_S as AUDIO_PTIME
 from .types import AdditionalOutputs, CloseStream
 
@@ -22,6 +27,7 @@ __all__ = [
     "AUDIO_PTIME",
     "AdditionalOutputs",
     "CloseStream",
+    "Context",
     "RTCConfigurationCallable",
     "Warning",
     "WebRTCError",
@@ -32,5 +38,7 @@ __all__ = [
     "audio_to_float32",
     "audio_to_int16",
     "create_message",
+    "get_current_context",
+    "split_output",
     "wait_for_item",
 ]

@@ -31,11 +31,15 @@ NAMES = {
     ),
     "reply_on_stopwords": "ReplyOnStopWords ReplyOnStopWordsState",
     "speech_to_text": "MoonshineSTT STTModel get_stt_model stt stt_for_chunks",
-    "tracks": f"{HANDLERS} AudioEmitType EmitType VideoEmitType VideoStreamHandler",
+    "tracks": (
+        f"{HANDLERS} AudioEmitType EmitType HandlerType StreamHandlerImpl VideoEmitType "
+        "VideoStreamHandler"
+    ),
     "utils": (
-        "AUDIO_PTIME AdditionalOutputs CloseStream RTCConfigurationCallable Warning WebRTCError "
-        "aggregate_bytes_to_16bit async_aggregate_bytes_to_16bit audio_to_bytes audio_to_file "
-        "audio_to_float32 audio_to_int16 create_message wait_for_item"
+        "AUDIO_PTIME AdditionalOutputs CloseStream Context RTCConfigurationCallable Warning "
+        "WebRTCError aggregate_bytes_to_16bit async_aggregate_bytes_to_16bit audio_to_bytes "
+        "audio_to_file audio_to_float32 audio_to_int16 create_message get_current_context "
+        "split_output wait_for_item"
     ),
     "webrtc": (
         f"{HANDLERS} AdditionalOutputs AudioEmitType EmitType VideoEmitType WebRTC WebRTCError"

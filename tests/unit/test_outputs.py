@@ -17,6 +17,7 @@ from gradio_webrtc.outputs import (
     EmittedPicture,
     OutputQueue,
     split_emitted,
+    split_output,
     split_picture,
 )
 from gradio_webrtc.types import AdditionalOutputs, CloseStream
@@ -42,6 +43,28 @@ CLOSE = CloseStream("bye")
 )
 def test_every_accepted_form_is_told_apart(item: object, expected: Emitted) -> None:
     assert split_emitted(item) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        ((24000, TONE), ((24000, TONE), None)),
+        ((24000, TONE, "stereo"), ((24000, TONE, "stereo"), None)),
+        (((24000, TONE), OUTPUTS), ((24000, TONE), OUTPUTS)),
+        ((TONE, CLOSE), (TONE, CLOSE)),
+        (OUTPUTS, (None, OUTPUTS)),
+        (TONE, (TONE, None)),
+        (None, (None, None)),
+    ],
+)
+def test_users_can_part_it_as_well(data: object, parts: object) -> None:
+    assert split_output(data) == parts
+
+
+@pytest.mark.parametrize("data", [(1, 2, 3), (TONE,), ("text", "more")])
+def test_a_tuple_that_cannot_be_parted_is_refused(data: object) -> None:
+    with pytest.raises(ValueError, match="must"):
+        split_output(data)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
 """The handlers: what users subclass, and the ready-made ones."""
 
+from .aliases import AudioVideoStreamHandlerImpl, HandlerType, StreamHandlerImpl
 from .base import StreamHandlerBase
 from .blocks import AppState
 from .generating import AudioGenerator
-from .notices import Warning, current_call  # noqa: A004 - its predecessors' name
+from .notices import (
+    Context,
+    Warning,  # noqa: A004 - its predecessors' name
+    current_call,
+    get_current_context,
+)
 from .options import AlgoOptions, SileroVadOptions
 from .reply_on_pause import ReplyOnPause
 from .reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
@@ -24,6 +30,9 @@ __all__ = [
     "AsyncStreamHandler",
     "AudioGenerator",
     "AudioVideoStreamHandler",
+    "AudioVideoStreamHandlerImpl",
+    "Context",
+    "HandlerType",
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
@@ -33,11 +42,13 @@ __all__ = [
     "SileroVadOptions",
     "StreamHandler",
     "StreamHandlerBase",
+    "StreamHandlerImpl",
     "TurnHandler",
     "VideoFunction",
     "VideoGenerator",
     "VideoStreamHandler",
     "Warning",
     "current_call",
+    "get_current_context",
     "get_silero_model",
 ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from gradio_webrtc.errors import AudioError
 from gradio_webrtc.messages import create_message
-from gradio_webrtc.types import Layout
+from gradio_webrtc.types import Layout, WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -53,7 +53,8 @@ class StreamHandlerBase(ABC):
 
     Attributes:
         latest_args: The values of the stream's ``inputs`` as the page sent them last, behind the
-            placeholder ``"__webrtc_value__"`` that stands for the component itself.
+            placeholder ``"__webrtc_value__"`` that stands for the component itself, or behind its
+            `WebRTCData` when it has a text field.
         args_set: Set once the page has sent values; `reset` clears it.
         channel_set: Set once messages may be sent, from `bind` on: what is sent before the data
             channel opens is kept for it.
@@ -138,14 +139,16 @@ class StreamHandlerBase(ABC):
         """Takes the page's input values; from any thread.
 
         Args:
-            args: The values of the stream's inputs behind the component itself; may be empty.
+            args: The values of the stream's inputs behind the component itself; may be empty. A
+                `WebRTCData` at their head is the component's own.
 
         Raises:
             TypeError: ``args`` is not a list.
         """
         if not isinstance(args, list):
             raise TypeError("args must be a list")
-        self.latest_args = [INPUT_PLACEHOLDER, *args]
+        has_head = bool(args) and isinstance(args[0], WebRTCData)
+        self.latest_args = [*args] if has_head else [INPUT_PLACEHOLDER, *args]
         self._on_loop(self._announce_args)
 
     def _announce_args(self) -> None:

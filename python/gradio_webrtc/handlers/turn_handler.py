@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from gradio_webrtc.concurrency import Worker, describe_callable, is_async_callable
-from gradio_webrtc.types import AdditionalOutputs
+from gradio_webrtc.types import AdditionalOutputs, WebRTCData
 
 from .async_driver import FINISHED
 from .blocks import AppState
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.types import Call, EmitType
+    from gradio_webrtc.types import AudioFrame, Call, EmitType
 
     from .signature import ReplyOptions
 
@@ -66,10 +66,20 @@ class TurnHandler(StreamHandler):
         self._conversation: Conversation | None = None
         self._worker: Worker | None = None
         self._turns = 0
+        self._text = ""
         self._own_generator: Any = None
         self._asks_us = False
         # What `bind` put there belongs to the call.
         vars(self).pop("emit", None)
+
+    def set_args(self, args: list[Any]) -> None:
+        """Takes the page's input values, and what was written there; from any thread.
+
+        What was written is kept for the next turn, whatever else the page sends before that.
+        """
+        super().set_args(args)
+        if isinstance(self.latest_args[0], WebRTCData):
+            self._text = self.latest_args[0].textbox or self._text
 
     # Life of a call
 
@@ -238,8 +248,17 @@ class TurnHandler(StreamHandler):
         inputs = self.latest_args[1:]
         if not turn.number:
             return tuple(inputs)
-        self.latest_args = [(turn.rate_hz, turn.audio), *inputs]
+        self.latest_args = [self._said_and_written(turn), *inputs]
         return tuple(self.latest_args)
+
+    def _said_and_written(self, turn: Turn) -> WebRTCData | AudioFrame:
+        """What stands for the component: the turn's sound, with the text of a page that has one."""
+        sound = (turn.rate_hz, turn.audio)
+        page = self.latest_args[0]
+        if not isinstance(page, WebRTCData):
+            return sound
+        text, self._text = self._text, ""
+        return WebRTCData(page.webrtc_id, text, sound)
 
     def _takes_inputs(self, turn: Turn) -> bool:
         if turn.number or self.startup_fn is None:
