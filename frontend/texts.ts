@@ -94,7 +94,8 @@ export function describe(
     case "open":
       if (status.isUnstable) return UNSTABLE;
       if (hasStopword) return STOPWORD;
-      return modality === "video" ? live("Live") : IN_CALL[mode][status.activity];
+      if (modality === "video" && mode !== "receive") return live("Live");
+      return IN_CALL[mode][status.activity];
     case "closing":
     case "ended":
       return ended(status, mode, time_limit);
@@ -220,7 +221,10 @@ const FAILURES: Record<"insecure_page" | "unsupported_browser" | "unreachable" |
 };
 
 function idle({ lastedS }: CallState, mode: Mode, medium: Medium): Words {
-  if (lastedS !== null) return { title: "Call ended", detail: `It lasted ${clock(lastedS)}.` };
+  if (lastedS !== null) {
+    const title = mode === "receive" ? "Stopped" : "Call ended";
+    return { title, detail: `It lasted ${clock(lastedS)}.` };
+  }
   if (mode === "receive") return { title: "Nothing is playing", detail: "" };
   return { title: "Ready when you are", detail: `Your ${medium} is off.` };
 }

@@ -40,6 +40,13 @@ group("describe", () => {
     expect(titles).toEqual(["Connected", "Your turn", "Listening", "Thinking…", "Speaking"]);
   });
 
+  it("calls a stream from the server playing, and says when it was stopped", () => {
+    const receive = { mode: "receive", modality: "video" };
+    expect(title(IDLE, receive)).toBe("Nothing is playing");
+    expect(title(open, receive)).toBe("Playing");
+    expect(title({ ...IDLE, lastedS: 62 }, receive)).toBe("Stopped");
+  });
+
   it("puts a stutter before everything else", () => {
     const unstable = { ...open, isUnstable: true, activity: "speaking" } as const;
     expect(title(unstable)).toBe("The connection is unstable");
