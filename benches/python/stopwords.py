@@ -34,7 +34,8 @@ SNR_DB: Final = 15.0
 AUDIBLE: Final = 0.01
 """-40 dB of full scale."""
 
-WORDS: Final = ("computer", "jarvis", "alexa", "hello iris", "okay robot", "hey llama")
+PAIRS: Final = ("hello iris", "ok computer", "okay robot", "hey llama")
+WORDS: Final = ("computer", "jarvis", "alexa", *PAIRS)
 REQUESTS: Final = (
     "What is the weather like in Paris today?",
     "Turn off the light in the kitchen.",

@@ -50,6 +50,28 @@ def test_apostrophes_and_letters_of_all_languages(text: str, phrase: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("Hey, Lama!", "hey llama"),
+        ("A lamma.", "llama"),
+        ("Ok, robot.", "okay robot"),
+        ("Okay, computer.", "ok computer"),
+    ],
+)
+def test_either_spelling_of_the_same_sound_will_do(text: str, phrase: str) -> None:
+    assert find_phrase(text, [phrase]) == phrase
+    assert ends_with_phrase(text, [phrase])
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [("The commuter train", "computer"), ("Alex", "alexa"), ("room 100", "room 10")],
+)
+def test_a_word_that_only_resembles_it_is_another_word(text: str, phrase: str) -> None:
+    assert find_phrase(text, [phrase]) is None
+
+
+@pytest.mark.parametrize(
     ("text", "is_last"),
     [("Computer.", True), ("Oh, hello, Iris!", True), ("Computer, now", False), ("", False)],
 )

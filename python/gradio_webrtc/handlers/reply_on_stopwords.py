@@ -55,8 +55,9 @@ class ReplyOnStopWords(ReplyOnPause):
     again.
 
     Words are compared without case and punctuation, and a pair of words with nothing else between
-    them: "hello iris" is found in "Oh, hello, Iris!". Short words that sound like others are found
-    where they were not said: docs/stopwords.md has numbers.
+    them: "hello iris" is found in "Oh, hello, Iris!". Doubled letters count as one, and "ok" is
+    "okay". Words that sound like others are found where they were not said: docs/stopwords.md has
+    numbers.
 
     Both predecessors' positional orders hold, with ``stop_words`` behind ``fn`` and the rest as in
     `ReplyOnPause`.

@@ -38,6 +38,8 @@ LEAD_S: Final = 0.3
 
 _APOSTROPHES: Final = re.compile("['\u2019]")
 _WORD: Final = re.compile(r"[^\W_]+")
+_DOUBLED: Final = re.compile(r"([^\W\d_])\1+")
+_TWO_SPELLINGS: Final = {"ok": "okay"}
 
 
 def words_of(text: str) -> list[str]:
@@ -50,6 +52,20 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(_APOSTROPHES.sub("", text.casefold()))
 
 
+def spoken_words_of(text: str) -> list[str]:
+    """The words in a text, each in one spelling of those that a recogniser may choose from.
+
+    Doubled letters count as one, and "ok" is "okay". Nothing more tolerant than that: with one
+    letter changed, "computer" would be found in "commuter" and "alexa" in "Alex".
+
+    Example:
+        >>> spoken_words_of("OK, llama!")
+        ['okay', 'lama']
+    """
+    words = (_DOUBLED.sub(r"\1", word) for word in words_of(text))
+    return [_TWO_SPELLINGS.get(word, word) for word in words]
+
+
 def find_phrase(text: str, phrases: Iterable[str]) -> str | None:
     """The first of the phrases whose words stand one after the other in the text.
 
@@ -57,8 +73,8 @@ def find_phrase(text: str, phrases: Iterable[str]) -> str | None:
         >>> find_phrase("Well, hello, Iris.", ["computer", "hello iris"])
         'hello iris'
     """
-    words = f" {' '.join(words_of(text))} "
-    return next((each for each in phrases if f" {' '.join(words_of(each))} " in words), None)
+    words = f" {' '.join(spoken_words_of(text))} "
+    return next((each for each in phrases if f" {' '.join(spoken_words_of(each))} " in words), None)
 
 
 def ends_with_phrase(text: str, phrases: Iterable[str]) -> bool:
@@ -68,8 +84,8 @@ def ends_with_phrase(text: str, phrases: Iterable[str]) -> bool:
         >>> ends_with_phrase("Okay, computer.", ["computer"])
         True
     """
-    words = words_of(text)
-    return any(words[-len(each) :] == each for each in map(words_of, phrases))
+    words = spoken_words_of(text)
+    return any(words[-len(each) :] == each for each in map(spoken_words_of, phrases))
 
 
 def check_phrases(phrases: str | Sequence[str]) -> list[str]:
