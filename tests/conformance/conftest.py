@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aioice.ice
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 from support.browser import Chromium, chromium
 from support.guide import Guide, guide
+from support.programs import Programs, running
 from support.turn_server import turn_server
 from support.turn_services import turn_services
 
@@ -24,6 +26,10 @@ EDITS = {
     "C06": [("... your detection code here ...", "modified_frame = detect(image, conf_threshold)")],
 }
 """What is not as it stands in the guide."""
+
+PAGES = Path(__file__).with_name("pages")
+
+PAGES_IN_ORDER = ("prose",)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +49,13 @@ def examples(twilio: dict[str, str]) -> Iterator[Guide]:
     """The guide's programs; one process runs them all."""
     with guide(*EXAMPLES, edits=EDITS, environment=twilio) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[Programs]:
+    """The programs of pages/, in a process of theirs."""
+    with running(*(PAGES / f"{name}.py" for name in PAGES_IN_ORDER)) as running_pages:
+        yield running_pages
 
 
 @pytest.fixture(scope="module")

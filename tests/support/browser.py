@@ -119,6 +119,33 @@ class CallPage:
         return samples
 
 
+class Component:
+    """One component of a page that has several, found by its `elem_id`."""
+
+    def __init__(self, page: CallPage, name: str) -> None:
+        self._page = page
+        self._name = name
+
+    def press(self) -> None:
+        """Press the component's button: start, or stop."""
+        button = self._page.page.locator(f"#{self._name}").get_by_test_id("webrtc-button")
+        button.click(timeout=WAIT_MS)
+
+    def wait_for_state(self, state: str) -> None:
+        """Return when the component's `data-state` is `state`."""
+        selector = f"#{self._name}[data-state={state}]"
+        self._page.page.locator(selector).wait_for(timeout=WAIT_MS)
+
+    def hold_a_call(self) -> None:
+        """Call, hear the answer, and hang up."""
+        begin_s = self._page.heard_s
+        self.press()
+        self.wait_for_state("open")
+        self._page.wait_for_sound(after_s=begin_s)
+        self.press()
+        self.wait_for_state("idle")
+
+
 class Chromium:
     """A running Chromium whose pages can be called from."""
 
@@ -156,7 +183,7 @@ class Chromium:
         page.on("console", lambda message: _note_console(call, message))
         page.on("pageerror", lambda error: call.problems.append(f"exception: {error}"))
         page.on("request", lambda request: _note_request(call, request))
-        page.on("requestfailed", lambda request: call.problems.append(f"failed: {request.url}"))
+        page.on("requestfailed", lambda request: _note_failure(call, request))
         page.goto(url, wait_until="domcontentloaded")
         if login is not None:
             for label, text in zip(("username", "password"), login, strict=True):
@@ -191,7 +218,14 @@ def chromium(
 
 def _note_console(call: CallPage, message: ConsoleMessage) -> None:
     if message.type in {"error", "warning"}:
-        call.problems.append(f"{message.type}: {message.text}")
+        url = message.location["url"]
+        call.problems.append(f"{message.type}: {message.text} ({url})")
+
+
+def _note_failure(call: CallPage, request: Request) -> None:
+    # Gradio's page takes requests back itself: its stream of events when none is awaited any more.
+    if request.failure != "net::ERR_ABORTED":
+        call.problems.append(f"failed: {request.url}: {request.failure}")
 
 
 def _note_request(call: CallPage, request: Request) -> None:

@@ -29,13 +29,12 @@ class Guide:
         programs: That process.
     """
 
-    def __init__(self, programs: Programs, names: Sequence[str]) -> None:
+    def __init__(self, programs: Programs) -> None:
         self.programs = programs
-        self._names = names
 
     def url(self, name: str) -> str:
         """Where the page of a program is."""
-        return self.programs.url(self._names.index(name))
+        return self.programs.url(f"{name}.py")
 
     def notes(self, name: str) -> list[dict[str, Any]]:
         """What a prelude has noted under this name so far."""
@@ -63,7 +62,7 @@ def guide(
             for name in names
         ]
         with running(*files, prelude=_PRELUDE, environment=environment) as programs:
-            yield Guide(programs, names)
+            yield Guide(programs)
 
 
 def names_for(program: str) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from .notes import read_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAUNCHER = Path(__file__).with_name("launch_on_loopback.py")
-_ADDRESS = re.compile(r"Running on local URL:\s+(http://\S+)")
+_ADDRESS = re.compile(r"Running on local URL:\s+(http://[^\s,]+)")
 
 START_LIMIT_S = 100.0
 """A machine busy with other work takes long to import Gradio and load two models."""
@@ -37,8 +37,9 @@ STOP_LIMIT_S = 20.0
 class Programs:
     """Programs that run in one process, each with a server and an address of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], names: Sequence[str]) -> None:
         self._process = process
+        self._names = names
         self._lines: list[str] = []
         self._addresses: list[str] = []
         self._news = threading.Condition()
@@ -51,12 +52,13 @@ class Programs:
             line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}…\n" for line in self._lines
         )
 
-    def url(self, number: int = 0) -> str:
-        """The address of the program that was named at place `number`; waits until it serves.
+    def url(self, program: int | str = 0) -> str:
+        """The address of a program, named by its file or its place; waits until it serves.
 
         Raises:
             AssertionError: The process ended, or took longer than `START_LIMIT_S`.
         """
+        number = self._names.index(program) if isinstance(program, str) else program
         with self._news:
             self._news.wait_for(
                 lambda: len(self._addresses) > number or self._has_ended, START_LIMIT_S
@@ -131,7 +133,7 @@ def running(
     with subprocess.Popen(
         command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        started = Programs(process)
+        started = Programs(process, [program.name for program in programs])
         reader = threading.Thread(target=started.follow)
         reader.start()
         try:
