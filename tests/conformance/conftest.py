@@ -29,7 +29,8 @@ EDITS = {
 
 PAGES = Path(__file__).with_name("pages")
 
-PAGES_IN_ORDER = ("prose",)
+PAGES_IN_ORDER = ("prose", "places", "behind_a_login", "rendered_on_the_server", "mounted")
+"""The last one stays in the foreground, where a server that is no Gradio's wants to be."""
 
 
 @pytest.fixture(scope="session")
