@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from support.browser import CallPage, Chromium, Component
 
@@ -82,6 +83,9 @@ def test_each_component_counts_its_own_callers(pages: Programs, one_call: Chromi
 
 def test_behind_a_login(pages: Programs, one_call: Chromium) -> None:
     url = pages.url("behind_a_login.py")
+    # Nobody else can so much as ask for a call.
+    answer = httpx.post(f"{url}/gradio_api/component_server/", json={"fn_name": "offer"})
+    assert answer.status_code == 401
     check_call(one_call.open(url, login=("somebody", "a-password")))
 
 

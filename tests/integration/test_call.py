@@ -233,6 +233,19 @@ async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, 
     await caller.hang_up()
 
 
+async def test_an_id_is_one_calls() -> None:
+    registry = serve(BlockingEcho(), concurrency_limit=2)
+    caller, double = Caller(registry), Caller(registry)
+    double.webrtc_id = caller.webrtc_id
+    answer = await caller.call()
+    refusal = await double.call()
+    assert refusal["meta"]["error"] == "connection_already_exists"
+    assert "secret" not in refusal
+    assert registry.find(caller.webrtc_id, answer["secret"]).webrtc_id == caller.webrtc_id
+    await asyncio.gather(caller.hang_up(), double.hang_up())
+    await registry.wait_idle()
+
+
 async def test_knowing_an_id_gives_nothing() -> None:
     registry = serve(BlockingEcho())
     caller = Caller(registry)
