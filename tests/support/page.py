@@ -6,7 +6,6 @@ import asyncio
 import json
 import uuid
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -163,18 +162,29 @@ class PageCaller(Caller):
         """Whether the last 0.1 s it heard were silence."""
         return all(abs(samples).max() < LOUD for _, samples in self.heard[-5:])
 
-    def loud_sound(self) -> NDArray[np.int16]:
-        """Those 20 ms of what it heard in which it was loud, behind one another."""
-        loud = [samples for _, samples in self.heard if abs(samples.astype(int)).max() > 8192]
-        return np.concatenate(loud)
-
     def gaps(self) -> int:
-        """How often it fell silent between two sounds, as when a busy machine sends late.
+        """How often it fell silent between two loud sounds, as when a busy machine sends late.
 
         At each of these a codec may make a loud piece of 5 ms of silence, or the other way round.
         """
-        loud = [bool(abs(samples).max() >= LOUD) for _, samples in self.heard]
-        return max(0, sum(now and not before for before, now in pairwise([False, *loud])) - 1)
+        _, is_loud = self._pieces()
+        return max(0, int((np.diff(is_loud.astype(int), prepend=0) == 1).sum()) - 1)
+
+    def tone_hz(self) -> float:
+        """The pitch of a tone, told from how often it crosses zero where it is loud.
+
+        What stands between two loud sounds takes or adds a crossing, which is half a period.
+        """
+        pieces, is_loud = self._pieces()
+        # A piece at an edge may be noise in part, which crosses zero all the time.
+        before, after = np.append(False, is_loud[:-1]), np.append(is_loud[1:], False)
+        whole = pieces[is_loud & before & after].reshape(-1)
+        return float(np.diff(np.signbit(whole)).sum()) / 2 / (whole.size / 48_000)
+
+    def _pieces(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """What it heard in pieces of 5 ms, ``(n, 240)``, and which of them are loud."""
+        pieces = np.concatenate([samples for _, samples in self.heard]).reshape(-1, 240)
+        return pieces, np.abs(pieces.astype(np.int32)).max(axis=1) > 8192
 
     def send_inputs(self, *inputs: Any) -> None:
         """Lets the page dispatch ``tick``; it sends the values that its components have then."""
