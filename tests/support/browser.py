@@ -26,7 +26,7 @@ CHROMIUM = "/usr/bin/chromium"
 RATE_HZ = 48_000
 """The rate at which the page's sound is recorded."""
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 """How long a state of the page may keep a test waiting before the test fails."""
 
 _RECORDER = Path(__file__).with_name("recorder.js").read_text(encoding="utf-8")
