@@ -178,8 +178,9 @@ class PageCaller(Caller):
         pieces, is_loud = self._pieces()
         # A piece at an edge may be noise in part, which crosses zero all the time.
         before, after = np.append(False, is_loud[:-1]), np.append(is_loud[1:], False)
-        whole = pieces[is_loud & before & after].reshape(-1)
-        return float(np.diff(np.signbit(whole)).sum()) / 2 / (whole.size / 48_000)
+        whole: NDArray[np.int16] = pieces[is_loud & before & after].reshape(-1)
+        crossings = int(np.diff(np.signbit(whole)).sum())
+        return crossings / 2 / (whole.size / 48_000)
 
     def _pieces(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """What it heard in pieces of 5 ms, ``(n, 240)``, and which of them are loud."""
