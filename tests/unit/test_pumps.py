@@ -1,0 +1,88 @@
+"""What passes between a call and a handler when one of them cannot keep up."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from support.signals import speech, tone
+
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc.testing import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.types import EmitType
+
+Frame = tuple[int, "NDArray[np.int16]"]
+
+FRAME_S = 0.02
+TAKES_S = 0.1
+STEP = 50
+
+
+class Slow(AsyncStreamHandler):
+    """Takes five times as long for a frame as the frame lasts; notes when it got which."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000)
+        self.got: list[tuple[float, int]] = []
+
+    async def receive(self, frame: Frame) -> None:
+        self.got.append((asyncio.get_running_loop().time(), int(frame[1][0, 0]) // STEP))
+        await asyncio.sleep(TAKES_S)
+
+    async def emit(self) -> EmitType:
+        await asyncio.Event().wait()
+        return None
+
+    def copy(self) -> Slow:
+        return Slow()
+
+
+def test_a_receive_slower_than_real_time_misses_the_oldest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    frames = 300
+    said = np.repeat(STEP * np.arange(1, frames + 1, dtype=np.int16), 960)
+    call = simulate(Slow(), (48_000, said))
+    assert isinstance(call.handler, Slow)
+    got = [(at_s, number) for at_s, number in call.handler.got if number > 0]
+    assert all(earlier < later for (_, earlier), (_, later) in pairwise(got))
+    assert len(got) < frames / 4
+    # The first is the first; from then on nothing is older than a second, and one call of receive.
+    begin_s = got[0][0] - FRAME_S
+    assert got[0][1] == 1
+    ages_s = [at_s - begin_s - number * FRAME_S for at_s, number in got]
+    assert max(ages_s) < 1.0 + TAKES_S + FRAME_S
+    told = [record for record in caplog.records if "slower than real time" in record.getMessage()]
+    assert len(told) == 1
+    assert "Slow" in told[0].getMessage()
+
+
+def test_ten_minutes_in_one_piece_are_not_copied_and_can_be_interrupted() -> None:
+    piece = np.tile(tone(1.0, 500, 24_000), 600).reshape(1, -1)
+    replies = iter([piece, piece[:, :2_400]])
+
+    def reply(_audio: Frame) -> Iterator[Frame]:
+        yield (24_000, next(replies))
+
+    rate_hz, hello = speech("asterisk_hello_world_16k")
+    silence = np.zeros(3 * rate_hz, np.int16)
+    tracemalloc.start()
+    try:
+        call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < piece.nbytes
+    assert [event.name for event in call.events].count("interrupted") == 1
+    assert len(call.turns) == 2
+    assert call.duration_s < 60
