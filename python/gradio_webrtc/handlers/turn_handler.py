@@ -254,7 +254,8 @@ class TurnHandler(StreamHandler):
     def _said_and_written(self, turn: Turn) -> WebRTCData | AudioFrame:
         """What stands for the component: the turn's sound, with the text of a page that has one."""
         sound = (turn.rate_hz, turn.audio)
-        page = self.latest_args[0]
+        # A caller on the phone has no page, and has sent nothing yet.
+        page = next(iter(self.latest_args), None)
         if not isinstance(page, WebRTCData):
             return sound
         text, self._text = self._text, ""
