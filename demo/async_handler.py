@@ -1,0 +1,106 @@
+"""An async handler: a live session with a service, as Gemini or OpenAI offer it.
+
+    python demo/async_handler.py
+
+The service is `RobotService`, which needs no account, takes any key and says back what it hears in
+the voice of a robot. Put a client of your own in its place. Use headphones.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import gradio as gr
+import numpy as np
+import numpy.typing as npt
+
+from gradio_webrtc import (
+    AsyncStreamHandler,
+    CloseStream,
+    WebRTC,
+    WebRTCError,
+    async_aggregate_bytes_to_16bit,
+)
+
+SAMPLE_RATE = 16_000
+Audio = tuple[int, npt.NDArray[np.int16]]
+
+
+class RobotService:
+    """Stands in for a service: takes and gives bytes of 16-bit sound, in pieces of any length."""
+
+    def __init__(self, api_key: str) -> None:
+        if not api_key:
+            raise WebRTCError("Any key will do, but there must be one.")
+        self._sound: asyncio.Queue[bytes] = asyncio.Queue(maxsize=100)
+        self._position = 0
+
+    async def send(self, sound: bytes) -> None:
+        """Say something to it."""
+        samples = np.frombuffer(sound, np.int16)
+        times = (self._position + np.arange(samples.size)) / SAMPLE_RATE
+        self._position += samples.size
+        answer = (samples * np.sin(2 * np.pi * 60 * times)).astype(np.int16)
+        await self._sound.put(answer.tobytes())
+
+    async def listen(self) -> AsyncIterator[bytes]:
+        """Hear what it says; the pieces are cut where it likes, in the middle of a sample too."""
+        while True:
+            sound = await self._sound.get()
+            yield sound[:333]
+            yield sound[333:]
+
+
+class Robot(AsyncStreamHandler):
+    """Holds one caller's session with the service."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=SAMPLE_RATE, output_sample_rate=SAMPLE_RATE)
+        self._service: RobotService | None = None
+        self._answer: AsyncIterator[npt.NDArray[np.int16]] | None = None
+
+    def copy(self) -> "Robot":
+        """A handler for each caller."""
+        return Robot()
+
+    async def start_up(self) -> None:
+        """Connect, once the page has told the key: `latest_args` holds the values of `inputs`."""
+        await self.wait_for_args()
+        self._service = RobotService(api_key=self.latest_args[1])
+        self._answer = async_aggregate_bytes_to_16bit(self._service.listen())
+
+    async def receive(self, frame: Audio) -> None:
+        """Take 960 samples from the caller."""
+        if self._service is not None:
+            await self._service.send(frame[1].tobytes())
+
+    async def emit(self) -> Audio | CloseStream:
+        """Wait for the next piece of the answer; the first call comes when `start_up` is done."""
+        if self._answer is None or (samples := await anext(self._answer, None)) is None:
+            return CloseStream("The service hung up.")
+        return (SAMPLE_RATE, samples)
+
+    async def shutdown(self) -> None:
+        """Let go of the session: the call is over, whoever ended it."""
+        self._service = None
+
+
+with gr.Blocks(title="Robot") as demo:
+    gr.Markdown("# Robot\nSpeak, and hear what a robot would sound like.")
+    with gr.Row() as key_row:
+        key = gr.Textbox(label="API key", type="password", placeholder="Type any key, press Enter")
+    with gr.Row(visible=False) as call_row:
+        call = WebRTC(
+            label="Robot",
+            mode="send-receive",
+            modality="audio",
+            icon_button_color="rgb(35, 157, 225)",
+            pulse_color="rgb(35, 157, 225)",
+        )
+    call.stream(Robot(), inputs=[call, key], outputs=[call], time_limit=90, concurrency_limit=2)
+    key.submit(
+        lambda: (gr.update(visible=False), gr.update(visible=True)),
+        outputs=[key_row, call_row],
+    )
+
+if __name__ == "__main__":
+    demo.launch()
