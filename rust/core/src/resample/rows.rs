@@ -2,8 +2,8 @@
 //!
 //! A ratio of a few hundred phases has a row of taps for each. Beyond that, rows stand at 64 points
 //! per period of the lower rate, and a cubic through four of them gives the output in between: a
-//! table below 128 kB and an error below -130 dB whatever the rates, for four products instead of
-//! one.
+//! table below 128 kB and an error below -130 dB whatever the rates, for five multiplications a tap
+//! instead of one.
 #![allow(clippy::inline_always)] // kernels, see `simd`
 
 use std::ops::Range;
@@ -29,8 +29,10 @@ pub(super) struct RowTables {
 
 impl RowTables {
     /// A row for each phase of the ratio; `taps` is a multiple of sixteen.
+    ///
+    /// In the order of the outputs, so that memory is read from one end to the other.
     pub(super) fn exact(prototype: &Prototype, ratio: Ratio, taps: usize) -> Self {
-        let fractions = (0..ratio.up).map(|rest| as_f64(rest) / as_f64(ratio.up));
+        let fractions = (0..ratio.up).map(|output| as_f64(ratio.rest(output)) / as_f64(ratio.up));
         Self::tabulate(prototype, ratio, taps, fractions, None)
     }
 
@@ -84,44 +86,62 @@ impl RowTables {
         });
     }
 
+    /// So many rows, one behind the other.
     #[inline(always)]
-    fn row(&self, index: u64) -> &[Row] {
-        &self.rows[as_index(index) * self.vectors..][..self.vectors]
+    fn rows(&self, first: usize, count: usize) -> &[Row] {
+        &self.rows[first * self.vectors..][..count * self.vectors]
     }
 }
 
 /// Where an output lies between the inputs.
-struct Cursor {
+#[derive(Debug, Clone, Copy)]
+struct Place {
     /// The first of the inputs it is made of.
     input: usize,
     /// How far after the newest of them it lies, in `1 / up` of an input sample.
-    rest: u64,
-    up: u64,
+    rest: u32,
+    /// Which of the `up` outputs it is after which phases repeat.
+    phase: u32,
+}
+
+/// The places of one output after the other.
+struct Cursor {
+    next: Place,
+    up: u32,
     /// From one output to the next: whole inputs, and the rest.
     step: usize,
-    step_rest: u64,
+    step_rest: u32,
 }
 
 impl Cursor {
+    // Rates end at 192 kHz, and so do the numbers of a ratio in lowest terms.
+    #[allow(clippy::cast_possible_truncation)]
     fn new(ratio: Ratio, output: u64) -> Self {
         Self {
-            input: 0,
-            rest: ratio.rest(output),
-            up: ratio.up,
+            next: Place {
+                input: 0,
+                rest: ratio.rest(output) as u32,
+                phase: (output % ratio.up) as u32,
+            },
+            up: ratio.up as u32,
             step: as_index(ratio.down / ratio.up),
-            step_rest: ratio.down % ratio.up,
+            step_rest: (ratio.down % ratio.up) as u32,
         }
     }
 
-    /// This output's first input and rest; the cursor moves on to the next output.
+    /// This output's place; the cursor moves on to the next output.
     #[inline(always)]
-    fn next(&mut self) -> (usize, u64) {
-        let here = (self.input, self.rest);
+    fn advance(&mut self) -> Place {
+        let here = self.next;
         // A division for each output would take as long as a third of its products.
-        self.rest += self.step_rest;
-        let carry = self.rest >= self.up;
-        self.rest -= if carry { self.up } else { 0 };
-        self.input += self.step + usize::from(carry);
+        let rest = here.rest + self.step_rest;
+        let carry = rest >= self.up;
+        let phase = here.phase + 1;
+        self.next = Place {
+            input: here.input + self.step + usize::from(carry),
+            rest: rest - if carry { self.up } else { 0 },
+            phase: if phase == self.up { 0 } else { phase },
+        };
         here
     }
 }
@@ -135,96 +155,120 @@ struct Outputs<'a> {
     out: &'a mut Vec<f32>,
 }
 
+/// How many outputs are computed at once: their sums across lanes are formed together.
+const TOGETHER: usize = 4;
+
 impl Kernel for Outputs<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         while self.count > 0 {
-            self.count -= match (self.tables.points, self.count.min(S::ACCUMULATORS)) {
-                (Some(points), _) => self.interpolated(simd, points),
-                (None, 4..) => self.exact::<S, 4>(simd),
-                (None, 2..) => self.exact::<S, 2>(simd),
-                (None, _) => self.exact::<S, 1>(simd),
+            let count = self.count.min(TOGETHER);
+            // Where fewer are left the first is computed again: what follows it may lack inputs.
+            let mut places = [self.cursor.advance(); TOGETHER];
+            for place in &mut places[1..count] {
+                *place = self.cursor.advance();
+            }
+            let sums = match self.tables.points {
+                Some(points) => self.interpolated(simd, places, points),
+                None => self.exact(simd, places),
             };
+            self.out.extend_from_slice(&simd.sum_each(sums)[..count]);
+            self.count -= count;
         }
     }
 }
 
 impl Outputs<'_> {
-    /// `COUNT` outputs, each with the row of its phase.
+    /// The products of each place's inputs with the row of its phase, lane by lane.
     #[inline(always)]
-    fn exact<S: Simd, const COUNT: usize>(&mut self, simd: S) -> usize {
-        let places: [_; COUNT] = std::array::from_fn(|_| self.cursor.next());
-        let rows = places.map(|(_, rest)| self.tables.row(rest));
-        let inputs = places.map(|(input, _)| self.inputs(input));
-        self.out.extend(products(simd, rows, inputs));
-        COUNT
-    }
-
-    /// One output, between the second and the third of four neighbouring rows.
-    #[inline(always)]
-    fn interpolated<S: Simd>(&mut self, simd: S, points: u64) -> usize {
-        let (input, rest) = self.cursor.next();
-        let (position, up) = (rest * points, self.tables.ratio.up);
-        let rows = [0, 1, 2, 3].map(|nth| self.tables.row(position / up + nth));
-        let weights = cubic(as_f64(position % up) / as_f64(up));
-        let outputs = products(simd, rows, [self.inputs(input); 4]);
-        self.out.push(
-            outputs
-                .iter()
-                .zip(weights)
-                .map(|(output, weight)| output * weight)
-                .sum(),
-        );
-        1
+    fn exact<S: Simd>(&self, simd: S, [a, b, c, d]: [Place; TOGETHER]) -> [S::Vector; TOGETHER] {
+        if S::ACCUMULATORS >= TOGETHER {
+            return self.products(simd, [a, b, c, d]);
+        }
+        let ([a, b], [c, d]) = (self.products(simd, [a, b]), self.products(simd, [c, d]));
+        [a, b, c, d]
     }
 
     #[inline(always)]
-    fn inputs(&self, first: usize) -> &[[f32; LANES]] {
-        self.history[first..][..self.tables.vectors * LANES]
+    fn products<S: Simd, const COUNT: usize>(
+        &self,
+        simd: S,
+        places: [Place; COUNT],
+    ) -> [S::Vector; COUNT] {
+        let vectors = self.tables.vectors;
+        let rows = places.map(|place| &self.tables.rows(place.phase as usize, 1)[..vectors]);
+        let inputs = places.map(|place| &self.inputs(place)[..vectors]);
+        let mut sums = [simd.splat(0.0); COUNT];
+        for i in 0..vectors {
+            for (sum, (row, input)) in sums.iter_mut().zip(rows.iter().zip(&inputs)) {
+                *sum = simd.mul_add(simd.load(&input[i]), simd.load(&row[i].0), *sum);
+            }
+        }
+        sums
+    }
+
+    /// The same with rows of which each is a mixture of the four around its place.
+    #[inline(always)]
+    fn interpolated<S: Simd>(
+        &self,
+        simd: S,
+        [a, b, c, d]: [Place; TOGETHER],
+        points: u64,
+    ) -> [S::Vector; TOGETHER] {
+        let per_rest = as_f64(points) / as_f64(self.tables.ratio.up);
+        [
+            self.blended(simd, a, per_rest),
+            self.blended(simd, b, per_rest),
+            self.blended(simd, c, per_rest),
+            self.blended(simd, d, per_rest),
+        ]
+    }
+
+    #[inline(always)]
+    fn blended<S: Simd>(&self, simd: S, place: Place, per_rest: f64) -> S::Vector {
+        let vectors = self.tables.vectors;
+        let position = f64::from(place.rest) * per_rest;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 <= row <= 64
+        let row = position as u32;
+        let weights = cubic(position - f64::from(row));
+        let rows = self.tables.rows(row as usize, weights.len());
+        let (first, rows) = rows.split_at(vectors);
+        let (second, rows) = rows.split_at(vectors);
+        let (third, fourth) = rows.split_at(vectors);
+        let (inputs, fourth) = (&self.inputs(place)[..vectors], &fourth[..vectors]);
+        let mut sum = simd.splat(0.0);
+        for i in 0..vectors {
+            let mut taps = simd.splat(0.0);
+            for (row, weight) in [first, second, third, fourth].iter().zip(weights) {
+                taps = simd.mul_add(simd.load(&row[i].0), simd.splat(weight), taps);
+            }
+            sum = simd.mul_add(simd.load(&inputs[i]), taps, sum);
+        }
+        sum
+    }
+
+    #[inline(always)]
+    fn inputs(&self, place: Place) -> &[[f32; LANES]] {
+        self.history[place.input..][..self.tables.vectors * LANES]
             .as_chunks::<LANES>()
             .0
     }
 }
 
 /// The weights of four points at -1, 0, 1 and 2 for a value at `x` (Lagrange).
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation)] // the precision of the samples
 fn cubic(x: f64) -> [f32; 4] {
-    let (before, after, last) = (x + 1.0, x - 1.0, x - 2.0);
+    let outer = x * (x - 1.0) / 6.0;
+    let inner = (x + 1.0) * (x - 2.0) / 2.0;
     [
-        -x * after * last / 6.0,
-        before * after * last / 2.0,
-        -before * x * last / 2.0,
-        before * x * after / 6.0,
+        (outer * (2.0 - x)) as f32,
+        (inner * (x - 1.0)) as f32,
+        (-inner * x) as f32,
+        (outer * (x + 1.0)) as f32,
     ]
-    .map(|weight| weight as f32)
-}
-
-/// The scalar products of rows and inputs, each summed alone so that none depends on the others.
-#[inline(always)]
-fn products<S: Simd, const COUNT: usize>(
-    simd: S,
-    rows: [&[Row]; COUNT],
-    inputs: [&[[f32; LANES]]; COUNT],
-) -> [f32; COUNT] {
-    let vectors = rows[0].len();
-    let (rows, inputs) = (
-        rows.map(|row| &row[..vectors]),
-        inputs.map(|input| &input[..vectors]),
-    );
-    let mut sums = [simd.splat(0.0); COUNT];
-    for i in 0..vectors {
-        for (sum, (row, input)) in sums.iter_mut().zip(rows.iter().zip(&inputs)) {
-            *sum = simd.mul_add(simd.load(&input[i]), simd.load(&row[i].0), *sum);
-        }
-    }
-    // Not `map`: a closure would be compiled without the instruction set's features.
-    let mut products = [0.0; COUNT];
-    for (product, sum) in products.iter_mut().zip(sums) {
-        *product = simd.sum(sum);
-    }
-    products
 }
 
 #[cfg(test)]

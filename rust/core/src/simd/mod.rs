@@ -56,6 +56,11 @@ pub(crate) trait Simd: Copy {
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The sum of all lanes.
     fn sum(self, vector: Self::Vector) -> f32;
+    /// The sums of four vectors, each as [`Self::sum`] gives it, to the last bit.
+    #[inline(always)]
+    fn sum_each(self, [a, b, c, d]: [Self::Vector; 4]) -> [f32; 4] {
+        [self.sum(a), self.sum(b), self.sum(c), self.sum(d)]
+    }
 }
 
 /// A computation that is compiled for every instruction set.
@@ -150,7 +155,7 @@ mod tests {
     struct EveryOperation;
 
     impl Kernel for EveryOperation {
-        type Output = ([f32; LANES], f32);
+        type Output = ([f32; LANES], [f32; 4]);
 
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) -> Self::Output {
@@ -161,19 +166,23 @@ mod tests {
             let shifted = simd.mul_add(tripled, simd.splat(1.0), simd.splat(1.0));
             let mut lanes = [0.0; LANES];
             simd.store(shifted, &mut lanes);
-            (lanes, simd.sum(shifted))
+            let sums = simd.sum_each([ramp, shifted, tripled, shifted]);
+            assert_eq!(sums[1].to_bits(), simd.sum(shifted).to_bits());
+            (lanes, sums)
         }
     }
 
     #[test]
     fn every_instruction_set_computes_the_same() {
         for set in InstructionSet::available() {
-            let (lanes, sum) = set.run(EveryOperation);
+            let (lanes, sums) = set.run(EveryOperation);
             for (lane, expected) in lanes.into_iter().zip([1.0, 4.0, 7.0, 10.0, 13.0, 16.0]) {
                 assert_eq!(lane.to_bits(), f32::to_bits(expected), "{}", set.name());
             }
             assert_eq!(lanes[15].to_bits(), 46.0_f32.to_bits(), "{}", set.name());
-            assert_eq!(sum.to_bits(), 376.0_f32.to_bits(), "{}", set.name());
+            for (sum, expected) in sums.into_iter().zip([120.0, 376.0, 360.0, 376.0]) {
+                assert_eq!(sum.to_bits(), f32::to_bits(expected), "{}", set.name());
+            }
         }
     }
 

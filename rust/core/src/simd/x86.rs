@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::{
     __m128, __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_movehl_ps,
-    _mm_mul_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    _mm_movelh_ps, _mm_mul_ps, _mm_set1_ps, _mm_shuffle_ps, _mm_storeu_ps, _mm_unpackhi_ps,
+    _mm_unpacklo_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_castps512_ps256,
+    _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
 };
 
 use super::{Kernel, LANES, Simd};
@@ -69,7 +70,7 @@ impl Avx512 {
     }
 }
 
-/// The sum of four lanes.
+/// The sum of four lanes: first and third, second and fourth, then both.
 #[inline(always)]
 fn sum_of_four(lanes: __m128) -> f32 {
     // SAFETY: SSE2 is the baseline of x86-64.
@@ -77,6 +78,31 @@ fn sum_of_four(lanes: __m128) -> f32 {
         let pairs = _mm_add_ps(lanes, _mm_movehl_ps(lanes, lanes));
         _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps::<1>(pairs, pairs)))
     }
+}
+
+/// [`sum_of_four`] of each of four, by turning rows into columns.
+#[inline(always)]
+fn sums_of_four(a: __m128, b: __m128, c: __m128, d: __m128) -> [f32; 4] {
+    let mut sums = [0.0; 4];
+    // SAFETY: SSE2 is the baseline of x86-64; `sums` holds four floats.
+    unsafe {
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        let first_and_third = _mm_add_ps(_mm_movelh_ps(ab, cd), _mm_movelh_ps(ab_high, cd_high));
+        let second_and_fourth = _mm_add_ps(_mm_movehl_ps(cd, ab), _mm_movehl_ps(cd_high, ab_high));
+        _mm_storeu_ps(
+            sums.as_mut_ptr(),
+            _mm_add_ps(first_and_third, second_and_fourth),
+        );
+    }
+    sums
+}
+
+/// Sixteen lanes added up to four.
+#[inline(always)]
+fn quarter([a, b, c, d]: [__m128; 4]) -> __m128 {
+    // SAFETY: SSE2 is the baseline of x86-64.
+    unsafe { _mm_add_ps(_mm_add_ps(a, c), _mm_add_ps(b, d)) }
 }
 
 impl Simd for Sse2 {
@@ -114,9 +140,12 @@ impl Simd for Sse2 {
 
     #[inline(always)]
     fn sum(self, vector: Self::Vector) -> f32 {
-        let [a, b, c, d] = vector;
-        // SAFETY: SSE2 is the baseline of x86-64.
-        sum_of_four(unsafe { _mm_add_ps(_mm_add_ps(a, c), _mm_add_ps(b, d)) })
+        sum_of_four(quarter(vector))
+    }
+
+    #[inline(always)]
+    fn sum_each(self, [a, b, c, d]: [Self::Vector; 4]) -> [f32; 4] {
+        sums_of_four(quarter(a), quarter(b), quarter(c), quarter(d))
     }
 }
 
@@ -168,15 +197,33 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn sum(self, vector: Self::Vector) -> f32 {
+        sum_of_four(self.quarter(vector))
+    }
+
+    #[inline(always)]
+    fn sum_each(self, [a, b, c, d]: [Self::Vector; 4]) -> [f32; 4] {
+        sums_of_four(
+            self.quarter(a),
+            self.quarter(b),
+            self.quarter(c),
+            self.quarter(d),
+        )
+    }
+}
+
+impl Avx2 {
+    /// Sixteen lanes added up to four.
+    #[inline(always)]
+    #[allow(clippy::unused_self, reason = "the proof")]
+    fn quarter(self, [low, high]: [__m256; 2]) -> __m128 {
         // SAFETY: `self` proves AVX2.
-        let four = unsafe {
-            let eight = _mm256_add_ps(vector[0], vector[1]);
+        unsafe {
+            let eight = _mm256_add_ps(low, high);
             _mm_add_ps(
                 _mm256_castps256_ps128(eight),
                 _mm256_extractf128_ps::<1>(eight),
             )
-        };
-        sum_of_four(four)
+        }
     }
 }
 
@@ -212,7 +259,35 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn sum(self, vector: Self::Vector) -> f32 {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_reduce_add_ps(vector) }
+        sum_of_four(self.quarter(vector))
+    }
+
+    #[inline(always)]
+    fn sum_each(self, [a, b, c, d]: [Self::Vector; 4]) -> [f32; 4] {
+        sums_of_four(
+            self.quarter(a),
+            self.quarter(b),
+            self.quarter(c),
+            self.quarter(d),
+        )
+    }
+}
+
+impl Avx512 {
+    /// Sixteen lanes added up to four.
+    #[inline(always)]
+    #[allow(clippy::unused_self, reason = "the proof")]
+    fn quarter(self, vector: __m512) -> __m128 {
+        // SAFETY: `self` proves AVX-512, DQ included.
+        unsafe {
+            let eight = _mm256_add_ps(
+                _mm512_castps512_ps256(vector),
+                _mm512_extractf32x8_ps::<1>(vector),
+            );
+            _mm_add_ps(
+                _mm256_castps256_ps128(eight),
+                _mm256_extractf128_ps::<1>(eight),
+            )
+        }
     }
 }
