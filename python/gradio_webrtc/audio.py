@@ -46,6 +46,12 @@ FLOAT_TO_INT16: Final = 32767
 """-1 and 1 become -32767 and 32767, as callers of the predecessors expect."""
 
 
+_PCM16: Final[np.dtype[np.int16]] = np.dtype("<i2")
+
+_VIEW_BYTES: Final = 8192
+"""From here on copying a chunk takes longer than NumPy takes to look at it where it is."""
+
+
 def aggregate_bytes_to_16bit(
     chunks: Iterable[bytes | bytearray | memoryview],
 ) -> Iterator[NDArray[np.int16]]:
@@ -58,10 +64,14 @@ def aggregate_bytes_to_16bit(
         chunks: Little-endian 16-bit PCM, in pieces.
 
     Yields:
-        int16, ``(1, n)``, one for each chunk that completes a sample.
+        int16, ``(1, n)``, one for each chunk that completes a sample. Do not write to it: it may
+        be a view of the chunk.
     """
     assembler = Pcm16Assembler()
     for chunk in chunks:
+        if len(chunk) >= _VIEW_BYTES and _is_whole(chunk, assembler):
+            yield np.frombuffer(chunk, _PCM16).reshape(1, -1)
+            continue
         samples = assembler.push(chunk)
         if samples.size:
             yield samples
@@ -76,13 +86,22 @@ async def async_aggregate_bytes_to_16bit(
         chunks: Little-endian 16-bit PCM, in pieces.
 
     Yields:
-        int16, ``(1, n)``, one for each chunk that completes a sample.
+        int16, ``(1, n)``, one for each chunk that completes a sample. Do not write to it: it may
+        be a view of the chunk.
     """
     assembler = Pcm16Assembler()
     async for chunk in chunks:
+        if len(chunk) >= _VIEW_BYTES and _is_whole(chunk, assembler):
+            yield np.frombuffer(chunk, _PCM16).reshape(1, -1)
+            continue
         samples = assembler.push(chunk)
         if samples.size:
             yield samples
+
+
+def _is_whole(chunk: bytes | bytearray | memoryview, assembler: Pcm16Assembler) -> bool:
+    """Whether a chunk needs no assembling, and nobody can change it while it is looked at."""
+    return type(chunk) is bytes and len(chunk) % 2 == 0 and not assembler.has_pending_byte
 
 
 def audio_to_float32(audio: Audio) -> NDArray[np.float32]:

@@ -39,6 +39,22 @@ def test_any_cutting_of_the_bytes_gives_the_same_samples(lengths: list[int], dat
     assert b"".join(array.tobytes() for array in arrays) == data[: len(data) // 2 * 2]
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+@pytest.mark.parametrize("lengths", [[9000, 9000], [8999, 9000, 9000, 1], [1, 8192, 8191, 16384]])
+async def test_large_chunks_are_cut_as_small_ones_are(kind: Any, lengths: list[int]) -> None:
+    data = np.arange(40_000, dtype=np.uint16).tobytes()
+    pieces = [kind(piece) for piece in cut(data, lengths)]
+
+    async def stream() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    whole = b"".join(array.tobytes() for array in aggregate_bytes_to_16bit(pieces))
+    assert whole == data
+    arrays = [array async for array in async_aggregate_bytes_to_16bit(stream())]
+    assert b"".join(array.tobytes() for array in arrays) == data
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_every_kind_of_bytes_is_taken(kind: Any) -> None:
     (array,) = aggregate_bytes_to_16bit([kind(PCM)])
