@@ -53,6 +53,8 @@ test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium
 check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-components ## lint, types, layers: what review would otherwise say
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) fmt --manifest-path benches/Cargo.toml --check
+	$(CARGO) clippy --manifest-path benches/Cargo.toml --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -f python/gradio_webrtc/component.pyi
@@ -60,6 +62,15 @@ check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-component
 	$(BIN)/python -m pytest --quiet tests/contract/test_stubs.py
 	$(BIN)/lint-imports
 	$(NPM) --prefix frontend run check
+	$(MAKE) --no-print-directory instructions
+
+.PHONY: instructions
+instructions: $(STAMPS)/packages valgrind ## count the core's instructions, and fail when a kernel takes more than recorded
+	$(BIN)/python benches/python/instructions.py
+
+.PHONY: instructions-record
+instructions-record: $(STAMPS)/packages valgrind ## record the core's instructions
+	$(BIN)/python benches/python/instructions.py --record
 
 .PHONY: bench
 bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed
@@ -137,6 +148,12 @@ define debian
 		echo "$(3) wants more packages: sudo apt-get install $(2)" >&2; exit 1; \
 	fi
 endef
+
+# Counting says more than it is needed for: where valgrind cannot be had, nothing is counted.
+.PHONY: valgrind
+valgrind:
+	@command -v valgrind >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -qq --no-install-recommends valgrind; } >/dev/null 2>&1 || true
 
 .PHONY: chromium
 chromium:

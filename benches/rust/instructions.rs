@@ -1,0 +1,34 @@
+//! Does a number of rounds of one kernel, for a tool that counts instructions.
+//!
+//! `benches/python/instructions.py` runs it under callgrind, with two numbers of rounds: what they
+//! differ by is the kernel alone, without the program's start.
+#![allow(clippy::print_stdout, reason = "a program that is asked by another")]
+
+use gradio_webrtc_benches as work;
+use gradio_webrtc_core::{InstructionSet, Quality};
+
+/// The kernels by name.
+fn kernel(name: &str) -> Option<Box<dyn FnMut()>> {
+    let set = InstructionSet::best();
+    Some(match name {
+        "silero window" => Box::new(work::silero(16_000, set)),
+        "resample 48 to 16 kHz" => Box::new(work::resampler(48_000, 16_000, Quality::High, set)),
+        "resample 24 to 48 kHz" => Box::new(work::resampler(24_000, 48_000, Quality::High, set)),
+        "pause detector frame" => Box::new(work::pause_detector()),
+        "inbound frame" => Box::new(work::inbound(24_000)),
+        "outbound frame" => Box::new(work::outbound(24_000)),
+        "assemble 64 KiB" => Box::new(work::assembler(63)),
+        _ => return None,
+    })
+}
+
+/// Says which instruction set it found, and works when it is given a kernel and a number of rounds.
+fn main() {
+    println!("{}", InstructionSet::best().name());
+    let mut arguments = std::env::args().skip(1);
+    let chosen = arguments.next().and_then(|name| kernel(&name));
+    let rounds = arguments.next().and_then(|count| count.parse().ok());
+    if let (Some(mut round), Some(rounds)) = (chosen, rounds) {
+        (0..rounds).for_each(|_: u32| round());
+    }
+}
