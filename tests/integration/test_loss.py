@@ -6,16 +6,22 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from support.caller import Caller
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
 from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.transport import peer
+from gradio_webrtc.transport.shortcut import take_shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiortc import RTCPeerConnection
     from numpy.typing import NDArray
+
+    from gradio_webrtc.transport.shortcut import Shortcut
 
 SAID_S = 3.0
 LOST_EVERY = 25
@@ -92,3 +98,34 @@ async def test_what_gets_through_is_heard_in_order_and_nothing_else_is_missing()
     assert disturbed.lost >= SAID_S * 50 / LOST_EVERY
     assert len(places) - len(found) <= disturbed.lost
     assert found == sorted(found)
+
+
+@pytest.mark.parametrize("way", ["shortcut", "aiortc"])
+async def test_both_ways_to_the_decoder_count_every_packet(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shortcuts: list[Shortcut | None] = []
+    pcs: list[RTCPeerConnection] = []
+
+    def take(pc: RTCPeerConnection) -> Shortcut | None:
+        pcs.append(pc)
+        shortcuts.append(take_shortcut(pc) if way == "shortcut" else None)
+        return shortcuts[-1]
+
+    monkeypatch.setattr(peer, "take_shortcut", take)
+    listener, registry = Listener(), SessionRegistry()
+    registry.service = Service(listener.copy)
+    caller = Caller(registry)
+    await caller.call()
+    await listener.all_heard.wait()
+    stats = await pcs[0].getStats()
+    heard = sum(each.size for each in listener.heard) // 960
+    await caller.hang_up()
+    await registry.wait_idle()
+    (inbound,) = (each for each in stats.values() if each.type == "inbound-rtp")
+    (transport,) = (each for each in stats.values() if each.type == "transport")
+    assert inbound.packetsLost == 0
+    assert heard <= inbound.packetsReceived <= transport.packetsReceived
+    if way == "shortcut":
+        assert shortcuts[0] is not None
+        assert shortcuts[0].taken > inbound.packetsReceived / 2

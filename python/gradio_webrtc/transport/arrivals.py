@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from av.error import FFmpegError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aiortc.jitterbuffer import JitterBuffer, JitterFrame
     from aiortc.rtp import RtpPacket
     from av import AudioFrame
+
+    AnyPacket: TypeAlias = "RtpPacket | SoundPacket"
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,16 @@ SEQUENCES: Final = 1 << 16
 TIMESTAMPS: Final = 1 << 32
 
 
+class SoundPacket(NamedTuple):
+    """As much of an RTP packet as matters to sound."""
+
+    payload_type: int
+    sequence_number: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
 class PacketOrder:
     """Gives packets in the order they were sent, and those that come in order at once.
 
@@ -42,9 +54,9 @@ class PacketOrder:
 
     def __init__(self) -> None:
         self._next: int | None = None
-        self._held: dict[int, RtpPacket] = {}
+        self._held: dict[int, AnyPacket] = {}
 
-    def put(self, packet: RtpPacket) -> Sequence[RtpPacket]:
+    def put(self, packet: AnyPacket) -> Sequence[AnyPacket]:
         """The packets whose turn it is, now that this one is here.
 
         One that comes twice, or after it was given up, is dropped.
@@ -66,7 +78,7 @@ class PacketOrder:
     def _ahead(self, sequence: int) -> int:
         return (sequence - (self._next or 0)) % SEQUENCES
 
-    def _take(self) -> list[RtpPacket]:
+    def _take(self) -> list[AnyPacket]:
         taken = []
         while self._next in self._held:
             taken.append(self._held.pop(self._next))
@@ -79,6 +91,10 @@ class OpusArrivals:
 
     That one holds five packets back in any case, and at the first that is lost stands still for 16.
     Packets of other codecs still go there, and from there to aiortc's decoder thread.
+
+    Attributes:
+        payload_types: Those that are Opus.
+        ssrc: Of the stream that was heard last; ``None`` before the first packet.
 
     Args:
         payload_types: Those that are Opus.
@@ -93,26 +109,26 @@ class OpusArrivals:
         theirs: JitterBuffer,
         deliver: Callable[[AudioFrame], None],
     ) -> None:
-        self._payload_types = frozenset(payload_types)
+        self.payload_types = frozenset(payload_types)
         self._theirs = theirs
         self._deliver = deliver
-        self._ssrc: int | None = None
+        self.ssrc: int | None = None
         self._order = PacketOrder()
         self._decoder = OpusDecoder()
         self._next_timestamp = 0
         self._pts = 0
         self._has_failed = False
 
-    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+    def add(self, packet: AnyPacket) -> tuple[bool, JitterFrame | None]:
         """Takes a packet, on the event loop, as aiortc's jitter buffer does.
 
         Returns:
             That no picture is asked for, and what aiortc is left to decode: nothing of Opus.
         """
-        if packet.payload_type not in self._payload_types:
-            return self._theirs.add(packet)
-        if packet.ssrc != self._ssrc:
-            self._ssrc = packet.ssrc
+        if packet.payload_type not in self.payload_types:
+            return self._theirs.add(cast("RtpPacket", packet))
+        if packet.ssrc != self.ssrc:
+            self.ssrc = packet.ssrc
             self._order = PacketOrder()
             self._decoder = OpusDecoder()
             self._next_timestamp = packet.timestamp
@@ -123,7 +139,7 @@ class OpusArrivals:
                 self._report(error)
         return False, None
 
-    def _hear(self, packet: RtpPacket) -> None:
+    def _hear(self, packet: AnyPacket) -> None:
         """Delivers a packet's sound, after something for what is missing before it.
 
         Lost and never sent are the same here: time passed, and there is no sound of it.

@@ -24,6 +24,7 @@ from .addresses import offer_loopback_when_alone
 from .certificate import accept_rsa
 from .inline import work_inline
 from .offer import read_candidate, read_offer
+from .shortcut import take_shortcut
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class PeerTransport:
             raise ConnectionTimeout(
                 f"the caller did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
+        take_shortcut(self._pc)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         self._watch = asyncio.get_running_loop().create_task(self._end_when_vanished())
 
