@@ -76,6 +76,7 @@ instructions-record: $(STAMPS)/packages valgrind ## record the core's instructio
 bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed
 	$(BIN)/python benches/python/turns.py
 	$(BIN)/python benches/python/idle.py
+	$(BIN)/python benches/python/calls.py
 
 .PHONY: bench-peers
 bench-peers: $(STAMPS)/packages ## install what make bench measures us beside, each into an environment of its own

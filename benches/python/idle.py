@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from typing import Final
 
 import callers
+import quantities
 from callers import Caller, Player, Server
-from report import RUNS, Report, Spread, ratio
+from quantities import Quantity
+from report import RUNS
 
 STACKS: Final = ("ours", "fastrtc", "gradio_webrtc")
 SETTLE_S: Final = 2.0
@@ -33,27 +36,18 @@ async def measure(stack: str) -> dict[str, float]:
 
 async def main() -> None:
     """Measures the stacks in turn, several times."""
-    report = Report(
-        "idle",
-        "One silent call to ReplyOnPause: its packets arrive, nobody is answered",
-        ["stack", "CPU, % of a core", "emit calls a second", "CPU, times ours"],
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    asked = parser.parse_args()
     callers.pin()
-    found: dict[str, list[dict[str, float]]] = {stack: [] for stack in STACKS}
-    for _ in range(RUNS):
-        for stack in STACKS:
-            if callers.missing(stack) is None:
-                found[stack].append(await measure(stack))
-    cpu = {stack: [each["cpu_percent"] for each in runs] for stack, runs in found.items()}
-    for stack, runs in found.items():
-        if not runs:
-            report.note(f"{stack}: {callers.missing(stack)}")
-            continue
-        times = "1" if stack == "ours" else f"{ratio(cpu['ours'], cpu[stack]):.1f}"
-        emits = Spread.of(each["emits_per_s"] for each in runs)
-        report.row(stack, f"{Spread.of(cpu[stack]):.2f}", f"{emits:.0f}", times)
-        report.values[stack] = runs
-    report.close()
+    cpu = Quantity("one silent call: CPU", "% of a core", "lower")
+    emits = Quantity("one silent call: emit is asked", "times a second", "lower")
+    stacks = [stack for stack in STACKS if quantities.is_installed(stack)]
+    for _ in range(asked.runs):
+        found = {stack: await measure(stack) for stack in stacks}
+        cpu.runs.append({stack: each["cpu_percent"] for stack, each in found.items()})
+        emits.runs.append({stack: each["emits_per_s"] for stack, each in found.items()})
+    quantities.close("idle", [cpu, emits])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""How many calls one core holds, and what each of them costs: listening, in conversation, echo."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import random
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import callers
+import quantities
+from callers import Caller, Player, Server
+from quantities import Quantity
+from report import RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STACKS: Final = {
+    "listening": ("ours", "fastrtc"),
+    "conversation": ("ours", "fastrtc"),
+    "echo": ("ours", "fastrtc", "aiortc"),
+}
+
+REPLY_TIME_S: Final = {"listening": 1.0, "conversation": 4.0, "echo": 1.0}
+"""Silence after each sentence. The reply takes three seconds, and begins half a second into it."""
+
+FIRST_CALLS: Final = 6
+"""With these the cost of a call is measured: so few that no stack is at its limit."""
+
+NEARLY_FULL_MS_PER_S: Final = 600.0
+"""Of a core: where the search for the limit begins."""
+
+GROWTH: Final = 1.3
+"""From one look to the next, until the server falls behind; then the limit is halved in on."""
+
+MOST_CALLS: Final = 150
+SETTLE_S: Final = 1.0
+MEASURE_S: Final = 2.5
+
+LAG_LIMIT_MS: Final = 20.0
+"""Of the event loop at p99: one frame."""
+
+KEPT_UP: Final = 0.97
+"""Of the packets sent in a stretch of a few seconds; less is falling behind."""
+
+
+class Look(NamedTuple):
+    """What was seen in one stretch of time with some number of calls."""
+
+    cpu_ms_per_s: float
+    lag_p99_ms: float
+    received: float
+    returned: float
+
+    def keeps_up(self, scenario: str) -> bool:
+        """Whether nothing fell behind. Only an echo sends as much as it receives."""
+        is_echoed = scenario != "echo" or self.returned >= KEPT_UP
+        return self.lag_p99_ms <= LAG_LIMIT_MS and self.received >= KEPT_UP and is_echoed
+
+
+class Load:
+    """A server of a stack, and the callers it has."""
+
+    def __init__(self, scenario: str, server: Server) -> None:
+        silence = callers.seconds_of_silence(REPLY_TIME_S[scenario])
+        said = callers.np.concatenate([callers.recording(), silence])
+        self._packets = callers.encode(said)
+        self._scenario = scenario
+        self._server = server
+        self._callers: list[Caller] = []
+        self._random = random.Random(1)  # noqa: S311  # where each caller begins
+
+    async def resize(self, calls: int) -> None:
+        """Connects more callers, or has the last ones hang up, one after the other."""
+        while len(self._callers) < calls:
+            begin = self._random.randrange(len(self._packets))
+            caller = Caller(Player(self._packets, begin))
+            await caller.call(self._server)
+            self._callers.append(caller)
+        while len(self._callers) > calls:
+            await self._callers.pop().hang_up()
+
+    async def look(self) -> Look:
+        """Lets the calls settle, then watches them."""
+        await asyncio.sleep(SETTLE_S)
+        sent, returned = self._counts()
+        await self._server.ask("measure")
+        await asyncio.sleep(MEASURE_S)
+        seen = await self._server.ask("measure")
+        all_sent, all_returned = self._counts()
+        sent = all_sent - sent
+        return Look(
+            1000 * seen["cpu_s"] / seen["seconds"] / len(self._callers),
+            seen["lag_p99_ms"],
+            seen["received"] / sent,
+            (all_returned - returned) / sent,
+        )
+
+    async def keeps_up_with(self, calls: int) -> bool:
+        """Whether the server does; one bad look, such as other work may cause, is forgiven."""
+        await self.resize(calls)
+        for _ in range(2):
+            look = await self.look()
+            print(f"    {self._scenario} {calls} calls: {look}", flush=True)
+            if look.keeps_up(self._scenario):
+                return True
+        return False
+
+    async def stop(self) -> None:
+        """Ends the server first: it need not be told goodbye by each caller."""
+        await self._server.stop()
+        await asyncio.gather(*(caller.hang_up() for caller in self._callers))
+
+    def _counts(self) -> tuple[int, int]:
+        """Packets that the callers sent and got."""
+        sent = sum(caller.sent for caller in self._callers)
+        return sent, sum(len(caller.arrivals) for caller in self._callers)
+
+
+async def measure(stack: str, scenario: str, *, with_capacity: bool) -> tuple[float, float]:
+    """The CPU of one of a few calls, in ms a second, and the most calls that were kept up with."""
+    load = Load(scenario, await Server.start(stack, scenario))
+    await load.resize(FIRST_CALLS)
+    cost = (await load.look()).cpu_ms_per_s
+    most = await _most(load, cost) if with_capacity else 0
+    await load.stop()
+    return cost, most
+
+
+async def _most(load: Load, cost: float) -> int:
+    # A stack that does not spin tells by its CPU where its limit is about.
+    guess = round(NEARLY_FULL_MS_PER_S / cost)
+    good, bad = 0, max(FIRST_CALLS, guess)
+    while bad < MOST_CALLS and await load.keeps_up_with(bad):
+        good, bad = bad, math.ceil(bad * GROWTH)
+    while bad - good > max(1, good // 16):
+        middle = (good + bad) // 2
+        if await load.keeps_up_with(middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+async def main() -> None:
+    """Measures the scenarios that were asked for, the stacks in turn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--cost-only", action="store_true", help="leave out how many calls fit")
+    parser.add_argument("--scenario", choices=tuple(STACKS), action="append")
+    asked = parser.parse_args()
+    callers.pin()
+    found: list[Quantity] = []
+    for scenario in asked.scenario or STACKS:
+        found += await _scenario(scenario, asked.runs, with_capacity=not asked.cost_only)
+    quantities.close("calls", found)
+
+
+async def _scenario(scenario: str, runs: int, *, with_capacity: bool) -> Sequence[Quantity]:
+    cost = Quantity(f"{scenario}: CPU of a call", "ms per s", "lower")
+    calls = Quantity(f"{scenario}: calls on one core", "calls", "higher")
+    stacks = [stack for stack in STACKS[scenario] if quantities.is_installed(stack)]
+    for _ in range(runs):
+        cost.runs.append({})
+        calls.runs.append({})
+        for stack in stacks:
+            cpu, most = await measure(stack, scenario, with_capacity=with_capacity)
+            print(f"  {scenario}, {stack}: {cpu:.1f} ms per s, {most} calls", flush=True)
+            cost.runs[-1][stack] = cpu
+            calls.runs[-1][stack] = most
+    return (cost, calls) if with_capacity else (cost,)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
