@@ -223,6 +223,31 @@ async def test_an_aiortc_that_takes_no_packets_gets_frames(monkeypatch: pytest.M
     await callee.close()
 
 
+async def test_a_call_whose_encoder_fails_loses_a_frame_and_goes_on_through_aiortc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sender = AudioSender(Saying(LOUD[:960], LOUD[:960]))
+    callee = await _answered(sender, "opus")
+    (theirs,) = callee.getSenders()
+    monkeypatch.setattr(OpusEncoder, "encode", _refuse)
+    assert await getattr(theirs, NEXT_FRAME)(OPUS) is None
+    frame = await getattr(theirs, NEXT_FRAME)(OPUS)
+    assert len(frame.payloads) == 1
+    assert frame.audio_level == compute_audio_level_dbov(await _doubled(LOUD[:960]))
+    await callee.close()
+
+
+def _refuse(*_args: object) -> None:
+    raise FFmpegError(1, "no sound")
+
+
+async def _doubled(samples: NDArray[np.int16]) -> AudioFrame:
+    """As `AudioSender` hands it to aiortc."""
+    frame = await AudioSender(Saying(samples)).recv()
+    assert isinstance(frame, AudioFrame)
+    return frame
+
+
 async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> None:
     for samples in (LOUD[:960], LOUD[:960] // 100, np.zeros(960, np.int16)):
         sender = AudioSender(Saying(samples))

@@ -31,7 +31,7 @@ S16: Final = "s16"
 SILENCE_DBOV: Final = -127
 """What anything below counts as (RFC 6464 section 3)."""
 
-FULL_SCALE: Final = np.float32(32767)
+FULL_SCALE: Final = 32767
 
 
 class AudioReceiver:
@@ -115,8 +115,8 @@ class AudioSender(MediaStreamTrack):
 
 def level_dbov(samples: NDArray[np.int16]) -> int:
     """The level of int16 samples in dB of full scale, -127 to 0 (RFC 6465 appendix A)."""
-    scaled = samples.reshape(-1).astype(np.float32) / FULL_SCALE
-    power = float(np.dot(scaled, scaled)) / max(1, scaled.size)
+    values = samples.reshape(-1).astype(np.float32)
+    power = float(np.dot(values, values)) / (max(1, values.size) * FULL_SCALE**2)
     return round(max(SILENCE_DBOV, min(0.0, 10 * math.log10(power)))) if power else SILENCE_DBOV
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.sdp import SessionDescription
+from av import Packet
 
 from .arrivals import OpusArrivals
 from .audio import AudioSender
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
     from aiortc.rtcrtpparameters import RTCRtpParameters
-    from aiortc.rtcrtpsender import RTCEncodedFrame
 
 JITTER_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
 NEXT_FRAME: Final = "_next_encoded_frame"
@@ -74,7 +75,7 @@ def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None
 
 
 def encode_inline(sender: RTCRtpSender, rtp: RTCRtpParameters) -> bool:
-    """Has a sender's track give packets of Opus, and the sender stamp them with their level.
+    """Has a sender's track give packets of Opus, stamped with their level where that was agreed.
 
     Returns:
         Whether it could be done.
@@ -83,21 +84,25 @@ def encode_inline(sender: RTCRtpSender, rtp: RTCRtpParameters) -> bool:
     if not isinstance(track, AudioSender) or not hasattr(Encoder, "pack"):
         return False
     track.encode_opus()
-    if any(extension.uri == AUDIO_LEVEL for extension in rtp.headerExtensions):
-        _add_level(sender, track)
+    has_level = any(extension.uri == AUDIO_LEVEL for extension in rtp.headerExtensions)
+    if inspect.iscoroutinefunction(getattr(sender, NEXT_FRAME, None)):
+        _give_directly(sender, track, has_level=has_level)
     return True
 
 
-def _add_level(sender: RTCRtpSender, track: AudioSender) -> None:
-    """For packets: the sender itself measures only frames that it encodes."""
-    theirs: Any = getattr(sender, NEXT_FRAME, None)
-    if not inspect.iscoroutinefunction(theirs):
-        return
+def _give_directly(sender: RTCRtpSender, track: AudioSender, *, has_level: bool) -> None:
+    """Spares the sender its packing of packets, and adds what it leaves out of them: the level."""
+    theirs: Any = getattr(sender, NEXT_FRAME)
 
-    async def with_level(*args: object) -> RTCEncodedFrame | None:
-        frame: RTCEncodedFrame | None = await theirs(*args)
-        if frame is not None and frame.audio_level is None:
-            frame.audio_level = track.level_dbov
-        return frame
+    async def next_frame(*_codec: object) -> RTCEncodedFrame | None:
+        packet = await track.recv()
+        if not isinstance(packet, Packet):
+            # There is no encoder after all. This frame is lost; the next goes aiortc's way.
+            setattr(sender, NEXT_FRAME, theirs)
+            return None
+        if not sender._enabled:  # noqa: SLF001  # as aiortc's own does
+            return None
+        level: Any = track.level_dbov if has_level else None
+        return RTCEncodedFrame([bytes(packet)], packet.pts or 0, level)
 
-    setattr(sender, NEXT_FRAME, with_level)
+    setattr(sender, NEXT_FRAME, next_frame)

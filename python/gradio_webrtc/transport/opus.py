@@ -65,7 +65,12 @@ class OpusEncoder:
         codec.options = OPTIONS
         codec.open()
         self._codec = codec
-        self._encoded_samples = 0
+        # The encoder is done with a frame when it has given its packet, so one serves for all.
+        self._frame = AudioFrame("s16", LAYOUTS[channels], FRAME_SAMPLES)
+        self._frame.sample_rate = CALL_RATE_HZ
+        self._frame.time_base = TIME_BASE
+        self._frame.pts = 0
+        self._plane = self._frame.planes[0]
 
     def encode(self, samples: NDArray[np.int16], pts: int) -> Packet[Any]:
         """The packet of a frame.
@@ -77,14 +82,11 @@ class OpusEncoder:
 
         Raises:
             av.error.FFmpegError: The encoder failed.
-            ValueError: It gave no packet, or more than one.
+            ValueError: The samples are not as many as said, or it gave not one packet.
         """
-        frame = AudioFrame.from_ndarray(samples, format="s16", layout=LAYOUTS[self.channels])
-        frame.sample_rate = CALL_RATE_HZ
-        frame.pts = self._encoded_samples
-        frame.time_base = TIME_BASE
-        self._encoded_samples += FRAME_SAMPLES
-        (packet,) = self._codec.encode(frame)
+        self._plane.update(samples.tobytes())
+        (packet,) = self._codec.encode(self._frame)
+        self._frame.pts = (self._frame.pts or 0) + FRAME_SAMPLES
         packet.pts = pts
         packet.time_base = TIME_BASE
         return packet
