@@ -27,21 +27,29 @@ ODD_BYTES = 1001
 
 
 class LiveSession:
-    """Listens for a second, answers with half a second of a tone, and hangs up."""
+    """Listens for a second, answers with half a second of a tone, and hangs up.
+
+    Args:
+        answers: How often, before it does.
+    """
+
+    def __init__(self, answers: int) -> None:
+        self._answers = answers
 
     async def start_stream(
         self, stream: AsyncIterator[str], mime_type: str
     ) -> AsyncIterator[SimpleNamespace]:
-        heard = b""
-        async for message in stream:
-            heard += base64.b64decode(message)
-            if len(heard) >= LISTENS_S * 16_000 * 2:
-                break
-        note("C04.heard", mime_type=mime_type, samples=np.frombuffer(heard, np.int16))
-        await asyncio.sleep(0.3)
-        for begin in range(0, len(ANSWER), ODD_BYTES):
-            yield SimpleNamespace(data=ANSWER[begin : begin + ODD_BYTES])
-            yield SimpleNamespace(data=None)
+        for _ in range(self._answers):
+            heard = b""
+            async for message in stream:
+                heard += base64.b64decode(message)
+                if len(heard) >= LISTENS_S * 16_000 * 2:
+                    break
+            note("C04.heard", mime_type=mime_type, samples=np.frombuffer(heard, np.int16))
+            await asyncio.sleep(0.3)
+            for begin in range(0, len(ANSWER), ODD_BYTES):
+                yield SimpleNamespace(data=ANSWER[begin : begin + ODD_BYTES])
+                yield SimpleNamespace(data=None)
         note("C04.hung_up")
 
 
@@ -51,11 +59,12 @@ class Client:
     def __init__(self, api_key: str, http_options: dict[str, str]) -> None:
         note("C04.client", api_key=api_key, http_options=http_options)
         self.aio = SimpleNamespace(live=self)
+        self._answers = 30 if "talkative" in api_key else 1
 
     @asynccontextmanager
     async def connect(self, model: str, config: dict[str, Any]) -> AsyncIterator[LiveSession]:
         note("C04.connect", model=model, config=config)
-        yield LiveSession()
+        yield LiveSession(self._answers)
 
 
 def _offer_gemini() -> None:
