@@ -221,6 +221,8 @@ export class Call {
         this.hasStopword = true;
         return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
       case "log":
+        // The turn behind the word is over: the word is wanted again.
+        if (message.text === "pause_detected") this.hasStopword = false;
         return this.#go({ type: "activity", activity: this.sound.word(message.text) });
     }
   }

@@ -252,7 +252,9 @@ describe("the server", () => {
     expect(call.hasStopword).toBe(true);
     vi.advanceTimersByTime(2500);
     expect(call.hasStopword).toBe(false);
+    pc.say({ type: "stopword", data: "" });
     pc.say({ type: "log", data: "pause_detected" });
+    expect(call.hasStopword).toBe(false);
     expect(call.status.activity).toBe("thinking");
   });
 });
