@@ -72,11 +72,18 @@ instructions: $(STAMPS)/packages valgrind ## count the core's instructions, and 
 instructions-record: $(STAMPS)/packages valgrind ## record the core's instructions
 	$(BIN)/python benches/python/instructions.py --record
 
+# Each also runs alone: .venv/bin/python benches/python/kernels.py
+BENCHES := turns inbound kernels footprint idle calls
+
 .PHONY: bench
-bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed
-	$(BIN)/python benches/python/turns.py
-	$(BIN)/python benches/python/idle.py
-	$(BIN)/python benches/python/calls.py
+bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed: a table and two plots
+	$(UV) --group bench
+	@set -e; for bench in $(BENCHES); do $(BIN)/python benches/python/$$bench.py; done
+	$(BIN)/python benches/python/table.py
+
+.PHONY: bench-rust
+bench-rust: ## time the core's kernels on each instruction set
+	CARGO_TARGET_DIR=target/benches $(CARGO) bench --locked --manifest-path benches/Cargo.toml
 
 .PHONY: bench-peers
 bench-peers: $(STAMPS)/packages ## install what make bench measures us beside, each into an environment of its own
@@ -99,7 +106,7 @@ wheel: $(STAMPS)/packages ## build the wheel into dist/
 lock: $(STAMPS)/packages ## bring constraints.txt up to date with the registry
 	$(BIN)/uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-index-url \
 		--custom-compile-command 'make lock' --python-version 3.11 \
-		--all-extras --group dev pyproject.toml --output-file constraints.txt
+		--all-extras --group dev --group bench pyproject.toml --output-file constraints.txt
 
 .PHONY: clean
 clean: ## remove what was built and set up

@@ -39,6 +39,11 @@ class Peer(NamedTuple):
         return self.home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     @property
+    def packages(self) -> Path:
+        """Where its packages are; of use to an interpreter of the same version alone."""
+        return next(self.home.glob("lib/python*/site-packages"), self.home / "Lib/site-packages")
+
+    @property
     def is_installed(self) -> bool:
         """Whether it can be measured."""
         return (self.home / "complete").exists()
@@ -85,11 +90,13 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(python: Path | str, script: str, *arguments: str) -> Any:
+def run(
+    python: Path | str, script: str, *arguments: str, variables: dict[str, str] | None = None
+) -> Any:
     """The JSON that a script of ``benches/peers`` prints last, run by that interpreter."""
     done = subprocess.run(  # noqa: S603  # a script of this repository
         [str(python), str(SCRIPTS / script), *arguments],
-        env=environment(),
+        env=environment() | (variables or {}),
         stdout=subprocess.PIPE,
         check=True,
         text=True,

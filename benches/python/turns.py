@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import peers
-from report import RUNS, Report, Spread
+from figures import OURS, Figures
 
 from support.spliced import RATE_HZ, Spliced, splice  # isort: skip  # report makes it importable
 
@@ -26,6 +26,7 @@ SPOKEN: Final = 200
 
 PAUSES: Final = {"pauses of 0.2 to 0.5 s": (0.2, 0.5), "pauses of 0.2 to 0.8 s": (0.2, 0.8)}
 
+DEFAULT_S: Final = 0.5
 SPEECH_THRESHOLD_S: Final = 0.1
 CALL_RATE_HZ: Final = 48_000
 
@@ -36,9 +37,17 @@ Decided: TypeAlias = list[list[float]]
 class Outcome(NamedTuple):
     """What one run over all turns gave."""
 
-    p50_ms: float
-    p90_ms: float
-    cut_percent: float
+    p50: float
+    p90: float
+    cut_off: float
+
+
+# field of an outcome, unit, what to reach
+COLUMNS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
+    ("p50", "ms after speech", {"times": 1, "beside": "fastrtc"}),
+    ("p90", "ms after speech", {"times": 1, "beside": "fastrtc"}),
+    ("cut_off", "% of turns", {"times": 4, "beside": "fastrtc"}),
+)
 
 
 def ours(pause_s: float) -> Callable[[list[Spliced]], Decided]:
@@ -92,30 +101,26 @@ def outcome(spoken: list[Spliced], decided: Decided) -> Outcome:
 
 def main() -> None:
     """Measures all rules on all turns."""
-    report = Report(
-        "turns",
-        f"End of speech to pause decided, {SPOKEN} spliced turns of real speech in each run",
-        ["rule, inner pauses", "p50 ms", "p90 ms", "cut off %"],
-    )
+    figures = Figures("turns", f"End of speech to pause decided, {SPOKEN} turns in each run")
     rules: dict[str, Any] = {
-        f"ours, pause {pause:g} s{' (the default)' if pause == 0.5 else ''}": ours(pause)  # noqa: PLR2004
-        for pause in (0.448, 0.5, 0.704, 0.832)
+        OURS if pause_s == DEFAULT_S else f"ours, pause {pause_s:g} s": ours(pause_s)
+        for pause_s in (DEFAULT_S, 0.448, 0.704, 0.832)
     }
     if line := peers.absent(peers.FASTRTC, peers.SILERO_OLD):
-        report.note(f"fastrtc: {line}")
+        figures.note(f"fastrtc: {line}")
     else:
-        rules["fastrtc 0.0.34"] = theirs
-    for words, (shortest_s, longest_s) in PAUSES.items():
-        for name, decide in rules.items():
-            outcomes = []
-            for run in range(RUNS):
-                rng = np.random.default_rng(100 + run)
-                spoken = [splice(rng, shortest_s, longest_s) for _ in range(SPOKEN)]
-                outcomes.append(outcome(spoken, decide(spoken)))
-            columns = [Spread.of(column) for column in zip(*outcomes, strict=True)]
-            report.row(f"{name}, {words}", *(f"{column:.1f}" for column in columns))
-            report.values[f"{name}, {words}"] = [column._asdict() for column in columns]
-    report.close()
+        rules["fastrtc"] = theirs
+    for run in range(figures.runs):
+        for words, (shortest_s, longest_s) in PAUSES.items():
+            rng = np.random.default_rng(100 + run)
+            spoken = [splice(rng, shortest_s, longest_s) for _ in range(SPOKEN)]
+            outcomes = {name: outcome(spoken, decide(spoken)) for name, decide in rules.items()}
+            for field, unit, target in COLUMNS:
+                values = {name: float(getattr(each, field)) for name, each in outcomes.items()}
+                name = f"turn decided, {words}: {field.replace('_', ' ')}"
+                # The longer pauses are longer than the one that ends a turn: no target there.
+                figures.add(name, unit, values, target=target if longest_s <= DEFAULT_S else None)
+    figures.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+"""How much a package takes: time to import, memory, files; for every stack's environment."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import importlib
+import io
+import os
+import re
+import time
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+TURNS = 1000
+WARM_TURNS = 50
+"""After which memory has been asked for that is not given back, and no more is expected."""
+
+
+def import_ms(package: str, before: list[str]) -> float:
+    """CPU of importing a package when those others are already there."""
+    for name in before:
+        importlib.import_module(name)
+    began = time.process_time()
+    importlib.import_module(package)
+    return 1000 * (time.process_time() - began)
+
+
+def resident_mb() -> float:
+    """Memory of this process that is really there."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def requirements(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """The packages that installing one installs, itself included."""
+    from packaging.requirements import Requirement  # noqa: PLC0415  # gradio brings it
+
+    found: set[str] = set()
+    open_ = [(name, extras)]
+    while open_:
+        name, extras = open_.pop()
+        key = re.sub(r"[-_.]+", "-", name).lower()
+        try:
+            wanted = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue
+        if key in found and not extras:
+            continue
+        found.add(key)
+        for text in wanted:
+            each = Requirement(text)
+            contexts = [{"extra": extra} for extra in extras or {""}]
+            if each.marker is None or any(each.marker.evaluate(context) for context in contexts):
+                open_.append((each.name, frozenset(each.extras)))
+    return found
+
+
+def beyond(name: str, extras: frozenset[str]) -> list[str]:
+    """The packages that come with it besides gradio, aiortc and what these bring."""
+    there = requirements("gradio") | requirements("aiortc") | {re.sub("_", "-", name)}
+    return sorted(requirements(name, extras) - there)
+
+
+def packed_mb(folder: Path) -> float:
+    """The files of a package as a wheel packs them."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            # component.pyi: Gradio writes it when the package is imported.
+            is_ours = "__pycache__" not in file.parts and file.name != "component.pyi"
+            if file.is_file() and is_ours:
+                archive.write(file, file.relative_to(folder))
+    return len(packed.getvalue()) / 1e6
+
+
+def page_kb(folder: Path) -> float:
+    """Scripts and styles of the page, each as a server would send it."""
+    files = (file for kind in ("*.js", "*.css") for file in (folder / "templates").rglob(kind))
+    return sum(len(gzip.compress(file.read_bytes(), 6)) for file in files) / 1000

@@ -1,0 +1,133 @@
+"""What the package costs before anybody has called, and what calls leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import callers
+import numpy as np
+import peers
+from callers import Caller, Player, Server
+from figures import Figures
+from report import ROOT
+
+from support.spliced import RATE_HZ, utterances  # isort: skip  # report makes it importable
+
+from gradio_webrtc.audio import Resampler
+
+CALL_HZ: Final = 48_000
+CALLS: Final = 11
+TALK_S: Final = 4.0
+
+SCRIPTS: Final = {"ours": "ours_footprint.py", "fastrtc": "fastrtc_footprint.py"}
+
+# Modules are compiled once, whatever the environment says: nobody imports a package only once.
+COMPILED: Final = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "gradio_webrtc-bench-compiled"),
+}
+
+# key: name, unit, target
+FIXED: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    "packed": ("wheel", "MB", {"most": 2.0}),
+    "page": ("page's scripts and styles, gzipped", "kB", {"most": 60.0}),
+    "beyond": ("packages beyond gradio, aiortc and theirs", "", {"most": 0}),
+}
+
+
+def turn() -> np.ndarray:
+    """Somebody says one sentence and pauses: int16 ``(frames, 1, 960)`` at 48 kHz."""
+    longest = max(utterances(), key=lambda each: each.size if each.size < 2 * RATE_HZ else 0)
+    spoken = Resampler(RATE_HZ, CALL_HZ).process(longest).reshape(-1)
+    samples = np.pad(spoken, (CALL_HZ // 5, CALL_HZ))
+    return samples[: samples.size // 960 * 960].reshape(-1, 1, 960)
+
+
+def run(stack: str, *arguments: str) -> dict[str, float]:
+    """What a stack's script says."""
+    own = {"PYTHONPATH": str(ROOT / "python") if stack == "ours" else ""}
+    python = callers.interpreter(stack)
+    result: dict[str, float] = peers.run(
+        python, SCRIPTS[stack], *arguments, variables=own | COMPILED
+    )
+    return result
+
+
+async def calls(stack: str) -> dict[str, float]:
+    """The first call of a fresh server, and the memory of each of the next."""
+    server = await Server.start(stack, "listening")
+    packets = callers.encode(callers.recording())
+    loop, people = asyncio.get_running_loop(), []
+    await server.ask("measure")
+    result: dict[str, float] = {}
+    first_kb = 0.0
+    for nth in range(CALLS):
+        caller = Caller(Player(packets))
+        began = loop.time()
+        await caller.call(server)
+        people.append(caller)
+        if nth == 0:
+            result["first_ms"] = 1000 * (loop.time() - began)
+            await asyncio.sleep(TALK_S)
+            measured = await server.ask("measure")
+            result["late_ms"], first_kb = measured["lag_p99_ms"], measured["rss_kb"]
+    await asyncio.sleep(TALK_S)
+    last_kb = (await server.ask("measure"))["rss_kb"]
+    result["call_mb"] = (last_kb - first_kb) / (CALLS - 1) / 1000
+    for caller in people:
+        await caller.hang_up()
+    await server.stop()
+    return result
+
+
+def main() -> None:
+    """Measures both stacks in turn; what never varies, once."""
+    figures = Figures("footprint", "What the package takes")
+    line = peers.absent(peers.FASTRTC, peers.SILERO_OLD)
+    stacks = ["ours"] if line else ["ours", "fastrtc"]
+    if line:
+        figures.note(f"fastrtc: {line}")
+    callers.pin()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "turn.npy"
+        np.save(file, turn())
+        for stack in stacks:
+            # Compiles the modules.
+            run(stack)
+        for nth in range(figures.runs):
+            arguments = [str(file)] if nth == 0 else []
+            found = {stack: run(stack, *arguments) | asyncio.run(calls(stack)) for stack in stacks}
+            add(figures, found)
+            if nth == 0:
+                add_fixed(figures, found)
+    figures.close()
+
+
+def add(figures: Figures, found: dict[str, dict[str, float]]) -> None:
+    """The figures of each run."""
+
+    def values(key: str) -> dict[str, float]:
+        return {stack: each[key] for stack, each in found.items()}
+
+    name = "import, over gradio and aiortc"
+    figures.add(name, "ms CPU", values("import"), target={"most": 50})
+    figures.add("first call of a server: offer to connected", "ms", values("first_ms"))
+    figures.add("first call: event loop late, p99", "ms", values("late_ms"))
+    figures.add("memory of a call that listens", "MB", values("call_mb"))
+
+
+def add_fixed(figures: Figures, found: dict[str, dict[str, float]]) -> None:
+    """The figures that one run tells."""
+    values = {stack: each["grown"] for stack, each in found.items()}
+    figures.add("memory grown from turn 50 to turn 1,000", "MB", values, target={"most": 2.0})
+    for key, (name, unit, target) in FIXED.items():
+        values = {stack: each[key] for stack, each in found.items()}
+        figures.add(name, unit, values, target=target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

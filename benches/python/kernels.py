@@ -1,0 +1,225 @@
+"""Silero, resampling and 16-bit samples, across the boundary to Python, beside who else does it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import converters
+import numpy as np
+import peers
+import quality
+from figures import Figures
+
+from support.signals import DATA, speech  # isort: skip  # report makes it importable
+
+from gradio_webrtc.audio import SileroVad, aggregate_bytes_to_16bit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+RATIOS: Final = (
+    (48_000, 16_000),
+    (24_000, 48_000),
+    (44_100, 48_000),
+    (8_000, 48_000),
+    (48_000, 24_000),
+    (16_000, 48_000),
+    (48_000, 44_100),
+    (11_025, 48_000),
+    (8_000, 44_100),
+    (44_101, 48_000),
+)
+"""The five of the plan, their way back, and three that are hard."""
+
+RESAMPLED_FRAMES: Final = 1500
+"""30 s: some converters work in blocks of many frames, and all of a block is to be paid."""
+
+CHUNKS: Final = {"1 to 64 bytes": (1, 64), "1 to 4096 bytes": (1, 4096), "64 KiB": (65_536, 65_536)}
+
+
+def cpu_us(work: Callable[[], object], rounds: int) -> float:
+    """Microseconds of this thread's CPU for each of so many rounds."""
+    began = time.thread_time_ns()
+    for _ in range(rounds):
+        work()
+    return (time.thread_time_ns() - began) / rounds / 1000
+
+
+# Silero
+
+
+def recordings() -> list[NDArray[np.float32]]:
+    """What the tests have of people speaking, from -1 to 1."""
+    files = sorted(DATA.glob("*_16k.flac"))
+    return [(speech(file.stem)[1] / 32768).astype(np.float32) for file in files]
+
+
+class Onnx:
+    """The same model in onnxruntime, on one thread."""
+
+    def __init__(self) -> None:
+        import onnxruntime  # noqa: PLC0415
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            str(peers.SILERO_FILE), options, providers=["CPUExecutionProvider"]
+        )
+        self._rate = np.array(16_000)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what it heard."""
+        self._state = np.zeros((2, 1, 128), np.float32)
+
+    def probability(self, window: NDArray[np.float32]) -> float:
+        """Of ``(1, 576)``: a window, and the 64 samples before it."""
+        inputs = {"input": window, "state": self._state, "sr": self._rate}
+        answer, self._state = self._session.run(None, inputs)
+        return float(answer[0, 0])
+
+
+def windows(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """Each window for us, and for the model with its context."""
+    count = samples.size // 512
+    padded = np.pad(samples, (64, 0))
+    context = [padded[None, nth * 512 : nth * 512 + 576].copy() for nth in range(count)]
+    return samples[: count * 512].reshape(-1, 512), context
+
+
+def cycle(function: Callable[[Any], object], arguments: Sequence[Any]) -> Callable[[], object]:
+    """Work that calls the function with one argument after the other, over and over."""
+
+    def endless() -> Iterator[object]:
+        while True:
+            yield from map(function, arguments)
+
+    return endless().__next__
+
+
+def silero(figures: Figures) -> None:
+    """CPU of a window, and how far the answers lie apart."""
+    if line := peers.absent(peers.KERNELS, peers.SILERO):
+        figures.note(f"onnxruntime: {line}")
+        return
+    vad, onnx = SileroVad(), Onnx()
+    worst, flips, total = 0.0, 0, 0
+    for samples in recordings():
+        vad.reset()
+        onnx.reset()
+        plain, with_context = windows(samples)
+        got = np.array([vad.probability(window) for window in plain])
+        expected = np.array([onnx.probability(window) for window in with_context])
+        worst = max(worst, float(np.abs(got - expected).max()))
+        flips += int(((got > 0.5) != (expected > 0.5)).sum())  # noqa: PLR2004
+        total += got.size
+    works = {
+        "ours": cycle(vad.probability, plain),
+        "onnxruntime": cycle(onnx.probability, with_context),
+    }
+    for _ in range(figures.runs):
+        values = {stack: cpu_us(work, 3000) for stack, work in works.items()}
+        target = {"times": 5, "beside": "onnxruntime"}
+        figures.add("one Silero window: CPU", "µs", values, target=target)
+    name = f"Silero: largest difference from onnxruntime in {total} windows"
+    figures.add(name, "", {"ours": worst}, target={"most": 1e-5})
+    figures.add("Silero: decisions that differ", "", {"ours": flips}, target={"most": 0})
+
+
+# Resampling
+
+
+def frame_of(from_hz: int) -> NDArray[np.float32]:
+    """20 ms of noise."""
+    rng = np.random.default_rng(1)
+    return (0.2 * rng.standard_normal(from_hz // 50)).astype(np.float32)
+
+
+def resampling(figures: Figures) -> None:
+    """CPU of 20 ms, and the quality, for each ratio."""
+    makes, line = converters.available()
+    if line:
+        figures.note(f"soxr, samplerate: {line}")
+    for from_hz, to_hz in RATIOS:
+        name, frame = f"{from_hz} to {to_hz} Hz", frame_of(from_hz)
+        works = {
+            stack: functools.partial(make(from_hz, to_hz), frame) for stack, make in makes.items()
+        }
+        for _ in range(figures.runs):
+            values = {stack: cpu_us(work, RESAMPLED_FRAMES) for stack, work in works.items()}
+            target = {"times": 1, "beside": "soxr"}
+            figures.add(f"{name}: CPU of 20 ms", "µs", values, target=target)
+        found = {stack: quality.measure(make, from_hz, to_hz) for stack, make in makes.items()}
+        add_quality(figures, name, found, min(from_hz, to_hz))
+
+
+def add_quality(
+    figures: Figures, name: str, found: dict[str, quality.Quality], lower_hz: int
+) -> None:
+    """Six figures of one ratio, which are the same in each run."""
+
+    def add(words: str, unit: str, field: str, better: Any = "lower", **target: float) -> None:
+        values = {stack: getattr(each, field) for stack, each in found.items()}
+        figures.add(f"{name}: {words}", unit, values, better=better, target=target)
+
+    # 72 samples of the lower rate; a filter's length is a whole number of samples.
+    delay_ms = 1000 * 73 / lower_hz
+    add("signal to noise", "dB", "snr", "higher", least=120)
+    add("ripple", "dB", "ripple", most=0.001)
+    add("images and aliases", "dB", "stop_band", most=-110)
+    add("delay, least", "ms", "delay_min")
+    add("delay, mean", "ms", "delay_mean")
+    add("delay, most", "ms", "delay_max", most=delay_ms)
+
+
+# 16-bit samples
+
+
+def predecessors(chunks: list[bytes]) -> Iterator[NDArray[np.int16]]:
+    """What both predecessors do: join what was left over with the next chunk, and cut that."""
+    rest = b""
+    for chunk in chunks:
+        joined = rest + chunk
+        whole = len(joined) // 2 * 2
+        rest = joined[whole:]
+        if whole:
+            yield np.frombuffer(joined[:whole], np.int16).reshape(1, -1)
+
+
+def cut(least: int, most: int) -> list[bytes]:
+    """A mebibyte, or four thousand chunks, of random lengths."""
+    rng = np.random.default_rng(2)
+    lengths = rng.integers(least, most + 1, max(16, min(4000, (1 << 21) // (least + most))))
+    return [rng.bytes(length) for length in lengths]
+
+
+def aggregation(figures: Figures) -> None:
+    """CPU of a chunk."""
+    for words, (least, most) in CHUNKS.items():
+        chunks = cut(least, most)
+        works = {
+            "ours": lambda chunks=chunks: sum(1 for _ in aggregate_bytes_to_16bit(chunks)),
+            "fastrtc": lambda chunks=chunks: sum(1 for _ in predecessors(chunks)),
+        }
+        target = {"times": 1.5 if most == 64 else 1, "beside": "fastrtc"}  # noqa: PLR2004
+        rounds = max(20_000 // len(chunks), 5)
+        for _ in range(figures.runs):
+            values = {stack: cpu_us(work, rounds) / len(chunks) for stack, work in works.items()}
+            figures.add(f"16-bit aggregation, chunks of {words}: CPU", "µs", values, target=target)
+
+
+def main() -> None:
+    """Measures all three."""
+    figures = Figures("kernels", "The core's kernels, called from Python")
+    silero(figures)
+    resampling(figures)
+    aggregation(figures)
+    figures.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""One table and two plots out of the results of all benches: what the README shows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import plots
+from figures import OURS, is_met, short, spread, stacks_of, times_better
+from report import RESULTS, ROOT
+
+if TYPE_CHECKING:
+    from figures import Figure
+
+# In the order of the plan; kernels last, since they alone hold no more calls.
+BENCHES: Final = ("calls", "idle", "replies", "turns", "inbound", "footprint", "kernels")
+
+# What to reach, for benches that do not say it themselves.
+TARGETS: Final[dict[str, dict[str, Any]]] = {
+    "listening: calls on one core": {"times": 3, "beside": "fastrtc"},
+    "conversation: calls on one core": {"times": 2, "beside": "fastrtc"},
+    "echo: calls on one core": {"times": 1.5, "beside": "fastrtc"},
+    "one silent call: CPU": {"times": 30, "beside": "fastrtc"},
+    "one silent call: emit is asked": {"most": 0},
+}
+
+IMAGES: Final = ROOT / "docs" / "images"
+
+
+def read() -> dict[str, list[Figure]]:
+    """The figures of every bench that has been run."""
+    found = {}
+    for bench in BENCHES:
+        file = RESULTS / f"{bench}.json"
+        if file.exists():
+            figures = json.loads(file.read_text("utf-8"))
+            if not isinstance(figures, list):
+                print(f"{file.name} is not a list of figures: left out")
+                continue
+            for figure in figures:
+                figure.setdefault("target", TARGETS.get(figure["name"], {}))
+            found[bench] = figures
+    return found
+
+
+def value(figure: Figure, stack: str) -> str:
+    """The median, and between what it lay."""
+    found = spread(figure, stack)
+    text = short(found.median)
+    return text if found.low == found.high else f"{text} ({short(found.low)}–{short(found.high)})"  # noqa: RUF001
+
+
+def beside(figure: Figure) -> str:
+    """The peers, each with how many times better ours is."""
+    cells = []
+    for stack in stacks_of(figure):
+        if stack != OURS:
+            times = times_better(figure, stack)
+            cells.append(
+                f"{stack} {value(figure, stack)}" + (f", × {times.median:.2g}" if times else "")  # noqa: RUF001
+            )
+    return "<br>".join(cells) or "-"
+
+
+def target(figure: Figure) -> str:
+    """What to reach, and whether it is."""
+    wanted = figure.get("target") or {}
+    if "times" in wanted:
+        text = f"× {wanted['times']:g} {wanted['beside']}"  # noqa: RUF001
+    elif "most" in wanted:
+        text = f"≤ {wanted['most']:g}"
+    elif "least" in wanted:
+        text = f"≥ {wanted['least']:g}"
+    else:
+        return ""
+    return text + {True: " ✓", False: " **missed**", None: " ?"}[is_met(figure)]
+
+
+def rows(figures: list[Figure]) -> list[str]:
+    """Lines of Markdown."""
+    head = "| what | ours | beside, and how many times better ours is | to reach |"
+    lines = [head, "| --- | --- | --- | --- |"]
+    for figure in figures:
+        name = ", ".join(filter(None, (figure["name"], figure["unit"])))
+        ours = value(figure, OURS) if OURS in stacks_of(figure) else "-"
+        lines.append(f"| {name} | {ours} | {beside(figure)} | {target(figure)} |")
+    return lines
+
+
+def described(figures: list[Figure]) -> str:
+    """The command, the runs, and the machine."""
+    first = figures[0]
+    runs = max(len(figure["runs"]) for figure in figures)
+    machine = ", ".join(f"{key} {text}" for key, text in first["machine"].items())
+    return f"`{first['command']}`: median of {runs} runs, and between what they lay. {machine}."
+
+
+def main() -> None:
+    """Writes ``benches/results/table.md`` and the images."""
+    found = read()
+    parts = [
+        "\n".join([f"## {bench}", "", described(figures), "", *rows(figures), ""])
+        for bench, figures in found.items()
+        if figures
+    ]
+    (RESULTS / "table.md").write_text("\n".join(parts), "utf-8")
+    print("\n".join(parts))
+    for bench, draw in plots.DRAWN.items():
+        if bench in found:
+            draw(found[bench], IMAGES / f"bench-{bench}.svg")
+        else:
+            print(f"no plot of {bench}: it has not been run")
+
+
+if __name__ == "__main__":
+    main()
