@@ -17,6 +17,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from .errors import ConnectionLost
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -109,7 +111,9 @@ class _Job:
         self.unfinished.remove(self)
         _left_behind.discard(self)
         if self.future.cancelled():
-            if error is not None:
+            if isinstance(error, ConnectionLost):
+                _logger.debug("%s was let go at the end of its call", self.label)
+            elif error is not None:
                 _logger.warning("%s failed after nobody waited for it", self.label, exc_info=error)
         elif error is not None:
             self.future.set_exception(error)

@@ -13,7 +13,7 @@ import pytest
 from support.fake_call import FakeCall
 
 from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.errors import AudioError
+from gradio_webrtc.errors import AudioError, ConnectionLost
 from gradio_webrtc.handlers import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
@@ -21,6 +21,7 @@ from gradio_webrtc.handlers import (
     StreamHandler,
     base,
 )
+from gradio_webrtc.testing.clock import VirtualClockLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +198,15 @@ async def test_a_sync_handler_waits_in_its_own_thread(worker: Worker) -> None:
     assert handler.latest_args == ["__webrtc_value__", 5]
 
 
+async def test_the_end_of_the_call_ends_the_wait(worker: Worker) -> None:
+    handler, call = await in_a_call()
+    waiting = asyncio.get_running_loop().create_task(worker.run(handler.wait_for_args_sync))
+    await call.until(lambda: call.requests == 1)
+    await handler.release()
+    with pytest.raises(ConnectionLost, match="the call ended"):
+        await waiting
+
+
 async def test_waiting_synchronously_on_the_loop_is_refused() -> None:
     handler, _ = await in_a_call()
     with pytest.raises(RuntimeError, match="event loop"):
@@ -217,6 +227,22 @@ async def test_a_page_that_never_answers_is_a_clear_error(monkeypatch: pytest.Mo
     handler, _ = await in_a_call()
     with pytest.raises(TimeoutError, match="did not send its input values"):
         await handler.wait_for_args()
+
+
+def test_a_page_that_takes_its_time_is_waited_for() -> None:
+    async def ask() -> list[object]:
+        handler, call = await in_a_call()
+        loop = asyncio.get_running_loop()
+
+        def answer_late() -> None:
+            loop.call_later(50, handler.set_args, ["at last"])
+
+        call.on_request = answer_late
+        await handler.wait_for_args()
+        return handler.latest_args
+
+    with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
+        assert runner.run(ask()) == ["__webrtc_value__", "at last"]
 
 
 async def test_on_the_phone_there_is_no_page_to_wait_for() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.conversing import RATE_HZ, Recorder, conversing, replying
 
-from gradio_webrtc.handlers import base
+from gradio_webrtc.handlers import turn_handler
 from gradio_webrtc.types import AdditionalOutputs
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def test_whether_inputs_are_wanted_is_read_from_the_signature(
 async def test_a_page_that_never_answers_costs_the_turn_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(base, "INPUTS_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(turn_handler, "TURN_INPUTS_TIMEOUT_S", 0.0)
 
     def reply(audio: Any, _text: str) -> Iterator[Any]:
         yield audio
@@ -166,7 +166,7 @@ async def test_a_page_that_never_answers_costs_the_turn_and_no_more(
         talk.say()
         await talk.until_event("response_finished")
         assert isinstance(talk.call.errors[0], TimeoutError)
-        monkeypatch.setattr(base, "INPUTS_TIMEOUT_S", 10.0)
+        monkeypatch.setattr(turn_handler, "TURN_INPUTS_TIMEOUT_S", 10.0)
         talk.call.answer_requests(talk.handler, "here")
         talk.say()
         await talk.until_event("response_finished", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import tracemalloc
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from support.signals import speech, tone
 
-from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc.testing import simulate
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
+from gradio_webrtc.media import Terms
+from gradio_webrtc.session import Session
+from gradio_webrtc.testing import FakeTransport, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +68,41 @@ def test_a_receive_slower_than_real_time_misses_the_oldest(
     told = [record for record in caplog.records if "slower than real time" in record.getMessage()]
     assert len(told) == 1
     assert "Slow" in told[0].getMessage()
+
+
+class Patient(StreamHandler):
+    """Waits in its thread for inputs of a page that sends none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.threads: list[threading.Thread] = []
+
+    async def fetch_args(self) -> None:
+        self.asked.set()
+
+    def receive(self, _frame: Frame) -> None:
+        pass
+
+    def emit(self) -> None:
+        self.threads.append(threading.current_thread())
+        self.wait_for_args_sync()
+
+    def copy(self) -> Patient:
+        return Patient()
+
+
+async def test_a_thread_that_waits_for_inputs_is_let_go_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    handler, loop = Patient(), asyncio.get_running_loop()
+    session = Session("caller", FakeTransport(48_000, np.zeros(960, np.int16)), handler, Terms())
+    running = loop.create_task(session.run())
+    await handler.asked.wait()
+    session.end("over")
+    await running
+    await asyncio.to_thread(handler.threads[0].join)
+    assert caplog.records == []
 
 
 def test_ten_minutes_in_one_piece_are_not_copied_and_can_be_interrupted() -> None:

@@ -12,14 +12,15 @@ import numbers
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
-from gradio_webrtc.errors import AudioError
+from gradio_webrtc.errors import AudioError, ConnectionLost
 from gradio_webrtc.messages import create_message
 from gradio_webrtc.types import Layout, WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from gradio_webrtc.types import Call
 
@@ -32,11 +33,29 @@ INPUT_FRAME_SAMPLES: Final = 960
 """Samples per channel in a block for ``receive``, whatever the rate: what both predecessors
 delivered, and what their users' code counts on."""
 
-INPUTS_TIMEOUT_S: Final = 10.0
-"""How long the page may take to send its input values: as long as the predecessor waited for it."""
+INPUTS_TIMEOUT_S: Final = 60.0
+"""How long the page may take to send its input values. A handler that has given up is not told of
+values that come later, so this is more than any page takes that is still there."""
 
 RATE_RANGE_HZ: Final = (8_000, 192_000)
 """The rates that the resampler of the core takes."""
+
+
+@asynccontextmanager
+async def inputs_within(limit_s: float) -> AsyncIterator[None]:
+    """Ends what waits in its block for the page's input values.
+
+    Args:
+        limit_s: After so many seconds.
+
+    Raises:
+        TimeoutError: They passed.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"the page did not send its input values within {limit_s:g} s") from None
 
 
 class StreamHandlerBase(ABC):
@@ -94,6 +113,7 @@ class StreamHandlerBase(ABC):
         self._next_args = asyncio.Event()
         self._call: Call | None = None
         self._loop_thread: int | None = None
+        self._blocking: set[asyncio.Task[Any]] = set()
 
     # Life of a call
 
@@ -118,11 +138,13 @@ class StreamHandlerBase(ABC):
         """Runs once when the call has ended, however it ended; override it."""
         return None
 
-    async def release(self) -> None:  # noqa: B027 - most handlers hold nothing
+    async def release(self) -> None:
         """Frees what a ready-made handler holds for its call; awaited last, after `shutdown`.
 
         It is apart from ``shutdown`` so that a subclass may override that one without a thought.
         """
+        for waiting in self._blocking:
+            waiting.cancel()
 
     @abstractmethod
     def copy(self) -> StreamHandlerBase:
@@ -173,18 +195,14 @@ class StreamHandlerBase(ABC):
             return
         arrival = self._next_args if self.args_set.is_set() else self.args_set
         await self.fetch_args()
-        try:
-            async with asyncio.timeout(INPUTS_TIMEOUT_S):
-                await arrival.wait()
-        except TimeoutError:
-            raise TimeoutError(
-                f"the page did not send its input values within {INPUTS_TIMEOUT_S:g} s"
-            ) from None
+        async with inputs_within(INPUTS_TIMEOUT_S):
+            await arrival.wait()
 
     def wait_for_args_sync(self) -> None:
         """Like `wait_for_args`, for sync handlers; blocks the handler's own thread.
 
         Raises:
+            ConnectionLost: The call ended meanwhile.
             RuntimeError: Called on the event loop, where it could never return.
             TimeoutError: No answer within `INPUTS_TIMEOUT_S`.
         """
@@ -240,7 +258,18 @@ class StreamHandlerBase(ABC):
         loop = self.loop
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this blocks: on the event loop, await its async twin instead")
-        return asyncio.run_coroutine_threadsafe(fn(), loop).result()
+        return asyncio.run_coroutine_threadsafe(self._until_released(fn), loop).result()
+
+    async def _until_released(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``fn`` returns, while a thread waits for it: `release` must let that one go."""
+        waiting = asyncio.get_running_loop().create_task(fn())
+        self._blocking.add(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            raise ConnectionLost("the call ended") from None
+        finally:
+            self._blocking.discard(waiting)
 
 
 class _Channel:

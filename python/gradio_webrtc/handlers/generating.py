@@ -116,4 +116,5 @@ class AudioGenerator(AsyncStreamHandler):
 
     async def release(self) -> None:
         """Lets the user's code clean up."""
+        await super().release()
         await self._programme.close()

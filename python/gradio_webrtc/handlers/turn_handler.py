@@ -15,6 +15,7 @@ from gradio_webrtc.concurrency import Worker, describe_callable, is_async_callab
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
 
 from .async_driver import FINISHED
+from .base import inputs_within
 from .blocks import AppState
 from .conversation import Conversation
 from .reply import Reply, Turn
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import AudioFrame, Call, EmitType
 
     from .signature import ReplyOptions
+
+TURN_INPUTS_TIMEOUT_S: Final = 10.0
+"""How long a turn waits for the page's input values: as long as the predecessor did. The next turn
+asks anew."""
 
 RELEASE_S: Final = 1.0
 """How long the end of a call waits for the user's code to clean up: the time in which a process is
@@ -128,6 +133,7 @@ class TurnHandler(StreamHandler):
 
     async def release(self) -> None:
         """Ends the reply under way; waits no longer than `RELEASE_S` for code that blocks."""
+        await super().release()
         if self._conversation is None or self._worker is None:
             return
         try:
@@ -244,7 +250,8 @@ class TurnHandler(StreamHandler):
         if not self._takes_inputs(turn):
             return ((turn.rate_hz, turn.audio),) if turn.number else ()
         if not self.args_set.is_set():
-            await self.wait_for_args()
+            async with inputs_within(TURN_INPUTS_TIMEOUT_S):
+                await self.wait_for_args()
         inputs = self.latest_args[1:]
         if not turn.number:
             return tuple(inputs)

@@ -103,4 +103,5 @@ class VideoGenerator(StreamHandlerBase):
 
     async def release(self) -> None:
         """Lets the user's code clean up."""
+        await super().release()
         await self._programme.close()
