@@ -40,11 +40,15 @@ class Quantity:
         """Rows of a table: each stack's spread, and by how much ours is better."""
         rows = []
         for stack in self.runs[0]:
-            ours, theirs = ([max(run[each], 1e-9) for run in self.runs] for each in ("ours", stack))
-            times = ratio(ours, theirs) if self.better == "lower" else ratio(theirs, ours)
             spread = Spread.of(run[stack] for run in self.runs)
-            rows.append(f"| {self.name}, {self.unit} | {stack} | {spread:.1f} | {times:.2f} |")
+            times = self._times_better(stack)
+            rows.append(f"| {self.name}, {self.unit} | {stack} | {spread:.1f} | {times} |")
         return rows
+
+    def _times_better(self, stack: str) -> str:
+        ours, theirs = ([run[each] for run in self.runs] for each in ("ours", stack))
+        smaller, greater = (ours, theirs) if self.better == "lower" else (theirs, ours)
+        return f"{ratio(smaller, greater):.2f}" if all(smaller) else "-"
 
 
 def close(name: str, found: Sequence[Quantity]) -> None:
