@@ -40,6 +40,14 @@ class Microphone(MediaStreamTrack):
         self._origin_s: float | None = None
         self.finished = asyncio.Event()
 
+    def say(self, samples: NDArray[np.int16]) -> None:
+        """Says this next, int16 ``(n,)``: behind what it is saying, or from now on."""
+        missing = self._frames * FRAME_SAMPLES - self._samples.size
+        self._samples = np.concatenate(
+            [self._samples, np.zeros(max(0, missing), np.int16), samples.reshape(-1)]
+        )
+        self.finished.clear()
+
     async def recv(self) -> AudioFrame:
         loop = asyncio.get_running_loop()
         if self._origin_s is None:
