@@ -1,6 +1,7 @@
 """A server of calls on one of four stacks, told what to do over standard input.
 
-Runs in each stack's environment: ``call_server.py STACK SCENARIO CORE``. One JSON object a line:
+Runs in each stack's environment: ``call_server.py STACK SCENARIO CORE [unwatched]``; unwatched is a
+server whose lag is not measured, since that wakes it. One JSON object a line:
 ``{"op": "offer", "body": {...}}`` is answered with the answer to the offer, ``{"op": "measure"}``
 with what happened since the last time that was asked.
 """
@@ -72,7 +73,7 @@ async def main() -> None:
     reader = asyncio.StreamReader(limit=1 << 20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    watch = loop.create_task(meter.watch())
+    watch = None if "unwatched" in sys.argv else loop.create_task(meter.watch())
 
     async def respond(request: dict[str, Any]) -> None:
         result = await offer(request["body"]) if request["op"] == "offer" else meter.take()
@@ -81,7 +82,8 @@ async def main() -> None:
     out.write(json.dumps({"ready": stack}) + "\n")
     while line := await reader.readline():
         await respond(json.loads(line))
-    watch.cancel()
+    if watch is not None:
+        watch.cancel()
     # Calls are still open: nothing is to be said for a tidy end.
     os._exit(0)
 

@@ -202,14 +202,21 @@ class Server:
         self._turn = asyncio.Lock()
 
     @classmethod
-    async def start(cls, stack: str, scenario: str, core: str = SERVER_CORE) -> Server:
-        """Starts a stack's server and returns when it is ready for calls."""
+    async def start(cls, stack: str, scenario: str, *options: str) -> Server:
+        """Starts a stack's server and returns when it is ready for calls.
+
+        Args:
+            stack: Which.
+            scenario: What its handlers do.
+            options: As `call_server.py` takes them.
+        """
         process = await asyncio.create_subprocess_exec(
             str(interpreter(stack)),
             str(peers.SCRIPTS / "call_server.py"),
             stack,
             scenario,
-            core,
+            SERVER_CORE,
+            *options,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**peers.environment(), "PYTHONPATH": _python_path(stack)},

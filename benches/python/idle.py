@@ -19,7 +19,7 @@ MEASURE_S: Final = 5.0
 
 async def measure(stack: str) -> dict[str, float]:
     """One silent call for `MEASURE_S`: seconds of CPU and calls of ``emit``, per second."""
-    server = await Server.start(stack, "listening")
+    server = await Server.start(stack, "listening", "unwatched")
     caller = Caller(Player(callers.encode(callers.seconds_of_silence(1.0))))
     await caller.call(server)
     await asyncio.sleep(SETTLE_S)
