@@ -73,7 +73,7 @@ instructions-record: $(STAMPS)/packages valgrind ## record the core's instructio
 	$(BIN)/python benches/python/instructions.py --record
 
 # Each also runs alone: .venv/bin/python benches/python/kernels.py
-BENCHES := turns inbound kernels footprint idle calls
+BENCHES := turns inbound kernels footprint idle replies calls
 
 .PHONY: bench
 bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed: a table and two plots

@@ -24,6 +24,7 @@ class Meter:
     def __init__(self) -> None:
         self.received = 0
         self.emits = 0
+        self.own_ms: list[float] = []
         self._late: list[float] = []
         self._since = (0.0, 0.0)
 
@@ -35,12 +36,12 @@ class Meter:
             await asyncio.sleep(LAG_PERIOD_S)
             self._late.append(loop.time() - due)
 
-    def take(self) -> dict[str, float]:
+    def take(self) -> dict[str, Any]:
         """What happened since the last time."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s, now_s = usage.ru_utime + usage.ru_stime, asyncio.get_running_loop().time()
         late = sorted(self._late) or [0.0]
-        result = {
+        result: dict[str, Any] = {
             "seconds": now_s - self._since[1],
             "cpu_s": cpu_s - self._since[0],
             "received": self.received,
@@ -48,9 +49,11 @@ class Meter:
             "lag_p50_ms": 1000 * late[len(late) // 2],
             "lag_p99_ms": 1000 * late[int(len(late) * 0.99)],
             "rss_kb": _resident_kb(),
+            "own_ms": self.own_ms[:],
         }
         self._since = (cpu_s, now_s)
         self._late.clear()
+        self.own_ms.clear()
         self.received = self.emits = 0
         return result
 

@@ -26,6 +26,11 @@ def answer(_audio):
         yield (REPLY_RATE_HZ, TONE)
 
 
+def answer_briefly(_audio):
+    """A fifth of a second of sound."""
+    yield (REPLY_RATE_HZ, TONE)
+
+
 def stay_silent(_audio):
     """Answers with nothing."""
     yield from ()
@@ -55,7 +60,7 @@ def make_handler(scenario, stream_handler, reply_on_pause, meter):
     """The handler of a scenario, and a count of what it is given and asked.
 
     Args:
-        scenario: "listening", "conversation" or "echo".
+        scenario: "listening", "conversation", "reply" or "echo".
         stream_handler: The package's base class.
         reply_on_pause: The package's class.
         meter: Counts frames received and calls of ``emit``.
@@ -66,7 +71,8 @@ def make_handler(scenario, stream_handler, reply_on_pause, meter):
     count(echo, "emit", meter, "emits")
     if scenario == "echo":
         return echo()
-    return reply_on_pause(answer if scenario == "conversation" else stay_silent)
+    functions = {"conversation": answer, "reply": answer_briefly, "listening": stay_silent}
+    return reply_on_pause(functions[scenario])
 
 
 def count(handler, method, meter, counter) -> None:

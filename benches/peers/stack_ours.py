@@ -2,6 +2,7 @@
 
 import functools
 
+import own_part
 from conversing import make_handler
 
 from gradio_webrtc import ReplyOnPause, StreamHandler
@@ -21,6 +22,8 @@ def make_offer(scenario, meter):
         return await emit(handler)
 
     TurnHandler.emit_async = counting
+    if scenario == "reply":
+        own_part.watch(meter)
     registry = SessionRegistry()
     handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter)
     registry.service = Service(handler.copy, concurrency_limit=None)

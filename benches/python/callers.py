@@ -28,6 +28,7 @@ from report import ROOT
 from support.signals import speech  # isort: skip  # report makes it importable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -152,18 +153,19 @@ class Caller:
         self._protect = dtls._tx_srtp.protect
         self._send = functools.partial(pair.protocol.transport.sendto, addr=pair.remote_addr)
         self._header = _header(transceiver)
-        their_received = pair.protocol.datagram_received
-
-        def received(data: bytes, addr: object) -> None:
-            if _is_sound(data):
-                self.arrivals.append((loop.time(), len(data)))
-            else:
-                their_received(data, addr)
-
-        pair.protocol.datagram_received = received
+        # Each side chooses the pair it sends on by itself: the answer may come to another socket.
+        for protocol in dtls.transport._connection._protocols:
+            theirs = protocol.datagram_received
+            protocol.datagram_received = functools.partial(self._hear, theirs)
         loop = asyncio.get_running_loop()
         self._origin_s = loop.time()
         self._tick()
+
+    def _hear(self, theirs: Callable[[bytes, object], None], data: bytes, addr: object) -> None:
+        if _is_sound(data):
+            self.arrivals.append((asyncio.get_running_loop().time(), len(data)))
+        else:
+            theirs(data, addr)
 
     def _tick(self) -> None:
         packets, begin = self._player

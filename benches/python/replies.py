@@ -1,0 +1,130 @@
+"""How soon a caller hears the answer, over a real connection; and our own part of that."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import callers
+import numpy as np
+from callers import Caller, Player, Server
+from figures import OURS, Figures
+
+from support.spliced import RATE_HZ, utterances  # isort: skip  # report makes it importable
+
+from gradio_webrtc.audio import Resampler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STACKS: Final = (OURS, "fastrtc")
+CALLERS: Final = 10
+TURNS: Final = 10
+"""Of each caller: a hundred in a run."""
+
+LONGEST_S: Final = 3.1
+"""Of an utterance; a turn is two of them."""
+
+INNER_PAUSES_S: Final = (0.2, 0.5)
+REST_S: Final = 2.0
+"""After a turn: longer than any answer takes to come and go."""
+
+
+class Script(NamedTuple):
+    """What a caller says: Opus packets, and for each turn when it begins and ends, in seconds."""
+
+    packets: list[bytes]
+    turns: list[tuple[float, float]]
+
+
+class Heard(NamedTuple):
+    """What came of a run."""
+
+    late_ms: list[float]
+    cut: int
+    unanswered: int
+    own_ms: list[float]
+
+
+def script(rng: np.random.Generator) -> Script:
+    """Turns of two utterances of real speech with a pause between."""
+    pool = [each for each in utterances() if each.size <= LONGEST_S * RATE_HZ]
+    parts: list[NDArray[np.int16]] = [np.zeros(RATE_HZ, np.int16)]
+    turns = []
+    for _ in range(TURNS):
+        first, second = (pool[index] for index in rng.choice(len(pool), 2, replace=False))
+        pause = np.zeros(round(rng.uniform(*INNER_PAUSES_S) * RATE_HZ), np.int16)
+        begin = sum(part.size for part in parts)
+        end = begin + first.size + pause.size + second.size
+        parts += [first, pause, second, np.zeros(round(REST_S * RATE_HZ), np.int16)]
+        turns.append((begin / RATE_HZ, end / RATE_HZ))
+    samples = Resampler(RATE_HZ, callers.CALL_RATE_HZ).process(np.concatenate(parts))
+    return Script(callers.encode(samples.reshape(-1)), turns)
+
+
+async def measure(stack: str, run: int) -> Heard:
+    """Has all callers say their turns to a server of that stack."""
+    scripts = [script(np.random.default_rng((run, nth))) for nth in range(CALLERS)]
+    server = await Server.start(stack, "reply")
+    people = [Caller(Player(each.packets)) for each in scripts]
+    for caller in people:
+        await caller.call(server)
+    length_s = max(len(each.packets) for each in scripts) * callers.FRAME_S
+    # The players would begin again.
+    await asyncio.sleep(length_s - REST_S / 2)
+    own_ms = (await server.ask("measure"))["own_ms"]
+    await server.stop()
+    await asyncio.gather(*(caller.hang_up() for caller in people))
+    late_ms: list[float] = []
+    cut = unanswered = 0
+    for caller, each in zip(people, scripts, strict=True):
+        for begin_s, end_s in each.turns:
+            answers = answered(caller, begin_s, end_s + REST_S)
+            cut += any(at_s < end_s for at_s in answers)
+            unanswered += not answers
+            if answers and answers[0] >= end_s:
+                late_ms.append(1000 * (answers[0] - end_s))
+    return Heard(late_ms, cut, unanswered, own_ms)
+
+
+def answered(caller: Any, begin_s: float, until_s: float) -> list[float]:
+    """When the caller got packets of an answer in that stretch, in seconds of what he says."""
+    # Neither stack sends anything from soon after one answer to the next.
+    times = (at_s - caller._origin_s for at_s, _size in caller.arrivals)
+    return [at_s for at_s in times if begin_s <= at_s < until_s]
+
+
+def add(figures: Figures, found: dict[str, Heard]) -> None:
+    """A run's figures."""
+    target = {"times": 1, "beside": "fastrtc"}
+    for percent in (50, 90, 99):
+        values = {
+            stack: float(np.percentile(heard.late_ms, percent)) for stack, heard in found.items()
+        }
+        name = f"end of speech to first packet of the answer at the caller: p{percent}"
+        figures.add(name, "ms", values, target=target if percent < 99 else None)  # noqa: PLR2004
+    cuts = {stack: 100 * heard.cut / (CALLERS * TURNS) for stack, heard in found.items()}
+    name = "answered before the caller was done, inner pauses of 0.2 to 0.5 s"
+    figures.add(name, "% of turns", cuts, target={"times": 4, "beside": "fastrtc"})
+    lost = {stack: float(heard.unanswered) for stack, heard in found.items()}
+    figures.add("turns without an answer", "", lost)
+    for percent in (50, 99):
+        own = {OURS: float(np.percentile(found[OURS].own_ms, percent))}
+        name = f"our own part, pause decided to packet sent: p{percent}"
+        figures.add(name, "ms", own, target={"most": 20} if percent == 99 else None)  # noqa: PLR2004
+
+
+def main() -> None:
+    """Measures the stacks in turn."""
+    figures = Figures("replies", f"Answers over aiortc, {CALLERS * TURNS} turns in each run")
+    stacks = [stack for stack in STACKS if callers.missing(stack) is None]
+    for stack in set(STACKS) - set(stacks):
+        figures.note(f"{stack}: {callers.missing(stack)}")
+    callers.pin()
+    for run in range(figures.runs):
+        add(figures, {stack: asyncio.run(measure(stack, run)) for stack in stacks})
+    figures.close()
+
+
+if __name__ == "__main__":
+    main()
