@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import os
 import struct
@@ -151,7 +150,7 @@ class Caller:
         dtls: Any = transceiver.sender.transport
         pair = dtls.transport._connection._nominated[1]
         self._protect = dtls._tx_srtp.protect
-        self._send = functools.partial(pair.protocol.transport.sendto, addr=pair.remote_addr)
+        self._socket, self._address = pair.protocol.transport, pair.remote_addr
         self._header = _header(transceiver)
         # Each side chooses the pair it sends on by itself: the answer may come to another socket.
         for protocol in dtls.transport._connection._protocols:
@@ -168,10 +167,13 @@ class Caller:
             theirs(data, addr)
 
     def _tick(self) -> None:
+        if self._socket.is_closing():
+            # The server was too busy to answer for long, and the connection is given up.
+            return
         packets, begin = self._player
         struct.pack_into("!HL", self._header, 2, self.sent % 65_536, self.sent * FRAME_SAMPLES)
         payload = packets[(begin + self.sent) % len(packets)]
-        self._send(self._protect(bytes(self._header) + payload))
+        self._socket.sendto(self._protect(bytes(self._header) + payload), self._address)
         self.sent += 1
         loop = asyncio.get_running_loop()
         self._timer = loop.call_at(self._origin_s + self.sent * FRAME_S, self._tick)
