@@ -28,9 +28,10 @@ from report import ROOT
 from support.signals import speech  # isort: skip  # report makes it importable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from figures import Figures
     from numpy.typing import NDArray
 
 CALL_RATE_HZ: Final = 48_000
@@ -265,6 +266,15 @@ def missing(stack: str) -> str | None:
     """A line for the reader when a stack is not installed."""
     own = {"fastrtc": peers.FASTRTC, "gradio_webrtc": peers.GRADIO_WEBRTC}
     return peers.absent(own[stack], peers.SILERO_OLD) if stack in own else None
+
+
+def installed(stacks: Iterable[str], figures: Figures) -> list[str]:
+    """Those of the stacks that can be measured; notes the others."""
+    lines = {stack: missing(stack) for stack in stacks}
+    for stack, line in lines.items():
+        if line is not None:
+            figures.note(f"{stack}: {line}")
+    return [stack for stack, line in lines.items() if line is None]
 
 
 def pin() -> None:

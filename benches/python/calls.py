@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import math
 import os
 import random
@@ -11,10 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import callers
-import quantities
 from callers import Caller, Player, Server
-from quantities import Quantity
-from report import RUNS
+from figures import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +23,9 @@ STACKS: Final = {
     "conversation": ("ours", "fastrtc"),
     "echo": ("ours", "fastrtc", "aiortc"),
 }
+
+TIMES: Final = {"listening": 3.0, "conversation": 2.0, "echo": 1.5}
+"""As many calls as fastrtc holds: what to reach."""
 
 REPLY_TIME_S: Final = {"listening": 1.0, "conversation": 4.0, "echo": 1.0}
 """Silence after each sentence. The reply takes three seconds, and begins half a second into it."""
@@ -176,30 +178,33 @@ async def _most(load: Load, cost: float) -> int:
 async def main() -> None:
     """Measures the scenarios that were asked for, the stacks in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--cost-only", action="store_true", help="leave out how many calls fit")
     parser.add_argument("--scenario", choices=tuple(STACKS), action="append")
-    asked = parser.parse_args()
+    figures = Figures("calls", "Calls on one core", parser=parser)
     callers.pin()
-    found: list[Quantity] = []
-    for scenario in asked.scenario or STACKS:
-        found += await _scenario(scenario, asked.runs, with_capacity=not asked.cost_only)
-    quantities.close("calls", found)
+    present = callers.installed(dict.fromkeys(itertools.chain(*STACKS.values())), figures)
+    for scenario in figures.asked.scenario or STACKS:
+        stacks = [stack for stack in STACKS[scenario] if stack in present]
+        for _ in range(figures.runs):
+            await _run(scenario, stacks, figures)
+    figures.close()
 
 
-async def _scenario(scenario: str, runs: int, *, with_capacity: bool) -> Sequence[Quantity]:
-    cost = Quantity(f"{scenario}: CPU of a call", "ms per s", "lower")
-    calls = Quantity(f"{scenario}: calls on one core", "calls", "higher")
-    stacks = [stack for stack in STACKS[scenario] if quantities.is_installed(stack)]
-    for _ in range(runs):
-        cost.runs.append({})
-        calls.runs.append({})
-        for stack in stacks:
-            cpu, most = await measure(stack, scenario, with_capacity=with_capacity)
-            print(f"  {scenario}, {stack}: {cpu:.1f} ms per s, {most} calls", flush=True)
-            cost.runs[-1][stack] = cpu
-            calls.runs[-1][stack] = most
-    return (cost, calls) if with_capacity else (cost,)
+async def _run(scenario: str, stacks: Sequence[str], figures: Figures) -> None:
+    with_capacity = not figures.asked.cost_only
+    cost, calls = {}, {}
+    for stack in stacks:
+        cost[stack], calls[stack] = await measure(stack, scenario, with_capacity=with_capacity)
+        print(
+            f"  {scenario}, {stack}: {cost[stack]:.1f} ms per s, {calls[stack]} calls", flush=True
+        )
+    figures.add(f"{scenario}: CPU of a call", "ms per s", cost)
+    if with_capacity:
+        name, target = (
+            f"{scenario}: calls on one core",
+            {"times": TIMES[scenario], "beside": "fastrtc"},
+        )
+        figures.add(name, "calls", calls, better="higher", target=target)
 
 
 if __name__ == "__main__":

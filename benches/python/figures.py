@@ -85,16 +85,25 @@ class Figures:
     Args:
         bench: Its name, and that of its result file.
         title: What it measures, in one line.
-        runs: How often a bench without ``--runs`` measures everything anew.
+        parser: Knows the bench's own options, if it has any.
+
+    Attributes:
+        runs: How often to measure everything anew.
+        asked: The options, the bench's own among them.
     """
 
-    def __init__(self, bench: str, title: str, *, runs: int = RUNS) -> None:
-        parser = argparse.ArgumentParser(description=title)
-        parser.add_argument("--runs", type=int, default=runs, help="measure so often (%(default)s)")
-        self.runs: int = parser.parse_args().runs
+    def __init__(
+        self, bench: str, title: str, *, parser: argparse.ArgumentParser | None = None
+    ) -> None:
+        parser = parser or argparse.ArgumentParser(description=title)
+        parser.add_argument("--runs", type=int, default=RUNS, help="measure so often (%(default)s)")
+        self.asked = parser.parse_args()
+        self.runs: int = self.asked.runs
         self._bench = bench
         self._title = title
         self._machine = machine()
+        script = f"benches/python/{Path(sys.argv[0]).name}"
+        self._command = " ".join([".venv/bin/python", script, *sys.argv[1:]])
         self._figures: dict[str, Figure] = {}
         self._notes: list[str] = []
 
@@ -117,7 +126,7 @@ class Figures:
                 "runs": [],
                 "target": target or {},
                 "machine": self._machine,
-                "command": f".venv/bin/python benches/python/{Path(sys.argv[0]).name}",
+                "command": self._command,
             },
         )
         figure["runs"].append(values)

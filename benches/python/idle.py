@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from typing import Final
 
 import callers
-import quantities
 from callers import Caller, Player, Server
-from quantities import Quantity
-from report import RUNS
+from figures import Figures
 
 STACKS: Final = ("ours", "fastrtc", "gradio_webrtc")
 SETTLE_S: Final = 2.0
@@ -36,18 +33,24 @@ async def measure(stack: str) -> dict[str, float]:
 
 async def main() -> None:
     """Measures the stacks in turn, several times."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS)
-    asked = parser.parse_args()
+    figures = Figures("idle", "One silent call")
     callers.pin()
-    cpu = Quantity("one silent call: CPU", "% of a core", "lower")
-    emits = Quantity("one silent call: emit is asked", "times a second", "lower")
-    stacks = [stack for stack in STACKS if quantities.is_installed(stack)]
-    for _ in range(asked.runs):
+    stacks = callers.installed(STACKS, figures)
+    for _ in range(figures.runs):
         found = {stack: await measure(stack) for stack in stacks}
-        cpu.runs.append({stack: each["cpu_percent"] for stack, each in found.items()})
-        emits.runs.append({stack: each["emits_per_s"] for stack, each in found.items()})
-    quantities.close("idle", [cpu, emits])
+        figures.add(
+            "one silent call: CPU",
+            "% of a core",
+            {stack: each["cpu_percent"] for stack, each in found.items()},
+            target={"times": 30, "beside": "fastrtc"},
+        )
+        figures.add(
+            "one silent call: emit is asked",
+            "times a second",
+            {stack: each["emits_per_s"] for stack, each in found.items()},
+            target={"most": 0},
+        )
+    figures.close()
 
 
 if __name__ == "__main__":

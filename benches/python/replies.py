@@ -117,9 +117,7 @@ def add(figures: Figures, found: dict[str, Heard]) -> None:
 def main() -> None:
     """Measures the stacks in turn."""
     figures = Figures("replies", f"Answers over aiortc, {CALLERS * TURNS} turns in each run")
-    stacks = [stack for stack in STACKS if callers.missing(stack) is None]
-    for stack in set(STACKS) - set(stacks):
-        figures.note(f"{stack}: {callers.missing(stack)}")
+    stacks = callers.installed(STACKS, figures)
     callers.pin()
     for run in range(figures.runs):
         add(figures, {stack: asyncio.run(measure(stack, run)) for stack in stacks})

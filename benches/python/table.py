@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import plots
 from figures import OURS, is_met, short, spread, stacks_of, times_better
@@ -14,15 +14,6 @@ if TYPE_CHECKING:
 
 # In the order of the plan; kernels last, since they alone hold no more calls.
 BENCHES: Final = ("calls", "idle", "replies", "turns", "inbound", "footprint", "kernels")
-
-# What to reach, for benches that do not say it themselves.
-TARGETS: Final[dict[str, dict[str, Any]]] = {
-    "listening: calls on one core": {"times": 3, "beside": "fastrtc"},
-    "conversation: calls on one core": {"times": 2, "beside": "fastrtc"},
-    "echo: calls on one core": {"times": 1.5, "beside": "fastrtc"},
-    "one silent call: CPU": {"times": 30, "beside": "fastrtc"},
-    "one silent call: emit is asked": {"most": 0},
-}
 
 IMAGES: Final = ROOT / "docs" / "images"
 
@@ -37,8 +28,6 @@ def read() -> dict[str, list[Figure]]:
             if not isinstance(figures, list):
                 print(f"{file.name} is not a list of figures: left out")
                 continue
-            for figure in figures:
-                figure.setdefault("target", TARGETS.get(figure["name"], {}))
             found[bench] = figures
     return found
 
