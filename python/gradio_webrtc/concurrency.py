@@ -82,6 +82,7 @@ class _Job:
     label: str
     future: asyncio.Future[Any]
     unfinished: list[_Job]
+    has_returned: bool = False
 
     def run(self) -> None:
         """Runs the call; in the worker's thread."""
@@ -98,18 +99,26 @@ class _Job:
         except BaseException as raised:  # noqa: BLE001 - sys.exit() in a handler ends a turn, not the server
             error = RuntimeError(f"{self.label} raised {type(raised).__name__}")
             error.__cause__ = raised
+        # Here and not where the outcome is delivered: a loop may close before it comes to that.
+        # `leave_behind` looks in the other order, so one of the two sees the other's mark.
+        self.has_returned = True
+        _left_behind.discard(self)
         try:
             self.future.get_loop().call_soon_threadsafe(self._deliver, result, error)
         except RuntimeError:
-            _left_behind.discard(self)
             _logger.debug("%s came back after its event loop had closed", self.label)
+
+    def leave_behind(self) -> None:
+        """Counts the job for as long as it still runs; on the event loop."""
+        _left_behind.add(self)
+        if self.has_returned:
+            _left_behind.discard(self)
 
     def _deliver(self, result: object, error: Exception | None) -> None:
         """Hands the outcome over; on the event loop."""
         loop = self.future.get_loop()
         _jobs_of_loop[loop] = jobs_in_flight(loop) - 1
         self.unfinished.remove(self)
-        _left_behind.discard(self)
         if self.future.cancelled():
             if isinstance(error, ConnectionLost):
                 _logger.debug("%s was let go at the end of its call", self.label)
@@ -210,7 +219,7 @@ class Worker:
         if self._stop() is None and not self._unfinished:
             return
         for job in self._unfinished:
-            _left_behind.add(job)
+            job.leave_behind()
             loop = job.future.get_loop()
             if not loop.is_closed():
                 loop.call_later(BLOCKED_AFTER_S, _warn_if_blocked, self._name, job)

@@ -245,6 +245,28 @@ async def test_a_job_that_outlives_its_worker_is_named_and_counted(
     assert jobs_left_behind() == before
 
 
+def test_a_job_that_returns_after_its_loop_has_ended_is_counted_no_more() -> None:
+    gate = threading.Event()
+    before = jobs_left_behind()
+    loop = asyncio.new_event_loop()
+
+    async def leave_a_job_behind() -> None:
+        worker = Worker("left-worker")
+        job = loop.create_task(worker.run(gate.wait))
+        await asyncio.sleep(0)
+        worker.close()
+        assert jobs_left_behind() == before + 1
+        job.cancel()
+
+    loop.run_until_complete(leave_a_job_behind())
+    (thread,) = threads_named("left-worker")
+    # The loop stands still and is not closed: it takes the outcome and never comes to it.
+    gate.set()
+    thread.join(timeout=60)
+    loop.close()
+    assert jobs_left_behind() == before
+
+
 def test_a_job_blocked_for_ever_does_not_keep_the_process() -> None:
     program = """
 import asyncio, threading

@@ -20,13 +20,22 @@ if TYPE_CHECKING:
 caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
 
 
-async def test_an_idle_handler_waits_without_a_thread() -> None:
-    before = set(threading.enumerate())
+async def test_an_idle_handler_waits_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def noting_start(thread: threading.Thread) -> None:
+        if threading.get_ident() == here:
+            started.append(thread.name)
+        start(thread)
+
+    here = threading.get_ident()
+    monkeypatch.setattr(threading.Thread, "start", noting_start)
     async with conversing(replying(Recorder())) as talk:
         talk.pause(100)
         for _ in range(10):
             await asyncio.sleep(0)
-        assert set(threading.enumerate()) <= before
+        assert started == []
         assert inspect.iscoroutinefunction(talk.handler.emit)
 
 
