@@ -80,17 +80,12 @@ class InboundPump:
         self._arrived = asyncio.Event()
 
     async def run(self) -> None:
-        """Reads the transport until it ends, and never lets it wait for the handler.
+        """Takes the transport's sound until it ends, and never lets it wait for the handler.
 
         Raises:
             ConnectionLost: The caller sends no more.
         """
-        while True:
-            for frame in self._convert(await self._transport.receive_audio()):
-                if self._is_light:
-                    self._receive_now(frame)
-                else:
-                    self._enqueue(frame)
+        await self._transport.carry_audio(self._take)
 
     async def deliver(self) -> None:
         """Hands queued frames to a ``receive`` that takes its time. Runs until cancelled."""
@@ -104,6 +99,13 @@ class InboundPump:
         """Hands one frame of silence to ``receive``, for a handler that waits for input."""
         channels = 2 if self._handler.expected_layout == "stereo" else 1
         await self._receive(np.zeros((1, self._handler.input_frame_size * channels), np.int16))
+
+    def _take(self, block: AudioBlock) -> None:
+        for frame in self._convert(block):
+            if self._is_light:
+                self._receive_now(frame)
+            else:
+                self._enqueue(frame)
 
     def _convert(self, block: AudioBlock) -> list[NDArray[np.int16]]:
         if self._audio is None or self._format != (block.rate_hz, block.channels):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gradio_webrtc.transport import AudioBlock, AudioSink
+
 
 TAIL_S: Final = 2.0
 """Silence after the caller's last word before a call may be over: more than any pause that is
@@ -254,11 +256,14 @@ class _WatchedTransport(FakeTransport):
         super().__init__(rate_hz, samples, on_page_message)
         self._on_block = on_block
 
-    async def receive_audio(self) -> Any:
-        """The next block, after which somebody looks whether the call is over."""
-        block = await super().receive_audio()
-        self._on_block()
-        return block
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """Hands on the sound; at each block somebody looks whether the call is over."""
+
+        def watched(block: AudioBlock) -> None:
+            self._on_block()
+            sink(block)
+
+        await super().carry_audio(watched)
 
 
 def _place(sent: Sequence[tuple[float, NDArray[np.int16]]], duration_s: float) -> NDArray[np.int16]:

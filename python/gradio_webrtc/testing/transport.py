@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.transport import FrameSource, PictureSource, TimedPicture
+    from gradio_webrtc.transport import AudioSink, FrameSource, PictureSource, TimedPicture
 
 BLOCK_S: Final = 0.02
 """A caller's sound comes in packets of 20 ms, each when its last sample was spoken."""
@@ -78,8 +78,12 @@ class FakeTransport:
         if self._source is not None:
             self._player = asyncio.get_running_loop().create_task(self._play(self._source))
 
-    async def receive_audio(self) -> AudioBlock:
-        """The next 20 ms, when they have been spoken."""
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """Hands on 20 ms at a time, when they have been spoken."""
+        while True:
+            sink(await self._next_block())
+
+    async def _next_block(self) -> AudioBlock:
         begin = self._blocks * self._block_samples
         self._blocks += 1
         due_s = self._origin_s + self._blocks * BLOCK_S

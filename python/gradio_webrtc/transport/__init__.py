@@ -1,6 +1,6 @@
 """The network side of a call. Knows neither handlers nor Gradio."""
 
-from .base import AudioBlock, FrameSource, PictureSource, Transport
+from .base import AudioBlock, AudioSink, FrameSource, PictureSource, Transport
 from .pacing import Pacer
 from .peer import PeerTransport
 from .picture import Picture, PixelConverter, TimedPicture
@@ -8,6 +8,7 @@ from .tracks import TrackTerms
 
 __all__ = [
     "AudioBlock",
+    "AudioSink",
     "FrameSource",
     "Pacer",
     "PeerTransport",

@@ -94,6 +94,7 @@ class OpusArrivals:
 
     Attributes:
         payload_types: Those that are Opus.
+        deliver: Takes the decoded frames; may be replaced.
         ssrc: Of the stream that was heard last; ``None`` before the first packet.
 
     Args:
@@ -111,7 +112,7 @@ class OpusArrivals:
     ) -> None:
         self.payload_types = frozenset(payload_types)
         self._theirs = theirs
-        self._deliver = deliver
+        self.deliver = deliver
         self.ssrc: int | None = None
         self._order = PacketOrder()
         self._decoder = OpusDecoder()
@@ -160,7 +161,7 @@ class OpusArrivals:
             frame.pts, frame.time_base = self._pts, TIME_BASE
             self._pts += frame.samples
             given += frame.samples
-            self._deliver(frame)
+            self.deliver(frame)
         self._next_timestamp = (self._next_timestamp + given) % TIMESTAMPS
         return given
 

@@ -1,4 +1,4 @@
-"""Sound between aiortc and the session: ``AudioFrame`` on one side, int16 arrays on the other."""
+"""What we say, from int16 arrays to aiortc's sender."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 from av.error import FFmpegError
 
-from gradio_webrtc.errors import ConnectionLost
-
-from .base import AudioBlock
 from .opus import TIME_BASE, OpusEncoder
 from .pacing import CALL_RATE_HZ, FRAME_SAMPLES, Pacer
 
@@ -32,36 +29,6 @@ SILENCE_DBOV: Final = -127
 """What anything below counts as (RFC 6464 section 3)."""
 
 FULL_SCALE: Final = 32767
-
-
-class AudioReceiver:
-    """The caller's sound as int16 blocks.
-
-    Args:
-        track: aiortc's remote track. Its queue has no bound, so `receive` must keep being awaited.
-    """
-
-    def __init__(self, track: MediaStreamTrack) -> None:
-        self._track = track
-
-    async def receive(self) -> AudioBlock:
-        """The next block.
-
-        Raises:
-            ConnectionLost: The track ended.
-        """
-        try:
-            frame = await self._track.recv()
-        except MediaStreamError as error:
-            raise ConnectionLost("the caller's audio track ended") from error
-        if not isinstance(frame, AudioFrame):
-            raise ConnectionLost(f"expected decoded audio on the track, got {type(frame).__name__}")
-        if frame.format.name != S16:
-            raise ConnectionLost(f"expected packed s16 from the decoder, got {frame.format.name}")
-        channels = frame.layout.nb_channels
-        # A view, which `to_ndarray` would copy. The plane may be longer than the sound.
-        samples = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples * channels)
-        return AudioBlock(frame.sample_rate, channels, samples.reshape(1, -1))
 
 
 class AudioSender(MediaStreamTrack):

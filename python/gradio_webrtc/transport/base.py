@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,10 @@ class AudioBlock(NamedTuple):
     rate_hz: int
     channels: int
     samples: NDArray[np.int16]
+
+
+AudioSink: TypeAlias = "Callable[[AudioBlock], None]"
+"""Takes a block of the caller's sound, on the event loop, within microseconds."""
 
 
 class FrameSource(Protocol):
@@ -66,13 +70,14 @@ class Transport(Protocol):
             ConnectionLost: The caller left before that.
         """
 
-    async def receive_audio(self) -> AudioBlock:
-        """The next block of the caller's sound, oldest first.
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """Hands the caller's sound to ``sink``, the oldest first, until it is cancelled.
 
-        Must always be awaited again soon: what is behind it may queue without a bound.
+        Call it once, soon: what comes before it waits without a bound.
 
         Raises:
             ConnectionLost: The caller sends no more.
+            Exception: Whatever ``sink`` raises; it is not called again then.
         """
 
     def play_audio(self, source: FrameSource) -> None:

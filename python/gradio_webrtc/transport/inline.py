@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterBuffer
@@ -22,10 +22,11 @@ from .arrivals import OpusArrivals
 from .audio import AudioSender
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
     from aiortc.rtcrtpparameters import RTCRtpParameters
+    from av import AudioFrame
 
 JITTER_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
 NEXT_FRAME: Final = "_next_encoded_frame"
@@ -72,6 +73,38 @@ def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None
         setattr(receiver, JITTER_BUFFER, OpusArrivals(payload_types, theirs, frames.put_nowait))
         return True
     return False
+
+
+def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], None]) -> bool:
+    """Has what `decode_inline` decodes delivered at once, behind what already waits in the track.
+
+    An exception of ``deliver`` takes the place of a frame in the track, and is the last delivery:
+    it must not reach the socket, whose other streams have no part in it.
+
+    Returns:
+        Whether it could be done.
+    """
+    arrivals: object = getattr(receiver, JITTER_BUFFER, None)
+    if not isinstance(arrivals, OpusArrivals):
+        return False
+    frames: asyncio.Queue[AudioFrame | Exception | None] = vars(receiver.track)["_queue"]
+
+    def guarded(frame: AudioFrame) -> None:
+        try:
+            deliver(frame)
+        except Exception as error:  # noqa: BLE001 - raised by whoever reads the track
+            arrivals.deliver = frames.put_nowait
+            frames.put_nowait(error)
+
+    while not frames.empty():
+        waiting = frames.get_nowait()
+        if waiting is None:
+            # aiortc's mark of the end: whoever reads the track is to find it there.
+            frames.put_nowait(None)
+            return True
+        deliver(cast("AudioFrame", waiting))
+    arrivals.deliver = guarded
+    return True
 
 
 def encode_inline(sender: RTCRtpSender, rtp: RTCRtpParameters) -> bool:

@@ -30,7 +30,7 @@ from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .base import AudioBlock, FrameSource, PictureSource
+    from .base import AudioSink, FrameSource, PictureSource
     from .picture import TimedPicture
 
 logger = logging.getLogger(__name__)
@@ -157,9 +157,9 @@ class PeerTransport:
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         self._watch = asyncio.get_running_loop().create_task(self._end_when_vanished())
 
-    async def receive_audio(self) -> AudioBlock:
-        """The caller's next block of sound; see `Transport.receive_audio`."""
-        return await self._tracks.receive_audio()
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """Hands on the caller's sound; see `Transport.carry_audio`."""
+        await self._tracks.carry_audio(sink)
 
     async def receive_picture(self) -> TimedPicture:
         """The newest of the caller's pictures; see `Transport.receive_picture`."""

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gradio_webrtc.errors import ConnectionLost, UnsupportedTrack
 
-from .audio import AudioReceiver, AudioSender
+from .audio import AudioSender
+from .incoming import AudioReceiver
 from .video import VideoReceiver, VideoSender
 
 if TYPE_CHECKING:
-    from aiortc import MediaStreamTrack, RTCPeerConnection
+    from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
     from gradio_webrtc.types import Modality
 
-    from .base import AudioBlock, FrameSource, PictureSource
+    from .base import AudioSink, FrameSource, PictureSource
     from .picture import TimedPicture
 
 
@@ -82,18 +83,18 @@ class Tracks:
                 continue
             if transceiver.kind not in self._kinds and not self._terms.allows_others:
                 raise UnsupportedTrack(transceiver.kind, self._terms.modality)
-            if not self._take(transceiver.receiver.track):
+            if not self._take(transceiver.receiver):
                 transceiver.direction = "inactive"
         if self._audio_sender is not None:
             self._pc.addTrack(self._audio_sender)
         if self._video_sender is not None:
             self._video_sender.attach(self._pc.addTrack(self._video_sender))
 
-    async def receive_audio(self) -> AudioBlock:
-        """See `Transport.receive_audio`."""
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """See `Transport.carry_audio`."""
         if self._audio is None:
             raise ConnectionLost("the caller sends no sound")
-        return await self._audio.receive()
+        await self._audio.carry(sink)
 
     async def receive_picture(self) -> TimedPicture:
         """See `Transport.receive_picture`."""
@@ -110,11 +111,12 @@ class Tracks:
     def _kinds(self) -> list[str]:
         return self._terms.modality.split("-")
 
-    def _take(self, track: MediaStreamTrack) -> bool:
+    def _take(self, receiver: RTCRtpReceiver) -> bool:
+        track = receiver.track
         if not self._terms.are_taken or track.kind not in self._kinds:
             return False
         if track.kind == "audio" and self._audio is None:
-            self._audio = AudioReceiver(track)
+            self._audio = AudioReceiver(receiver)
             return True
         if track.kind == "video" and self._video is None:
             self._video = VideoReceiver(track)

@@ -1,0 +1,131 @@
+"""The caller's sound reaches its hearer in order, at once, and with whatever goes wrong in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtp import RtpPacket
+from av import AudioFrame
+
+from gradio_webrtc.errors import ConnectionLost
+from gradio_webrtc.transport.incoming import AudioReceiver
+from gradio_webrtc.transport.inline import JITTER_BUFFER, decode_inline
+from gradio_webrtc.transport.opus import OpusEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradio_webrtc.transport import AudioBlock
+
+OPUS = 96
+caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
+
+
+class Packets:
+    """A receiver as far as frames pass through it, and a caller who sends packets.
+
+    Args:
+        inline: Packets are decoded on the event loop; otherwise frames come from elsewhere.
+    """
+
+    def __init__(self, *, inline: bool) -> None:
+        self.track = RemoteStreamTrack("audio")
+        self.sent = 0
+        self._encoder = OpusEncoder(1)
+        if inline:
+            setattr(self, JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
+            assert decode_inline(self, [OPUS])  # type: ignore[arg-type]
+
+    def send(self) -> None:
+        """A packet of 20 ms, which is decoded at once."""
+        payload = bytes(self._encoder.encode(np.zeros((1, 960), np.int16), 0))
+        packet = RtpPacket(OPUS, 0, self.sent, 960 * self.sent, 1, payload)
+        self.sent += 1
+        getattr(self, JITTER_BUFFER).add(packet)
+
+    def put(self, item: object) -> None:
+        """A frame that aiortc decoded, or its mark of the end."""
+        vars(self.track)["_queue"].put_nowait(item)
+
+    def carry(self, sink: Callable[[AudioBlock], None]) -> asyncio.Task[None]:
+        receiver: Any = self
+        return asyncio.get_running_loop().create_task(AudioReceiver(receiver).carry(sink))
+
+
+def frame(samples: int) -> AudioFrame:
+    return AudioFrame.from_ndarray(np.zeros((1, samples), np.int16), "s16", "mono")
+
+
+async def test_a_packet_is_heard_before_its_datagram_is_done_with() -> None:
+    packets, heard = Packets(inline=True), list[int]()
+    carrying = packets.carry(lambda block: heard.append(block.samples.size))
+    await asyncio.sleep(0)
+    packets.send()
+    packets.send()
+    assert heard == [960, 960]
+    carrying.cancel()
+
+
+async def test_what_came_before_anybody_listened_is_heard_first() -> None:
+    packets, heard = Packets(inline=True), list[int]()
+    packets.put(frame(480))
+    packets.send()
+    carrying = packets.carry(lambda block: heard.append(block.samples.size))
+    await asyncio.sleep(0)
+    packets.send()
+    assert heard == [480, 960, 960]
+    carrying.cancel()
+
+
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("is_early", [False, True])
+async def test_frames_that_aiortc_decodes_are_heard_up_to_the_end(
+    inline: bool,  # noqa: FBT001
+    is_early: bool,  # noqa: FBT001
+) -> None:
+    packets, heard = Packets(inline=inline), list[int]()
+    given = (frame(160), frame(320), None)
+    if is_early:
+        for item in given:
+            packets.put(item)
+    carrying = packets.carry(lambda block: heard.append(block.samples.size))
+    if not is_early:
+        await asyncio.sleep(0)
+        for item in given:
+            packets.put(item)
+    with pytest.raises(ConnectionLost, match="ended"):
+        await carrying
+    assert heard == [160, 320]
+
+
+async def test_the_hearers_error_is_raised_there_and_not_at_the_socket() -> None:
+    packets, heard = Packets(inline=True), list[int]()
+
+    def hear(block: AudioBlock) -> None:
+        heard.append(block.samples.size)
+        raise ZeroDivisionError
+
+    carrying = packets.carry(hear)
+    await asyncio.sleep(0)
+    packets.send()
+    packets.send()
+    with pytest.raises(ZeroDivisionError):
+        await carrying
+    assert heard == [960]
+
+
+async def test_the_hearer_runs_in_the_context_of_its_call() -> None:
+    packets, heard = Packets(inline=True), list[str]()
+    token = caller.set("Ada")
+    carrying = packets.carry(lambda _block: heard.append(caller.get()))
+    caller.reset(token)
+    await asyncio.sleep(0)
+    packets.send()
+    assert heard == ["Ada"]
+    carrying.cancel()
