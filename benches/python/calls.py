@@ -37,7 +37,10 @@ NEARLY_FULL_MS_PER_S: Final = 600.0
 """Of a core: where the search for the limit begins."""
 
 GROWTH: Final = 1.3
-"""From one look to the next, until the server falls behind; then the limit is halved in on."""
+"""From one look to the next, until the limit is passed; then it is halved in on."""
+
+GROWTH_AGAIN: Final = 1.12
+"""The same when another run has found a limit."""
 
 MOST_CALLS: Final = 150
 SETTLE_S: Final = 1.0
@@ -150,22 +153,39 @@ def _busy_s() -> float:
     return (user + nice + system + sum(interrupts_and_stolen)) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(stack: str, scenario: str, *, with_capacity: bool) -> tuple[float, float]:
-    """The CPU of one of a few calls, in ms a second, and the most calls that were kept up with."""
+async def measure(
+    stack: str, scenario: str, *, with_capacity: bool, before: int | None
+) -> tuple[float, int]:
+    """The CPU of one of a few calls, in ms a second, and the most calls that were kept up with.
+
+    Args:
+        stack: Whose server.
+        scenario: What is done in the calls.
+        with_capacity: Look for the most; otherwise there are 0.
+        before: How many there were in the last run.
+    """
     load = Load(scenario, await Server.start(stack, scenario))
     await load.resize(FIRST_CALLS)
     cost = (await load.look()).cpu_ms_per_s
-    most = await _most(load, cost) if with_capacity else 0
+    most = 0
+    if with_capacity:
+        # A stack that does not spin tells by its CPU where its limit is about.
+        guess, growth = (
+            (before, GROWTH_AGAIN) if before else (round(NEARLY_FULL_MS_PER_S / cost), GROWTH)
+        )
+        most = await _most(load, guess, growth)
     await load.stop()
     return cost, most
 
 
-async def _most(load: Load, cost: float) -> int:
-    # A stack that does not spin tells by its CPU where its limit is about.
-    guess = round(NEARLY_FULL_MS_PER_S / cost)
-    good, bad = 0, max(FIRST_CALLS, guess)
-    while bad < MOST_CALLS and await load.keeps_up_with(bad):
-        good, bad = bad, math.ceil(bad * GROWTH)
+async def _most(load: Load, guess: int, growth: float) -> int:
+    """The limit: steps away from the guess until it is passed, then halves in on it."""
+    good, bad, calls = 0, MOST_CALLS, max(1, min(MOST_CALLS - 1, guess))
+    while good < calls < bad:
+        if await load.keeps_up_with(calls):
+            good, calls = calls, math.ceil(calls * growth)
+        else:
+            bad, calls = calls, int(calls / growth)
     while bad - good > max(1, good // 16):
         middle = (good + bad) // 2
         if await load.keeps_up_with(middle):
@@ -185,16 +205,22 @@ async def main() -> None:
     present = callers.installed(dict.fromkeys(itertools.chain(*STACKS.values())), figures)
     for scenario in figures.asked.scenario or STACKS:
         stacks = [stack for stack in STACKS[scenario] if stack in present]
+        calls: dict[str, int] = {}
         for _ in range(figures.runs):
-            await _run(scenario, stacks, figures)
+            await _run(scenario, stacks, figures, calls)
     figures.close()
 
 
-async def _run(scenario: str, stacks: Sequence[str], figures: Figures) -> None:
+async def _run(
+    scenario: str, stacks: Sequence[str], figures: Figures, calls: dict[str, int]
+) -> None:
+    """One run; ``calls`` has what the run before found, and then what this one did."""
     with_capacity = not figures.asked.cost_only
-    cost, calls = {}, {}
+    cost = {}
     for stack in stacks:
-        cost[stack], calls[stack] = await measure(stack, scenario, with_capacity=with_capacity)
+        cost[stack], calls[stack] = await measure(
+            stack, scenario, with_capacity=with_capacity, before=calls.get(stack)
+        )
         print(
             f"  {scenario}, {stack}: {cost[stack]:.1f} ms per s, {calls[stack]} calls", flush=True
         )
