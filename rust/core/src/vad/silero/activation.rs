@@ -13,14 +13,6 @@ pub(super) fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (1.0 + exp(2.0 * x))
 }
 
-/// What is above zero of each.
-#[inline(always)]
-pub(super) fn relu(values: &mut [f32]) {
-    for value in values {
-        *value = value.max(0.0);
-    }
-}
-
 /// The exponential to 2e-7 of itself: 2^n times a polynomial on half an octave to either side.
 ///
 /// The polynomial and the two parts of ln 2 are those of Moshier's Cephes library (`expf.c`).
@@ -80,15 +72,5 @@ mod tests {
             let error = (f64::from(tanh(x)) - exact.tanh()).abs();
             assert!(error < 2.5e-7 && tanh(x).abs() <= 1.0, "tanh({x}): {error}");
         }
-    }
-
-    #[test]
-    fn relu_keeps_what_is_above_zero() {
-        let mut values = [-1.0, 0.5, 0.0];
-        relu(&mut values);
-        assert_eq!(
-            values.map(f32::to_bits),
-            [0.0_f32, 0.5, 0.0].map(f32::to_bits)
-        );
     }
 }

@@ -3,9 +3,10 @@
 //! The time steps shrink from four to two to one; a function for each layer says how.
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
-use super::activation::{relu, sigmoid, tanh};
+use super::activation::{sigmoid, tanh};
+use super::heard::{Heard, rectified};
 use super::layer::Layer;
-use super::spectrum::{FRAMES, MAX_BINS, Spectrum};
+use super::spectrum::{MAX_BINS, Spectrum};
 use crate::AudioError;
 use crate::simd::{Kernel, LANES, Simd};
 use crate::vad::weights::{NARROW, WIDE, Weights};
@@ -31,12 +32,12 @@ impl Memory {
 #[derive(Debug)]
 pub(super) struct Network {
     spectrum: Spectrum,
-    convolution_1: Layer<3>,
-    convolution_2: Layer<3>,
-    convolution_3: Layer<2>,
-    convolution_4: Layer<1>,
+    convolution_1: Layer<3, 2>,
+    convolution_2: Layer<3, 4>,
+    convolution_3: Layer<2, 4>,
+    convolution_4: Layer<1, 8>,
     /// The four gates of sixteen units side by side, then of the next sixteen.
-    gates: Layer<1>,
+    gates: Layer<1, 8>,
     head: [f32; WIDE],
     head_bias: f32,
 }
@@ -118,118 +119,125 @@ impl Kernel for Forward<'_> {
             memory,
             samples,
         } = self;
-        let mut spectrum = [[0.0; MAX_BINS]; FRAMES];
-        network.spectrum.magnitudes(samples, &mut spectrum);
-        let four_steps = network.first_convolution(simd, &spectrum);
-        let two_steps = network.second_convolution(simd, &four_steps);
-        let one_step = network.third_convolution(simd, &two_steps);
-        let features = network.fourth_convolution(simd, &one_step);
-        let gates = network.lstm_gates(simd, &features, &memory.hidden);
+        let mut spectrum = [Heard::NOTHING; MAX_BINS];
+        let spectrum = network.spectrum.magnitudes(samples, &mut spectrum);
+        let four_steps = network.first_convolution(simd, spectrum);
+        let mut list = [Heard::NOTHING; WIDE];
+        let two_steps = network.second_convolution(simd, rectified(&four_steps, &mut list));
+        let mut list = [Heard::NOTHING; NARROW];
+        let one_step = network.third_convolution(simd, rectified(&two_steps, &mut list));
+        let mut list = [Heard::NOTHING; NARROW];
+        let features = network.fourth_convolution(simd, rectified(&one_step, &mut list));
+        let mut list = [Heard::NOTHING; 2 * WIDE];
+        let gates = network.lstm_gates(simd, with_hidden(&features, memory, &mut list));
         update_memory(&gates, memory);
         network.head(memory)
     }
 }
 
-/// The padding of a convolution.
-static SILENCE: [f32; MAX_BINS] = [0.0; MAX_BINS];
+/// What the LSTM hears: the features of this window, and its own state after them.
+#[inline(always)]
+fn with_hidden<'a>(
+    features: &[[f32; WIDE]; 1],
+    memory: &Memory,
+    list: &'a mut [Heard<1>; 2 * WIDE],
+) -> &'a [Heard<1>] {
+    let count = rectified(features, list).len();
+    for ((unit, &value), heard) in memory.hidden.iter().enumerate().zip(&mut list[count..]) {
+        *heard = Heard {
+            channel: WIDE + unit,
+            steps: [value],
+        };
+    }
+    &list[..count + WIDE]
+}
 
 /// The layers, each for as many blocks at a time as the instruction set has accumulators for.
 impl Network {
     /// Four time steps to four.
     #[inline(always)]
-    fn first_convolution<S: Simd>(
-        &self,
-        simd: S,
-        input: &[[f32; MAX_BINS]; FRAMES],
-    ) -> [[f32; WIDE]; 4] {
+    fn first_convolution<S: Simd>(&self, simd: S, input: &[Heard<4>]) -> [[f32; WIDE]; 4] {
         let mut output = [[0.0; WIDE]; 4];
-        let [a, b, c, d] = &mut output;
-        let out: [&mut [f32]; 4] = [a, b, c, d];
-        let padded: [&[f32]; 6] = [
-            &SILENCE, &input[0], &input[1], &input[2], &input[3], &SILENCE,
-        ];
+        let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
-            8.. => self.convolution_1.apply::<S, 2, 1, 6, 4>(simd, padded, out),
-            _ => self.convolution_1.apply::<S, 1, 1, 6, 4>(simd, padded, out),
+            8.. => self
+                .convolution_1
+                .apply::<S, 2, 1, 1, 4, 4>(simd, input, out),
+            _ => self
+                .convolution_1
+                .apply::<S, 1, 1, 1, 4, 4>(simd, input, out),
         }
-        relu(output.as_flattened_mut());
         output
     }
 
     /// Four time steps to two.
     #[inline(always)]
-    fn second_convolution<S: Simd>(&self, simd: S, input: &[[f32; WIDE]; 4]) -> [[f32; NARROW]; 2] {
+    fn second_convolution<S: Simd>(&self, simd: S, input: &[Heard<4>]) -> [[f32; NARROW]; 2] {
         let mut output = [[0.0; NARROW]; 2];
-        let [a, b] = &mut output;
-        let out: [&mut [f32]; 2] = [a, b];
-        let padded: [&[f32]; 5] = [&SILENCE, &input[0], &input[1], &input[2], &input[3]];
+        let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
-            8.. => self.convolution_2.apply::<S, 4, 2, 5, 2>(simd, padded, out),
-            4.. => self.convolution_2.apply::<S, 2, 2, 5, 2>(simd, padded, out),
-            _ => self.convolution_2.apply::<S, 1, 2, 5, 2>(simd, padded, out),
+            8.. => self
+                .convolution_2
+                .apply::<S, 4, 2, 1, 4, 2>(simd, input, out),
+            4.. => self
+                .convolution_2
+                .apply::<S, 2, 2, 1, 4, 2>(simd, input, out),
+            _ => self
+                .convolution_2
+                .apply::<S, 1, 2, 1, 4, 2>(simd, input, out),
         }
-        relu(output.as_flattened_mut());
         output
     }
 
     /// Two time steps to one: the first tap meets the padding and is left out.
     #[inline(always)]
-    fn third_convolution<S: Simd>(&self, simd: S, input: &[[f32; NARROW]; 2]) -> [f32; NARROW] {
-        let mut output = [0.0; NARROW];
-        let steps: [&[f32]; 2] = [&input[0], &input[1]];
+    fn third_convolution<S: Simd>(&self, simd: S, input: &[Heard<2>]) -> [[f32; NARROW]; 1] {
+        let mut output = [[0.0; NARROW]];
+        let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
             4.. => self
                 .convolution_3
-                .apply::<S, 4, 1, 2, 1>(simd, steps, [&mut output]),
+                .apply::<S, 4, 1, 0, 2, 1>(simd, input, out),
             _ => self
                 .convolution_3
-                .apply::<S, 2, 1, 2, 1>(simd, steps, [&mut output]),
+                .apply::<S, 2, 1, 0, 2, 1>(simd, input, out),
         }
-        relu(&mut output);
         output
     }
 
     /// One time step to one: the outer taps meet the padding and are left out.
     #[inline(always)]
-    fn fourth_convolution<S: Simd>(&self, simd: S, input: &[f32; NARROW]) -> [f32; WIDE] {
-        let mut output = [0.0; WIDE];
+    fn fourth_convolution<S: Simd>(&self, simd: S, input: &[Heard<1>]) -> [[f32; WIDE]; 1] {
+        let mut output = [[0.0; WIDE]];
+        let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
             8.. => self
                 .convolution_4
-                .apply::<S, 8, 1, 1, 1>(simd, [input], [&mut output]),
+                .apply::<S, 8, 1, 0, 1, 1>(simd, input, out),
             4.. => self
                 .convolution_4
-                .apply::<S, 4, 1, 1, 1>(simd, [input], [&mut output]),
+                .apply::<S, 4, 1, 0, 1, 1>(simd, input, out),
             _ => self
                 .convolution_4
-                .apply::<S, 2, 1, 1, 1>(simd, [input], [&mut output]),
+                .apply::<S, 2, 1, 0, 1, 1>(simd, input, out),
         }
-        relu(&mut output);
         output
     }
 
     /// The gates before their curves, in the order of the packing.
     #[inline(always)]
-    fn lstm_gates<S: Simd>(
-        &self,
-        simd: S,
-        features: &[f32; WIDE],
-        hidden: &[f32; WIDE],
-    ) -> [f32; GATES * WIDE] {
-        let mut input = [0.0; 2 * WIDE];
-        input[..WIDE].copy_from_slice(features);
-        input[WIDE..].copy_from_slice(hidden);
+    fn lstm_gates<S: Simd>(&self, simd: S, input: &[Heard<1>]) -> [f32; GATES * WIDE] {
         let mut gates = [0.0; GATES * WIDE];
         match S::ACCUMULATORS {
             8.. => self
                 .gates
-                .apply::<S, 8, 1, 1, 1>(simd, [&input], [&mut gates]),
+                .apply::<S, 8, 1, 0, 1, 1>(simd, input, [&mut gates]),
             4.. => self
                 .gates
-                .apply::<S, 4, 1, 1, 1>(simd, [&input], [&mut gates]),
+                .apply::<S, 4, 1, 0, 1, 1>(simd, input, [&mut gates]),
             _ => self
                 .gates
-                .apply::<S, 2, 1, 1, 1>(simd, [&input], [&mut gates]),
+                .apply::<S, 2, 1, 0, 1, 1>(simd, input, [&mut gates]),
         }
         gates
     }

@@ -10,6 +10,8 @@
 use std::f64::consts::TAU;
 use std::ops::{Add, Sub};
 
+use super::heard::Heard;
+
 /// Overlapping frames of a window.
 pub(super) const FRAMES: usize = 4;
 
@@ -152,9 +154,14 @@ impl Spectrum {
         self.points / 2 + 1
     }
 
-    /// Writes the magnitudes of the four frames of `samples`, which overlap by half.
+    /// Gives the magnitudes of the four frames of `samples`, which overlap by half: a channel of the
+    /// net for each bin, none of which is left out.
     #[inline(always)]
-    pub(super) fn magnitudes(&self, samples: &[f32], out: &mut [[f32; MAX_BINS]; FRAMES]) {
+    pub(super) fn magnitudes<'a>(
+        &self,
+        samples: &[f32],
+        out: &'a mut [Heard<FRAMES>; MAX_BINS],
+    ) -> &'a [Heard<FRAMES>] {
         let half = self.points / 2;
         let (mut bins, mut spare) = ([Bin::ZERO; MAX_POINTS / 2], [Bin::ZERO; MAX_POINTS / 2]);
         let (mut from, mut to) = (&mut bins[..half], &mut spare[..half]);
@@ -169,7 +176,9 @@ impl Spectrum {
             radix_2(from, to);
             std::mem::swap(&mut from, &mut to);
         }
+        let out = &mut out[..=half];
         self.unpack(from, out);
+        out
     }
 
     /// Windows the frames; pairs of samples become complex numbers.
@@ -186,16 +195,15 @@ impl Spectrum {
 
     /// From the transform of the pairs to the magnitudes of the transform of the samples.
     #[inline(always)]
-    fn unpack(&self, bins: &[Bin], out: &mut [[f32; MAX_BINS]; FRAMES]) {
+    fn unpack(&self, bins: &[Bin], out: &mut [Heard<FRAMES>]) {
         for (i, &twiddle) in self.unpacking.iter().enumerate() {
             let mirrored = bins.len() - i;
             let (here, there) = (bins[i], bins[mirrored % bins.len()].conjugate());
             let even = here + there;
             let odd = (there - here).turned().times(twiddle);
             let (lower, upper) = ((even + odd).magnitude(), (even - odd).magnitude());
-            for frame in 0..FRAMES {
-                out[frame][i] = lower[frame];
-                out[frame][mirrored] = upper[frame];
+            for (channel, steps) in [(i, lower), (mirrored, upper)] {
+                out[channel] = Heard { channel, steps };
             }
         }
     }
@@ -263,10 +271,12 @@ mod tests {
             let wave = |i: u16| (f32::from(i) * 0.37).sin() + f32::from(i % 7) / 7.0 - 0.5;
             let samples: Vec<f32> = (0..640).map(wave).take(points / 2 * 5).collect();
             let spectrum = Spectrum::new(points);
-            let mut magnitudes = [[0.0; MAX_BINS]; FRAMES];
-            spectrum.magnitudes(&samples, &mut magnitudes);
-            for (nth, frame) in magnitudes.iter().enumerate() {
-                for (bin, &magnitude) in frame[..spectrum.bins()].iter().enumerate() {
+            let mut magnitudes = [Heard::NOTHING; MAX_BINS];
+            let magnitudes = spectrum.magnitudes(&samples, &mut magnitudes);
+            assert_eq!(magnitudes.len(), spectrum.bins());
+            for (bin, heard) in magnitudes.iter().enumerate() {
+                assert_eq!(heard.channel, bin);
+                for (nth, magnitude) in heard.steps.into_iter().enumerate() {
                     let expected = by_definition(&samples[nth * points / 2..][..points], bin);
                     let error = (f64::from(magnitude) - expected).abs();
                     assert!(
