@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gradio_webrtc.audio import PauseDetector
+    from gradio_webrtc.audio import PauseDetector, PauseEvent
 
 HeardName: TypeAlias = Literal[
     "started_talking", "pause_candidate", "pause_cancelled", "pause_detected"
@@ -89,16 +89,19 @@ class Listener:
         if self._has_gap:
             self.forget()
         self._received_samples += samples.size
-        return [
-            Heard(
-                name=NAMES[event.kind],
-                time_s=self._origin_s + event.time_s,
-                speech_start_s=self._origin_s + event.speech_start_s,
-                speech_end_s=_shifted(event.speech_end_s, self._origin_s),
-                audio=self._detector.take_utterance() if event.kind == "pause" else None,
-            )
-            for event in self._detector.process(samples)
-        ]
+        events = self._detector.process(samples)
+        # Most frames bring nothing: what is made for an event costs them nothing.
+        return [self._heard(event) for event in events] if events else []
+
+    def _heard(self, event: PauseEvent) -> Heard:
+        """The event on the clock of the call, with the turn's sound if it is over."""
+        return Heard(
+            name=NAMES[event.kind],
+            time_s=self._origin_s + event.time_s,
+            speech_start_s=self._origin_s + event.speech_start_s,
+            speech_end_s=_shifted(event.speech_end_s, self._origin_s),
+            audio=self._detector.take_utterance() if event.kind == "pause" else None,
+        )
 
     def skip(self, count: int) -> None:
         """Lets time pass without listening, in samples. What was heard before is forgotten."""

@@ -10,7 +10,8 @@ use crate::{AudioError, AudioFifo};
 #[derive(Debug)]
 pub struct InboundAudio {
     call_channels: u16,
-    /// One for each of the handler's channels.
+    layout: Layout,
+    /// One for each of the handler's channels; none between equal rates, where int16 stays int16.
     converters: Vec<Converter>,
     packed: Vec<i16>,
     fifo: AudioFifo<i16>,
@@ -35,11 +36,15 @@ impl InboundAudio {
                 got: usize::from(call_channels),
             });
         }
-        let converters = (0..layout.channels())
+        let mut converters = (0..layout.channels())
             .map(|_| Converter::new(call_rate_hz, handler_rate_hz))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        if call_rate_hz == handler_rate_hz {
+            converters.clear();
+        }
         Ok(Self {
             call_channels,
+            layout,
             converters,
             packed: Vec::new(),
             fifo: AudioFifo::new(frame_samples.saturating_mul(layout.channels()))?,
@@ -60,6 +65,7 @@ impl InboundAudio {
             });
         }
         match self.converters.as_mut_slice() {
+            [] => self.pass(samples),
             [left, right] => {
                 let (first, last) = (0, channels - 1);
                 sample::append_f32(sample::channel(samples, channels, first), left.input());
@@ -68,12 +74,23 @@ impl InboundAudio {
                 sample::append_interleaved(left.convert(), right.convert(), &mut self.packed);
                 self.fifo.write(&self.packed);
             }
-            mono => {
-                sample::append_downmix(samples, self.call_channels, mono[0].input());
-                self.fifo.write(mono[0].convert());
+            [mono, ..] => {
+                sample::append_downmix(samples, self.call_channels, mono.input());
+                self.fifo.write(mono.convert());
             }
         }
         Ok(())
+    }
+
+    /// Brings samples of the handler's rate into its layout.
+    fn pass(&mut self, samples: &[i16]) {
+        self.packed.clear();
+        match (self.call_channels, self.layout) {
+            (1, Layout::Stereo) => sample::append_interleaved(samples, samples, &mut self.packed),
+            (2, Layout::Mono) => sample::append_mean(samples, &mut self.packed),
+            _ => return self.fifo.write(samples),
+        }
+        self.fifo.write(&self.packed);
     }
 
     /// The next frame: `frame_samples` mono samples, or twice as many interleaved ones.
@@ -85,12 +102,13 @@ impl InboundAudio {
     /// silence; `None` when nothing is left. Starts afresh.
     pub fn flush(&mut self) -> Option<&[i16]> {
         match self.converters.as_mut_slice() {
+            [] => (),
             [left, right] => {
                 self.packed.clear();
                 sample::append_interleaved(left.flush(), right.flush(), &mut self.packed);
                 self.fifo.write(&self.packed);
             }
-            mono => self.fifo.write(mono[0].flush()),
+            [mono, ..] => self.fifo.write(mono.flush()),
         }
         self.fifo.flush()
     }

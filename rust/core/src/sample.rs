@@ -148,6 +148,21 @@ pub fn append_downmix(interleaved: &[i16], channels: u16, out: &mut Vec<f32>) {
     }
 }
 
+/// Appends the mean of two interleaved channels to `out`, half away from zero: to the last bit what
+/// [`append_downmix`] and [`append_i16`] make of them.
+pub fn append_mean(interleaved: &[i16], out: &mut Vec<i16>) {
+    out.extend(interleaved.as_chunks::<2>().0.iter().map(|&[left, right]| {
+        let sum = i32::from(left) + i32::from(right);
+        // The shift rounds down; what lies above zero is raised by a half before.
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a mean of int16 is within int16"
+        )]
+        let mean = ((sum + i32::from(sum > 0)) >> 1) as i16;
+        mean
+    }));
+}
+
 /// Appends two channels of the same length, left first, to `out`.
 pub fn append_interleaved(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
     debug_assert_eq!(left.len(), right.len());
@@ -311,6 +326,20 @@ mod tests {
     fn wide_integers_are_int16_values() {
         let scaled = [16384_i64, 40_000, -40_000].map(Sample::to_unit);
         assert_eq!(scaled, [Some(0.5), Some(i16_to_f32(i16::MAX)), Some(-1.0)]);
+    }
+
+    #[test]
+    fn the_mean_in_integers_is_the_one_in_floats() {
+        let edges = [i16::MIN, -32767, -3, -2, -1, 0, 1, 2, 3, i16::MAX];
+        let pairs: Vec<i16> = edges
+            .into_iter()
+            .flat_map(|left| edges.into_iter().flat_map(move |right| [left, right]))
+            .collect();
+        let (mut floats, mut expected, mut got) = (Vec::new(), Vec::new(), Vec::new());
+        append_downmix(&pairs, 2, &mut floats);
+        append_i16(&floats, &mut expected);
+        append_mean(&pairs, &mut got);
+        assert_eq!(got, expected);
     }
 
     #[test]
