@@ -10,7 +10,7 @@ from gradio.components.base import Component, server
 from .chatbot import accept_messages_type
 from .credentials import resolve_rtc_configuration
 from .errors import SessionUnknown
-from .page_events import deliver_inputs, deliver_outputs
+from .page_events import PageEvents, deliver_inputs, deliver_outputs
 from .registry import Service, SessionRegistry
 from .streaming import (
     check_mode,
@@ -40,14 +40,12 @@ accept_messages_type()
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
 
 
-class WebRTC(Component):
+class WebRTC(PageEvents, Component):
     """Real-time audio and video between a page and a Python handler, over WebRTC.
 
     Attach a handler with `stream`, and a function for its AdditionalOutputs with
     `on_additional_outputs`.
     """
-
-    EVENTS = ["tick", "state_change", "submit", "start_recording", "stop_recording"]  # noqa: RUF012
 
     def __init__(
         self,

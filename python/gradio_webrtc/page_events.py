@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import gradio as gr
+from gradio.events import EventListener
 
 from .types import WebRTCData
 
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
     from gradio.events import Dependency
 
     from .registry import SessionRegistry
+
+
+class PageEvents:
+    """The component's events, as Gradio's listeners: ``component.submit(fn, inputs, outputs)``.
+
+    Gradio's metaclass makes such listeners too, of the names in a component's own ``EVENTS``, but
+    at each import it also makes 35 kB of stubs for five and parses them: a third of what importing
+    this package cost. What is inherited it leaves alone.
+    """
+
+    _LISTENERS = (
+        EventListener("tick", doc="The server asked for the values of the inputs."),
+        EventListener("state_change", doc="A handler gave AdditionalOutputs."),
+        EventListener("submit", doc="The caller sent the text of the text field."),
+        EventListener("start_recording", doc="The page began to call."),
+        EventListener("stop_recording", doc="The call of the page is over."),
+    )
+    tick, state_change, submit, start_recording, stop_recording = (
+        event.listener for event in _LISTENERS
+    )
+    EVENTS: ClassVar[list[EventListener | str]] = [*_LISTENERS]
 
 
 def deliver_inputs(
