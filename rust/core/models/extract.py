@@ -21,8 +21,8 @@ MODEL_SHA256 = "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3
 
 # The model is one `If` on "is the rate 16 kHz?" with a whole net in either branch.
 FILES = {
-    "then_branch": "silero_vad_6.2_16k.f32planes",
-    "else_branch": "silero_vad_6.2_8k.f32planes",
+    "then_branch": "silero_vad_6.2_16k.f32packed",
+    "else_branch": "silero_vad_6.2_8k.f32packed",
 }
 
 # In the order of `rust/core/src/vad/weights.rs`. The taps left out meet nothing but the zeros of
@@ -43,6 +43,10 @@ TENSORS: tuple[tuple[str, slice], ...] = (
     ("decoder.decoder.2.weight", slice(None)),
     ("decoder.decoder.2.bias", slice(None)),
 )
+
+# As in `rust/core/src/vad/weights.rs`.
+LARGEST_EXPONENT = 132
+FAR_BELOW = 15
 
 Floats = NDArray[np.float32]
 
@@ -79,9 +83,20 @@ def flatten(tensors: dict[str, Floats]) -> Floats:
     return np.concatenate([part.astype(np.float32).ravel() for part in parts])
 
 
-def byte_planes(weights: Floats) -> bytes:
-    """First the lowest byte of every weight, last the highest; a wheel deflates that better."""
-    return weights.astype("<f4").view(np.uint8).reshape(-1, 4).T.tobytes()
+def packed(weights: Floats) -> bytes:
+    """Signs and fractions in byte planes, then exponents, two in a byte: PROVENANCE.md, "The form".
+
+    Raises:
+        ValueError: if an exponent is larger than the core reads.
+    """
+    bits = weights.astype("<f4").view("<u4")
+    planes = ((bits & 0x7F_FFFF) | (bits >> 31 << 23)).view(np.uint8).reshape(-1, 4).T[:3]
+    below = LARGEST_EXPONENT - (bits >> 23 & 0xFF).astype(np.int64)
+    if below.min() < 0:
+        raise ValueError(f"exponents up to {LARGEST_EXPONENT} can be packed, got one above")
+    halves = np.append(np.minimum(below, FAR_BELOW), [0] * (below.size % 2)).astype(np.uint8)
+    far = below[below >= FAR_BELOW].astype(np.uint8)
+    return planes.tobytes() + (halves[::2] | halves[1::2] << 4).tobytes() + far.tobytes()
 
 
 def main() -> None:
@@ -93,7 +108,7 @@ def main() -> None:
     (choice,) = (node for node in read_model(arguments.wheel).graph.node if node.op_type == "If")
     for branch in choice.attribute:
         weights = flatten(constants(branch.g))
-        (arguments.folder / FILES[branch.name]).write_bytes(byte_planes(weights))
+        (arguments.folder / FILES[branch.name]).write_bytes(packed(weights))
 
 
 if __name__ == "__main__":

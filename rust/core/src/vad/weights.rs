@@ -1,16 +1,23 @@
 //! Silero's weights: the embedded files, read and checked.
 //!
-//! A file is the layers of [`Weights`] in order, of each layer the weights and then the biases, as
-//! little-endian `f32` in four byte planes: the lowest bytes of all numbers first, the highest
-//! last. `models/PROVENANCE.md` says where they come from.
+//! A file is the layers of [`Weights`] in order, of each layer the weights and then the biases: of
+//! all numbers first the sign and fraction, then the exponent, as [`unpack`] reads them.
+//! `models/PROVENANCE.md` says where they come from.
 
 use crate::AudioError;
 
 /// The net for 16 kHz.
-pub(super) const SILERO_16_KHZ: &[u8] = include_bytes!("../../models/silero_vad_6.2_16k.f32planes");
+pub(super) const SILERO_16_KHZ: &[u8] = include_bytes!("../../models/silero_vad_6.2_16k.f32packed");
 
 /// The net for 8 kHz.
-pub(super) const SILERO_8_KHZ: &[u8] = include_bytes!("../../models/silero_vad_6.2_8k.f32planes");
+pub(super) const SILERO_8_KHZ: &[u8] = include_bytes!("../../models/silero_vad_6.2_8k.f32packed");
+
+/// The largest exponent, as `f32` keeps it, in both files; the others are stored as what they are
+/// below it.
+const LARGEST_EXPONENT: u8 = 132;
+
+/// Stands for an exponent so far below that it takes a byte of its own, at the end of the file.
+const FAR_BELOW: u8 = 15;
 
 /// Channels that the first and the fourth convolution give, and units of the LSTM.
 pub(super) const WIDE: usize = 128;
@@ -77,15 +84,8 @@ impl Weights {
             .iter()
             .map(|(outputs, inputs)| outputs * (inputs + 1))
             .sum();
-        if file.len() != numbers * size_of::<f32>() {
-            let expected = numbers * size_of::<f32>();
-            return Err(AudioError::WeightsLength {
-                expected,
-                got: file.len(),
-            });
-        }
-        let mut numbers = from_byte_planes(file);
-        if let Some(index) = numbers.clone().position(|number| !number.is_finite()) {
+        let mut numbers = unpack(file, numbers)?.into_iter();
+        if let Some(index) = numbers.as_slice().iter().position(|it| !it.is_finite()) {
             return Err(AudioError::WeightNotFinite { index });
         }
         let [
@@ -113,10 +113,33 @@ impl Weights {
     }
 }
 
-/// The numbers of a file, whose length is a multiple of four.
-fn from_byte_planes(file: &[u8]) -> impl Iterator<Item = f32> + Clone {
-    let plane = file.len() / size_of::<f32>();
-    (0..plane).map(move |i| f32::from_le_bytes([0, 1, 2, 3].map(|byte| file[byte * plane + i])))
+/// The `count` numbers of a file.
+///
+/// Its first three byte planes, the lowest first, are 23 bits of fraction and the sign. Then come
+/// the exponents, two in a byte, the lower half first; then those that are far below.
+fn unpack(file: &[u8], count: usize) -> Result<Vec<f32>, AudioError> {
+    let halves = 3 * count;
+    let rest = halves + count.div_ceil(2);
+    let half = |i: usize| (file[halves + i / 2] >> (4 * (i % 2))) & 0xf;
+    let is_whole = file.len() >= rest;
+    let far_below = (0..count).filter(|&i| is_whole && half(i) == FAR_BELOW);
+    let expected = rest + far_below.count();
+    if file.len() != expected {
+        let got = file.len();
+        return Err(AudioError::WeightsLength { expected, got });
+    }
+    let mut bytes = file[rest..].iter().copied();
+    let number = |i: usize| {
+        let below = match half(i) {
+            FAR_BELOW => bytes.next().unwrap_or(FAR_BELOW),
+            near => near,
+        };
+        let exponent = u32::from(LARGEST_EXPONENT.wrapping_sub(below));
+        let low = u32::from_le_bytes([file[i], file[count + i], file[2 * count + i], 0]);
+        let (sign, fraction) = (low >> 23, low & 0x7f_ffff);
+        f32::from_bits(sign << 31 | exponent << 23 | fraction)
+    };
+    Ok((0..count).map(number).collect())
 }
 
 #[cfg(test)]
@@ -134,25 +157,40 @@ mod tests {
 
     #[test]
     fn a_file_for_another_net_is_refused() {
-        let refused = Weights::read(SILERO_16_KHZ, BINS_8_KHZ).unwrap_err();
-        let (expected, got) = (SILERO_8_KHZ.len(), SILERO_16_KHZ.len());
-        assert_eq!(refused, AudioError::WeightsLength { expected, got });
-        assert!(Weights::read(&[], BINS_8_KHZ).is_err());
+        for (file, bins) in [(SILERO_16_KHZ, BINS_8_KHZ), (SILERO_8_KHZ, 129), (&[], 129)] {
+            let refused = Weights::read(file, bins).unwrap_err();
+            assert!(matches!(refused, AudioError::WeightsLength { got, .. } if got == file.len()));
+        }
     }
 
     #[test]
     fn a_number_that_is_none_is_refused() {
         let mut damaged = SILERO_8_KHZ.to_vec();
-        let plane = damaged.len() / 4;
-        (damaged[plane * 2 + 7], damaged[plane * 3 + 7]) = (0x80, 0x7f);
+        // The last exponent, and the last that is far below, is made that of infinity.
+        *damaged.last_mut().unwrap() = LARGEST_EXPONENT.wrapping_sub(0xff);
         let refused = Weights::read(&damaged, BINS_8_KHZ).unwrap_err();
-        assert_eq!(refused, AudioError::WeightNotFinite { index: 7 });
+        assert!(matches!(refused, AudioError::WeightNotFinite { .. }));
     }
 
     #[test]
-    fn planes_are_put_together_lowest_byte_first() {
-        let file = [0x00, 0x01, 0x00, 0x02, 0x80, 0x03, 0x3f, 0x40];
-        let numbers: Vec<u32> = from_byte_planes(&file).map(f32::to_bits).collect();
-        assert_eq!(numbers, [0x3f80_0000, 0x4003_0201]);
+    fn numbers_are_put_together_of_their_parts() {
+        // 1.0, -3.140625 and 2^-20: exponents 127, 128 and 107, the last far below 132.
+        let planes = [0, 0, 0, 0, 0, 0, 0, 0xc9, 0];
+        let exponents = [0x45, 0x0f, 25];
+        let file = [planes.as_slice(), &exponents].concat();
+        assert_eq!(
+            unpack(&file, 3).unwrap(),
+            [1.0, -3.140_625, 2_f32.powi(-20)]
+        );
+    }
+
+    #[test]
+    fn an_exponent_too_few_or_too_many_is_refused() {
+        for tail in [&[0x0f][..], &[0x0f, 25, 25]] {
+            let file = [&[0, 0, 0], tail].concat();
+            let (expected, got) = (5, file.len());
+            let refused = unpack(&file, 1).unwrap_err();
+            assert_eq!(refused, AudioError::WeightsLength { expected, got });
+        }
     }
 }
