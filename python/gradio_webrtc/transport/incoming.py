@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from aiortc.mediastreams import MediaStreamError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .base import AudioSink
 
 S16: Final = "s16"
+INT16: Final = np.dtype(np.int16)
 
 
 class AudioReceiver:
@@ -63,5 +64,6 @@ def read_block(frame: object) -> AudioBlock:
         raise ConnectionLost(f"expected packed s16 from the decoder, got {frame.format.name}")
     channels = frame.layout.nb_channels
     # A view, which `to_ndarray` would copy. The plane may be longer than the sound.
-    samples = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples * channels)
-    return AudioBlock(frame.sample_rate, channels, samples.reshape(1, -1))
+    plane: Any = frame.planes[0]
+    samples = np.ndarray((1, frame.samples * channels), INT16, plane)
+    return AudioBlock(frame.sample_rate, channels, samples)
