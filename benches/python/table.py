@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 BENCHES: Final = ("calls", "idle", "replies", "turns", "inbound", "footprint", "kernels")
 
 IMAGES: Final = ROOT / "docs" / "images"
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+
+HEAD: Final = """\
+# Benchmarks
+
+`make bench-peers` once, then `make bench`: it measures all that follows and writes this page. What
+each number means, and what it leaves out, is told in [benches/README.md](../benches/README.md). The
+machine is shared: compare what stands in one line, and not the lines of two machines.
+"""
 
 
 def read() -> dict[str, list[Figure]]:
@@ -85,14 +94,14 @@ def described(figures: list[Figure]) -> str:
 
 
 def main() -> None:
-    """Writes ``benches/results/table.md`` and the images."""
+    """Writes ``docs/benchmarks.md`` and the images."""
     found = read()
     parts = [
         "\n".join([f"## {bench}", "", described(figures), "", *rows(figures), ""])
         for bench, figures in found.items()
         if figures
     ]
-    (RESULTS / "table.md").write_text("\n".join(parts), "utf-8")
+    PAGE.write_text("\n".join([HEAD, *parts]), "utf-8")
     print("\n".join(parts))
     for bench, draw in plots.DRAWN.items():
         if bench in found:

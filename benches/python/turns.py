@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 SPOKEN: Final = 200
 """Turns in each run; each run splices others."""
 
-PAUSES: Final = {"pauses of 0.2 to 0.5 s": (0.2, 0.5), "pauses of 0.2 to 0.8 s": (0.2, 0.8)}
+BREATHS_S: Final = (0.2, 0.3, 0.4, 0.5)
+"""Pauses for breath; a quarter of the turns has each. They are no longer than `DEFAULT_S`."""
+
+BREATHS: Final = "pauses of 0.2 to 0.5 s"
+
+LONG_PAUSES: Final = "pauses of 0.2 to 0.8 s"
+LONG_PAUSES_S: Final = (0.2, 0.8)
 
 DEFAULT_S: Final = 0.5
 SPEECH_THRESHOLD_S: Final = 0.1
@@ -39,13 +45,15 @@ class Outcome(NamedTuple):
 
     p50: float
     p90: float
+    p99: float
     cut_off: float
 
 
 # field of an outcome, unit, what to reach
-COLUMNS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
+COLUMNS: Final[tuple[tuple[str, str, dict[str, Any] | None], ...]] = (
     ("p50", "ms after speech", {"times": 1, "beside": "fastrtc"}),
     ("p90", "ms after speech", {"times": 1, "beside": "fastrtc"}),
+    ("p99", "ms after speech", None),
     ("cut_off", "% of turns", {"times": 4, "beside": "fastrtc"}),
 )
 
@@ -91,12 +99,25 @@ def outcome(spoken: list[Spliced], decided: Decided) -> Outcome:
         for each, times in zip(spoken, decided, strict=True)
         if times and times[-1] >= each.end_s
     ]
-    cut = sum(
+    p50, p90, p99 = np.percentile(late_ms, [50, 90, 99])
+    return Outcome(float(p50), float(p90), float(p99), cut_off(spoken, decided))
+
+
+def cut_off(spoken: list[Spliced], decided: Decided) -> float:
+    """In percent of the turns."""
+    cut = [
         any(time < each.end_s for time in times)
         for each, times in zip(spoken, decided, strict=True)
-    )
-    p50, p90 = np.percentile(late_ms, [50, 90])
-    return Outcome(float(p50), float(p90), 100 * cut / len(spoken))
+    ]
+    return 100 * sum(cut) / len(cut)
+
+
+def add(figures: Figures, words: str, outcomes: dict[str, Outcome], *, has_target: bool) -> None:
+    """A run's figures of all turns with such pauses."""
+    for field, unit, target in COLUMNS:
+        values = {name: float(getattr(each, field)) for name, each in outcomes.items()}
+        name = f"turn decided, {words}: {field.replace('_', ' ')}"
+        figures.add(name, unit, values, target=target if has_target else None)
 
 
 def main() -> None:
@@ -111,15 +132,20 @@ def main() -> None:
     else:
         rules["fastrtc"] = theirs
     for run in range(figures.runs):
-        for words, (shortest_s, longest_s) in PAUSES.items():
-            rng = np.random.default_rng(100 + run)
-            spoken = [splice(rng, shortest_s, longest_s) for _ in range(SPOKEN)]
-            outcomes = {name: outcome(spoken, decide(spoken)) for name, decide in rules.items()}
-            for field, unit, target in COLUMNS:
-                values = {name: float(getattr(each, field)) for name, each in outcomes.items()}
-                name = f"turn decided, {words}: {field.replace('_', ' ')}"
-                # The longer pauses are longer than the one that ends a turn: no target there.
-                figures.add(name, unit, values, target=target if longest_s <= DEFAULT_S else None)
+        rng = np.random.default_rng(100 + run)
+        count = SPOKEN // len(BREATHS_S)
+        spoken = [splice(rng, each, each) for each in BREATHS_S for _ in range(count)]
+        decided = {name: decide(spoken) for name, decide in rules.items()}
+        outcomes = {name: outcome(spoken, each) for name, each in decided.items()}
+        add(figures, BREATHS, outcomes, has_target=True)
+        for nth, pause_s in enumerate(BREATHS_S):
+            some = slice(nth * count, (nth + 1) * count)
+            cuts = {name: cut_off(spoken[some], each[some]) for name, each in decided.items()}
+            figures.add(f"cut off at pauses of {pause_s:g} s", "% of turns", cuts)
+        # These may be longer than the one that ends a turn: no target here.
+        spoken = [splice(rng, *LONG_PAUSES_S) for _ in range(SPOKEN)]
+        outcomes = {name: outcome(spoken, decide(spoken)) for name, decide in rules.items()}
+        add(figures, LONG_PAUSES, outcomes, has_target=False)
     figures.close()
 
 
