@@ -1,46 +1,39 @@
-"""The Gradio component: props, events and server calls. What happens in a call is elsewhere."""
+"""The Gradio component: its props and its value. What answers its calls is in `answering`.
+
+Gradio reads this file at each import, and reads it again from the stubs that it makes of it: what
+is not of the constructor or the value would only make that take longer.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from gradio.components.base import Component, server
+from gradio.components.base import Component
 
+from .answering import Answering
 from .chatbot import accept_messages_type
-from .credentials import resolve_rtc_configuration
 from .errors import SessionUnknown
-from .page_events import PageEvents, deliver_inputs, deliver_outputs
-from .registry import Service, SessionRegistry
-from .streaming import (
-    check_mode,
-    check_stream,
-    default_track_constraints,
-    follows_inputs,
-    make_template,
-)
+from .registry import SessionRegistry
+from .streaming import check_mode, default_track_constraints
 from .types import WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from gradio.components import Timer
-    from gradio.events import Dependency
 
-    from .types import AdditionalOutputs, FrameFormat, Modality, Mode
+    from .types import Modality, Mode
 
 WEBRTC_VALUE: Final = "__webrtc_value__"
 """What user code sees in place of the component's own value."""
-
-START_COMMAND: Final = "start_webrtc_stream"
-"""The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
 
 accept_messages_type()
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
 
 
-class WebRTC(PageEvents, Component):
+class WebRTC(Answering, Component):
     """Real-time audio and video between a page and a Python handler, over WebRTC.
 
     Attach a handler with `stream`, and a function for its AdditionalOutputs with
@@ -169,148 +162,6 @@ class WebRTC(PageEvents, Component):
                 "with 'make build' (Node.js 20.19 or later)"
             )
 
-    def stream(
-        self,
-        fn: Callable[..., Any] | Any | None = None,
-        inputs: Component | Sequence[Component] | None = None,
-        outputs: Component | Sequence[Component] | None = None,
-        js: str | None = None,
-        concurrency_limit: int | None | Literal["default"] = "default",
-        concurrency_id: str | None = None,
-        time_limit: float | None = None,
-        trigger: Callable[..., Any] | None = None,
-        send_input_on: Literal["submit", "change"] = "change",
-        *,
-        frame_format: FrameFormat = "bgr",
-    ) -> Dependency | None:
-        """Connects callers of this component to a handler.
-
-        Parameters:
-            fn: A handler, of which every caller gets a copy; or a function: one that answers each picture of a video call, or in mode "receive" a generator, called once with the values of `inputs`.
-            inputs: This component first, then those whose values the handler gets; in mode "receive" only the latter.
-            outputs: This component.
-            js: JavaScript to run in the page with each delivery of inputs.
-            concurrency_limit: How many calls at once; "default" and None stand for 1.
-            concurrency_id: Not used: each component counts its own calls.
-            time_limit: Seconds a call may last from the moment it connects.
-            trigger: In mode "receive", the event that starts the stream, such as button.click.
-            send_input_on: When the inputs reach a call under way, other than at its beginning and at each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
-            frame_format: The order of colours in pictures: "bgr", as OpenCV has it, or "rgb".
-        """
-        given, taken = _as_list(inputs), _as_list(outputs)
-        check_stream(self, fn, given, taken, trigger)
-        others = [each for each in given if each is not self]
-        template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
-        self.time_limit = time_limit
-        self._sessions.service = Service(
-            make_handler=template.copy,
-            concurrency_limit=concurrency_limit if isinstance(concurrency_limit, int) else 1,
-            time_limit_s=time_limit,
-            mode=self.mode,
-            modality=self.modality,
-            frame_format=frame_format,
-            allows_other_tracks=self.allow_extra_tracks,
-        )
-        if trigger is not None and self.mode == "receive":
-            trigger(
-                lambda: START_COMMAND,
-                inputs=None,
-                outputs=self,
-                queue=False,
-                show_progress="hidden",
-            )
-        asked = deliver_inputs(
-            self,
-            self._sessions,
-            others,
-            js=js,
-            send_on=send_input_on if follows_inputs(template, self.mode) else None,
-        )
-        return None if self.mode == "receive" else asked
-
-    def on_additional_outputs(
-        self,
-        fn: Callable[..., Any],
-        inputs: Component | Sequence[Component] | None = None,
-        outputs: Component | Sequence[Component] | None = None,
-        js: str | None = None,
-        concurrency_limit: int | None | Literal["default"] = "default",
-        concurrency_id: str | None = None,
-        show_progress: Literal["full", "minimal", "hidden"] = "full",
-        queue: bool = True,
-    ) -> Dependency:
-        """Runs a function once for every AdditionalOutputs of a handler, in order.
-
-        Parameters:
-            fn: Called with the values of `inputs`, then those of the AdditionalOutputs.
-            inputs: Components whose values come first.
-            outputs: Components that get what `fn` returns.
-            js: JavaScript to run in the page.
-            concurrency_limit: How many may run at once in the queue.
-            concurrency_id: Shares that limit with other events of the same id.
-            show_progress: How the outputs show that `fn` runs.
-            queue: False to bypass Gradio's queue.
-        """
-        self._sessions.has_outputs = True
-        return deliver_outputs(
-            self,
-            self._sessions,
-            fn,
-            _as_list(inputs),
-            _as_list(outputs),
-            js=js,
-            concurrency_limit=concurrency_limit,
-            concurrency_id=concurrency_id,
-            show_progress=show_progress,
-            queue=queue,
-        )
-
-    def set_input(self, webrtc_id: str, *args: Any) -> None:
-        """Hands new input values to a call; does nothing when there is no such call.
-
-        Parameters:
-            webrtc_id: The id of the call.
-            args: The values, without the component's own.
-        """
-        if (session := self._sessions.get(webrtc_id)) is not None:
-            session.set_inputs(args)
-
-    def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
-        """Gives a function that sends AdditionalOutputs to the page of a call from outside its handler.
-
-        Parameters:
-            webrtc_id: The id of the call.
-        Returns:
-            Takes AdditionalOutputs, in any thread; does nothing when there is no such call.
-        """
-        return self._sessions.output_setter(webrtc_id)
-
-    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """The AdditionalOutputs of a call as they come, until it ends. Each goes to one reader, this or the page.
-
-        Parameters:
-            webrtc_id: The id of the call.
-        """
-        return self._sessions.output_stream(webrtc_id)
-
-    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The oldest AdditionalOutputs of a call that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
-
-        Parameters:
-            webrtc_id: The id of the call.
-        """
-        return await self._sessions.fetch_output(webrtc_id)
-
-    @server  # type: ignore[untyped-decorator]
-    async def offer(self, body: Any) -> dict[str, object]:
-        """Answers an offer or a candidate of the page."""
-        return await self._sessions.handle(body)
-
-    @server  # type: ignore[untyped-decorator]
-    async def turn(self, _: Any) -> dict[str, Any] | None:
-        """The RTCConfiguration for the call that the page is about to make."""
-        return await resolve_rtc_configuration(self._rtc_configuration)
-
     def preprocess(self, payload: Any) -> str | WebRTCData:
         """
         Parameters:
@@ -347,9 +198,3 @@ class WebRTC(PageEvents, Component):
 
     def example_value(self) -> Any:
         return None
-
-
-def _as_list(components: Any) -> list[Any]:
-    if components is None:
-        return []
-    return list(components) if isinstance(components, (list, tuple, set)) else [components]
