@@ -120,6 +120,18 @@ async def test_the_hearers_error_is_raised_there_and_not_at_the_socket() -> None
     assert heard == [960]
 
 
+async def test_nothing_is_heard_once_the_call_is_over() -> None:
+    packets, heard = Packets(inline=True), list[int]()
+    carrying = packets.carry(lambda block: heard.append(block.samples.size))
+    await asyncio.sleep(0)
+    packets.send()
+    carrying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await carrying
+    packets.send()
+    assert heard == [960]
+
+
 async def test_the_hearer_runs_in_the_context_of_its_call() -> None:
     packets, heard = Packets(inline=True), list[str]()
     token = caller.set("Ada")

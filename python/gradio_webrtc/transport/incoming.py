@@ -47,6 +47,12 @@ class AudioReceiver:
                 sink(read_block(await self._track.recv()))
         except MediaStreamError as error:
             raise ConnectionLost("the caller's audio track ended") from error
+        finally:
+            deliver_inline(self._receiver, drop)
+
+
+def drop(_frame: object) -> None:
+    """Packets come until the connection is closed, a while after the call is over."""
 
 
 def read_block(frame: object) -> AudioBlock:
