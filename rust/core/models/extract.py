@@ -48,6 +48,9 @@ TENSORS: tuple[tuple[str, slice], ...] = (
 LARGEST_EXPONENT = 132
 FAR_BELOW = 15
 
+# Of the 24 of a number; PROVENANCE.md, "Rounding".
+SPARED_BITS = 2
+
 Floats = NDArray[np.float32]
 
 
@@ -83,6 +86,14 @@ def flatten(tensors: dict[str, Floats]) -> Floats:
     return np.concatenate([part.astype(np.float32).ravel() for part in parts])
 
 
+def rounded(weights: Floats) -> Floats:
+    """The nearest numbers whose lowest `SPARED_BITS` bits are zero; of two, the even one."""
+    bits = weights.astype("<f4").view("<u4")
+    last = bits >> SPARED_BITS & 1
+    kept = bits + (1 << SPARED_BITS - 1) - 1 + last >> SPARED_BITS
+    return (kept << SPARED_BITS).astype("<u4").view("<f4")
+
+
 def packed(weights: Floats) -> bytes:
     """Signs and fractions in byte planes, then exponents, two in a byte: PROVENANCE.md, "The form".
 
@@ -107,7 +118,7 @@ def main() -> None:
     arguments = parser.parse_args()
     (choice,) = (node for node in read_model(arguments.wheel).graph.node if node.op_type == "If")
     for branch in choice.attribute:
-        weights = flatten(constants(branch.g))
+        weights = rounded(flatten(constants(branch.g)))
         (arguments.folder / FILES[branch.name]).write_bytes(packed(weights))
 
 
