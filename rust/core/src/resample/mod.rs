@@ -9,6 +9,7 @@ mod filter;
 mod lanes;
 mod ratio;
 mod rows;
+mod spline;
 
 use crate::AudioError;
 use crate::simd::InstructionSet;
