@@ -116,7 +116,7 @@ class Figures:
         better: Literal["lower", "higher"] = "lower",
         target: dict[str, Any] | None = None,
     ) -> None:
-        """Adds a run's values of all stacks to a figure."""
+        """Adds a run's values of all stacks to a figure; the caller may go on with the dict."""
         figure = self._figures.setdefault(
             name,
             {
@@ -129,7 +129,7 @@ class Figures:
                 "command": self._command,
             },
         )
-        figure["runs"].append(values)
+        figure["runs"].append(dict(values))
 
     def note(self, text: str) -> None:
         """Says something below the figures, such as which peer is absent."""
