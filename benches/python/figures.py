@@ -60,7 +60,12 @@ def is_met(figure: Figure) -> bool | None:
     if "least" in target:
         return bool(median >= target["least"])
     times = times_better(figure, target["beside"])
-    return None if times is None else bool(times.median >= target["times"])
+    if times is not None:
+        return bool(times.median >= target["times"])
+    if target["beside"] not in stacks_of(figure) or figure["better"] == "higher" or median > 0:
+        return None
+    # No times are enough for something beside nothing.
+    return bool(spread(figure, target["beside"]).median > 0)
 
 
 def stacks_of(figure: Figure) -> list[str]:

@@ -90,7 +90,7 @@ def described(figures: list[Figure]) -> str:
     first = figures[0]
     runs = max(len(figure["runs"]) for figure in figures)
     machine = ", ".join(f"{key} {text}" for key, text in first["machine"].items())
-    return f"`{first['command']}`: median of {runs} runs, and between what they lay. {machine}."
+    return f"`{first['command']}`: median of {runs} runs, with the least and the most; {machine}."
 
 
 def main() -> None:
