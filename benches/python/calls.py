@@ -207,30 +207,29 @@ async def main() -> None:
         stacks = [stack for stack in STACKS[scenario] if stack in present]
         calls: dict[str, int] = {}
         for _ in range(figures.runs):
-            await _run(scenario, stacks, figures, calls)
+            calls = await _run(scenario, stacks, figures, calls)
     figures.close()
 
 
 async def _run(
-    scenario: str, stacks: Sequence[str], figures: Figures, calls: dict[str, int]
-) -> None:
-    """One run; ``calls`` has what the run before found, and then what this one did."""
+    scenario: str, stacks: Sequence[str], figures: Figures, before: dict[str, int]
+) -> dict[str, int]:
+    """One run: how many calls each stack held. ``before`` is what the last run found."""
     with_capacity = not figures.asked.cost_only
-    cost = {}
+    cost, calls = {}, {}
     for stack in stacks:
         cost[stack], calls[stack] = await measure(
-            stack, scenario, with_capacity=with_capacity, before=calls.get(stack)
+            stack, scenario, with_capacity=with_capacity, before=before.get(stack)
         )
         print(
             f"  {scenario}, {stack}: {cost[stack]:.1f} ms per s, {calls[stack]} calls", flush=True
         )
     figures.add(f"{scenario}: CPU of a call", "ms per s", cost)
     if with_capacity:
-        name, target = (
-            f"{scenario}: calls on one core",
-            {"times": TIMES[scenario], "beside": "fastrtc"},
-        )
+        target = {"times": TIMES[scenario], "beside": "fastrtc"}
+        name = f"{scenario}: calls on one core"
         figures.add(name, "calls", calls, better="higher", target=target)
+    return calls
 
 
 if __name__ == "__main__":

@@ -32,11 +32,15 @@ class Packets:
 
     Args:
         inline: Packets are decoded on the event loop; otherwise frames come from elsewhere.
+
+    Attributes:
+        heard: How many samples each block had that came through.
     """
 
     def __init__(self, *, inline: bool) -> None:
         self.track = RemoteStreamTrack("audio")
         self.sent = 0
+        self.heard: list[int] = []
         self._encoder = OpusEncoder(1)
         if inline:
             setattr(self, JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
@@ -53,9 +57,17 @@ class Packets:
         """A frame that aiortc decoded, or its mark of the end."""
         vars(self.track)["_queue"].put_nowait(item)
 
-    def carry(self, sink: Callable[[AudioBlock], None]) -> asyncio.Task[None]:
+    def hear(self, block: AudioBlock) -> None:
+        self.heard.append(block.samples.size)
+
+    async def carry(self, sink: Callable[[AudioBlock], None] | None = None) -> asyncio.Task[None]:
+        """Listens, with `hear` unless told otherwise; returns when it has begun."""
         receiver: Any = self
-        return asyncio.get_running_loop().create_task(AudioReceiver(receiver).carry(sink))
+        carrying = asyncio.get_running_loop().create_task(
+            AudioReceiver(receiver).carry(sink or self.hear)
+        )
+        await asyncio.sleep(0)
+        return carrying
 
 
 def frame(samples: int) -> AudioFrame:
@@ -63,23 +75,21 @@ def frame(samples: int) -> AudioFrame:
 
 
 async def test_a_packet_is_heard_before_its_datagram_is_done_with() -> None:
-    packets, heard = Packets(inline=True), list[int]()
-    carrying = packets.carry(lambda block: heard.append(block.samples.size))
-    await asyncio.sleep(0)
+    packets = Packets(inline=True)
+    carrying = await packets.carry()
     packets.send()
     packets.send()
-    assert heard == [960, 960]
+    assert packets.heard == [960, 960]
     carrying.cancel()
 
 
 async def test_what_came_before_anybody_listened_is_heard_first() -> None:
-    packets, heard = Packets(inline=True), list[int]()
+    packets = Packets(inline=True)
     packets.put(frame(480))
     packets.send()
-    carrying = packets.carry(lambda block: heard.append(block.samples.size))
-    await asyncio.sleep(0)
+    carrying = await packets.carry()
     packets.send()
-    assert heard == [480, 960, 960]
+    assert packets.heard == [480, 960, 960]
     carrying.cancel()
 
 
@@ -89,55 +99,51 @@ async def test_frames_that_aiortc_decodes_are_heard_up_to_the_end(
     inline: bool,  # noqa: FBT001
     is_early: bool,  # noqa: FBT001
 ) -> None:
-    packets, heard = Packets(inline=inline), list[int]()
+    packets = Packets(inline=inline)
     given = (frame(160), frame(320), None)
     if is_early:
         for item in given:
             packets.put(item)
-    carrying = packets.carry(lambda block: heard.append(block.samples.size))
+    carrying = await packets.carry()
     if not is_early:
-        await asyncio.sleep(0)
         for item in given:
             packets.put(item)
     with pytest.raises(ConnectionLost, match="ended"):
         await carrying
-    assert heard == [160, 320]
+    assert packets.heard == [160, 320]
 
 
 async def test_the_hearers_error_is_raised_there_and_not_at_the_socket() -> None:
-    packets, heard = Packets(inline=True), list[int]()
+    packets = Packets(inline=True)
 
     def hear(block: AudioBlock) -> None:
-        heard.append(block.samples.size)
+        packets.hear(block)
         raise ZeroDivisionError
 
-    carrying = packets.carry(hear)
-    await asyncio.sleep(0)
+    carrying = await packets.carry(hear)
     packets.send()
     packets.send()
     with pytest.raises(ZeroDivisionError):
         await carrying
-    assert heard == [960]
+    assert packets.heard == [960]
 
 
 async def test_nothing_is_heard_once_the_call_is_over() -> None:
-    packets, heard = Packets(inline=True), list[int]()
-    carrying = packets.carry(lambda block: heard.append(block.samples.size))
-    await asyncio.sleep(0)
+    packets = Packets(inline=True)
+    carrying = await packets.carry()
     packets.send()
     carrying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await carrying
     packets.send()
-    assert heard == [960]
+    assert packets.heard == [960]
 
 
 async def test_the_hearer_runs_in_the_context_of_its_call() -> None:
     packets, heard = Packets(inline=True), list[str]()
     token = caller.set("Ada")
-    carrying = packets.carry(lambda _block: heard.append(caller.get()))
+    carrying = await packets.carry(lambda _block: heard.append(caller.get()))
     caller.reset(token)
-    await asyncio.sleep(0)
     packets.send()
     assert heard == ["Ada"]
     carrying.cancel()

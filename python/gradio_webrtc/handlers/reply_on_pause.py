@@ -152,12 +152,8 @@ class ReplyOnPause(TurnHandler):
         Raises:
             Exception: Whatever a detector of your own raises.
         """
-        samples = frame[1]
-        # What a session hands over passes as it is. It comes fifty times a second from each caller:
-        # no call is made here, and nothing made, that is not needed.
-        if self.expected_layout == "stereo" or samples.ndim != 2 or len(samples) != 1:  # noqa: PLR2004
-            samples = to_mono(samples, 2 if self.expected_layout == "stereo" else 1)
-        listener = self._listener or self._bound_listener
+        samples = to_mono(frame[1], 2 if self.expected_layout == "stereo" else 1)
+        listener = self._bound_listener
         with self._listening:
             if not self.can_interrupt and self._is_responding:
                 listener.skip(samples.size)

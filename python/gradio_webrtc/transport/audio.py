@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 from av.error import FFmpegError
 
-from .opus import TIME_BASE, OpusEncoder
+from .opus import S16, TIME_BASE, OpusEncoder
 from .pacing import CALL_RATE_HZ, FRAME_SAMPLES, Pacer
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .pacing import PacedFrame
 
 logger = logging.getLogger(__name__)
-
-S16: Final = "s16"
 
 SILENCE_DBOV: Final = -127
 """What anything below counts as (RFC 6464 section 3)."""

@@ -13,13 +13,13 @@ from gradio_webrtc.errors import ConnectionLost
 
 from .base import AudioBlock
 from .inline import deliver_inline
+from .opus import S16
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCRtpReceiver
 
     from .base import AudioSink
 
-S16: Final = "s16"
 INT16: Final = np.dtype(np.int16)
 
 
@@ -41,8 +41,8 @@ class AudioReceiver:
         coroutine. What aiortc decodes comes through the track's queue, as does the end.
         """
         run = contextvars.copy_context().run
-        deliver_inline(self._receiver, lambda frame: run(sink, read_block(frame)))
         try:
+            deliver_inline(self._receiver, lambda frame: run(sink, read_block(frame)))
             while True:
                 sink(read_block(await self._track.recv()))
         except MediaStreamError as error:

@@ -75,18 +75,16 @@ def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None
     return False
 
 
-def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], None]) -> bool:
+def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], None]) -> None:
     """Has what `decode_inline` decodes delivered at once, behind what already waits in the track.
 
     An exception of ``deliver`` takes the place of a frame in the track, and is the last delivery:
-    it must not reach the socket, whose other streams have no part in it.
-
-    Returns:
-        Whether it could be done.
+    it must not reach the socket, whose other streams have no part in it. Where aiortc decodes, all
+    of it comes through the track anyway, and nothing is done.
     """
     arrivals: object = getattr(receiver, JITTER_BUFFER, None)
     if not isinstance(arrivals, OpusArrivals):
-        return False
+        return
     frames: asyncio.Queue[AudioFrame | Exception | None] = vars(receiver.track)["_queue"]
 
     def guarded(frame: AudioFrame) -> None:
@@ -101,10 +99,9 @@ def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], Non
         if waiting is None:
             # aiortc's mark of the end: whoever reads the track is to find it there.
             frames.put_nowait(None)
-            return True
+            return
         deliver(cast("AudioFrame", waiting))
     arrivals.deliver = guarded
-    return True
 
 
 def encode_inline(sender: RTCRtpSender, rtp: RTCRtpParameters) -> bool:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from av import AudioCodecContext
     from numpy.typing import NDArray
 
+S16: Final = "s16"
+"""What FFmpeg calls int16 whose channels are interleaved."""
+
 TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
 
 LAYOUTS: Final = {1: "mono", 2: "stereo"}
@@ -57,7 +60,7 @@ class OpusEncoder:
     def __init__(self, channels: int) -> None:
         self.channels = channels
         codec = CodecContext.create("libopus", "w")
-        codec.format = "s16"
+        codec.format = S16
         codec.layout = LAYOUTS[channels]
         codec.sample_rate = CALL_RATE_HZ
         codec.time_base = TIME_BASE
@@ -66,7 +69,7 @@ class OpusEncoder:
         codec.open()
         self._codec = codec
         # The encoder is done with a frame when it has given its packet, so one serves for all.
-        self._frame = AudioFrame("s16", LAYOUTS[channels], FRAME_SAMPLES)
+        self._frame = AudioFrame(S16, LAYOUTS[channels], FRAME_SAMPLES)
         self._frame.sample_rate = CALL_RATE_HZ
         self._frame.time_base = TIME_BASE
         self._frame.pts = 0
@@ -135,7 +138,7 @@ class OpusDecoder:
 
 def _make_decoder(channels: int) -> AudioCodecContext:
     codec = CodecContext.create("libopus", "r")
-    codec.format = "s16"
+    codec.format = S16
     codec.layout = LAYOUTS[channels]
     codec.sample_rate = CALL_RATE_HZ
     return codec
