@@ -5,17 +5,23 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright
-from support.browser import CallPage, chromium
-from support.speech import speak, transcribe, utterances, write_microphone
+from support.browser import RATE_HZ, CallPage, chromium
+from support.speech import Samples, speak, transcribe, utterances, write_microphone
 from talk_replies import GREETING, normalise, numbers_in, reply_to
 from talk_speech import Ears, Voice
 
 pytestmark = pytest.mark.browser
 
 
-def words_heard(call: CallPage, ears: Ears) -> list[str]:
-    """What was said in the page, one string for each reply, in the form of `normalise`."""
-    return [normalise(transcribe(ears, part)) for part in utterances(call.recording())]
+def words_in(parts: list[Samples], ears: Ears) -> list[str]:
+    """What is said in each part of a page's recording, in the form of `normalise`."""
+    return [normalise(transcribe(ears, part)) for part in parts]
+
+
+def counting_s(voice: Voice, last: int) -> float:
+    """How long the demo counts from one to `last`, in seconds."""
+    sentences = reply_to("Count to twenty.", datetime.now().astimezone())[:last]
+    return sum(speak(voice, sentence, 0.0).samples.size for sentence in sentences) / RATE_HZ
 
 
 def hang_up(call: CallPage) -> None:
@@ -57,7 +63,7 @@ def test_questions_are_answered_aloud_and_in_writing(
         call.page.screenshot(path=artifacts / "talk-in-a-call.png")
         call.wait_for_quiet(1.0, after_s=call.heard_s)
         written = call.conversation.inner_text()
-        heard = words_heard(call, ears)
+        heard = words_in(utterances(call.recording()), ears)
         hang_up(call)
     assert any(time in written for time in times)
     *before, time, repeated, count = heard
@@ -74,7 +80,7 @@ def test_speaking_ends_what_is_being_said(
 ) -> None:
     microphone = write_microphone(
         tmp_path / "stop.wav",
-        [speak(voice, "Count to twenty.", at_s=1.0), speak(voice, "Stop.", at_s=9.0)],
+        [speak(voice, "Count to twenty.", at_s=2.0), speak(voice, "Stop.", at_s=10.0)],
     )
     with chromium(playwright, microphone) as browser:
         call = browser.open(talk_url)
@@ -84,13 +90,15 @@ def test_speaking_ends_what_is_being_said(
         call.wait_for_message("Okay.")
         call.wait_for_quiet(1.0, after_s=call.heard_s)
         written = call.conversation.inner_text()
-        heard = words_heard(call, ears)
+        *interrupted, last = utterances(call.recording())
         hang_up(call)
-    # It takes twenty seconds to count to twenty; "stop" came after at most six of them.
+    # Six seconds are enough for seven numbers: the others were neither shown nor heard.
     assert "3," in written
     assert "15" not in written
-    assert heard[-1] == "okay"
-    numbers = numbers_in(heard[-2].split())
-    assert numbers[:3] == [1, 2, 3]
-    # Where it was cut, and on a machine that stutters, a number may be heard for another.
-    assert len(numbers) < 15
+    # Measured and not read: of sound that ends within a number, the recogniser makes that number
+    # over and over, "7 8 8 8 8 8 8 8 8".
+    heard_s = sum(part.size for part in interrupted) / RATE_HZ
+    assert heard_s < counting_s(voice, 15)
+    numbers = numbers_in(" ".join(words_in(interrupted, ears)).split())
+    assert [1, 2, 3] in [numbers[at : at + 3] for at in range(len(numbers))]
+    assert words_in([last], ears)[0] in {"okay", "ok"}
