@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from gradio.components.base import server
 
 from .credentials import resolve_rtc_configuration
-from .page_events import PageEvents, deliver_inputs, deliver_outputs
+from .page_events import PageEvents, deliver_inputs, deliver_outputs, prepare_gradio
 from .registry import Service, SessionRegistry
 from .streaming import check_stream, follows_inputs, make_template
 
@@ -66,6 +66,7 @@ class Answering(PageEvents):
         check_stream(self, fn, given, taken, trigger)
         others = [each for each in given if each is not self]
         template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
+        prepare_gradio()
         self.time_limit = time_limit
         self._sessions.service = Service(
             make_handler=template.copy,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -40,6 +42,18 @@ class PageEvents:
         event.listener for event in _LISTENERS
     )
     EVENTS: ClassVar[list[EventListener | str]] = [*_LISTENERS]
+
+
+def prepare_gradio() -> None:
+    """Imports what Gradio's first event would otherwise import on the event loop.
+
+    That is Matplotlib where it is installed, down to the backend that it chooses: a second or two,
+    several on a busy machine, and until it was done nobody in a call was heard or answered. The
+    first event comes with the first call, which asks the page for its inputs.
+    """
+    # Gradio goes on without it in the same cases.
+    with suppress(ImportError):
+        importlib.import_module("matplotlib").get_backend()
 
 
 def deliver_inputs(
