@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 from playwright.sync_api import Route
-from support.browser import CallPage, Chromium, Scheme
+from support.browser import WAIT_MS, CallPage, Chromium, Scheme
 
 pytestmark = pytest.mark.browser
 
@@ -91,7 +91,9 @@ def test_call_ends_at_its_time_limit(
     assert call.problems == []
     # What has ended can be started again.
     call.press()
-    call.page.wait_for_function("__heard.states.filter((state) => state === 'open').length === 2")
+    call.page.wait_for_function(
+        "__heard.states.filter((state) => state === 'open').length === 2", timeout=WAIT_MS
+    )
 
 
 def test_second_caller_is_told_that_the_line_is_taken(

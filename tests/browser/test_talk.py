@@ -41,12 +41,13 @@ def test_questions_are_answered_aloud_and_in_writing(
     microphone = write_microphone(
         tmp_path / "questions.wav",
         [
-            # The greeting takes five seconds, each answer two, and two for the pause and thinking.
-            speak(voice, "What time is it?", at_s=7.5),
-            speak(voice, "The parrot,", at_s=14.0),
+            # The greeting takes five seconds, each answer two or three; the rest is for the
+            # pause, for thinking, and for a machine that does something else.
+            speak(voice, "What time is it?", at_s=9.0),
+            speak(voice, "The parrot,", at_s=17.0),
             # 0.3 s of silence with those at the edges of both parts: a pause, but no turn's end.
-            speak(voice, "is green.", at_s=15.0),
-            speak(voice, "Count to five.", at_s=21.5),
+            speak(voice, "is green.", at_s=18.0),
+            speak(voice, "Count to five.", at_s=26.0),
         ],
     )
     with chromium(playwright, microphone) as browser:
@@ -61,9 +62,10 @@ def test_questions_are_answered_aloud_and_in_writing(
         call.wait_for_message("You said:")
         call.wait_for_message("1, 2, 3, 4, 5.")
         call.page.screenshot(path=artifacts / "talk-in-a-call.png")
-        call.wait_for_quiet(1.0, after_s=call.heard_s)
+        call.wait_for_quiet(1.5, after_s=call.heard_s)
         written = call.conversation.inner_text()
-        heard = words_in(utterances(call.recording()), ears)
+        # Between two answers there is more, within one less, even on a machine that stutters.
+        heard = words_in(utterances(call.recording(), gap_s=1.5), ears)
         hang_up(call)
     assert any(time in written for time in times)
     *before, time, repeated, count = heard
@@ -72,7 +74,8 @@ def test_questions_are_answered_aloud_and_in_writing(
     assert "you said" in repeated
     assert "parrot" in repeated
     assert "green" in repeated
-    assert numbers_in(count.split()) == [1, 2, 3, 4, 5]
+    # Of a number that stutters, the recogniser may make two.
+    assert list(dict.fromkeys(numbers_in(count.split()))) == [1, 2, 3, 4, 5]
 
 
 def test_speaking_ends_what_is_being_said(
@@ -80,7 +83,8 @@ def test_speaking_ends_what_is_being_said(
 ) -> None:
     microphone = write_microphone(
         tmp_path / "stop.wav",
-        [speak(voice, "Count to twenty.", at_s=2.0), speak(voice, "Stop.", at_s=10.0)],
+        # The call has time to begin, and the greeting none to come to its "count to twenty".
+        [speak(voice, "Count to twenty.", at_s=4.0), speak(voice, "Stop.", at_s=12.0)],
     )
     with chromium(playwright, microphone) as browser:
         call = browser.open(talk_url)
@@ -97,8 +101,9 @@ def test_speaking_ends_what_is_being_said(
     assert "15" not in written
     # Measured and not read: of sound that ends within a number, the recogniser makes that number
     # over and over, "7 8 8 8 8 8 8 8 8".
-    heard_s = sum(part.size for part in interrupted) / RATE_HZ
-    assert heard_s < counting_s(voice, 15)
-    numbers = numbers_in(" ".join(words_in(interrupted, ears)).split())
+    numbers_of = [numbers_in(words.split()) for words in words_in(interrupted, ears)]
+    counting = [part for part, numbers in zip(interrupted, numbers_of, strict=True) if numbers]
+    assert sum(part.size for part in counting) / RATE_HZ < counting_s(voice, 15)
+    numbers = [number for part in numbers_of for number in part]
     assert [1, 2, 3] in [numbers[at : at + 3] for at in range(len(numbers))]
     assert words_in([last], ears)[0] in {"okay", "ok"}

@@ -177,6 +177,7 @@ class Chromium:
         """
         size: ViewportSize = {"width": 1100, "height": 720}
         context = self._browser.new_context(viewport=size, color_scheme=scheme)
+        context.set_default_timeout(WAIT_MS)
         context.add_init_script(_RECORDER + script)
         page = context.new_page()
         call = CallPage(page)
