@@ -28,11 +28,10 @@ async def test_all_of_it_comes_back_until_the_time_limit(examples: Guide) -> Non
     async with open_page(examples.url("C03")) as page:
         caller = PageCaller(page, microphone=np.concatenate([np.zeros(24_000, np.int16), said]))
         await caller.call()
-        await caller.until(lambda: caller.loud_seconds() >= 2.9)
-        heard = caller.sound()
         await caller.ended.wait()
         await caller.closed.wait()
         await caller.hang_up()
+    heard = caller.sound()
     assert caller.messages[-1]["data"] == "The time limit of 15 seconds is reached."
     places = pieces_found(heard, said)
     found = [place for place in places if place >= 0]
@@ -46,7 +45,8 @@ async def test_each_caller_has_a_handler_that_nobody_elses_blocks(
     monkeypatch.setattr("gradio.Blocks.launch", lambda *_args, **_options: None)
     make_handler = build("C03")["EchoHandler"]().copy
     transports = [FakeTransport(48_000, tone(0.5, 400 + 40 * number)) for number in range(CALLERS)]
-    terms = Terms(time_limit_s=2.0)
+    # Less than half a second is looked at; fifty threads may take their time to begin.
+    terms = Terms(time_limit_s=5.0)
     # Each frame of each caller is waited for inside a `queue.get` of its own.
     await asyncio.gather(
         *(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from support.browser import RATE_HZ, WAIT_MS, CallPage, Chromium, chromium
 from support.programs import ROOT, Programs, running
 from support.speech import Line, Samples, speak, utterances, write_microphone
@@ -126,7 +128,8 @@ def test_the_echo_is_the_callers_own_voice(
 def test_the_lamp_obeys_its_word(demos: Programs, browser: Chromium) -> None:
     call = call_up(browser, url(demos, "stop_words"))
     call.page.locator("div[style*='gold']").wait_for(timeout=2 * WAIT_MS)
-    assert "yellow" in call.page.get_by_label("Understood").input_value().lower()
+    understood = call.page.get_by_label("Understood")
+    expect(understood).to_have_value(re.compile("yellow", re.IGNORECASE), timeout=WAIT_MS)
     hang_up(call)
 
 
