@@ -41,7 +41,7 @@ impl fmt::Display for Conversion {
     }
 }
 
-/// The usual pairs, two of many phases, and one whose phases are interpolated.
+/// The usual pairs, two of many phases, and one that takes two filters.
 fn conversions() -> impl Iterator<Item = Conversion> {
     [
         (48_000, 16_000),

@@ -8,61 +8,72 @@ use std::f64::consts::PI;
 use super::Quality;
 use super::ratio::as_f64;
 
-/// Where the pass band ends and the stop band begins, as fractions of the lower rate's Nyquist
-/// frequency, and how long the filter reaches to either side, in periods of the lower rate.
-struct Band {
-    pass: f64,
-    stop: f64,
-    reach_periods: u64,
+/// What a sample more of width gives at a transition of one radian a sample (Kaiser).
+const DB_PER_RADIAN: f64 = 2.285;
+
+/// Where a pass band ends and a stop band begins, in Hz.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Band {
+    pub(super) pass_hz: f64,
+    pub(super) stop_hz: f64,
+}
+
+impl Quality {
+    /// What is passed and stopped where one of the rates is `lower_hz` and the other is higher.
+    pub(super) fn band(self, lower_hz: u32) -> Band {
+        // The band is drawn slightly below the 0.9 that is promised: 3 dB less noise for 0.0005 dB
+        // less level.
+        let (pass, stop) = match self {
+            Self::High => (0.897, 1.0),
+            Self::LowLatency => (0.9, 1.1),
+        };
+        let nyquist_hz = f64::from(lower_hz) / 2.0;
+        Band {
+            pass_hz: pass * nyquist_hz,
+            stop_hz: stop * nyquist_hz,
+        }
+    }
+
+    /// How far the response reaches to either side, in periods of the lower rate.
+    pub(super) fn reach_periods(self) -> u64 {
+        match self {
+            // 114 dB. 72 periods delay by 4.5 ms at 16 kHz and by 9 ms at 8 kHz.
+            Self::High => 72,
+            // 105 dB. What folds back lies above 0.9 of Nyquist, where a detector hears nothing.
+            Self::LowLatency => 34,
+        }
+    }
 }
 
 impl Band {
-    fn of(quality: Quality) -> Self {
-        match quality {
-            // 114 dB. 72 periods delay by 4.5 ms at 16 kHz and by 9 ms at 8 kHz. The band is drawn
-            // slightly below the 0.9 that is promised: 3 dB less noise for 0.0005 dB less level.
-            Quality::High => Self {
-                pass: 0.897,
-                stop: 1.0,
-                reach_periods: 72,
-            },
-            // 105 dB. What folds back lies above 0.9 of Nyquist, where a detector hears nothing.
-            Quality::LowLatency => Self {
-                pass: 0.9,
-                stop: 1.1,
-                reach_periods: 34,
-            },
-        }
+    /// The width of the transition, in radians a sample.
+    fn transition(self, rate_hz: f64) -> f64 {
+        2.0 * PI * (self.stop_hz - self.pass_hz) / rate_hz
+    }
+
+    /// The half width of the response that has this stop band, in samples.
+    pub(super) fn half_width(self, rate_hz: f64, attenuation_db: f64) -> f64 {
+        (attenuation_db - 7.95) / (2.0 * DB_PER_RADIAN * self.transition(rate_hz))
     }
 }
 
 /// The impulse response in continuous time, from which every phase takes its taps.
 ///
-/// Times are in input samples.
+/// Times are in input samples. It delays by half its width.
 #[derive(Debug)]
 pub(super) struct Prototype {
-    /// The constant delay in output samples; the response reaches as far to either side.
-    pub(super) delay_outputs: u64,
     half_width: f64,
     cycles_per_sample: f64,
     kaiser_beta: f64,
 }
 
 impl Prototype {
-    pub(super) fn new(from_hz: u32, to_hz: u32, quality: Quality) -> Self {
-        let band = Band::of(quality);
-        let lower_hz = from_hz.min(to_hz);
-        // A whole number of output samples, so that the output lies on the input's own grid.
-        let delay_outputs = band.reach_periods * u64::from(to_hz) / u64::from(lower_hz);
-        let half_width = as_f64(delay_outputs) * f64::from(from_hz) / f64::from(to_hz);
-        let nyquist = f64::from(lower_hz) / f64::from(from_hz) / 2.0;
-        let transition = 2.0 * PI * (band.stop - band.pass) * nyquist;
-        let attenuation_db = 7.95 + 2.285 * transition * 2.0 * half_width;
+    pub(super) fn new(band: Band, rate_hz: f64, half_width: f64) -> Self {
+        let attenuation_db = 7.95 + DB_PER_RADIAN * band.transition(rate_hz) * 2.0 * half_width;
         Self {
-            delay_outputs,
             half_width,
-            cycles_per_sample: f64::midpoint(band.pass, band.stop) * nyquist,
-            // Valid above 50 dB; both qualities are above 100.
+            cycles_per_sample: f64::midpoint(band.pass_hz, band.stop_hz) / rate_hz,
+            // Valid above 50 dB; all that is made here is above 100.
             kaiser_beta: 0.1102 * (attenuation_db - 8.7),
         }
     }
@@ -74,7 +85,7 @@ impl Prototype {
     }
 
     /// The taps of the output that lies `fraction` of an input sample after the newest of the
-    /// `taps` inputs it is made of (and [`Self::delay_outputs`] earlier, as all outputs do).
+    /// `taps` inputs it is made of (and half the width earlier, as all outputs do).
     ///
     /// Oldest input first; their sum is one, so that a constant stays that constant in all phases.
     pub(super) fn taps(&self, fraction: f64, taps: usize) -> Vec<f64> {
@@ -128,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_taps_of_a_centred_phase_are_symmetric() {
-        let prototype = Prototype::new(48_000, 16_000, Quality::High);
+        let prototype = Prototype::new(Quality::High.band(16_000), 48_000.0, 216.0);
         let taps = prototype.taps(0.0, prototype.span());
         // The newest tap of phase zero lies on the edge of the window, where the response ends.
         assert!(taps[taps.len() - 1].abs() < f64::EPSILON);

@@ -1,41 +1,26 @@
-//! The running filter: which inputs to keep, which outputs are due.
+//! One running filter: which inputs to keep, which outputs are due.
 
 use std::ops::Range;
 
-use super::Quality;
 use super::design::Prototype;
+use super::farrow::FarrowTables;
 use super::lanes::LaneTables;
 use super::ratio::{Ratio, as_index};
-use super::rows::RowTables;
-use crate::simd::{InstructionSet, LANES};
-
-/// The most floats (512 kB) that a filter tabulates phase by phase; enough for every pair of usual
-/// rates. Phases of the others are interpolated.
-const MAX_TABLE: usize = 128 * 1024;
+use crate::simd::InstructionSet;
 
 /// The two ways to compute a filter.
 #[derive(Debug)]
 enum Tables {
     Lanes(LaneTables),
-    Rows(RowTables),
+    Farrow(FarrowTables),
 }
 
 impl Tables {
-    fn new(prototype: &Prototype, ratio: Ratio, taps: usize) -> Self {
-        if LaneTables::size(ratio, taps) <= MAX_TABLE {
-            Self::Lanes(LaneTables::new(prototype, ratio, taps))
-        } else if as_index(ratio.up).saturating_mul(taps) <= MAX_TABLE {
-            Self::Rows(RowTables::exact(prototype, ratio, taps))
-        } else {
-            Self::Rows(RowTables::interpolated(prototype, ratio, taps))
-        }
-    }
-
     /// The earliest output whose inputs must be kept to compute `output`.
     fn first_computed(&self, output: u64) -> u64 {
         match self {
-            Self::Lanes(_) => LaneTables::group_start(output),
-            Self::Rows(_) => output,
+            Self::Lanes(tables) => tables.group_start(output),
+            Self::Farrow(_) => output,
         }
     }
 
@@ -43,17 +28,15 @@ impl Tables {
     fn look_ahead(&self) -> usize {
         match self {
             Self::Lanes(tables) => tables.look_ahead(),
-            Self::Rows(_) => 0,
+            Self::Farrow(_) => 0,
         }
     }
 }
 
-/// The filter of one stream: its taps, and the inputs it still needs.
+/// A filter at work: its taps, and the inputs it still needs.
 #[derive(Debug)]
 pub(super) struct Filter {
     ratio: Ratio,
-    /// The constant delay in output samples.
-    pub(super) delay_outputs: u64,
     taps: usize,
     tables: Tables,
     set: InstructionSet,
@@ -67,15 +50,24 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(from_hz: u32, to_hz: u32, quality: Quality, set: InstructionSet) -> Self {
-        let ratio = Ratio::new(from_hz, to_hz);
-        let prototype = Prototype::new(from_hz, to_hz, quality);
-        let taps = prototype.span().next_multiple_of(LANES);
+    /// A filter with the taps of every phase, which [`LaneTables::fit`].
+    pub(super) fn exact(prototype: &Prototype, ratio: Ratio, set: InstructionSet) -> Self {
+        let taps = prototype.span();
+        let tables = Tables::Lanes(LaneTables::new(prototype, ratio, taps));
+        Self::with_tables(tables, taps, ratio, set)
+    }
+
+    /// A filter of [`FarrowTables::TAPS`] taps at most, for any ratio.
+    pub(super) fn interpolating(prototype: &Prototype, ratio: Ratio, set: InstructionSet) -> Self {
+        let tables = Tables::Farrow(FarrowTables::new(prototype, ratio));
+        Self::with_tables(tables, FarrowTables::TAPS, ratio, set)
+    }
+
+    fn with_tables(tables: Tables, taps: usize, ratio: Ratio, set: InstructionSet) -> Self {
         let mut filter = Self {
             ratio,
-            delay_outputs: prototype.delay_outputs,
             taps,
-            tables: Tables::new(&prototype, ratio, taps),
+            tables,
             set,
             history: Vec::new(),
             dropped: 0,
@@ -93,25 +85,43 @@ impl Filter {
         (self.dropped, self.received, self.produced) = (0, 0, 0);
     }
 
-    pub(super) fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
+    /// How many inputs the outputs up to `end` are made of.
+    pub(super) fn inputs_of(&self, end: u64) -> u64 {
+        end.checked_sub(1)
+            .map_or(0, |last| self.ratio.newest_input(last) + 1)
+    }
+
+    /// How many outputs are due at most after so many inputs more.
+    pub(super) fn most_outputs(&self, inputs: usize) -> usize {
+        as_index(self.ratio.outputs(inputs as u64))
+    }
+
+    /// The end of the outputs whose inputs are there.
+    pub(super) fn due(&self) -> u64 {
+        self.ratio.outputs(self.received)
+    }
+
+    pub(super) fn push(&mut self, input: &[f32]) {
+        // What was kept varies by the inputs of an output or of a group of them. Room for the most
+        // of it now, instead of memory asked for in some later frame.
+        let step = as_index(self.ratio.down.div_ceil(self.ratio.up));
+        let most = self.taps + 2 * (step + self.tables.look_ahead()) + input.len();
+        self.history
+            .reserve(most.saturating_sub(self.history.len()));
         self.history.extend_from_slice(input);
         self.received += input.len() as u64;
-        self.produce(self.ratio.outputs(self.received), out);
     }
 
-    pub(super) fn flush(&mut self, out: &mut Vec<f32>) {
-        if self.received > 0 {
-            let end = self.produced + self.delay_outputs;
-            let missing = self.ratio.newest_input(end) + 1 - self.received;
-            self.history
-                .resize(self.history.len() + as_index(missing), 0.0);
-            self.produce(end, out);
-        }
-        self.reset();
+    /// Appends as much silence as the outputs up to `end` lack.
+    pub(super) fn push_silence(&mut self, end: u64) {
+        let missing = self.inputs_of(end).saturating_sub(self.received);
+        self.history
+            .resize(self.history.len() + as_index(missing), 0.0);
+        self.received += missing;
     }
 
-    /// Appends all outputs up to `end`, then drops the inputs that no later output needs.
-    fn produce(&mut self, end: u64, out: &mut Vec<f32>) {
+    /// Appends all outputs up to `end`, whose inputs are there; drops those no later output needs.
+    pub(super) fn produce(&mut self, end: u64, out: &mut Vec<f32>) {
         if end > self.produced {
             // Lanes beyond `end` are computed from silence, and not used.
             let heard = self.history.len();
@@ -123,16 +133,18 @@ impl Filter {
         let keep_from = self
             .ratio
             .newest_input(self.tables.first_computed(self.produced));
-        self.history.drain(..as_index(keep_from - self.dropped));
-        self.dropped = keep_from;
+        // The next output may be made of inputs all of which are still to come.
+        let gone = as_index(keep_from - self.dropped).min(self.history.len());
+        self.history.drain(..gone);
+        self.dropped += gone as u64;
     }
 
-    fn convert(&mut self, outputs: Range<u64>, out: &mut Vec<f32>) {
+    fn convert(&mut self, range: Range<u64>, out: &mut Vec<f32>) {
         match &self.tables {
             Tables::Lanes(tables) => {
-                tables.convert(self.set, &self.history, outputs, &mut self.staged, out);
+                tables.convert(self.set, &self.history, range, &mut self.staged, out);
             }
-            Tables::Rows(tables) => tables.convert(self.set, &self.history, outputs, out),
+            Tables::Farrow(tables) => tables.convert(self.set, &self.history, range, out),
         }
     }
 }

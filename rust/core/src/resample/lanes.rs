@@ -1,9 +1,11 @@
-//! Conversion for ratios of few phases: sixteen neighbouring outputs are the lanes of a vector.
+//! Conversion for ratios whose phases can be tabulated: sixteen neighbouring outputs are the lanes of
+//! a vector.
 //!
 //! For a group of sixteen outputs, row `i` of its table holds what input `i` of their common span
 //! contributes to each. One input is then one broadcast and one multiply-add for all sixteen, and
 //! no sum across lanes is ever needed. Groups whose phases agree share a table, and are worked on
-//! together, so that a row is loaded once for several of them.
+//! together, so that a row is loaded once for several of them. Phases repeat after a cycle of outputs;
+//! where sixteen do not divide it, the last group of each cycle leaves lanes unused.
 #![allow(clippy::inline_always)] // kernels, see `simd`
 
 use std::ops::Range;
@@ -14,30 +16,80 @@ use crate::simd::{InstructionSet, Kernel, LANES, Row, Simd};
 
 const LANES_U64: u64 = LANES as u64;
 
+/// The most floats (512 kB) that a filter tabulates; enough for every pair of usual rates.
+const MAX_TABLE: usize = 128 * 1024;
+
+/// After how many outputs groups repeat, and how many groups those are.
+#[derive(Debug, Clone, Copy)]
+struct Cycle {
+    outputs: u64,
+    groups: u64,
+}
+
+impl Cycle {
+    /// The least that is whole groups, or that of the phases if the former takes too much memory.
+    fn of(ratio: Ratio, span: usize) -> Self {
+        // The least common multiple of the phases and sixteen.
+        let twos = LANES
+            .trailing_zeros()
+            .saturating_sub(ratio.up.trailing_zeros());
+        let whole = Self::after(ratio.up << twos);
+        if whole.table(span) <= MAX_TABLE {
+            whole
+        } else {
+            Self::after(ratio.up)
+        }
+    }
+
+    fn after(outputs: u64) -> Self {
+        Self {
+            outputs,
+            groups: outputs.div_ceil(LANES_U64),
+        }
+    }
+
+    /// How many floats its groups take.
+    fn table(self, span: usize) -> usize {
+        as_index(self.groups).saturating_mul(span * LANES)
+    }
+
+    /// The group an output belongs to.
+    fn group(self, output: u64) -> u64 {
+        output / self.outputs * self.groups + output % self.outputs / LANES_U64
+    }
+
+    /// The first output of a group.
+    fn start(self, group: u64) -> u64 {
+        group / self.groups * self.outputs + group % self.groups * LANES_U64
+    }
+}
+
 /// The taps of every group of sixteen outputs that differs in its phases.
 #[derive(Debug)]
 pub(super) struct LaneTables {
     ratio: Ratio,
-    /// `tables` times `span` rows.
+    cycle: Cycle,
+    /// `span` rows for each group of a cycle.
     rows: Vec<Row>,
-    tables: usize,
     /// How many inputs the sixteen outputs of a group are made of.
     span: usize,
 }
 
 impl LaneTables {
-    /// How many floats the tables of a ratio take, at `taps` taps an output.
-    pub(super) fn size(ratio: Ratio, taps: usize) -> usize {
-        table_count(ratio) * span(ratio, taps) * LANES
+    /// Whether the taps of every phase, `taps` each, take little enough memory.
+    pub(super) fn fit(ratio: Ratio, taps: usize) -> bool {
+        let span = span(ratio, taps);
+        Cycle::of(ratio, span).table(span) <= MAX_TABLE
     }
 
     pub(super) fn new(prototype: &Prototype, ratio: Ratio, taps: usize) -> Self {
-        let (tables, span) = (table_count(ratio), span(ratio, taps));
-        let mut rows = vec![Row::ZERO; tables * span];
+        let span = span(ratio, taps);
+        let cycle = Cycle::of(ratio, span);
+        let mut rows = vec![Row::ZERO; as_index(cycle.groups) * span];
         for phase in 0..ratio.up {
-            let fraction = as_f64(phase * ratio.down % ratio.up) / as_f64(ratio.up);
+            let fraction = as_f64(ratio.rest(phase)) / as_f64(ratio.up);
             let phase_taps = prototype.taps(fraction, taps);
-            for output in (phase..tables as u64 * LANES_U64).step_by(as_index(ratio.up)) {
+            for output in (phase..cycle.outputs).step_by(as_index(ratio.up)) {
                 let (group, lane) = (output / LANES_U64, as_index(output % LANES_U64));
                 let first = ratio.newest_input(output) - ratio.newest_input(group * LANES_U64);
                 let start = as_index(group) * span + as_index(first);
@@ -50,15 +102,15 @@ impl LaneTables {
         }
         Self {
             ratio,
+            cycle,
             rows,
-            tables,
             span,
         }
     }
 
     /// The first output of the group that `output` belongs to.
-    pub(super) fn group_start(output: u64) -> u64 {
-        output / LANES_U64 * LANES_U64
+    pub(super) fn group_start(&self, output: u64) -> u64 {
+        self.cycle.start(self.cycle.group(output))
     }
 
     /// How far beyond the newest input of an output the rest of its group reads.
@@ -77,9 +129,8 @@ impl LaneTables {
         staged: &mut Vec<f32>,
         out: &mut Vec<f32>,
     ) {
-        let first_group = outputs.start / LANES_U64;
-        let groups = as_index(outputs.end.div_ceil(LANES_U64) - first_group);
-        let wanted = as_index(outputs.end - outputs.start);
+        let first_group = self.cycle.group(outputs.start);
+        let groups = as_index(self.cycle.group(outputs.end - 1) + 1 - first_group);
         staged.resize(groups * LANES, 0.0);
         let (staged_groups, _) = staged.as_chunks_mut::<LANES>();
         set.run(Groups {
@@ -88,14 +139,26 @@ impl LaneTables {
             history,
             out: staged_groups,
         });
-        let skipped = as_index(outputs.start % LANES_U64);
-        out.extend_from_slice(&staged[skipped..skipped + wanted]);
+        self.append(staged, outputs, out);
     }
-}
 
-fn table_count(ratio: Ratio) -> usize {
-    // Phases repeat after `up` outputs, groups after the least common multiple of that and sixteen.
-    as_index(ratio.up >> ratio.up.trailing_zeros().min(LANES.trailing_zeros()))
+    /// Appends the outputs of the range, without the lanes that are none.
+    fn append(&self, staged: &[f32], outputs: Range<u64>, out: &mut Vec<f32>) {
+        let Cycle { outputs: cycle, .. } = self.cycle;
+        let staged_from = self.cycle.group(outputs.start) * LANES_U64;
+        let mut next = outputs.start;
+        while next < outputs.end {
+            let end = if cycle.is_multiple_of(LANES_U64) {
+                outputs.end
+            } else {
+                outputs.end.min(next - next % cycle + cycle)
+            };
+            let place = self.cycle.group(next) * LANES_U64 + next % cycle % LANES_U64;
+            let run = &staged[as_index(place - staged_from)..][..as_index(end - next)];
+            out.extend_from_slice(run);
+            next = end;
+        }
+    }
 }
 
 fn span(ratio: Ratio, taps: usize) -> usize {
@@ -115,7 +178,7 @@ impl Kernel for Groups<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let tables = self.tables.tables;
+        let tables = as_index(self.tables.cycle.groups);
         for nth in 0..tables.min(self.out.len()) {
             let mut group = nth;
             while group < self.out.len() {
@@ -138,16 +201,16 @@ impl Groups<'_> {
     fn alike<S: Simd, const COUNT: usize>(&mut self, simd: S, group: usize) -> usize {
         let LaneTables {
             ratio,
+            cycle,
             rows,
-            tables,
             span,
         } = self.tables;
+        let tables = as_index(cycle.groups);
         let absolute = self.first_group + group as u64;
-        let table = as_index(absolute % *tables as u64);
-        let rows = &rows[table * span..][..*span];
-        let origin = ratio.newest_input(self.first_group * LANES_U64);
+        let rows = &rows[as_index(absolute % cycle.groups) * span..][..*span];
+        let origin = ratio.newest_input(cycle.start(self.first_group));
         let inputs: [&[f32]; COUNT] = std::array::from_fn(|nth| {
-            let output = (absolute + (nth * tables) as u64) * LANES_U64;
+            let output = cycle.start(absolute + nth as u64 * cycle.groups);
             &self.history[as_index(ratio.newest_input(output) - origin)..][..*span]
         });
         for (nth, vector) in accumulate(simd, rows, inputs).into_iter().enumerate() {
@@ -176,4 +239,44 @@ fn accumulate<S: Simd, const COUNT: usize>(
         }
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_fill_a_cycle_or_end_with_the_phases() {
+        for (to_hz, span, outputs, groups) in [
+            (16_000, 263, 16, 1),
+            (44_100, 16, 147 * 16, 147),
+            (44_100, 175, 147, 10),
+        ] {
+            let cycle = Cycle::of(Ratio::new(48_000, to_hz), span);
+            assert_eq!((cycle.outputs, cycle.groups), (outputs, groups));
+            for output in [0, 15, 16, outputs - 1, outputs, outputs + 17] {
+                let start = cycle.start(cycle.group(output));
+                assert!(start <= output && output < start + LANES_U64, "{output}");
+                assert_eq!(start / outputs, output / outputs);
+            }
+        }
+    }
+
+    #[test]
+    fn usual_rates_fit() {
+        let rates_hz = [
+            8_000, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
+        ];
+        let pairs_hz = rates_hz
+            .into_iter()
+            .flat_map(|from_hz| rates_hz.map(|to_hz| (from_hz, to_hz)));
+        for (from_hz, to_hz) in pairs_hz.chain([(11_025, 48_000), (48_000, 11_025)]) {
+            let taps = (144 * u64::from(from_hz)).div_ceil(from_hz.min(to_hz).into());
+            let ratio = Ratio::new(from_hz, to_hz);
+            assert!(
+                LaneTables::fit(ratio, as_index(taps)),
+                "{from_hz} to {to_hz}"
+            );
+        }
+    }
 }

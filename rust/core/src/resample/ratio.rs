@@ -11,10 +11,15 @@ pub(super) struct Ratio {
 
 impl Ratio {
     pub(super) fn new(from_hz: u32, to_hz: u32) -> Self {
-        let divisor = u64::from(greatest_common_divisor(from_hz, to_hz));
+        Self::of(u64::from(to_hz), u64::from(from_hz))
+    }
+
+    /// `up / down` in lowest terms.
+    pub(super) fn of(up: u64, down: u64) -> Self {
+        let divisor = greatest_common_divisor(up, down);
         Self {
-            up: u64::from(to_hz) / divisor,
-            down: u64::from(from_hz) / divisor,
+            up: up / divisor,
+            down: down / divisor,
         }
     }
 
@@ -36,7 +41,7 @@ impl Ratio {
     }
 }
 
-fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 {
         a
     } else {

@@ -35,6 +35,12 @@ pub(crate) struct Row(pub(crate) [f32; LANES]);
 impl Row {
     /// All lanes zero.
     pub(crate) const ZERO: Self = Self([0.0; LANES]);
+
+    /// What was designed in double precision, in the precision of the samples.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn rounded(lanes: &[f64; LANES]) -> Self {
+        Self(lanes.map(|lane| lane as f32))
+    }
 }
 
 /// The operations of one instruction set on vectors of sixteen lanes.

@@ -1,0 +1,256 @@
+//! Conversion for any ratio at all: taps that are cubics of an output's place.
+//!
+//! The structure of Farrow, "A continuously variable digital delay element" (ISCAS 1988). Between two
+//! inputs lie sixteen segments; in each, every tap is the cubic that meets it in the four nodes of
+//! Chebyshev. Such a cubic errs by at most 1 / 3072 of the segment's fourth power times the fourth
+//! derivative (Hildebrand, *Introduction to Numerical Analysis*, chapter 9): -150 dB for a wave of
+//! four samples.
+#![allow(clippy::inline_always)] // kernels, see `simd`
+
+use std::f64::consts::PI;
+use std::ops::Range;
+
+use super::design::Prototype;
+use super::ratio::{Ratio, as_f64, as_index};
+use crate::simd::{InstructionSet, Kernel, LANES, Row, Simd};
+
+/// Segments between two inputs.
+const SEGMENTS: u64 = 16;
+/// The coefficients of a cubic.
+const ORDER: usize = 4;
+/// Binary places of a position between segments.
+const FRACTION_BITS: u32 = 40;
+
+/// The taps of one segment by powers of the place in it, from -1 to 1: constant, linear and so on.
+type Cubics = [Row; ORDER];
+
+/// The taps of every place between two inputs.
+#[derive(Debug)]
+pub(super) struct FarrowTables {
+    ratio: Ratio,
+    segments: Vec<Cubics>,
+    /// Segments in `1 / up` of an input sample, in fixed point; rounded down by less than 2^-20 of a
+    /// segment in all.
+    per_rest: u64,
+}
+
+impl FarrowTables {
+    /// How many inputs an output is made of.
+    pub(super) const TAPS: usize = LANES;
+    /// The widest response that so many taps hold, in inputs to either side.
+    pub(super) const HALF_WIDTH: f64 = 8.0;
+
+    pub(super) fn new(prototype: &Prototype, ratio: Ratio) -> Self {
+        Self {
+            segments: (0..SEGMENTS).map(|nth| cubics(prototype, nth)).collect(),
+            per_rest: (SEGMENTS << FRACTION_BITS) / ratio.up,
+            ratio,
+        }
+    }
+
+    /// Appends the outputs of the range to `out`.
+    ///
+    /// `history` begins with the first input that the first output is made of.
+    pub(super) fn convert(
+        &self,
+        set: InstructionSet,
+        history: &[f32],
+        outputs: Range<u64>,
+        out: &mut Vec<f32>,
+    ) {
+        set.run(Outputs {
+            tables: self,
+            history,
+            cursor: Cursor::new(self.ratio, outputs.start),
+            count: as_index(outputs.end - outputs.start),
+            out,
+        });
+    }
+}
+
+/// The cubics of one segment, through the taps at the nodes of Chebyshev.
+fn cubics(prototype: &Prototype, segment: u64) -> Cubics {
+    let angles: [f64; ORDER] = std::array::from_fn(|nth| PI * as_f64(2 * nth as u64 + 1) / 8.0);
+    let nodes = angles.map(|angle| {
+        let fraction = (as_f64(segment) + f64::midpoint(angle.cos(), 1.0)) / as_f64(SEGMENTS);
+        prototype.taps(fraction, FarrowTables::TAPS)
+    });
+    let mut cubics = [[0.0; LANES]; ORDER];
+    for lane in 0..LANES {
+        // The series of Chebyshev polynomials, then the same by powers.
+        let term = |degree: f64| {
+            let parts = angles.iter().zip(&nodes);
+            let sum: f64 = parts
+                .map(|(angle, taps)| (degree * angle).cos() * taps[lane])
+                .sum();
+            sum / 2.0
+        };
+        let (mean, linear, square, cube) = (term(0.0) / 2.0, term(1.0), term(2.0), term(3.0));
+        let powers = [mean - square, linear - 3.0 * cube, 2.0 * square, 4.0 * cube];
+        for (row, power) in cubics.iter_mut().zip(powers) {
+            row[lane] = power;
+        }
+    }
+    cubics.map(|row| Row::rounded(&row))
+}
+
+/// Where an output lies between the inputs.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The first of the inputs it is made of.
+    input: usize,
+    /// How far after the newest of them it lies, in `1 / up` of an input sample.
+    rest: u32,
+}
+
+/// The places of one output after the other.
+struct Cursor {
+    next: Place,
+    up: u32,
+    /// From one output to the next: whole inputs, and the rest.
+    step: usize,
+    step_rest: u32,
+}
+
+impl Cursor {
+    // Rates end at 192 kHz, and the numbers of a ratio in lowest terms at a few times that.
+    #[allow(clippy::cast_possible_truncation)]
+    fn new(ratio: Ratio, output: u64) -> Self {
+        Self {
+            next: Place {
+                input: 0,
+                rest: ratio.rest(output) as u32,
+            },
+            up: ratio.up as u32,
+            step: as_index(ratio.down / ratio.up),
+            step_rest: (ratio.down % ratio.up) as u32,
+        }
+    }
+
+    /// This output's place; the cursor moves on to the next output.
+    #[inline(always)]
+    fn advance(&mut self) -> Place {
+        let here = self.next;
+        // A division for each output would take longer than its products.
+        let rest = here.rest + self.step_rest;
+        let carry = rest >= self.up;
+        self.next = Place {
+            input: here.input + self.step + usize::from(carry),
+            rest: rest - if carry { self.up } else { 0 },
+        };
+        here
+    }
+}
+
+/// How many outputs are computed at once: their sums across lanes are formed together.
+const TOGETHER: usize = 4;
+
+/// The next `count` outputs from `cursor` on.
+struct Outputs<'a> {
+    tables: &'a FarrowTables,
+    history: &'a [f32],
+    cursor: Cursor,
+    count: usize,
+    out: &'a mut Vec<f32>,
+}
+
+impl Kernel for Outputs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self {
+            tables,
+            history,
+            mut cursor,
+            count,
+            out,
+        } = self;
+        let begin = out.len();
+        out.resize(begin + count, 0.0);
+        let (fours, rest) = out[begin..].as_chunks_mut::<TOGETHER>();
+        for four in fours {
+            let places = std::array::from_fn(|_| cursor.advance());
+            *four = tables.outputs(simd, places, history);
+        }
+        if !rest.is_empty() {
+            // The first is computed again in place of those beyond the end, which may lack inputs.
+            let mut places = [cursor.advance(); TOGETHER];
+            for place in &mut places[1..rest.len()] {
+                *place = cursor.advance();
+            }
+            let four = tables.outputs(simd, places, history);
+            rest.copy_from_slice(&four[..rest.len()]);
+        }
+    }
+}
+
+impl FarrowTables {
+    #[inline(always)]
+    fn outputs<S: Simd>(
+        &self,
+        simd: S,
+        places: [Place; TOGETHER],
+        history: &[f32],
+    ) -> [f32; TOGETHER] {
+        // Spelled out: a closure would not carry the processor's features, should it not be inlined.
+        simd.sum_each([
+            self.products(simd, places[0], history),
+            self.products(simd, places[1], history),
+            self.products(simd, places[2], history),
+            self.products(simd, places[3], history),
+        ])
+    }
+
+    /// The products of a place's inputs with their taps.
+    #[inline(always)]
+    fn products<S: Simd>(&self, simd: S, place: Place, history: &[f32]) -> S::Vector {
+        let position = u64::from(place.rest) * self.per_rest;
+        let [constant, linear, square, cube] = &self.segments[as_index(position >> FRACTION_BITS)];
+        let x = simd.splat(within_segment(position));
+        let taps = simd.mul_add(simd.load(&cube.0), x, simd.load(&square.0));
+        let taps = simd.mul_add(taps, x, simd.load(&linear.0));
+        let taps = simd.mul_add(taps, x, simd.load(&constant.0));
+        let inputs = &history[place.input..].as_chunks().0[0];
+        simd.mul_add(taps, simd.load(inputs), simd.splat(0.0))
+    }
+}
+
+/// How far a position lies beyond the middle of its segment, -1 to 1.
+#[inline(always)]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap)] // 31 bits, of which f32 keeps 24
+fn within_segment(position: u64) -> f32 {
+    const KEPT: u32 = 31;
+    let kept = (position >> (FRACTION_BITS - KEPT)) & ((1 << KEPT) - 1);
+    kept as i32 as f32 / (1_u32 << (KEPT - 1)) as f32 - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::design::Band;
+    use super::*;
+
+    /// Outputs of an impulse at the newest input but seven, for every seventh place.
+    #[test]
+    fn the_cubics_are_the_taps_to_130_db() {
+        let room = Band {
+            pass_hz: 20_000.0,
+            stop_hz: 68_000.0,
+        };
+        let prototype = Prototype::new(room, 88_000.0, FarrowTables::HALF_WIDTH);
+        let ratio = Ratio::of(1_009, 1_024);
+        let tables = FarrowTables::new(&prototype, ratio);
+        let mut impulse = [0.0; FarrowTables::TAPS];
+        impulse[FarrowTables::TAPS - 8] = 1.0;
+        for set in InstructionSet::available() {
+            for output in (0..ratio.up).step_by(7) {
+                let mut out = Vec::new();
+                tables.convert(set, &impulse, output..output + 1, &mut out);
+                let fraction = as_f64(ratio.rest(output)) / as_f64(ratio.up);
+                let tap = prototype.taps(fraction, FarrowTables::TAPS)[FarrowTables::TAPS - 8];
+                let error = (f64::from(out[0]) - tap).abs();
+                assert!(error < 3.2e-7, "{}, {fraction}: {error}", set.name());
+            }
+        }
+    }
+}
