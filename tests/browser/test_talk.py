@@ -94,16 +94,18 @@ def test_speaking_ends_what_is_being_said(
         call.wait_for_message("Okay.")
         call.wait_for_quiet(1.0, after_s=call.heard_s)
         written = call.conversation.inner_text()
-        *interrupted, last = utterances(call.recording())
+        parts = utterances(call.recording())
         hang_up(call)
     # Six seconds are enough for seven numbers: the others were neither shown nor heard.
     assert "3," in written
     assert "15" not in written
     # Measured and not read: of sound that ends within a number, the recogniser makes that number
     # over and over, "7 8 8 8 8 8 8 8 8".
-    numbers_of = [numbers_in(words.split()) for words in words_in(interrupted, ears)]
-    counting = [part for part, numbers in zip(interrupted, numbers_of, strict=True) if numbers]
+    heard = [words.split() for words in words_in(parts, ears)]
+    counting = [part for part, words in zip(parts, heard, strict=True) if numbers_in(words)]
     assert sum(part.size for part in counting) / RATE_HZ < counting_s(voice, 15)
-    numbers = [number for part in numbers_of for number in part]
+    # Where a machine stutters, a part may end within the counting, or go on to the last word.
+    words = [word for part in heard for word in part]
+    numbers = numbers_in(words)
     assert [1, 2, 3] in [numbers[at : at + 3] for at in range(len(numbers))]
-    assert words_in([last], ears)[0] in {"okay", "ok"}
+    assert words[-1] in {"okay", "ok"}
