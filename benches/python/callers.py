@@ -136,6 +136,11 @@ class Caller:
             await self._connected.wait()
         self._speak()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection was given up, since the server did not answer for long."""
+        return bool(self._socket.is_closing())
+
     async def hang_up(self) -> None:
         """Leaves."""
         if self._timer is not None:
@@ -169,7 +174,7 @@ class Caller:
             theirs(data, addr)
 
     def _tick(self) -> None:
-        if self._socket.is_closing():
+        if self.is_lost:
             # The server was too busy to answer for long, and the connection is given up.
             return
         packets, begin = self._player

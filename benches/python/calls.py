@@ -88,7 +88,14 @@ class Load:
         self._random = random.Random(1)  # noqa: S311  # where each caller begins
 
     async def resize(self, calls: int) -> None:
-        """Connects more callers, or has the last ones hang up, one after the other."""
+        """Connects more callers, or has the last ones hang up, one after the other.
+
+        Callers who were lost are replaced first.
+        """
+        for caller in [each for each in self._callers if each.is_lost]:
+            print("    a caller was lost", flush=True)
+            self._callers.remove(caller)
+            await caller.hang_up()
         while len(self._callers) < calls:
             begin = self._random.randrange(len(self._packets))
             caller = Caller(Player(self._packets, begin))
@@ -107,7 +114,8 @@ class Load:
         seen = await self._server.ask("measure")
         others = (_busy_s() - busy_s - seen["cpu_s"]) / seen["seconds"]
         all_sent, all_returned = self._counts()
-        sent = all_sent - sent
+        # Nothing is sent by callers all of whom were lost; the look is a disturbed one then.
+        sent = max(1, all_sent - sent)
         nominal = len(self._callers) * seen["seconds"] / callers.FRAME_S
         return Look(
             1000 * seen["cpu_s"] / seen["seconds"] / len(self._callers),
@@ -119,9 +127,9 @@ class Load:
 
     async def keeps_up_with(self, calls: int) -> bool:
         """Whether the server does. One bad look is forgiven, and those that were disturbed."""
-        await self.resize(calls)
         bad = 0
         for _ in range(MOST_LOOKS):
+            await self.resize(calls)
             look = await self.look()
             print(f"    {self._scenario} {calls} calls: {look}", flush=True)
             if look.keeps_up(self._scenario):
