@@ -55,7 +55,7 @@ def beside(figure: Figure) -> str:
         if stack != OURS:
             times = times_better(figure, stack)
             cells.append(
-                f"{stack} {value(figure, stack)}" + (f", × {times.median:.2g}" if times else "")  # noqa: RUF001
+                f"{stack} {value(figure, stack)}" + (f", × {short(times.median)}" if times else "")  # noqa: RUF001
             )
     return "<br>".join(cells) or "-"
 
