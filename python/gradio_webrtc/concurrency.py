@@ -175,11 +175,11 @@ class Worker:
             Exception: Whatever else ``fn`` raises.
         """
         call = functools.partial(fn, *args, **kwargs)
-        return await self._submit(call, contextvars.copy_context(), describe_callable(fn))
+        return await self.submit(contextvars.copy_context(), describe_callable(fn), call)
 
-    async def run_in_context(
+    def submit(
         self, context: contextvars.Context, label: str, fn: Callable[..., T], *args: object
-    ) -> T:
+    ) -> asyncio.Future[T]:
         """Like `run`, in ``context`` itself, so that what ``fn`` sets in it stays set.
 
         Args:
@@ -187,19 +187,21 @@ class Worker:
             label: What the log calls the job.
             fn: What to run.
             *args: Its arguments.
-        """
-        return await self._submit(functools.partial(fn, *args), context, label)
 
-    def _submit(
-        self, call: Callable[[], T], context: contextvars.Context, label: str
-    ) -> asyncio.Future[T]:
+        Returns:
+            The outcome to come.
+
+        Raises:
+            RuntimeError: The worker is closed, or ``MAX_WAITING_JOBS`` are waiting.
+        """
         if not self._stop.alive:
             raise RuntimeError(f"the worker {self._name} is closed and cannot run {label}")
         if len(self._unfinished) >= MAX_WAITING_JOBS:
             raise RuntimeError(f"the worker {self._name} is blocked in {self._unfinished[0].label}")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        job = _Job(functools.partial(context.run, call), label, future, self._unfinished)
+        call = functools.partial(context.run, fn, *args)
+        job = _Job(call, label, future, self._unfinished)
         _jobs_of_loop[loop] = jobs_in_flight(loop) + 1
         self._unfinished.append(job)
         if self._thread is None:

@@ -122,8 +122,8 @@ async def test_the_callers_context_is_carried_into_the_thread(worker: Worker) ->
 
 async def test_what_a_job_sets_in_a_given_context_stays_in_it(worker: Worker) -> None:
     context = contextvars.copy_context()
-    await worker.run_in_context(context, "a job", variable.set, "kept")
-    assert await worker.run_in_context(context, "a job", variable.get) == "kept"
+    await worker.submit(context, "a job", variable.set, "kept")
+    assert await worker.submit(context, "a job", variable.get) == "kept"
     assert variable.get() == "unset"
 
 

@@ -161,5 +161,6 @@ async def test_code_that_is_cancelled_from_within_ends_with_an_error(worker: Wor
     assert await stepper.step() is FINISHED
     await stepper.close()
 
+    task = asyncio.get_running_loop().create_task(await_a_cancelled_task())
     with pytest.raises(RuntimeError, match="cancelled from within"):
-        await Interruptible().run(await_a_cancelled_task())
+        await Interruptible().run(task)

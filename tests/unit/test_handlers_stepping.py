@@ -16,7 +16,7 @@ from gradio_webrtc.handlers.async_driver import FINISHED
 from gradio_webrtc.handlers.stepping import Interruptible, Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
 
@@ -263,10 +263,48 @@ async def test_an_error_in_the_clean_up_reaches_whoever_closes(worker: Worker) -
         await stepper.close()
 
 
-async def test_a_coroutine_that_was_never_awaited_is_closed_quietly(worker: Worker) -> None:
-    stepper = Stepper(disguised_coroutine, (3,), worker)
-    await stepper._start()  # noqa: SLF001 - the moment between the call and the first step
+@pytest.mark.parametrize("fn", [disguised_coroutine, disguised_generator])
+async def test_something_async_that_came_after_an_interruption_is_closed_quietly(
+    worker: Worker, fn: Callable[[int], object]
+) -> None:
+    called, may_return = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def give_late(value: int) -> object:
+        loop.call_soon_threadsafe(called.set)
+        may_return.wait()
+        return fn(value)
+
+    stepper = Stepper(give_late, (3,), worker)
+    step = loop.create_task(stepper.step())
+    await called.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    may_return.set()
     await stepper.close()
+
+
+async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: Worker) -> None:
+    begun, may_yield = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    cleaned = threading.Event()
+
+    def answer_late() -> Iterator[int]:
+        try:
+            loop.call_soon_threadsafe(begun.set)
+            may_yield.wait()
+            yield 1
+        finally:
+            cleaned.set()
+
+    stepper = Stepper(answer_late, (), worker)
+    step = loop.create_task(stepper.step())
+    await begun.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
+    may_yield.set()
+    await stepper.close()
+    assert cleaned.is_set()
 
 
 async def test_cancelling_the_waiter_is_not_an_interruption() -> None:
@@ -279,7 +317,8 @@ async def test_cancelling_the_waiter_is_not_an_interruption() -> None:
         finally:
             cancelled.set()
 
-    waiter = asyncio.get_running_loop().create_task(running.run(hang()))
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_task(running.run(loop.create_task(hang())))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     waiter.cancel()
@@ -290,7 +329,8 @@ async def test_cancelling_the_waiter_is_not_an_interruption() -> None:
 
 async def test_a_waiter_cancelled_during_an_interruption_stays_cancelled() -> None:
     running = Interruptible()
-    waiter = asyncio.get_running_loop().create_task(running.run(asyncio.Event().wait()))
+    never = asyncio.get_running_loop().create_future()
+    waiter = asyncio.get_running_loop().create_task(running.run(never))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     running.interrupt()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -11,13 +12,16 @@ from .async_driver import FINISHED
 from .stepping import Interruptible, Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from numpy.typing import NDArray
 
     from gradio_webrtc.concurrency import Worker
 
     from .async_driver import Step
+
+Arguments: TypeAlias = tuple[object, ...]
+"""What the user's function is called with."""
 
 MAX_CARRIED_S: Final = 60.0
 """How much sound of turns that were never answered goes into the next one. People who talk on
@@ -50,7 +54,7 @@ class Reply:
     Args:
         turn: What is answered.
         fn: The user's function.
-        get_arguments: Gives its arguments; may wait for the page's inputs.
+        get_arguments: Gives its arguments, or a coroutine that waits for the page's inputs first.
         on_begin: Called right before the function is.
         worker: Where the function runs when it blocks.
     """
@@ -59,7 +63,7 @@ class Reply:
         self,
         turn: Turn,
         fn: Callable[..., Any],
-        get_arguments: Callable[[Turn], Awaitable[tuple[object, ...]]],
+        get_arguments: Callable[[Turn], Arguments | Coroutine[Any, Any, Arguments]],
         on_begin: Callable[[Turn], None],
         worker: Worker,
     ) -> None:
@@ -88,10 +92,17 @@ class Reply:
         Raises:
             Exception: Whatever the user's code raises, or the wait for its inputs.
         """
+        if self.is_interrupted:
+            return FINISHED
         if self._stepper is None:
-            arguments = await self._preparing.run(self._prepare())
-            if arguments is FINISHED:
-                return FINISHED
+            arguments = self._get_arguments(self.turn)
+            if not isinstance(arguments, tuple):
+                arrived = await self._preparing.run(
+                    asyncio.get_running_loop().create_task(arguments)
+                )
+                if arrived is FINISHED:
+                    return FINISHED
+                arguments = arrived
             self._on_begin(self.turn)
             self._stepper = Stepper(self._fn, arguments, self._worker)
         return await self._stepper.step()
@@ -111,6 +122,3 @@ class Reply:
         """
         if self._stepper is not None:
             await self._stepper.close()
-
-    async def _prepare(self) -> tuple[object, ...]:
-        return await self._get_arguments(self.turn)

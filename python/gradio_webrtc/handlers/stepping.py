@@ -24,7 +24,7 @@ from .async_driver import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from gradio_webrtc.concurrency import Worker
 
@@ -39,45 +39,41 @@ _logger = logging.getLogger(__name__)
 
 
 class Interruptible:
-    """Awaits one coroutine at a time, which `interrupt` cancels without cancelling the waiter.
+    """Awaits one thing at a time, which `interrupt` cancels without cancelling the waiter.
 
     Every method is called on the event loop.
     """
 
     def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
-        self._interruption = asyncio.Event()
+        self.is_interrupted = False
+        self._future: asyncio.Future[Any] | None = None
 
-    async def run(self, coro: Coroutine[Any, Any, T]) -> T | Literal[Finished.TOKEN]:
-        """What ``coro`` returns, or `FINISHED` when it was interrupted, before or in the middle.
-
-        Args:
-            coro: Runs in a task of its own.
+    async def run(self, future: asyncio.Future[T]) -> T | Literal[Finished.TOKEN]:
+        """What ``future`` gives, or `FINISHED` when it was interrupted, before or in the middle.
 
         Raises:
-            Exception: Whatever ``coro`` raises.
+            Exception: Whatever ``future`` raises.
         """
-        if self._interruption.is_set():
-            coro.close()
-            return FINISHED
-        self._task = asyncio.get_running_loop().create_task(coro)
+        self._future = future
+        if self.is_interrupted:
+            future.cancel()
         try:
-            result: T = await self._task
+            result = await future
         except asyncio.CancelledError:
             if _is_being_cancelled():
                 raise
-            if self._interruption.is_set():
+            if self.is_interrupted:
                 return FINISHED
             raise cancelled_from_within() from None
         finally:
-            self._task = None
-        return FINISHED if self._interruption.is_set() else result
+            self._future = None
+        return FINISHED if self.is_interrupted else result
 
     def interrupt(self) -> None:
         """Cancels what runs, for good: whatever is run here from now on is `FINISHED`."""
-        self._interruption.set()
-        if self._task is not None:
-            self._task.cancel()
+        self.is_interrupted = True
+        if self._future is not None:
+            self._future.cancel()
 
 
 class Stepper:
@@ -111,11 +107,21 @@ class Stepper:
         Raises:
             Exception: Whatever the user's code raises; there is no further item then.
         """
-        if self.generator is None and await self._running.run(self._start()) is FINISHED:
+        if self._running.is_interrupted:
             return FINISHED
-        if self._driver is not None:
+        if self.generator is None and is_async_callable(self._fn):
+            self.generator = _as_generator(self._context.run(self._fn, *self._args))
+        if self.generator is None:
+            first = await self._running.run(self._in_worker(self._begin))
+            # A sync function may still give something async.
+            if first is FINISHED or not isinstance(self.generator, AsyncIterator):
+                return first
+        if isinstance(self.generator, AsyncIterator):
+            if self._driver is None:
+                self._driver = AsyncDriver(self.generator, self._context)
             return await self._driver.step()
-        return await self._running.run(self._step_in_worker())
+        # `next` with a default never raises StopIteration, which no future can carry.
+        return await self._running.run(self._in_worker(next, self.generator, FINISHED))
 
     def interrupt(self) -> None:
         """Ends the step in the middle: an async one is cancelled, a sync one goes on unheeded."""
@@ -134,44 +140,47 @@ class Stepper:
         self.interrupt()
         warning = asyncio.get_running_loop().call_later(SLOW_CLOSE_S, _warn_slow, self._label)
         try:
-            await self._close()
+            if self._driver is not None:
+                await self._driver.close()
+                return
+            if hasattr(self.generator, "close") or self._worker.is_busy:
+                # Behind a step in the middle: the worker takes one job after the other.
+                await self._in_worker(self._clean_up)
+            if isinstance(self.generator, AsyncIterator):
+                await getattr(self.generator, "aclose", _do_nothing)()
         finally:
             warning.cancel()
 
-    async def _start(self) -> None:
-        """Calls the function; async code on the loop, anything else in the worker."""
-        if is_async_callable(self._fn):
-            result = self._context.run(self._fn, *self._args)
-        else:
-            result = await self._worker.run_in_context(
-                self._context, self._label, self._fn, *self._args
-            )
-        if inspect.isawaitable(result):
-            result = SingleItem(result)
-        if isinstance(result, AsyncIterator):
-            self._driver = AsyncDriver(result, self._context)
-        elif not isinstance(result, Iterator):
-            result = iter((result,))
-        self.generator = result
+    def _in_worker(self, fn: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        return self._worker.submit(self._context, self._label, fn, *args)
 
-    async def _step_in_worker(self) -> Step:
-        # `next` with a default never raises StopIteration, which no future can carry.
-        return await self._worker.run_in_context(
-            self._context, self._label, next, self.generator, FINISHED
-        )
+    # In the worker
 
-    async def _close(self) -> None:
-        if self._driver is not None:
-            await self._driver.close()
-            return
-        generator, self.generator = self.generator, iter(())
-        close = getattr(generator, "close", _nothing)
-        if close is not _nothing or self._worker.is_busy:
-            # Behind a step in the middle: the worker takes one job after the other.
-            await self._worker.run_in_context(self._context, self._label, close)
+    def _begin(self) -> Step:
+        """Calls the function, and gives its first item unless it is async.
+
+        Both in one job: each costs two changes of thread between a caller's pause and the answer.
+        """
+        self.generator = _as_generator(self._fn(*self._args))
+        return next(self.generator, FINISHED) if isinstance(self.generator, Iterator) else None
+
+    def _clean_up(self) -> None:
+        if isinstance(self.generator, Iterator):
+            generator, self.generator = self.generator, iter(())
+            getattr(generator, "close", _nothing)()
+
+
+def _as_generator(result: object) -> Iterator[object] | AsyncIterator[object]:
+    if inspect.isawaitable(result):
+        return SingleItem(result)
+    return result if isinstance(result, (AsyncIterator, Iterator)) else iter((result,))
 
 
 def _nothing() -> None:
+    pass
+
+
+async def _do_nothing() -> None:
     pass
 
 

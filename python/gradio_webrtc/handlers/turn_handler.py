@@ -23,12 +23,14 @@ from .signature import max_positionals, requires_positional
 from .stream_handler import StreamHandler
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from typing import Self
 
     from numpy.typing import NDArray
 
     from gradio_webrtc.types import AudioFrame, Call, EmitType
 
+    from .reply import Arguments
     from .signature import ReplyOptions
 
 TURN_INPUTS_TIMEOUT_S: Final = 10.0
@@ -245,13 +247,18 @@ class TurnHandler(StreamHandler):
         worker = cast("Worker", self._worker)
         return Reply(turn, cast("Any", fn), self._arguments_for, self._note_begin, worker)
 
-    async def _arguments_for(self, turn: Turn) -> tuple[object, ...]:
-        """What the function is called with; asks the page when it must."""
+    def _arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
+        """What the function is called with; a coroutine when the page must be asked for it."""
         if not self._takes_inputs(turn):
             return ((turn.rate_hz, turn.audio),) if turn.number else ()
-        if not self.args_set.is_set():
-            async with inputs_within(TURN_INPUTS_TIMEOUT_S):
-                await self.wait_for_args()
+        return self._with_inputs(turn) if self.args_set.is_set() else self._ask_inputs(turn)
+
+    async def _ask_inputs(self, turn: Turn) -> Arguments:
+        async with inputs_within(TURN_INPUTS_TIMEOUT_S):
+            await self.wait_for_args()
+        return self._with_inputs(turn)
+
+    def _with_inputs(self, turn: Turn) -> Arguments:
         inputs = self.latest_args[1:]
         if not turn.number:
             return tuple(inputs)
