@@ -14,6 +14,7 @@ from .messages import create_message
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .outbox import Outbox
     from .playout import Playout
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class SessionCall:
     Args:
         webrtc_id: The caller's id.
         playout: What `clear` and `end_reply` act on.
-        send: Sends one message to the page; runs on the loop.
+        outbox: Takes the messages for the page.
         on_event: Told of each event, with its data and the loop's time; runs on the loop.
     """
 
@@ -44,13 +45,13 @@ class SessionCall:
         self,
         webrtc_id: str,
         playout: Playout,
-        send: Callable[[Mapping[str, object]], None],
+        outbox: Outbox,
         on_event: Callable[[float, str, dict[str, Any]], None],
     ) -> None:
         self.webrtc_id = webrtc_id
         self._loop = asyncio.get_running_loop()
         self._playout = playout
-        self._send = send
+        self._outbox = outbox
         self._on_event = on_event
         self._reported: set[tuple[str, str, int]] = set()
 
@@ -61,7 +62,7 @@ class SessionCall:
 
     def send(self, message: Mapping[str, object]) -> None:
         """Sends a JSON message to the page."""
-        self._on_loop(self._send, message)
+        self._on_loop(self._outbox.send, message)
 
     def request_inputs(self) -> None:
         """Asks the page for its latest input values."""
@@ -108,7 +109,7 @@ class SessionCall:
     def _note(self, name: str, data: dict[str, Any]) -> None:
         self._on_event(self._loop.time(), name, data)
         if name in PAGE_EVENTS or name in ALSO_FOR_THE_PAGE:
-            self._send(create_message("log", name))
+            self._outbox.send_soon(create_message("log", name))
 
     def _on_loop(self, act: Callable[..., None], *args: object) -> None:
         try:

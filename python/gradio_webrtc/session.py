@@ -13,14 +13,15 @@ from .call import SessionCall
 from .concurrency import Worker, call_maybe_async
 from .errors import TransportError
 from .media import CallMedia, Terms
-from .messages import create_message, encode_message
+from .messages import create_message
+from .outbox import Outbox
 from .outputs import OutputQueue
 from .playout import Playout
 from .pumps import Outlets
 from .screen import Screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from .handlers import StreamHandlerBase
     from .media import Walk
@@ -70,10 +71,11 @@ class Session:
         self.handler = handler
         self.playout = Playout()
         self.screen = Screen()
+        self._outbox = Outbox(transport.send_text)
         self.outputs = OutputQueue(
-            lambda: self._send(create_message("fetch_output")), is_wanted=terms.has_outputs
+            lambda: self._outbox.send(create_message("fetch_output")), is_wanted=terms.has_outputs
         )
-        self.call = SessionCall(webrtc_id, self.playout, self._send, on_event)
+        self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event)
         self._terms = terms
         loop = asyncio.get_running_loop()
         self._end_reason: asyncio.Future[str] = loop.create_future()
@@ -207,12 +209,9 @@ class Session:
         await asyncio.sleep(limit_s)
         self.end(f"The time limit of {limit_s:g} seconds is reached.")
 
-    def _send(self, message: Mapping[str, object]) -> None:
-        self.transport.send_text(encode_message(message))
-
     async def _free(self, reason: str) -> None:
         """Says goodbye, lets the handler shut down, ends threads and the connection."""
-        self._send(create_message("end_stream", reason))
+        self._outbox.send(create_message("end_stream", reason))
         self.outputs.close()
         self.playout.clear()
         await self._media.unblock()
@@ -228,6 +227,8 @@ class Session:
             )
         await self.handler.release()
         self._media.receive_worker.close()
+        # What ended with the call is news too.
+        self._outbox.flush()
         await self.transport.close()
 
     async def _shut_down(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 
 from gradio_webrtc.call import SessionCall
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
+from gradio_webrtc.outbox import Outbox
 from gradio_webrtc.playout import MAX_BUFFERED_S, Playout
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ class Ears:
         self.messages: list[Mapping[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.playout = Playout()
-        self.call = SessionCall("caller", self.playout, self.messages.append, self.on_event)
+        self.call = SessionCall("caller", self.playout, Outbox(self._take), self.on_event)
+
+    def _take(self, text: str) -> None:
+        self.messages.append(json.loads(text))
 
     def on_event(self, _time_s: float, name: str, data: dict[str, Any]) -> None:
         self.events.append((name, data))
@@ -71,9 +76,8 @@ async def test_a_broken_contract_is_told_by_its_mark_only() -> None:
 async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
     ears = Ears()
     where: list[int] = []
-    call = SessionCall(
-        "caller", ears.playout, lambda _message: where.append(threading.get_ident()), ears.on_event
-    )
+    outbox = Outbox(lambda _text: where.append(threading.get_ident()))
+    call = SessionCall("caller", ears.playout, outbox, ears.on_event)
 
     def work() -> None:
         call.send({"type": "log"})
