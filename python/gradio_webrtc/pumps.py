@@ -219,6 +219,9 @@ class OutboundPump:
                 await self._playout.write(*emitted.audio)
             except AudioError as error:
                 raise HandlerError(f"cannot play what emit() gave: {error}") from error
+            # The first packet is made and sent before the next item is: a function that computes
+            # would hold it up.
+            await asyncio.sleep(0)
         if emitted.close is None:
             return False
         self._playout.end_reply()

@@ -105,6 +105,39 @@ async def test_a_thread_that_waits_for_inputs_is_let_go_quietly(
     assert caplog.records == []
 
 
+class Talkative(AsyncStreamHandler):
+    """Always has something to say; notes how much of it had gone out when it was asked for more."""
+
+    def __init__(self, transport: FakeTransport) -> None:
+        super().__init__(output_sample_rate=48_000)
+        self.sent: list[int] = []
+        self.asked_twice = asyncio.Event()
+        self._transport = transport
+
+    async def receive(self, frame: Frame) -> None:
+        pass
+
+    async def emit(self) -> EmitType:
+        self.sent.append(len(self._transport.sent))
+        if len(self.sent) > 1:
+            self.asked_twice.set()
+        return (48_000, np.ones((1, 960), np.int16))
+
+    def copy(self) -> Talkative:
+        return Talkative(self._transport)
+
+
+async def test_the_first_frame_goes_out_before_more_is_asked_for() -> None:
+    transport = FakeTransport(48_000, np.zeros(960, np.int16))
+    handler = Talkative(transport)
+    session = Session("caller", transport, handler, Terms())
+    running = asyncio.get_running_loop().create_task(session.run())
+    await handler.asked_twice.wait()
+    session.end("over")
+    await running
+    assert handler.sent[:2] == [0, 1]
+
+
 def test_ten_minutes_in_one_piece_are_not_copied_and_can_be_interrupted() -> None:
     piece = np.tile(tone(1.0, 500, 24_000), 600).reshape(1, -1)
     replies = iter([piece, piece[:, :2_400]])
