@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
-from report import RESULTS, RUNS, Spread, machine, ratio
+from report import RESULTS, RUNS, Spread, Ticks, machine, ratio
 
 OURS: Final = "ours"
 
@@ -107,6 +107,7 @@ class Figures:
         self._bench = bench
         self._title = title
         self._machine = machine()
+        self._began = Ticks.now()
         script = f"benches/python/{Path(sys.argv[0]).name}"
         self._command = " ".join([".venv/bin/python", script, *sys.argv[1:]])
         self._figures: dict[str, Figure] = {}
@@ -142,6 +143,7 @@ class Figures:
 
     def close(self) -> None:
         """Prints the figures and writes the result file."""
+        self._machine["taken by the host"] = Ticks.now().taken_since(self._began)
         print(f"\n## {self._title}\n")
         for figure in self._figures.values():
             print(line(figure))
