@@ -57,7 +57,6 @@ check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-component
 	$(CARGO) clippy --manifest-path benches/Cargo.toml --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -f python/gradio_webrtc/component.pyi
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/contract/test_stubs.py
 	$(BIN)/lint-imports
@@ -78,8 +77,9 @@ BENCHES := turns inbound kernels footprint idle replies calls
 .PHONY: bench
 bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed: a table and two plots
 	$(UV) --group bench
-	@set -e; for bench in $(BENCHES); do $(BIN)/python benches/python/$$bench.py; done
-	$(BIN)/python benches/python/table.py
+	@rm -f $(BENCHES:%=benches/results/%.json); failed=; \
+	for bench in $(BENCHES); do $(BIN)/python benches/python/$$bench.py || failed="$$failed $$bench"; done; \
+	$(BIN)/python benches/python/table.py; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 .PHONY: bench-rust
 bench-rust: ## time the core's kernels on each instruction set
@@ -111,7 +111,7 @@ lock: $(STAMPS)/packages ## bring constraints.txt up to date with the registry
 .PHONY: clean
 clean: ## remove what was built and set up
 	rm -rf .venv target dist frontend/node_modules python/gradio_webrtc/templates
-	rm -f python/gradio_webrtc/component.pyi python/gradio_webrtc/_core.*.so
+	rm -f python/gradio_webrtc/_core.*.so
 
 # ------------------------------------------------------------------------------------ the set-up
 

@@ -87,10 +87,13 @@ class Load:
         self._callers: list[Caller] = []
         self._random = random.Random(1)  # noqa: S311  # where each caller begins
 
-    async def resize(self, calls: int) -> None:
+    async def resize(self, calls: int) -> bool:
         """Connects more callers, or has the last ones hang up, one after the other.
 
         Callers who were lost are replaced first.
+
+        Returns:
+            Whether there are as many now: a server without a moment to spare lets nobody in.
         """
         for caller in [each for each in self._callers if each.is_lost]:
             print("    a caller was lost", flush=True)
@@ -99,10 +102,16 @@ class Load:
         while len(self._callers) < calls:
             begin = self._random.randrange(len(self._packets))
             caller = Caller(Player(self._packets, begin))
-            await caller.call(self._server)
+            try:
+                await caller.call(self._server)
+            except TimeoutError:
+                print("    a caller was not let in", flush=True)
+                await caller.hang_up()
+                return False
             self._callers.append(caller)
         while len(self._callers) > calls:
             await self._callers.pop().hang_up()
+        return True
 
     async def look(self) -> Look:
         """Lets the calls settle, then watches them."""
@@ -129,12 +138,14 @@ class Load:
         """Whether the server does. One bad look is forgiven, and those that were disturbed."""
         bad = 0
         for _ in range(MOST_LOOKS):
-            await self.resize(calls)
-            look = await self.look()
-            print(f"    {self._scenario} {calls} calls: {look}", flush=True)
-            if look.keeps_up(self._scenario):
-                return True
-            bad += look.disturbed <= DISTURBED
+            if await self.resize(calls):
+                look = await self.look()
+                print(f"    {self._scenario} {calls} calls: {look}", flush=True)
+                if look.keeps_up(self._scenario):
+                    return True
+                bad += look.disturbed <= DISTURBED
+            else:
+                bad += 1
             if bad > 1:
                 break
         return False
@@ -173,7 +184,8 @@ async def measure(
         before: How many there were in the last run.
     """
     load = Load(scenario, await Server.start(stack, scenario))
-    await load.resize(FIRST_CALLS)
+    if not await load.resize(FIRST_CALLS):
+        raise RuntimeError(f"{stack} did not let {FIRST_CALLS} callers in")
     cost = (await load.look()).cpu_ms_per_s
     most = 0
     if with_capacity:
