@@ -69,8 +69,7 @@ def packed_mb(folder: Path) -> float:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
-            # component.pyi: Gradio writes it when the package is imported.
-            is_ours = "__pycache__" not in file.parts and file.name != "component.pyi"
+            is_ours = "__pycache__" not in file.parts
             if file.is_file() and is_ours:
                 archive.write(file, file.relative_to(folder))
     return len(packed.getvalue()) / 1e6

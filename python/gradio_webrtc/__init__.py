@@ -1,5 +1,8 @@
 """Real-time voice and video for Gradio over WebRTC."""
 
+import importlib
+import typing
+
 from .audio import (
     aggregate_bytes_to_16bit,
     async_aggregate_bytes_to_16bit,
@@ -8,17 +11,6 @@ from .audio import (
 )
 from .component import WebRTC
 from .concurrency import wait_for_item
-from .credentials import (
-    get_cloudflare_turn_credentials,
-    get_cloudflare_turn_credentials_async,
-    get_hf_turn_credentials,
-    get_hf_turn_credentials_async,
-    get_turn_credentials,
-    get_turn_credentials_async,
-    get_twilio_turn_credentials,
-    get_twilio_turn_credentials_async,
-)
-from .encoding import audio_to_bytes, audio_to_file
 from .errors import AudioError, CredentialsError, WebRTCError
 from .handlers import (
     AlgoOptions,
@@ -29,7 +21,6 @@ from .handlers import (
     ModelOptions,
     PauseDetectionModel,
     ReplyOnPause,
-    ReplyOnStopWords,
     SileroVadOptions,
     StreamHandler,
     VideoStreamHandler,
@@ -37,8 +28,22 @@ from .handlers import (
     get_current_context,
     get_silero_model,
 )
-from .speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType, WebRTCData
+
+if typing.TYPE_CHECKING:
+    from .credentials import (
+        get_cloudflare_turn_credentials,
+        get_cloudflare_turn_credentials_async,
+        get_hf_turn_credentials,
+        get_hf_turn_credentials_async,
+        get_turn_credentials,
+        get_turn_credentials_async,
+        get_twilio_turn_credentials,
+        get_twilio_turn_credentials_async,
+    )
+    from .encoding import audio_to_bytes, audio_to_file
+    from .handlers.reply_on_stopwords import ReplyOnStopWords
+    from .speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
 
 __all__ = [
     "AdditionalOutputs",
@@ -86,3 +91,36 @@ __all__ = [
     "stt_for_chunks",
     "wait_for_item",
 ]
+
+_LATER = {
+    "credentials": {
+        "get_cloudflare_turn_credentials",
+        "get_cloudflare_turn_credentials_async",
+        "get_hf_turn_credentials",
+        "get_hf_turn_credentials_async",
+        "get_turn_credentials",
+        "get_turn_credentials_async",
+        "get_twilio_turn_credentials",
+        "get_twilio_turn_credentials_async",
+    },
+    "encoding": {"audio_to_bytes", "audio_to_file"},
+    "handlers.reply_on_stopwords": {"ReplyOnStopWords"},
+    "speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},
+}
+"""What few programs use, by module: imported when it is asked for."""
+
+# Of a module that answers to any name, a type checker believes any name.
+if not typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Imports one of those (PEP 562)."""
+        for module, names in _LATER.items():
+            if name in names:
+                found = getattr(importlib.import_module(f".{module}", __name__), name)
+                globals()[name] = found
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """All names, those that are not imported yet among them."""
+        return sorted({*globals(), *__all__})

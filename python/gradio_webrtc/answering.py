@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradio.components.base import server
 
-from .credentials import resolve_rtc_configuration
 from .page_events import PageEvents, deliver_inputs, deliver_outputs, prepare_gradio
 from .registry import Service, SessionRegistry
+from .rtc_configuration import resolve_rtc_configuration
 from .streaming import check_stream, follows_inputs, make_template
 
 if TYPE_CHECKING:

@@ -1,14 +1,12 @@
-"""The Gradio component: its props and its value. What answers its calls is in `answering`.
-
-Gradio reads this file at each import, and reads it again from the stubs that it makes of it: what
-is not of the constructor or the value would only make that take longer.
-"""
+"""The Gradio component: its props and its value. What answers its calls is in `answering`."""
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from gradio.component_meta import ComponentMeta, updateable
 from gradio.components.base import Component
 
 from .answering import Answering
@@ -33,7 +31,23 @@ accept_messages_type()
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
 
 
-class WebRTC(Answering, Component):
+class WithoutStubs(ComponentMeta):
+    """Gradio's metaclass, but for the type stubs that it writes beside a component's source.
+
+    They are made at each import, which took a quarter of what importing this package takes, of
+    source that has its types already, and left in whatever directory it is installed in.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
+        """The class; of a component that somebody else makes of ours, all that Gradio does."""
+        if attrs["__module__"] != __name__:
+            return super().__new__(cls, name, bases, attrs)  # type: ignore[no-untyped-call]
+        # For a class that inherits its events, this is all but the stubs.
+        attrs["__init__"] = updateable(attrs["__init__"])  # type: ignore[no-untyped-call]
+        return ABCMeta.__new__(cls, name, bases, attrs)
+
+
+class WebRTC(Answering, Component, metaclass=WithoutStubs):
     """Real-time audio and video between a page and a Python handler, over WebRTC.
 
     Attach a handler with `stream`, and a function for its AdditionalOutputs with

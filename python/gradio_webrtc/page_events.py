@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 class PageEvents:
     """The component's events, as Gradio's listeners: ``component.submit(fn, inputs, outputs)``.
 
-    Gradio's metaclass makes such listeners too, of the names in a component's own ``EVENTS``, but
-    at each import it also makes 35 kB of stubs for five and parses them: a third of what importing
-    this package cost. What is inherited it leaves alone.
+    Gradio's metaclass makes such listeners too, of the names in a component's own ``EVENTS``, where
+    no type checker sees them. What is inherited it leaves alone.
     """
 
     _LISTENERS = (

@@ -3,7 +3,7 @@
 New code imports from `gradio_webrtc`.
 """
 
-from .handlers import ReplyOnStopWords, ReplyOnStopWordsState
+from .handlers.reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
 
 __all__ = [
     "ReplyOnStopWords",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from gradio_webrtc.concurrency import Worker, call_maybe_async
+from .concurrency import Worker, call_maybe_async
 
 RTCConfigurationCallable: TypeAlias = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
 """Gives a W3C ``RTCConfiguration``; sync or async."""

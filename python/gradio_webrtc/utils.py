@@ -10,7 +10,6 @@ from .audio import (
     audio_to_int16,
 )
 from .concurrency import wait_for_item
-from .credentials import RTCConfigurationCallable
 from .encoding import audio_to_bytes, audio_to_file
 from .errors import WebRTCError
 from .handlers import (
@@ -20,6 +19,7 @@ from .handlers import (
 )
 from .messages import create_message
 from .outputs import split_output
+from .rtc_configuration import RTCConfigurationCallable
 from .transport.pacing import FRAME_S as AUDIO_PTIME
 from .types import AdditionalOutputs, CloseStream
 

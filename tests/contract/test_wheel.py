@@ -1,4 +1,4 @@
-"""What is in the packages: the built page and the stubs; no tests, no demos, nothing stale.
+"""What is in the packages: the built page and `_core.pyi`; no tests, no demos, nothing stale.
 
 One source distribution is packed from this tree and unpacked elsewhere; wheels are built there,
 where there is no Node.js, and nothing left over from earlier builds.
@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.repository import PACKAGE, ROOT, tracked_files, version
+from support.repository import ROOT, tracked_files, version
 
 pytestmark = [pytest.mark.build, pytest.mark.timeout(900)]
 
@@ -133,15 +133,7 @@ def test_a_second_build_holds_the_same_files(wheel: Path, unpacked: Path, tmp_pa
 
 
 def test_a_build_of_the_checkout_holds_the_same_files(wheel: Path, tmp_path: Path) -> None:
-    # Here lie ignored files that must stay out: Gradio writes a stub beside the component.
-    stub = PACKAGE / "component.pyi"
-    was_there = stub.exists()
-    stub.touch()
-    try:
-        here = build("wheel", ROOT, tmp_path / "here")
-    finally:
-        if not was_there:
-            stub.unlink()
+    here = build("wheel", ROOT, tmp_path / "here")
     assert sorted(names_in(here)) == sorted(names_in(wheel))
 
 
@@ -154,7 +146,7 @@ def test_the_sdist_holds_what_a_build_needs_and_no_more(sdist: Path) -> None:
         name
         for name in names
         if name.startswith(("tests/", "demo/", "benches/", "docs/", "frontend/node_modules/"))
-        or name.endswith((".so", "component.pyi", ".flac"))
+        or name.endswith((".so", ".flac"))
     }
     assert strange == set()
 

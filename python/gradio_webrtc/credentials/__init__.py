@@ -16,12 +16,10 @@ W3C ``RTCConfiguration`` and raise `gradio_webrtc.errors.CredentialsError`. Cred
 
 from .choice import get_turn_credentials, get_turn_credentials_async
 from .cloudflare import get_cloudflare_turn_credentials, get_cloudflare_turn_credentials_async
-from .configuration import RTCConfigurationCallable, resolve_rtc_configuration
 from .hugging_face import get_hf_turn_credentials, get_hf_turn_credentials_async
 from .twilio import get_twilio_turn_credentials, get_twilio_turn_credentials_async
 
 __all__ = [
-    "RTCConfigurationCallable",
     "get_cloudflare_turn_credentials",
     "get_cloudflare_turn_credentials_async",
     "get_hf_turn_credentials",
@@ -30,5 +28,4 @@ __all__ = [
     "get_turn_credentials_async",
     "get_twilio_turn_credentials",
     "get_twilio_turn_credentials_async",
-    "resolve_rtc_configuration",
 ]

@@ -1,4 +1,4 @@
-"""The handlers: what users subclass, and the ready-made ones."""
+"""The handlers: what users subclass, and the ready-made ones but `reply_on_stopwords`."""
 
 from .aliases import AudioVideoStreamHandlerImpl, HandlerType, StreamHandlerImpl
 from .base import StreamHandlerBase
@@ -12,7 +12,6 @@ from .notices import (
 )
 from .options import AlgoOptions, SileroVadOptions
 from .reply_on_pause import ReplyOnPause
-from .reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
 from .silero import ModelOptions, PauseDetectionModel, SileroVADModel, get_silero_model
 from .stream_handler import (
     AsyncAudioVideoStreamHandler,
@@ -36,8 +35,6 @@ __all__ = [
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
-    "ReplyOnStopWords",
-    "ReplyOnStopWordsState",
     "SileroVADModel",
     "SileroVadOptions",
     "StreamHandler",
