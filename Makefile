@@ -79,7 +79,7 @@ bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are ins
 	$(UV) --group bench
 	@rm -f $(BENCHES:%=benches/results/%.json); failed=; \
 	for bench in $(BENCHES); do $(BIN)/python benches/python/$$bench.py || failed="$$failed $$bench"; done; \
-	$(BIN)/python benches/python/table.py; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+	$(BIN)/python benches/python/table.py || failed="$$failed table"; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 .PHONY: bench-rust
 bench-rust: ## time the core's kernels on each instruction set

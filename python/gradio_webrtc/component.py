@@ -34,8 +34,8 @@ TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js
 class WithoutStubs(ComponentMeta):
     """Gradio's metaclass, but for the type stubs that it writes beside a component's source.
 
-    They are made at each import, which took a quarter of what importing this package takes, of
-    source that has its types already, and left in whatever directory it is installed in.
+    They would be made at each import, and take a quarter of it, of source that has its types
+    already, and be left in whatever directory it is installed in.
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
