@@ -69,8 +69,7 @@ def packed_mb(folder: Path) -> float:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
-            is_ours = "__pycache__" not in file.parts
-            if file.is_file() and is_ours:
+            if file.is_file() and "__pycache__" not in file.parts:
                 archive.write(file, file.relative_to(folder))
     return len(packed.getvalue()) / 1e6
 

@@ -8,12 +8,12 @@ import itertools
 import math
 import os
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import callers
 from callers import Caller, Player, Server
 from figures import Figures
+from report import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,13 +163,7 @@ class Load:
 
 def _busy_s() -> float:
     """How long the server's core has worked so far, for whomever; 0 where nobody counts."""
-    counts = Path("/proc/stat")
-    if not counts.exists():
-        return 0.0
-    lines = counts.read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(f"cpu{callers.SERVER_CORE} "))
-    user, nice, system, _idle, _waiting, *interrupts_and_stolen = map(int, line.split()[1:9])
-    return (user + nice + system + sum(interrupts_and_stolen)) / os.sysconf("SC_CLK_TCK")
+    return Ticks.now(callers.SERVER_CORE).wanted / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(

@@ -57,7 +57,7 @@ def machine() -> dict[str, str]:
 
 
 class Ticks(NamedTuple):
-    """The processors' time so far, in clock ticks (proc_stat(5)); zeros where nobody counts it.
+    """Time of the processors so far, in clock ticks (proc_stat(5)); zeros where nobody counts it.
 
     Attributes:
         wanted: When there was work.
@@ -68,14 +68,14 @@ class Ticks(NamedTuple):
     taken: int
 
     @classmethod
-    def now(cls) -> Ticks:
-        """As counted now."""
+    def now(cls, processor: str = "") -> Ticks:
+        """As counted now: of all processors, or of one of them, by its number."""
         stat = Path("/proc/stat")
         if not stat.exists():
             return cls(0, 0)
-        user, nice, system, _idle, _iowait, irq, softirq, steal = map(
-            int, stat.read_text().split(maxsplit=9)[1:9]
-        )
+        lines = stat.read_text().splitlines()
+        (line,) = (line for line in lines if line.startswith(f"cpu{processor} "))
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, line.split()[1:9])
         return cls(user + nice + system + irq + softirq + steal, steal)
 
     def taken_since(self, before: Ticks) -> str:

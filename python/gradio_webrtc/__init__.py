@@ -93,16 +93,7 @@ __all__ = [
 ]
 
 _LATER = {
-    "credentials": {
-        "get_cloudflare_turn_credentials",
-        "get_cloudflare_turn_credentials_async",
-        "get_hf_turn_credentials",
-        "get_hf_turn_credentials_async",
-        "get_turn_credentials",
-        "get_turn_credentials_async",
-        "get_twilio_turn_credentials",
-        "get_twilio_turn_credentials_async",
-    },
+    "credentials": {name for name in __all__ if "credentials" in name},
     "encoding": {"audio_to_bytes", "audio_to_file"},
     "handlers.reply_on_stopwords": {"ReplyOnStopWords"},
     "speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import threading
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,9 +17,17 @@ from gradio_webrtc.handlers.async_driver import FINISHED
 from gradio_webrtc.handlers.stepping import Interruptible, Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+
+
+async def interrupt_in_the_middle(stepper: Stepper, entered: asyncio.Event) -> None:
+    """Interrupts a step once the user's code is in it."""
+    step = asyncio.get_running_loop().create_task(stepper.step())
+    await entered.wait()
+    stepper.interrupt()
+    assert await step is FINISHED
 
 
 @pytest.fixture
@@ -188,10 +197,7 @@ async def test_an_interrupted_sync_step_is_left_to_return_and_then_closed(worker
             order.append("closed")
 
     stepper = Stepper(slow, (), worker)
-    step = loop.create_task(stepper.step())
-    await entered.wait()
-    stepper.interrupt()
-    assert await step is FINISHED
+    await interrupt_in_the_middle(stepper, entered)
     closing = loop.create_task(stepper.close())
     await asyncio.sleep(0)
     assert not closing.done()
@@ -210,10 +216,7 @@ async def test_closing_waits_for_a_plain_function_in_the_middle(worker: Worker) 
         order.append("returned")
 
     stepper = Stepper(plain, (), worker)
-    step = loop.create_task(stepper.step())
-    await entered.wait()
-    stepper.interrupt()
-    assert await step is FINISHED
+    await interrupt_in_the_middle(stepper, entered)
     gate.set()
     await stepper.close()
     assert order == ["returned"]
@@ -276,12 +279,11 @@ async def test_something_async_that_came_after_an_interruption_is_closed_quietly
         return fn(value)
 
     stepper = Stepper(give_late, (3,), worker)
-    step = loop.create_task(stepper.step())
-    await called.wait()
-    stepper.interrupt()
-    assert await step is FINISHED
+    await interrupt_in_the_middle(stepper, called)
     may_return.set()
     await stepper.close()
+    assert isinstance(stepper.generator, AsyncIterator)
+    assert await anext(stepper.generator, None) is None
 
 
 async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: Worker) -> None:
@@ -298,10 +300,7 @@ async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: W
             cleaned.set()
 
     stepper = Stepper(answer_late, (), worker)
-    step = loop.create_task(stepper.step())
-    await begun.wait()
-    stepper.interrupt()
-    assert await step is FINISHED
+    await interrupt_in_the_middle(stepper, begun)
     may_yield.set()
     await stepper.close()
     assert cleaned.is_set()

@@ -67,7 +67,7 @@ class AsyncDriver:
         self._is_closed = True
         await asyncio.wait({self._task})
         # A task that was cancelled before its first moment has not cleaned up.
-        await getattr(self._generator, "aclose", _nothing)()
+        await close_async(self._generator)
         if not self._task.cancelled():
             self._task.result()
 
@@ -92,7 +92,7 @@ class AsyncDriver:
                 self._answer.set_exception(cancelled_from_within())
             raise
         finally:
-            await getattr(self._generator, "aclose", _nothing)()
+            await close_async(self._generator)
 
 
 def cancelled_from_within() -> RuntimeError:
@@ -100,8 +100,10 @@ def cancelled_from_within() -> RuntimeError:
     return RuntimeError("the function was cancelled from within, and has no more to say")
 
 
-async def _nothing() -> None:
-    pass
+async def close_async(generator: AsyncIterator[object]) -> None:
+    """Lets an async generator clean up; an iterator that is none has nothing to."""
+    if hasattr(generator, "aclose"):
+        await generator.aclose()
 
 
 class SingleItem:

@@ -68,13 +68,17 @@ class Reply:
         worker: Worker,
     ) -> None:
         self.turn = turn
-        self.is_interrupted = False
         self._fn = fn
         self._get_arguments = get_arguments
         self._on_begin = on_begin
         self._worker = worker
         self._preparing = Interruptible()
         self._stepper: Stepper | None = None
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it was ended before its time."""
+        return self._preparing.is_interrupted
 
     @property
     def has_begun(self) -> bool:
@@ -109,7 +113,6 @@ class Reply:
 
     def interrupt(self) -> None:
         """Ends the step in the middle at once, and every later one."""
-        self.is_interrupted = True
         self._preparing.interrupt()
         if self._stepper is not None:
             self._stepper.interrupt()

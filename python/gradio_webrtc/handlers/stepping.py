@@ -21,6 +21,7 @@ from .async_driver import (
     SingleItem,
     Step,
     cancelled_from_within,
+    close_async,
 )
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Stepper:
                 # Behind a step in the middle: the worker takes one job after the other.
                 await self._in_worker(self._clean_up)
             if isinstance(self.generator, AsyncIterator):
-                await getattr(self.generator, "aclose", _do_nothing)()
+                await close_async(self.generator)
         finally:
             warning.cancel()
 
@@ -167,21 +168,14 @@ class Stepper:
     def _clean_up(self) -> None:
         if isinstance(self.generator, Iterator):
             generator, self.generator = self.generator, iter(())
-            getattr(generator, "close", _nothing)()
+            if hasattr(generator, "close"):
+                generator.close()
 
 
 def _as_generator(result: object) -> Iterator[object] | AsyncIterator[object]:
     if inspect.isawaitable(result):
         return SingleItem(result)
     return result if isinstance(result, (AsyncIterator, Iterator)) else iter((result,))
-
-
-def _nothing() -> None:
-    pass
-
-
-async def _do_nothing() -> None:
-    pass
 
 
 def _warn_slow(label: str) -> None:
