@@ -137,9 +137,13 @@ class Caller:
         }
 
     async def call(self) -> dict[str, Any]:
-        """Calls, and waits until the connection stands; gives the server's answer or refusal."""
+        """Calls, and waits until the connection stands, or hangs up where the server refuses.
+
+        Gives the server's answer or refusal.
+        """
         answer = await self._registry.handle(await self.offer())
         if answer.get("status") == "failed":
+            await self.hang_up()
             return answer
         self.secret = str(answer["secret"])
         await self.pc.setRemoteDescription(
