@@ -496,5 +496,12 @@ class PauseDetector:
         """Whether a turn is under way: from `speech_started` until `pause`."""
 
     @property
+    def samples_to_spare(self) -> int:
+        """How many samples can follow without an event, whatever is in them; 0 during a turn.
+
+        Who feeds them need not hurry: with the defaults, while nobody talks, about 0.2 s.
+        """
+
+    @property
     def probability(self) -> float:
         """The probability of speech in the last window, 0 to 1; 0 at the start."""

@@ -73,9 +73,9 @@ class InboundPump:
         self._receive_of_user: Callable[..., Any] = handler.receive
         self._is_async = inspect.iscoroutinefunction(handler.receive)
         self._is_light = handler.receive_is_light and not self._is_async
-        frame_s = handler.input_frame_size / handler.input_sample_rate
+        self._frame_s = handler.input_frame_size / handler.input_sample_rate
         self._waiting: deque[NDArray[np.int16]] = deque(
-            maxlen=max(2, round(MAX_INBOUND_S / frame_s))
+            maxlen=max(2, round(MAX_INBOUND_S / self._frame_s))
         )
         self._arrived = asyncio.Event()
 
@@ -100,12 +100,17 @@ class InboundPump:
         channels = 2 if self._handler.expected_layout == "stereo" else 1
         await self._receive(np.zeros((1, self._handler.input_frame_size * channels), np.int16))
 
-    def _take(self, block: AudioBlock) -> None:
-        for frame in self._convert(block):
-            if self._is_light:
-                self._receive_now(frame)
-            else:
+    def _take(self, block: AudioBlock) -> float:
+        """See `AudioSink`."""
+        frames = self._convert(block)
+        if not self._is_light:
+            for frame in frames:
                 self._enqueue(frame)
+            return 0.0
+        for frame in frames:
+            self._receive_now(frame)
+        # Up to a frame was taken that is not whole, and so not heard.
+        return self._handler.spare_s - self._frame_s
 
     def _convert(self, block: AudioBlock) -> list[NDArray[np.int16]]:
         if self._audio is None or self._format != (block.rate_hz, block.channels):

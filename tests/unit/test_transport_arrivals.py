@@ -56,6 +56,32 @@ def hear(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
     return frames
 
 
+class Unhurried:
+    """Somebody who can spare some of the sound to come, and counts when it came.
+
+    Attributes:
+        spare_s: How much.
+        came: The packets that had arrived when each frame came.
+    """
+
+    def __init__(self, spare_s: float) -> None:
+        self.spare_s = spare_s
+        self.came: list[int] = []
+        self.frames: list[AudioFrame] = []
+        self._arrived = 0
+        self._arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), self._take)
+
+    def send(self, packets: Sequence[RtpPacket]) -> None:
+        for each in packets:
+            self._arrived += 1
+            self._arrivals.add(each)
+
+    def _take(self, frame: AudioFrame) -> float:
+        self.frames.append(frame)
+        self.came.append(self._arrived)
+        return self.spare_s
+
+
 def hear_through_aiortc(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
     buffer, decoder = JitterBuffer(capacity=16, prefetch=4), TheirDecoder()
     frames: list[AudioFrame] = []
@@ -190,3 +216,62 @@ def test_other_codecs_are_left_to_aiortc() -> None:
         assert flag is their_flag
         assert (encoded and encoded.data) == (expected and expected.data)
     assert frames == []
+
+
+@pytest.mark.parametrize(
+    ("spare_s", "came"),
+    [
+        (-0.02, [1, 2, 3, 4, 5, 6, 7]),
+        (0.02, [1, 2, 3, 4, 5, 6, 7]),
+        (0.021, [1, 3, 3, 5, 5, 7, 7]),
+        (0.06, [1, 4, 4, 4, 7, 7, 7]),
+        (10.0, [1, 6, 6, 6, 6, 6, 11]),
+    ],
+)
+def test_packets_that_nobody_hurries_for_come_together(spare_s: float, came: list[int]) -> None:
+    hearer = Unhurried(spare_s)
+    hearer.send(spoken()[:11])
+    assert hearer.came[:7] == came
+
+
+def test_what_waited_is_the_same_sound() -> None:
+    packets = spoken()
+    del packets[50]
+    hearer = Unhurried(10.0)
+    hearer.send(packets)
+    expected = hear(packets)[: len(hearer.frames)]
+    assert len(expected) > 90
+    assert [each.pts for each in hearer.frames] == [each.pts for each in expected]
+    assert np.array_equal(sound(hearer.frames), sound(expected))
+
+
+def test_nothing_waits_once_there_is_a_hurry() -> None:
+    hearer, packets = Unhurried(10.0), spoken()
+    hearer.send(packets[:5])
+    hearer.spare_s = 0.0
+    hearer.send(packets[5:10])
+    assert hearer.came == [1, 6, 6, 6, 6, 6, 7, 8, 9, 10]
+
+
+def test_what_waited_is_heard_before_a_gap_and_before_another_stream() -> None:
+    hearer, packets = Unhurried(0.2), spoken()
+    hearer.send([*packets[:3], packet(3, packets[3].payload, timestamp=960 * 20)])
+    assert [each.pts for each in hearer.frames] == [960 * k for k in range(21)]
+    assert hearer.came == [1, *[4] * 20]
+    hearer.send([packet(4, packets[4].payload, timestamp=960 * 21)])
+    hearer.send([packet(7 + k, packets[7 + k].payload, ssrc=2) for k in range(5)])
+    assert hearer.came[21:] == [6, *[10] * 5]
+
+
+def test_no_packet_of_the_first_stream_is_lost_to_the_second() -> None:
+    hearer, packets = Unhurried(10.0), spoken()
+    hearer.send(packets[:4])
+    hearer.send([packet(k, each.payload, ssrc=2) for k, each in enumerate(packets[:6])])
+    assert hearer.came[:4] == [1, 5, 5, 5]
+    assert len(hearer.frames) >= 9
+
+
+def test_packets_that_are_all_stamped_alike_do_not_pile_up() -> None:
+    hearer = Unhurried(10.0)
+    hearer.send([packet(k, each.payload, timestamp=960) for k, each in enumerate(spoken())])
+    assert len(hearer.frames) > 100 - 5

@@ -19,9 +19,7 @@ from gradio_webrtc.transport.inline import JITTER_BUFFER, decode_inline
 from gradio_webrtc.transport.opus import OpusEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gradio_webrtc.transport import AudioBlock
+    from gradio_webrtc.transport import AudioBlock, AudioSink
 
 OPUS = 96
 caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
@@ -57,10 +55,11 @@ class Packets:
         """A frame that aiortc decoded, or its mark of the end."""
         vars(self.track)["_queue"].put_nowait(item)
 
-    def hear(self, block: AudioBlock) -> None:
+    def hear(self, block: AudioBlock) -> float:
         self.heard.append(block.samples.size)
+        return 0.0
 
-    async def carry(self, sink: Callable[[AudioBlock], None] | None = None) -> asyncio.Task[None]:
+    async def carry(self, sink: AudioSink | None = None) -> asyncio.Task[None]:
         """Listens, with `hear` unless told otherwise; returns when it has begun."""
         receiver: Any = self
         carrying = asyncio.get_running_loop().create_task(
@@ -116,7 +115,7 @@ async def test_frames_that_aiortc_decodes_are_heard_up_to_the_end(
 async def test_the_hearers_error_is_raised_there_and_not_at_the_socket() -> None:
     packets = Packets(inline=True)
 
-    def hear(block: AudioBlock) -> None:
+    def hear(block: AudioBlock) -> float:
         packets.hear(block)
         raise ZeroDivisionError
 
@@ -141,8 +140,13 @@ async def test_nothing_is_heard_once_the_call_is_over() -> None:
 
 async def test_the_hearer_runs_in_the_context_of_its_call() -> None:
     packets, heard = Packets(inline=True), list[str]()
+
+    def hear(_block: AudioBlock) -> float:
+        heard.append(caller.get())
+        return 0.0
+
     token = caller.set("Ada")
-    carrying = await packets.carry(lambda _block: heard.append(caller.get()))
+    carrying = await packets.carry(hear)
     caller.reset(token)
     packets.send()
     assert heard == ["Ada"]

@@ -155,6 +155,15 @@ class StreamHandlerBase(ABC):
         """Whether ``receive`` may run on the event loop itself, within microseconds."""
         return False
 
+    @property
+    def spare_s(self) -> float:
+        """How much of the sound to come may wait, in seconds, since nothing could follow from it.
+
+        Asked where ``receive_is_light``, after each frame. What waits is heard at once when there
+        is more of it.
+        """
+        return 0.0
+
     # The page's input values
 
     def set_args(self, args: list[Any]) -> None:

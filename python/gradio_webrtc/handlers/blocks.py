@@ -113,6 +113,11 @@ class BlockListener:
             self.forget()
         return heard
 
+    @property
+    def samples_to_spare(self) -> int:
+        """None: what the handler makes of them is its own affair."""
+        return 0
+
     def skip(self, count: int) -> None:
         """Lets time pass without listening, in samples."""
         self._received_samples += count

@@ -53,6 +53,10 @@ class TurnListener(Protocol):
     def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
         """What can be told from the next samples, int16 ``(1, n)``."""
 
+    @property
+    def samples_to_spare(self) -> int:
+        """How many samples can follow of which nothing is told, whatever is in them."""
+
     def skip(self, count: int) -> None:
         """Lets time pass without listening, in samples."""
 
@@ -92,6 +96,11 @@ class Listener:
         events = self._detector.process(samples)
         # Most frames bring nothing: what is made for an event costs them nothing.
         return [self._heard(event) for event in events] if events else []
+
+    @property
+    def samples_to_spare(self) -> int:
+        """How many samples can follow of which nothing is told; 0 during a turn."""
+        return 0 if self._has_gap else self._detector.samples_to_spare
 
     def _heard(self, event: PauseEvent) -> Heard:
         """The event on the clock of the call, with the turn's sound if it is over."""

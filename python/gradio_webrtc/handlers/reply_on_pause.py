@@ -146,6 +146,14 @@ class ReplyOnPause(TurnHandler):
         """Whether listening takes microseconds: with the built-in detector it does."""
         return self._vad is None and not self._hears_in_blocks and not self._overrides("receive")
 
+    @property
+    def spare_s(self) -> float:
+        """How much of the sound to come may wait, in seconds: most of what makes a turn begin."""
+        if not self.can_interrupt and self._is_responding:
+            return 0.0
+        with self._listening:
+            return self._bound_listener.samples_to_spare / self.input_sample_rate
+
     def receive(self, frame: AudioFrame) -> None:
         """Listens to the next sound from the caller.
 

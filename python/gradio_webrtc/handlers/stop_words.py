@@ -179,6 +179,13 @@ class StopWordListener:
             self._on_due()
         return []
 
+    @property
+    def samples_to_spare(self) -> int:
+        """How many samples can follow of which nothing is told, and at which nobody looks."""
+        if self.is_awake:
+            return self._turns.samples_to_spare
+        return 0 if self._is_due else self._detector.samples_to_spare
+
     def skip(self, count: int) -> None:
         """Lets time pass without listening, in samples. What was heard before is forgotten."""
         self._received += count

@@ -259,9 +259,9 @@ class _WatchedTransport(FakeTransport):
     async def carry_audio(self, sink: AudioSink) -> None:
         """Hands on the sound; at each block somebody looks whether the call is over."""
 
-        def watched(block: AudioBlock) -> None:
+        def watched(block: AudioBlock) -> float:
             self._on_block()
-            sink(block)
+            return sink(block)
 
         await super().carry_audio(watched)
 

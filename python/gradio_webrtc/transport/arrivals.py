@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 from av.error import FFmpegError
 
 from .opus import TIME_BASE, OpusDecoder
+from .pacing import CALL_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -30,6 +31,10 @@ MAX_LATE: Final = 100
 MAX_FILLED_SAMPLES: Final = 24_000
 """Half a second at 48 kHz. A sender with discontinuous transmission is heard of every 400 ms (RFC
 7587 section 3.1.3), so a longer gap is a call that stood still, and its silence is over."""
+
+MAX_TOGETHER: Final = 5
+"""How many packets are decoded together at most, even if nobody needs them sooner: of 20 ms, these
+hold up the event loop for a fraction of a millisecond."""
 
 SEQUENCES: Final = 1 << 16
 TIMESTAMPS: Final = 1 << 32
@@ -101,14 +106,15 @@ class OpusArrivals:
         payload_types: Those that are Opus.
         theirs: The jitter buffer of the receiver.
         deliver: Takes the decoded frames, on the event loop, with gapless ``pts`` at 48 kHz unless
-            the sender was silent for long.
+            the sender was silent for long. Returns how much of the sound to come may wait, in
+            seconds, or nothing: see `AudioSink`.
     """
 
     def __init__(
         self,
         payload_types: Collection[int | None],
         theirs: JitterBuffer,
-        deliver: Callable[[AudioFrame], None],
+        deliver: Callable[[AudioFrame], float | None],
     ) -> None:
         self.payload_types = frozenset(payload_types)
         self._theirs = theirs
@@ -116,6 +122,9 @@ class OpusArrivals:
         self.ssrc: int | None = None
         self._order = PacketOrder()
         self._decoder = OpusDecoder()
+        self._waiting: list[AnyPacket] = []
+        self._packet_samples = 0
+        self._spare_samples = 0
         self._next_timestamp = 0
         self._pts = 0
         self._has_failed = False
@@ -129,16 +138,31 @@ class OpusArrivals:
         if packet.payload_type not in self.payload_types:
             return self._theirs.add(cast("RtpPacket", packet))
         if packet.ssrc != self.ssrc:
+            self._hear_waiting()
             self.ssrc = packet.ssrc
             self._order = PacketOrder()
             self._decoder = OpusDecoder()
             self._next_timestamp = packet.timestamp
-        for each in self._order.put(packet):
+        self._waiting += self._order.put(packet)
+        if self._waiting and self._are_awaited():
+            self._hear_waiting()
+        return False, None
+
+    def _are_awaited(self) -> bool:
+        """Whether no more may wait than is here, if the last packet is as long as those before."""
+        # Counted, too: a caller may stamp them all alike.
+        if len(self._waiting) >= MAX_TOGETHER:
+            return True
+        before = (self._waiting[-1].timestamp - self._next_timestamp) % TIMESTAMPS
+        return before + self._packet_samples >= self._spare_samples
+
+    def _hear_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for packet in waiting:
             try:
-                self._hear(each)
+                self._hear(packet)
             except FFmpegError as error:
                 self._report(error)
-        return False, None
 
     def _hear(self, packet: AnyPacket) -> None:
         """Delivers a packet's sound, after something for what is missing before it.
@@ -152,7 +176,7 @@ class OpusArrivals:
         elif missing < TIMESTAMPS // 2:
             self._pts += missing
         self._next_timestamp = packet.timestamp
-        self._give(self._decoder.decode(packet.payload))
+        self._packet_samples = self._give(self._decoder.decode(packet.payload))
 
     def _give(self, frames: list[AudioFrame]) -> int:
         """How many samples that was."""
@@ -161,7 +185,7 @@ class OpusArrivals:
             frame.pts, frame.time_base = self._pts, TIME_BASE
             self._pts += frame.samples
             given += frame.samples
-            self.deliver(frame)
+            self._spare_samples = round(CALL_RATE_HZ * (self.deliver(frame) or 0))
         self._next_timestamp = (self._next_timestamp + given) % TIMESTAMPS
         return given
 

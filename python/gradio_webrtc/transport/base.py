@@ -27,8 +27,12 @@ class AudioBlock(NamedTuple):
     samples: NDArray[np.int16]
 
 
-AudioSink: TypeAlias = "Callable[[AudioBlock], None]"
-"""Takes a block of the caller's sound, on the event loop, within microseconds."""
+AudioSink: TypeAlias = "Callable[[AudioBlock], float]"
+"""Takes a block of the caller's sound, on the event loop, within microseconds.
+
+Returns how much of the sound to come may wait, in seconds, since nothing could follow from it: what
+comes together costs less. 0 or less for none.
+"""
 
 
 class FrameSource(Protocol):

@@ -75,7 +75,7 @@ def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None
     return False
 
 
-def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], None]) -> None:
+def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], float | None]) -> None:
     """Has what `decode_inline` decodes delivered at once, behind what already waits in the track.
 
     An exception of ``deliver`` takes the place of a frame in the track, and is the last delivery:
@@ -87,12 +87,13 @@ def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], Non
         return
     frames: asyncio.Queue[AudioFrame | Exception | None] = vars(receiver.track)["_queue"]
 
-    def guarded(frame: AudioFrame) -> None:
+    def guarded(frame: AudioFrame) -> float | None:
         try:
-            deliver(frame)
+            return deliver(frame)
         except Exception as error:  # noqa: BLE001 - raised by whoever reads the track
             arrivals.deliver = frames.put_nowait
             frames.put_nowait(error)
+            return None
 
     while not frames.empty():
         waiting = frames.get_nowait()

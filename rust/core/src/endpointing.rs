@@ -236,6 +236,16 @@ impl Endpointer {
         self.is_started
     }
 
+    /// How many windows can follow without an event, whatever is in them: all but the last of those
+    /// that would make a turn if they were speech; none once there is one.
+    #[must_use]
+    pub fn windows_to_spare(&self) -> u64 {
+        if self.is_started {
+            return 0;
+        }
+        self.limits.started_talking - self.speech - 1
+    }
+
     /// The first window of speech of the turn, or of what may become one.
     #[must_use]
     pub fn onset(&self) -> Option<u64> {

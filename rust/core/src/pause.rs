@@ -147,6 +147,19 @@ impl PauseDetector {
         self.endpointer.is_started()
     }
 
+    /// How many samples can follow without an event, whatever is in them: who feeds them need not
+    /// hurry. None during a turn, of which everything so far may be asked for.
+    #[must_use]
+    pub fn samples_to_spare(&self) -> u64 {
+        if self.is_speaking() {
+            return 0;
+        }
+        let earliest = self.endpointer.heard() + self.endpointer.windows_to_spare() + 1;
+        self.timeline
+            .fed(earliest)
+            .saturating_sub(self.utterance.end() + 1)
+    }
+
     /// The probability of speech in the last window, 0 to 1.
     #[must_use]
     pub fn probability(&self) -> f32 {

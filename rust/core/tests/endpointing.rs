@@ -36,6 +36,21 @@ fn a_turn_starts_may_end_and_ends() {
 }
 
 #[test]
+fn windows_to_spare_are_all_but_the_one_that_may_begin_a_turn() {
+    let mut endpointer = endpointer(EndpointingOptions::default());
+    let mut spare_after = |stretch| {
+        run(&mut endpointer, &[stretch]);
+        endpointer.windows_to_spare()
+    };
+    assert_eq!(spare_after((0.0, 10)), 6);
+    assert_eq!(spare_after((0.9, 1)), 5);
+    assert_eq!(spare_after((0.9, 5)), 0);
+    assert_eq!(spare_after((0.9, 1)), 0, "the turn begins");
+    assert_eq!(spare_after((0.0, 15)), 0);
+    assert_eq!(spare_after((0.0, 1)), 6, "the turn is over");
+}
+
+#[test]
 fn events_carry_the_onset_and_the_end_of_speech() {
     let mut endpointer = endpointer(EndpointingOptions::default());
     let events = run(&mut endpointer, &[(0.0, 10), (0.9, 20), (0.0, 16)]);

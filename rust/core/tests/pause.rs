@@ -61,6 +61,22 @@ fn the_silence_at_the_end_is_the_pause_and_a_window_at_most() {
 }
 
 #[test]
+fn what_is_to_spare_ends_with_the_last_sample_before_an_event() {
+    let loud = sound(16_000, &[(LOUD, 1.0)]);
+    let (mut detector, mut events) = (detector(16_000), Vec::new());
+    assert_eq!(detector.samples_to_spare(), 7 * 512 - 1);
+    detector.process(&loud[..1_000], &mut events).unwrap();
+    assert_eq!(detector.samples_to_spare(), 7 * 512 - 1 - 1_000);
+    detector
+        .process(&loud[1_000..7 * 512 - 1], &mut events)
+        .unwrap();
+    assert_eq!((detector.samples_to_spare(), events.len()), (0, 0));
+    detector.process(&loud[..1], &mut events).unwrap();
+    assert_eq!(events[0].kind, SpeechStarted);
+    assert_eq!(detector.samples_to_spare(), 0);
+}
+
+#[test]
 fn a_turn_at_the_very_start_has_what_pre_roll_there_is() {
     let samples = sound(48_000, &[(LOUD, 0.5), (SOFT, 1.0)]);
     let (events, utterances) = turns(&mut detector(48_000), &samples, 960);

@@ -150,4 +150,28 @@ proptest! {
             prop_assert!(samples.windows(utterance.len()).any(|part| part == utterance));
         }
     }
+
+    #[test]
+    fn nothing_happens_in_what_is_to_spare(
+        stretches in prop::collection::vec((0.01_f64..0.7, 0.01_f64..0.4), 1..9),
+        piece in 1_usize..4000,
+        rate_hz in prop::sample::select(vec![8_000_u32, 16_000, 44_100, 48_000]),
+    ) {
+        let stretches: Vec<_> =
+            stretches.into_iter().flat_map(|(soft, loud)| [(SOFT, soft), (LOUD, loud)]).collect();
+        let samples = sound(rate_hz, &stretches);
+        let (mut detector, mut events) = (detector(rate_hz), Vec::new());
+        let mut rest = &samples[..];
+        while !rest.is_empty() {
+            let spare = usize::try_from(detector.samples_to_spare()).unwrap();
+            prop_assert!(spare == 0 || !detector.is_speaking());
+            let (spared, after) = rest.split_at(spare.min(rest.len()));
+            detector.process(spared, &mut events).unwrap();
+            prop_assert_eq!(&events, &[]);
+            let (next, after) = after.split_at(piece.min(after.len()));
+            detector.process(next, &mut events).unwrap();
+            events.clear();
+            rest = after;
+        }
+    }
 }

@@ -168,6 +168,11 @@ impl PauseDetector {
     }
 
     #[getter]
+    fn samples_to_spare(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.state.lock(py)?.detector.samples_to_spare())
+    }
+
+    #[getter]
     fn probability(&self, py: Python<'_>) -> PyResult<f32> {
         Ok(self.state.lock(py)?.detector.probability())
     }

@@ -1,0 +1,181 @@
+"""Sound that may wait is heard together, and nothing that follows from it comes a packet later."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from aiortc.jitterbuffer import JitterBuffer
+from numpy.typing import NDArray
+from support.conversing import conversing
+from support.signals import speech_at_48k
+
+from gradio_webrtc import AlgoOptions, ReplyOnPause, StreamHandler
+from gradio_webrtc.audio import PauseDetector
+from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.handlers.listening import Listener
+from gradio_webrtc.handlers.reply_on_stopwords import QUICKEST_WORD_S
+from gradio_webrtc.handlers.stop_words import StopWordListener
+from gradio_webrtc.pumps import InboundPump
+from gradio_webrtc.transport.arrivals import OpusArrivals, SoundPacket
+from gradio_webrtc.transport.incoming import read_block
+from gradio_webrtc.transport.opus import OpusEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from av import AudioFrame
+
+    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc.transport import AudioSink
+
+OPUS = 96
+SILENCE = np.zeros(48_000, np.int16)
+SAID = np.concatenate(
+    [
+        *(SILENCE, speech_at_48k("austen_0880_16k"), SILENCE[:9_600]),
+        *(speech_at_48k("asterisk_hello_world_16k"), SILENCE, SILENCE),
+        *(speech_at_48k("goforward_16k"), SILENCE),
+    ]
+)
+
+
+class Wire:
+    """A transport as far as sound passes through it, in packets of 20 ms.
+
+    Args:
+        hurries: Whoever listens is given each packet when it comes, whatever he can spare.
+
+    Attributes:
+        sent: How many packets.
+        together: How many blocks were handed over after each packet that was not kept.
+    """
+
+    def __init__(self, *, hurries: bool) -> None:
+        self.sent = 0
+        self.together: list[int] = []
+        self._hurries = hurries
+        self._blocks = 0
+        self._sink: AudioSink = lambda _block: 0.0
+        self._encoder = OpusEncoder(1)
+        self._arrivals = OpusArrivals(
+            [OPUS], JitterBuffer(capacity=16, prefetch=4), self._hand_over
+        )
+
+    async def carry_audio(self, sink: AudioSink) -> None:
+        self._sink = sink
+        await asyncio.Event().wait()
+
+    def send(self, frame: NDArray[np.int16]) -> None:
+        payload = bytes(self._encoder.encode(frame.reshape(1, -1), 0))
+        self._blocks = 0
+        self._arrivals.add(SoundPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
+        self.sent += 1
+        if self._blocks > 0:
+            self.together.append(self._blocks)
+
+    def _hand_over(self, frame: AudioFrame) -> float:
+        self._blocks += 1
+        spare_s = self._sink(read_block(frame))
+        return 0.0 if self._hurries else spare_s
+
+
+async def converse(
+    handler: StreamHandlerBase, *, hurries: bool
+) -> tuple[list[tuple[int, str, object]], Wire]:
+    """Every event of a call, with how many packets had been sent then, and the wire."""
+    wire = Wire(hurries=hurries)
+    told: list[tuple[int, str, object]] = []
+    async with conversing(handler) as talk:
+        transport: Any = wire
+        pump = InboundPump(transport, talk.handler, talk.call, Worker("nobody"))  # type: ignore[arg-type]  # a call that notes
+        carrying = asyncio.get_running_loop().create_task(pump.run())
+        await asyncio.sleep(0)
+        for frame in SAID[: SAID.size // 960 * 960].reshape(-1, 960):
+            wire.send(frame)
+            told += [(wire.sent, name, data.get("time_s")) for name, data in talk.call.events]
+            talk.call.events.clear()
+            await talk.until_idle()
+        carrying.cancel()
+        assert talk.call.errors == []
+    return told, wire
+
+
+async def say_nothing(_audio: object) -> AsyncIterator[Any]:
+    if False:
+        yield None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"input_sample_rate": 16_000},
+        {"input_sample_rate": 44_100, "can_interrupt": False},
+        {"algo_options": AlgoOptions(started_talking_threshold=0.05)},
+        {"algo_options": AlgoOptions(started_talking_threshold=1.0)},
+        {"algo_options": AlgoOptions(max_continuous_speech_s=1.0)},
+    ],
+    ids=["defaults", "16 kHz", "44.1 kHz", "quick", "slow", "short"],
+)
+async def test_no_event_comes_a_packet_later(options: dict[str, Any]) -> None:
+    hurried, _ = await converse(ReplyOnPause(say_nothing, **options), hurries=True)
+    told, _ = await converse(ReplyOnPause(say_nothing, **options), hurries=False)
+    assert told == hurried
+    assert {"started_talking", "pause_detected"} <= {name for _, name, _ in told}
+
+
+async def test_packets_come_together_while_nobody_talks_and_one_by_one_in_a_turn() -> None:
+    told, wire = await converse(ReplyOnPause(say_nothing), hurries=False)
+    arrived = np.cumsum(wire.together)
+    assert arrived[-1] >= wire.sent - 5
+    begun = next(sent for sent, name, _ in told if name == "started_talking")
+    over = next(sent for sent, name, _ in told if name == "pause_detected")
+    counts = np.array(wire.together)
+    assert counts[arrived < 50][1:].min() >= 3, "the first second is silence"
+    assert set(counts[(arrived > begun) & (arrived <= over)]) == {1}
+    assert counts.max() <= 5
+
+
+def looks(*, hurries: bool) -> tuple[list[int], int]:
+    """After how many frames a word was looked for, and how often frames were handed over."""
+    due, times, waiting = list[int](), 0, list[NDArray[np.int16]]()
+    quick = PauseDetector(48_000, started_talking_s=QUICKEST_WORD_S)
+    turns = Listener(PauseDetector(48_000), 48_000)
+    listener = StopWordListener(quick, turns, 48_000, lambda: due.append(sent))
+    for sent, frame in enumerate(SAID[: SAID.size // 960 * 960].reshape(-1, 1, 960)):
+        waiting.append(frame)
+        if hurries or (len(waiting) + 1) * 960 > listener.samples_to_spare:
+            for each in waiting:
+                listener.hear(each)
+            times += 1
+            waiting.clear()
+        if sent % 10 == 0:
+            listener.take_look()
+    return due, times
+
+
+def test_a_word_is_looked_for_as_soon() -> None:
+    (hurried, frames), (due, times) = looks(hurries=True), looks(hurries=False)
+    assert due == hurried
+    assert len(due) > 3
+    assert times < 0.8 * frames
+
+
+class Listening(StreamHandler):
+    """Whatever a user's own handler does with its frames."""
+
+    def receive(self, frame: Any) -> None:
+        pass
+
+    def emit(self) -> None:
+        self.wait_for_args_sync()
+
+    def copy(self) -> Listening:
+        return Listening()
+
+
+def test_a_handler_of_ones_own_hears_everything_at_once() -> None:
+    assert Listening().spare_s == 0.0
