@@ -90,10 +90,12 @@ impl LaneTables {
             let fraction = as_f64(ratio.rest(phase)) / as_f64(ratio.up);
             let phase_taps = prototype.taps(fraction, taps);
             for output in (phase..cycle.outputs).step_by(as_index(ratio.up)) {
-                let (group, lane) = (output / LANES_U64, as_index(output % LANES_U64));
-                let first = ratio.newest_input(output) - ratio.newest_input(group * LANES_U64);
-                let start = as_index(group) * span + as_index(first);
-                for (row, &tap) in rows[start..].iter_mut().zip(&phase_taps) {
+                let group = cycle.group(output);
+                let start = cycle.start(group);
+                let first = ratio.newest_input(output) - ratio.newest_input(start);
+                let (first, lane) = (as_index(first), as_index(output - start));
+                let rows = &mut rows[as_index(group) * span..][first..];
+                for (row, &tap) in rows.iter_mut().zip(&phase_taps) {
                     #[allow(clippy::cast_possible_truncation)] // the precision of the samples
                     let tap = tap as f32;
                     row.0[lane] = tap;
