@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from support.conversing import conversing
 from support.signals import speech_at_48k
 
-from gradio_webrtc import AlgoOptions, ReplyOnPause, StreamHandler
+from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc.audio import PauseDetector
 from gradio_webrtc.concurrency import Worker
 from gradio_webrtc.handlers.listening import Listener
@@ -164,18 +164,13 @@ def test_a_word_is_looked_for_as_soon() -> None:
     assert times < 0.8 * frames
 
 
-class Listening(StreamHandler):
-    """Whatever a user's own handler does with its frames."""
+class Noting(ReplyOnPause):
+    """Does something of its own with each frame."""
 
     def receive(self, frame: Any) -> None:
-        pass
-
-    def emit(self) -> None:
-        self.wait_for_args_sync()
-
-    def copy(self) -> Listening:
-        return Listening()
+        super().receive(frame)
 
 
-def test_a_handler_of_ones_own_hears_everything_at_once() -> None:
-    assert Listening().spare_s == 0.0
+async def test_whoever_overrides_receive_is_given_everything_at_once() -> None:
+    _, wire = await converse(Noting(say_nothing), hurries=False)
+    assert wire.together == [1] * wire.sent

@@ -159,8 +159,7 @@ class StreamHandlerBase(ABC):
     def spare_s(self) -> float:
         """How much of the sound to come may wait, in seconds, since nothing could follow from it.
 
-        Asked where ``receive_is_light``, after each frame. What waits is heard at once when there
-        is more of it.
+        Asked where ``receive_is_light``, whenever something was heard.
         """
         return 0.0
 
