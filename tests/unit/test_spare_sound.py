@@ -40,6 +40,7 @@ SAID = np.concatenate(
         *(speech_at_48k("goforward_16k"), SILENCE),
     ]
 )
+FRAMES = SAID[: SAID.size // 960 * 960].reshape(-1, 1, 960)
 
 
 class Wire:
@@ -69,7 +70,7 @@ class Wire:
         await asyncio.Event().wait()
 
     def send(self, frame: NDArray[np.int16]) -> None:
-        payload = bytes(self._encoder.encode(frame.reshape(1, -1), 0))
+        payload = bytes(self._encoder.encode(frame, 0))
         self._blocks = 0
         self._arrivals.add(SoundPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
         self.sent += 1
@@ -93,7 +94,7 @@ async def converse(
         pump = InboundPump(transport, talk.handler, talk.call, Worker("nobody"))  # type: ignore[arg-type]  # a call that notes
         carrying = asyncio.get_running_loop().create_task(pump.run())
         await asyncio.sleep(0)
-        for frame in SAID[: SAID.size // 960 * 960].reshape(-1, 960):
+        for frame in FRAMES:
             wire.send(frame)
             told += [(wire.sent, name, data.get("time_s")) for name, data in talk.call.events]
             talk.call.events.clear()
@@ -145,7 +146,7 @@ def looks(*, hurries: bool) -> tuple[list[int], int]:
     quick = PauseDetector(48_000, started_talking_s=QUICKEST_WORD_S)
     turns = Listener(PauseDetector(48_000), 48_000)
     listener = StopWordListener(quick, turns, 48_000, lambda: due.append(sent))
-    for sent, frame in enumerate(SAID[: SAID.size // 960 * 960].reshape(-1, 1, 960)):
+    for sent, frame in enumerate(FRAMES):
         waiting.append(frame)
         if hurries or (len(waiting) + 1) * 960 > listener.samples_to_spare:
             for each in waiting:
