@@ -56,28 +56,28 @@ class Robot(AsyncStreamHandler):
     def __init__(self) -> None:
         super().__init__(input_sample_rate=SAMPLE_RATE, output_sample_rate=SAMPLE_RATE)
         self._service: RobotService | None = None
-        self._answer: AsyncIterator[npt.NDArray[np.int16]] | None = None
+        self._answers: asyncio.Queue[Audio | CloseStream] = asyncio.Queue(maxsize=100)
 
     def copy(self) -> "Robot":
         """A handler for each caller."""
         return Robot()
 
     async def start_up(self) -> None:
-        """Connect, once the page has told the key: `latest_args` holds the values of `inputs`."""
+        """Hold the session for as long as the call; `latest_args` has the values of `inputs`."""
         await self.wait_for_args()
         self._service = RobotService(api_key=self.latest_args[1])
-        self._answer = async_aggregate_bytes_to_16bit(self._service.listen())
+        async for samples in async_aggregate_bytes_to_16bit(self._service.listen()):
+            await self._answers.put((SAMPLE_RATE, samples))
+        await self._answers.put(CloseStream("The service hung up."))
 
     async def receive(self, frame: Audio) -> None:
-        """Take 960 samples from the caller."""
+        """Take 960 samples from the caller, while `start_up` listens to the service."""
         if self._service is not None:
             await self._service.send(frame[1].tobytes())
 
     async def emit(self) -> Audio | CloseStream:
-        """Wait for the next piece of the answer; the first call comes when `start_up` is done."""
-        if self._answer is None or (samples := await anext(self._answer, None)) is None:
-            return CloseStream("The service hung up.")
-        return (SAMPLE_RATE, samples)
+        """Wait for the next piece of the answer."""
+        return await self._answers.get()
 
     async def shutdown(self) -> None:
         """Let go of the session: the call is over, whoever ended it."""

@@ -39,6 +39,10 @@ class SessionCall:
         playout: What `clear` and `end_reply` act on.
         outbox: Takes the messages for the page.
         on_event: Told of each event, with its data and the loop's time; runs on the loop.
+
+    Attributes:
+        interruptions: How many times a handler's reply was interrupted: what a step that began
+            before the last of them still gives is not played.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class SessionCall:
         on_event: Callable[[float, str, dict[str, Any]], None],
     ) -> None:
         self.webrtc_id = webrtc_id
+        self.interruptions = 0
         self._loop = asyncio.get_running_loop()
         self._playout = playout
         self._outbox = outbox
@@ -69,8 +74,12 @@ class SessionCall:
         self.send(create_message("send_input"))
 
     def clear(self) -> None:
-        """Drops queued audio and what a running ``emit`` still returns."""
+        """Drops queued audio, and nothing else."""
         self._on_loop(self._playout.clear)
+
+    def interrupt(self) -> None:
+        """Drops queued audio, and what a running ``emit`` still returns."""
+        self._on_loop(self._interrupt)
 
     def end_reply(self) -> None:
         """Pads and sends the last partial frame of a reply."""
@@ -110,6 +119,10 @@ class SessionCall:
         self._on_event(self._loop.time(), name, data)
         if name in PAGE_EVENTS or name in ALSO_FOR_THE_PAGE:
             self._outbox.send_soon(create_message("log", name))
+
+    def _interrupt(self) -> None:
+        self.interruptions += 1
+        self._playout.clear()
 
     def _on_loop(self, act: Callable[..., None], *args: object) -> None:
         try:

@@ -1,4 +1,4 @@
-"""User code called from the event loop: sync or async, called whole or stepped. Not: media.
+"""User code called from the event loop, in a thread or where it belongs. Not: media.
 
 Blocking code runs in a `Worker`, one daemon thread of one owner, so that a blocked caller holds
 up neither another caller nor the end of the process.
@@ -18,6 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from .errors import ConnectionLost
+from .user_code import (
+    await_user_code,
+    call_user_code,
+    contained,
+    describe_callable,
+    is_async_callable,
+)
+from .watchdog import WATCHDOG, Expect, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,33 +61,13 @@ def jobs_left_behind() -> int:
     return len(_left_behind)
 
 
-def is_async_callable(fn: object) -> bool:
-    """Whether calling ``fn`` gives a coroutine or an async generator, as far as can be told.
-
-    Looks through partials, bound methods and objects with ``__call__``.
-    """
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    if not (inspect.isroutine(fn) or inspect.isclass(fn)):
-        fn = getattr(fn, "__call__", fn)  # noqa: B004 - the method is wanted, not whether it exists
-    return inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
-
-
-def describe_callable(fn: object) -> str:
-    """The name to blame in a log line: qualified where there is one."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    name = getattr(fn, "__qualname__", type(fn).__qualname__)
-    module = getattr(fn, "__module__", None)
-    return f"{module}.{name}" if module else str(name)
-
-
 @dataclass(eq=False)
 class _Job:
     """One call in a worker's thread, and the future that the event loop waits on."""
 
     call: Callable[[], Any]
     label: str
+    expect: Expect
     future: asyncio.Future[Any]
     unfinished: list[_Job]
     has_returned: bool = False
@@ -88,17 +76,13 @@ class _Job:
         """Runs the call; in the worker's thread."""
         result: object = None
         error: Exception | None = None
+        wait = WATCHDOG.begin(Wait(self.label, self.expect, threading.get_ident()))
         try:
             result = self.call()
-        except StopIteration as stop:
-            # PEP 479: a StopIteration that crosses a call would end whoever iterates above it.
-            error = RuntimeError(f"{self.label} raised StopIteration")
-            error.__cause__ = stop
-        except Exception as raised:  # noqa: BLE001 - delivered to whoever awaits the job
-            error = raised
-        except BaseException as raised:  # noqa: BLE001 - sys.exit() in a handler ends a turn, not the server
-            error = RuntimeError(f"{self.label} raised {type(raised).__name__}")
-            error.__cause__ = raised
+        except BaseException as raised:  # noqa: BLE001 - delivered to whoever awaits the job
+            error = contained(raised, self.label)
+        finally:
+            WATCHDOG.end(wait)
         # Here and not where the outcome is delivered: a loop may close before it comes to that.
         # `leave_behind` looks in the other order, so one of the two sees the other's mark.
         self.has_returned = True
@@ -146,10 +130,17 @@ class Worker:
 
     Args:
         name: The thread's name, for logs and debuggers.
+        owner: Whose code runs here, such as a handler's class, for the log.
+        expect: Whether the watchdog names a job that takes long.
+
+    Attributes:
+        expect: As given.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, owner: str = "", expect: Expect = Expect.RETURN) -> None:
         self._name = name
+        self._owner = owner
+        self.expect = expect
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._unfinished: list[_Job] = []
         self._thread: threading.Thread | None = None
@@ -157,6 +148,10 @@ class Worker:
         # thread when it is collected.
         self._stop = weakref.finalize(self, self._jobs.put, None)
         self._stop.atexit = False
+
+    def label(self, name: str) -> str:
+        """The name of user code with its owner, for the log."""
+        return f"{name} of {self._owner}" if self._owner else name
 
     @property
     def is_busy(self) -> bool:
@@ -201,7 +196,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = functools.partial(context.run, fn, *args)
-        job = _Job(call, label, future, self._unfinished)
+        job = _Job(call, self.label(label), self.expect, future, self._unfinished)
         _jobs_of_loop[loop] = jobs_in_flight(loop) + 1
         self._unfinished.append(job)
         if self._thread is None:
@@ -237,16 +232,48 @@ def _warn_if_blocked(worker: str, job: _Job) -> None:
         )
 
 
-async def call_maybe_async(fn: Callable[..., Any], *args: object, worker: Worker) -> Any:
-    """Calls ``fn(*args)`` wherever it belongs: async code here, anything else in ``worker``.
+class UserFunction:
+    """A function of the user's, called from the event loop wherever it belongs.
 
-    An awaitable that sync code returns is awaited here too.
+    Async code runs on the loop, anything else in ``worker``. An awaitable that sync code returns is
+    awaited too.
 
-    Raises:
-        Exception: Whatever ``fn`` raises.
+    Args:
+        fn: The function. One that is marked with `never_blocks` runs on the loop, unwatched.
+        worker: Where it runs when it blocks; tells what is expected of it.
+        inner: The user's function, where ``fn`` is one of ours around it.
+
+    Attributes:
+        is_async: Whether it runs on the event loop.
     """
-    result = fn(*args) if is_async_callable(fn) else await worker.run(fn, *args)
-    return await result if inspect.isawaitable(result) else result
+
+    def __init__(
+        self, fn: Callable[..., Any], worker: Worker, inner: Callable[..., Any] | None = None
+    ) -> None:
+        self.is_async = is_async_callable(fn)
+        self._fn = fn
+        self._worker = worker
+        self._name = describe_callable(inner or fn)
+        self._is_ours = getattr(fn, "never_blocks", False)
+
+    async def __call__(self, *args: object) -> Any:
+        """What the function gives for these arguments.
+
+        Raises:
+            Exception: Whatever it raises; see `await_user_code`.
+        """
+        if self._is_ours:
+            result = self._fn(*args)
+            return await result if inspect.isawaitable(result) else result
+        if self.is_async:
+            result = call_user_code(self._fn, *args)
+        else:
+            call = functools.partial(self._fn, *args)
+            result = await self._worker.submit(contextvars.copy_context(), self._name, call)
+        if not inspect.isawaitable(result):
+            return result
+        label = self._worker.label(self._name)
+        return await await_user_code(result, label, self._worker.expect)
 
 
 async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | None:  # noqa: ASYNC109 - its predecessor's name

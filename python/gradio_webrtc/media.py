@@ -12,6 +12,7 @@ from .handlers import AsyncStreamHandler, StreamHandler, VideoFunction
 from .pumps import InboundPump, OutboundPump
 from .video_function import VideoFunctionPump
 from .video_pumps import Seer, Shower, VideoInboundPump, VideoOutboundPump
+from .watchdog import Expect
 
 if TYPE_CHECKING:
     from .call import SessionCall
@@ -27,6 +28,16 @@ Walk: TypeAlias = Callable[[], Awaitable[Any]]
 
 UNBLOCK_TIMEOUT_S: Final = 0.5
 """How long a blocked ``emit`` gets to return after the last frame of silence."""
+
+
+WORKERS: Final = {
+    "start-up": Expect.NOTHING,
+    "emit": Expect.IDLE,
+    "receive": Expect.RETURN,
+    "show": Expect.IDLE,
+    "see": Expect.RETURN,
+}
+"""The threads of a call by their tasks, and what is expected of the code that runs there."""
 
 
 class Terms(NamedTuple):
@@ -79,8 +90,9 @@ class CallMedia:
         make_worker: Makes the threads, from a name for each.
 
     Attributes:
-        listening: Walks towards the handler, from the moment the call connects.
-        answering: Walks away from it, from the moment it has started up.
+        listening: Walks towards the handler.
+        answering: Walks away from it.
+        start_up_worker: Runs ``start_up``, for as long as the call if need be.
         emit_worker: Runs ``emit``.
         receive_worker: Runs ``receive``.
     """
@@ -92,7 +104,7 @@ class CallMedia:
         transport: Transport,
         terms: Terms,
         outlets: Outlets,
-        make_worker: Callable[[str], Worker] = Worker,
+        make_worker: Callable[[str, str, Expect], Worker] = Worker,
     ) -> None:
         self.listening: list[Walk] = []
         self.answering: list[Walk] = []
@@ -103,9 +115,15 @@ class CallMedia:
         self._inbound: InboundPump | None = None
         self._video_inbound: VideoInboundPump | None = None
         # A worker without a job is no thread yet.
-        self.emit_worker, self.receive_worker, self._show_worker, self._see_worker = (
-            make_worker(f"{task}-{call.webrtc_id[:8]}")
-            for task in ("emit", "receive", "show", "see")
+        (
+            self.start_up_worker,
+            self.emit_worker,
+            self.receive_worker,
+            self._show_worker,
+            self._see_worker,
+        ) = (
+            make_worker(f"{task}-{call.webrtc_id[:8]}", type(handler).__name__, expect)
+            for task, expect in WORKERS.items()
         )
         if terms.has_audio and isinstance(handler, StreamHandler | AsyncStreamHandler):
             self._add_audio(handler)
@@ -130,7 +148,7 @@ class CallMedia:
             logger.debug("the receiving side of the call %s is blocked too", self._call.webrtc_id)
 
     def close_workers(self) -> None:
-        """Ends the threads, except that of ``receive``, in which ``shutdown`` still runs."""
+        """Ends the threads but those that ``start_up`` and ``shutdown`` run in."""
         for worker in (self.emit_worker, self._show_worker, self._see_worker):
             worker.close()
 
@@ -149,7 +167,7 @@ class CallMedia:
         colours = self._terms.frame_format
         if isinstance(handler, VideoFunction):
             through = VideoFunctionPump(
-                self._transport, handler, self._call, self._outlets, self.emit_worker, colours
+                self._transport, handler, self._call, self._outlets, self.receive_worker, colours
             )
             self.listening.append(through.run)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
     from .types import Layout
 
+_logger = logging.getLogger(__name__)
+
 MAX_WAITING_OUTPUTS: Final = 256
-"""How many outputs may wait for a page; a handler that gives more waits, as it does for audio."""
+"""How many outputs may wait for a page. Beyond it the oldest go: media never wait for a page."""
 
 MAX_UNWANTED_OUTPUTS: Final = 16
 """How many are kept for somebody who may yet ask, when nobody said so; the oldest go first."""
@@ -150,49 +153,55 @@ def _read_rate(rate: object) -> int:
 class OutputQueue:
     """Values on their way to the page, which fetches them one at a time, in order.
 
-    One is announced; the next is announced only when the page is done with the one before. So
-    updates arrive in order, and a slow page makes the handler wait rather than lose any.
+    One is announced; the next is announced only when the page is done with the one before, so
+    updates arrive in order. Nobody waits for the page: of values that come with pictures only the
+    newest waits, and of others at most `MAX_WAITING_OUTPUTS`, from which the oldest go. The methods
+    are called on the event loop.
 
     Args:
         announce: Tells the page that one waits.
-        is_wanted: Somebody will fetch them. Otherwise nobody is made to wait, and only the latest
-            `MAX_UNWANTED_OUTPUTS` are kept.
+        is_wanted: Somebody will fetch them. Otherwise only the latest `MAX_UNWANTED_OUTPUTS` are
+            kept.
+
+    Attributes:
+        dropped: How many were lost because the page was too slow for them.
+        replaced: How many that came with pictures gave way to newer ones.
     """
 
     def __init__(self, announce: Callable[[], None], *, is_wanted: bool = True) -> None:
+        self.dropped = 0
+        self.replaced = 0
         self._announce = announce
         self._is_wanted = is_wanted
         self._waiting: deque[AdditionalOutputs] = deque()
-        self._space = asyncio.Event()
-        self._space.set()
+        self._with_picture: AdditionalOutputs | None = None
         self._news = asyncio.Event()
         self._is_announced = False
         self._is_closed = False
 
-    async def put(self, outputs: AdditionalOutputs) -> None:
-        """Queues values; waits while the queue is full."""
-        if self._is_wanted:
-            await self._space.wait()
-        self.put_now(outputs)
-
-    def put_now(self, outputs: AdditionalOutputs) -> None:
-        """Queues values without waiting; when the queue is full the oldest are lost."""
+    def put(self, outputs: AdditionalOutputs) -> None:
+        """Queues values; when the queue is full the oldest are lost."""
         most = MAX_WAITING_OUTPUTS if self._is_wanted else MAX_UNWANTED_OUTPUTS
         if len(self._waiting) >= most:
             self._waiting.popleft()
+            self._note_dropped()
         self._waiting.append(outputs)
-        if len(self._waiting) >= most:
-            self._space.clear()
         self._news.set()
         if self._is_wanted:
             self._announce_next()
 
+    def put_with_picture(self, outputs: AdditionalOutputs) -> None:
+        """Queues values that describe a picture, in place of those of an earlier one."""
+        earlier = [each for each in self._waiting if each is self._with_picture]
+        if earlier:
+            self._waiting.remove(earlier[0])
+            self.replaced += 1
+        self._with_picture = outputs
+        self.put(outputs)
+
     def take(self) -> AdditionalOutputs | None:
         """The oldest values, or ``None``. Call `done` when the page has them."""
-        if not self._waiting:
-            return None
-        self._space.set()
-        return self._waiting.popleft()
+        return self._waiting.popleft() if self._waiting else None
 
     def done(self) -> None:
         """The page has what it took: the next may be announced."""
@@ -213,6 +222,15 @@ class OutputQueue:
         """The call is over: nothing more will come."""
         self._is_closed = True
         self._news.set()
+
+    def _note_dropped(self) -> None:
+        self.dropped += self._is_wanted
+        if self.dropped == 1:
+            _logger.warning(
+                "the page takes AdditionalOutputs slower than the handler gives them: more than "
+                "%d wait, and the oldest are dropped",
+                MAX_WAITING_OUTPUTS,
+            )
 
     def _announce_next(self) -> None:
         if self._waiting and not self._is_announced:

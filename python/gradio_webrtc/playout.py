@@ -24,7 +24,7 @@ class Playout:
     `write` waits while the queue is full; `pull` never waits. All of it runs on the event loop.
 
     Attributes:
-        epoch: Grows with every `clear`: what was made in an earlier epoch must not be written.
+        epoch: Grows with every `clear`, which ends each `write` that began before it.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Playout:
         """How many samples were NaN or infinite and became silence."""
         return self._audio.non_finite
 
-    async def write(self, rate_hz: int, samples: object, layout: Layout | None = None) -> bool:
+    async def write(self, rate_hz: int, samples: object, layout: Layout | None = None) -> int:
         """Queues audio, waiting for space as often as it must.
 
         Args:
@@ -55,7 +55,8 @@ class Playout:
             layout: One channel or two, where the shape does not tell.
 
         Returns:
-            False when `clear` came in between and the rest was dropped.
+            How many samples per channel were queued: less than there are when `clear` came in
+            between and the rest was dropped.
 
         Raises:
             AudioError: It is no audio; nothing of it was queued.
@@ -71,8 +72,8 @@ class Playout:
                 self._space.clear()
                 await self._space.wait()
             if epoch != self.epoch:
-                return False
-        return True
+                break
+        return taken
 
     def end_reply(self) -> None:
         """The reply is over: its last partial frame is padded and sent."""

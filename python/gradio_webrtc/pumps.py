@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from .audio import InboundAudio
+from .concurrency import UserFunction
 from .errors import AudioError, HandlerError
 from .handlers import AsyncStreamHandler, StreamHandler
 from .outputs import Emitted, split_emitted
+from .user_code import is_being_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .playout import Playout
     from .screen import Screen
     from .transport import AudioBlock, Transport
+    from .types import CloseStream
 
 AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
 """What hears and speaks; whether a method is a coroutine function is looked up, not assumed."""
@@ -40,10 +42,39 @@ NOTHING_NOW_S: Final = 0.02
 """The wait after an ``emit`` that had nothing: one frame, so that it is asked 50 times a second
 at most."""
 
+MAX_ROUNDS_WITHOUT_MEDIA: Final = 50
+"""How many rounds in a second may bring no media, as many as there are frames. A handler that gives
+outputs alone, or media that nobody receives, is held back by nothing else."""
 
 FAREWELL_S: Final = 0.3
 """From the last frame sent to the end of the call: what the network and the far end's jitter
 buffer still hold back then is heard before the connection goes."""
+
+
+class Rounds:
+    """Sees to it that a pump lets the event loop turn, and asks no more often than makes sense."""
+
+    def __init__(self) -> None:
+        self._without_media: deque[float] = deque(maxlen=MAX_ROUNDS_WITHOUT_MEDIA)
+
+    async def end(self, *, has_media: bool, has_anything: bool = True) -> None:
+        """Returns when the next round may begin, always after a turn of the event loop.
+
+        Args:
+            has_media: The round put audio or a picture in a queue, which holds it back itself.
+            has_anything: It gave outputs, at least.
+        """
+        if has_media:
+            # The first packet is made and sent before the next item is: a function that computes
+            # would hold it up.
+            await asyncio.sleep(0)
+            return
+        now_s = asyncio.get_running_loop().time()
+        wait_s = 0.0 if has_anything else NOTHING_NOW_S
+        if len(self._without_media) == MAX_ROUNDS_WITHOUT_MEDIA:
+            wait_s = max(wait_s, self._without_media[0] + 1.0 - now_s)
+        self._without_media.append(now_s + wait_s)
+        await asyncio.sleep(wait_s)
 
 
 class InboundPump:
@@ -67,12 +98,11 @@ class InboundPump:
         self._transport = transport
         self._handler = handler
         self._call = call
-        self._worker = worker
         self._audio: InboundAudio | None = None
         self._format = (0, 0)
-        self._receive_of_user: Callable[..., Any] = handler.receive
-        self._is_async = inspect.iscoroutinefunction(handler.receive)
-        self._is_light = handler.receive_is_light and not self._is_async
+        self._receive_at_once: Callable[..., Any] = handler.receive
+        self._receive_of_user = UserFunction(handler.receive, worker)
+        self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
         self._frame_s = handler.input_frame_size / handler.input_sample_rate
         self._waiting: deque[NDArray[np.int16]] = deque(
             maxlen=max(2, round(MAX_INBOUND_S / self._frame_s))
@@ -89,11 +119,14 @@ class InboundPump:
 
     async def deliver(self) -> None:
         """Hands queued frames to a ``receive`` that takes its time. Runs until cancelled."""
-        while True:
+        while not is_being_cancelled():
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
+            while self._waiting and not is_being_cancelled():
                 await self._receive(self._waiting.popleft())
+                if self._waiting:
+                    # One that never waits must not keep the loop until it has caught up.
+                    await asyncio.sleep(0)
 
     async def send_silence(self) -> None:
         """Hands one frame of silence to ``receive``, for a handler that waits for input."""
@@ -137,17 +170,13 @@ class InboundPump:
 
     def _receive_now(self, frame: NDArray[np.int16]) -> None:
         try:
-            self._receive_of_user((self._handler.input_sample_rate, frame))
+            self._receive_at_once((self._handler.input_sample_rate, frame))
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
 
     async def _receive(self, frame: NDArray[np.int16]) -> None:
-        item = (self._handler.input_sample_rate, frame)
         try:
-            if self._is_async:
-                await self._receive_of_user(item)
-            else:
-                await self._worker.run(self._receive_of_user, item)
+            await self._receive_of_user((self._handler.input_sample_rate, frame))
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
 
@@ -191,46 +220,44 @@ class OutboundPump:
         self._call = call
         self._outlets = outlets
         self._playout = outlets.playout
-        self._worker = worker
-        self._emit_of_user: Callable[..., Any] = handler.emit
-        self._is_async = inspect.iscoroutinefunction(handler.emit)
+        self._emit_of_user = UserFunction(handler.emit, worker)
+        self._rounds = Rounds()
 
     async def run(self) -> None:
         """Asks ``emit`` whenever there may be something, until cancelled or closed by it."""
-        while True:
+        while not is_being_cancelled():
             await self._handler.wait_until_ready()
-            epoch = self._playout.epoch
+            emitted, has_media = Emitted(), False
             try:
-                emitted = split_emitted(await self._emit())
-                if epoch == self._playout.epoch and await self._route(emitted):
-                    return
+                emitted = await self._emit()
+                has_media = await self._route(emitted)
             except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
                 self._call.report(error)
-                emitted = Emitted()
-            if emitted == Emitted():
-                await asyncio.sleep(NOTHING_NOW_S)
+                emitted = Emitted(close=emitted.close)
+            if emitted.close is not None:
+                await self._close(emitted.close)
+                return
+            await self._rounds.end(has_media=has_media, has_anything=emitted != Emitted())
 
-    async def _emit(self) -> object:
-        if self._is_async:
-            return await self._emit_of_user()
-        return await self._worker.run(self._emit_of_user)
+    async def _emit(self) -> Emitted:
+        interruptions = self._call.interruptions
+        item = await self._emit_of_user()
+        # A reply that was interrupted meanwhile has nothing more to say.
+        return split_emitted(item if interruptions == self._call.interruptions else None)
 
     async def _route(self, emitted: Emitted) -> bool:
-        """Sends the parts where they belong; True when the call is to end."""
+        """Sends outputs and audio where they belong; True when audio was queued."""
         if emitted.outputs is not None:
-            await self._outlets.outputs.put(emitted.outputs)
-        if emitted.audio is not None and self._outlets.plays:
-            try:
-                await self._playout.write(*emitted.audio)
-            except AudioError as error:
-                raise HandlerError(f"cannot play what emit() gave: {error}") from error
-            # The first packet is made and sent before the next item is: a function that computes
-            # would hold it up.
-            await asyncio.sleep(0)
-        if emitted.close is None:
+            self._outlets.outputs.put(emitted.outputs)
+        if emitted.audio is None or not self._outlets.plays:
             return False
+        try:
+            return await self._playout.write(*emitted.audio) > 0
+        except AudioError as error:
+            raise HandlerError(f"cannot play what emit() gave: {error}") from error
+
+    async def _close(self, close: CloseStream) -> None:
         self._playout.end_reply()
         await self._playout.drain()
         await asyncio.sleep(FAREWELL_S)
-        self._outlets.end(emitted.close.msg)
-        return True
+        self._outlets.end(close.msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from .concurrency import Worker, call_maybe_async
+from .concurrency import UserFunction, Worker
 
 RTCConfigurationCallable: TypeAlias = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
 """Gives a W3C ``RTCConfiguration``; sync or async."""
@@ -28,7 +28,7 @@ async def resolve_rtc_configuration(
         return configuration
     worker = Worker("rtc-configuration")
     try:
-        resolved: dict[str, Any] | None = await call_maybe_async(configuration, worker=worker)
+        resolved: dict[str, Any] | None = await UserFunction(configuration, worker)()
     finally:
         worker.close()
     return resolved

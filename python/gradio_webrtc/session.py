@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import handlers
 from .call import SessionCall
-from .concurrency import Worker, call_maybe_async
+from .concurrency import UserFunction, Worker
 from .errors import TransportError
 from .media import CallMedia, Terms
 from .messages import create_message
@@ -19,6 +19,7 @@ from .outputs import OutputQueue
 from .playout import Playout
 from .pumps import Outlets
 from .screen import Screen
+from .user_code import call_user_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
     from .media import Walk
     from .transport import Transport
     from .types import AdditionalOutputs
+    from .watchdog import Expect
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S: Final = 5.0
-"""How long a handler's ``shutdown`` may take before the rest is freed without it."""
+"""How long a handler's ``shutdown``, and the clean-up of its ``start_up``, may take before the rest
+is freed without them."""
+
+CANCEL_TIMEOUT_S: Final = 1.0
+"""How long a cancelled coroutine of the user's may take to let go, at the end of a call."""
+
+_left_to_themselves: set[asyncio.Task[None]] = set()
 
 DEFAULT_TERMS: Final = Terms()
 
@@ -63,7 +71,7 @@ class Session:
         terms: Terms = DEFAULT_TERMS,
         *,
         on_event: Callable[[float, str, dict[str, Any]], None] = ignore_event,
-        make_worker: Callable[[str], Worker] = Worker,
+        make_worker: Callable[[str, str, Expect], Worker] = Worker,
     ) -> None:
         self.webrtc_id = webrtc_id
         self.secret = secrets.token_urlsafe(24)
@@ -79,7 +87,7 @@ class Session:
         self._terms = terms
         loop = asyncio.get_running_loop()
         self._end_reason: asyncio.Future[str] = loop.create_future()
-        self._has_started = asyncio.Event()
+        self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()
         handler.bind(self.call)
         outlets = Outlets(self.playout, self.screen, terms.receives, self.outputs, self.end)
@@ -99,7 +107,7 @@ class Session:
     def set_inputs(self, args: Sequence[Any]) -> None:
         """The page's latest input values, without the component itself."""
         try:
-            self.handler.set_args(list(args))
+            call_user_code(self.handler.set_args, list(args))
         except Exception as error:  # noqa: BLE001  # a handler may override set_args
             self.call.report(error)
         self._has_inputs.set()
@@ -111,14 +119,14 @@ class Session:
         if trigger is None:
             return
         try:
-            trigger()
+            call_user_code(trigger)
         except Exception as error:  # noqa: BLE001  # a handler may override trigger_response
             self.call.report(error)
 
     def give_outputs(self, outputs: AdditionalOutputs) -> None:
         """Sends values to the page that do not come from the handler; from any thread."""
         try:
-            self.call.loop.call_soon_threadsafe(self.outputs.put_now, outputs)
+            self.call.loop.call_soon_threadsafe(self.outputs.put, outputs)
         except RuntimeError:
             logger.debug("%s: outputs for a call whose event loop is closed", self.webrtc_id)
 
@@ -163,19 +171,35 @@ class Session:
         """Runs the call's tasks until one of them, or anybody, ends it."""
         walks = [
             self._until_closed(),
-            self._walk(self._start_up),
             *(self._walk(walk) for walk in self._media.listening),
-            *(self._walk_later(walk) for walk in self._media.answering),
+            *(self._walk_with_inputs(walk) for walk in self._media.answering),
         ]
         if self._terms.time_limit_s is not None:
             walks.append(self._until_time_limit(self._terms.time_limit_s))
-        tasks = [asyncio.get_running_loop().create_task(walk) for walk in walks]
+        loop = asyncio.get_running_loop()
+        # Its first steps come before the first of anything else.
+        self._starting_up = loop.create_task(self._start_up())
+        tasks = {loop.create_task(walk) for walk in walks}
         try:
             return await self._end_reason
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._cancel(tasks)
+
+    async def _cancel(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Ends tasks; one in which user code goes on in spite of it is left to itself."""
+        for task in tasks:
+            task.cancel()
+        _, unwilling = await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT_S)
+        if unwilling:
+            _left_to_themselves.update(unwilling)
+            for task in unwilling:
+                task.add_done_callback(_left_to_themselves.discard)
+            logger.warning(
+                "a coroutine of %s goes on %g s after it was cancelled at the end of its call: let "
+                "asyncio.CancelledError pass",
+                type(self.handler).__name__,
+                CANCEL_TIMEOUT_S,
+            )
 
     async def _walk(self, walk: Walk) -> None:
         """A task whose failure is the end of the call and never goes unseen."""
@@ -187,20 +211,18 @@ class Session:
             logger.exception("a task of the call %s failed", self.webrtc_id)
             self.end("Something went wrong on the server.")
 
-    async def _walk_later(self, walk: Walk) -> None:
-        """A task for the time after the handler's start-up."""
-        await self._has_started.wait()
+    async def _walk_with_inputs(self, walk: Walk) -> None:
+        """A task that, in mode "receive", begins with the inputs of the click that started it."""
+        if not self._terms.sends:
+            await self._has_inputs.wait()
         await self._walk(walk)
 
     async def _start_up(self) -> None:
+        """Runs ``start_up``, which may take as long as the call."""
         try:
-            await _run_hook(self.handler.start_up, self._media.emit_worker)
+            await UserFunction(self.handler.start_up, self._media.start_up_worker)()
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self.call.report(error)
-        if not self._terms.sends:
-            # A stream begins with the inputs of the click that started it.
-            await self._has_inputs.wait()
-        self._has_started.set()
 
     async def _until_closed(self) -> None:
         self.end(await self.transport.wait_closed())
@@ -216,34 +238,35 @@ class Session:
         self.playout.clear()
         await self._media.unblock()
         self._media.close_workers()
-        try:
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
-                await self._shut_down()
-        except TimeoutError:
-            logger.warning(
-                "shutdown() of %s took longer than %g s",
-                type(self.handler).__name__,
-                SHUTDOWN_TIMEOUT_S,
-            )
+        await self._shut_down()
         await self.handler.release()
+        self._media.start_up_worker.close()
         self._media.receive_worker.close()
         # What ended with the call is news too.
         self._outbox.flush()
         await self.transport.close()
 
     async def _shut_down(self) -> None:
+        """Lets the handler shut down and ``start_up`` clean up, at the same time."""
+        loop = asyncio.get_running_loop()
+        tasks = {loop.create_task(self._run_shutdown())}
+        if self._starting_up is not None:
+            self._starting_up.cancel()
+            tasks.add(self._starting_up)
+        _, late = await asyncio.wait(tasks, timeout=SHUTDOWN_TIMEOUT_S)
+        for task in late:
+            hook = "start_up" if task is self._starting_up else "shutdown"
+            logger.warning(
+                "%s() of %s took longer than %g s",
+                hook,
+                type(self.handler).__name__,
+                SHUTDOWN_TIMEOUT_S,
+            )
+        if late:
+            await self._cancel(late)
+
+    async def _run_shutdown(self) -> None:
         try:
-            await _run_hook(self.handler.shutdown, self._media.receive_worker)
+            await UserFunction(self.handler.shutdown, self._media.receive_worker)()
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self.call.report(error)
-
-
-async def _run_hook(hook: Callable[[], Any], worker: Worker) -> None:
-    """Runs ``start_up`` or ``shutdown``: the user's where it may block, ours here.
-
-    Ours never block, and a thread only to find that out would stay for the whole call.
-    """
-    if hook.__module__.startswith(handlers.__name__):
-        hook()
-    else:
-        await call_maybe_async(hook, worker=worker)

@@ -128,6 +128,9 @@ class Call(Protocol):
         """Asks the page for its latest input values; they arrive as ``handler.set_args``."""
 
     def clear(self) -> None:
+        """Drops queued outbound audio, and nothing else: no outputs, and nothing emitted later."""
+
+    def interrupt(self) -> None:
         """Barge-in: drops queued outbound audio, and what a running ``emit`` still returns."""
 
     def end_reply(self) -> None:

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from .concurrency import is_async_callable
+from .concurrency import UserFunction
 from .handlers.async_driver import FINISHED
 from .handlers.generating import Performance
+from .pumps import Rounds
 from .screen import RateLimit
 from .transport import PixelConverter
+from .user_code import is_async_callable, is_being_cancelled
 from .video_pumps import Shown, read_shown, route_rest
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class VideoFunctionPump:
         self._pixels = PixelConverter(frame_format)
         self._rate = RateLimit(handler.rate_fps)
         self._last: Picture | None = None
+        self._rounds = Rounds()
+        self._plain = UserFunction(self._call_in_worker, worker, handler.fn)
         self._is_plain = not (is_async_callable(handler.fn) or _is_generator_function(handler.fn))
 
     async def run(self) -> None:
@@ -66,7 +70,7 @@ class VideoFunctionPump:
         Raises:
             ConnectionLost: The caller sends no more.
         """
-        while True:
+        while not is_being_cancelled():
             timed = await self._transport.receive_picture()
             if self._rate.admits(timed.pts) and await self._answer(timed):
                 return
@@ -83,6 +87,9 @@ class VideoFunctionPump:
                     self._show(timed.pts, shown.picture)
                     if await route_rest(shown, self._outlets):
                         return True
+                    if not self._is_plain:
+                        # The camera's rate holds back functions that answer once.
+                        await self._rounds.end(has_media=shown.picture is not None)
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
         if shown.picture is None:
@@ -92,7 +99,7 @@ class VideoFunctionPump:
     async def _apply(self, picture: Picture) -> AsyncGenerator[Shown]:
         """What the function gives for one picture, in parts; most give one."""
         if self._is_plain:
-            result = await self._worker.run(self._call_in_worker, picture)
+            result = await self._plain(picture)
             if isinstance(result, Shown):
                 yield result
                 return

@@ -6,14 +6,18 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from .concurrency import UserFunction
 from .errors import HandlerError, PictureError
 from .handlers import AsyncAudioVideoStreamHandler, AudioVideoStreamHandler, VideoGenerator
 from .outputs import split_picture
-from .pumps import FAREWELL_S, NOTHING_NOW_S
+from .pumps import FAREWELL_S, Rounds
 from .screen import PictureClock, RateLimit
 from .transport import PixelConverter
+from .user_code import is_being_cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .call import SessionCall
     from .concurrency import Worker
     from .pumps import Outlets
@@ -60,7 +64,7 @@ def read_shown(item: object, pixels: PixelConverter, *, plays: bool = True) -> S
 async def route_rest(shown: Shown, outlets: Outlets) -> bool:
     """Sends everything but the picture where it belongs; True when the call is to end."""
     if shown.outputs is not None:
-        await outlets.outputs.put(shown.outputs)
+        outlets.outputs.put_with_picture(shown.outputs)
     if shown.close is None:
         return False
     await outlets.screen.finish()
@@ -89,8 +93,13 @@ class VideoInboundPump:
         frame_format: FrameFormat,
     ) -> None:
         self._transport = transport
-        self._receive_of_user: Any = handler.video_receive
-        self._is_async = inspect.iscoroutinefunction(handler.video_receive)
+        self._video_receive = handler.video_receive
+        self._receive_of_user = UserFunction(handler.video_receive, worker)
+        if not self._receive_of_user.is_async:
+            # All of it in one job: each way to a thread and back is two more switches.
+            self._receive_of_user = UserFunction(
+                self._receive_in_worker, worker, handler.video_receive
+            )
         self._rate = RateLimit(handler.fps)
         self._call = call
         self._worker = worker
@@ -103,7 +112,7 @@ class VideoInboundPump:
         Raises:
             ConnectionLost: The caller sends no more.
         """
-        while True:
+        while not is_being_cancelled():
             pts, picture = await self._transport.receive_picture()
             if self._rate.admits(pts):
                 self._last = picture
@@ -116,15 +125,16 @@ class VideoInboundPump:
 
     async def _receive(self, picture: Picture) -> None:
         try:
-            if self._is_async:
-                await self._receive_of_user(await self._worker.run(self._pixels.to_array, picture))
+            if self._receive_of_user.is_async:
+                array = await self._worker.run(self._pixels.to_array, picture)
+                await self._receive_of_user(array)
             else:
-                await self._worker.run(self._receive_in_worker, picture)
+                await self._receive_of_user(picture)
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
 
-    def _receive_in_worker(self, picture: Picture) -> None:
-        self._receive_of_user(self._pixels.to_array(picture))
+    def _receive_in_worker(self, picture: Picture) -> Any:
+        return self._video_receive(self._pixels.to_array(picture))
 
 
 class VideoOutboundPump:
@@ -146,8 +156,10 @@ class VideoOutboundPump:
         worker: Worker,
         frame_format: FrameFormat,
     ) -> None:
-        self._emit_of_user: Any = handler.video_emit
-        self._is_async = inspect.iscoroutinefunction(handler.video_emit)
+        self._video_emit: Callable[[], Any] = handler.video_emit
+        self._emit_of_user = UserFunction(handler.video_emit, worker)
+        if not self._emit_of_user.is_async:
+            self._emit_of_user = UserFunction(self._emit_in_worker, worker, handler.video_emit)
         if isinstance(handler, VideoGenerator):
             self._clock = PictureClock(handler.rate_fps, catches_up=True)
         else:
@@ -159,7 +171,8 @@ class VideoOutboundPump:
 
     async def run(self) -> None:
         """Asks ``video_emit`` for one picture after the other, until cancelled or closed by it."""
-        while True:
+        rounds = Rounds()
+        while not is_being_cancelled():
             shown = Shown()
             try:
                 shown = await self._emit()
@@ -167,16 +180,18 @@ class VideoOutboundPump:
                     return
             except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
                 self._call.report(error)
-            if shown.picture is None:
-                await asyncio.sleep(NOTHING_NOW_S)
+            await rounds.end(
+                has_media=shown.picture is not None, has_anything=shown.outputs is not None
+            )
 
     async def _emit(self) -> Shown:
-        if self._is_async:
-            return await self._worker.run(self._read, await self._emit_of_user())
-        return await self._worker.run(self._emit_in_worker)
+        item = await self._emit_of_user()
+        return item if isinstance(item, Shown) else await self._worker.run(self._read, item)
 
-    def _emit_in_worker(self) -> Shown:
-        return self._read(self._emit_of_user())
+    def _emit_in_worker(self) -> Any:
+        """Asks, and converts, in one job."""
+        item = self._video_emit()
+        return item if inspect.isawaitable(item) else self._read(item)
 
     def _read(self, item: object) -> Shown:
         return read_shown(item, self._pixels, plays=self._outlets.plays)

@@ -22,6 +22,7 @@ class FakeCall:
         self.errors: list[BaseException] = []
         self.requests = 0
         self.clears = 0
+        self.interruptions = 0
         self.ended_replies = 0
         self.on_request: Callable[[], None] | None = None
         self._changed = asyncio.Event()
@@ -57,6 +58,10 @@ class FakeCall:
 
     def clear(self) -> None:
         self.clears += 1
+        self._note()
+
+    def interrupt(self) -> None:
+        self.interruptions += 1
         self._note()
 
     def end_reply(self) -> None:

@@ -16,14 +16,13 @@ import pytest
 
 from gradio_webrtc import concurrency
 from gradio_webrtc.concurrency import (
+    UserFunction,
     Worker,
-    call_maybe_async,
-    describe_callable,
-    is_async_callable,
     jobs_in_flight,
     jobs_left_behind,
     wait_for_item,
 )
+from gradio_webrtc.user_code import describe_callable, is_async_callable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -333,15 +332,15 @@ async def test_async_code_is_called_on_the_loop_and_sync_code_in_the_worker(
     async def here() -> int:
         return threading.get_ident()
 
-    assert await call_maybe_async(here, worker=worker) == threading.get_ident()
-    assert await call_maybe_async(threading.get_ident, worker=worker) != threading.get_ident()
+    assert await UserFunction(here, worker)() == threading.get_ident()
+    assert await UserFunction(threading.get_ident, worker)() != threading.get_ident()
 
 
 async def test_an_awaitable_from_sync_code_is_awaited(worker: Worker) -> None:
     def disguised() -> Any:
         return coroutine_function()
 
-    assert await call_maybe_async(disguised, worker=worker) == "async"
+    assert await UserFunction(disguised, worker)() == "async"
 
 
 @pytest.mark.parametrize(

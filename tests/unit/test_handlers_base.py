@@ -139,8 +139,10 @@ async def test_an_audio_video_handler_without_sound_is_silent_and_deaf() -> None
 async def test_a_base_handler_is_always_ready_and_needs_no_start_up() -> None:
     handler, _ = await in_a_call()
     await handler.wait_until_ready()
-    assert handler.start_up() is None
-    assert handler.shutdown() is None
+    handler.start_up()
+    await handler.start_up()
+    handler.shutdown()
+    await handler.shutdown()
 
 
 # Inputs

@@ -345,6 +345,6 @@ async def test_an_emit_of_ones_own_is_interrupted_when_the_turn_is_over() -> Non
         assert "interrupted" not in talk.call.names
         talk.feed(block(0.0))
         assert "interrupted" in talk.call.names
-        assert talk.call.clears == 1
+        assert talk.call.interruptions == 1
         await talk.until_said(len(talk.items) + 3)
         assert closed == [True]

@@ -65,5 +65,5 @@ def test_a_users_own_hooks_run_where_they_do_no_harm() -> None:
             return Hooked()
 
     simulate(Hooked(), SAID)
-    assert where["start_up"].startswith("emit-")
+    assert where["start_up"].startswith("start-up-")
     assert where["shutdown"] == threading.main_thread().name

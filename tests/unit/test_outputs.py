@@ -6,7 +6,6 @@ import asyncio
 
 import numpy as np
 import pytest
-from support.clock import run_virtual
 
 from gradio_webrtc.errors import HandlerError
 from gradio_webrtc.outputs import (
@@ -85,19 +84,15 @@ def test_anything_else_is_refused_with_what_came(item: object, says: str) -> Non
 
 
 def test_outputs_arrive_in_order_and_one_at_a_time() -> None:
-    async def scenario() -> tuple[list[int], list[object]]:
-        announced: list[int] = []
-        queue = OutputQueue(lambda: announced.append(1))
-        for value in range(5):
-            await queue.put(AdditionalOutputs(value))
-        counts, values = [], []
-        while (outputs := queue.take()) is not None:
-            counts.append(len(announced))
-            values.append(outputs.args[0])
-            queue.done()
-        return counts, values
-
-    counts, values = run_virtual(scenario())
+    announced: list[int] = []
+    queue = OutputQueue(lambda: announced.append(1))
+    for value in range(5):
+        queue.put(AdditionalOutputs(value))
+    counts, values = [], []
+    while (outputs := queue.take()) is not None:
+        counts.append(len(announced))
+        values.append(outputs.args[0])
+        queue.done()
     assert values == [0, 1, 2, 3, 4]
     assert counts == [1, 2, 3, 4, 5]
 
@@ -110,27 +105,41 @@ def test_an_empty_queue_gives_nothing_and_announces_nothing() -> None:
     assert announced == []
 
 
-def test_a_full_queue_makes_the_handler_wait() -> None:
-    async def scenario() -> tuple[bool, bool]:
-        queue = OutputQueue(lambda: None)
-        for value in range(MAX_WAITING_OUTPUTS):
-            await queue.put(AdditionalOutputs(value))
-        one_more = asyncio.get_running_loop().create_task(queue.put(AdditionalOutputs("more")))
-        await asyncio.sleep(1.0)
-        waited = not one_more.done()
-        queue.take()
-        await asyncio.sleep(0)
-        await one_more
-        return waited, one_more.done()
+def test_a_page_that_is_too_slow_loses_the_oldest_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue = OutputQueue(lambda: None)
+    for value in range(MAX_WAITING_OUTPUTS + 3):
+        queue.put(AdditionalOutputs(value))
+    assert queue.dropped == 3
+    assert [outputs.args for outputs in iter(queue.take, None)] == [
+        (value,) for value in range(3, MAX_WAITING_OUTPUTS + 3)
+    ]
+    assert [str(MAX_WAITING_OUTPUTS) in record.getMessage() for record in caplog.records] == [True]
 
-    assert run_virtual(scenario()) == (True, True)
+
+def test_of_outputs_beside_pictures_the_newest_alone_waits() -> None:
+    queue = OutputQueue(lambda: None)
+    for value in range(4):
+        queue.put_with_picture(AdditionalOutputs(value))
+        queue.put(AdditionalOutputs("spoken", value))
+    assert (queue.replaced, queue.dropped) == (3, 0)
+    assert [outputs.args for outputs in iter(queue.take, None)] == [
+        ("spoken", 0),
+        ("spoken", 1),
+        ("spoken", 2),
+        (3,),
+        ("spoken", 3),
+    ]
+    queue.put_with_picture(AdditionalOutputs("later"))
+    assert queue.replaced == 3
 
 
 async def test_what_nobody_wants_makes_nobody_wait_and_only_the_latest_are_kept() -> None:
     announced: list[int] = []
     queue = OutputQueue(lambda: announced.append(1), is_wanted=False)
     for value in range(1000):
-        await queue.put(AdditionalOutputs(value))
+        queue.put(AdditionalOutputs(value))
     queue.close()
     kept = []
     while (outputs := await queue.next()) is not None:
@@ -144,7 +153,7 @@ async def test_whoever_asks_once_is_waited_for() -> None:
     asking = asyncio.get_running_loop().create_task(queue.next())
     await asyncio.sleep(0)
     for value in range(MAX_WAITING_OUTPUTS):
-        await queue.put(AdditionalOutputs(value))
+        queue.put(AdditionalOutputs(value))
     first = await asking
     assert first is not None
     assert first.args == (0,)
@@ -164,7 +173,7 @@ async def test_an_end_is_told_to_whoever_waits() -> None:
 async def test_values_from_outside_push_the_oldest_out_of_a_full_queue() -> None:
     queue = OutputQueue(lambda: None)
     for value in range(MAX_WAITING_OUTPUTS + 2):
-        queue.put_now(AdditionalOutputs(value))
+        queue.put(AdditionalOutputs(value))
     oldest = queue.take()
     assert oldest is not None
     assert oldest.args == (2,)

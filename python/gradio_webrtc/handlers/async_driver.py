@@ -6,6 +6,8 @@ import asyncio
 import enum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from gradio_webrtc.user_code import await_user_code
+
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import AsyncIterator, Awaitable
@@ -28,10 +30,18 @@ class AsyncDriver:
 
     Task groups, time-outs and cancel scopes that a generator holds across a ``yield`` belong to
     the task that entered them; a task for each step would break them.
+
+    Args:
+        generator: Of the user's.
+        context: The task runs in it.
+        label: What the log calls the generator.
     """
 
-    def __init__(self, generator: AsyncIterator[object], context: contextvars.Context) -> None:
+    def __init__(
+        self, generator: AsyncIterator[object], context: contextvars.Context, label: str
+    ) -> None:
         self._generator = generator
+        self._label = label
         self._asked = asyncio.Event()
         self._answer: asyncio.Future[Step] | None = None
         self._interruption = asyncio.Event()
@@ -67,7 +77,7 @@ class AsyncDriver:
         self._is_closed = True
         await asyncio.wait({self._task})
         # A task that was cancelled before its first moment has not cleaned up.
-        await close_async(self._generator)
+        await self._clean_up()
         if not self._task.cancelled():
             self._task.result()
 
@@ -76,7 +86,9 @@ class AsyncDriver:
             while not self._interruption.is_set():
                 await self._asked.wait()
                 self._asked.clear()
-                item = await anext(self._generator, FINISHED)
+                item = await await_user_code(
+                    anext(self._generator, FINISHED), self._label, root=self._generator
+                )
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result(item)
                 if item is FINISHED:
@@ -85,19 +97,11 @@ class AsyncDriver:
             if self._answer is None or self._answer.done():
                 raise
             self._answer.set_exception(error)
-        except asyncio.CancelledError:
-            # The waiter was told of an interruption. Of a cancellation that the generator brought
-            # upon itself, say by a task of its own, it knows nothing yet.
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_exception(cancelled_from_within())
-            raise
         finally:
-            await close_async(self._generator)
+            await self._clean_up()
 
-
-def cancelled_from_within() -> RuntimeError:
-    """What takes the place of a CancelledError that nobody outside asked for."""
-    return RuntimeError("the function was cancelled from within, and has no more to say")
+    async def _clean_up(self) -> None:
+        await await_user_code(close_async(self._generator), self._label, root=self._generator)
 
 
 async def close_async(generator: AsyncIterator[object]) -> None:

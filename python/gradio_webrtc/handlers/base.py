@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 from gradio_webrtc.errors import AudioError, ConnectionLost
 from gradio_webrtc.messages import create_message
 from gradio_webrtc.types import Layout, WebRTCData
+from gradio_webrtc.user_code import never_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from gradio_webrtc.types import Call
 
@@ -56,6 +57,16 @@ async def inputs_within(limit_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise TimeoutError(f"the page did not send its input values within {limit_s:g} s") from None
+
+
+class _NothingToAwait:
+    """Stands for a coroutine that returns at once, but need not be awaited."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+NOTHING_TO_AWAIT: Final = _NothingToAwait()
 
 
 class StreamHandlerBase(ABC):
@@ -112,6 +123,8 @@ class StreamHandlerBase(ABC):
         self.channel_set = asyncio.Event()
         self._next_args = asyncio.Event()
         self._call: Call | None = None
+        # Programs set, test and call this.
+        self._clear_queue: Callable[[], None] | None = None
         self._loop_thread: int | None = None
         self._blocking: set[asyncio.Task[Any]] = set()
 
@@ -120,12 +133,23 @@ class StreamHandlerBase(ABC):
     def bind(self, call: Call) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         self._call = call
+        self._clear_queue = call.clear
         self._loop_thread = threading.get_ident()
         self.channel_set.set()
 
-    def start_up(self) -> Coroutine[Any, Any, None] | None:
-        """Runs once when the call has begun; override it, with ``def`` or ``async def``."""
-        return None
+    @never_blocks
+    def start_up(self) -> Any:
+        """Runs once when the call begins; override it, with ``def`` or ``async def``.
+
+        It may run as long as the call, for instance to hold a service's session open and read what
+        comes; `receive` and `emit` are called meanwhile. A coroutine is cancelled when the call
+        ends; a plain function has a thread of its own. An exception is reported, and the call goes
+        on.
+
+        Returns:
+            Nothing that matters; it may be awaited, so that ``await super().start_up()`` works.
+        """
+        return NOTHING_TO_AWAIT
 
     async def wait_until_ready(self) -> None:  # noqa: B027 - most handlers are always ready
         """Returns when ``emit`` may have something to say: here, at once."""
@@ -134,9 +158,10 @@ class StreamHandlerBase(ABC):
         """Makes the next turn ask the page for its inputs again."""
         self.args_set.clear()
 
-    def shutdown(self) -> Coroutine[Any, Any, None] | None:
-        """Runs once when the call has ended, however it ended; override it."""
-        return None
+    @never_blocks
+    def shutdown(self) -> Any:
+        """Runs once when the call has ended, however it ended; override it as `start_up`."""
+        return NOTHING_TO_AWAIT
 
     async def release(self) -> None:
         """Frees what a ready-made handler holds for its call; awaited last, after `shutdown`.
@@ -231,8 +256,13 @@ class StreamHandlerBase(ABC):
         self._bound_call.send(_as_message(message))
 
     def clear_queue(self) -> None:
-        """Drops what is queued for the caller's ears; from any thread."""
-        self._bound_call.clear()
+        """Drops the audio that is queued for the caller's ears, and nothing else; from any thread.
+
+        No AdditionalOutputs, no CloseStream and nothing that ``emit`` gives later is lost. Outside
+        a call it does nothing, unless ``_clear_queue`` was set to a function.
+        """
+        if callable(self._clear_queue):
+            self._clear_queue()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -92,7 +92,7 @@ class Conversation:
             self._speaking.interrupt()
         if turn is not None and turn.number and not was_heard:
             self._carried = turn.audio
-        self._call.clear()
+        self._call.interrupt()
         if turn is not None:
             self._call.event("interrupted", turn=turn.number)
         self._update()

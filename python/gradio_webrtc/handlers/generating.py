@@ -6,8 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from gradio_webrtc.concurrency import Worker, describe_callable
+from gradio_webrtc.concurrency import Worker
 from gradio_webrtc.types import CloseStream
+from gradio_webrtc.user_code import describe_callable, never_blocks
 
 from .async_driver import FINISHED
 from .stepping import Stepper
@@ -109,6 +110,7 @@ class AudioGenerator(AsyncStreamHandler):
     async def receive(self, frame: AudioFrame) -> None:
         """Nobody is heard in mode "receive"."""
 
+    @never_blocks
     async def emit(self) -> EmitType:
         """The next item. The session asks for the first when the inputs have come."""
         item: EmitType = await self._programme.next(self._bound_call, self.latest_args[1:])

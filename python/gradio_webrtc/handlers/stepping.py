@@ -12,17 +12,15 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from gradio_webrtc.concurrency import describe_callable, is_async_callable
-
-from .async_driver import (
-    FINISHED,
-    AsyncDriver,
-    Finished,
-    SingleItem,
-    Step,
+from gradio_webrtc.user_code import (
+    await_user_code,
     cancelled_from_within,
-    close_async,
+    describe_callable,
+    is_async_callable,
+    is_being_cancelled,
 )
+
+from .async_driver import FINISHED, AsyncDriver, Finished, SingleItem, Step, close_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +59,7 @@ class Interruptible:
         try:
             result = await future
         except asyncio.CancelledError:
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise
             if self.is_interrupted:
                 return FINISHED
@@ -119,7 +117,8 @@ class Stepper:
                 return first
         if isinstance(self.generator, AsyncIterator):
             if self._driver is None:
-                self._driver = AsyncDriver(self.generator, self._context)
+                label = self._worker.label(self._label)
+                self._driver = AsyncDriver(self.generator, self._context, label)
             return await self._driver.step()
         # `next` with a default never raises StopIteration, which no future can carry.
         return await self._running.run(self._in_worker(next, self.generator, FINISHED))
@@ -148,7 +147,7 @@ class Stepper:
                 # Behind a step in the middle: the worker takes one job after the other.
                 await self._in_worker(self._clean_up)
             if isinstance(self.generator, AsyncIterator):
-                await close_async(self.generator)
+                await await_user_code(close_async(self.generator), self._label)
         finally:
             warning.cancel()
 
@@ -180,8 +179,3 @@ def _as_generator(result: object) -> Iterator[object] | AsyncIterator[object]:
 
 def _warn_slow(label: str) -> None:
     _logger.warning("%s was interrupted and has not returned since", label)
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

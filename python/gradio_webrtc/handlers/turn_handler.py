@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from gradio_webrtc.concurrency import Worker, describe_callable, is_async_callable
+from gradio_webrtc.concurrency import Worker
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
+from gradio_webrtc.user_code import describe_callable, is_async_callable, never_blocks
 
 from .async_driver import FINISHED
-from .base import inputs_within
+from .base import NOTHING_TO_AWAIT, inputs_within
 from .blocks import AppState
 from .conversation import Conversation
 from .reply import Reply, Turn
@@ -106,17 +107,19 @@ class TurnHandler(StreamHandler):
     def bind(self, call: Call) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         super().bind(call)
-        self._worker = Worker(f"reply-{call.webrtc_id[:8]}")
+        self._worker = Worker(f"reply-{call.webrtc_id[:8]}", type(self).__name__)
         self._conversation = Conversation(call, self._make_reply, self.reset)
         if not self._emit_is_overridden:
             # A coroutine function: the session awaits it on the loop, with no thread between.
             self.emit = self.emit_async  # type: ignore[assignment, method-assign]
 
-    def start_up(self) -> None:
+    @never_blocks
+    def start_up(self) -> Any:
         """Lets ``startup_fn`` speak first."""
         if self.startup_fn is not None:
             turn = Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
             self._on_loop(self._take, turn)
+        return NOTHING_TO_AWAIT
 
     def reset(self) -> None:
         """Ends the reply under way, and makes the next turn ask for the page's inputs again.
@@ -161,6 +164,7 @@ class TurnHandler(StreamHandler):
         self._asks_us = True
         return self._block_on(self.emit_async)
 
+    @never_blocks
     async def emit_async(self) -> EmitType:
         """The next item of the answer, or ``None`` when there is none; call on the event loop."""
         item = await self._in_call.step()
@@ -224,7 +228,7 @@ class TurnHandler(StreamHandler):
         elif self.can_interrupt and self.state.responding:
             # Dropping the last reference closes a generator, after the step it may be in.
             self._own_generator = None
-            self._bound_call.clear()
+            self._bound_call.interrupt()
             self._bound_call.event("interrupted", turn=turn.number)
         self.event.set()
         return turn

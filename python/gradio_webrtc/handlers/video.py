@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from gradio_webrtc.user_code import never_blocks
+
 from .base import StreamHandlerBase
 from .generating import Programme
 
@@ -63,6 +65,7 @@ class VideoFunction(StreamHandlerBase):
         """One for another call; the function is the same."""
         return VideoFunction(self._video, takes_inputs=self._takes_inputs)
 
+    @never_blocks
     def start_up(self) -> None:
         """Asks the page for the inputs."""
         if self._takes_inputs:
@@ -96,6 +99,7 @@ class VideoGenerator(StreamHandlerBase):
         """One for another call."""
         return VideoGenerator(self._video)
 
+    @never_blocks
     async def video_emit(self) -> VideoEmitType:
         """The next item. The session asks for the first when the inputs have come."""
         item: VideoEmitType = await self._programme.next(self._bound_call, self.latest_args[1:])

@@ -13,6 +13,7 @@ from gradio_webrtc.handlers import ReplyOnPause, StreamHandlerBase
 from gradio_webrtc.media import Terms
 from gradio_webrtc.session import Session
 from gradio_webrtc.transport.pacing import CALL_RATE_HZ, FRAME_S
+from gradio_webrtc.watchdog import Expect
 
 from .clock import PatientWorker, VirtualClockLoop
 from .transport import FakeTransport
@@ -186,9 +187,10 @@ class _Run:
         result.turns = self._turns()
         return result
 
-    def _make_worker(self, name: str) -> Worker:
-        may_block = name.startswith("emit") and not isinstance(self._handler, ReplyOnPause)
-        return PatientWorker(name) if may_block else Worker(name)
+    def _make_worker(self, name: str, owner: str, expect: Expect) -> Worker:
+        may_block = expect is not Expect.RETURN and not isinstance(self._handler, ReplyOnPause)
+        is_endless = expect is Expect.NOTHING
+        return (PatientWorker if may_block or is_endless else Worker)(name, owner, expect)
 
     def _on_event(self, time_s: float, name: str, data: dict[str, Any]) -> None:
         self._result.events.append(SimulatedEvent(time_s, name, data))

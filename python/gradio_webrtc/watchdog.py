@@ -1,0 +1,342 @@
+"""Names user code that blocks the event loop, or that a session has been waiting for.
+
+One thread a process does the looking. It exists only while user code runs or is waited for, sleeps
+until the next time limit could be passed, and never looks at code that returned in time. Knows
+nothing of sessions; imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import gc
+import linecache
+import logging
+import math
+import sys
+import sysconfig
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+    from types import FrameType
+
+_logger = logging.getLogger(__name__)
+
+LOOP_LIMIT_S: Final = 1.0
+"""The time after which code that holds the event loop is named: by then every session has lost a
+second of audio."""
+
+WAIT_LIMIT_S: Final = 5.0
+"""The time after which code that a session waits for is named: longer than people wait for an
+answer before they ask whether somebody is there."""
+
+PING_S: Final = 0.2
+"""The time that an event loop gets to show that it turns. A busy one turns within milliseconds."""
+
+MAX_NAMED: Final = 1000
+"""How many places are remembered so as to name each of them once."""
+
+_OURS: Final = str(Path(__file__).parent)
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+class Expect(enum.Enum):
+    """The behaviour that is expected of user code.
+
+    Attributes:
+        RETURN: It returns soon, for the session waits for it.
+        IDLE: The same, but it may wait in a queue for something to say.
+        NOTHING: It may run as long as the session.
+    """
+
+    RETURN = enum.auto()
+    IDLE = enum.auto()
+    NOTHING = enum.auto()
+
+
+class Place(NamedTuple):
+    """A line of a program: its file, its number, and the function that it is in."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(eq=False)
+class Wait:
+    """One run of user code that a session waits for.
+
+    Attributes:
+        label: The code, as the log names it.
+        expect: Whether it may wait in a queue.
+        thread: The identifier of the thread that runs it, for code that blocks one.
+        awaitable: The coroutine or async generator, for code on an event loop.
+        loop: That event loop.
+        began_s: When it began, on the monotonic clock.
+        was_looked_at: Whether its limit has passed.
+    """
+
+    label: str
+    expect: Expect
+    thread: int = 0
+    awaitable: Any = None
+    loop: asyncio.AbstractEventLoop | None = None
+    began_s: float = field(default_factory=time.monotonic)
+    was_looked_at: bool = False
+
+
+@dataclass(eq=False)
+class _Turning:
+    """One event loop: when user code last began a step on it, and which is in the middle of one."""
+
+    thread: int
+    loop: asyncio.AbstractEventLoop
+    label: str = ""
+    began_s: float = -math.inf
+
+
+class Watchdog:
+    """Watches user code of one process. Its methods cost about a microsecond; call from any thread.
+
+    Args:
+        loop_limit_s: How long code may hold an event loop.
+        wait_limit_s: How long a session may wait for code.
+    """
+
+    def __init__(
+        self, *, loop_limit_s: float = LOOP_LIMIT_S, wait_limit_s: float = WAIT_LIMIT_S
+    ) -> None:
+        self._loop_limit_s = loop_limit_s
+        self._wait_limit_s = wait_limit_s
+        self._loops: dict[int, _Turning] = {}
+        self._waits: set[Wait] = set()
+        self._named: set[tuple[str, Place]] = set()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._due_s = math.inf
+
+    @property
+    def is_awake(self) -> bool:
+        """True while there is something to watch, and so a thread that does it."""
+        return self._thread is not None
+
+    def enter(self, label: str) -> tuple[_Turning, str]:
+        """Notes that user code begins a step on the running event loop.
+
+        Returns:
+            To be handed to `leave` when the step is over.
+        """
+        thread = threading.get_ident()
+        loop = asyncio.get_running_loop()
+        turning = self._loops.get(thread)
+        if turning is None or turning.loop is not loop:
+            turning = self._loops[thread] = _Turning(thread, loop)
+        outer, turning.label = turning.label, label
+        turning.began_s = time.monotonic()
+        if turning.began_s + self._loop_limit_s < self._due_s:
+            self._wake(turning)
+        return turning, outer
+
+    def leave(self, step: tuple[_Turning, str]) -> None:
+        """Notes that the step is over, and the one around it goes on."""
+        turning, outer = step
+        turning.label = outer
+
+    def begin(self, wait: Wait) -> Wait:
+        """Notes that a session begins to wait; `end` follows."""
+        if wait.expect is not Expect.NOTHING:
+            self._waits.add(wait)
+            if wait.began_s + self._wait_limit_s < self._due_s:
+                self._wake()
+        return wait
+
+    def end(self, wait: Wait) -> None:
+        """Notes that the code has returned."""
+        self._waits.discard(wait)
+
+    def _wake(self, turning: _Turning | None = None) -> None:
+        with self._changed:
+            if turning is not None:
+                # The thread may have just forgotten it.
+                self._loops[turning.thread] = turning
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    # In the thread
+
+    def _run(self) -> None:
+        while True:
+            self._look()
+            with self._changed:
+                # Whoever begins something meanwhile finds this, and wakes us.
+                self._due_s = math.inf
+                due_s = self._next_due_s()
+                if due_s is None:
+                    self._thread = None
+                    return
+                self._due_s = due_s
+                self._changed.wait(max(0.0, due_s - time.monotonic()))
+
+    def _next_due_s(self) -> float | None:
+        dues_s = [turning.began_s + self._loop_limit_s for turning in self._loops.values()]
+        dues_s += [
+            wait.began_s + self._wait_limit_s
+            for wait in list(self._waits)
+            if not wait.was_looked_at
+        ]
+        return min(dues_s, default=None)
+
+    def _look(self) -> None:
+        now_s = time.monotonic()
+        for turning in list(self._loops.values()):
+            began_s = turning.began_s
+            if began_s + self._loop_limit_s <= now_s:
+                if not _turns(turning.loop):
+                    self._name_blocking(turning)
+                with self._changed:
+                    if turning.began_s == began_s:
+                        self._loops.pop(turning.thread, None)
+        for wait in list(self._waits):
+            if not wait.was_looked_at and wait.began_s + self._wait_limit_s <= now_s:
+                wait.was_looked_at = True
+                self._look_at(wait)
+
+    def _look_at(self, wait: Wait) -> None:
+        if wait.loop is None:
+            self._name_waited(wait, _frames_of_thread(wait.thread))
+            return
+        try:
+            # On the loop nothing of it moves while it is looked at.
+            wait.loop.call_soon_threadsafe(self._name_awaited, wait)
+        except RuntimeError:
+            _logger.debug("the event loop of %s is closed", wait.label)
+
+    def _name_awaited(self, wait: Wait) -> None:
+        if wait in self._waits:
+            self._name_waited(wait, list(_frames_awaited(wait.awaitable)))
+
+    def _name_waited(self, wait: Wait, frames: list[Place]) -> None:
+        place = _innermost_of_user(frames)
+        if place is None or _waits_rightly(wait, frames):
+            return
+        self._name(
+            wait.label,
+            place,
+            f"has not returned for {self._wait_limit_s:g} s, and its call waits for it",
+        )
+
+    def _name_blocking(self, turning: _Turning) -> None:
+        label, frames = turning.label, _frames_of_thread(turning.thread)
+        place = _innermost_of_user(frames)
+        if place is not None:
+            self._name(
+                label or frames[0].function,
+                place,
+                f"blocks the event loop: for {self._loop_limit_s:g} s no call of this process was "
+                "served (await an async client, or hand the work to asyncio.to_thread)",
+            )
+
+    def _name(self, label: str, place: Place, fault: str) -> None:
+        if (label, place) in self._named:
+            return
+        if len(self._named) >= MAX_NAMED:
+            self._named.clear()
+        self._named.add((label, place))
+        _logger.warning(
+            "%s %s; it is at %s:%d in %s", label, fault, place.file, place.line, place.function
+        )
+
+
+WATCHDOG: Final = Watchdog()
+"""The one of this process."""
+
+
+def _turns(loop: asyncio.AbstractEventLoop) -> bool:
+    """True if the loop runs a callback in time, or is closed."""
+    answered = threading.Event()
+    try:
+        loop.call_soon_threadsafe(answered.set)
+    except RuntimeError:
+        return True
+    return answered.wait(PING_S)
+
+
+def _place_of(frame: FrameType) -> Place:
+    code = frame.f_code
+    return Place(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname)
+
+
+def _frames_of_thread(thread: int) -> list[Place]:
+    """Returns the frames of a thread from the user's entry on, the innermost last."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented, for debuggers such as this
+    frames: list[Place] = []
+    while frame is not None:
+        frames.insert(0, _place_of(frame))
+        frame = frame.f_back
+    steps = [n for n, place in enumerate(frames) if place.function in ("Handle._run", "_Job.run")]
+    frames = frames[steps[-1] + 1 :] if steps else frames
+    begin = next((n for n, place in enumerate(frames) if not _is_ours(place)), len(frames))
+    # Without user code in it, it is ours that blocks.
+    return frames[begin:] or frames[-1:]
+
+
+def _frames_awaited(awaitable: Awaitable[Any]) -> Iterator[Place]:
+    """Yields the frames of what a coroutine or an async generator awaits, the innermost last."""
+    current: Any = awaitable
+    while current is not None:
+        for frame, then in (("cr_frame", "cr_await"), ("ag_frame", "ag_await")):
+            if getattr(current, frame, None) is not None:
+                yield _place_of(getattr(current, frame))
+                current = getattr(current, then)
+                break
+        else:
+            current = _awaited_by(current)
+
+
+def _awaited_by(opaque: object) -> Any:
+    """Returns the coroutine or the async generator inside ``anext(...)`` or a task, if any."""
+    if isinstance(opaque, asyncio.Task):
+        return opaque.get_coro()
+    for inside in gc.get_referents(opaque):
+        if hasattr(inside, "cr_frame") or hasattr(inside, "ag_frame"):
+            return inside
+        if isinstance(inside, asyncio.Task):
+            return inside.get_coro()
+    return None
+
+
+def _is_ours(place: Place) -> bool:
+    return place.file.startswith(_OURS)
+
+
+def _innermost_of_user(frames: list[Place]) -> Place | None:
+    """Returns the user's own line: what it calls in libraries says less."""
+    for place in reversed(frames):
+        is_library = place.file.startswith((*_LIBRARIES, "<frozen"))
+        if not (is_library or _is_ours(place)):
+            return place
+    return frames[0] if frames else None
+
+
+def _waits_rightly(wait: Wait, frames: list[Place]) -> bool:
+    """True if it waits for us, or is an ``emit`` that has nothing to say."""
+    if any(_is_ours(place) for place in frames):
+        return True
+    if wait.expect is not Expect.IDLE:
+        return False
+    # A queue that is written in C has no frame of its own.
+    is_in_c = ".get(" in linecache.getline(frames[-1].file, frames[-1].line)
+    return is_in_c or any(_is_queue_get(place) for place in frames)
+
+
+def _is_queue_get(place: Place) -> bool:
+    return place.function.endswith("Queue.get") and place.file.endswith(("queue.py", "queues.py"))

@@ -1,0 +1,236 @@
+"""Whatever user code raises on the event loop is reported, and ends neither server nor call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.signals import speech
+
+from gradio_webrtc import (
+    AsyncAudioVideoStreamHandler,
+    AsyncStreamHandler,
+    ReplyOnPause,
+)
+from gradio_webrtc.media import Terms
+from gradio_webrtc.session import Session
+from gradio_webrtc.streaming import make_template
+from gradio_webrtc.testing import FakeTransport, simulate
+from gradio_webrtc.transport import PixelConverter, TimedPicture
+from gradio_webrtc.user_code import await_user_code, call_user_code
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc.types import EmitType
+
+SAID = (48_000, np.zeros(24_000, np.int16))
+PIECE = (24_000, np.full((1, 2_400), 9_000, np.int16))
+
+
+class Ending(BaseException):
+    """No Exception, and nothing that anybody knows."""
+
+
+ERRORS = [SystemExit(3), KeyboardInterrupt(), Ending(), ValueError("no"), asyncio.CancelledError()]
+IDS = [type(error).__name__ for error in ERRORS]
+
+
+class Fine(AsyncStreamHandler):
+    """Says three pieces; its subclasses fail somewhere."""
+
+    pieces = 3
+
+    def copy(self) -> Any:
+        return type(self)()
+
+    async def receive(self, frame: Any) -> None: ...
+
+    async def emit(self) -> EmitType:
+        self.pieces -= 1
+        return PIECE if self.pieces >= 0 else None
+
+
+def _errors(call: Any) -> list[BaseException]:
+    return [event.data["error"] for event in call.events if event.name == "error"]
+
+
+def _is_of(reported: BaseException, error: BaseException) -> bool:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled from within" in str(reported)
+    return reported is error or reported.__cause__ is error
+
+
+def _failing_in(hook: str, error: BaseException) -> Fine:
+    async def fail(*_args: Any) -> None:
+        raise error
+
+    return type("Failing", (Fine,), {hook: fail})()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=IDS)
+@pytest.mark.parametrize("hook", ["start_up", "receive", "emit", "shutdown"])
+def test_it_is_reported_once_and_the_call_goes_on(hook: str, error: BaseException) -> None:
+    call = simulate(_failing_in(hook, error), SAID)
+    assert [_is_of(each, error) for each in _errors(call)] == [True]
+    assert call.end_reason == "the recording is over"
+    assert hook == "emit" or np.abs(call.audio[1]).max() > 200
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=IDS)
+def test_a_reply_that_raises_it_ends_and_the_next_is_given(error: BaseException) -> None:
+    calls = 0
+
+    async def reply(_audio: Any) -> AsyncIterator[Any]:
+        nonlocal calls
+        calls += 1
+        yield PIECE
+        if calls == 1:
+            raise error
+
+    rate_hz, hello = speech("asterisk_hello_world_16k")
+    silence = np.zeros(2 * rate_hz, np.int16)
+    call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+    assert [_is_of(each, error) for each in _errors(call)] == [True]
+    assert calls == 2
+
+
+@pytest.mark.parametrize("error", ERRORS[:-1], ids=IDS[:-1])
+def test_a_clean_up_may_raise_it_too(error: BaseException) -> None:
+    calls = 0
+
+    async def reply(_audio: Any) -> AsyncIterator[Any]:
+        nonlocal calls
+        calls += 1
+        try:
+            yield PIECE
+            while calls == 1:
+                yield PIECE
+        finally:
+            raise error
+
+    rate_hz, hello = speech("asterisk_hello_world_16k")
+    silence = np.zeros(2 * rate_hz, np.int16)
+    call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+    assert len(call.turns) == 2
+    assert any(_is_of(each, error) for each in _errors(call))
+
+
+class Pictures(FakeTransport):
+    """A remote peer whose camera gives the same picture for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(48_000, np.zeros(960, np.int16))
+        self.picture = PixelConverter().to_picture(np.zeros((32, 32, 3), np.uint8))
+        self.pts = 0
+
+    def show_pictures(self, source: Any) -> None: ...
+
+    async def receive_picture(self) -> TimedPicture:
+        await asyncio.sleep(0.01)
+        self.pts += 3_000
+        return TimedPicture(self.pts, self.picture)
+
+
+async def _until_reported(
+    handler: StreamHandlerBase, modality: Any, calls: Callable[[], int]
+) -> Any:
+    events: list[Any] = []
+    reported = asyncio.Event()
+
+    def on_event(_time_s: float, name: str, data: dict[str, Any]) -> None:
+        if name == "error":
+            events.append(data["error"])
+            reported.set()
+
+    session = Session("viewer", Pictures(), handler, Terms(modality=modality), on_event=on_event)
+    running = asyncio.get_running_loop().create_task(session.run())
+    await reported.wait()
+    before = calls()
+    while calls() < before + 3:  # noqa: ASYNC110 - it goes on with the next pictures
+        await asyncio.sleep(0.001)
+    session.end("seen")
+    await running
+    return events[0]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=IDS)
+@pytest.mark.parametrize("hook", ["video_receive", "video_emit"])
+async def test_pictures_go_on_after_it(hook: str, error: BaseException) -> None:
+    calls = 0
+
+    async def fail(*_args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        raise error
+
+    async def nothing(*_args: Any) -> None: ...
+
+    hooks = {"video_receive": nothing, "video_emit": nothing, "copy": nothing, hook: fail}
+    handler = type("Failing", (AsyncAudioVideoStreamHandler,), hooks)()
+    assert _is_of(await _until_reported(handler, "audio-video", lambda: calls), error)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=IDS)
+async def test_a_video_function_is_called_again_after_it(error: BaseException) -> None:
+    calls = 0
+
+    async def fail(_picture: Any) -> None:
+        nonlocal calls
+        calls += 1
+        raise error
+
+    template = make_template(fail, "send-receive", "video")
+    assert _is_of(await _until_reported(template.copy(), "video", lambda: calls), error)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), Ending()])
+async def test_hooks_that_are_called_on_the_loop_are_contained(error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__) as raised:
+        call_user_code(fail)
+    assert raised.value.__cause__ is error
+
+
+class Stepwise:
+    """An awaitable that is no coroutine: an iterator that nothing can be sent to."""
+
+    def __await__(self) -> Any:
+        return iter(())
+
+
+async def test_any_awaitable_can_be_awaited() -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[int] = loop.create_future()
+    loop.call_soon(future.set_result, 3)
+    assert await await_user_code(future, "future") == 3
+    assert await await_user_code(Stepwise(), "iterator") is None
+
+
+async def test_a_cancellation_reaches_the_code_and_its_waiter() -> None:
+    began, cleaned = asyncio.Event(), []
+
+    async def forever() -> None:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(1)
+
+    waiting = asyncio.get_running_loop().create_task(await_user_code(forever(), "forever"))
+    await began.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert cleaned == [1]
+
+
+async def test_a_timeout_around_it_is_one() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await await_user_code(asyncio.Event().wait(), "forever")
