@@ -74,6 +74,8 @@ def is_being_cancelled() -> bool:
 class _Steps:
     """An awaitable of the user's, each step of which the watchdog knows of."""
 
+    __slots__ = ("_awaitable", "_label")
+
     def __init__(self, awaitable: Awaitable[Any], label: str) -> None:
         self._awaitable = awaitable
         self._label = label

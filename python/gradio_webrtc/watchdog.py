@@ -69,7 +69,7 @@ class Place(NamedTuple):
     function: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Wait:
     """One run of user code that a session waits for.
 
@@ -92,7 +92,7 @@ class Wait:
     was_looked_at: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Turning:
     """One event loop: when user code last began a step on it, and which is in the middle of one."""
 
