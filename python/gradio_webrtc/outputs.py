@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from .errors import HandlerError
+from .mistakes import advise_on_audio, advise_on_layout, advise_on_rate, advise_on_tuple
 from .types import AdditionalOutputs, CloseStream
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def split_picture(item: object) -> EmittedPicture:
     Args:
         item: Pixels, AdditionalOutputs, CloseStream, a pair of pixels and one of these, or
             ``None``.
+
+    Raises:
+        HandlerError: Another tuple: says what came, and what to write.
     """
     match item:
         case AdditionalOutputs():
@@ -124,6 +128,11 @@ def split_picture(item: object) -> EmittedPicture:
             return EmittedPicture(pixels, outputs=outputs)
         case (pixels, CloseStream() as close):
             return EmittedPicture(pixels, close=close)
+    if isinstance(item, tuple):
+        raise HandlerError(
+            "expected a picture, AdditionalOutputs, CloseStream, a pair of a picture and one of "
+            f"these, or None; got {advise_on_tuple(item)}"
+        )
     return EmittedPicture(item)
 
 
@@ -132,22 +141,53 @@ def _read_audio(item: object) -> AudioOutput | None:
         case None:
             return None
         case (rate, samples):
-            return AudioOutput(_read_rate(rate), samples, None)
-        case (rate, samples, layout) if layout in (*LAYOUTS, None):
-            return AudioOutput(_read_rate(rate), samples, layout)
-        case (_, _, layout):
-            raise HandlerError(f"expected the layout 'mono' or 'stereo', got {layout!r}")
+            return _audio(rate, samples, None)
+        case (rate, samples, None):
+            return _audio(rate, samples, None)
+        case (rate, samples, str() as layout) if layout in LAYOUTS:
+            return _audio(rate, samples, cast("Layout", layout))
+        case (_, _, layout) if not isinstance(layout, AdditionalOutputs | CloseStream):
+            raise HandlerError(
+                f"expected the layout 'mono' or 'stereo', got {advise_on_layout(layout)}"
+            )
     raise HandlerError(
         "expected (rate, array), (rate, array, layout), AdditionalOutputs, CloseStream, a pair of "
-        f"audio and one of these, or None; got {type(item).__name__}"
+        f"audio and one of these, or None; got {advise_on_audio(item)}"
     )
 
 
-def _read_rate(rate: object) -> int:
+def _audio(rate: object, samples: object, layout: Layout | None) -> AudioOutput:
+    return AudioOutput(_read_rate(rate, samples), _read_samples(samples), layout)
+
+
+def _read_rate(rate: object, samples: object) -> int:
     try:
-        return int(rate)  # type: ignore[call-overload, no-any-return]  # numpy integers as well
-    except (TypeError, ValueError) as error:
-        raise HandlerError(f"expected a sample rate in Hz, got {rate!r}") from error
+        # numpy integers as well; of an array, NumPy would take the only number out.
+        return int(str(rate) if isinstance(rate, np.ndarray) else rate)  # type: ignore[call-overload, no-any-return]
+    except (OverflowError, TypeError, ValueError) as error:
+        raise HandlerError(
+            f"expected a sample rate in Hz, got {advise_on_rate(rate, samples)}"
+        ) from error
+
+
+def _read_samples(samples: object) -> object:
+    """The samples as an array, made only once however often a long chunk is looked at."""
+    if isinstance(samples, np.ndarray):
+        return samples
+    if isinstance(samples, str | bytes | bytearray | memoryview):
+        # Of bytes NumPy would make samples of 8 bits, which are heard as noise.
+        advice = "" if isinstance(samples, str) else ": write np.frombuffer(data, np.int16)"
+        raise HandlerError(
+            f"expected an array of samples behind the rate, got {type(samples).__name__}{advice}"
+        )
+    try:
+        return np.asarray(samples)
+    except Exception as error:
+        # An array of another library brings its own code, and its own errors.
+        raise HandlerError(
+            f"expected an array of samples behind the rate, got {type(samples).__name__}, which "
+            f"NumPy cannot read: {error}"
+        ) from error
 
 
 class OutputQueue:

@@ -13,8 +13,9 @@ from .audio import InboundAudio
 from .concurrency import UserFunction
 from .errors import AudioError, HandlerError
 from .handlers import AsyncStreamHandler, StreamHandler
+from .mistakes import ScaleWatch
 from .outputs import Emitted, split_emitted
-from .user_code import is_being_cancelled
+from .user_code import describe_callable, is_being_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,6 +222,7 @@ class OutboundPump:
         self._outlets = outlets
         self._playout = outlets.playout
         self._emit_of_user = UserFunction(handler.emit, worker)
+        self._scale = ScaleWatch(describe_callable(getattr(handler, "fn", handler.emit)))
         self._rounds = Rounds()
 
     async def run(self) -> None:
@@ -251,6 +253,7 @@ class OutboundPump:
             self._outlets.outputs.put(emitted.outputs)
         if emitted.audio is None or not self._outlets.plays:
             return False
+        self._scale.look(emitted.audio.samples)
         try:
             return await self._playout.write(*emitted.audio) > 0
         except AudioError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from gradio_webrtc.outputs import (
     split_picture,
 )
 from gradio_webrtc.types import AdditionalOutputs, CloseStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TONE = np.ones((1, 480), np.int16)
 OUTPUTS = AdditionalOutputs(1, "two")
@@ -81,6 +85,54 @@ def test_anything_else_is_refused_with_what_came(item: object, says: str) -> Non
     with pytest.raises(HandlerError, match="expected") as raised:
         split_emitted(item)
     assert says in str(raised.value)
+
+
+def iter_nothing() -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ((TONE, 24000), "the two are swapped, write (24000, array)"),
+        (([0.1, 0.2], 24000), "the two are swapped, write (24000, array)"),
+        (TONE, "without its rate: write (rate, array)"),
+        ([1, 2, 3, 4], "without its rate: write (rate, array)"),
+        ((np.array([24000]), TONE), "got an array: write (rate, array)"),
+        ((float("inf"), TONE), "expected a sample rate in Hz, got inf"),
+        (b"\0\0", "write (rate, np.frombuffer(data, np.int16))"),
+        ((24000, b"\0\0"), "got bytes: write np.frombuffer(data, np.int16)"),
+        ((24000, memoryview(b"\0\0")), "got memoryview: write np.frombuffer(data, np.int16)"),
+        ((24000, "text"), "expected an array of samples behind the rate, got str"),
+        ((24000, [[1, 2], [3]]), "got list, which NumPy cannot read"),
+        ("text", "write AdditionalOutputs(text)"),
+        ((OUTPUTS, (24000, TONE)), "write ((rate, array), AdditionalOutputs(...))"),
+        ((24000, TONE, OUTPUTS), "write ((rate, array), AdditionalOutputs(...))"),
+        ((24000, TONE, "mono", CLOSE), "write ((rate, array), CloseStream(...))"),
+        ((24000, TONE[0], TONE[0]), "write (rate, np.stack([left, right]))"),
+        (iter_nothing(), "generator: emit gives one item each time"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_write_instead(item: object, says: str) -> None:
+    with pytest.raises(HandlerError, match="expected") as raised:
+        split_emitted(item)
+    assert says in str(raised.value)
+
+
+def test_a_coroutine_that_nobody_awaited_is_told() -> None:
+    async def emit() -> None:
+        pass
+
+    forgotten = emit()
+    with pytest.raises(HandlerError, match="write async def emit"):
+        split_emitted(forgotten)
+    forgotten.close()
+
+
+def test_samples_in_a_list_become_an_array() -> None:
+    audio = split_emitted((24000, [1, 2, 3])).audio
+    assert audio is not None
+    assert isinstance(audio.samples, np.ndarray)
 
 
 def test_outputs_arrive_in_order_and_one_at_a_time() -> None:
@@ -198,3 +250,21 @@ def test_what_is_to_be_seen_is_told_apart(item: object, expected: EmittedPicture
     emitted = split_picture(item)
     assert emitted.pixels is expected.pixels
     assert emitted[1:] == expected[1:]
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ((PIXELS, "two people"), "a tuple (ndarray, str): for the page's other components write"),
+        ((PIXELS, "two people"), "(picture, AdditionalOutputs(value, ...))"),
+        ((PIXELS,), "a comma too many"),
+        ((OUTPUTS, PIXELS), "the picture comes first, (picture, AdditionalOutputs(...))"),
+        ((PIXELS, 1, OUTPUTS), "put all values into one"),
+        ((24000, TONE), "that is sound"),
+        ((), "got a tuple ()"),
+    ],
+)
+def test_a_tuple_that_is_no_picture_is_refused_in_words(item: object, says: str) -> None:
+    with pytest.raises(HandlerError, match="expected a picture") as raised:
+        split_picture(item)
+    assert says in str(raised.value)

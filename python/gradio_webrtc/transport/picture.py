@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from av import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
-from gradio_webrtc.errors import PictureError
+from .pixels import CODEC_FORMAT, EXACT, MIN_SIDE, read_frame
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from numpy.typing import NDArray
 
     from gradio_webrtc.types import FrameFormat
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 MAX_PICTURE_PIXELS: Final = 1920 * 1080
 """The largest picture that reaches a user's function, or an encoder: full HD, in any shape. A page
 may send what it likes, and four times the pixels take four times the time of everything."""
-
-MIN_SIDE: Final = 16
-"""One macroblock of VP8 and H.264; what is smaller gets its edges repeated."""
-
-CODEC_FORMAT: Final = "yuv420p"
-"""What both codecs of WebRTC (RFC 7742) and aiortc's encoders take. One colour sample stands for
-two by two pixels, so sides are even."""
-
-
-EXACT: Final = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
-"""libswscale's shortcut from ``bgr24`` rounds down: white comes back as 250, 253, 251, and darker
-each time it goes round. Exactness costs 1.5 ms of a thread at 720p."""
 
 
 class Picture:
@@ -92,16 +80,16 @@ class PixelConverter:
 
         Args:
             pixels: ``(height, width)`` or ``(height, width, channels)`` with one channel (gray),
-                two (gray and alpha), three, or four (and alpha, which is dropped). uint8; other
-                whole numbers are cut off at 0 and 255; floats that stay within 0 to 1 are scaled
-                up, others cut off; NaN is black.
+                two (gray and alpha), three, or four (and alpha, which is dropped). uint8; uint16,
+                of which 65,535 is white; other whole numbers, such as sums, are cut off at 0 and
+                255; floats that stay within 0 to 1 are scaled up, others cut off; NaN is black.
+                Anything that NumPy makes such an array of. A PIL image of any mode, in its own
+                order of colours; an ``av.VideoFrame`` in any format.
 
         Raises:
             PictureError: It is no picture: says what came.
         """
-        array = _even(_three_channels(_uint8(np.asarray(pixels))))
-        frame = VideoFrame.from_ndarray(array, format=self._array_format)
-        return self._fitted(frame)
+        return self._fitted(read_frame(pixels, self._array_format))
 
     def fit(self, picture: Picture) -> Picture:
         """The picture itself; a smaller one if it is larger than full HD."""
@@ -131,41 +119,3 @@ def fit(width: int, height: int) -> tuple[int, int]:
 
 def _shrunk(side: int, scale: float) -> int:
     return max(MIN_SIDE, int(side * scale) // 2 * 2)
-
-
-def _uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        array = np.where(array, 255, 0)
-    if np.issubdtype(array.dtype, np.integer):
-        cut: NDArray[np.uint8] = np.clip(array, 0, 255).astype(np.uint8)
-        return cut
-    if not np.issubdtype(array.dtype, np.floating):
-        raise PictureError(f"expected numbers as pixels, got {array.dtype} {array.shape}")
-    finite = np.nan_to_num(array.astype(np.float32, copy=False), posinf=255.0, neginf=0.0)
-    is_unit = finite.size > 0 and finite.max() <= 1.0
-    scaled = finite * 255.0 if is_unit else finite
-    rounded: NDArray[np.uint8] = np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
-    return rounded
-
-
-def _three_channels(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    match array.shape:
-        case (height, width) if height and width:
-            return np.repeat(array[:, :, np.newaxis], 3, axis=2)
-        case (height, width, 1 | 2) if height and width:
-            return np.repeat(array[:, :, :1], 3, axis=2)
-        case (height, width, 3 | 4) if height and width:
-            return array[:, :, :3]
-    raise PictureError(
-        f"expected (height, width, 3), (height, width, 4) or (height, width), got {array.shape}"
-    )
-
-
-def _even(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = array.shape[:2]
-    rows, columns = (max(MIN_SIDE, side + side % 2) - side for side in (height, width))
-    if rows or columns:
-        array = np.pad(array, ((0, rows), (0, columns), (0, 0)), mode="edge")
-    return np.ascontiguousarray(array)

@@ -1,0 +1,123 @@
+"""Words for what a handler gave that cannot be used: what came, and what to write instead."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import numbers
+from typing import Any, Final
+
+import numpy as np
+
+from .types import AdditionalOutputs, CloseStream
+
+INT16_SCALE_PEAK: Final = 8.0
+"""Floats beyond it were not meant as -1 to 1: that would be 18 dB over full scale. In samples of 16
+bits it is less than the noise of any microphone."""
+
+LOOKED_AT: Final = 48_000
+"""How many samples of a chunk are looked at, evenly spread: tens of microseconds."""
+
+_logger = logging.getLogger(__name__)
+
+
+def advise_on_audio(item: object) -> str:
+    """What came in place of sound, and what to write instead; for the end of an error's text."""
+    if inspect.isgenerator(item) or inspect.isasyncgen(item):
+        advice = (
+            ": emit gives one item each time it is asked, so write return in place of yield, or "
+            "ReplyOnPause(fn) with the generator function as fn"
+        )
+    elif inspect.isawaitable(item):
+        advice = ": write async def emit, or await it"
+    elif _is_array(item):
+        advice = " without its rate: write (rate, array), such as (24000, array)"
+    else:
+        advice = _advise_on_item(item)
+    return f"{type(item).__name__}{advice}"
+
+
+def _advise_on_item(item: object) -> str:
+    match item:
+        case str():
+            return ": text is not spoken; for the page write AdditionalOutputs(text)"
+        case bytes() | bytearray() | memoryview():
+            return ": write (rate, np.frombuffer(data, np.int16))"
+        case (_, _, *_, AdditionalOutputs() | CloseStream() as extra):
+            return f": write ((rate, array), {type(extra).__name__}(...))"
+    return ""
+
+
+def advise_on_rate(rate: object, samples: object) -> str:
+    """What came in place of a sample rate, and what to write instead."""
+    if _is_array(rate) and isinstance(samples, numbers.Real):
+        return f"an array, and {samples} behind it: the two are swapped, write ({samples}, array)"
+    if isinstance(rate, AdditionalOutputs | CloseStream):
+        return f"{rate!r}: the sound comes first, write ((rate, array), {type(rate).__name__}(...))"
+    return f"{'an array' if _is_array(rate) else repr(rate)}: write (rate, array)"
+
+
+def advise_on_layout(layout: object) -> str:
+    """What came in place of a layout, and what to write instead."""
+    if _is_array(layout):
+        return "an array: for two channels write (rate, np.stack([left, right]))"
+    return repr(layout)
+
+
+def advise_on_tuple(item: tuple[object, ...]) -> str:
+    """What to write instead of a tuple that is no picture with something for the page."""
+    kinds = ", ".join(type(part).__name__ for part in item)
+    came = f"a tuple ({kinds})"
+    match item:
+        case (_,):
+            return f"{came}: a comma too many?"
+        case (AdditionalOutputs() | CloseStream() as extra, _):
+            return f"{came}: the picture comes first, (picture, {type(extra).__name__}(...))"
+        case (int() | np.integer(), _):
+            return f"{came}: that is sound, which video functions and video_emit do not give"
+        case (_, *_, AdditionalOutputs()):
+            return f"{came}: put all values into one, (picture, AdditionalOutputs(value, ...))"
+    return (
+        f"{came}: for the page's other components write (picture, AdditionalOutputs(value, ...)), "
+        "and receive the values with on_additional_outputs"
+    )
+
+
+class ScaleWatch:
+    """Warns once of float samples in the scale of int16, which are heard as noise.
+
+    Args:
+        owner: Who gives them, in words for the log.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._is_over = False
+
+    def look(self, samples: object) -> None:
+        """Looks at a chunk: an array of any shape and type; other things pass."""
+        if self._is_over or not isinstance(samples, np.ndarray) or samples.dtype.kind != "f":
+            return
+        peak = _peak(samples)
+        if peak > INT16_SCALE_PEAK:
+            self._is_over = True
+            _logger.warning(
+                "%s gives float samples up to %.0f, where -1 to 1 is full scale; they are cut off "
+                "there and sound distorted. Divide samples in the scale of int16 by 32768, or give "
+                "them as they are: array.astype(np.int16)",
+                self._owner,
+                peak,
+            )
+
+
+def _peak(samples: np.ndarray[Any, Any]) -> float:
+    if not samples.size:
+        return 0.0
+    axis = int(np.argmax(samples.shape))
+    step = max(1, samples.shape[axis] // LOOKED_AT)
+    part = np.abs(np.moveaxis(samples, axis, 0)[::step])
+    return float(np.max(part, where=np.isfinite(part), initial=0.0))
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__array__") or (isinstance(value, list) and len(value) > 1)
