@@ -9,7 +9,7 @@ from gradio.components.base import server
 from .page_events import PageEvents, deliver_inputs, deliver_outputs, prepare_gradio
 from .registry import Service, SessionRegistry
 from .rtc_configuration import resolve_rtc_configuration
-from .streaming import check_stream, follows_inputs, make_template
+from .streaming import check_arguments, check_stream, follows_inputs, make_template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -66,6 +66,7 @@ class Answering(PageEvents):
         check_stream(self, fn, given, taken, trigger)
         others = [each for each in given if each is not self]
         template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
+        check_arguments(template, others)
         prepare_gradio()
         self.time_limit = time_limit
         self._sessions.service = Service(

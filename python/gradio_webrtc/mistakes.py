@@ -83,6 +83,13 @@ def advise_on_tuple(item: tuple[object, ...]) -> str:
     )
 
 
+def advise_on_function(value: object) -> str:
+    """What came in place of a function, and what to write instead."""
+    if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.iscoroutine(value):
+        return f"{value!r}: give the function itself, without calling it"
+    return repr(value)
+
+
 class ScaleWatch:
     """Warns once of float samples in the scale of int16, which are heard as noise.
 

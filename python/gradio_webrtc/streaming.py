@@ -6,13 +6,18 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from .handlers import (
+    AsyncAudioVideoStreamHandler,
     AudioGenerator,
+    AudioVideoStreamHandler,
     StreamHandlerBase,
     TurnHandler,
     VideoFunction,
     VideoGenerator,
     VideoStreamHandler,
 )
+from .handlers.arguments import check_function, check_turns
+from .handlers.callbacks import NO_GENERATORS, check_handler
+from .mistakes import advise_on_function
 from .types import Modality, Mode
 
 if TYPE_CHECKING:
@@ -20,6 +25,14 @@ if TYPE_CHECKING:
 
 MODES: Final = get_args(Mode)
 MODALITIES: Final = get_args(Modality)
+
+IDLE: Final = {
+    AudioVideoStreamHandler.receive,
+    AudioVideoStreamHandler.emit,
+    AsyncAudioVideoStreamHandler.receive,
+    AsyncAudioVideoStreamHandler.emit,
+}
+"""What hears and says nothing."""
 
 AUDIO_CONSTRAINTS: Final[dict[str, Any]] = {
     "echoCancellation": True,
@@ -81,7 +94,7 @@ def check_stream(
     if modality != "video" and not isinstance(fn, StreamHandlerBase):
         raise ValueError(
             f"In the {mode} mode for audio, the event handler must be an instance of "
-            "StreamHandlerBase."
+            f"StreamHandlerBase. {_advise_on_handler(fn)}"
         )
     if not inputs or inputs[0] is not component:
         raise ValueError(
@@ -135,14 +148,15 @@ def make_template(
         takes_inputs: A video function takes values besides the picture.
 
     Raises:
-        TypeError: ``fn`` is nothing of the kind.
+        TypeError: ``fn`` is nothing of the kind, or a handler that cannot work as it is written.
         ValueError: ``fn`` does not fit the mode and the modality.
     """
     if isinstance(fn, StreamHandlerBase):
-        _check_handler(fn, modality)
+        check_handler(fn)
+        _check_fit(fn, mode, modality)
         return fn
-    if not (isinstance(fn, VideoStreamHandler) or callable(fn)):
-        raise TypeError(f"expected a function or a handler, got {fn!r}")
+    if not isinstance(fn, VideoStreamHandler) and (not callable(fn) or _is_of_handler(fn)):
+        raise TypeError(f"expected a function or a handler. {_advise_on_handler(fn)}")
     if modality == "video":
         video = fn if isinstance(fn, VideoStreamHandler) else VideoStreamHandler(fn)
         if mode == "receive":
@@ -150,7 +164,10 @@ def make_template(
         return VideoFunction(video, takes_inputs=takes_inputs)
     if mode == "receive" and modality == "audio" and not isinstance(fn, VideoStreamHandler):
         return AudioGenerator(fn)
-    raise ValueError(f"{_name(fn)} does not fit mode {mode!r} with modality {modality!r}")
+    needed = "an AudioVideoStreamHandler" if modality == "audio-video" else "a function"
+    raise ValueError(
+        f"{_name(fn)} does not fit mode {mode!r} with modality {modality!r}: give stream() {needed}"
+    )
 
 
 def follows_inputs(template: StreamHandlerBase, mode: Mode) -> bool:
@@ -162,14 +179,92 @@ def follows_inputs(template: StreamHandlerBase, mode: Mode) -> bool:
     return mode != "receive" and not isinstance(template, TurnHandler)
 
 
-def _check_handler(handler: StreamHandlerBase, modality: Modality) -> None:
-    """A handler that can neither see nor show is no use where there are pictures."""
-    if modality != "audio" and not hasattr(handler, "video_emit"):
+def check_arguments(template: StreamHandlerBase, inputs: Sequence[object]) -> None:
+    """Compares the user's function in a template with the inputs of the stream.
+
+    Args:
+        template: What `make_template` gave.
+        inputs: The components behind our own, or any objects that stand for them.
+
+    Raises:
+        TypeError: The function cannot be called with their values.
+    """
+    labels = [_label(each) for each in inputs]
+    told: list[str] = []
+    match template:
+        case TurnHandler():
+            told = check_turns(template, labels)
+        case VideoFunction():
+            told = check_function(template.fn, "the picture", labels)
+        case AudioGenerator() | VideoGenerator():
+            told = check_function(template.fn, "", labels)
+    for text in told:
+        warnings.warn(text, stacklevel=3)
+
+
+def _check_fit(handler: StreamHandlerBase, mode: Mode, modality: Modality) -> None:
+    """A handler that can neither see nor show is no use where there are pictures, and so on."""
+    name = type(handler).__name__
+    can_see = hasattr(handler, "video_emit")
+    if modality == "video" and not can_see:
         raise ValueError(
-            f"{type(handler).__name__} has no video_receive and video_emit, which the modality "
-            f"{modality!r} needs: see AudioVideoStreamHandler"
+            f"{name} hears and speaks, and the modality is 'video', as it is by default: write "
+            'WebRTC(modality="audio")'
+        )
+    if modality == "audio-video" and not can_see:
+        raise ValueError(
+            f"{name} has no video_receive and video_emit, which the modality {modality!r} needs: "
+            'write WebRTC(modality="audio"), or see AudioVideoStreamHandler'
+        )
+    if modality == "audio" and can_see:
+        _check_seer(handler)
+    if mode == "receive" and isinstance(handler, TurnHandler):
+        raise ValueError(
+            f"{name} answers a caller, and in mode 'receive' nobody is heard: write "
+            'WebRTC(mode="send-receive"), or give stream() the generator function in place of '
+            f"{name}"
         )
 
 
+def _check_seer(handler: StreamHandlerBase) -> None:
+    """A handler of pictures where there are none: no use, unless it hears or speaks as well."""
+    text = (
+        f"{type(handler).__name__} sees and shows pictures, of which there are none with the "
+        "modality 'audio': write WebRTC(modality=\"audio-video\")"
+    )
+    if {getattr(type(handler), name, None) for name in ("receive", "emit")} <= IDLE:
+        raise ValueError(text)
+    warnings.warn(text, stacklevel=5)
+
+
+def _is_of_handler(fn: object) -> bool:
+    """Whether it is a class of handlers, or a method of one, which pass for functions."""
+    owner = getattr(fn, "__self__", None)
+    if isinstance(fn, type):
+        return issubclass(fn, StreamHandlerBase | VideoStreamHandler)
+    return isinstance(owner, StreamHandlerBase) and getattr(fn, "__name__", "") in NO_GENERATORS
+
+
+def _advise_on_handler(fn: object) -> str:
+    """What came in place of a handler, and what to write instead."""
+    if isinstance(fn, type):
+        needs = "fn" if issubclass(fn, TurnHandler | VideoStreamHandler) else ""
+        return f"Got the class {fn.__name__}: write {fn.__name__}({needs})"
+    if _is_of_handler(fn):
+        return f"Got the method {_name(fn)}: give the handler itself"
+    if isinstance(fn, VideoStreamHandler):
+        return "Got a VideoStreamHandler, which is for the modality 'video'"
+    if callable(fn):
+        return f"Got the function {_name(fn)}: write ReplyOnPause({_name(fn)})"
+    return f"Got {advise_on_function(fn)}"
+
+
+def _label(component: object) -> str:
+    """A component in words: its kind, and its label if it has one."""
+    label = getattr(component, "label", None)
+    kind = type(component).__name__
+    return f"{kind} {label!r}" if label else kind
+
+
 def _name(fn: object) -> str:
-    return getattr(fn, "__qualname__", type(fn).__name__)
+    return getattr(fn, "__qualname__", type(fn).__qualname__).rpartition("<locals>.")[2]

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from .concurrency import UserFunction
+from .handlers.arguments import Callee
 from .handlers.async_driver import FINISHED
 from .handlers.generating import Performance
 from .pumps import Rounds
@@ -62,6 +63,7 @@ class VideoFunctionPump:
         self._last: Picture | None = None
         self._rounds = Rounds()
         self._plain = UserFunction(self._call_in_worker, worker, handler.fn)
+        self._callee = Callee(handler.fn, call.webrtc_id)
         self._is_plain = not (is_async_callable(handler.fn) or _is_generator_function(handler.fn))
 
     async def run(self) -> None:
@@ -115,7 +117,8 @@ class VideoFunctionPump:
 
     def _call_in_worker(self, picture: Picture) -> object:
         """All of it in one go: each way to a thread and back is two more switches."""
-        item = self._handler.fn(self._pixels.to_array(picture), *self._handler.inputs)
+        fn, args = self._callee.bind(self._pixels.to_array(picture), *self._handler.inputs)
+        item = fn(*args)
         if isinstance(item, Iterator | AsyncIterator | Awaitable):
             return item
         return self._read(item)

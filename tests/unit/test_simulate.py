@@ -53,6 +53,38 @@ class LoopEcho(AsyncStreamHandler):
         return LoopEcho()
 
 
+LEFT = tone(0.5, 440, 24_000)
+STEREO = np.stack([LEFT, LEFT // 2], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("samples", "channels"),
+    [
+        (LEFT, 1),
+        (LEFT[:, np.newaxis], 1),
+        (LEFT.tolist(), 1),
+        (STEREO, 2),
+        (STEREO / 32768, 2),
+        (STEREO.T, 2),
+        (STEREO.tolist(), 2),
+    ],
+)
+def test_sound_in_rows_columns_and_lists_is_heard_as_long_as_it_is(
+    samples: object, channels: int
+) -> None:
+    def start() -> Iterator[object]:
+        yield (24_000, samples)
+
+    handler = ReplyOnPause(lambda _audio: None, startup_fn=start)
+    rate_hz, heard = simulate(handler, (16_000, np.zeros(16_000, np.int16))).audio
+    assert heard.shape[0] == channels
+    for number, row in enumerate(heard):
+        loud_s = (np.abs(row.astype(int)) > 100).sum() / rate_hz
+        assert loud_s == pytest.approx(0.5, abs=0.05)
+        expected = np.abs(LEFT).max() / (number + 1)
+        assert np.abs(row).max() == pytest.approx(expected, rel=0.1)
+
+
 @pytest.mark.parametrize("handler", [BlockingEcho(), LoopEcho()])
 def test_an_echo_is_heard_whole_and_in_order(handler: StreamHandler | AsyncStreamHandler) -> None:
     said = np.tile(tone(0.05, 300, 48_000), 1)

@@ -93,7 +93,8 @@ async def test_what_does_not_fit_is_refused_in_the_predecessors_words(
         parts = {"c": webrtc, "s": gr.Slider()}
         with pytest.raises(ValueError, match="In the ") as refused:
             webrtc.stream(fn, [parts[p] for p in inputs], [parts[p] for p in outputs])
-    assert str(refused.value) == text
+    # Behind the words that programs may look for comes what to write instead.
+    assert str(refused.value).startswith(text)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,24 @@ async def test_red_comes_first_for_those_who_ask_for_it() -> None:
     assert colour_of(seen) == pytest.approx((30, 120, 0), abs=8)
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_function_of_pictures_gets_the_id_of_the_call(is_async: bool) -> None:  # noqa: FBT001
+    got: list[Any] = []
+
+    def look(image: NDArray[np.uint8], webrtc_id: str, scale: int) -> NDArray[np.uint8]:
+        got.append((webrtc_id, scale))
+        return image
+
+    async def look_async(image: NDArray[np.uint8], scale: int, *, webrtc_id: str = "") -> Any:
+        return look(image, webrtc_id, scale)
+
+    video = VideoStreamHandler(look_async if is_async else look)
+    seen, call = await show(video, Film([numbered(1)]), inputs=[7])
+    assert call.errors == []
+    assert len(seen) == 1
+    assert got == [(call.webrtc_id, 7)]
+
+
 async def test_more_than_full_hd_is_scaled_down_before_the_function() -> None:
     # As a camera gives it: the codec's form, in its full size.
     film = Film([])

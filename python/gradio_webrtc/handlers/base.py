@@ -20,6 +20,8 @@ from gradio_webrtc.messages import create_message
 from gradio_webrtc.types import Layout, WebRTCData
 from gradio_webrtc.user_code import never_blocks
 
+from .callbacks import report_mistakes
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
@@ -132,6 +134,7 @@ class StreamHandlerBase(ABC):
 
     def bind(self, call: Call) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
+        report_mistakes(self, call)
         self._call = call
         self._clear_queue = call.clear
         self._loop_thread = threading.get_ident()

@@ -10,6 +10,7 @@ from gradio_webrtc.concurrency import Worker
 from gradio_webrtc.types import CloseStream
 from gradio_webrtc.user_code import describe_callable, never_blocks
 
+from .arguments import Callee
 from .async_driver import FINISHED
 from .stepping import Stepper
 from .stream_handler import AsyncStreamHandler
@@ -43,7 +44,7 @@ class Performance:
     ) -> None:
         self._label = describe_callable(fn)
         self._call = call
-        self._stepper = Stepper(fn, tuple(args), worker)
+        self._stepper = Stepper(*Callee(fn, call.webrtc_id).bind(*args), worker)
 
     async def step(self) -> Step:
         """The next item; `FINISHED` after the last, and after an error, which is reported."""
@@ -101,11 +102,12 @@ class AudioGenerator(AsyncStreamHandler):
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         super().__init__()
+        self.fn = fn
         self._programme = Programme(fn)
 
     def copy(self) -> AudioGenerator:
         """One for another call."""
-        return AudioGenerator(self._programme.fn)
+        return AudioGenerator(self.fn)
 
     async def receive(self, frame: AudioFrame) -> None:
         """Nobody is heard in mode "receive"."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc.concurrency import Worker
 
+    from .arguments import Callee
     from .async_driver import Step
 
 Arguments: TypeAlias = tuple[object, ...]
@@ -53,8 +54,9 @@ class Reply:
 
     Args:
         turn: What is answered.
-        fn: The user's function.
-        get_arguments: Gives its arguments, or a coroutine that waits for the page's inputs first.
+        callee: The user's function.
+        get_arguments: Gives the values it is called with, or a coroutine that waits for the page's
+            inputs first.
         on_begin: Called right before the function is.
         worker: Where the function runs when it blocks.
     """
@@ -62,13 +64,13 @@ class Reply:
     def __init__(
         self,
         turn: Turn,
-        fn: Callable[..., Any],
+        callee: Callee,
         get_arguments: Callable[[Turn], Arguments | Coroutine[Any, Any, Arguments]],
         on_begin: Callable[[Turn], None],
         worker: Worker,
     ) -> None:
         self.turn = turn
-        self._fn = fn
+        self._callee = callee
         self._get_arguments = get_arguments
         self._on_begin = on_begin
         self._worker = worker
@@ -108,7 +110,7 @@ class Reply:
                     return FINISHED
                 arguments = arrived
             self._on_begin(self.turn)
-            self._stepper = Stepper(self._fn, arguments, self._worker)
+            self._stepper = Stepper(*self._callee.bind(*arguments), self._worker)
         return await self._stepper.step()
 
     def interrupt(self) -> None:

@@ -1,8 +1,7 @@
-"""The arguments of `ReplyOnPause` in both predecessors' orders, and what a function takes."""
+"""The arguments of `ReplyOnPause` in both predecessors' orders."""
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,26 +96,3 @@ def _check(options: ReplyOptions) -> None:
         raise TypeError(f"algo_options is an AlgoOptions, got {options.algo_options!r}")
     if options.model is not None and options.vad is not None:
         raise TypeError("model and vad are two names for one thing: give one of them")
-
-
-def max_positionals(fn: Callable[..., Any]) -> float:
-    """How many positional arguments ``fn`` can take; 0 when it will not say."""
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):
-        return 0
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        return float("inf")
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(parameter.kind in kinds for parameter in parameters)
-
-
-def requires_positional(fn: Callable[..., Any]) -> bool:
-    """Whether ``fn`` cannot be called without arguments."""
-    try:
-        inspect.signature(fn).bind()
-    except TypeError:
-        return True
-    except ValueError:
-        return False
-    return False

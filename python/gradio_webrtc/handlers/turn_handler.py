@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.mistakes import advise_on_function
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
 from gradio_webrtc.user_code import describe_callable, is_async_callable, never_blocks
 
+from .arguments import Callee, max_positionals, requires_positional
 from .async_driver import FINISHED
 from .base import NOTHING_TO_AWAIT, inputs_within
 from .blocks import AppState
 from .conversation import Conversation
 from .reply import Reply, Turn
-from .signature import max_positionals, requires_positional
 from .stream_handler import StreamHandler
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class TurnHandler(StreamHandler):
 
     def __init__(self, fn: Any, options: ReplyOptions) -> None:
         if not callable(fn):
-            raise TypeError(f"fn is a function, got {fn!r}")
+            raise TypeError(f"fn is a function, got {advise_on_function(fn)}")
         super().__init__(
             options.expected_layout,
             options.output_sample_rate,
@@ -201,6 +202,12 @@ class TurnHandler(StreamHandler):
         return type(self).emit is not TurnHandler.emit
 
     @property
+    def _takes_inputs(self) -> tuple[bool, bool]:
+        """Whether ``fn`` is called with the page's inputs, and whether ``startup_fn`` is."""
+        for_start = self.startup_fn is not None and self._startup_takes_inputs(self.startup_fn)
+        return self._needs_additional_inputs, for_start
+
+    @property
     def _needs_additional_inputs(self) -> bool:
         """Whether ``fn`` is called with the page's inputs; subclasses of old read it."""
         return self.needs_args or self._fn_takes > 1
@@ -248,12 +255,13 @@ class TurnHandler(StreamHandler):
 
     def _make_reply(self, turn: Turn) -> Reply:
         fn = self.fn if turn.number else self.startup_fn
+        callee = Callee(cast("Any", fn), self._bound_call.webrtc_id)
         worker = cast("Worker", self._worker)
-        return Reply(turn, cast("Any", fn), self._arguments_for, self._note_begin, worker)
+        return Reply(turn, callee, self._arguments_for, self._note_begin, worker)
 
     def _arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
         """What the function is called with; a coroutine when the page must be asked for it."""
-        if not self._takes_inputs(turn):
+        if not self._takes_inputs[turn.number == 0]:
             return ((turn.rate_hz, turn.audio),) if turn.number else ()
         return self._with_inputs(turn) if self.args_set.is_set() else self._ask_inputs(turn)
 
@@ -279,11 +287,9 @@ class TurnHandler(StreamHandler):
         text, self._text = self._text, ""
         return WebRTCData(page.webrtc_id, text, sound)
 
-    def _takes_inputs(self, turn: Turn) -> bool:
-        if turn.number or self.startup_fn is None:
-            return self._needs_additional_inputs
-        can_take = max_positionals(self.startup_fn) > 0
-        return can_take and (self._needs_additional_inputs or requires_positional(self.startup_fn))
+    def _startup_takes_inputs(self, fn: Any) -> bool:
+        can_take = max_positionals(fn) > 0
+        return can_take and (self._needs_additional_inputs or requires_positional(fn))
 
     def _note_begin(self, turn: Turn) -> None:
         self.state.responding = True

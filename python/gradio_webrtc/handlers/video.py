@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from gradio_webrtc.mistakes import advise_on_function
 from gradio_webrtc.user_code import never_blocks
 
 from .base import StreamHandlerBase
@@ -33,6 +34,7 @@ class VideoStreamHandler:
             queued, so that it always sees the newest.
 
     Raises:
+        TypeError: ``callable`` cannot be called.
         ValueError: ``fps`` is not above 0.
     """
 
@@ -41,6 +43,8 @@ class VideoStreamHandler:
     skip_frames: bool = False
 
     def __post_init__(self) -> None:
+        if not callable(self.callable):
+            raise TypeError(f"callable is a function, got {advise_on_function(self.callable)}")
         if not self.fps > 0:
             raise ValueError(f"fps is a number above 0, got {self.fps!r}")
 
@@ -91,6 +95,7 @@ class VideoGenerator(StreamHandlerBase):
 
     def __init__(self, video: VideoStreamHandler) -> None:
         super().__init__()
+        self.fn = video.callable
         self.rate_fps = video.fps
         self._video = video
         self._programme = Programme(video.callable)

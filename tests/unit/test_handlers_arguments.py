@@ -1,0 +1,258 @@
+"""What a user's function is called with, compared with its signature when the page is built."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import pytest
+from support.conversing import conversing, replying
+from support.fake_call import FakeCall
+
+from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
+from gradio_webrtc.handlers import AudioGenerator, VideoFunction
+from gradio_webrtc.handlers.arguments import Callee, describe_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+def audio_alone(audio: Any) -> Iterator[Any]:
+    yield audio
+
+
+def audio_and_two(audio: Any, name: str, age: int) -> Iterator[Any]:
+    yield audio, name, age
+
+
+async def async_and_two(audio: Any, name: str, age: int) -> AsyncIterator[Any]:
+    yield audio, name, age
+
+
+def audio_and_any(audio: Any, *values: Any) -> Iterator[Any]:
+    yield audio, values
+
+
+def audio_and_default(audio: Any, name: str = "Ada") -> Iterator[Any]:
+    yield audio, name
+
+
+def nothing() -> Iterator[Any]:
+    yield None
+
+
+def id_in_the_middle(audio: Any, webrtc_id: str = "", phone: str = "") -> Iterator[Any]:
+    yield audio, webrtc_id, phone
+
+
+def id_named(audio: Any, phone: str = "", *, webrtc_id: str) -> Iterator[Any]:
+    yield audio, webrtc_id, phone
+
+
+def id_alone(audio: Any, webrtc_id: str) -> Iterator[Any]:
+    yield audio, webrtc_id
+
+
+def needs_a_name(audio: Any, *, voice: str) -> Iterator[Any]:
+    yield audio, voice
+
+
+class Answers:
+    def method(self, audio: Any, name: str) -> Iterator[Any]:
+        yield audio, name
+
+    def __call__(self, audio: Any, name: str) -> Iterator[Any]:
+        yield audio, name
+
+
+def with_database(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def supply(audio: Any) -> Any:
+        return fn(audio, "database", 1)
+
+    return supply
+
+
+def built(fn: Any, count: int, **settings: Any) -> list[str]:
+    """What is warned of when a page with so many inputs is built."""
+    settings = {"mode": "send-receive", "modality": "audio"} | settings
+    with gr.Blocks(), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        webrtc, button = WebRTC(**settings), gr.Button()
+        others = [gr.Textbox(label=f"Name {number}") for number in range(count)]
+        inputs = others if settings["mode"] == "receive" else [webrtc, *others]
+        webrtc.stream(fn, inputs, [webrtc], trigger=button.click)
+    texts = [str(each.message) for each in told if each.category is UserWarning]
+    assert {each.filename for each in told if each.category is UserWarning} <= {__file__}
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("fn", "count"),
+    [
+        (ReplyOnPause(audio_alone), 0),
+        (ReplyOnPause(audio_and_two), 2),
+        (ReplyOnPause(async_and_two), 2),
+        (ReplyOnPause(audio_and_any), 0),
+        (ReplyOnPause(audio_and_any), 3),
+        (ReplyOnPause(audio_and_default), 0),
+        (ReplyOnPause(audio_and_default), 1),
+        (ReplyOnPause(Answers().method), 1),
+        (ReplyOnPause(Answers()), 1),
+        (ReplyOnPause(functools.partial(audio_and_two, age=1)), 1),
+        (ReplyOnPause(functools.partial(audio_and_two, None)), 1),
+        (ReplyOnPause(id_alone), 0),
+        (ReplyOnPause(id_in_the_middle), 0),
+        (ReplyOnPause(id_named), 1),
+        (ReplyOnPause(with_database(audio_and_two)), 0),
+        (ReplyOnPause(max), 0),
+        (ReplyOnPause(audio_and_two, startup_fn=audio_alone, needs_args=True), 2),
+    ],
+)
+async def test_a_function_that_fits_is_taken_without_a_word(fn: Any, count: int) -> None:
+    if fn.startup_fn is not None:
+        fn.startup_fn = audio_and_default
+    assert built(fn, count) == []
+
+
+@pytest.mark.parametrize(
+    ("fn", "count", "settings", "texts"),
+    [
+        (
+            ReplyOnPause(audio_and_two),
+            1,
+            {},
+            ["audio_and_two(audio, name, age)", "the audio", "Textbox 'Name 0'", "'age'"],
+        ),
+        (ReplyOnPause(audio_and_two), 0, {}, ["the audio alone", "missing"]),
+        (ReplyOnPause(audio_and_default), 2, {}, ["Textbox 'Name 1'", "too many"]),
+        (ReplyOnPause(async_and_two), 1, {}, ["async_and_two(audio, name, age)"]),
+        (ReplyOnPause(nothing), 0, {}, ["nothing()", "too many"]),
+        (ReplyOnPause(audio_alone, needs_args=True), 1, {}, ["too many"]),
+        (ReplyOnPause(Answers().method), 2, {}, ["Answers.method(audio, name)"]),
+        (ReplyOnPause(Answers()), 2, {}, ["Answers(audio, name)"]),
+        (ReplyOnPause(functools.partial(audio_and_two, age=1)), 3, {}, ["audio_and_two("]),
+        (ReplyOnPause(id_in_the_middle), 2, {}, ["webrtc_id takes none of them"]),
+        (ReplyOnPause(needs_a_name), 0, {}, ["'voice'"]),
+        (ReplyOnPause(audio_alone, startup_fn=audio_and_two), 1, {}, ["values of Textbox"]),
+        (ReplyOnPause(audio_alone, startup_fn=audio_and_two), 0, {}, ["with no values"]),
+        (audio_alone, 1, {"modality": "video"}, ["audio_alone(audio)", "the picture"]),
+        (VideoStreamHandler(audio_and_two), 1, {"modality": "video"}, ["the picture", "missing"]),
+        (audio_and_two, 1, {"modality": "video", "mode": "send"}, ["the picture"]),
+        (nothing, 1, {"mode": "receive"}, ["nothing()", "with the values of Textbox"]),
+        (audio_alone, 2, {"mode": "receive", "modality": "video"}, ["the values of Textbox"]),
+        (audio_alone, 0, {"mode": "receive"}, ["with no values"]),
+    ],
+)
+async def test_a_function_that_cannot_be_called_is_refused_beside_what_there_is(
+    fn: Any, count: int, settings: dict[str, Any], texts: list[str]
+) -> None:
+    with pytest.raises(TypeError, match="cannot be called with") as refused:
+        built(fn, count, **settings)
+    assert [text for text in texts if text not in str(refused.value)] == []
+
+
+async def test_inputs_that_nobody_takes_are_one_warning() -> None:
+    [told] = built(ReplyOnPause(audio_alone), 2)
+    assert "audio_alone(audio) takes the audio alone" in told
+    assert "Textbox 'Name 0', Textbox 'Name 1' are not used" in told
+    [told] = built(ReplyOnPause(audio_alone, startup_fn=lambda name="Ada": iter([name])), 1)
+    assert "takes the audio alone" in told
+    assert built(ReplyOnPause(audio_alone, startup_fn=lambda name: iter([name])), 1) == []
+
+
+async def test_a_subclass_may_read_the_values_by_itself() -> None:
+    class Reader(ReplyOnPause):
+        pass
+
+    class Speaker(ReplyOnPause):
+        def emit(self) -> None:
+            return None
+
+    assert built(Reader(audio_alone), 2) == []
+    assert built(Speaker(nothing), 2) == []
+
+
+async def test_an_id_among_the_inputs_is_told_of() -> None:
+    [told] = built(ReplyOnPause(id_in_the_middle), 1)
+    assert "webrtc_id gets the id of the call" in told
+    assert "Textbox 'Name 0'" in told
+
+
+@pytest.mark.parametrize(
+    ("fn", "values", "expected"),
+    [
+        (lambda audio: (audio,), ("a",), ("a",)),
+        (lambda audio, webrtc_id: (audio, webrtc_id), ("a",), ("a", "id")),
+        (lambda audio, webrtc_id="", phone="": (audio, webrtc_id, phone), ("a",), ("a", "id", "")),
+        (
+            lambda audio, webrtc_id="", phone="": (audio, webrtc_id, phone),
+            ("a", "b"),
+            ("a", "id", "b"),
+        ),
+        (lambda audio, x=1, webrtc_id="": (audio, x, webrtc_id), ("a",), ("a", 1, "id")),
+        (lambda audio, *, webrtc_id="": (audio, webrtc_id), ("a",), ("a", "id")),
+        (lambda audio, *rest, webrtc_id: (audio, rest, webrtc_id), ("a", 1), ("a", (1,), "id")),
+        (lambda webrtc_id, *rest: (webrtc_id, rest), ("a", 1), ("id", ("a", 1))),
+        (lambda webrtc_id: webrtc_id, (), "id"),
+        (lambda audio, webrtc_id, /: (audio, webrtc_id), ("a",), ("a", "id")),
+        (
+            functools.partial(lambda audio, webrtc_id: (audio, webrtc_id), webrtc_id="mine"),
+            ("a",),
+            ("a", "mine"),
+        ),
+        (lambda audio, **webrtc_id: (audio, webrtc_id), ("a",), ("a", {})),
+    ],
+)
+def test_the_id_of_the_call_goes_where_it_is_asked_for(
+    fn: Any, values: tuple[Any, ...], expected: Any
+) -> None:
+    called, args = Callee(fn, "id").bind(*values)
+    assert called(*args) == expected
+
+
+async def test_replies_and_the_start_up_function_get_the_id() -> None:
+    got: list[Any] = []
+
+    def greet(webrtc_id: str) -> Iterator[Any]:
+        got.append(webrtc_id)
+        yield from ()
+
+    async def answer(_audio: Any, webrtc_id: str = "", phone: str = "") -> Any:
+        got.append((webrtc_id, phone))
+
+    async with conversing(replying(answer, startup_fn=greet), "+44") as talk:
+        await talk.until_event("response_finished")
+        talk.say()
+        await talk.until_event("response_finished", 2)
+        assert talk.call.errors == []
+    assert got == [talk.call.webrtc_id, (talk.call.webrtc_id, "+44")]
+
+
+async def test_a_function_of_one_value_and_the_id_asks_for_no_inputs() -> None:
+    async with conversing(replying(id_alone)) as talk:
+        talk.say()
+        await talk.until_event("response_finished")
+        assert talk.call.requests == 0
+    assert talk.items[0][1] == talk.call.webrtc_id
+
+
+async def test_a_generator_gets_the_id() -> None:
+    def play(name: str, webrtc_id: str) -> Iterator[Any]:
+        yield name, webrtc_id
+
+    handler = AudioGenerator(play)
+    call = FakeCall()
+    handler.bind(call)
+    handler.set_args(["Ada"])
+    item: Any = await handler.emit()
+    await handler.release()
+    assert item == ("Ada", call.webrtc_id)
+
+
+def test_a_function_is_described_by_its_first_line() -> None:
+    assert describe_call(functools.partial(audio_and_two, None)) == "audio_and_two(name, age)"
+    assert describe_call(max).startswith("max")
+    assert describe_call(VideoFunction.copy).startswith("VideoFunction.copy(self)")
