@@ -1,6 +1,7 @@
 """Real-time voice and video for Gradio over WebRTC."""
 
 import importlib
+import inspect
 import typing
 
 from .audio import (
@@ -11,6 +12,7 @@ from .audio import (
 )
 from .component import WebRTC
 from .concurrency import wait_for_item
+from .elsewhere import missing as _missing
 from .errors import AudioError, CredentialsError, WebRTCError
 from .handlers import (
     AlgoOptions,
@@ -110,7 +112,7 @@ if not typing.TYPE_CHECKING:
                 found = getattr(importlib.import_module(f".{module}", __name__), name)
                 globals()[name] = found
                 return found
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise _missing(__name__, name, inspect.currentframe())
 
     def __dir__() -> list[str]:
         """All names, those that are not imported yet among them."""

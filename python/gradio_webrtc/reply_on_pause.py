@@ -3,22 +3,34 @@
 New code imports from `gradio_webrtc`.
 """
 
+import typing
+
+from .elsewhere import names_elsewhere
 from .handlers import (
     AlgoOptions,
     AppState,
     ModelOptions,
     PauseDetectionModel,
+    ReplyFnGenerator,
     ReplyOnPause,
     get_silero_model,
 )
 from .handlers import get_silero_model as get_vad_model
+from .messages import create_message
+from .outputs import split_output
 
 __all__ = [
     "AlgoOptions",
     "AppState",
     "ModelOptions",
     "PauseDetectionModel",
+    "ReplyFnGenerator",
     "ReplyOnPause",
+    "create_message",
     "get_silero_model",
     "get_vad_model",
+    "split_output",
 ]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

@@ -3,9 +3,15 @@
 New code imports from `gradio_webrtc`.
 """
 
+import typing
+
+from .elsewhere import names_elsewhere
 from .handlers.reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
 
 __all__ = [
     "ReplyOnStopWords",
     "ReplyOnStopWordsState",
 ]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

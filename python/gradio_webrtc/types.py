@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,25 @@ class VoiceActivityDetector(Protocol):
 
     def reset(self) -> None:
         """Forgets everything heard so far."""
+
+
+class AudioChunk(TypedDict):
+    """A part of a recording, in samples from its beginning.
+
+    Attributes:
+        start: Its first sample.
+        end: The one behind its last.
+    """
+
+    start: int
+    end: int
+
+
+class DataChannel(Protocol):
+    """What stands for the data channel of a call."""
+
+    def send(self, message: str) -> None:
+        """Sends a JSON object as text; other text arrives as a log message."""
 
 
 class Call(Protocol):

@@ -3,6 +3,8 @@
 New code imports from `gradio_webrtc`.
 """
 
+import typing
+
 from .audio import (
     aggregate_bytes_to_16bit,
     async_aggregate_bytes_to_16bit,
@@ -10,26 +12,32 @@ from .audio import (
     audio_to_int16,
 )
 from .concurrency import wait_for_item
+from .elsewhere import names_elsewhere
 from .encoding import audio_to_bytes, audio_to_file
 from .errors import WebRTCError
 from .handlers import (
     Context,
     Warning,  # noqa: A004 - its predecessors' name
+    current_channel,
+    current_context,
     get_current_context,
 )
 from .messages import create_message
 from .outputs import split_output
 from .rtc_configuration import RTCConfigurationCallable
 from .transport.pacing import FRAME_S as AUDIO_PTIME
-from .types import AdditionalOutputs, CloseStream
+from .types import AdditionalOutputs, AudioChunk, CloseStream, DataChannel, WebRTCData
 
 __all__ = [
     "AUDIO_PTIME",
     "AdditionalOutputs",
+    "AudioChunk",
     "CloseStream",
     "Context",
+    "DataChannel",
     "RTCConfigurationCallable",
     "Warning",
+    "WebRTCData",
     "WebRTCError",
     "aggregate_bytes_to_16bit",
     "async_aggregate_bytes_to_16bit",
@@ -38,7 +46,12 @@ __all__ = [
     "audio_to_float32",
     "audio_to_int16",
     "create_message",
+    "current_channel",
+    "current_context",
     "get_current_context",
     "split_output",
     "wait_for_item",
 ]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

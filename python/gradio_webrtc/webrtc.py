@@ -3,27 +3,43 @@
 New code imports from `gradio_webrtc`.
 """
 
+import typing
+
 from .component import WebRTC
+from .elsewhere import names_elsewhere
 from .errors import WebRTCError
 from .handlers import (
     AsyncAudioVideoStreamHandler,
+    AsyncHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
+    AudioVideoStreamHandlerImpl,
     StreamHandler,
     StreamHandlerBase,
+    StreamHandlerImpl,
+    VideoEventHandler,
+    VideoStreamHandlerImpl,
 )
 from .types import AdditionalOutputs, AudioEmitType, EmitType, VideoEmitType
 
 __all__ = [
     "AdditionalOutputs",
     "AsyncAudioVideoStreamHandler",
+    "AsyncHandler",
     "AsyncStreamHandler",
     "AudioEmitType",
     "AudioVideoStreamHandler",
+    "AudioVideoStreamHandlerImpl",
     "EmitType",
     "StreamHandler",
     "StreamHandlerBase",
+    "StreamHandlerImpl",
     "VideoEmitType",
+    "VideoEventHandler",
+    "VideoStreamHandlerImpl",
     "WebRTC",
     "WebRTCError",
 ]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

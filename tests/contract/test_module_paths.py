@@ -6,7 +6,10 @@ import ast
 import importlib
 
 import pytest
+from pydantic import ValidationError
 from support.repository import PACKAGE
+
+from gradio_webrtc.stream import Body, Stream
 
 HANDLERS = (
     "AsyncAudioVideoStreamHandler AsyncStreamHandler AudioVideoStreamHandler StreamHandler "
@@ -15,7 +18,7 @@ HANDLERS = (
 
 # Of gradio_webrtc 0.0.31, and of fastrtc 0.0.34 with our name in place of its own: what their
 # documentation, demos and tests import. Not promised: their tracks of aiortc, and what only their
-# own modules share (player_worker_decode, webrtc_error_handler, current_channel).
+# own modules share (player_worker_decode, webrtc_error_handler).
 NAMES = {
     "credentials": (
         "get_cloudflare_turn_credentials get_cloudflare_turn_credentials_async "
@@ -25,27 +28,52 @@ NAMES = {
     "pause_detection": (
         "ModelOptions PauseDetectionModel SileroVADModel SileroVadOptions get_silero_model"
     ),
+    "pause_detection.protocol": "ModelOptions PauseDetectionModel",
+    "pause_detection.silero": (
+        "PauseDetectionModel SileroVADModel SileroVadOptions get_silero_model"
+    ),
+    "pause_detection.vad": "SileroVADModel SileroVadOptions",
     "reply_on_pause": (
-        "AlgoOptions AppState ModelOptions PauseDetectionModel ReplyOnPause get_silero_model "
-        "get_vad_model"
+        "AlgoOptions AppState ModelOptions PauseDetectionModel ReplyFnGenerator ReplyOnPause "
+        "create_message get_silero_model get_vad_model split_output"
     ),
     "reply_on_stopwords": "ReplyOnStopWords ReplyOnStopWordsState",
     "speech_to_text": "MoonshineSTT STTModel get_stt_model stt stt_for_chunks",
+    "speech_to_text.stt_": "MoonshineSTT STTModel get_stt_model stt stt_for_chunks",
+    "stream": "Body Stream UIArgs",
+    "text_to_speech": "TTSModel TTSOptions",
+    "text_to_speech.tts": "TTSModel TTSOptions",
     "tracks": (
-        f"{HANDLERS} AudioEmitType EmitType HandlerType StreamHandlerImpl VideoEmitType "
-        "VideoStreamHandler"
+        f"{HANDLERS} AsyncHandler AudioEmitType AudioVideoStreamHandlerImpl EmitType HandlerType "
+        "StreamHandlerImpl VideoEmitType VideoEventGenerator VideoEventHandler VideoNDArray "
+        "VideoStreamHandler VideoStreamHandlerImpl"
     ),
     "utils": (
-        "AUDIO_PTIME AdditionalOutputs CloseStream Context RTCConfigurationCallable Warning "
-        "WebRTCError aggregate_bytes_to_16bit async_aggregate_bytes_to_16bit audio_to_bytes "
-        "audio_to_file audio_to_float32 audio_to_int16 create_message get_current_context "
+        "AUDIO_PTIME AdditionalOutputs AudioChunk CloseStream Context DataChannel "
+        "RTCConfigurationCallable Warning WebRTCData WebRTCError aggregate_bytes_to_16bit "
+        "async_aggregate_bytes_to_16bit audio_to_bytes audio_to_file audio_to_float32 "
+        "audio_to_int16 create_message current_channel current_context get_current_context "
         "split_output wait_for_item"
     ),
     "webrtc": (
-        f"{HANDLERS} AdditionalOutputs AudioEmitType EmitType VideoEmitType WebRTC WebRTCError"
+        f"{HANDLERS} AdditionalOutputs AsyncHandler AudioEmitType AudioVideoStreamHandlerImpl "
+        "EmitType StreamHandlerImpl VideoEmitType VideoEventHandler VideoStreamHandlerImpl WebRTC "
+        "WebRTCError"
     ),
 }
-THIN = ["pause_detection", "reply_on_pause", "reply_on_stopwords", "tracks", "utils", "webrtc"]
+THIN = {
+    "pause_detection": "pause_detection/__init__.py",
+    "pause_detection.protocol": "pause_detection/protocol.py",
+    "pause_detection.silero": "pause_detection/silero.py",
+    "pause_detection.vad": "pause_detection/vad.py",
+    "reply_on_pause": "reply_on_pause.py",
+    "reply_on_stopwords": "reply_on_stopwords.py",
+    "speech_to_text.stt_": "speech_to_text/stt_.py",
+    "text_to_speech": "text_to_speech/__init__.py",
+    "tracks": "tracks.py",
+    "utils": "utils.py",
+    "webrtc": "webrtc.py",
+}
 
 
 @pytest.mark.parametrize(
@@ -58,9 +86,27 @@ def test_the_name_is_there(module: str, name: str) -> None:
 
 @pytest.mark.parametrize("module", THIN)
 def test_the_module_has_no_code_of_its_own(module: str) -> None:
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
-    docstring, *imports, listed = tree.body
+    tree = ast.parse((PACKAGE / THIN[module]).read_text("utf-8"))
+    docstring, *imports, listed, explained = tree.body
     assert isinstance(docstring, ast.Expr)
-    assert all(isinstance(statement, ast.ImportFrom) for statement in imports)
+    assert all(isinstance(statement, ast.Import | ast.ImportFrom) for statement in imports)
     assert isinstance(listed, ast.Assign)
     assert sorted(ast.literal_eval(listed.value)) == sorted(NAMES[module].split())
+    assert "names_elsewhere" in ast.unparse(explained)
+
+
+def test_a_stream_says_what_to_write_in_its_place() -> None:
+    with pytest.raises(NotImplementedError, match=r"call.stream\(ReplyOnPause\(fn\)"):
+        Stream(lambda audio: audio, modality="audio", mode="send-receive")
+
+
+def test_the_body_of_an_offer_is_read_as_fastrtc_reads_it() -> None:
+    body = Body.model_validate({"sdp": "v=0", "type": "offer", "webrtc_id": "1", "more": 2})
+    assert body.model_dump() == {
+        "sdp": "v=0",
+        "candidate": None,
+        "type": "offer",
+        "webrtc_id": "1",
+    }
+    with pytest.raises(ValidationError, match="webrtc_id"):
+        Body.model_validate({"sdp": "v=0", "type": "offer"})

@@ -14,6 +14,10 @@ W3C ``RTCConfiguration`` and raise `gradio_webrtc.errors.CredentialsError`. Cred
 ``rtc_configuration`` the function itself, which is then called for every call.
 """
 
+import typing
+
+from gradio_webrtc.elsewhere import names_elsewhere
+
 from .choice import get_turn_credentials, get_turn_credentials_async
 from .cloudflare import get_cloudflare_turn_credentials, get_cloudflare_turn_credentials_async
 from .hugging_face import get_hf_turn_credentials, get_hf_turn_credentials_async
@@ -29,3 +33,6 @@ __all__ = [
     "get_twilio_turn_credentials",
     "get_twilio_turn_credentials_async",
 ]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

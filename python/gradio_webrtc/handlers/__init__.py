@@ -1,6 +1,15 @@
 """The handlers: what users subclass, and the ready-made ones but `reply_on_stopwords`."""
 
-from .aliases import AudioVideoStreamHandlerImpl, HandlerType, StreamHandlerImpl
+from .aliases import (
+    AsyncHandler,
+    AudioVideoStreamHandlerImpl,
+    HandlerType,
+    ReplyFnGenerator,
+    StreamHandlerImpl,
+    VideoEventGenerator,
+    VideoEventHandler,
+    VideoStreamHandlerImpl,
+)
 from .base import StreamHandlerBase
 from .blocks import AppState
 from .generating import AudioGenerator
@@ -8,6 +17,8 @@ from .notices import (
     Context,
     Warning,  # noqa: A004 - its predecessors' name
     current_call,
+    current_channel,
+    current_context,
     get_current_context,
 )
 from .options import AlgoOptions, SileroVadOptions
@@ -26,6 +37,7 @@ __all__ = [
     "AlgoOptions",
     "AppState",
     "AsyncAudioVideoStreamHandler",
+    "AsyncHandler",
     "AsyncStreamHandler",
     "AudioGenerator",
     "AudioVideoStreamHandler",
@@ -34,6 +46,7 @@ __all__ = [
     "HandlerType",
     "ModelOptions",
     "PauseDetectionModel",
+    "ReplyFnGenerator",
     "ReplyOnPause",
     "SileroVADModel",
     "SileroVadOptions",
@@ -41,11 +54,16 @@ __all__ = [
     "StreamHandlerBase",
     "StreamHandlerImpl",
     "TurnHandler",
+    "VideoEventGenerator",
+    "VideoEventHandler",
     "VideoFunction",
     "VideoGenerator",
     "VideoStreamHandler",
+    "VideoStreamHandlerImpl",
     "Warning",
     "current_call",
+    "current_channel",
+    "current_context",
     "get_current_context",
     "get_silero_model",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeAlias
+
+from gradio_webrtc.types import EmitType, VideoEmitType
 
 from .stream_handler import (
     AsyncAudioVideoStreamHandler,
@@ -18,6 +20,21 @@ StreamHandlerImpl: TypeAlias = StreamHandler | AsyncStreamHandler
 
 AudioVideoStreamHandlerImpl: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler
 """A handler of sound and pictures."""
+
+VideoStreamHandlerImpl: TypeAlias = AudioVideoStreamHandlerImpl
+"""A handler of sound and pictures, by its other name."""
+
+AsyncHandler: TypeAlias = AsyncStreamHandler | AsyncAudioVideoStreamHandler
+"""A handler of coroutines."""
+
+ReplyFnGenerator: TypeAlias = Callable[..., Iterator[EmitType] | AsyncIterator[EmitType]]
+"""What `ReplyOnPause` answers a turn with."""
+
+VideoEventGenerator: TypeAlias = Iterator[VideoEmitType]
+"""What a function of pictures in mode "receive" gives."""
+
+VideoEventHandler: TypeAlias = Callable[..., VideoEmitType | VideoEventGenerator]
+"""A function of pictures."""
 
 HandlerType: TypeAlias = (
     StreamHandlerImpl | AudioVideoStreamHandlerImpl | VideoStreamHandler | Callable[..., Any]

@@ -21,11 +21,12 @@ from gradio_webrtc.types import Layout, WebRTCData
 from gradio_webrtc.user_code import never_blocks
 
 from .callbacks import report_mistakes
+from .resampling import FrameResampler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
-    from gradio_webrtc.types import Call
+    from gradio_webrtc.types import Call, DataChannel
 
 T = TypeVar("T")
 
@@ -127,6 +128,8 @@ class StreamHandlerBase(ABC):
         self._call: Call | None = None
         # Programs set, test and call this.
         self._clear_queue: Callable[[], None] | None = None
+        self._channel: DataChannel | None = None
+        self._resampler: FrameResampler | None = None
         self._loop_thread: int | None = None
         self._blocking: set[asyncio.Task[Any]] = set()
 
@@ -138,7 +141,10 @@ class StreamHandlerBase(ABC):
         self._call = call
         self._clear_queue = call.clear
         self._loop_thread = threading.get_ident()
-        self.channel_set.set()
+        try:
+            self.set_channel(_Channel(call))
+        except Exception as error:  # noqa: BLE001 - a handler may override set_channel
+            call.report(error)
 
     @never_blocks
     def start_up(self) -> Any:
@@ -277,9 +283,32 @@ class StreamHandlerBase(ABC):
         return self._bound_call.loop
 
     @property
-    def channel(self) -> _Channel | None:
+    def channel(self) -> DataChannel | None:
         """What stands for the data channel: it has ``send(text)``. ``None`` outside a call."""
-        return None if self._call is None else _Channel(self._call)
+        return self._channel
+
+    def set_channel(self, channel: DataChannel) -> None:
+        """Takes the channel when the call begins, on the event loop; override it to know when."""
+        self._channel = channel
+        self.channel_set.set()
+
+    def resample(self, frame: Any) -> list[Any]:
+        """The caller's sound at ``input_sample_rate``, in the handler's own layout.
+
+        ``receive`` gets it so already. This is for frames from elsewhere.
+
+        Args:
+            frame: An ``av.AudioFrame`` of one channel or two.
+
+        Returns:
+            Frames of int16, each with as many samples as ``frame``; none while they are incomplete.
+
+        Raises:
+            AudioError: It has more channels.
+        """
+        if self._resampler is None:
+            self._resampler = FrameResampler(self.input_sample_rate, self.expected_layout)
+        return self._resampler.resample(frame)
 
     @property
     def _bound_call(self) -> Call:

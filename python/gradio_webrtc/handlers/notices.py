@@ -31,6 +31,13 @@ class Context:
     websocket: Any = None
 
 
+current_context: ContextVar[Context | None] = ContextVar("current_context", default=None)
+"""Whom the running code serves."""
+
+current_channel: ContextVar[Any] = ContextVar("current_channel", default=None)
+"""The data channel of the call that the running code serves."""
+
+
 def get_current_context() -> Context:
     """The call that the running code serves; from any code that a handler runs, sync or async.
 

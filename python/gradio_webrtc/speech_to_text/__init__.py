@@ -24,7 +24,8 @@ from typing import (
 
 import numpy as np
 
-from .audio import Resampler, audio_to_float32
+from gradio_webrtc.audio import Resampler, audio_to_float32
+from gradio_webrtc.elsewhere import names_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,18 @@ if TYPE_CHECKING:
 
     Recording: TypeAlias = tuple[int, NDArray[Any]]
     Chunks: TypeAlias = Sequence[dict[str, int]]
+else:
+    __getattr__ = names_elsewhere(__name__)
+
+__all__ = [
+    "STT_RATE_HZ",
+    "MoonshineSTT",
+    "STTModel",
+    "get_stt_model",
+    "stt",
+    "stt_for_chunks",
+    "to_stt_rate",
+]
 
 STT_RATE_HZ: Final = 16_000
 """What Moonshine was trained at, as were Whisper and most others."""

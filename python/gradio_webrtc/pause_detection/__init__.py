@@ -3,7 +3,10 @@
 New code imports from `gradio_webrtc`.
 """
 
-from .handlers import (
+import typing
+
+from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc.handlers import (
     ModelOptions,
     PauseDetectionModel,
     SileroVADModel,
@@ -18,3 +21,6 @@ __all__ = [
     "SileroVadOptions",
     "get_silero_model",
 ]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

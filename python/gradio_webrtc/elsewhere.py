@@ -1,0 +1,136 @@
+"""Names of the predecessors that are not here: what to write instead, for whoever imports them."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+PACKAGE: Final = __name__.partition(".")[0]
+
+STREAM: Final = (
+    'put a component into a page: with gr.Blocks() as demo: call = WebRTC(modality="audio"); '
+    "call.stream(ReplyOnPause(fn), inputs=[call], outputs=[call]); under FastAPI mount it with "
+    'gr.mount_gradio_app(app, demo, path="/talk")'
+)
+SPEECH: Final = (
+    "use any speech synthesiser, and yield (rate, samples) as it gives them; the Protocol for one "
+    f"is {PACKAGE}.text_to_speech.TTSModel"
+)
+INSIDE: Final = (
+    "it was the inside of a predecessor. Give stream() a handler, such as StreamHandler; "
+    f"{PACKAGE}.testing.simulate runs one without a connection"
+)
+TELEPHONE: Final = "calls come over WebRTC alone; take a telephone's sound to a handler by yourself"
+REGISTRY: Final = (
+    "the component has set_input, set_additional_outputs, output_stream and fetch_latest_output, "
+    "with the id of a call"
+)
+
+INSTEAD: Final[dict[str, str]] = {
+    "Stream": STREAM,
+    "UIArgs": f"the type alone is {PACKAGE}.stream.UIArgs; in place of Stream {STREAM}",
+    "get_tts_model": SPEECH,
+    "KokoroTTSOptions": SPEECH,
+    "CartesiaTTSOptions": SPEECH,
+    "KokoroTTSModel": SPEECH,
+    "CartesiaTTSModel": SPEECH,
+    "KokoroFixedBatchSize": SPEECH,
+    "AudioCallback": INSIDE,
+    "VideoCallback": INSIDE,
+    "ServerToClientAudio": INSIDE,
+    "ServerToClientVideo": INSIDE,
+    "VideoStreamHandler_": INSIDE,
+    "VideoStreamHander": INSIDE,
+    "player_worker_decode": INSIDE,
+    "webrtc_error_handler": "what a handler raises is reported, in the log and the page",
+    "WebRTCModel": "the component gives functions its id as text, or a WebRTCData",
+    "iterate": "write next(generator)",
+    "async_httpx_client": "the functions for credentials open their own connections",
+    "CLOUDFLARE_FASTRTC_TURN_URL": "call get_cloudflare_turn_credentials(hf_token=...)",
+    "WebSocketHandler": TELEPHONE,
+    "WebSocketDataChannel": TELEPHONE,
+    "convert_to_mulaw": TELEPHONE,
+    "WebRTCConnectionMixin": REGISTRY,
+    "OutputQueue": REGISTRY,
+    "Track": INSIDE,
+}
+"""What to write in place of names that no module of ours has."""
+
+ELSEWHERE: Final[dict[str, str]] = {
+    "AppState": "reply_on_pause",
+    "AsyncHandler": "tracks",
+    "AudioChunk": "utils",
+    "AudioVideoStreamHandlerImpl": "tracks",
+    "Body": "stream",
+    "DataChannel": "utils",
+    "EmitType": "tracks",
+    "HandlerType": "tracks",
+    "RTCConfigurationCallable": "utils",
+    "ReplyFnGenerator": "reply_on_pause",
+    "ReplyOnStopWordsState": "reply_on_stopwords",
+    "SileroVADModel": "pause_detection",
+    "StreamHandlerBase": "tracks",
+    "StreamHandlerImpl": "tracks",
+    "TTSModel": "text_to_speech",
+    "TTSOptions": "text_to_speech",
+    "create_message": "utils",
+    "current_channel": "utils",
+    "current_context": "utils",
+    "get_vad_model": "reply_on_pause",
+    "simulate": "testing",
+    "split_output": "utils",
+}
+"""Names that a module of ours has and the package itself has not."""
+
+
+def names_elsewhere(module: str) -> Callable[[str], object]:
+    """A module's ``__getattr__`` (PEP 562), which explains names that it does not have.
+
+    Args:
+        module: Its ``__name__``.
+    """
+
+    def __getattr__(name: str) -> object:  # noqa: N807 - so it is named in a traceback
+        raise missing(module, name, inspect.currentframe())
+
+    return __getattr__
+
+
+def missing(module: str, name: str, asked: FrameType | None) -> ImportError | AttributeError:
+    """The error for a name that a module does not have.
+
+    ``from module import name`` turns every AttributeError into an ImportError of few words, so
+    that statement gets one of its own; ``hasattr`` and ``getattr`` need the AttributeError.
+
+    Args:
+        module: The module's ``__name__``.
+        name: What it was asked for.
+        asked: The frame of its ``__getattr__``.
+    """
+    advice = _advice(module, name)
+    if asked is not None and _is_from_import(asked.f_back):
+        return ImportError(f"cannot import name {name!r} from {module!r}{advice}", name=name)
+    return AttributeError(f"module {module!r} has no attribute {name!r}{advice}")
+
+
+def _advice(module: str, name: str) -> str:
+    if name in INSTEAD:
+        return f": {INSTEAD[name]}. See docs/migrating.md, What is not here"
+    home = f"{PACKAGE}.{ELSEWHERE[name]}" if name in ELSEWHERE else PACKAGE
+    if home != module and (name in ELSEWHERE or name in sys.modules[PACKAGE].__all__):
+        return f": write from {home} import {name}"
+    names = vars(sys.modules[module]).get("__all__", ())
+    return f": it has {', '.join(names)}" if names and module != PACKAGE else ""
+
+
+def _is_from_import(frame: FrameType | None) -> bool:
+    """Whether a frame is in the middle of ``from ... import``."""
+    if frame is None or frame.f_lasti < 0:
+        return False
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"

@@ -1,0 +1,14 @@
+"""Where fastrtc had the protocol of detectors.
+
+New code imports from `gradio_webrtc`.
+"""
+
+import typing
+
+from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc.handlers import ModelOptions, PauseDetectionModel
+
+__all__ = ["ModelOptions", "PauseDetectionModel"]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

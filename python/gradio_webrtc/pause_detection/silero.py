@@ -1,0 +1,19 @@
+"""Where fastrtc had Silero itself.
+
+New code imports from `gradio_webrtc`.
+"""
+
+import typing
+
+from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc.handlers import (
+    PauseDetectionModel,
+    SileroVADModel,
+    SileroVadOptions,
+    get_silero_model,
+)
+
+__all__ = ["PauseDetectionModel", "SileroVADModel", "SileroVadOptions", "get_silero_model"]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

@@ -1,0 +1,14 @@
+"""Where gradio_webrtc 0.0.x had Silero itself.
+
+New code imports from `gradio_webrtc`.
+"""
+
+import typing
+
+from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc.handlers import SileroVADModel, SileroVadOptions
+
+__all__ = ["SileroVADModel", "SileroVadOptions"]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

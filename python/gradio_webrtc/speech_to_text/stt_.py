@@ -1,0 +1,15 @@
+"""Where both predecessors had the code of speech to text.
+
+New code imports from `gradio_webrtc`.
+"""
+
+import typing
+
+from gradio_webrtc.elsewhere import names_elsewhere
+
+from . import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
+
+__all__ = ["MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"]
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)

@@ -1,0 +1,8 @@
+"""A module of fastrtc whose names are not here: importing one says what to write instead."""
+
+import typing
+
+from .elsewhere import names_elsewhere
+
+if not typing.TYPE_CHECKING:
+    __getattr__ = names_elsewhere(__name__)
