@@ -1,4 +1,4 @@
-"""Pictures as codecs take them, and as arrays. Every conversion of pixels is here, by PyAV."""
+"""Pictures as codecs take them, and as arrays. What users give is read in `pixels`. By PyAV."""
 
 from __future__ import annotations
 
