@@ -155,6 +155,8 @@ export function explain(problem: Problem, translate: Translate): Words {
       };
     case "limit_reached":
       return { title: "All lines are busy", detail: busy(problem.limit) };
+    case "handler_failed":
+      return { title: problem.title ?? "The call could not begin", detail: problem.message };
     case "refused":
       return { title: "The call was refused", detail: problem.message };
     default:

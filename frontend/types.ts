@@ -52,6 +52,16 @@ export interface WebRTCProps {
   full_screen: boolean;
 }
 
+export type NoticeKind = "warning" | "error" | "info" | "success";
+
+/** Words for the reader; `duration` in seconds, null for until they are closed. */
+export interface Notice {
+  kind: NoticeKind;
+  text: string;
+  title: string;
+  duration: number | null;
+}
+
 /** Gradio events the page dispatches, with what they carry. */
 export interface WebRTCEvents {
   tick: undefined;
@@ -59,6 +69,7 @@ export interface WebRTCEvents {
   submit: undefined;
   start_recording: undefined;
   stop_recording: undefined;
+  notice: Notice;
   error: string;
   warning: string;
   info: string;

@@ -1,9 +1,9 @@
 /** One caller's call as the page sees it: runes around the states, the peer and the devices. */
-import type { Server, Value, WebRTCEvents, WebRTCProps } from "../types";
+import type { NoticeKind, Server, Value, WebRTCEvents, WebRTCProps } from "../types";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
 import { newCallId } from "./ids";
-import type { ServerMessage } from "./messages";
+import type { ServerMessage, Words } from "./messages";
 import { Peer, type PeerListener } from "./peer";
 import { problemOf, Unavailable } from "./problems";
 import { CallSound } from "./sound.svelte";
@@ -166,6 +166,7 @@ export class Call {
       stream: this.local,
       configuration: props.rtc_configuration,
       parameters: props.rtp_params,
+      query: globalThis.location?.search,
     };
     const peer = await Peer.create(options, this.#listener());
     if (attempt !== this.#attempt) return peer.close();
@@ -214,7 +215,9 @@ export class Call {
         return this.#page.dispatch("state_change");
       case "warning":
       case "error":
-        return this.#page.dispatch(message.type, message.text);
+      case "info":
+      case "success":
+        return this.#show(message.type, message);
       case "end_stream":
         return this.#ended(message.text);
       case "stopword":
@@ -225,6 +228,12 @@ export class Call {
         if (message.text === "pause_detected") this.hasStopword = false;
         return this.#go({ type: "activity", activity: this.sound.word(message.text) });
     }
+  }
+
+  /** Gradio shows a look of its own only from Python: the words go there and come back. */
+  #show(kind: NoticeKind, { text, look }: Words): void {
+    if (look) this.#page.dispatch("notice", { kind, text, ...look });
+    else if (kind !== "success") this.#page.dispatch(kind, text);
   }
 
   #countSecond(): void {

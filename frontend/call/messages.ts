@@ -5,10 +5,28 @@ export type ServerMessage =
   | { type: "send_input" }
   | { type: "fetch_output" }
   | { type: "stopword" }
-  | { type: "warning"; text: string }
-  | { type: "error"; text: string }
+  | ({ type: "warning" } & Words)
+  | ({ type: "error" } & Words)
+  | ({ type: "info" } & Words)
+  | ({ type: "success" } & Words)
   | { type: "end_stream"; text: string }
   | { type: "log"; text: string };
+
+/** What is shown to the reader, as Gradio shows its own warnings. */
+export interface Words {
+  text: string;
+  /** Absent when it is Gradio's usual look: the name of the kind above it, for ten seconds. */
+  look?: Look;
+}
+
+export interface Look {
+  title: string;
+  /** Seconds; null for until the reader closes it. */
+  duration: number | null;
+}
+
+const USUAL_TITLES = { warning: "Warning", error: "Error", info: "Info", success: "Success" } as const;
+const USUAL_DURATION = 10;
 
 /** Words of the first dialect, before messages were JSON. */
 const PLAIN = new Map<string, ServerMessage>([
@@ -30,6 +48,9 @@ export function parseMessage(raw: unknown): ServerMessage | null {
       return { type: parsed.type };
     case "warning":
     case "error":
+    case "info":
+    case "success":
+      return { type: parsed.type, ...wordsOf(parsed.type, parsed) };
     case "end_stream":
     case "log":
       return { type: parsed.type, text: textOf(parsed) };
@@ -52,6 +73,7 @@ export class OfferRefused extends Error {
     readonly code: string,
     message: string,
     readonly limit: number | null = null,
+    readonly title: string | null = null,
   ) {
     super(message);
     this.name = "OfferRefused";
@@ -98,7 +120,19 @@ export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
 function refusal(meta: Record<string, unknown>): OfferRefused {
   const code = typeof meta.error === "string" ? meta.error : "refused";
   const message = typeof meta.message === "string" ? meta.message : code;
-  return new OfferRefused(code, message, typeof meta.limit === "number" ? meta.limit : null);
+  const limit = typeof meta.limit === "number" ? meta.limit : null;
+  return new OfferRefused(code, message, limit, typeof meta.title === "string" ? meta.title : null);
+}
+
+function wordsOf(kind: keyof typeof USUAL_TITLES, message: Record<string, unknown>): Words {
+  const text = textOf(message);
+  const title = typeof message.title === "string" ? message.title : USUAL_TITLES[kind];
+  const { duration: given = USUAL_DURATION } = message;
+  const duration = typeof given === "number" ? given : null;
+  // Of its own accord Gradio shows a component's words in the usual look, and no success.
+  const isUsual =
+    kind !== "success" && title === USUAL_TITLES[kind] && duration === USUAL_DURATION;
+  return isUsual ? { text } : { text, look: { title, duration } };
 }
 
 /** `message` is the older name of `data`; servers of today send both. */

@@ -27,6 +27,8 @@ export interface PeerOptions {
   /** Used when the server has no configuration of its own for this call. */
   configuration: RTCConfiguration | null;
   parameters: Partial<RTCRtpSendParameters> | null;
+  /** The query of the page's address: Gradio sends server functions none. */
+  query?: string;
   newConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
 }
 
@@ -74,8 +76,9 @@ export class Peer {
     const connection = this.#connection;
     await connection.setLocalDescription(await connection.createOffer());
     const sdp = connection.localDescription?.sdp;
-    const { server } = this.#options;
-    const answer = readAnswer(await server.offer({ type: "offer", sdp, webrtc_id: webrtcId }));
+    const { server, query } = this.#options;
+    const offer = { type: "offer", sdp, webrtc_id: webrtcId, query };
+    const answer = readAnswer(await server.offer(offer));
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
     if (this.#listener === null) return this.#leave(credentials);
     this.#credentials = credentials;

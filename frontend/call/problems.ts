@@ -14,8 +14,9 @@ export class Unavailable extends Error {
 export function problemOf(error: unknown, wanted: MediaStreamConstraints): Problem {
   if (error instanceof Unavailable) return { code: error.code };
   if (error instanceof OfferRefused) {
-    const { code, limit, message } = error;
+    const { code, limit, message, title } = error;
     if (code === "concurrency_limit_reached") return { code: "limit_reached", limit };
+    if (code === "handler_failed") return { code, title, message };
     return { code: "refused", message };
   }
   return deviceProblem(error, wanted.video ? "camera" : "microphone");

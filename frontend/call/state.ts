@@ -21,6 +21,7 @@ export type Problem =
   | { code: "insecure_page" }
   | { code: "unsupported_browser" }
   | { code: "limit_reached"; limit: number | null }
+  | { code: "handler_failed"; title: string | null; message: string }
   | { code: "refused"; message: string }
   | { code: "unreachable" }
   | { code: "lost" };

@@ -243,10 +243,16 @@ describe("the server", () => {
     pc.say({ type: "fetch_output", data: [] });
     pc.say({ type: "warning", message: "quiet", data: "quiet" });
     pc.say({ type: "error", message: "oops" });
+    pc.say({ type: "info", message: "so far" });
+    pc.say({ type: "warning", message: "quiet", title: "Mind", duration: 2 });
+    pc.say({ type: "success", message: "done" });
     expect(dispatch.mock.calls).toEqual([
       ["state_change"],
       ["warning", "quiet"],
       ["error", "oops"],
+      ["info", "so far"],
+      ["notice", { kind: "warning", text: "quiet", title: "Mind", duration: 2 }],
+      ["notice", { kind: "success", text: "done", title: "Success", duration: 10 }],
     ]);
     pc.say({ type: "stopword", data: "" });
     expect(call.hasStopword).toBe(true);

@@ -8,6 +8,19 @@ describe("parseMessage", () => {
     ['{"type":"stopword","data":""}', { type: "stopword" }],
     ['{"type":"warning","message":"m","data":"d"}', { type: "warning", text: "d" }],
     ['{"type":"error","message":"m"}', { type: "error", text: "m" }],
+    ['{"type":"info","message":"m","title":"Info","duration":10}', { type: "info", text: "m" }],
+    [
+      '{"type":"warning","message":"m","title":"Mind","duration":10}',
+      { type: "warning", text: "m", look: { title: "Mind", duration: 10 } },
+    ],
+    [
+      '{"type":"error","message":"m","title":"Error","duration":null}',
+      { type: "error", text: "m", look: { title: "Error", duration: null } },
+    ],
+    [
+      '{"type":"success","message":"m"}',
+      { type: "success", text: "m", look: { title: "Success", duration: 10 } },
+    ],
     ['{"type":"end_stream","data":"done"}', { type: "end_stream", text: "done" }],
     ['{"type":"log","data":"started_talking"}', { type: "log", text: "started_talking" }],
     ['{"type":"error"}', { type: "error", text: "" }],
@@ -48,6 +61,13 @@ describe("readAnswer", () => {
         code: "concurrency_limit_reached",
         limit: 3,
       }),
+    );
+  });
+
+  it("keeps the title of a handler that could not be made", () => {
+    const meta = { error: "handler_failed", message: "No model.", title: "Asleep" };
+    expect(() => readAnswer({ status: "failed", meta })).toThrowError(
+      expect.objectContaining({ code: "handler_failed", message: "No model.", title: "Asleep" }),
     );
   });
 

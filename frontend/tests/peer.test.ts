@@ -23,6 +23,7 @@ const create = (changes: Partial<PeerOptions> = {}): Promise<Peer> =>
       stream: asStream(new FakeStream([new FakeTrack("audio")])),
       configuration: null,
       parameters: null,
+      query: "?room=7",
       newConnection: (given) => new FakePeerConnection(given) as unknown as RTCPeerConnection,
       ...changes,
     },
@@ -47,7 +48,8 @@ describe("the offer", () => {
   it("carries the description and the id of the call", async () => {
     const peer = await create();
     await peer.call("call-1");
-    expect(server.bodies[0]).toEqual({ type: "offer", sdp: "v=0 offer", webrtc_id: "call-1" });
+    const offer = { type: "offer", sdp: "v=0 offer", webrtc_id: "call-1", query: "?room=7" };
+    expect(server.bodies[0]).toEqual(offer);
     expect(connection().remoteDescription).toEqual({ type: "answer", sdp: ANSWER.sdp });
   });
 

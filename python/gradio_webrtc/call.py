@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import math
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import HandlerError, WebRTCError
-from .messages import create_message
+from .messages import SHOWN_S, create_message, create_words
+from .reporting import report_error, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,8 @@ PAGE_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_s
 ALSO_FOR_THE_PAGE: Final = frozenset({"response_finished", "interrupted"})
 
 MAX_REPORTED_PLACES: Final = 100
-"""How many places of failure one call remembers, so as not to log each of them over again."""
+"""How many places of failure one call remembers, the latest, so as not to tell of each of them over
+again."""
 
 
 class SessionCall:
@@ -58,7 +59,7 @@ class SessionCall:
         self._playout = playout
         self._outbox = outbox
         self._on_event = on_event
-        self._reported: set[tuple[str, str, int]] = set()
+        self._reported: dict[tuple[str, str, int, str], float] = {}
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -93,27 +94,26 @@ class SessionCall:
         """Logs an error of the user's code once, and tells the page without internals.
 
         The same error from the same place is logged again only in another call. Only the words of
-        a `WebRTCError` reach the page; for any other a short id that is also in the log.
+        a `WebRTCError` and of Gradio's ``gr.Error`` reach the page, and may do so again when the
+        page no longer shows them; for any other error a short id that is also in the log.
         """
-        place = _place_of(error)
-        if place in self._reported:
+        if not self._is_news(error):
             return
-        if len(self._reported) < MAX_REPORTED_PLACES:
-            self._reported.add(place)
-        if isinstance(error, WebRTCError) and not isinstance(error, HandlerError):
-            text = str(error)
-            logger.warning("the handler of %s raised: %s", self.webrtc_id, text)
-        else:
-            mark = secrets.token_hex(4)
-            text = f"Something went wrong on the server (error {mark})."
-            logger.error(
-                "error %s in the handler of %s; the call goes on",
-                mark,
-                self.webrtc_id,
-                exc_info=error,
-            )
-        self.send(create_message("error", text))
+        told = report_error(error, f"the handler of {self.webrtc_id}; the call goes on")
+        if told is not None:
+            self.send(create_words("error", *told))
         self.event("error", error=error)
+
+    def _is_news(self, error: BaseException) -> bool:
+        told = words_of(error)
+        place = (*_place_of(error), "" if told is None else told.text)
+        now_s = self._loop.time()
+        if now_s < self._reported.get(place, -math.inf):
+            return False
+        if len(self._reported) >= MAX_REPORTED_PLACES:
+            del self._reported[next(iter(self._reported))]
+        self._reported[place] = math.inf if told is None else now_s + (told.duration_s or SHOWN_S)
+        return True
 
     def _note(self, name: str, data: dict[str, Any]) -> None:
         self._on_event(self._loop.time(), name, data)

@@ -2,6 +2,7 @@
 
 WebRTCError
 ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
+│                         HandlerUnavailable
 ├── TransportError        ConnectionTimeout · ConnectionLost
 ├── HandlerError          the user's exception is its __cause__
 └── AudioError            also a ValueError; raised by the Rust core
@@ -81,6 +82,21 @@ class TooManySessions(SignalingError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"at most {limit} calls at once, and all are taken: try again later")
         self.limit = limit
+
+
+class HandlerUnavailable(SignalingError):
+    """No handler could be made for the call: its ``copy()`` raised, took too long or gave none.
+
+    Args:
+        message: What the page shows; nothing of the exception, unless that is meant for a page.
+        title: What the page shows above it, or ``None`` for words of its own.
+    """
+
+    code = "handler_failed"
+
+    def __init__(self, message: str, title: str | None = None) -> None:
+        super().__init__(message)
+        self.title = title
 
 
 class TransportError(WebRTCError):

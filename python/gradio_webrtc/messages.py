@@ -6,6 +6,7 @@ The twin of ``frontend/call/messages.ts``. Who sends them, and when, is not know
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
@@ -17,12 +18,20 @@ MessageType: TypeAlias = Literal[
     "stopword",
     "warning",
     "error",
+    "info",
+    "success",
     "log",
     "end_stream",
 ]
 
 MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 """Every kind that we send. A page ignores a kind it does not know."""
+
+WORDS: Final[tuple[MessageType, ...]] = ("warning", "error", "info", "success")
+"""The kinds that a page shows to its reader, as Gradio shows its own."""
+
+SHOWN_S: Final = 10.0
+"""How long a page shows words when nothing else is asked for, in seconds: Gradio's default."""
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """The largest message accepted from a page, in bytes: the size that every WebRTC stack can
@@ -32,17 +41,44 @@ receive in one piece (RFC 8841 section 6.1 gives 64 KiB as the default)."""
 def create_message(kind: MessageType, data: object = None) -> dict[str, object]:
     """A message for the page.
 
-    ``warning`` and ``error`` carry their text twice, as ``data`` and as ``message``, since the
-    clients of both predecessors read one of the two.
+    The kinds in ``WORDS`` carry their text twice, as ``data`` and as ``message``, since the clients
+    of both predecessors read one of the two.
 
     Args:
         kind: One of ``MESSAGE_TYPES``.
         data: Anything JSON can carry; the text of a warning, an error or a reason.
     """
     message: dict[str, object] = {"type": kind, "data": [] if data is None else data}
-    if kind in ("warning", "error"):
+    if kind in WORDS:
         message["message"] = data
     return message
+
+
+def create_words(
+    kind: MessageType, text: object, title: object = None, duration_s: object = SHOWN_S
+) -> dict[str, object]:
+    """A message that the page shows to its reader, with a title and for a time.
+
+    What users' code gave for them may be anything.
+
+    Args:
+        kind: One of ``WORDS``.
+        text: What is shown.
+        title: What stands above it; ``None`` for the name of the kind.
+        duration_s: For how long, in seconds. ``None``, 0 and what is no length of time stand for:
+            until the reader closes it.
+    """
+    shown = create_message(kind, str(text))
+    shown["title"] = kind.capitalize() if title is None else str(title)
+    shown["duration"] = read_duration(duration_s)
+    return shown
+
+
+def read_duration(duration_s: object) -> float | None:
+    """A length of time above 0 in seconds, or ``None`` for anything else, as in `create_words`."""
+    if isinstance(duration_s, int | float) and 0 < duration_s < math.inf:
+        return duration_s
+    return None
 
 
 def encode_message(message: Mapping[str, object]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import gradio as gr
 from gradio.events import EventListener
 
+from .messages import read_duration
 from .types import WebRTCData
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ class PageEvents:
         EventListener("submit", doc="The caller sent the text of the text field."),
         EventListener("start_recording", doc="The page began to call."),
         EventListener("stop_recording", doc="The call of the page is over."),
+        EventListener("notice", doc="A call has words with a title of their own."),
     )
-    tick, state_change, submit, start_recording, stop_recording = (
+    tick, state_change, submit, start_recording, stop_recording, notice = (
         event.listener for event in _LISTENERS
     )
     EVENTS: ClassVar[list[EventListener | str]] = [*_LISTENERS]
@@ -148,6 +150,42 @@ def deliver_outputs(
         **event,
     )
     return announced
+
+
+def show_notices(component: Any) -> None:
+    """Has Gradio show what a call told the page with a title or a duration of its own.
+
+    A component can have its words shown in the usual look only, so the page brings them here, and
+    Gradio sends them back to it, and to nobody else, as it does all such words of Python.
+
+    Args:
+        component: The WebRTC component.
+    """
+    component.notice(
+        _show,
+        inputs=None,
+        outputs=None,
+        concurrency_limit=None,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        api_visibility="private",
+    )
+
+
+def _show(event: gr.EventData) -> None:
+    given = event._data  # noqa: SLF001 - Gradio's only way to what an event carries
+    given = given if isinstance(given, dict) else {}
+    text, title = str(given.get("text", "")), str(given.get("title", ""))
+    duration = read_duration(given.get("duration"))
+    match given.get("kind"):
+        case "warning":
+            gr.Warning(text, duration=duration, title=title)
+        case "info":
+            gr.Info(text, duration=duration, title=title)
+        case "success":
+            gr.Success(text, duration=duration, title=title)
+        case "error":
+            raise gr.Error(text, duration=duration, title=title, print_exception=False)
 
 
 def _id_of(value: str | WebRTCData) -> str:

@@ -6,8 +6,10 @@ import inspect
 import re
 from pathlib import Path
 
+import pytest
+
 from gradio_webrtc import WebRTC
-from gradio_webrtc.errors import TooManySessions
+from gradio_webrtc.errors import HandlerUnavailable, SignalingError, TooManySessions
 from gradio_webrtc.messages import MESSAGE_TYPES
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
@@ -57,7 +59,10 @@ def test_every_message_is_known_on_both_sides() -> None:
     assert set(re.findall(r'type: "(\w+)"', union)) == set(MESSAGE_TYPES)
 
 
-def test_the_page_has_words_for_the_refusal_a_person_can_meet() -> None:
+@pytest.mark.parametrize("refusal", [TooManySessions, HandlerUnavailable])
+def test_the_page_has_words_for_the_refusals_a_person_can_meet(
+    refusal: type[SignalingError],
+) -> None:
     # The others come of ids, offers and candidates, which the page makes and a person never sees.
     sources = "".join(path.read_text() for path in FRONTEND.glob("call/*.ts"))
-    assert f'"{TooManySessions.code}"' in sources
+    assert f'"{refusal.code}"' in sources

@@ -8,10 +8,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 import numpy as np
 import pytest
 
-from gradio_webrtc.call import SessionCall
+from gradio_webrtc.call import MAX_REPORTED_PLACES, SessionCall
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
 from gradio_webrtc.outbox import Outbox
 from gradio_webrtc.playout import MAX_BUFFERED_S, Playout
@@ -54,10 +55,60 @@ async def test_only_the_words_of_a_webrtc_error_reach_the_page(
     told = [message["message"] for message in ears.messages]
     assert told[0] == "speak up, please"
     assert "hunter2" not in told[1]
+    assert "see the server's log" in told[1]
     mark = told[1].split("error ")[1].split(")")[0]
     (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
-    assert mark in record.getMessage()
+    assert record.getMessage().startswith(f"{mark}: ")
     assert record.exc_info is not None
+
+
+async def test_what_gradio_raises_for_the_page_reaches_it_with_title_and_duration() -> None:
+    ears = Ears()
+    ears.call.report(_raise(gr.Error("No voice.", title="Upload one", duration=3)))
+    ears.call.report(_raise(gr.Error("Say it.", duration=None)))
+    ears.call.report(_raise(gr.Error("Not shown.", visible=False)))
+    first, second = ears.messages
+    expected = {"type": "error", "data": "No voice.", "message": "No voice.", "duration": 3}
+    assert first == {**expected, "title": "Upload one"}
+    assert (second["title"], second["duration"]) == ("Error", None)
+    assert len(ears.events) == 3
+
+
+@pytest.mark.parametrize("duration", ["long", float("inf"), float("nan"), -1, 0, [3]])
+async def test_a_duration_that_is_none_lets_words_stay(duration: Any) -> None:
+    ears = Ears()
+    ears.call.report(_raise(gr.Error("No voice.", duration=duration)))
+    assert [message["duration"] for message in ears.messages] == [None]
+
+
+async def test_words_are_told_again_once_the_page_shows_them_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ears = Ears()
+    clock = [100.0]
+    monkeypatch.setattr(ears.call.loop, "time", lambda: clock[-1])
+    for now_s in (100.0, 102.9, 103.1):
+        clock.append(now_s)
+        ears.call.report(_raise(gr.Error("Say it again.", duration=3)))
+        ears.call.report(_raise(ValueError("again")))
+    told = [message["message"] for message in ears.messages]
+    assert told.count("Say it again.") == 2
+    assert len(told) == 3
+
+
+async def test_other_words_from_the_same_place_are_told_at_once() -> None:
+    ears = Ears()
+    for word in ("one", "two"):
+        ears.call.report(_raise(WebRTCError(word)))
+    assert [message["message"] for message in ears.messages] == ["one", "two"]
+
+
+async def test_the_places_of_failure_that_are_remembered_are_bounded() -> None:
+    ears = Ears()
+    for number in (*range(MAX_REPORTED_PLACES + 1), MAX_REPORTED_PLACES, 0):
+        ears.call.report(_raise(WebRTCError(str(number))))
+    told = [message["message"] for message in ears.messages]
+    assert told == [*map(str, range(MAX_REPORTED_PLACES + 1)), "0"]
 
 
 async def test_an_error_that_comes_50_times_a_second_is_told_once() -> None:

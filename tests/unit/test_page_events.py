@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import gradio as gr
 import pytest
+from gradio.context import LocalContext
 from gradio.events import EventListener
 
-from gradio_webrtc import WebRTC
+from gradio_webrtc import ReplyOnPause, WebRTC
+from gradio_webrtc.handlers.notices import holding
 
 FIRST_EVENT = """
 import sys
@@ -55,6 +59,69 @@ def test_an_event_says_when_it_comes(event: EventListener) -> None:
     listener = getattr(WebRTC, event)
     assert listener.__doc__.startswith(event.doc)
     assert "Parameters:" in listener.__doc__
+
+
+class Toasts:
+    """Stands for Gradio's queue: keeps what it would send to the page."""
+
+    def __init__(self) -> None:
+        self._queue = self
+        self.shown: list[tuple[Any, ...]] = []
+
+    def log_message(self, *, log: str, title: str, level: str, duration: Any, **_: Any) -> None:
+        self.shown.append((level, log, title, duration))
+
+
+@pytest.fixture
+def toasts() -> Iterator[Toasts]:
+    """What Gradio shows in the page of the event that runs."""
+    shown = Toasts()
+    with holding(LocalContext.blocks, cast("Any", shown)), holding(LocalContext.event_id, "e"):
+        yield shown
+
+
+async def notice() -> Any:
+    """The function behind the event ``notice``."""
+    with gr.Blocks() as page:
+        component = WebRTC(modality="audio")
+        component.stream(ReplyOnPause(print), inputs=[component], outputs=[component])
+    [found] = [
+        each.fn
+        for each in page.fns.values()
+        if each.fn is not None and "notice" in {event for _, event in each.targets}
+    ]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["warning", "info", "success"])
+async def test_words_with_a_look_of_their_own_are_shown_by_gradio(
+    kind: str, toasts: Toasts
+) -> None:
+    given = {"kind": kind, "text": "Too loud.", "title": "Mind", "duration": 2}
+    (await notice())(gr.EventData(None, given))
+    assert toasts.shown == [(kind, "Too loud.", "Mind", 2)]
+
+
+async def test_errors_with_a_look_of_their_own_are_shown_by_gradio() -> None:
+    given = {"kind": "error", "text": "No voice.", "title": "Upload one", "duration": None}
+    show = await notice()
+    with pytest.raises(gr.Error) as shown:
+        show(gr.EventData(None, given))
+    error = shown.value
+    assert (error.message, error.title, error.duration) == ("No voice.", "Upload one", None)
+    assert not error.print_exception
+
+
+@pytest.mark.parametrize("given", [None, "text", [1], {}, {"kind": "sing", "text": "la"}])
+async def test_a_notice_that_is_none_shows_nothing(given: Any, toasts: Toasts) -> None:
+    (await notice())(gr.EventData(None, given))
+    assert toasts.shown == []
+
+
+async def test_a_notice_may_hold_anything(toasts: Toasts) -> None:
+    given = {"kind": "info", "text": ["a"], "title": {}, "duration": "long"}
+    (await notice())(gr.EventData(None, given))
+    assert toasts.shown == [("info", "['a']", "{}", None)]
 
 
 def test_the_first_event_finds_matplotlib_imported(tmp_path: Path) -> None:
