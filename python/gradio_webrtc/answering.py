@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradio.components.base import server
 
-from .page_events import PageEvents, deliver_inputs, deliver_outputs, prepare_gradio
+from .page_context import find_request
+from .page_events import PageEvents, deliver_inputs, deliver_outputs, prepare_gradio, show_notices
 from .registry import Service, SessionRegistry
 from .rtc_configuration import resolve_rtc_configuration
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
@@ -68,6 +69,7 @@ class Answering(PageEvents):
         template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
         check_arguments(template, others)
         prepare_gradio()
+        show_notices(self)
         self.time_limit = time_limit
         self._sessions.service = Service(
             make_handler=template.copy,
@@ -171,7 +173,7 @@ class Answering(PageEvents):
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:
         """Answers an offer or a candidate of the page."""
-        return await self._sessions.handle(body)
+        return await self._sessions.handle(body, await find_request(body))
 
     @server  # type: ignore[untyped-decorator]
     async def turn(self, _: Any) -> dict[str, Any] | None:

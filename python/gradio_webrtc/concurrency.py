@@ -24,6 +24,7 @@ from .user_code import (
     contained,
     describe_callable,
     is_async_callable,
+    is_never_blocking,
 )
 from .watchdog import WATCHDOG, Expect, Wait
 
@@ -254,7 +255,7 @@ class UserFunction:
         self._fn = fn
         self._worker = worker
         self._name = describe_callable(inner or fn)
-        self._is_ours = getattr(fn, "never_blocks", False)
+        self._is_ours = is_never_blocking(fn)
 
     async def __call__(self, *args: object) -> Any:
         """What the function gives for these arguments.

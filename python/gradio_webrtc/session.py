@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hmac
 import logging
 import secrets
@@ -18,6 +19,7 @@ from .outbox import Outbox
 from .outputs import OutputQueue
 from .playout import Playout
 from .pumps import Outlets
+from .reporting import report_error
 from .screen import Screen
 from .user_code import call_user_code
 
@@ -89,7 +91,9 @@ class Session:
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()
-        handler.bind(self.call)
+        with handlers.in_call(self.call):
+            handler.bind(self.call)
+            self._context = contextvars.copy_context()
         outlets = Outlets(self.playout, self.screen, terms.receives, self.outputs, self.end)
         self._media = CallMedia(handler, self.call, transport, terms, outlets, make_worker)
 
@@ -107,7 +111,7 @@ class Session:
     def set_inputs(self, args: Sequence[Any]) -> None:
         """The page's latest input values, without the component itself."""
         try:
-            call_user_code(self.handler.set_args, list(args))
+            self._context.copy().run(call_user_code, self.handler.set_args, list(args))
         except Exception as error:  # noqa: BLE001  # a handler may override set_args
             self.call.report(error)
         self._has_inputs.set()
@@ -119,7 +123,7 @@ class Session:
         if trigger is None:
             return
         try:
-            call_user_code(trigger)
+            self._context.copy().run(call_user_code, trigger)
         except Exception as error:  # noqa: BLE001  # a handler may override trigger_response
             self.call.report(error)
 
@@ -142,15 +146,14 @@ class Session:
             Why it ended, in words.
         """
         reason = "the call was cancelled"
-        token = handlers.current_call.set(self.call)
-        try:
-            reason = await self._connect() or await self._converse()
-        except TransportError as error:
-            reason = str(error)
-        finally:
-            self.end(reason)
-            await self._free(reason)
-            handlers.current_call.reset(token)
+        with handlers.in_call(self.call):
+            try:
+                reason = await self._connect() or await self._converse()
+            except TransportError as error:
+                reason = str(error)
+            finally:
+                self.end(reason)
+                await self._free(reason)
         return reason
 
     async def _connect(self) -> str | None:
@@ -207,9 +210,9 @@ class Session:
             await walk()
         except TransportError:
             logger.debug("%s: the transport ended", self.webrtc_id)
-        except Exception:
-            logger.exception("a task of the call %s failed", self.webrtc_id)
-            self.end("Something went wrong on the server.")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the page is told of its end
+            told = report_error(error, f"a task of the call {self.webrtc_id}, which ends with it")
+            self.end("" if told is None else told.text)
 
     async def _walk_with_inputs(self, walk: Walk) -> None:
         """A task that, in mode "receive", begins with the inputs of the click that started it."""

@@ -21,9 +21,17 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def never_blocks(fn: F) -> F:
-    """Marks a function of ours that may run on the event loop, within microseconds or awaiting."""
-    fn.never_blocks = True  # type: ignore[attr-defined]  # read by whoever calls it
+    """Marks a function of ours that may run on the event loop, within microseconds or awaiting.
+
+    An override of it in a subclass is not marked, since it is another function.
+    """
+    vars(fn)["never_blocks"] = True
     return fn
+
+
+def is_never_blocking(fn: object) -> bool:
+    """Whether this is a function of ours that `never_blocks`, bound or not."""
+    return getattr(fn, "never_blocks", False) is True
 
 
 def is_async_callable(fn: object) -> bool:

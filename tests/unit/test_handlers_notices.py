@@ -10,11 +10,19 @@ from support.conversing import RATE_HZ, ScriptedVad, conversing
 from support.signals import speech
 
 import gradio_webrtc
-from gradio_webrtc.handlers import ReplyOnPause
+from gradio_webrtc.handlers import (
+    Context,
+    Line,
+    ReplyOnPause,
+    current_context,
+    get_current_context,
+    in_call,
+)
+from gradio_webrtc.handlers.notices import MAX_EARLY_MESSAGES
 from gradio_webrtc.testing import simulate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 
 def warn(audio: Any) -> Iterator[Any]:
@@ -57,3 +65,40 @@ def test_a_session_tells_its_handler_whose_call_it_is(fn: Any) -> None:
 def test_without_a_caller_the_words_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     gradio_webrtc.Warning()
     assert "Warning issued." in caplog.text
+
+
+class Page:
+    """What a page was sent."""
+
+    webrtc_id = "caller"
+
+    def __init__(self) -> None:
+        self.messages: list[Mapping[str, object]] = []
+
+    def send(self, message: Mapping[str, object]) -> None:
+        self.messages.append(message)
+
+
+def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
+    line, page = Line("caller"), Page()
+    for number in range(3):
+        line.send({"type": "log", "data": number})
+    line.connect(page)
+    line.send({"type": "log", "data": 3})
+    assert [message["data"] for message in page.messages] == [0, 1, 2, 3]
+
+
+def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFixture) -> None:
+    line, page = Line("caller"), Page()
+    for number in range(MAX_EARLY_MESSAGES + 1):
+        line.send({"type": "log", "data": number})
+    line.connect(page)
+    assert len(page.messages) == MAX_EARLY_MESSAGES
+    assert "too many messages before the call" in caplog.text
+
+
+def test_the_request_of_a_call_stays_known_within_it() -> None:
+    page, request = Page(), object()
+    with in_call(page, request), in_call(page):
+        assert get_current_context() == Context("caller", request=request)
+    assert current_context.get() is None

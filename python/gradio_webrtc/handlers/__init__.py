@@ -15,11 +15,13 @@ from .blocks import AppState
 from .generating import AudioGenerator
 from .notices import (
     Context,
+    Line,
     Warning,  # noqa: A004 - its predecessors' name
     current_call,
     current_channel,
     current_context,
     get_current_context,
+    in_call,
 )
 from .options import AlgoOptions, SileroVadOptions
 from .reply_on_pause import ReplyOnPause
@@ -44,6 +46,7 @@ __all__ = [
     "AudioVideoStreamHandlerImpl",
     "Context",
     "HandlerType",
+    "Line",
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyFnGenerator",
@@ -66,4 +69,5 @@ __all__ = [
     "current_context",
     "get_current_context",
     "get_silero_model",
+    "in_call",
 ]

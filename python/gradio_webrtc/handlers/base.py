@@ -7,24 +7,22 @@ ties to its `Call`. Handlers know that protocol and nothing else of sessions and
 from __future__ import annotations
 
 import asyncio
-import json
 import numbers
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from gradio_webrtc.errors import AudioError, ConnectionLost
-from gradio_webrtc.messages import create_message
 from gradio_webrtc.types import Layout, WebRTCData
 from gradio_webrtc.user_code import never_blocks
 
 from .callbacks import report_mistakes
+from .channel import Channel, as_message
 from .resampling import FrameResampler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 
     from gradio_webrtc.types import Call, DataChannel
 
@@ -142,7 +140,7 @@ class StreamHandlerBase(ABC):
         self._clear_queue = call.clear
         self._loop_thread = threading.get_ident()
         try:
-            self.set_channel(_Channel(call))
+            self.set_channel(Channel(call))
         except Exception as error:  # noqa: BLE001 - a handler may override set_channel
             call.report(error)
 
@@ -262,7 +260,7 @@ class StreamHandlerBase(ABC):
 
     def send_message_sync(self, message: str | Mapping[str, object]) -> None:
         """Like `send_message`, from any thread; never blocks."""
-        self._bound_call.send(_as_message(message))
+        self._bound_call.send(as_message(message))
 
     def clear_queue(self) -> None:
         """Drops the audio that is queued for the caller's ears, and nothing else; from any thread.
@@ -340,26 +338,6 @@ class StreamHandlerBase(ABC):
             raise ConnectionLost("the call ended") from None
         finally:
             self._blocking.discard(waiting)
-
-
-class _Channel:
-    """The data channel as the predecessors' handlers know it: an object with ``send(text)``."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def send(self, message: str) -> None:
-        self._call.send(_as_message(message))
-
-
-def _as_message(message: str | Mapping[str, object]) -> Mapping[str, object]:
-    if isinstance(message, Mapping):
-        return message
-    try:
-        decoded = json.loads(message)
-    except ValueError:
-        decoded = None
-    return decoded if isinstance(decoded, dict) else create_message("log", message)
 
 
 def _check_rate(name: str, rate_hz: int) -> None:

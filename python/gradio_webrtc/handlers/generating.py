@@ -105,6 +105,7 @@ class AudioGenerator(AsyncStreamHandler):
         self.fn = fn
         self._programme = Programme(fn)
 
+    @never_blocks
     def copy(self) -> AudioGenerator:
         """One for another call."""
         return AudioGenerator(self.fn)

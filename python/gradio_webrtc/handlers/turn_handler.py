@@ -92,6 +92,7 @@ class TurnHandler(StreamHandler):
 
     # Life of a call
 
+    @never_blocks
     def copy(self) -> Self:
         """A handler with the same attributes for one call, and nothing of any call in it.
 

@@ -65,6 +65,7 @@ class VideoFunction(StreamHandlerBase):
         self._video = video
         self._takes_inputs = takes_inputs
 
+    @never_blocks
     def copy(self) -> VideoFunction:
         """One for another call; the function is the same."""
         return VideoFunction(self._video, takes_inputs=self._takes_inputs)
@@ -100,6 +101,7 @@ class VideoGenerator(StreamHandlerBase):
         self._video = video
         self._programme = Programme(video.callable)
 
+    @never_blocks
     def copy(self) -> VideoGenerator:
         """One for another call."""
         return VideoGenerator(self._video)
