@@ -6,7 +6,16 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .errors import InvalidOffer, SessionExists, SessionUnknown, SignalingError, TooManySessions
+from .copying import HandlerMaker, refuse
+from .errors import (
+    HandlerUnavailable,
+    InvalidOffer,
+    SessionExists,
+    SessionUnknown,
+    SignalingError,
+    TooManySessions,
+)
+from .handlers import Line, in_call
 from .media import Terms
 from .session import Session
 from .transport import PeerTransport, TrackTerms
@@ -31,7 +40,8 @@ class Service(NamedTuple):
     """What callers are connected to.
 
     Attributes:
-        make_handler: Makes the handler of one call; runs once for each offer.
+        make_handler: Makes the handler of one call; runs once for each offer, as `HandlerMaker`
+            says.
         concurrency_limit: How many calls at once; ``None`` for any number.
         time_limit_s: How long a call may last from the moment it connects.
         mode: Which way media go, from the page's side.
@@ -66,16 +76,18 @@ class SessionRegistry:
         self._ice_servers = ice_servers
         self._sessions: dict[str, Session | None] = {}
         self._tasks: set[asyncio.Task[str]] = set()
+        self._maker: HandlerMaker | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def handle(self, body: object) -> dict[str, Any]:
+    async def handle(self, body: object, request: Any = None) -> dict[str, Any]:
         """Answers one signalling request of a page.
 
         Args:
             body: ``type`` "offer" with ``sdp`` and ``webrtc_id``; or "ice-candidate" with
                 ``candidate``, "candidates" or "close", all with ``webrtc_id`` and ``secret``.
+            request: What `get_current_context` is to give as the request of an offer.
 
         Returns:
             The answer with its ``secret``, ``{"status": "success"}``, or
@@ -96,7 +108,7 @@ class SessionRegistry:
                     self.find(body.get("webrtc_id"), body.get("secret")).end("the caller left")
                     return {"status": "success"}
                 case _:
-                    return await self._answer(body)
+                    return await self._answer(body, request)
         except SignalingError as error:
             return _refusal(error)
 
@@ -157,30 +169,57 @@ class SessionRegistry:
                 session.end("The server is shutting down.")
         await self.wait_idle()
 
-    async def _answer(self, body: Mapping[str, object]) -> dict[str, Any]:
+    async def _answer(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
         webrtc_id, service = self._admit(body.get("webrtc_id"))
-        transport = None
+        line = Line(webrtc_id)
         try:
-            transport = PeerTransport(self._ice_servers, _track_terms(service))
-            terms = Terms(
-                service.mode,
-                service.modality,
-                self.has_outputs,
-                service.time_limit_s,
-                service.frame_format,
-            )
-            session = Session(webrtc_id, transport, service.make_handler(), terms)
-            answer = await transport.answer(body)
+            with in_call(line, request):
+                session, answer = await self._open(line, service, body)
+                self._sessions[webrtc_id] = session
+                task = asyncio.get_running_loop().create_task(session.run())
         except BaseException:
             del self._sessions[webrtc_id]
-            if transport is not None:
-                await transport.close()
             raise
-        self._sessions[webrtc_id] = session
-        task = asyncio.get_running_loop().create_task(session.run())
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(webrtc_id, done))
         return {**answer, "webrtc_id": webrtc_id, "secret": session.secret}
+
+    async def _open(
+        self, line: Line, service: Service, body: Mapping[str, object]
+    ) -> tuple[Session, dict[str, Any]]:
+        """A session and our answer; what the user's code takes part in comes first."""
+        if self._maker is None or self._maker.make != service.make_handler:
+            self._maker = HandlerMaker(service.make_handler)
+        handler = await self._maker.make_for(line.webrtc_id)
+        transport = PeerTransport(self._ice_servers, _track_terms(service))
+        try:
+            session = self._introduce(line, service, transport, handler)
+            return session, await transport.answer(body)
+        except BaseException:
+            await transport.close()
+            raise
+
+    def _introduce(
+        self,
+        line: Line,
+        service: Service,
+        transport: PeerTransport,
+        handler: StreamHandlerBase,
+    ) -> Session:
+        terms = Terms(
+            service.mode,
+            service.modality,
+            self.has_outputs,
+            service.time_limit_s,
+            service.frame_format,
+        )
+        try:
+            session = Session(line.webrtc_id, transport, handler, terms)
+            line.connect(session.call)
+        except Exception as error:  # noqa: BLE001  # the handler may be of any shape
+            kind = type(handler).__name__
+            raise refuse(error, f"{kind} at the begin of {line.webrtc_id}") from None
+        return session
 
     def _admit(self, webrtc_id: object) -> tuple[str, Service]:
         """Takes a slot, before anything is built for the caller."""
@@ -229,4 +268,6 @@ def _refusal(error: SignalingError) -> dict[str, Any]:
     meta: dict[str, Any] = {"error": error.code, "message": str(error)}
     if isinstance(error, TooManySessions):
         meta["limit"] = error.limit
+    if isinstance(error, HandlerUnavailable) and error.title is not None:
+        meta["title"] = error.title
     return {"status": "failed", "meta": meta}

@@ -1,0 +1,105 @@
+"""Handlers that are slow or unable to be made, while others are in calls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.caller import Caller
+from support.signals import tone
+
+from gradio_webrtc import StreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.network
+
+
+class Echo(StreamHandler):
+    """Says what it hears; every copy but the first waits until the test lets it go on."""
+
+    made = 0
+    is_waiting: Callable[[], object]
+    may_go_on: threading.Event
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: Queue[Any] = Queue()
+
+    def copy(self) -> Echo:
+        kind = type(self)
+        kind.made += 1
+        if kind.made > 1:
+            kind.is_waiting()
+            kind.may_go_on.wait()
+        return kind()
+
+    def receive(self, frame: Any) -> None:
+        self.queue.put(frame)
+
+    def emit(self) -> Any:
+        return self.queue.get()
+
+
+async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
+    loop, is_waiting = asyncio.get_running_loop(), asyncio.Event()
+    Echo.is_waiting = staticmethod(lambda: loop.call_soon_threadsafe(is_waiting.set))
+    Echo.may_go_on = threading.Event()
+    registry = SessionRegistry()
+    registry.service = Service(Echo().copy, concurrency_limit=2)
+    first, second = Caller(registry, tone(30.0, 440)), Caller(registry)
+    await first.call()
+    calling = loop.create_task(second.call())
+    await is_waiting.wait()
+    heard = len(first.heard)
+    await first.until(lambda: len(first.heard) >= heard + 50)
+    assert not calling.done()
+    Echo.may_go_on.set()
+    assert "secret" in await calling
+    await first.hang_up()
+    await second.hang_up()
+    await registry.wait_idle()
+
+
+async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place() -> None:
+    errors: list[Exception] = [ConnectionRefusedError("hunter2")]
+
+    class Moody(Echo):
+        def copy(self) -> Echo:
+            if errors:
+                raise errors.pop()
+            return Moody()
+
+    registry = SessionRegistry()
+    registry.service = Service(Moody().copy)
+    refusal = await Caller(registry).call()
+    assert refusal["status"] == "failed"
+    assert refusal["meta"]["error"] == "handler_failed"
+    assert "see the server's log" in refusal["meta"]["message"]
+    assert "hunter2" not in str(refusal)
+    assert len(registry) == 0
+    caller = Caller(registry)
+    assert "secret" in await caller.call()
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+async def test_a_handler_that_cannot_be_bound_is_refused_in_words() -> None:
+    class Unfinished(Echo):
+        def __init__(self) -> None:
+            """Forgets what every handler needs."""
+
+        def copy(self) -> Echo:
+            return Unfinished()
+
+    registry = SessionRegistry()
+    registry.service = Service(Unfinished().copy)
+    refusal = await Caller(registry).call()
+    assert refusal["meta"]["error"] == "handler_failed"
+    assert "see the server's log" in refusal["meta"]["message"]
+    assert len(registry) == 0

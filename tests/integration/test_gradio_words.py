@@ -1,0 +1,268 @@
+"""What Gradio's users say with gr.Error, gr.Warning, gr.Info and gr.Success reaches the caller."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+from support.caller import Caller
+from support.signals import tone
+
+from gradio_webrtc import (
+    AsyncStreamHandler,
+    ReplyOnPause,
+    StreamHandler,
+    VideoStreamHandler,
+    get_current_context,
+)
+from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.streaming import make_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc.types import Modality, Mode
+
+pytestmark = pytest.mark.network
+
+LOUD = tone(30.0, 440)
+
+
+def fail() -> None:
+    raise gr.Error("No voice.", title="Upload one", duration=3)
+
+
+def say() -> None:
+    gr.Warning("Too loud.", title="Mind", duration=None)
+    gr.Info("Working.")
+    gr.Success("Done.", duration=2)
+    gr.Info("Nobody sees this.", visible=False)
+
+
+FAILED = {"type": "error", "data": "No voice.", "title": "Upload one", "duration": 3}
+SAID = [
+    {"type": "warning", "data": "Too loud.", "title": "Mind", "duration": None},
+    {"type": "info", "data": "Working.", "title": "Info", "duration": 10},
+    {"type": "success", "data": "Done.", "title": "Success", "duration": 2},
+]
+
+
+def words(caller: Caller) -> list[dict[str, Any]]:
+    kinds = ("error", "warning", "info", "success")
+    return [
+        {name: value for name, value in message.items() if name != "message"}
+        for message in caller.messages
+        if message["type"] in kinds
+    ]
+
+
+async def call(
+    template: StreamHandlerBase, expected: int, mode: Mode, modality: Modality = "audio"
+) -> list[dict[str, Any]]:
+    """The first words that a page gets in a call of this handler."""
+    registry = SessionRegistry()
+    registry.service = Service(template.copy, mode=mode, modality=modality)
+    caller = Caller(registry, LOUD, mode=mode, modality=modality)
+    await caller.call()
+    await caller.until(lambda: len(words(caller)) >= expected)
+    await caller.hang_up()
+    await registry.wait_idle()
+    return words(caller)
+
+
+def generator(act: Callable[[], None]) -> Any:
+    def play() -> Any:
+        act()
+        yield (24_000, tone(0.1, 440, 24_000).reshape(1, -1))
+
+    return play
+
+
+def async_generator(act: Callable[[], None]) -> Any:
+    async def play() -> Any:
+        await asyncio.sleep(0)
+        act()
+        yield (24_000, tone(0.1, 440, 24_000).reshape(1, -1))
+
+    return play
+
+
+@pytest.mark.parametrize("shape", [generator, async_generator])
+async def test_from_a_generator(shape: Any) -> None:
+    played = make_template(shape(fail), "receive", "audio")
+    assert await call(played, 1, "receive") == [FAILED]
+    played = make_template(shape(say), "receive", "audio")
+    assert await call(played, 3, "receive") == SAID
+
+
+@pytest.mark.parametrize(("act", "expected"), [(fail, [FAILED]), (say, SAID)])
+async def test_from_a_generator_of_pictures(act: Any, expected: Any) -> None:
+    def show() -> Any:
+        act()
+        yield None
+
+    shown = make_template(VideoStreamHandler(show), "receive", "video")
+    assert await call(shown, len(expected), "receive", "video") == expected
+
+
+async def test_from_a_function_of_pictures() -> None:
+    def see(picture: Any) -> Any:
+        say()
+        fail()
+        return picture
+
+    seen = make_template(see, "send-receive", "video")
+    assert (await call(seen, 4, "send-receive", "video"))[:4] == [*SAID, FAILED]
+
+
+async def test_from_the_turns_of_a_caller() -> None:
+    async def greet() -> Any:
+        await asyncio.to_thread(say)
+        yield None
+
+    def reply(_audio: Any) -> Any:
+        fail()
+        yield None
+
+    assert await call(Prompt(reply, startup_fn=greet), 4, "send-receive") == [*SAID, FAILED]
+
+
+class Prompt(ReplyOnPause):
+    """Answers a turn as soon as it hears anything."""
+
+    has_heard = False
+
+    def receive(self, frame: Any) -> None:
+        del frame
+        if not self.has_heard:
+            self.has_heard = True
+            self.trigger_response()
+
+
+class Sync(StreamHandler):
+    """Says something in one of its methods."""
+
+    def __init__(self, where: str, act: Callable[[], None]) -> None:
+        super().__init__()
+        self.where, self.act = where, act
+        self._at("__init__")
+
+    def _at(self, name: str) -> None:
+        if self.where == name:
+            self.where = ""
+            self.act()
+
+    def copy(self) -> Any:
+        where, self.where = self.where, ""
+        return type(self)(where, self.act)
+
+    def start_up(self) -> None:
+        self._at("start_up")
+
+    def receive(self, frame: Any) -> None:
+        del frame
+        self._at("receive")
+
+    def emit(self) -> None:
+        self._at("emit")
+
+    def set_args(self, args: list[Any]) -> None:
+        super().set_args(args)
+        self._at("set_args")
+
+
+class Async(AsyncStreamHandler):
+    """Says something in one of its methods, or in a task that it starts."""
+
+    def __init__(self, where: str, act: Callable[[], None]) -> None:
+        super().__init__()
+        self.where, self.act = where, act
+        if where == "task":
+            self.task = asyncio.get_running_loop().create_task(self._at("task"))
+
+    async def _at(self, name: str) -> None:
+        if self.where == name:
+            self.where = ""
+            self.act()
+
+    def copy(self) -> Any:
+        return type(self)(self.where, self.act)
+
+    async def start_up(self) -> None:
+        await self._at("start_up")
+
+    async def receive(self, frame: Any) -> None:
+        del frame
+        await self._at("receive")
+
+    async def emit(self) -> None:
+        await self._at("emit")
+
+
+@pytest.mark.parametrize("where", ["start_up", "receive", "emit"])
+@pytest.mark.parametrize("kind", [Sync, Async])
+async def test_from_the_methods_of_a_handler(kind: Any, where: str) -> None:
+    assert await call(kind(where, say), 3, "send-receive") == SAID
+    assert await call(kind(where, fail), 1, "send-receive") == [FAILED]
+
+
+async def test_from_a_handler_in_the_making() -> None:
+    template = Sync("", say)
+    template.where = "__init__"
+    assert await call(template, 3, "send-receive") == SAID
+
+
+async def test_from_a_task_that_a_handler_starts_when_it_is_made() -> None:
+    template = Async("", say)
+    template.where = "task"
+    assert await call(template, 3, "send-receive") == SAID
+
+
+async def test_from_what_the_page_sends() -> None:
+    registry = SessionRegistry()
+    registry.service = Service(Sync("set_args", say).copy)
+    caller = Caller(registry)
+    await caller.call()
+    caller.send_inputs("value")
+    await caller.until(lambda: len(words(caller)) >= 3)
+    await caller.hang_up()
+    await registry.wait_idle()
+    assert words(caller) == SAID
+
+
+async def test_a_progress_bar_does_no_harm() -> None:
+    heard = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def play(progress: Any = gr.Progress()) -> Any:  # noqa: B008 - Gradio's own habit
+        progress(0.1, desc="Reading")
+        for _ in progress.tqdm(range(2)):
+            yield (24_000, tone(0.1, 440, 24_000).reshape(1, -1))
+        loop.call_soon_threadsafe(heard.set)
+
+    registry = SessionRegistry()
+    registry.service = Service(make_template(play, "receive", "audio").copy, mode="receive")
+    caller = Caller(registry, mode="receive")
+    await caller.call()
+    await heard.wait()
+    await caller.ended.wait()
+    await caller.hang_up()
+    await registry.wait_idle()
+    assert words(caller) == []
+
+
+async def test_outside_of_a_call_they_do_what_gradio_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await call(Sync("emit", say), 3, "send-receive")
+    assert LocalContext.event_id.get(None) is None
+    with pytest.raises(RuntimeError, match="No context"):
+        get_current_context()
+    with pytest.warns(UserWarning, match="Too loud"):
+        gr.Warning("Too loud.")
+    gr.Info("Working.")
+    assert "Working." in capsys.readouterr().out
