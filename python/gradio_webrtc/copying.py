@@ -7,10 +7,11 @@ import contextvars
 import inspect
 from typing import TYPE_CHECKING, Any, Final
 
-from .concurrency import Worker, describe_callable
+from .concurrency import Worker
 from .errors import HandlerError, HandlerUnavailable
-from .handlers import StreamHandlerBase, is_never_blocking
+from .handlers import StreamHandlerBase
 from .reporting import Told, report_error
+from .user_code import call_user_code, describe_callable, is_never_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class HandlerMaker:
 
     async def _make(self, webrtc_id: str) -> object:
         if self._needs_loop:
-            return self.make()
+            return call_user_code(self.make)
         worker = Worker(f"copy-{webrtc_id[:8]}")
         limit = asyncio.timeout(self._limit_s)
         try:
@@ -95,7 +96,7 @@ class HandlerMaker:
         finally:
             worker.close()
         self._needs_loop = True
-        return self.make()
+        return call_user_code(self.make)
 
     def _make_in_thread(self, loop: asyncio.AbstractEventLoop) -> object:
         asyncio.set_event_loop(loop)

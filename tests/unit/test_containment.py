@@ -169,7 +169,7 @@ async def test_pictures_go_on_after_it(hook: str, error: BaseException) -> None:
 
     async def nothing(*_args: Any) -> None: ...
 
-    hooks = {"video_receive": nothing, "video_emit": nothing, "copy": nothing, hook: fail}
+    hooks = {"video_receive": nothing, "video_emit": nothing, "copy": Fine.copy, hook: fail}
     handler = type("Failing", (AsyncAudioVideoStreamHandler,), hooks)()
     assert _is_of(await _until_reported(handler, "audio-video", lambda: calls), error)
 
