@@ -99,7 +99,7 @@ class SessionCall:
         """
         if not self._is_news(error):
             return
-        told = report_error(error, f"the handler of {self.webrtc_id}; the call goes on")
+        told = report_error(error, f"the handler of {self.webrtc_id}", "the call goes on")
         if told is not None:
             self.send(create_words("error", *told))
         self.event("error", error=error)

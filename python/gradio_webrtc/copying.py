@@ -27,10 +27,15 @@ tasks and futures in its ``__init__``."""
 NO_LOOP: Final = "no running event loop"
 """What Python says where code needs to run on an event loop, and does not."""
 
+NOBODY: Final = Told("There is nobody to take the call.")
+"""What the page shows for an error that is not to be shown."""
+
 
 def refuse(error: BaseException, where: str) -> HandlerUnavailable:
     """Logs why there is no handler for a call, and gives the refusal for its page."""
-    told = report_error(error, where) or Told("There is nobody to take the call.")
+    told = report_error(error, where, "the caller is refused") or Told(
+        "There is nobody to take the call."
+    )
     return HandlerUnavailable(told.text, told.title)
 
 
@@ -129,7 +134,7 @@ class HandlerMaker:
         )
 
     def _where(self, webrtc_id: str) -> str:
-        return f"{self._name}, which makes the handler of {webrtc_id}; the caller is refused"
+        return f"{self._name}, which makes the handler of {webrtc_id}"
 
 
 def _is_async(template: Any) -> bool:

@@ -42,7 +42,7 @@ def words_of(error: BaseException) -> Told | None:
     return None
 
 
-def report_error(error: BaseException, where: str) -> Told | None:
+def report_error(error: BaseException, where: str, outcome: str) -> Told | None:
     """Logs an error, and gives what the page is to be told of it.
 
     Words that are not meant for the page stay in the log, on a line that begins with a short id.
@@ -51,6 +51,7 @@ def report_error(error: BaseException, where: str) -> Told | None:
     Args:
         error: What was raised, with its traceback.
         where: In whose code, for the log.
+        outcome: What comes of it, for the log.
 
     Returns:
         What to tell, or ``None`` for an error that says of itself that it is not to be shown.
@@ -58,7 +59,7 @@ def report_error(error: BaseException, where: str) -> Told | None:
     told = words_of(error)
     if told is None:
         mark = secrets.token_hex(4)
-        logger.error("%s: an error in %s", mark, where, exc_info=error)
+        logger.error("%s: an error in %s; %s", mark, where, outcome, exc_info=error)
         return Told(f"Something went wrong: see the server's log (error {mark}).")
     wants_traceback = getattr(error, "print_exception", False)
     logger.warning("%s raised: %s", where, told.text, exc_info=error if wants_traceback else None)

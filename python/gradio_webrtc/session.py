@@ -211,7 +211,7 @@ class Session:
         except TransportError:
             logger.debug("%s: the transport ended", self.webrtc_id)
         except Exception as error:  # noqa: BLE001  # whatever it is, the page is told of its end
-            told = report_error(error, f"a task of the call {self.webrtc_id}, which ends with it")
+            told = report_error(error, f"a task of the call {self.webrtc_id}", "the call ends")
             self.end("" if told is None else told.text)
 
     async def _walk_with_inputs(self, walk: Walk) -> None:
