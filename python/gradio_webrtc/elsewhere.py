@@ -60,7 +60,7 @@ INSTEAD: Final[dict[str, str]] = {
     "OutputQueue": REGISTRY,
     "Track": INSIDE,
 }
-"""What to write in place of names that no module of ours has."""
+"""Advice in place of names that no module of ours has."""
 
 ELSEWHERE: Final[dict[str, str]] = {
     "AppState": "reply_on_pause",
@@ -130,7 +130,7 @@ def _advice(module: str, name: str) -> str:
 
 
 def _is_from_import(frame: FrameType | None) -> bool:
-    """Whether a frame is in the middle of ``from ... import``."""
+    """Tells whether a frame is in the middle of ``from ... import``."""
     if frame is None or frame.f_lasti < 0:
         return False
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"

@@ -16,13 +16,13 @@ INT16_SCALE_PEAK: Final = 8.0
 bits it is less than the noise of any microphone."""
 
 LOOKED_AT: Final = 48_000
-"""How many samples of a chunk are looked at, evenly spread: tens of microseconds."""
+"""Samples of a chunk that are looked at, evenly spread: tens of microseconds."""
 
 _logger = logging.getLogger(__name__)
 
 
 def advise_on_audio(item: object) -> str:
-    """What came in place of sound, and what to write instead; for the end of an error's text."""
+    """Names an item that is no sound, and what to write instead; the end of an error's text."""
     if inspect.isgenerator(item) or inspect.isasyncgen(item):
         advice = (
             ": emit gives one item each time it is asked, so write return in place of yield, or "
@@ -49,7 +49,7 @@ def _advise_on_item(item: object) -> str:
 
 
 def advise_on_rate(rate: object, samples: object) -> str:
-    """What came in place of a sample rate, and what to write instead."""
+    """Names an object that is no sample rate, and what to write instead."""
     if _is_array(rate) and isinstance(samples, numbers.Real):
         return f"an array, and {samples} behind it: the two are swapped, write ({samples}, array)"
     if isinstance(rate, AdditionalOutputs | CloseStream):
@@ -58,14 +58,14 @@ def advise_on_rate(rate: object, samples: object) -> str:
 
 
 def advise_on_layout(layout: object) -> str:
-    """What came in place of a layout, and what to write instead."""
+    """Names an object that is no layout, and what to write instead."""
     if _is_array(layout):
         return "an array: for two channels write (rate, np.stack([left, right]))"
     return repr(layout)
 
 
 def advise_on_tuple(item: tuple[object, ...]) -> str:
-    """What to write instead of a tuple that is no picture with something for the page."""
+    """Names a tuple that is no picture with something for the page, and what to write instead."""
     kinds = ", ".join(type(part).__name__ for part in item)
     came = f"a tuple ({kinds})"
     match item:
@@ -84,7 +84,7 @@ def advise_on_tuple(item: tuple[object, ...]) -> str:
 
 
 def advise_on_function(value: object) -> str:
-    """What came in place of a function, and what to write instead."""
+    """Names an object that is no function, and what to write instead."""
     if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.iscoroutine(value):
         return f"{value!r}: give the function itself, without calling it"
     return repr(value)

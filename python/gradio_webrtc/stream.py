@@ -1,4 +1,4 @@
-"""Where fastrtc had `Stream`, which this package does not have yet, and what belongs to it."""
+"""fastrtc's module of `Stream`, which is not here yet, and the types that belong to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if not typing.TYPE_CHECKING:
 
 
 class Body(BaseModel):
-    """What a client of fastrtc posts: an offer, or one of its ICE candidates.
+    """A message of a client of fastrtc: an offer, or one of its ICE candidates.
 
     Attributes:
         sdp: The offer, in the words of RFC 8866.
@@ -32,7 +32,7 @@ class Body(BaseModel):
 
 
 class UIArgs(TypedDict, total=False):
-    """How the page of a `Stream` looks.
+    """The look of the page of a `Stream`.
 
     Attributes:
         title: Of the page.

@@ -32,7 +32,7 @@ IDLE: Final = {
     AsyncAudioVideoStreamHandler.receive,
     AsyncAudioVideoStreamHandler.emit,
 }
-"""What hears and says nothing."""
+"""Methods that hear and say nothing."""
 
 AUDIO_CONSTRAINTS: Final[dict[str, Any]] = {
     "echoCancellation": True,
@@ -238,7 +238,7 @@ def _check_seer(handler: StreamHandlerBase) -> None:
 
 
 def _is_of_handler(fn: object) -> bool:
-    """Whether it is a class of handlers, or a method of one, which pass for functions."""
+    """Tells a class of handlers, or a method of one, from a function, for which both would pass."""
     owner = getattr(fn, "__self__", None)
     if isinstance(fn, type):
         return issubclass(fn, StreamHandlerBase | VideoStreamHandler)
@@ -246,7 +246,7 @@ def _is_of_handler(fn: object) -> bool:
 
 
 def _advise_on_handler(fn: object) -> str:
-    """What came in place of a handler, and what to write instead."""
+    """Names an object that is no handler, and what to write instead."""
     if isinstance(fn, type):
         needs = "fn" if issubclass(fn, TurnHandler | VideoStreamHandler) else ""
         return f"Got the class {fn.__name__}: write {fn.__name__}({needs})"

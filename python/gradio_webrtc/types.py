@@ -125,7 +125,7 @@ class AudioChunk(TypedDict):
 
 
 class DataChannel(Protocol):
-    """What stands for the data channel of a call."""
+    """The data channel of a call, or its substitute."""
 
     def send(self, message: str) -> None:
         """Sends a JSON object as text; other text arrives as a log message."""

@@ -28,10 +28,10 @@ AsyncHandler: TypeAlias = AsyncStreamHandler | AsyncAudioVideoStreamHandler
 """A handler of coroutines."""
 
 ReplyFnGenerator: TypeAlias = Callable[..., Iterator[EmitType] | AsyncIterator[EmitType]]
-"""What `ReplyOnPause` answers a turn with."""
+"""The function that answers the turns of `ReplyOnPause`."""
 
 VideoEventGenerator: TypeAlias = Iterator[VideoEmitType]
-"""What a function of pictures in mode "receive" gives."""
+"""The result of a function of pictures in mode "receive"."""
 
 VideoEventHandler: TypeAlias = Callable[..., VideoEmitType | VideoEventGenerator]
 """A function of pictures."""

@@ -1,4 +1,4 @@
-"""What a user's function is called with: whether it fits, and the id of the call among it."""
+"""The arguments of a user's function: whether they fit, and the id of the call among them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Callee:
 
     @property
     def takes_id_among_inputs(self) -> bool:
-        """Whether the id is in the middle of the positional parameters, where it can be misread."""
+        """True when positional parameters follow that of the id, so that it can be misread."""
         return self._position is not None and self._position < max_positionals(self.fn)
 
     def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        """What to call, and its positional arguments, the id among them where it is wanted.
+        """Returns a callable and its positional arguments, the id among them where it is wanted.
 
         Args:
             *args: The values for all other parameters.
@@ -47,7 +47,7 @@ class Callee:
 
 
 def max_positionals(fn: Callable[..., Any]) -> float:
-    """How many values ``fn`` can take, the id of the call not counted; 0 when it will not say."""
+    """Counts the values that ``fn`` can take besides the id of the call; 0 when it will not say."""
     signature = signature_of(fn)
     if signature is None:
         return 0
@@ -58,12 +58,12 @@ def max_positionals(fn: Callable[..., Any]) -> float:
 
 
 def requires_positional(fn: Callable[..., Any]) -> bool:
-    """Whether ``fn`` cannot be called without values."""
+    """Tells whether ``fn`` cannot be called without values."""
     return why_not_callable(fn, 0) is not None
 
 
 def why_not_callable(fn: Callable[..., Any], count: int) -> str | None:
-    """Why ``fn`` cannot be called with so many values; ``None`` where it can, or will not say."""
+    """Says why ``fn`` cannot take so many values; ``None`` when it can or will not say."""
     called, args = Callee(fn).bind(*(None,) * count)
     misfit = _misfit(signature_of(called), args)
     if misfit is not None and _misfit(_outermost_signature(called), args) is None:
@@ -185,7 +185,7 @@ def _place_of_id(fn: Callable[..., Any]) -> tuple[int | None, bool]:
 
 
 def _is_bound_by_user(fn: Callable[..., Any]) -> bool:
-    """Whether a partial has given the id already, or something in its place."""
+    """Tells whether a partial has given the id already, or something in its place."""
     while isinstance(fn, functools.partial):
         if CALL_ID in fn.keywords:
             return True

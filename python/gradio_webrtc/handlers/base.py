@@ -291,7 +291,7 @@ class StreamHandlerBase(ABC):
         self.channel_set.set()
 
     def resample(self, frame: Any) -> list[Any]:
-        """The caller's sound at ``input_sample_rate``, in the handler's own layout.
+        """Converts sound to ``input_sample_rate`` and the handler's own layout.
 
         ``receive`` gets it so already. This is for frames from elsewhere.
 

@@ -42,11 +42,11 @@ SYNC_ALONE: Final = (
     "process_audio",
     "trigger_response",
 )
-"""What is called and not awaited."""
+"""Methods that are called and not awaited."""
 
 
 def mistakes_of(handler: object) -> list[str]:
-    """What is wrong with a handler's methods, and what to write instead, one text for each."""
+    """Lists the mistakes in a handler's methods, each with what to write instead."""
     return [
         f"{_name(handler, name)} is a generator function: {advice}"
         for name, advice in NO_GENERATORS.items()

@@ -1,4 +1,4 @@
-"""Where fastrtc had the protocol of detectors.
+"""fastrtc's module of the protocol of detectors.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""Where fastrtc had Silero itself.
+"""fastrtc's module of Silero itself.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""Where gradio_webrtc 0.0.x had Silero itself.
+"""The module of Silero itself in gradio_webrtc 0.0.x.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""Where both predecessors had the code of speech to text.
+"""The predecessors' module of the code of speech to text.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""What a speech synthesiser has, in the terms of fastrtc."""
+"""The protocol of speech synthesisers, in the terms of fastrtc."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if not typing.TYPE_CHECKING:
 
 
 class TTSOptions:
-    """How something is to be spoken; a synthesiser has a subclass with fields of its own."""
+    """Settings of a synthesiser, which has a subclass with fields of its own."""
 
 
 T_contra = TypeVar("T_contra", bound=TTSOptions, contravariant=True)

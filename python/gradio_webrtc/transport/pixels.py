@@ -65,7 +65,7 @@ def _frame_of(array: NDArray[Any], array_format: str) -> VideoFrame:
 
 
 def _own_frame(given: VideoFrame) -> VideoFrame:
-    """The frame in the codec's format; a copy where it has that already.
+    """Returns the frame in the codec's format; a copy where it has that already.
 
     A sender writes the time into what it sends.
     """
@@ -92,7 +92,7 @@ def _own_frame(given: VideoFrame) -> VideoFrame:
 
 
 def _is_pillow(pixels: object) -> bool:
-    """Whether it is a PIL image; Pillow is not imported, since whoever has an image has done it."""
+    """Tells a PIL image, without importing Pillow: whoever has an image has done it."""
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(pixels, pillow.Image)
 
