@@ -32,6 +32,8 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const DRAIN_MS = 400;
 /** A call that ends this close to its limit was ended by the limit. */
 const LIMIT_SLACK_S = 1.5;
+/** How the server's words for that begin; the twin of those in `session.py`. */
+const LIMIT_REASON = "The time limit of ";
 const STOPWORD_SHOWN_MS = 2500;
 
 const KINDS = {
@@ -273,9 +275,12 @@ export class Call {
   #ended(reason: string): void {
     if (this.status.phase === "connecting") return this.#fail({ code: "unreachable" });
     if (this.status.phase !== "open") return;
-    const ending = this.#isAtLimit()
-      ? ({ by: "time_limit" } as const)
-      : ({ by: "server", reason } as const);
+    // The limit's own words are the page's to choose; any other reason came from the app.
+    const isApps = reason !== "" && !reason.startsWith(LIMIT_REASON);
+    const ending =
+      !isApps && this.#isAtLimit()
+        ? ({ by: "time_limit" } as const)
+        : ({ by: "server", reason } as const);
     this.#go({ type: "ended", ending, atMs: performance.now() });
     this.#timers.after("drain", DRAIN_MS, () => {
       this.#go({ type: "drained" });

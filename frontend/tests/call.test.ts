@@ -229,6 +229,24 @@ describe("the server", () => {
     expect(call.status.ending).toEqual({ by: "time_limit" });
   });
 
+  it("ends a call at its limit, and says so itself", async () => {
+    page.props.time_limit = 60;
+    const pc = await open();
+    vi.advanceTimersByTime(59_800);
+    pc.say({ type: "end_stream", data: "The time limit of 60 seconds is reached." });
+    vi.advanceTimersByTime(400);
+    expect(call.status.ending).toEqual({ by: "time_limit" });
+  });
+
+  it("may have another reason shortly before the limit", async () => {
+    page.props.time_limit = 2;
+    const pc = await open();
+    vi.advanceTimersByTime(1800);
+    pc.say({ type: "end_stream", data: "We close at noon." });
+    vi.advanceTimersByTime(400);
+    expect(call.status.ending).toEqual({ by: "server", reason: "We close at noon." });
+  });
+
   it("may get lost, but not at the first stutter", async () => {
     const pc = await open();
     pc.become("disconnected");

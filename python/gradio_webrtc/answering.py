@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradio.components.base import server
 
+from .concurrency import Done
 from .page_context import find_request
-from .page_events import PageEvents, deliver_inputs, deliver_outputs, prepare_gradio, show_notices
+from .page_events import (
+    PageEvents,
+    deliver_inputs,
+    deliver_outputs,
+    id_of,
+    prepare_gradio,
+    show_notices,
+)
 from .registry import Service, SessionRegistry
 from .rtc_configuration import resolve_rtc_configuration
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from gradio.components.base import Component
     from gradio.events import Dependency
 
-    from .types import AdditionalOutputs, FrameFormat, Modality, Mode
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, WebRTCData
 
 START_COMMAND: Final = "start_webrtc_stream"
 """The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
@@ -169,6 +177,37 @@ class Answering(PageEvents):
             webrtc_id: The id of the call.
         """
         return await self._sessions.fetch_output(webrtc_id)
+
+    def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> bool:
+        """Ends a call from Python, from any thread: the page hears out what is on its way, and shows why it ended.
+
+        Parameters:
+            webrtc_id: The id of the call, or the value that a function got for this component.
+            reason: A sentence for the caller; may be empty.
+        Returns:
+            Whether there was such a call; without one nothing is done.
+        """
+        if not isinstance(reason, str):
+            raise TypeError(f"expected the reason as text, got {type(reason).__name__}")
+        return self._sessions.end(id_of(webrtc_id), reason)
+
+    def update_connection(
+        self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
+    ) -> Done:
+        """Ends a call from Python, from any thread; `close` also tells the page why.
+
+        Parameters:
+            webrtc_id: The id of the call, or the value that a function got for this component.
+            desired_state: "closed"; a call can be brought to no other state.
+        Returns:
+            True when there was such a call, else False; it may be awaited, as in fastrtc, and need not be.
+        """
+        if desired_state != "closed":
+            raise ValueError(
+                f'expected "closed", got {desired_state!r}: a call can only be ended, with '
+                "update_connection(webrtc_id, \"closed\") or close(webrtc_id, reason='...')"
+            )
+        return Done(self.close(webrtc_id))
 
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:

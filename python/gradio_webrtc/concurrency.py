@@ -14,8 +14,9 @@ import logging
 import queue
 import threading
 import weakref
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Never, ParamSpec, TypeVar
 
 from .errors import ConnectionLost
 from .user_code import (
@@ -29,7 +30,7 @@ from .user_code import (
 from .watchdog import WATCHDOG, Expect, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -289,3 +290,34 @@ async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | No
             return await queue.get()
     except TimeoutError:
         return None
+
+
+class Done(Coroutine[Any, Never, bool]):
+    """A yes or no that is known already, for code that awaits it and for code that does not.
+
+    Whatever takes a coroutine takes it, and nothing is warned of when nobody awaits it.
+    """
+
+    def __init__(self, answer: bool) -> None:  # noqa: FBT001 - its one value
+        self._answer = answer
+
+    def __bool__(self) -> bool:
+        return self._answer
+
+    def __repr__(self) -> str:
+        return f"{self._answer}, which may be awaited"
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        yield from ()
+        return self._answer
+
+    def send(self, _value: Never) -> Any:
+        """The first step of the coroutine is its last."""
+        raise StopIteration(self._answer)
+
+    def throw(self, *error: Any) -> Never:
+        """There is nothing in it that could catch an exception."""
+        raise error[0]
+
+    def close(self) -> None:
+        """There is nothing to end."""

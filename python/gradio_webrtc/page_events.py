@@ -79,13 +79,13 @@ def deliver_inputs(
     """
 
     async def take(value: str | WebRTCData, *args: Any) -> None:
-        if (session := sessions.get(_id_of(value))) is not None:
+        if (session := sessions.get(id_of(value))) is not None:
             # The page's value still has the text that was sent last; it was for one turn.
             head = (replace(value, textbox=""),) if isinstance(value, WebRTCData) else ()
             session.set_inputs((*head, *args))
 
     async def take_text(value: str | WebRTCData, *args: Any) -> None:
-        if (session := sessions.get(_id_of(value))) is not None:
+        if (session := sessions.get(id_of(value))) is not None:
             head = (value,) if isinstance(value, WebRTCData) else ()
             session.submit((*head, *args))
 
@@ -130,7 +130,7 @@ def deliver_outputs(
     """
 
     async def fetch(value: str | WebRTCData, *args: Any) -> Any:
-        session = sessions.get(_id_of(value))
+        session = sessions.get(id_of(value))
         waiting = session.outputs.take() if session is not None else None
         if session is None or waiting is None:
             return gr.skip() if len(outputs) <= 1 else tuple(gr.skip() for _ in outputs)
@@ -188,5 +188,7 @@ def _show(event: gr.EventData) -> None:
             raise gr.Error(text, duration=duration, title=title, print_exception=False)
 
 
-def _id_of(value: str | WebRTCData) -> str:
-    return value.webrtc_id if isinstance(value, WebRTCData) else value
+def id_of(value: object) -> str:
+    """The id of a call in what `WebRTC.preprocess` gave; empty, an id of no call, in all else."""
+    webrtc_id = value.webrtc_id if isinstance(value, WebRTCData) else value
+    return webrtc_id if isinstance(webrtc_id, str) else ""

@@ -127,6 +127,25 @@ class SessionRegistry:
         """The session with this id, for our own server's code, or ``None``."""
         return self._sessions.get(webrtc_id)
 
+    def end(self, webrtc_id: str, reason: str) -> bool:
+        """Ends a call, from any thread.
+
+        Args:
+            webrtc_id: The id of the call.
+            reason: What the page shows; may be empty.
+
+        Returns:
+            Whether there was such a call.
+        """
+        session = self.get(webrtc_id)
+        if session is None or session.is_over:
+            return False
+        try:
+            session.call.loop.call_soon_threadsafe(session.end, reason)
+        except RuntimeError:  # the event loop is closed, and the call with it
+            return False
+        return True
+
     def output_setter(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
         """A function that sends values to the page of a call; without that call it does nothing."""
 

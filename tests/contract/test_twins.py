@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradio_webrtc import WebRTC
+from gradio_webrtc import WebRTC, session
 from gradio_webrtc.errors import HandlerUnavailable, SignalingError, TooManySessions
 from gradio_webrtc.messages import MESSAGE_TYPES
 
@@ -66,3 +66,10 @@ def test_the_page_has_words_for_the_refusals_a_person_can_meet(
     # The others come of ids, offers and candidates, which the page makes and a person never sees.
     sources = "".join(path.read_text() for path in FRONTEND.glob("call/*.ts"))
     assert f'"{refusal.code}"' in sources
+
+
+def test_the_page_knows_the_words_for_the_time_limit() -> None:
+    source = (FRONTEND / "call" / "call.svelte.ts").read_text()
+    beginning = re.search(r'LIMIT_REASON = "(.*)"', source)
+    assert beginning is not None
+    assert f'self.end(f"{beginning[1]}' in inspect.getsource(session)

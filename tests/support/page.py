@@ -16,6 +16,7 @@ from .caller import Caller
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import gradio as gr
     from numpy.typing import NDArray
 
 WAIT_S = 60.0
@@ -123,6 +124,19 @@ async def open_page(url: str, *, login: tuple[str, str] | None = None) -> AsyncI
             (await client.post(f"{url}/login", data=form)).raise_for_status()
         answer = await client.get(f"{url}/config")
         yield GradioPage(client, answer.raise_for_status().json())
+
+
+@asynccontextmanager
+async def serve_page(demo: gr.Blocks, **options: Any) -> AsyncIterator[GradioPage]:
+    """Launches a program in this process, with the options of ``launch``, and opens its page."""
+    _, url, _ = demo.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options
+    )
+    try:
+        async with open_page(url.rstrip("/")) as page:
+            yield page
+    finally:
+        await asyncio.to_thread(demo.close, verbose=False)
 
 
 class PageCaller(Caller):

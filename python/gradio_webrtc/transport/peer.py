@@ -195,7 +195,12 @@ class PeerTransport:
         return await asyncio.shield(self._closed)
 
     async def close(self) -> None:
-        """Ends the connection; safe to call twice."""
+        """Ends the connection; safe to call twice.
+
+        A caller who has just connected is told why first, on a channel that is about to open.
+        """
+        if self._waiting and self._pc.connectionState == "connected":
+            await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         self._finish("closed by the server")
         self._tracks.close()
         for task in (self._gathering, self._watch):
