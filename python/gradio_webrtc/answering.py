@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradio.components.base import server
+from gradio.context import get_blocks_context
 
 from .concurrency import Done
 from .page_context import find_request
@@ -16,8 +18,10 @@ from .page_events import (
     prepare_gradio,
     show_notices,
 )
+from .places import DEFAULT_LIMIT, places_of
 from .registry import Service, SessionRegistry
 from .rtc_configuration import resolve_rtc_configuration
+from .settings import check_stream_settings
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from gradio.components.base import Component
     from gradio.events import Dependency
 
+    from .places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode, WebRTCData
 
 START_COMMAND: Final = "start_webrtc_stream"
@@ -39,6 +44,7 @@ class Answering(PageEvents):
     mode: Mode
     modality: Modality
     time_limit: float | None
+    variant: Literal["wave", "textbox"]
     allow_extra_tracks: bool
     _rtc_configuration: dict[str, Any] | Callable[..., Any] | None
     _sessions: SessionRegistry
@@ -65,12 +71,21 @@ class Answering(PageEvents):
             outputs: This component.
             js: JavaScript to run in the page with each delivery of inputs.
             concurrency_limit: How many calls at once; "default" and None stand for 1.
-            concurrency_id: Not used: each component counts its own calls.
-            time_limit: Seconds a call may last from the moment it connects.
+            concurrency_id: Shares that limit with all components of the same id, whose calls are counted together.
+            time_limit: Seconds a call may last from the moment it connects; by default that of the component.
             trigger: In mode "receive", the event that starts the stream, such as button.click.
             send_input_on: When the inputs reach a call under way, other than at its beginning and at each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
             frame_format: The order of colours in pictures: "bgr", as OpenCV has it, or "rgb".
         """
+        settings = {
+            "concurrency_limit": concurrency_limit,
+            "frame_format": frame_format,
+            "send_input_on": send_input_on,
+            "time_limit": time_limit,
+            "trigger": trigger,
+            "variant": self.variant,
+        }
+        self._warn_of(settings)
         given, taken = _as_list(inputs), _as_list(outputs)
         check_stream(self, fn, given, taken, trigger)
         others = [each for each in given if each is not self]
@@ -78,15 +93,18 @@ class Answering(PageEvents):
         check_arguments(template, others)
         prepare_gradio()
         show_notices(self)
-        self.time_limit = time_limit
+        if time_limit is not None:
+            self.time_limit = time_limit
+        limit = concurrency_limit if isinstance(concurrency_limit, int) else None
         self._sessions.service = Service(
             make_handler=template.copy,
-            concurrency_limit=concurrency_limit if isinstance(concurrency_limit, int) else 1,
-            time_limit_s=time_limit,
+            concurrency_limit=limit or DEFAULT_LIMIT,
+            time_limit_s=self.time_limit,
             mode=self.mode,
             modality=self.modality,
             frame_format=frame_format,
             allows_other_tracks=self.allow_extra_tracks,
+            places=self._share_places(concurrency_id, limit),
         )
         if trigger is not None and self.mode == "receive":
             trigger(
@@ -141,6 +159,28 @@ class Answering(PageEvents):
             show_progress=show_progress,
             queue=queue,
         )
+
+    def _warn_of(self, settings: dict[str, Any]) -> None:
+        """Says which settings of `stream` do nothing, to whoever called it."""
+        for text in check_stream_settings(settings, self.mode, self.modality):
+            warnings.warn(text, stacklevel=3)
+        if self._sessions.service is not None:
+            warnings.warn(
+                "stream() was called on this component before: the last handler answers all its "
+                "calls; use another WebRTC component for another handler",
+                stacklevel=3,
+            )
+
+    def _share_places(self, concurrency_id: str | None, limit: int | None) -> Places | None:
+        """The places of an id, which this component's calls take from now on."""
+        if concurrency_id is None:
+            return None
+        places = places_of(concurrency_id)
+        context = get_blocks_context()
+        app = 0 if context is None else id(context.root_block)
+        if (text := places.join(self._sessions, limit, app)) is not None:
+            warnings.warn(text, stacklevel=3)
+        return places
 
     def set_input(self, webrtc_id: str, *args: Any) -> None:
         """Hands new input values to a call; does nothing when there is no such call.

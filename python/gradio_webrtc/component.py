@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABCMeta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,6 +14,7 @@ from .answering import Answering
 from .chatbot import accept_messages_type
 from .errors import SessionUnknown
 from .registry import SessionRegistry
+from .settings import check_constructor
 from .streaming import check_mode, default_track_constraints
 from .types import WebRTCData
 
@@ -93,12 +95,12 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
     ) -> None:
         """
         Parameters:
-            value: Not used; the page sets it during a call.
+            value: Has no effect: a call has no value.
             height: Of the component, in pixels or any CSS length.
             width: Of the component, in pixels or any CSS length.
             label: Shown at the top, and read out by screen readers.
-            every: Not used; kept for the order of arguments.
-            inputs: Not used; kept for the order of arguments.
+            every: Has no effect; kept for the order of arguments.
+            inputs: Has no effect: those of `stream` count.
             show_label: Whether the label is shown.
             container: Whether there is a border and padding around.
             scale: Size beside other components in a row.
@@ -112,7 +114,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             mirror_webcam: Show the caller's own picture as a mirror does.
             rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, called for each call.
             track_constraints: W3C MediaTrackConstraints; {"audio": ..., "video": ...} for audio-video. Asked again without "exact" when a device cannot meet them.
-            time_limit: Seconds a call may last; `stream` sets it too.
+            time_limit: Seconds a call may last from the moment it connects; that of `stream` goes before it.
             mode: "send-receive", "send" (nothing comes back) or "receive" (nothing is recorded).
             modality: "audio", "video" or "audio-video".
             rtp_params: W3C RTCRtpSendParameters for the page's sender.
@@ -126,7 +128,12 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
             full_screen: Ask for a large picture and offer a full-screen button.
         """
+        given = dict(locals())
         check_mode(mode, modality)
+        if _sessions is None:
+            for text in check_constructor(given, mode, modality):
+                # Between here and whoever is to read it is Gradio's wrapper.
+                warnings.warn(text, stacklevel=3)
         self.height = height
         self.width = width
         self.mirror_webcam = mirror_webcam
@@ -152,8 +159,6 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         )
         super().__init__(
             label=label,
-            every=every,
-            inputs=inputs,
             show_label=show_label,
             container=container,
             scale=scale,
@@ -164,7 +169,6 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             elem_classes=elem_classes,
             render=render,
             key=key,
-            value=value,
         )
         # Gradio rebuilds a component from its arguments when an event updates it for one page;
         # the rebuilt one must answer for the same calls.

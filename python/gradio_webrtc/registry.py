@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .copying import HandlerMaker, refuse
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from .handlers import StreamHandlerBase
+    from .places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Service(NamedTuple):
         frame_format: The order of colours in the arrays that handlers see and give.
         allows_other_tracks: A page may bring tracks of kinds that the modality does not name; they
             are declined. Otherwise such an offer is refused.
+        places: Places that are shared with other components, which then say how many calls at once.
     """
 
     make_handler: Callable[[], StreamHandlerBase]
@@ -58,6 +61,7 @@ class Service(NamedTuple):
     modality: Modality = "audio"
     frame_format: FrameFormat = "bgr"
     allows_other_tracks: bool = False
+    places: Places | None = None
 
 
 class SessionRegistry:
@@ -176,6 +180,15 @@ class SessionRegistry:
                 return outputs
         raise SessionUnknown("no call with this id is under way")
 
+    def count_callers(self) -> int:
+        """How many calls are being made or held; from any thread.
+
+        One that is over and being freed takes nobody's place: a page that starts anew at once, as
+        a click in mode "receive" makes it, is not refused.
+        """
+        sessions = list(self._sessions.values())
+        return sum(session is None or not session.is_over for session in sessions)
+
     async def wait_idle(self) -> None:
         """Returns once no call is under way and everything of theirs is freed."""
         while self._tasks:
@@ -248,19 +261,17 @@ class SessionRegistry:
             raise InvalidOffer("this component has no stream event: call .stream(...) on it")
         if webrtc_id in self._sessions:
             raise SessionExists("a call with this id is under way")
-        limit = self.service.concurrency_limit
-        if limit is not None and self._count_callers() >= limit:
-            raise TooManySessions(limit)
-        self._sessions[webrtc_id] = None
+        with nullcontext() if self.service.places is None else self.service.places.lock:
+            self._take_place(webrtc_id, self.service)
         return webrtc_id, self.service
 
-    def _count_callers(self) -> int:
-        """How many calls are being made or held.
-
-        One that is over and being freed takes nobody's place: a page that starts anew at once, as
-        a click in mode "receive" makes it, is not refused.
-        """
-        return sum(session is None or not session.is_over for session in self._sessions.values())
+    def _take_place(self, webrtc_id: str, service: Service) -> None:
+        limit, taken = service.concurrency_limit, self.count_callers()
+        if service.places is not None:
+            limit, taken = service.places.limit_for(self), service.places.count_taken()
+        if limit is not None and taken >= limit:
+            raise TooManySessions(limit)
+        self._sessions[webrtc_id] = None
 
     def _forget(self, webrtc_id: str, task: asyncio.Task[str]) -> None:
         self._tasks.discard(task)

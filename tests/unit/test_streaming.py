@@ -191,7 +191,7 @@ async def test_a_handler_of_turns_asks_by_itself() -> None:
 
 async def test_a_submitted_line_brings_the_inputs() -> None:
     with gr.Blocks() as blocks:
-        webrtc, slider = WebRTC(modality="audio"), gr.Slider()
+        webrtc, slider = WebRTC(modality="audio", variant="textbox"), gr.Slider()
         webrtc.stream(Echo(), [webrtc, slider], [webrtc], send_input_on="submit")
     assert [(target, name) for target, name, _, _ in events(blocks)] == [
         (id_of(webrtc), "submit"),
@@ -220,7 +220,7 @@ async def test_terms_of_the_stream_reach_the_calls() -> None:
         webrtc.stream(plain, webrtc, webrtc, time_limit=10, concurrency_limit=3, frame_format="rgb")
     service = sessions_of(webrtc).service
     assert service is not None
-    assert service[1:] == (3, 10, "send-receive", "video", "rgb", True)
+    assert service[1:] == (3, 10, "send-receive", "video", "rgb", True, None)
     assert webrtc.time_limit == 10
 
 
