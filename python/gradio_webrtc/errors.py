@@ -2,7 +2,7 @@
 
 WebRTCError
 ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
-│                         HandlerUnavailable
+│                         HandlerUnavailable · RequestFailed
 ├── TransportError        ConnectionTimeout · ConnectionLost
 ├── HandlerError          the user's exception is its __cause__
 └── AudioError            also a ValueError; raised by the Rust core
@@ -97,6 +97,12 @@ class HandlerUnavailable(SignalingError):
     def __init__(self, message: str, title: str | None = None) -> None:
         super().__init__(message)
         self.title = title
+
+
+class RequestFailed(SignalingError):
+    """Something of ours went wrong over a page's request; its text has nothing of the exception."""
+
+    code = "server_error"
 
 
 class TransportError(WebRTCError):

@@ -11,15 +11,18 @@ from .copying import HandlerMaker, refuse
 from .errors import (
     HandlerUnavailable,
     InvalidOffer,
+    RequestFailed,
     SessionExists,
     SessionUnknown,
     SignalingError,
     TooManySessions,
 )
 from .handlers import Line, in_call
+from .handlers.base import INPUT_PLACEHOLDER
 from .media import Terms
+from .reporting import report_error
 from .session import Session
-from .transport import PeerTransport, TrackTerms
+from .transport import PeerTransport, TrackTerms, read_offer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -98,23 +101,29 @@ class SessionRegistry:
             ``{"status": "failed", "meta": {"error", "message"}}`` with ``limit`` where it applies.
         """
         try:
-            if not isinstance(body, dict):
-                raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
-            match body.get("type"):
-                case "ice-candidate":
-                    session = self.find(body.get("webrtc_id"), body.get("secret"))
-                    await _peer_of(session).add_candidate(body.get("candidate"))
-                    return {"status": "success"}
-                case "candidates":
-                    session = self.find(body.get("webrtc_id"), body.get("secret"))
-                    return {"candidates": await _peer_of(session).candidates()}
-                case "close":
-                    self.find(body.get("webrtc_id"), body.get("secret")).end("the caller left")
-                    return {"status": "success"}
-                case _:
-                    return await self._answer(body, request)
+            return await self._handle(body, request)
         except SignalingError as error:
             return _refusal(error)
+        except Exception as error:  # noqa: BLE001  # a page gets an answer, whatever went wrong
+            told = report_error(error, "the answer to a page's request", "the page is refused")
+            return _refusal(RequestFailed("" if told is None else told.text))
+
+    async def _handle(self, body: object, request: Any) -> dict[str, Any]:
+        if not isinstance(body, dict):
+            raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
+        match body.get("type"):
+            case "ice-candidate":
+                session = self.find(body.get("webrtc_id"), body.get("secret"))
+                await _peer_of(session).add_candidate(body.get("candidate"))
+                return {"status": "success"}
+            case "candidates":
+                session = self.find(body.get("webrtc_id"), body.get("secret"))
+                return {"candidates": await _peer_of(session).candidates()}
+            case "close":
+                self.find(body.get("webrtc_id"), body.get("secret")).end("the caller left")
+                return {"status": "success"}
+            case _:
+                return await self._answer(body, request)
 
     def find(self, webrtc_id: object, secret: object) -> Session:
         """The session with this id, for somebody who knows its secret.
@@ -205,6 +214,8 @@ class SessionRegistry:
         webrtc_id, service = self._admit(body.get("webrtc_id"))
         line = Line(webrtc_id)
         try:
+            # What cannot be answered is to cost no handler.
+            read_offer(body, _track_terms(service))
             with in_call(line, request):
                 session, answer = await self._open(line, service, body)
                 self._sessions[webrtc_id] = session
@@ -257,6 +268,9 @@ class SessionRegistry:
         """Takes a slot, before anything is built for the caller."""
         if not isinstance(webrtc_id, str) or not 0 < len(webrtc_id) <= MAX_ID_CHARS:
             raise InvalidOffer(f"expected a webrtc_id of 1 to {MAX_ID_CHARS} characters")
+        # What stands for no call must be none, and what is logged must be one line.
+        if webrtc_id == INPUT_PLACEHOLDER or not webrtc_id.isprintable():
+            raise InvalidOffer("expected a webrtc_id of printable characters, such as a UUID")
         if self.service is None:
             raise InvalidOffer("this component has no stream event: call .stream(...) on it")
         if webrtc_id in self._sessions:

@@ -105,7 +105,7 @@ class Session:
     def knows(self, secret: object) -> bool:
         """Whether this is the secret that went with our answer, compared in constant time."""
         return isinstance(secret, str) and hmac.compare_digest(
-            secret.encode(), self.secret.encode()
+            secret.encode(errors="replace"), self.secret.encode()
         )
 
     def set_inputs(self, args: Sequence[Any]) -> None:

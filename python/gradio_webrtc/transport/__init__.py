@@ -1,6 +1,7 @@
 """The network side of a call. Knows neither handlers nor Gradio."""
 
 from .base import AudioBlock, AudioSink, FrameSource, PictureSource, Transport
+from .offer import read_offer
 from .pacing import Pacer
 from .peer import PeerTransport
 from .picture import Picture, PixelConverter, TimedPicture
@@ -18,4 +19,5 @@ __all__ = [
     "TimedPicture",
     "TrackTerms",
     "Transport",
+    "read_offer",
 ]

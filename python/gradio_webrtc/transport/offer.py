@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiortc import RTCIceCandidate, RTCSessionDescription
-from aiortc.sdp import candidate_from_sdp
+from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
-from gradio_webrtc.errors import InvalidCandidate, InvalidOffer
+from gradio_webrtc.errors import InvalidCandidate, InvalidOffer, UnsupportedTrack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .tracks import TrackTerms
 
 MAX_SDP_BYTES: Final = 64 * 1024
 """Twenty times what a browser sends for audio and video. Parsing takes time in proportion."""
@@ -17,18 +24,40 @@ MAX_CANDIDATES: Final = 32
 MAX_MEDIA_SECTIONS: Final = 8
 
 
-def read_offer(body: Mapping[str, object]) -> RTCSessionDescription:
+NO_MEDIA: Final = "a data channel alone"
+SECTIONS: Final = ("audio", "video", "application")
+SENDING: Final = ("sendrecv", "sendonly")
+RECEIVING: Final = ("sendrecv", "recvonly")
+
+
+def read_offer(body: Mapping[str, object], terms: TrackTerms) -> RTCSessionDescription:
     """The offer in a request.
 
     Raises:
-        InvalidOffer: It is no SDP offer, or larger than a call needs.
+        InvalidOffer: It is no SDP offer, larger than a call needs, or has no media for us.
     """
     sdp = body.get("sdp")
     if body.get("type") != "offer" or not isinstance(sdp, str):
         raise InvalidOffer(
-            f"expected type 'offer' with an SDP text, got type {body.get('type')!r} "
+            f"expected type 'offer' with an SDP text, got type {reprlib.repr(body.get('type'))} "
             f"with {type(sdp).__name__}"
         )
+    _check_size(sdp)
+    try:
+        media = SessionDescription.parse(sdp).media
+    except Exception as error:  # the parser raises whatever the text makes it trip over
+        raise InvalidOffer(f"cannot read this offer: {explain(error)}") from error
+    _check_sections(media)
+    _check_media(media, terms)
+    return RTCSessionDescription(sdp=sdp, type="offer")
+
+
+def explain(error: Exception) -> str:
+    """An exception of aiortc's, of which many have no text."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _check_size(sdp: str) -> None:
     if len(sdp) > MAX_SDP_BYTES:
         raise InvalidOffer(f"expected at most {MAX_SDP_BYTES} bytes of SDP, got {len(sdp)}")
     for mark, most in (("a=candidate:", MAX_CANDIDATES), ("m=", MAX_MEDIA_SECTIONS)):
@@ -36,7 +65,50 @@ def read_offer(body: Mapping[str, object]) -> RTCSessionDescription:
             raise InvalidOffer(f"expected at most {most} lines of '{mark}', got {count}")
     if not sdp.startswith("v=0") or "\nm=" not in sdp:
         raise InvalidOffer("expected SDP with at least one media section (RFC 8866)")
-    return RTCSessionDescription(sdp=sdp, type="offer")
+    try:
+        sdp.encode()
+    except UnicodeEncodeError as error:
+        # Half a surrogate pair comes through JSON, and our answer could not go back.
+        raise InvalidOffer("expected SDP, got what is no text of Unicode") from error
+
+
+def _check_sections(media: Sequence[MediaDescription]) -> None:
+    """Refuses what aiortc would not answer with a reason, but by falling over it."""
+    for kind in (each.kind for each in media):
+        if kind not in SECTIONS:
+            raise InvalidOffer(
+                f"expected media sections of audio, video and application; got {kind[:20]}"
+            )
+    if (count := sum(each.kind == "application" for each in media)) > 1:
+        raise InvalidOffer(f"expected at most one data channel section, got {count}")
+    for mid, count in Counter(each.rtp.muxId for each in media if each.rtp.muxId).items():
+        if count > 1:
+            raise InvalidOffer(
+                f"expected different ones, got two media sections with the a=mid {mid!r}"
+            )
+    for each in media:
+        if each.dtls is None:
+            raise InvalidOffer(f"the {each.kind} section has no a=setup (RFC 8842)")
+        if not each.dtls.fingerprints:
+            raise InvalidOffer(f"the {each.kind} section has no a=fingerprint (RFC 8122)")
+        if each.kind != "application" and each.direction is None:
+            raise InvalidOffer(f"the {each.kind} section has no direction, such as a=sendrecv")
+
+
+def _check_media(media: Sequence[MediaDescription], terms: TrackTerms) -> None:
+    """Refuses an offer from which no call of this stream can come."""
+    offered = [each for each in media if each.kind != "application"]
+    for each in offered:
+        is_wanted = each.kind in terms.kinds or terms.allows_others
+        if not is_wanted and each.direction in SENDING:
+            raise UnsupportedTrack(each.kind, terms.modality)
+    directions = SENDING if terms.are_taken else RECEIVING
+    if not any(each.kind in terms.kinds and each.direction in directions for each in offered):
+        raise InvalidOffer(
+            f"expected an offer in which the page {'sends' if terms.are_taken else 'receives'} "
+            f"{' or '.join(terms.kinds)}; got "
+            + (", ".join(f"{each.kind} {each.direction}" for each in offered) or NO_MEDIA)
+        )
 
 
 def read_candidate(candidate: object) -> RTCIceCandidate | None:
@@ -60,6 +132,10 @@ def read_candidate(candidate: object) -> RTCIceCandidate | None:
         raise InvalidCandidate(f"cannot read the candidate {line[:100]!r}") from error
     parsed.sdpMid = candidate.get("sdpMid")
     parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
+    if not isinstance(parsed.sdpMid, str | None) or not isinstance(
+        parsed.sdpMLineIndex, int | None
+    ):
+        raise InvalidCandidate("expected sdpMid as text and sdpMLineIndex as a number")
     if parsed.sdpMid is None and parsed.sdpMLineIndex is None:
         raise InvalidCandidate("expected sdpMid or sdpMLineIndex with the candidate")
     return parsed

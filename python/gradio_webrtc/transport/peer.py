@@ -15,7 +15,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InvalidStateError
+from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
@@ -23,7 +23,7 @@ from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 from .addresses import offer_loopback_when_alone
 from .certificate import accept_rsa
 from .inline import work_inline
-from .offer import read_candidate, read_offer
+from .offer import explain, read_candidate, read_offer
 from .shortcut import take_shortcut
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
@@ -86,6 +86,7 @@ class PeerTransport:
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._terms = tracks
         self._tracks = Tracks(self._pc, tracks)
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
@@ -102,7 +103,7 @@ class PeerTransport:
         Raises:
             InvalidOffer: The offer cannot be read or asks for what we cannot do.
         """
-        offer = read_offer(body)
+        offer = read_offer(body, self._terms)
         try:
             await self._pc.setRemoteDescription(offer)
             self._tracks.settle()
@@ -110,8 +111,12 @@ class PeerTransport:
             work_inline(self._pc, answer.sdp)
         except InvalidOffer:
             raise
+        except OperationError as error:
+            raise InvalidOffer(
+                "cannot answer this offer: of a media section none of its codecs is known here"
+            ) from error
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:
-            raise InvalidOffer(f"cannot answer this offer: {error}") from error
+            raise InvalidOffer(f"cannot answer this offer: {explain(error)}") from error
         self._gathering = asyncio.get_running_loop().create_task(
             self._pc.setLocalDescription(answer)
         )

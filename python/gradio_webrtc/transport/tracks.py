@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gradio_webrtc.errors import ConnectionLost, UnsupportedTrack
+from gradio_webrtc.errors import ConnectionLost
 
 from .audio import AudioSender
 from .incoming import AudioReceiver
@@ -31,6 +31,11 @@ class TrackTerms(NamedTuple):
     modality: Modality = "audio"
     are_taken: bool = True
     allows_others: bool = True
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of media that there are, each by itself."""
+        return self.modality.split("-")
 
 
 DEFAULT_TERMS = TrackTerms()
@@ -73,21 +78,17 @@ class Tracks:
         self._video_sender = VideoSender(source)
 
     def settle(self) -> None:
-        """Takes, declines and adds tracks: between the caller's offer and our answer.
-
-        Raises:
-            UnsupportedTrack: A track of a kind that the terms do not allow.
-        """
+        """Takes, declines and adds tracks: between the caller's offer and our answer."""
         for transceiver in self._pc.getTransceivers():
             if transceiver.receiver.track not in self._offered:
                 continue
-            if transceiver.kind not in self._kinds and not self._terms.allows_others:
-                raise UnsupportedTrack(transceiver.kind, self._terms.modality)
             if not self._take(transceiver.receiver):
                 transceiver.direction = "inactive"
-        if self._audio_sender is not None:
+        # An answer has no section that the offer does not have.
+        offered = {transceiver.kind for transceiver in self._pc.getTransceivers()}
+        if self._audio_sender is not None and "audio" in offered:
             self._pc.addTrack(self._audio_sender)
-        if self._video_sender is not None:
+        if self._video_sender is not None and "video" in offered:
             self._video_sender.attach(self._pc.addTrack(self._video_sender))
 
     async def carry_audio(self, sink: AudioSink) -> None:
@@ -107,13 +108,9 @@ class Tracks:
         if self._video is not None:
             self._video.close()
 
-    @property
-    def _kinds(self) -> list[str]:
-        return self._terms.modality.split("-")
-
     def _take(self, receiver: RTCRtpReceiver) -> bool:
         track = receiver.track
-        if not self._terms.are_taken or track.kind not in self._kinds:
+        if not self._terms.are_taken or track.kind not in self._terms.kinds:
             return False
         if track.kind == "audio" and self._audio is None:
             self._audio = AudioReceiver(receiver)

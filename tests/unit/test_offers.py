@@ -1,0 +1,263 @@
+"""Offers that cannot be answered are refused in words, at once, and never raise."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
+from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.streaming import make_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradio_webrtc.types import Modality, Mode
+
+
+class Mirror(AsyncAudioVideoStreamHandler):
+    async def receive(self, frame: Any) -> None:
+        pass
+
+    async def emit(self) -> None:
+        return None
+
+    async def video_receive(self, frame: Any) -> None:
+        pass
+
+    async def video_emit(self) -> None:
+        return None
+
+    def copy(self) -> Mirror:
+        return Mirror()
+
+
+FUNCTIONS: dict[str, Any] = {
+    "audio": ReplyOnPause(lambda audio: audio),
+    "video": lambda picture: picture,
+    "audio-video": Mirror(),
+}
+
+
+def registry_of(
+    modality: Modality, mode: Mode = "send-receive"
+) -> tuple[SessionRegistry, list[Any]]:
+    """A registry with one place, and the handlers that it made."""
+    fn = FUNCTIONS[modality] if mode != "receive" or modality == "audio-video" else print
+    template, made = make_template(fn, mode, modality), list[Any]()
+
+    def make() -> Any:
+        made.append(template.copy())
+        return made[-1]
+
+    registry = SessionRegistry()
+    registry.service = Service(make, mode=mode, modality=modality)
+    return registry, made
+
+
+async def offer_of(*kinds: str) -> str:
+    """The SDP of a page with these media, each both ways, and a data channel."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.createDataChannel("text")
+    for kind in kinds:
+        pc.addTransceiver(kind)
+    await pc.setLocalDescription(await pc.createOffer())
+    sdp = pc.localDescription.sdp
+    await pc.close()
+    return sdp
+
+
+async def ask(registry: SessionRegistry, sdp: str, webrtc_id: Any = "caller") -> dict[str, Any]:
+    answer = await registry.handle({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
+    json.dumps(answer, ensure_ascii=False).encode()
+    return answer
+
+
+def section(sdp: str, kind: str) -> str:
+    """One media section, with all its lines."""
+    (found,) = re.findall(rf"m={kind} .*?(?=m=|$)", sdp, re.DOTALL)
+    return str(found)
+
+
+def without(pattern: str) -> Callable[[str], str]:
+    return lambda sdp: re.sub(rf"a={pattern}.*\r\n", "", sdp)
+
+
+def going(direction: str) -> Callable[[str], str]:
+    return lambda sdp: sdp.replace("a=sendrecv", f"a={direction}")
+
+
+WANTS_AUDIO = "expected an offer in which the page sends audio"
+WANTS_VIDEO = "expected an offer in which the page sends video"
+WANTS_BOTH = "expected an offer in which the page sends audio or video"
+PLAYS_AUDIO = "expected an offer in which the page receives audio"
+
+
+@pytest.mark.parametrize(
+    ("modality", "mode", "kinds", "change", "text"),
+    [
+        ("audio", "send-receive", [], str, f"{WANTS_AUDIO}; got a data channel alone"),
+        ("video", "send", [], str, f"{WANTS_VIDEO}; got a data channel alone"),
+        ("audio-video", "send-receive", [], str, f"{WANTS_BOTH}; got a data channel alone"),
+        ("audio", "receive", [], str, f"{PLAYS_AUDIO}; got a data channel alone"),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            going("recvonly"),
+            f"{WANTS_AUDIO}; got audio recvonly",
+        ),
+        ("audio", "send", ["audio"], going("inactive"), f"{WANTS_AUDIO}; got audio inactive"),
+        ("audio", "receive", ["audio"], going("sendonly"), f"{PLAYS_AUDIO}; got audio sendonly"),
+        ("video", "send-receive", ["audio"], str, "Unsupported track kind 'audio' for modality"),
+        (
+            "video",
+            "send-receive",
+            ["audio"],
+            going("recvonly"),
+            f"{WANTS_VIDEO}; got audio recvonly",
+        ),
+        ("audio", "send-receive", ["audio"], without("rtpmap"), "none of its codecs is known here"),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: re.sub(r"a=rtpmap:\d+ \w+/", "a=rtpmap:96 FOO/", sdp),
+            "none of its codecs is known here",
+        ),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp.replace("m=audio", "m=foo"),
+            "expected media sections of audio, video and application; got foo",
+        ),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp + section(sdp, "audio"),
+            "two media sections with the a=mid '0'",
+        ),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp + section(sdp, "application").replace("a=mid:1", "a=mid:2"),
+            "at most one data channel section, got 2",
+        ),
+        ("audio", "send-receive", ["audio"], without("sendrecv"), "has no direction"),
+        ("audio", "send-receive", ["audio"], without("fingerprint"), "has no a=fingerprint"),
+        ("audio", "send-receive", ["audio"], without("setup"), "has no a=setup"),
+        ("audio", "send-receive", ["audio"], without("ice-pwd"), "password is missing"),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp.replace("a=mid:0", "a=mid:\ud800"),
+            "is no text of Unicode",
+        ),
+        ("audio", "send-receive", [], lambda _: "v=0\r\nm=\r\n", "cannot read this offer"),
+        ("audio", "send-receive", [], lambda _: "v=0\r\nm=audio\r\n", "cannot read this offer"),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: re.sub(r"a=rtpmap:.*", "a=rtpmap:x", sdp),
+            "cannot read this offer",
+        ),
+    ],
+)
+async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
+    modality: Modality, mode: Mode, kinds: list[str], change: Callable[[str], str], text: str
+) -> None:
+    registry, made = registry_of(modality, mode)
+    sdp = await offer_of(*kinds)
+    answer = await ask(registry, change(sdp))
+    assert answer["status"] == "failed"
+    assert answer["meta"]["error"] == "invalid_offer"
+    assert text in answer["meta"]["message"]
+    assert len(registry) == 0, "the place is free at once"
+    assert made == [] or "codecs" in text or "password" in text
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
+    registry, _ = registry_of("audio-video")
+    answer = await ask(registry, await offer_of(kind))
+    await registry.close()
+    assert re.findall(r"m=(\w+)", answer["sdp"]) == [kind, "application"]
+
+
+@pytest.mark.parametrize(
+    "webrtc_id",
+    ["", "x" * 129, "\ud800", "a\nb", "a\0b", "__webrtc_value__", None, 7, ["x"], {"a": "b"}],
+)
+async def test_what_is_no_id_is_refused(webrtc_id: Any) -> None:
+    registry, _ = registry_of("audio")
+    answer = await ask(registry, await offer_of("audio"), webrtc_id)
+    assert answer["meta"]["error"] == "invalid_offer"
+    assert "webrtc_id" in answer["meta"]["message"]
+    assert len(registry) == 0
+
+
+@pytest.mark.parametrize("kind", [["x"] * 100_000, "x" * 100_000, "\ud800", None, 7])
+async def test_a_request_of_no_known_type_is_refused_briefly(kind: Any) -> None:
+    registry, _ = registry_of("audio")
+    answer = await registry.handle({"type": kind, "webrtc_id": "caller"})
+    assert answer["meta"]["error"] == "invalid_offer"
+    assert len(json.dumps(answer, ensure_ascii=False).encode()) < 300
+
+
+async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
+    registry, _ = registry_of("audio")
+    await ask(registry, await offer_of("audio"))
+    for secret in ("\ud800", "x" * 100_000, None, 7, ["x"]):
+        request = {"type": "close", "webrtc_id": "caller", "secret": secret}
+        assert (await registry.handle(request))["meta"]["error"] == "unknown_connection"
+    await registry.close()
+
+
+@pytest.mark.parametrize("place", [{"sdpMid": ["x"]}, {"sdpMLineIndex": {}}, {"sdpMid": 7}])
+async def test_a_candidate_of_no_place_is_refused(place: dict[str, Any]) -> None:
+    registry, _ = registry_of("audio")
+    answer = await ask(registry, await offer_of("audio"))
+    refusal = await registry.handle(
+        {
+            "type": "ice-candidate",
+            "candidate": {"candidate": "candidate:1 1 UDP 1 127.0.0.1 9 typ host", **place},
+            **{name: answer[name] for name in ("webrtc_id", "secret")},
+        }
+    )
+    await registry.close()
+    assert refusal["meta"]["error"] == "invalid_candidate_format"
+
+
+async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, _ = registry_of("audio")
+    sdp = await offer_of("audio")
+
+    async def fail(*_: Any) -> None:
+        raise AttributeError("password is hunter2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RTCPeerConnection, "createAnswer", fail)
+        answer = await ask(registry, sdp)
+    assert answer["meta"]["error"] == "server_error"
+    assert "hunter2" not in str(answer)
+    assert "see the server's log" in answer["meta"]["message"]
+    (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
+    mark = record.getMessage().split(":")[0]
+    assert re.fullmatch("[0-9a-f]{8}", mark)
+    assert mark in answer["meta"]["message"]
+    assert record.exc_info is not None
+    assert len(registry) == 0, "the place is free at once"
+    assert (await ask(registry, sdp))["type"] == "answer"
+    await registry.close()
