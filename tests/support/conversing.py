@@ -183,7 +183,9 @@ async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncItera
     handler.bind(conversation.call)
     conversation.call.answer_requests(handler, *inputs)
     token = current_call.set(conversation.call)
-    handler.start_up()
+    started = handler.start_up()
+    if inspect.isawaitable(started):
+        await started
     pump = asyncio.get_running_loop().create_task(conversation.pump())
     try:
         yield conversation

@@ -22,14 +22,14 @@ async def test_speech_over_the_reply_stops_it_before_the_pause(kind: str) -> Non
     async with conversing(replying(getattr(fn, kind))) as talk:
         talk.say(10)
         await talk.until_said(3)
-        clears = talk.call.interruptions
+        interruptions = talk.call.interruptions
         talk.speak(6)
         assert talk.call.names[-1] == "response_starting"
         talk.speak(1)
         # Seven windows are 0.224 s, the first whole number of them from 0.2 s on.
         assert talk.call.names[-2:] == ["started_talking", "interrupted"]
         assert talk.call.data("interrupted") == {"turn": 1}
-        assert talk.call.interruptions == clears + 1
+        assert talk.call.interruptions == interruptions + 1
         await talk.until_idle()
         assert fn.closed == 1
         said = len(talk.items)
@@ -102,13 +102,13 @@ async def test_a_caller_who_may_not_interrupt_is_not_heard_during_the_reply() ->
     async with conversing(replying(speech, can_interrupt=False)) as talk:
         talk.say(10)
         await talk.until_said(1)
-        clears = talk.call.interruptions
+        interruptions = talk.call.interruptions
         talk.say(20)
         talk.speak(5)
         gate.set()
         await talk.until_event("response_finished")
         await talk.until_idle()
-        assert talk.call.interruptions == clears
+        assert talk.call.interruptions == interruptions
         talk.say(12)
         await talk.until_event("response_finished", 2)
         assert len(talk.items) == 4
@@ -139,9 +139,9 @@ async def test_speech_after_the_reply_silences_what_is_still_being_played() -> N
     async with conversing(replying(short)) as talk:
         talk.say()
         await talk.until_event("response_finished")
-        clears = talk.call.interruptions
+        interruptions = talk.call.interruptions
         talk.speak(10)
-        assert talk.call.interruptions == clears + 1
+        assert talk.call.interruptions == interruptions + 1
         assert "interrupted" not in talk.call.names
 
 

@@ -22,6 +22,8 @@ class Finished(enum.Enum):
 FINISHED: Final = Finished.TOKEN
 """What a step gives when there is no further item."""
 
+_REFUSALS: Final = ("generator already executing", "generator is already running")
+
 Step: TypeAlias = object | Literal[Finished.TOKEN]
 
 
@@ -87,7 +89,7 @@ class AsyncDriver:
                 await self._asked.wait()
                 self._asked.clear()
                 item = await await_user_code(
-                    anext(self._generator, FINISHED), self._label, root=self._generator
+                    _anext(self._generator), self._label, root=self._generator
                 )
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result(item)
@@ -106,8 +108,33 @@ class AsyncDriver:
 
 async def close_async(generator: AsyncIterator[object]) -> None:
     """Lets an async generator clean up; an iterator that is none has nothing to."""
-    if hasattr(generator, "aclose"):
+    if not hasattr(generator, "aclose"):
+        return
+    try:
         await generator.aclose()
+    except RuntimeError as error:
+        if not is_in_use(error):
+            raise
+
+
+def is_in_use(error: Exception) -> bool:
+    """Whether Python refused to step or close a generator that somebody else is closing.
+
+    Subclasses close what they find in ``generator`` from a thread or task of their own.
+    """
+    traceback = error.__traceback__
+    # An error of the generator's own brings a frame of it.
+    is_refusal = traceback is not None and traceback.tb_next is None
+    return is_refusal and any(str(error).endswith(end) for end in _REFUSALS)
+
+
+async def _anext(generator: AsyncIterator[object]) -> Step:
+    try:
+        return await anext(generator, FINISHED)
+    except RuntimeError as error:
+        if is_in_use(error):
+            return FINISHED
+        raise
 
 
 class SingleItem:

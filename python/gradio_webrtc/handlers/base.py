@@ -68,6 +68,8 @@ class _NothingToAwait:
 
 
 NOTHING_TO_AWAIT: Final = _NothingToAwait()
+"""What ``start_up`` and ``shutdown`` of ours return: subclasses call them with ``await`` and
+without, as they did with the predecessors' sync and async handlers."""
 
 
 class StreamHandlerBase(ABC):

@@ -63,7 +63,7 @@ class BlockHandler(Protocol):
     algo_options: AlgoOptions
 
     @property
-    def emits_by_itself(self) -> bool:
+    def keeps_turns(self) -> bool:
         """Whether the handler's own ``emit`` takes the turn out of ``state``."""
 
     def process_audio(self, audio: AudioFrame, state: AppState) -> None:
@@ -95,6 +95,8 @@ class BlockListener:
         self._received_samples += samples.size
         now_s = self._received_samples / self._rate_hz
         block_s = handler.algo_options.audio_chunk_duration
+        # Of the last frame; what is overridden may only ever set it.
+        handler.state.pause_detected = False
         handler.process_audio((self._rate_hz, samples), handler.state)
         state = handler.state
         if state.started_talking and not had_started:
@@ -102,15 +104,18 @@ class BlockListener:
             heard.append(Heard("started_talking", now_s, self._speech_start_s, None))
         if state.pause_detected:
             audio = self.so_far()
+            rate_hz = state.sampling_rate or self._rate_hz
             start_s = self._speech_start_s
             if start_s is None:
-                start_s = max(now_s - audio.size / self._rate_hz, 0.0)
+                start_s = max(now_s - audio.size / rate_hz, 0.0)
             # The last block of a turn is silence, unless the turn was ended for its length.
             limit_s = handler.algo_options.max_continuous_speech_s
-            is_cut = audio.size >= limit_s * self._rate_hz
+            is_cut = audio.size >= limit_s * rate_hz
             end_s = now_s if is_cut else max(now_s - block_s, start_s)
-            heard.append(Heard("pause_detected", now_s, start_s, end_s, audio))
+            heard.append(Heard("pause_detected", now_s, start_s, end_s, audio, rate_hz))
             self.forget()
+            # As a subclass finds it that looks when its frame was heard.
+            handler.state.pause_detected = True
         return heard
 
     @property
@@ -130,7 +135,7 @@ class BlockListener:
     def forget(self) -> None:
         """Begins afresh, unless the handler's own ``emit`` has yet to take the turn."""
         self._speech_start_s = None
-        if not self._handler.emits_by_itself:
+        if not self._handler.keeps_turns:
             self._handler.state = self._handler.state.new()
 
 

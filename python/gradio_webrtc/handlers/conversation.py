@@ -29,18 +29,21 @@ class Conversation:
     Args:
         call: Told of interruptions and of replies that are over.
         make_reply: Gives the reply to a turn, ready to be stepped.
-        on_reply_over: Called when a reply is over, however it ended.
+        on_reply_over: Called when a reply is over, with whether it was interrupted.
+        silence: Drops what is queued of an interrupted reply, and what is on its way.
     """
 
     def __init__(
         self,
         call: Call,
         make_reply: Callable[[Turn], Reply],
-        on_reply_over: Callable[[], None],
+        on_reply_over: Callable[[bool], None],
+        silence: Callable[[], None],
     ) -> None:
         self._call = call
         self._make_reply = make_reply
         self._on_reply_over = on_reply_over
+        self._silence = silence
         self._waiting: Turn | None = None
         self._reply: Reply | None = None
         self._carried: NDArray[np.int16] | None = None
@@ -57,9 +60,16 @@ class Conversation:
         return self._speaking is not None
 
     @property
+    def is_engaged(self) -> bool:
+        """Whether there is a reply to come, or under way, that nobody has interrupted."""
+        return self._waiting is not None or self._speaking is not None
+
+    @property
     def generator(self) -> Iterator[object] | AsyncIterator[object] | None:
         """What the user's function gave for the reply under way."""
-        return None if self._reply is None else self._reply.generator
+        if self._waiting is not None:
+            return self._waiting.generator
+        return None if self._speaking is None else self._speaking.generator
 
     async def wait_until_ready(self) -> None:
         """Returns when there is a reply to begin, to step or to close. Costs nothing meanwhile."""
@@ -71,16 +81,19 @@ class Conversation:
         Returns:
             The turn with the sound of those before it that were never answered.
         """
-        if self._waiting is not None or self._speaking is not None:
+        if self.is_engaged:
             self.interrupt()
-        if self._carried is not None:
+        if self._carried is not None and turn.number:
             turn, self._carried = turn.after(self._carried), None
         self._waiting = turn
         self._ready.set()
         return turn
 
-    def interrupt(self) -> Turn | None:
+    def interrupt(self, *, is_silenced: bool = True) -> Turn | None:
         """Barge-in: ends the reply at once and drops what is queued of it.
+
+        Args:
+            is_silenced: If not, what is queued of it is still heard.
 
         Returns:
             The turn whose reply it was; ``None`` when none was under way.
@@ -92,7 +105,8 @@ class Conversation:
             self._speaking.interrupt()
         if turn is not None and turn.number and not was_heard:
             self._carried = turn.audio
-        self._call.interrupt()
+        if is_silenced:
+            self._silence()
         if turn is not None:
             self._call.event("interrupted", turn=turn.number)
         self._update()
@@ -136,7 +150,7 @@ class Conversation:
             self._call.end_reply()
             self._call.event("response_finished", turn=reply.turn.number, failed=failed)
         try:
-            self._on_reply_over()
+            self._on_reply_over(reply.is_interrupted)
         except Exception as error:  # noqa: BLE001 - users override it
             self._call.report(error)
         self._update()

@@ -33,6 +33,7 @@ class Heard(NamedTuple):
         speech_start_s: Where the turn's speech began.
         speech_end_s: Where it ended, as far as is known.
         audio: The turn's sound, int16 ``(1, n)``, when it is over.
+        rate_hz: The rate of ``audio``, when it is not that of what is received.
     """
 
     name: HeardName
@@ -40,6 +41,7 @@ class Heard(NamedTuple):
     speech_start_s: float
     speech_end_s: float | None
     audio: NDArray[np.int16] | None = None
+    rate_hz: int | None = None
 
     def times(self) -> dict[str, float]:
         """The times that are known, by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from .arguments import Callee
     from .async_driver import Step
+    from .stepping import Playable
 
 Arguments: TypeAlias = tuple[object, ...]
 """What the user's function is called with."""
@@ -34,19 +36,23 @@ class Turn:
     """What is to be answered.
 
     Attributes:
-        number: Counts the caller's turns from 1; 0 is the start of the call, before any.
+        number: Counts the caller's turns from 1; 0 is what is said unasked: when the call starts,
+            or because a subclass set ``generator``.
         rate_hz: The rate of ``audio``.
         audio: int16, ``(1, n)``; empty at the start, or when a reply was asked for in silence.
+        generator: Played for an answer, in place of the function's.
     """
 
     number: int
     rate_hz: int
     audio: NDArray[np.int16]
+    generator: Playable | None = None
 
     def after(self, earlier: NDArray[np.int16]) -> Turn:
         """This turn with the sound of earlier ones before it, the last `MAX_CARRIED_S` of it."""
         kept = earlier[:, -round(MAX_CARRIED_S * self.rate_hz) :]
-        return Turn(self.number, self.rate_hz, np.concatenate([kept, self.audio], axis=1))
+        audio = np.concatenate([kept, self.audio], axis=1)
+        return dataclasses.replace(self, audio=audio)
 
 
 class Reply:
@@ -74,6 +80,7 @@ class Reply:
         self._get_arguments = get_arguments
         self._on_begin = on_begin
         self._worker = worker
+        self._given = turn.generator
         self._preparing = Interruptible()
         self._stepper: Stepper | None = None
 
@@ -90,7 +97,7 @@ class Reply:
     @property
     def generator(self) -> Iterator[object] | AsyncIterator[object] | None:
         """What the user's function gave, once it was called."""
-        return None if self._stepper is None else self._stepper.generator
+        return self._given if self._stepper is None else self._stepper.generator
 
     async def step(self) -> Step:
         """The next item, or `FINISHED` when there is none or the reply was interrupted.
@@ -101,7 +108,7 @@ class Reply:
         if self.is_interrupted:
             return FINISHED
         if self._stepper is None:
-            arguments = self._get_arguments(self.turn)
+            arguments = () if self._given is not None else self._get_arguments(self.turn)
             if not isinstance(arguments, tuple):
                 arrived = await self._preparing.run(
                     asyncio.get_running_loop().create_task(arguments)
@@ -110,7 +117,8 @@ class Reply:
                     return FINISHED
                 arguments = arrived
             self._on_begin(self.turn)
-            self._stepper = Stepper(*self._callee.bind(*arguments), self._worker)
+            fn, given = self._callee.bind(*arguments)
+            self._stepper = Stepper(fn, given, self._worker, self._given)
         return await self._stepper.step()
 
     def interrupt(self) -> None:
@@ -125,5 +133,7 @@ class Reply:
         Raises:
             Exception: Whatever the user's clean-up raises.
         """
+        if self._stepper is None and self._given is not None:
+            self._stepper = Stepper(self._callee.fn, (), self._worker, self._given)
         if self._stepper is not None:
             await self._stepper.close()

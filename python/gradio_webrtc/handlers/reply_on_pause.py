@@ -6,8 +6,13 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, cast, overload
 
+import numpy as np
+
+from gradio_webrtc.user_code import is_async_callable
+
 from .blocks import BlockListener, collect, ends_turn
-from .listening import Listener, to_mono
+from .intake import Intake
+from .listening import Listener
 from .options import (
     AlgoOptions,
     SileroVadOptions,
@@ -16,19 +21,19 @@ from .options import (
     warn_of_idle_options,
 )
 from .signature import reply_options
-from .silero import get_silero_model
+from .silero import SileroVADModel, get_silero_model
 from .turn_handler import TurnHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gradio_webrtc.types import AudioFrame, Call, Layout, VoiceActivityDetector
 
     from .blocks import AppState
     from .listening import Heard, TurnListener
+    from .reply import Turn
     from .silero import ModelOptions, PauseDetectionModel
 
 
@@ -119,6 +124,9 @@ class ReplyOnPause(TurnHandler):
         self.algo_options = options.algo_options or AlgoOptions()
         self.model_options = options.model_options
         given = options.model if options.vad is None else options.vad
+        if isinstance(given, SileroVADModel):
+            # What `model` gives, and so what a subclass's own `copy` hands on.
+            given = None
         self._vad = given if hasattr(given, "probability") else None
         self._model = given if self._vad is None else None
         if not self._overrides("receive"):
@@ -131,6 +139,13 @@ class ReplyOnPause(TurnHandler):
     def _forget_call(self) -> None:
         super()._forget_call()
         self._listener: TurnListener | None = None
+        channels = 2 if self.expected_layout == "stereo" else 1
+        self._intake = Intake(self.input_sample_rate, channels)
+        self._heard_rate_hz = self.input_sample_rate
+        self._begun_s = 0.0
+        # What `bind` put there belongs to the call; what a program put there stays.
+        if vars(self).get("receive") == self._receive_whole:
+            del vars(self)["receive"]
         # A detector of the user's own runs in a worker, while `trigger_response` may come from
         # anywhere.
         self._listening = threading.Lock()
@@ -140,6 +155,9 @@ class ReplyOnPause(TurnHandler):
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         super().bind(call)
         self._listener = self._make_listener()
+        self._begun_s = call.loop.time()
+        if self._overrides("receive") and not is_async_callable(type(self).receive):
+            self.receive = self._receive_whole  # type: ignore[method-assign]
 
     @property
     def receive_is_light(self) -> bool:
@@ -152,22 +170,32 @@ class ReplyOnPause(TurnHandler):
         if not self.can_interrupt and self._is_responding:
             return 0.0
         with self._listening:
-            return self._bound_listener.samples_to_spare / self.input_sample_rate
+            return self._bound_listener.samples_to_spare / self._heard_rate_hz
 
     def receive(self, frame: AudioFrame) -> None:
         """Listens to the next sound from the caller.
 
+        A subclass may hand on what it has made of a frame: of any length, ``(n,)`` or ``(1, n)``,
+        int16 or float, at any rate that is the same for all of them. ``fn`` gets int16 at that
+        rate.
+
         Raises:
+            AudioError: Another rate than before.
+            TypeError: No sound.
             Exception: Whatever a detector of your own raises.
         """
-        samples = to_mono(frame[1], 2 if self.expected_layout == "stereo" else 1)
-        listener = self._bound_listener
+        samples = self._intake.take(frame)
         with self._listening:
+            listener = self._listener_at(self._intake.rate_hz)
             if not self.can_interrupt and self._is_responding:
                 listener.skip(samples.size)
                 return
             everything_heard = listener.hear(samples)
         for heard in everything_heard:
+            if heard.audio is not None:
+                # A subclass that has called this looks at both.
+                self._note_pause(heard.audio)
+                self._event.mark()
             self._on_loop(self._notice, heard)
 
     def process_audio(self, audio: AudioFrame, state: AppState) -> None:
@@ -236,8 +264,14 @@ class ReplyOnPause(TurnHandler):
     def _overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)
 
+    def _listener_at(self, rate_hz: int) -> TurnListener:
+        if rate_hz != self._heard_rate_hz:
+            self._heard_rate_hz = rate_hz
+            self._listener = self._make_listener()
+        return self._bound_listener
+
     def _make_listener(self) -> TurnListener:
-        rate_hz = self.input_sample_rate
+        rate_hz = self._heard_rate_hz
         if self._hears_in_blocks:
             return BlockListener(self, rate_hz)
         vad = own_detector(self._vad)
@@ -251,10 +285,7 @@ class ReplyOnPause(TurnHandler):
         data = heard.times()
         if heard.audio is not None:
             self._speech_end_s = heard.speech_end_s or heard.time_s
-            self._note_pause(heard.audio)
-            turn = self._answer(heard.audio)
-            audio = (turn.rate_hz, turn.audio)
-            self._bound_call.event(heard.name, turn=turn.number, audio=audio, **data)
+            self._note_turn(heard, heard.audio)
             return
         self._bound_call.event(heard.name, **data)
         if heard.name == "started_talking":
@@ -265,11 +296,50 @@ class ReplyOnPause(TurnHandler):
             if self.can_interrupt and not goes_on:
                 self._interrupt()
 
+    def _note_turn(self, heard: Heard, audio: NDArray[np.int16]) -> None:
+        kept = self._find_kept()
+        if kept is not None and self._hears_in_blocks:
+            # It is the same turn still, with more silence.
+            return
+        if kept is not None:
+            audio = np.concatenate([kept.audio, audio], axis=1)
+        self._note_pause(audio)
+        turn = self._answer(heard.rate_hz or self._heard_rate_hz, audio)
+        sound = (turn.rate_hz, turn.audio)
+        self._bound_call.event(heard.name, turn=turn.number, audio=sound, **heard.times())
+
     def _note_pause(self, audio: NDArray[np.int16]) -> None:
         """Keeps ``state`` true for its readers where it is not what is listened with."""
         if not self._hears_in_blocks:
             self.state.started_talking, self.state.pause_detected = False, True
-            self.state.stream, self.state.sampling_rate = audio[0], self.input_sample_rate
+            self.state.stream, self.state.sampling_rate = audio[0], self._heard_rate_hz
+            self._mirrored = self.state.stream
+
+    def _collected(self, *, is_kept: bool) -> NDArray[Any]:
+        """See `Prompting`."""
+        said = self._said
+        if is_kept and self.state.stream is not None:
+            said = np.reshape(self.state.stream, (1, -1))
+        if said is None:
+            with self._listening:
+                said = self._bound_listener.so_far()
+                self._bound_listener.forget()
+        self.state = self.state.new()
+        return said
+
+    def _tell_of(self, turn: Turn) -> None:
+        """See `Prompting`. Times are by the call's clock: nobody counted the samples."""
+        if not turn.audio.size:
+            self._bound_call.event("response_triggered", turn=turn.number)
+            return
+        now_s = self.loop.time() - self._begun_s
+        times = {
+            "time_s": now_s,
+            "speech_start_s": max(now_s - turn.audio.size / turn.rate_hz, 0.0),
+            "speech_end_s": now_s,
+        }
+        sound = (turn.rate_hz, turn.audio)
+        self._bound_call.event("pause_detected", turn=turn.number, audio=sound, **times)
 
     def _trigger(self) -> None:
         if self._is_responding and not self.can_interrupt:
@@ -278,5 +348,5 @@ class ReplyOnPause(TurnHandler):
             audio = self._bound_listener.so_far()
             self._bound_listener.forget()
         self._note_pause(audio)
-        turn = self._answer(audio)
+        turn = self._answer(self._heard_rate_hz, audio)
         self._bound_call.event("response_triggered", turn=turn.number)

@@ -189,7 +189,7 @@ class ReplyOnStopWords(ReplyOnPause):
             # It bounds what the detector keeps of sound that nobody will ask it for.
             max_continuous_speech_s=min(self.algo_options.max_continuous_speech_s, KEPT_S),
         )
-        rate_hz = self.input_sample_rate
+        rate_hz = self._heard_rate_hz
         waiting = make_detector(rate_hz, algo, silero, own_detector(self._vad))
         return StopWordListener(waiting, turns, rate_hz, self._on_due)
 

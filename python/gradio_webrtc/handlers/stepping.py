@@ -9,8 +9,8 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from gradio_webrtc.user_code import (
     await_user_code,
@@ -20,7 +20,15 @@ from gradio_webrtc.user_code import (
     is_being_cancelled,
 )
 
-from .async_driver import FINISHED, AsyncDriver, Finished, SingleItem, Step, close_async
+from .async_driver import (
+    FINISHED,
+    AsyncDriver,
+    Finished,
+    SingleItem,
+    Step,
+    close_async,
+    is_in_use,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +36,9 @@ if TYPE_CHECKING:
     from gradio_webrtc.concurrency import Worker
 
 T = TypeVar("T")
+
+Playable: TypeAlias = Iterator[object] | AsyncIterator[object]
+"""What is stepped."""
 
 SLOW_CLOSE_S: Final = 5.0
 """How long an interrupted step may hold up the next turn before the log names it. The longest
@@ -85,17 +96,24 @@ class Stepper:
         fn: The user's function. What it needs besides ``args`` it has bound.
         args: Its positional arguments.
         worker: Where it runs when it blocks.
+        generator: What the function gave already, so that it need not be called.
 
     Attributes:
         generator: What the function gave, once it was called.
     """
 
-    def __init__(self, fn: Callable[..., Any], args: tuple[object, ...], worker: Worker) -> None:
-        self.generator: Iterator[object] | AsyncIterator[object] | None = None
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[object, ...],
+        worker: Worker,
+        generator: Playable | None = None,
+    ) -> None:
+        self.generator = generator
         self._fn = fn
         self._args = args
         self._worker = worker
-        self._label = describe_callable(fn)
+        self._label = describe_callable(fn if generator is None else generator)
         self._context = contextvars.copy_context()
         self._running = Interruptible()
         self._driver: AsyncDriver | None = None
@@ -109,7 +127,7 @@ class Stepper:
         if self._running.is_interrupted:
             return FINISHED
         if self.generator is None and is_async_callable(self._fn):
-            self.generator = _as_generator(self._context.run(self._fn, *self._args))
+            self.generator = as_generator(self._context.run(self._fn, *self._args))
         if self.generator is None:
             first = await self._running.run(self._in_worker(self._begin))
             # A sync function may still give something async.
@@ -120,8 +138,7 @@ class Stepper:
                 label = self._worker.label(self._label)
                 self._driver = AsyncDriver(self.generator, self._context, label)
             return await self._driver.step()
-        # `next` with a default never raises StopIteration, which no future can carry.
-        return await self._running.run(self._in_worker(next, self.generator, FINISHED))
+        return await self._running.run(self._in_worker(_next, self.generator))
 
     def interrupt(self) -> None:
         """Ends the step in the middle: an async one is cancelled, a sync one goes on unheeded."""
@@ -161,17 +178,60 @@ class Stepper:
 
         Both in one job: each costs two changes of thread between a caller's pause and the answer.
         """
-        self.generator = _as_generator(self._fn(*self._args))
-        return next(self.generator, FINISHED) if isinstance(self.generator, Iterator) else None
+        self.generator = as_generator(self._fn(*self._args))
+        return _next(self.generator) if isinstance(self.generator, Iterator) else None
 
     def _clean_up(self) -> None:
-        if isinstance(self.generator, Iterator):
-            generator, self.generator = self.generator, iter(())
-            if hasattr(generator, "close"):
+        if not isinstance(self.generator, Iterator):
+            return
+        generator, self.generator = self.generator, iter(())
+        if hasattr(generator, "close"):
+            try:
                 generator.close()
+            except ValueError as error:
+                if not is_in_use(error):
+                    raise
 
 
-def _as_generator(result: object) -> Iterator[object] | AsyncIterator[object]:
+def _next(generator: Iterator[object]) -> Step:
+    try:
+        # With a default, `next` never raises StopIteration, which no future can carry.
+        return next(generator, FINISHED)
+    except ValueError as error:
+        if is_in_use(error):
+            return FINISHED
+        raise
+
+
+def as_playable(given: object) -> Playable:
+    """What a program wants played in place of a function's answer.
+
+    Args:
+        given: Anything that can be iterated, sync or async, or awaited for one item.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if isinstance(given, AsyncIterable):
+        return aiter(given)
+    # Sound is a tuple, which could be iterated, and an array too; neither is meant that way.
+    is_item = isinstance(given, (str, bytes, Mapping)) or hasattr(given, "dtype")
+    is_item = is_item or (isinstance(given, tuple) and isinstance(next(iter(given), None), int))
+    if inspect.isawaitable(given):
+        return SingleItem(given)
+    if isinstance(given, Iterable) and not is_item:
+        return iter(given)
+    instead = "generator = iter([item])"
+    if callable(given):
+        instead = f"generator = {getattr(given, '__name__', 'fn')}()"
+    raise TypeError(
+        "generator is what is played: a generator, sync or async, any other iterator, or None to "
+        f"end the answer under way; got {given!r:.100}: write self.{instead}"
+    )
+
+
+def as_generator(result: object) -> Playable:
+    """What a user's function returned, as something to step: at worst as its one item."""
     if inspect.isawaitable(result):
         return SingleItem(result)
     return result if isinstance(result, (AsyncIterator, Iterator)) else iter((result,))

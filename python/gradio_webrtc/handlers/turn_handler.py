@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import threading
+from dataclasses import replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.concurrency import UserFunction, Worker
 from gradio_webrtc.mistakes import advise_on_function
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
 from gradio_webrtc.user_code import describe_callable, is_async_callable, never_blocks
@@ -19,10 +19,10 @@ from gradio_webrtc.user_code import describe_callable, is_async_callable, never_
 from .arguments import Callee, max_positionals, requires_positional
 from .async_driver import FINISHED
 from .base import NOTHING_TO_AWAIT, inputs_within
-from .blocks import AppState
 from .conversation import Conversation
+from .prompting import Prompting
 from .reply import Reply, Turn
-from .stream_handler import StreamHandler
+from .stepping import as_generator
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -46,7 +46,7 @@ expected to end. What takes longer goes on by itself."""
 _logger = logging.getLogger(__name__)
 
 
-class TurnHandler(StreamHandler):
+class TurnHandler(Prompting):
     """Answers turns with a user's function; a subclass finds the turns and calls `_answer`.
 
     `ReplyOnPause` documents the arguments and attributes.
@@ -70,14 +70,9 @@ class TurnHandler(StreamHandler):
 
     def _forget_call(self) -> None:
         super()._forget_call()
-        self.event = threading.Event()
-        self.state: AppState = self.state.new() if "state" in vars(self) else AppState()
-        self._conversation: Conversation | None = None
         self._worker: Worker | None = None
-        self._turns = 0
         self._text = ""
-        self._own_generator: Any = None
-        self._asks_us = False
+        self._gave = False
         # What `bind` put there belongs to the call.
         vars(self).pop("emit", None)
 
@@ -110,33 +105,44 @@ class TurnHandler(StreamHandler):
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         super().bind(call)
         self._worker = Worker(f"reply-{call.webrtc_id[:8]}", type(self).__name__)
-        self._conversation = Conversation(call, self._make_reply, self.reset)
+        self._conversation = Conversation(
+            call, self._make_reply, self._note_reply_over, self._silence
+        )
         if not self._emit_is_overridden:
             # A coroutine function: the session awaits it on the loop, with no thread between.
             self.emit = self.emit_async  # type: ignore[assignment, method-assign]
+        if self._event.is_asked:
+            self._soon(self._heed)
 
     @never_blocks
     def start_up(self) -> Any:
         """Lets ``startup_fn`` speak first."""
         if self.startup_fn is not None:
             turn = Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
-            self._on_loop(self._take, turn)
+            self._on_loop(self._greet, turn)
         return NOTHING_TO_AWAIT
 
     def reset(self) -> None:
         """Ends the reply under way, and makes the next turn ask for the page's inputs again.
 
-        Runs after every reply. What is being heard meanwhile is kept.
+        Runs after every reply that was not interrupted. What is being heard meanwhile is kept.
         """
         super().reset()
-        if self.phone_mode:
-            self.args_set.set()
-        self._own_generator = None
-        self.state.responding = self.state.responded_audio = self.state.pause_detected = False
-        self.state.interrupted.clear()
-        self.event.clear()
+        self._clear_up()
+        if not self._is_settling:
+            self._held = None
+        if self.emits_by_itself:
+            self.state = self.state.new()
         if self._call is not None:
             self._on_loop(self._end_reply)
+
+    def _clear_up(self) -> None:
+        self.args_set.clear()
+        if self.phone_mode:
+            self.args_set.set()
+        self.state.responding = self.state.responded_audio = self.state.pause_detected = False
+        self.state.interrupted.clear()
+        self._event.clear()
 
     async def release(self) -> None:
         """Ends the reply under way; waits no longer than `RELEASE_S` for code that blocks."""
@@ -154,6 +160,7 @@ class TurnHandler(StreamHandler):
 
     async def wait_until_ready(self) -> None:
         """Returns when there is something to answer; costs nothing meanwhile."""
+        self._gave = False
         if not self._emit_is_overridden:
             await self._in_call.wait_until_ready()
 
@@ -163,13 +170,16 @@ class TurnHandler(StreamHandler):
         For a subclass's ``emit`` to call, in its own thread. A session awaits `emit_async` unless
         this is overridden.
         """
-        self._asks_us = True
         return self._block_on(self.emit_async)
 
     @never_blocks
     async def emit_async(self) -> EmitType:
         """The next item of the answer, or ``None`` when there is none; call on the event loop."""
+        if self._emit_is_overridden:
+            self._asks_us = True
+            self._answer_what_is_asked()
         item = await self._in_call.step()
+        self._gave = item is not FINISHED
         if item is FINISHED:
             return None
         parts = item if isinstance(item, tuple) else (item,)
@@ -178,25 +188,6 @@ class TurnHandler(StreamHandler):
             # There is no page to hold the values, so they come back with the next turn.
             self.set_args(list(parts[-1].args))
         return cast("EmitType", item)
-
-    @property
-    def generator(self) -> Any:
-        """What ``fn`` gave for the answer under way, or ``None``."""
-        if self._own_generator is not None or self._conversation is None:
-            return self._own_generator
-        return self._conversation.generator
-
-    @generator.setter
-    def generator(self, generator: Any) -> None:
-        self._own_generator = generator
-
-    @property
-    def emits_by_itself(self) -> bool:
-        """Whether a subclass's ``emit`` does all of it, without asking ours.
-
-        Such an ``emit`` waits for ``event``, answers ``state.stream`` and ends with `reset`.
-        """
-        return self._emit_is_overridden and not self._asks_us
 
     @property
     def _emit_is_overridden(self) -> bool:
@@ -225,20 +216,19 @@ class TurnHandler(StreamHandler):
 
     # On the event loop
 
-    def _answer(self, audio: NDArray[np.int16]) -> Turn:
+    def _answer(self, rate_hz: int, audio: NDArray[np.int16]) -> Turn:
         """Has a turn answered: int16 ``(1, n)``, with what was never answered before it."""
         self._turns += 1
-        return self._take(Turn(self._turns, self.input_sample_rate, audio))
+        return self._take(Turn(self._turns, rate_hz, audio))
 
     def _take(self, turn: Turn) -> Turn:
-        if not self.emits_by_itself:
-            turn = self._in_call.take(turn)
-        elif self.can_interrupt and self.state.responding:
-            # Dropping the last reference closes a generator, after the step it may be in.
-            self._own_generator = None
-            self._bound_call.interrupt()
-            self._bound_call.event("interrupted", turn=turn.number)
-        self.event.set()
+        self._missed = None
+        if self._emit_is_overridden:
+            self._keep(turn)
+        else:
+            held = self._take_held()
+            turn = self._in_call.take(turn if held is None else replace(turn, generator=held))
+        self._event.mark()
         return turn
 
     def _interrupt(self) -> None:
@@ -248,11 +238,44 @@ class TurnHandler(StreamHandler):
         if self._in_call.interrupt() is not None:
             self.state.interrupted.set()
 
+    def _silence(self) -> None:
+        """Drops what the caller has not heard of a reply, and nothing that is a subclass's own.
+
+        A subclass's ``emit`` that has an item of ours in hand may still give it; what it gives
+        without one is its own.
+        """
+        if self._emit_is_overridden and not self._gave:
+            self._bound_call.clear()
+        else:
+            self._bound_call.interrupt()
+
+    def _greet(self, turn: Turn) -> None:
+        if not self._emit_is_overridden:
+            self._take(turn)
+            return
+        greeting = asyncio.get_running_loop().create_task(self._prepare_greeting(turn))
+        self._greeting = greeting
+
+    async def _prepare_greeting(self, turn: Turn) -> None:
+        """Sets ``generator`` and ``event``, which is where an ``emit`` of one's own looks."""
+        try:
+            arguments = self._arguments_for(turn)
+            given = arguments if isinstance(arguments, tuple) else await arguments
+            worker = cast("Worker", self._worker)
+            callee = Callee(cast("Any", self.startup_fn), self._bound_call.webrtc_id)
+            fn, given = callee.bind(*given)
+            greeting = await UserFunction(fn, worker, self.startup_fn)(*given)
+        except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
+            self._bound_call.report(error)
+            return
+        self._held = as_generator(greeting)
+        self._event.set()
+
     def _end_reply(self) -> None:
         if self._in_call.is_speaking:
             self._in_call.interrupt()
         if self._in_call.is_responding:
-            self.event.set()
+            self._event.mark()
 
     def _make_reply(self, turn: Turn) -> Reply:
         fn = self.fn if turn.number else self.startup_fn
