@@ -161,12 +161,12 @@ def sessions_of(webrtc: WebRTC) -> SessionRegistry:
 
 
 def events(blocks: gr.Blocks) -> list[tuple[int, str, list[int], list[int]]]:
-    """Who fires what, with the ids of its inputs and outputs."""
+    """Who fires what, with the ids of its inputs and outputs; but for what shows toasts."""
     return [
         (target, name, [id_of(c) for c in fn.inputs], [id_of(c) for c in fn.outputs])
         for fn in blocks.fns.values()
         for target, name in fn.targets
-        if target is not None
+        if target is not None and name != "notice"
     ]
 
 
