@@ -21,7 +21,7 @@ from .playout import Playout
 from .pumps import Outlets
 from .reporting import report_error
 from .screen import Screen
-from .user_code import call_user_code
+from .user_code import call_user_code, contain_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,6 +88,7 @@ class Session:
         self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event)
         self._terms = terms
         loop = asyncio.get_running_loop()
+        contain_tasks(loop, lambda context: handlers.current_call in context)
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()

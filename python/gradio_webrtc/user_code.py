@@ -6,11 +6,13 @@ What runs it in a thread, or wherever it belongs, is in `concurrency`.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 
-from .watchdog import WATCHDOG, Expect, Wait
+from .watchdog import WATCHDOG, Expect, Wait, is_user_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -79,36 +81,92 @@ def is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-class _Steps:
-    """An awaitable of the user's, each step of which the watchdog knows of."""
+class WatchedCoroutine(Coroutine[Any, Any, Any]):
+    """User code that the watchdog sees each step of, and that cannot end the event loop.
 
-    __slots__ = ("_awaitable", "_label")
+    Args:
+        awaitable: Of the user's.
+        label: What the log calls it.
+    """
+
+    __slots__ = ("_awaitable", "_label", "_steps")
 
     def __init__(self, awaitable: Awaitable[Any], label: str) -> None:
         self._awaitable = awaitable
         self._label = label
+        self._steps: Any = awaitable.__await__()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        steps: Any = self._awaitable.__await__()
-        if not hasattr(steps, "send"):
-            # Any iterator will do for an awaitable; there is nothing to hand into this one.
-            return (yield from steps)
-        advance, argument = steps.send, None
-        while True:
-            step = WATCHDOG.enter(self._label)
-            try:
-                waits_for = advance(argument)
-            except StopIteration as stop:
-                return stop.value
-            finally:
-                WATCHDOG.leave(step)
-            try:
-                advance, argument = steps.send, (yield waits_for)
-            except GeneratorExit:
-                steps.close()
-                raise
-            except BaseException as error:  # noqa: BLE001 - for the user's code to see, or to let pass
-                advance, argument = steps.throw, error
+        return cast("Generator[Any, Any, Any]", self)
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def __getattr__(self, name: str) -> Any:
+        # Debuggers, and libraries that look into tasks, find the coroutine that it stands for.
+        return getattr(self._awaitable, name)
+
+    def send(self, value: Any) -> Any:
+        """Goes on to the next thing that the code waits for."""
+        # Any iterator will do for an awaitable, and into most of those nothing can be handed.
+        return self._step(getattr(self._steps, "send", self._go_on), value)
+
+    def throw(self, *error: Any) -> Any:
+        """Goes on with an exception raised where the code waits, such as its cancellation."""
+        return self._step(getattr(self._steps, "throw", self._fail), *error)
+
+    def close(self) -> None:
+        """Ends the code where it waits."""
+        getattr(self._steps, "close", lambda: None)()
+
+    def _step(self, advance: Callable[..., Any], *args: Any) -> Any:
+        step = WATCHDOG.enter(self._label)
+        try:
+            return advance(*args)
+        except (Exception, GeneratorExit, asyncio.CancelledError):
+            raise
+        except BaseException as raised:
+            raise contained(raised, self._label) from raised
+        finally:
+            WATCHDOG.leave(step)
+
+    def _go_on(self, _value: object) -> Any:
+        return next(self._steps)
+
+    def _fail(self, *error: Any) -> NoReturn:
+        raise error[0] if isinstance(error[0], BaseException) else error[1] or error[0]()
+
+
+def contain_tasks(
+    loop: asyncio.AbstractEventLoop, is_in_call: Callable[[contextvars.Context], bool]
+) -> None:
+    """Makes the tasks that user code starts in a call `WatchedCoroutine`; once for each loop.
+
+    asyncio lets SystemExit and KeyboardInterrupt of any task end the loop, and with it a server
+    with all its calls. Tasks of libraries and of everybody else are left as they are.
+
+    Args:
+        loop: Whose task factory is wrapped.
+        is_in_call: Tells contexts of calls from all others.
+    """
+    inner: Any = loop.get_task_factory()
+    if getattr(inner, "contains_user_code", False):
+        return
+    make: Any = inner or _make_task
+
+    def make_contained(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
+        context = options.get("context") or contextvars.copy_context()
+        code = getattr(coro, "cr_code", None)
+        if code is not None and is_user_file(code.co_filename) and is_in_call(context):
+            coro = WatchedCoroutine(coro, describe_callable(coro))
+        return make(loop, coro, **options)
+
+    make_contained.contains_user_code = True  # type: ignore[attr-defined]  # read above
+    loop.set_task_factory(make_contained)
+
+
+def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    return asyncio.Task(coro, loop=loop, **options)
 
 
 async def await_user_code(
@@ -134,15 +192,11 @@ async def await_user_code(
     loop = asyncio.get_running_loop()
     wait = WATCHDOG.begin(Wait(label, expect, awaitable=root or awaitable, loop=loop))
     try:
-        return cast("T", await _Steps(awaitable, label))
+        return cast("T", await WatchedCoroutine(awaitable, label))
     except asyncio.CancelledError:
         if is_being_cancelled():
             raise
         raise cancelled_from_within() from None
-    except (Exception, GeneratorExit):
-        raise
-    except BaseException as raised:
-        raise contained(raised, label) from raised
     finally:
         WATCHDOG.end(wait)
 

@@ -314,6 +314,11 @@ def _awaited_by(opaque: object) -> Any:
     return None
 
 
+def is_user_file(file: str) -> bool:
+    """True for source that is neither ours nor of a library."""
+    return not file.startswith((*_LIBRARIES, _OURS, "<frozen"))
+
+
 def _is_ours(place: Place) -> bool:
     return place.file.startswith(_OURS)
 
@@ -321,8 +326,7 @@ def _is_ours(place: Place) -> bool:
 def _innermost_of_user(frames: list[Place]) -> Place | None:
     """Returns the user's own line: what it calls in libraries says less."""
     for place in reversed(frames):
-        is_library = place.file.startswith((*_LIBRARIES, "<frozen"))
-        if not (is_library or _is_ours(place)):
+        if is_user_file(place.file):
             return place
     return frames[0] if frames else None
 

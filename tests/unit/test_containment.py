@@ -19,7 +19,12 @@ from gradio_webrtc.session import Session
 from gradio_webrtc.streaming import make_template
 from gradio_webrtc.testing import FakeTransport, simulate
 from gradio_webrtc.transport import PixelConverter, TimedPicture
-from gradio_webrtc.user_code import await_user_code, call_user_code
+from gradio_webrtc.user_code import (
+    WatchedCoroutine,
+    await_user_code,
+    call_user_code,
+    contain_tasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -234,3 +239,54 @@ async def test_a_timeout_around_it_is_one() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
             await await_user_code(asyncio.Event().wait(), "forever")
+
+
+class Tasked(Fine):
+    """Starts a task of its own, as programs do for whatever goes on beside."""
+
+    error: BaseException = SystemExit(3)
+
+    async def start_up(self) -> None:
+        self.task = asyncio.get_running_loop().create_task(self.work(), name="work")
+
+    async def work(self) -> None:
+        await asyncio.sleep(0)
+        raise self.error
+
+
+@pytest.mark.parametrize("error", ERRORS[:2], ids=IDS[:2])
+def test_a_task_of_the_users_own_ends_nothing_but_itself(error: BaseException) -> None:
+    handler = type("Failing", (Tasked,), {"error": error})()
+    call = simulate(handler, SAID)
+    assert isinstance(call.handler, Tasked)
+    reported = call.handler.task.exception()
+    assert isinstance(reported, RuntimeError)
+    assert reported.__cause__ is error
+    assert call.handler.task.get_name() == "work"
+    assert np.abs(call.audio[1]).max() > 200
+
+
+async def test_tasks_outside_of_calls_are_as_ever() -> None:
+    loop = asyncio.get_running_loop()
+    contain_tasks(loop, lambda _context: False)
+    contain_tasks(loop, lambda _context: True)
+    task = loop.create_task(asyncio.sleep(0))
+    assert not isinstance(task.get_coro(), WatchedCoroutine)
+    await task
+
+
+async def test_a_task_that_is_cancelled_before_its_first_step_leaves_nothing_behind() -> None:
+    loop, began = asyncio.get_running_loop(), []
+    contain_tasks(loop, lambda _context: True)
+
+    async def work() -> None:
+        began.append(1)
+
+    task = loop.create_task(work())
+    coroutine = task.get_coro()
+    assert isinstance(coroutine, WatchedCoroutine)
+    assert coroutine.cr_code is work.__code__
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert began == []
