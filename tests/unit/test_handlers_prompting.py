@@ -351,6 +351,30 @@ async def test_the_event_over_an_answer_asks_for_nothing_until_that_is_dropped()
     assert heard[1:] == [100]
 
 
+async def test_a_turn_is_answered_though_the_answer_before_it_was_closed_from_outside() -> None:
+    heard: list[int] = []
+
+    async def endless(audio: Any) -> AsyncIterator[Any]:
+        heard.append(audio[1].size)
+        while True:
+            yield CHUNK
+
+    async with conversing(answering(ReplyOnPause, endless)) as talk:
+        talk.say(10)
+        await talk.until_said(2)
+        talk.handler.state.stream = np.ones(100, np.int16)
+        talk.handler.event.set()
+        # It comes to an end as if by itself, since it is between two steps.
+        await talk.handler.generator.aclose()
+        await talk.until_event("response_finished")
+        assert len(heard) == 1
+        assert talk.handler.state.stream is None
+        talk.handler.generator = None
+        await talk.until_event("response_starting", 2)
+        assert talk.call.errors == []
+    assert heard[1:] == [100]
+
+
 async def test_an_event_of_ones_own_in_its_place_is_heeded_too() -> None:
     class Own(ReplyOnPause):
         def start_up(self) -> Any:

@@ -310,6 +310,7 @@ class Prompting(StreamHandler):
         said = self._said
         if is_asked and not was_interrupted and said is not None:
             self._missed = (self.state.sampling_rate or self.input_sample_rate, said)
+            self.state = self.state.new()
         self._clear_up()
         self._is_settling = True
         try:

@@ -6,8 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, overload
 
+import numpy as np
+
 from gradio_webrtc.messages import create_message
-from gradio_webrtc.speech_to_text import STTModel, get_stt_model
+from gradio_webrtc.speech_to_text import STT_RATE_HZ, STTModel, get_stt_model, to_stt_rate
 
 from .blocks import AppState
 from .options import SileroVadOptions, make_detector, own_detector
@@ -18,7 +20,6 @@ from .word_spotter import Spotter, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gradio_webrtc.types import Call, Layout, VoiceActivityDetector
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 QUICKEST_WORD_S: Final = 0.1
 """Speech that is worth transcribing while waiting for the word: less than a turn needs."""
 
+BLOCKS_S: Final = 2.0
+"""Where blocks are listened to, the word is looked for in so much sound, as the predecessor did."""
+
 
 @dataclass
 class ReplyOnStopWordsState(AppState):
@@ -38,11 +42,12 @@ class ReplyOnStopWordsState(AppState):
 
     Attributes:
         stop_word_detected: Whether the word was said, and its turn is not over.
-        post_stop_word_buffer: For a subclass's own use.
+        post_stop_word_buffer: Where the word is looked for when a subclass listens in blocks,
+            float32 ``(n,)`` at 16 kHz.
     """
 
     stop_word_detected: bool = False
-    post_stop_word_buffer: NDArray[np.int16] | None = None
+    post_stop_word_buffer: NDArray[np.float32] | None = None
 
 
 class ReplyOnStopWords(ReplyOnPause):
@@ -177,8 +182,44 @@ class ReplyOnStopWords(ReplyOnPause):
         """Tells the page that the word was heard; from any thread."""
         self.send_message_sync(create_message("stopword", ""))
 
+    def determine_pause(
+        self, audio: NDArray[np.int16], sampling_rate: int, state: AppState
+    ) -> bool:
+        """Whether a turn behind the word is over, by the predecessor's rule; for overriding.
+
+        A handler whose class overrides this or `process_audio` listens in blocks, and leaves the
+        word to them too: this looks for it in the last `BLOCKS_S`, in the thread of ``receive``.
+
+        Args:
+            audio: See `ReplyOnPause.determine_pause`.
+            sampling_rate: As there.
+            state: As there; takes ``stop_word_detected`` too.
+        """
+        listener = self._listener
+        is_awake = isinstance(listener, StopWordListener) and listener.is_awake
+        if is_awake or getattr(state, "stop_word_detected", False):
+            return super().determine_pause(audio, sampling_rate, state)
+        if audio.size < self.algo_options.audio_chunk_duration * sampling_rate:
+            return False
+        state.buffer = None
+        fresh = to_stt_rate((sampling_rate, audio))
+        before = getattr(state, "post_stop_word_buffer", None)
+        sound = fresh if before is None else np.concatenate([before, fresh])
+        sound = sound[-round(BLOCKS_S * STT_RATE_HZ) :]
+        word: Any = state
+        word.post_stop_word_buffer = sound
+        if self.stop_word_detected(self.stt_model.stt((STT_RATE_HZ, sound))):
+            word.stop_word_detected = True
+            self.send_stopword()
+        return False
+
+    def _overrides(self, name: str) -> bool:
+        return getattr(type(self), name) is not getattr(ReplyOnStopWords, name)
+
     def _make_listener(self) -> TurnListener:
         turns = super()._make_listener()
+        if self._overrides("determine_pause") or self._overrides("process_audio"):
+            return turns
         options = self.model_options
         silero = options if isinstance(options, SileroVadOptions) else SileroVadOptions()
         algo = dataclasses.replace(
