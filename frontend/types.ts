@@ -39,8 +39,8 @@ export interface WebRTCProps {
   /** Seconds, or null for no limit. */
   time_limit: number | null;
   rtp_params: Partial<RTCRtpSendParameters> | null;
-  /** Address of a picture. */
-  icon: string | null;
+  /** Address of a picture, or Gradio's file of one: what an event changed comes so. */
+  icon: string | { url?: string | null } | null;
   /** CSS colours. */
   icon_button_color: string | null;
   pulse_color: string | null;

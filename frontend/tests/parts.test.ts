@@ -119,6 +119,12 @@ describe("what the author asked for", () => {
     expect(values).toEqual(["rgb(1, 2, 3)", "teal", "20%"]);
   });
 
+  it("an icon that came as one of Gradio's files", () => {
+    show({ icon: { url: "/below/icon.svg" } });
+    const image = screen.getByTestId("webrtc").querySelector("img");
+    expect(image?.getAttribute("src")).toBe("/below/icon.svg");
+  });
+
   it("no calls to be started", () => {
     show({}, { interactive: false });
     expect((button() as HTMLButtonElement).disabled).toBe(true);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradio.components.base import server
 from gradio.context import get_blocks_context
@@ -23,6 +23,7 @@ from .registry import Service, SessionRegistry
 from .rtc_configuration import resolve_rtc_configuration
 from .settings import check_stream_settings
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
+from .values import START_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
     from .places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode, WebRTCData
-
-START_COMMAND: Final = "start_webrtc_stream"
-"""The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
 
 
 class Answering(PageEvents):

@@ -7,16 +7,19 @@ from abc import ABCMeta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from gradio.component_meta import ComponentMeta, updateable
+import gradio as gr
+from gradio.component_meta import ComponentMeta, get_local_contexts, updateable
 from gradio.components.base import Component
 
 from .answering import Answering
 from .chatbot import accept_messages_type
 from .errors import SessionUnknown
 from .registry import SessionRegistry
+from .served import serve_icon
 from .settings import check_constructor
 from .streaming import check_mode, default_track_constraints
 from .types import WebRTCData
+from .values import WEBRTC_VALUE, describe_kind, value_is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from gradio.components import Timer
 
     from .types import Modality, Mode
-
-WEBRTC_VALUE: Final = "__webrtc_value__"
-"""What user code sees in place of the component's own value."""
 
 accept_messages_type()
 
@@ -81,7 +81,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         mode: Mode = "send-receive",
         modality: Modality = "video",
         rtp_params: dict[str, Any] | None = None,
-        icon: str | None = None,
+        icon: str | Path | None = None,
         icon_button_color: str | None = None,
         pulse_color: str | None = None,
         button_labels: dict[str, str] | None = None,
@@ -118,7 +118,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             mode: "send-receive", "send" (nothing comes back) or "receive" (nothing is recorded).
             modality: "audio", "video" or "audio-video".
             rtp_params: W3C RTCRtpSendParameters for the page's sender.
-            icon: Path or URL of the picture in the middle of an audio call.
+            icon: Path of the picture in the middle of an audio call, or its URL (https:, http: or data:).
             icon_button_color: CSS colour of the button.
             pulse_color: CSS colour of the pulse around the icon.
             button_labels: Texts of the button, under "start", "stop" and "waiting".
@@ -130,7 +130,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         """
         given = dict(locals())
         check_mode(mode, modality)
-        if _sessions is None:
+        if _sessions is None and not _is_an_update():
             for text in check_constructor(given, mode, modality):
                 # Between here and whoever is to read it is Gradio's wrapper.
                 warnings.warn(text, stacklevel=3)
@@ -170,15 +170,22 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             render=render,
             key=key,
         )
-        # Gradio rebuilds a component from its arguments when an event updates it for one page;
-        # the rebuilt one must answer for the same calls.
-        self.constructor_args["_sessions"] = self._sessions
-        self.icon = None if icon is None else (self.serve_static_file(icon) or {}).get("url")
+        self.icon: Any = icon
+        if not _is_an_update():
+            self._settle()
         if not TEMPLATES.exists():
             raise RuntimeError(
                 f"the front end is missing at {TEMPLATES.parent}: install a wheel, or build it "
                 "with 'make build' (Node.js 20.19 or later)"
             )
+
+    def _settle(self) -> None:
+        """Serves the icon, and has Gradio rebuild what an event updates with what we have.
+
+        The rebuilt component must answer for the same calls, and its icon's file may be gone.
+        """
+        self.icon = serve_icon(self.icon, self)
+        self.constructor_args.update(_sessions=self._sessions, icon=self.icon)
 
     def preprocess(self, payload: Any) -> str | WebRTCData:
         """
@@ -199,11 +206,17 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
     def postprocess(self, value: Any) -> Any:
         """
         Parameters:
-            value: "start_webrtc_stream" starts a call in mode "receive"; anything else is passed on.
+            value: "start_webrtc_stream" starts a call in mode "receive", None does nothing, and the value that a function got for this component may go back. Anything else is an error: what is to be heard or seen comes from `stream`.
         Returns:
             The same.
         """
-        return value
+        if value is None or value_is_ours(value, self._sessions):
+            return value
+        raise gr.Error(
+            f"A WebRTC component got {describe_kind(value)} as the output of an event. What is to be "
+            "heard or seen comes from a stream: write .stream(fn, inputs=[...], outputs=[webrtc], "
+            'trigger=button.click), with WebRTC(mode="receive"), in place of button.click(fn, ...)'
+        )
 
     def api_info(self) -> dict[str, Any]:
         return {
@@ -216,3 +229,12 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
 
     def example_value(self) -> Any:
         return None
+
+
+def _is_an_update() -> bool:
+    """Whether a component that is being made is what an event's function returns, and no more.
+
+    Gradio takes its arguments for an update of the one on the page, and never finishes it.
+    """
+    is_in_event, is_rendered = get_local_contexts()  # type: ignore[no-untyped-call]
+    return bool(is_in_event and not is_rendered)

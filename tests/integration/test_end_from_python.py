@@ -122,7 +122,7 @@ async def test_a_function_of_the_page_ends_the_call(kind: str) -> None:
         call = WebRTC(modality="audio")
         call.stream(ReplyOnPause(reply), inputs=[call], outputs=[call])
         box = gr.Checkbox(label="End")
-        box.change({"async": end_async, "sync": end_sync}[kind], [box, call], None)
+        box.change({"async": end_async, "sync": end_sync}[kind], [box, call], None, queue=False)
     async with serve_page(demo) as page:
         caller = PageCaller(page)
         await caller.call()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
+from gradio.routes import App
 
 from .caller import Caller
 
@@ -70,6 +71,10 @@ class GradioPage:
             if [component, event] in dependency["targets"]:
                 await self._run(dependency, component)
 
+    async def fetch(self, url: str) -> bytes:
+        """What is at an address of the page's."""
+        return (await self._client.get(url)).raise_for_status().content
+
     async def _run(self, dependency: dict[str, Any], trigger: int) -> None:
         body = {
             "data": [self.values.get(each) for each in dependency["inputs"]],
@@ -127,16 +132,15 @@ async def open_page(url: str, *, login: tuple[str, str] | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def serve_page(demo: gr.Blocks, **options: Any) -> AsyncIterator[GradioPage]:
-    """Launches a program in this process, with the options of ``launch``, and opens its page."""
-    _, url, _ = demo.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options
-    )
-    try:
-        async with open_page(url.rstrip("/")) as page:
-            yield page
-    finally:
-        await asyncio.to_thread(demo.close, verbose=False)
+async def serve_page(demo: gr.Blocks) -> AsyncIterator[GradioPage]:
+    """The page of a program in this process, without a port. Its events are not to be queued."""
+    app = App.create_app(demo)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", timeout=WAIT_S
+    ) as client:
+        answer = await client.get("/config")
+        yield GradioPage(client, answer.raise_for_status().json())
 
 
 class PageCaller(Caller):

@@ -1,0 +1,92 @@
+"""Files that a page asks for, at the address under which it can have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from gradio import processing_utils
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradio.blocks import Block
+
+SCHEMES: Final = frozenset({"http", "https", "data"})
+"""Addresses that a page asks for as they are; of ``data`` there is nothing to ask."""
+
+
+class ServedFile(MutableMapping[str, Any]):
+    """A file of Gradio's that stands for its address: text in JSON, a file to Gradio itself.
+
+    Only the request for a page tells where an app is to be found: below a path, behind a proxy that
+    takes one off. Gradio then puts that before the ``url`` of all files among a component's
+    properties, and knows files by being dicts with certain keys. The page, however, has always been
+    given an address, which is what JSON makes of an object that it does not know: its ``str()``.
+    """
+
+    def __init__(self, file: Mapping[str, Any]) -> None:
+        self._file = dict(file)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # As `isinstance` sees it. A dict in earnest would be written as one.
+        return dict
+
+    def __getitem__(self, name: str) -> Any:
+        return self._file[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._file[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._file[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file)
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __str__(self) -> str:
+        return str(self._file["url"])
+
+    def __copy__(self) -> ServedFile:
+        return ServedFile(self._file)
+
+    def __deepcopy__(self, _memo: object) -> ServedFile:
+        return ServedFile(self._file)
+
+
+def serve_icon(icon: str | Path | Mapping[str, Any] | None, block: Block) -> Any:
+    """What stands among a component's properties for a picture.
+
+    Args:
+        icon: A path, an address that begins with http:, https: or data:, or what was made of it.
+        block: The component.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        TypeError: It is nothing of the kind.
+    """
+    if icon is None or isinstance(icon, ServedFile):
+        return icon
+    if isinstance(icon, Mapping) and isinstance(icon.get("url"), str):
+        return ServedFile(icon)
+    if not isinstance(icon, (str, Path)):
+        raise TypeError(
+            f"icon must be the path of a picture, or its URL; got {type(icon).__name__}"
+        )
+    if isinstance(icon, str) and urlsplit(icon).scheme.lower() in SCHEMES:
+        return icon
+    if not Path(icon).is_file():
+        raise FileNotFoundError(
+            f"icon={str(icon)!r}: there is no such file in {Path.cwd()}. Give the path of a "
+            "picture, or a URL that begins with https:, http: or data:"
+        )
+    data = {"path": str(icon), "meta": {"_type": "gradio.FileData"}}
+    # As Gradio serves the value of its own Image: for as long as the program runs.
+    file = processing_utils.move_files_to_cache(data, block, postprocess=True, keep_in_cache=True)
+    return ServedFile(file)
