@@ -82,8 +82,9 @@ def built(fn: Any, count: int, **settings: Any) -> list[str]:
         warnings.simplefilter("always", UserWarning)
         webrtc, button = WebRTC(**settings), gr.Button()
         others = [gr.Textbox(label=f"Name {number}") for number in range(count)]
-        inputs = others if settings["mode"] == "receive" else [webrtc, *others]
-        webrtc.stream(fn, inputs, [webrtc], trigger=button.click)
+        receives = settings["mode"] == "receive"
+        inputs = others if receives else [webrtc, *others]
+        webrtc.stream(fn, inputs, [webrtc], trigger=button.click if receives else None)
     texts = [str(each.message) for each in told if each.category is UserWarning]
     assert {each.filename for each in told if each.category is UserWarning} <= {__file__}
     return texts

@@ -227,9 +227,9 @@ async def test_a_handler_that_does_not_fit_is_refused_with_what_to_write(
 ) -> None:
     with gr.Blocks():
         webrtc, button = WebRTC(mode=mode, modality=modality), gr.Button()
-        inputs = [] if mode == "receive" else [webrtc]
+        inputs, trigger = ([], button.click) if mode == "receive" else ([webrtc], None)
         with pytest.raises((TypeError, ValueError), match=text):
-            webrtc.stream(fn, inputs, [webrtc], trigger=button.click)
+            webrtc.stream(fn, inputs, [webrtc], trigger=trigger)
 
 
 async def test_a_handler_of_pictures_that_speaks_is_warned_of_a_call_by_voice() -> None:
