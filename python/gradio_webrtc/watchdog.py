@@ -35,9 +35,6 @@ WAIT_LIMIT_S: Final = 5.0
 """The time after which code that a session waits for is named: longer than people wait for an
 answer before they ask whether somebody is there."""
 
-PING_S: Final = 0.2
-"""The time that an event loop gets to show that it turns. A busy one turns within milliseconds."""
-
 MAX_NAMED: Final = 1000
 """How many places are remembered so as to name each of them once."""
 
@@ -97,7 +94,6 @@ class _Turning:
     """One event loop: when user code last began a step on it, and which is in the middle of one."""
 
     thread: int
-    loop: asyncio.AbstractEventLoop
     label: str = ""
     began_s: float = -math.inf
 
@@ -134,10 +130,9 @@ class Watchdog:
             To be handed to `leave` when the step is over.
         """
         thread = threading.get_ident()
-        loop = asyncio.get_running_loop()
         turning = self._loops.get(thread)
-        if turning is None or turning.loop is not loop:
-            turning = self._loops[thread] = _Turning(thread, loop)
+        if turning is None:
+            turning = self._loops[thread] = _Turning(thread)
         outer, turning.label = turning.label, label
         turning.began_s = time.monotonic()
         if turning.began_s + self._loop_limit_s < self._due_s:
@@ -200,8 +195,8 @@ class Watchdog:
         for turning in list(self._loops.values()):
             began_s = turning.began_s
             if began_s + self._loop_limit_s <= now_s:
-                if not _turns(turning.loop):
-                    self._name_blocking(turning)
+                if turning.label:
+                    self._name_blocking(turning, began_s)
                 with self._changed:
                     if turning.began_s == began_s:
                         self._loops.pop(turning.thread, None)
@@ -234,12 +229,13 @@ class Watchdog:
             f"has not returned for {self._wait_limit_s:g} s, and its call waits for it",
         )
 
-    def _name_blocking(self, turning: _Turning) -> None:
+    def _name_blocking(self, turning: _Turning, began_s: float) -> None:
         label, frames = turning.label, _frames_of_thread(turning.thread)
         place = _innermost_of_user(frames)
-        if place is not None:
+        # It may have returned while we looked.
+        if place is not None and label == turning.label and began_s == turning.began_s:
             self._name(
-                label or frames[0].function,
+                label,
                 place,
                 f"blocks the event loop: for {self._loop_limit_s:g} s no call of this process was "
                 "served (await an async client, or hand the work to asyncio.to_thread)",
@@ -258,16 +254,6 @@ class Watchdog:
 
 WATCHDOG: Final = Watchdog()
 """The one of this process."""
-
-
-def _turns(loop: asyncio.AbstractEventLoop) -> bool:
-    """True if the loop runs a callback in time, or is closed."""
-    answered = threading.Event()
-    try:
-        loop.call_soon_threadsafe(answered.set)
-    except RuntimeError:
-        return True
-    return answered.wait(PING_S)
 
 
 def _place_of(frame: FrameType) -> Place:
