@@ -202,13 +202,13 @@ async def await_user_code(
 
 
 def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls user code on the event loop itself, watched, so that what it raises is an Exception.
+    """Calls user code where it is, so that what it raises is an Exception; watched on a loop.
 
     Raises:
         Exception: As with `await_user_code`.
     """
     label = describe_callable(fn)
-    step = WATCHDOG.enter(label)
+    step = WATCHDOG.enter(label) if _is_on_loop() else None
     try:
         return fn(*args, **kwargs)
     except Exception:
@@ -216,4 +216,13 @@ def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except BaseException as raised:
         raise contained(raised, label) from raised
     finally:
-        WATCHDOG.leave(step)
+        if step is not None:
+            WATCHDOG.leave(step)
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -290,3 +290,9 @@ async def test_code_that_never_begins_to_run_wakes_nobody(dog: Watchdog) -> None
     await worker.run(time.monotonic)
     worker.close()
     assert not dog.is_awake
+
+
+async def test_a_hook_called_in_a_thread_blocks_nobody(dog: Watchdog, named: Named) -> None:
+    await asyncio.to_thread(call_user_code, time.sleep, 2 * SOON_S)
+    assert not dog.is_awake
+    assert named.texts == []
