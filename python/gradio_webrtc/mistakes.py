@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import numbers
+import reprlib
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,31 @@ bits it is less than the noise of any microphone."""
 LOOKED_AT: Final = 48_000
 """Samples of a chunk that are looked at, evenly spread: tens of microseconds."""
 
+LONGEST: Final = 100
+"""How many characters of a user's value a text repeats: a value may have millions."""
+
+MOST_KINDS: Final = 6
+"""How many parts of a tuple a text names."""
+
+SMALLEST_PICTURE: Final = 16
+"""Pixels each way, above which an array with three or four colours is a picture, and no sound."""
+
+_ONE_BY_ONE: Final = "give one sound at a time: one after the other, yield (rate, array)"
+_FROM_BYTES: Final = "write (rate, np.frombuffer(data, np.int16))"
+
 _logger = logging.getLogger(__name__)
+
+
+class _Shortener(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = LONGEST
+        self.maxlevel = 2
+
+
+def shorten(value: object) -> str:
+    """The value as Python writes it, on one line of at most `LONGEST` characters."""
+    return " ".join(_Shortener().repr(value).split())[:LONGEST]
 
 
 def advise_on_audio(item: object) -> str:
@@ -30,8 +55,12 @@ def advise_on_audio(item: object) -> str:
         )
     elif inspect.isawaitable(item):
         advice = ": write async def emit, or await it"
+    elif isinstance(item, list) and item and _is_sound(item[0]):
+        advice = f": {_ONE_BY_ONE}"
     elif _is_array(item):
         advice = " without its rate: write (rate, array), such as (24000, array)"
+        if _is_picture(item):
+            advice += '; for pictures write WebRTC(modality="video")'
     else:
         advice = _advise_on_item(item)
     return f"{type(item).__name__}{advice}"
@@ -42,7 +71,7 @@ def _advise_on_item(item: object) -> str:
         case str():
             return ": text is not spoken; for the page write AdditionalOutputs(text)"
         case bytes() | bytearray() | memoryview():
-            return ": write (rate, np.frombuffer(data, np.int16))"
+            return f": {_FROM_BYTES}"
         case (_, _, *_, AdditionalOutputs() | CloseStream() as extra):
             return f": write ((rate, array), {type(extra).__name__}(...))"
     return ""
@@ -50,31 +79,54 @@ def _advise_on_item(item: object) -> str:
 
 def advise_on_rate(rate: object, samples: object) -> str:
     """Names an object that is no sample rate, and what to write instead."""
-    if _is_array(rate) and isinstance(samples, numbers.Real):
+    is_swapped = isinstance(samples, numbers.Real)
+    if _is_sound(rate):
+        return _advise_on_companion(samples)
+    if isinstance(rate, bytes | bytearray | memoryview):
+        behind = f", and {shorten(samples)} behind it: the two are swapped" if is_swapped else ""
+        return f"{type(rate).__name__}{behind}{',' if behind else ':'} {_FROM_BYTES}"
+    if _is_array(rate) and is_swapped:
         return f"an array, and {samples} behind it: the two are swapped, write ({samples}, array)"
     if isinstance(rate, AdditionalOutputs | CloseStream):
-        return f"{rate!r}: the sound comes first, write ((rate, array), {type(rate).__name__}(...))"
-    return f"{'an array' if _is_array(rate) else repr(rate)}: write (rate, array)"
+        name = type(rate).__name__
+        return f"{name}: the sound comes first, write ((rate, array), {name}(...))"
+    return f"{'an array' if _is_array(rate) else shorten(rate)}: write (rate, array)"
+
+
+def _advise_on_companion(value: object) -> str:
+    """Advises on something that came behind a whole ``(rate, array)``."""
+    if _is_sound(value):
+        return f"(rate, array) twice: {_ONE_BY_ONE}"
+    came = f"(rate, array) with {type(value).__name__} behind it"
+    if value is None:
+        return f"{came}: write (rate, array) alone, or ((rate, array), AdditionalOutputs(value))"
+    shown = "value" if hasattr(value, "__array__") else shorten(value)
+    return f"{came}: for the page write ((rate, array), AdditionalOutputs({shown}))"
 
 
 def advise_on_layout(layout: object) -> str:
     """Names an object that is no layout, and what to write instead."""
+    if _is_sound(layout):
+        return f"(rate, array): {_ONE_BY_ONE}"
     if _is_array(layout):
         return "an array: for two channels write (rate, np.stack([left, right]))"
-    return repr(layout)
+    return shorten(layout)
 
 
 def advise_on_tuple(item: tuple[object, ...]) -> str:
     """Names a tuple that is no picture with something for the page, and what to write instead."""
-    kinds = ", ".join(type(part).__name__ for part in item)
-    came = f"a tuple ({kinds})"
+    kinds = [type(part).__name__ for part in item[:MOST_KINDS]]
+    came = f"a tuple ({', '.join(kinds)}{', ...' if len(item) > MOST_KINDS else ''})"
     match item:
         case (_,):
             return f"{came}: a comma too many?"
         case (AdditionalOutputs() | CloseStream() as extra, _):
             return f"{came}: the picture comes first, (picture, {type(extra).__name__}(...))"
-        case (int() | np.integer(), _):
-            return f"{came}: that is sound, which video functions and video_emit do not give"
+        case (int() | np.integer(), _) | (int() | np.integer(), _, str() | None):
+            return (
+                f"{came}: that is sound, which video functions and video_emit do not give; for a "
+                'function that is to give sound write WebRTC(modality="audio")'
+            )
         case (_, *_, AdditionalOutputs()):
             return f"{came}: put all values into one, (picture, AdditionalOutputs(value, ...))"
     return (
@@ -86,8 +138,8 @@ def advise_on_tuple(item: tuple[object, ...]) -> str:
 def advise_on_function(value: object) -> str:
     """Names an object that is no function, and what to write instead."""
     if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.iscoroutine(value):
-        return f"{value!r}: give the function itself, without calling it"
-    return repr(value)
+        return f"{shorten(value)}: give the function itself, without calling it"
+    return shorten(value)
 
 
 class ScaleWatch:
@@ -128,3 +180,20 @@ def _peak(samples: np.ndarray[Any, Any]) -> float:
 
 def _is_array(value: object) -> bool:
     return hasattr(value, "__array__") or (isinstance(value, list) and len(value) > 1)
+
+
+def _is_sound(value: object) -> bool:
+    """Tells a whole ``(rate, array)``, with a layout or without."""
+    match value:
+        case (numbers.Real(), samples) | (numbers.Real(), samples, _):
+            return _is_array(samples) or isinstance(samples, bytes | bytearray | memoryview)
+    return False
+
+
+def _is_picture(value: object) -> bool:
+    if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
+        return False
+    match value.shape:
+        case (height, width, 3 | 4):
+            return bool(min(height, width) > SMALLEST_PICTURE)
+    return False

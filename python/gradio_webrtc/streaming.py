@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -17,7 +18,7 @@ from .handlers import (
 )
 from .handlers.arguments import check_function, check_turns
 from .handlers.callbacks import NO_GENERATORS, check_handler
-from .mistakes import advise_on_function
+from .mistakes import advise_on_function, shorten
 from .types import Modality, Mode
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ def default_track_constraints(modality: Modality, *, full_screen: bool) -> dict[
 def check_mode(mode: str, modality: str) -> None:
     """Raises ValueError unless both words are known."""
     if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {shorten(mode)}")
     if modality not in MODALITIES:
-        raise ValueError(f"modality must be one of {', '.join(MODALITIES)}; got {modality!r}")
+        raise ValueError(
+            f"modality must be one of {', '.join(MODALITIES)}; got {shorten(modality)}"
+        )
 
 
 def check_stream(
@@ -94,7 +97,7 @@ def check_stream(
     if modality != "video" and not isinstance(fn, StreamHandlerBase):
         raise ValueError(
             f"In the {mode} mode for audio, the event handler must be an instance of "
-            f"StreamHandlerBase. {_advise_on_handler(fn)}"
+            f"StreamHandlerBase. {_advise_on_handler(fn, modality)}"
         )
     if not inputs or inputs[0] is not component:
         raise ValueError(
@@ -156,7 +159,7 @@ def make_template(
         _check_fit(fn, mode, modality)
         return fn
     if not isinstance(fn, VideoStreamHandler) and (not callable(fn) or _is_of_handler(fn)):
-        raise TypeError(f"expected a function or a handler. {_advise_on_handler(fn)}")
+        raise TypeError(f"expected a function or a handler. {_advise_on_handler(fn, modality)}")
     if modality == "video":
         video = fn if isinstance(fn, VideoStreamHandler) else VideoStreamHandler(fn)
         if mode == "receive":
@@ -239,14 +242,22 @@ def _check_seer(handler: StreamHandlerBase) -> None:
 
 def _is_of_handler(fn: object) -> bool:
     """Tells a class of handlers, or a method of one, from a function, for which both would pass."""
-    owner = getattr(fn, "__self__", None)
     if isinstance(fn, type):
         return issubclass(fn, StreamHandlerBase | VideoStreamHandler)
+    return _is_method(fn)
+
+
+def _is_method(fn: object) -> bool:
+    """Tells a callback of a handler."""
+    owner = getattr(fn, "__self__", None)
     return isinstance(owner, StreamHandlerBase) and getattr(fn, "__name__", "") in NO_GENERATORS
 
 
-def _advise_on_handler(fn: object) -> str:
+def _advise_on_handler(fn: object, modality: Modality) -> str:
     """Names an object that is no handler, and what to write instead."""
+    if modality == "audio-video" and callable(fn) and not _is_of_pictures(fn):
+        kind = "class" if isinstance(fn, type) else "function"
+        return f"Got the {kind} {_name(fn)}: write an AudioVideoStreamHandler, which sees and hears"
     if isinstance(fn, type):
         needs = "fn" if issubclass(fn, TurnHandler | VideoStreamHandler) else ""
         return f"Got the class {fn.__name__}: write {fn.__name__}({needs})"
@@ -254,16 +265,27 @@ def _advise_on_handler(fn: object) -> str:
         return f"Got the method {_name(fn)}: give the handler itself"
     if isinstance(fn, VideoStreamHandler):
         return "Got a VideoStreamHandler, which is for the modality 'video'"
-    if callable(fn):
-        return f"Got the function {_name(fn)}: write ReplyOnPause({_name(fn)})"
-    return f"Got {advise_on_function(fn)}"
+    return _advise_on_callable(fn) if callable(fn) else f"Got {advise_on_function(fn)}"
+
+
+def _advise_on_callable(fn: Callable[..., Any]) -> str:
+    name = _name(fn)
+    if inspect.isroutine(fn) and name.isidentifier():
+        return f"Got the function {name}: write ReplyOnPause({name})"
+    # A partial, a lambda, a method or an object is not written as it is called.
+    return f"Got {name}: write ReplyOnPause(fn), with it for fn"
+
+
+def _is_of_pictures(fn: object) -> bool:
+    """Tells what has a hint of its own where there are pictures and sound."""
+    return isinstance(fn, VideoStreamHandler) or hasattr(fn, "video_emit") or _is_method(fn)
 
 
 def _label(component: object) -> str:
     """A component in words: its kind, and its label if it has one."""
     label = getattr(component, "label", None)
     kind = type(component).__name__
-    return f"{kind} {label!r}" if label else kind
+    return f"{kind} {shorten(label)}" if label else kind
 
 
 def _name(fn: object) -> str:

@@ -14,9 +14,14 @@ from support.fake_call import FakeCall
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
 from gradio_webrtc.handlers import AudioGenerator, VideoFunction
 from gradio_webrtc.handlers.arguments import Callee, describe_call
+from gradio_webrtc.handlers.notices import Context, current_context, holding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+
+PROGRESS = gr.Progress()
+REQUEST = object()
 
 
 def audio_alone(audio: Any) -> Iterator[Any]:
@@ -57,6 +62,22 @@ def id_alone(audio: Any, webrtc_id: str) -> Iterator[Any]:
 
 def needs_a_name(audio: Any, *, voice: str) -> Iterator[Any]:
     yield audio, voice
+
+
+def progress_behind(audio: Any, p: Any = PROGRESS) -> Iterator[Any]:
+    yield audio, p
+
+
+def progress_between(audio: Any, p: Any = PROGRESS, speed: int = 1) -> Iterator[Any]:
+    yield audio, p, speed
+
+
+def asks(audio: Any, request: gr.Request, phone: str = "") -> Iterator[Any]:
+    yield audio, request, phone
+
+
+def asks_alone(audio: Any, who: gr.Request) -> Iterator[Any]:
+    yield audio, who
 
 
 class Answers:
@@ -109,6 +130,11 @@ def built(fn: Any, count: int, **settings: Any) -> list[str]:
         (ReplyOnPause(id_named), 1),
         (ReplyOnPause(with_database(audio_and_two)), 0),
         (ReplyOnPause(max), 0),
+        (ReplyOnPause(progress_behind), 0),
+        (ReplyOnPause(progress_between), 1),
+        (ReplyOnPause(asks), 0),
+        (ReplyOnPause(asks), 1),
+        (ReplyOnPause(asks_alone), 0),
         (ReplyOnPause(audio_and_two, startup_fn=audio_alone, needs_args=True), 2),
     ],
 )
@@ -164,6 +190,31 @@ async def test_inputs_that_nobody_takes_are_one_warning() -> None:
     assert built(ReplyOnPause(audio_alone, startup_fn=lambda name: iter([name])), 1) == []
 
 
+@pytest.mark.parametrize("fn", [progress_behind, asks_alone])
+async def test_what_gradio_gives_by_itself_is_no_input(fn: Any) -> None:
+    [told] = built(ReplyOnPause(fn), 1)
+    assert "takes the audio alone" in told
+
+
+@pytest.mark.parametrize("fn", [progress_between, asks])
+@pytest.mark.parametrize(
+    ("count", "settings"), [(2, {"mode": "receive"}), (1, {"modality": "video"})]
+)
+async def test_what_gradio_gives_is_counted_nowhere(fn: Any, count: int, settings: Any) -> None:
+    assert built(fn, count, **settings) == []
+    with pytest.raises(TypeError, match="too many"):
+        built(fn, count + 1, **settings)
+
+
+async def test_a_long_default_is_not_repeated() -> None:
+    def fn(audio: Any, text: str = "x" * 1_000_000) -> Any:
+        yield audio, text
+
+    with pytest.raises(TypeError, match="too many") as refused:
+        built(ReplyOnPause(fn), 3)
+    assert len(str(refused.value)) < 600
+
+
 async def test_a_subclass_may_read_the_values_by_itself() -> None:
     class Reader(ReplyOnPause):
         pass
@@ -214,6 +265,89 @@ def test_the_id_of_the_call_goes_where_it_is_asked_for(
     assert called(*args) == expected
 
 
+@pytest.mark.parametrize(
+    ("fn", "values", "expected"),
+    [
+        (lambda a, p=PROGRESS: (a, p), ("a",), ("a", PROGRESS)),
+        (lambda a, p=PROGRESS, b=1: (a, p, b), ("a",), ("a", PROGRESS, 1)),
+        (lambda a, p=PROGRESS, b=1: (a, p, b), ("a", "b"), ("a", PROGRESS, "b")),
+        (lambda a, b=1, *, p=PROGRESS: (a, b, p), ("a", "b"), ("a", "b", PROGRESS)),
+        (lambda a, b=1, p=PROGRESS, /: (a, b, p), ("a",), ("a", 1, PROGRESS)),
+        (
+            lambda a, p=PROGRESS, webrtc_id="", b=1: (a, p, webrtc_id, b),
+            ("a", "b"),
+            ("a", PROGRESS, "id", "b"),
+        ),
+        (lambda a, p=PROGRESS, webrtc_id="": (a, p, webrtc_id), ("a",), ("a", PROGRESS, "id")),
+    ],
+)
+def test_a_progress_keeps_its_place(fn: Any, values: tuple[Any, ...], expected: Any) -> None:
+    called, args = Callee(fn, "id").bind(*values)
+    assert called(*args) == expected
+
+
+def annotated(annotation: Any) -> Any:
+    def fn(audio: Any, who: Any = None, name: str = "") -> Any:
+        return audio, who, name
+
+    fn.__annotations__["who"] = annotation
+    return fn
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *(gr.Request, gr.Request | None, "gr.Request", "gradio.Request | None"),
+        *("Optional[Request]", "typing.Optional[gr.Request]", "None | gr.Request", "'gr.Request'"),
+    ],
+)
+def test_the_request_of_the_call_goes_where_its_type_is_named(annotation: Any) -> None:
+    with holding(current_context, Context("id", request=REQUEST)):
+        called, args = Callee(annotated(annotation), "id").bind("audio", "Ada")
+    assert called(*args) == ("audio", REQUEST, "Ada")
+
+
+@pytest.mark.parametrize("annotation", [dict, "MyRequest", list[gr.Request], gr.Request | int])
+def test_other_types_get_the_values_of_inputs(annotation: Any) -> None:
+    called, args = Callee(annotated(annotation), "id").bind("audio", "Ada")
+    assert called(*args) == ("audio", "Ada", "")
+
+
+def test_a_request_that_the_user_gave_stands() -> None:
+    fn = functools.partial(annotated(gr.Request), who="mine")
+    called, args = Callee(fn, "id").bind("audio")
+    assert called(*args) == ("audio", "mine", "")
+
+
+def test_a_request_behind_the_inputs_is_named() -> None:
+    def fn(audio: Any, name: str = "", *, request: gr.Request, webrtc_id: str) -> Any:
+        return audio, name, request, webrtc_id
+
+    with holding(current_context, Context("id", request=REQUEST)):
+        called, args = Callee(fn, "id").bind("audio")
+    assert called(*args) == ("audio", "", REQUEST, "id")
+
+
+async def test_replies_and_the_start_up_function_get_the_request() -> None:
+    got: list[Any] = []
+
+    def greet(request: gr.Request, p: Any = PROGRESS) -> Iterator[Any]:
+        got.append((request, p))
+        yield from ()
+
+    def answer(_audio: Any, p: Any = PROGRESS, phone: str = "", who: Any = None) -> Any:
+        got.append((p, phone, who))
+
+    answer.__annotations__["who"] = gr.Request
+    with holding(current_context, Context("caller", request=REQUEST)):
+        async with conversing(replying(answer, startup_fn=greet), "+44") as talk:
+            await talk.until_event("response_finished")
+            talk.say()
+            await talk.until_event("response_finished", 2)
+            assert talk.call.errors == []
+    assert got == [(REQUEST, PROGRESS), (PROGRESS, "+44", REQUEST)]
+
+
 async def test_replies_and_the_start_up_function_get_the_id() -> None:
     got: list[Any] = []
 
@@ -241,8 +375,8 @@ async def test_a_function_of_one_value_and_the_id_asks_for_no_inputs() -> None:
 
 
 async def test_a_generator_gets_the_id() -> None:
-    def play(name: str, webrtc_id: str) -> Iterator[Any]:
-        yield name, webrtc_id
+    def play(name: str, p: Any = PROGRESS, webrtc_id: str = "") -> Iterator[Any]:
+        yield name, p, webrtc_id
 
     handler = AudioGenerator(play)
     call = FakeCall()
@@ -250,7 +384,7 @@ async def test_a_generator_gets_the_id() -> None:
     handler.set_args(["Ada"])
     item: Any = await handler.emit()
     await handler.release()
-    assert item == ("Ada", call.webrtc_id)
+    assert item == ("Ada", PROGRESS, call.webrtc_id)
 
 
 def test_a_function_is_described_by_its_first_line() -> None:

@@ -111,12 +111,72 @@ def iter_nothing() -> Iterator[None]:
         ((24000, TONE, "mono", CLOSE), "write ((rate, array), CloseStream(...))"),
         ((24000, TONE[0], TONE[0]), "write (rate, np.stack([left, right]))"),
         (iter_nothing(), "generator: emit gives one item each time"),
+        (np.zeros((240, 320, 3), np.uint8), 'for pictures write WebRTC(modality="video")'),
+        ((np.zeros((240, 320, 4), np.uint8), OUTPUTS), 'write WebRTC(modality="video")'),
+        (((24000, TONE), "text"), "write ((rate, array), AdditionalOutputs('text'))"),
+        (((24000, TONE, "mono"), "text"), "write ((rate, array), AdditionalOutputs('text'))"),
+        (((24000, TONE), {"a": 1}), "write ((rate, array), AdditionalOutputs({'a': 1}))"),
+        (((24000, TONE), TONE), "write ((rate, array), AdditionalOutputs(value))"),
+        (((24000, TONE), None), "write (rate, array) alone, or ((rate, array), Additional"),
+        ([(24000, TONE)], "one after the other, yield (rate, array)"),
+        ([(24000, TONE)] * 2, "one after the other, yield (rate, array)"),
+        ([(24000, TONE)] * 3, "one after the other, yield (rate, array)"),
+        ([(24000, TONE)] * 9, "one after the other, yield (rate, array)"),
+        ((b"\0\0", 24000), "the two are swapped, write (rate, np.frombuffer(data, np.int16))"),
+        ((bytearray(8), None), "got bytearray: write (rate, np.frombuffer(data, np.int16))"),
     ],
 )
 def test_a_mistake_is_told_with_what_to_write_instead(item: object, says: str) -> None:
     with pytest.raises(HandlerError, match="expected") as raised:
         split_emitted(item)
     assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        np.zeros((1, 480, 3), np.uint8),
+        np.zeros((480, 320), np.uint8),
+        np.zeros((480, 320, 3), np.int16),
+    ],
+)
+def test_sound_is_not_taken_for_a_picture(item: object) -> None:
+    with pytest.raises(HandlerError, match="without its rate") as raised:
+        split_emitted(item)
+    assert "video" not in str(raised.value)
+
+
+HUGE = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        (HUGE, TONE),
+        (HUGE.encode(), 24000),
+        (HUGE.encode(), None),
+        ((24000, TONE), HUGE),
+        ((24000, TONE), [HUGE] * 9),
+        ((24000, TONE), np.array([HUGE])),
+        ([TONE] * 3, {HUGE: HUGE}),
+        ([HUGE], 10**4000),
+        (24000, TONE, HUGE),
+        (24000, TONE, {HUGE: [HUGE]}),
+        (AdditionalOutputs(HUGE), TONE),
+        (CloseStream(HUGE), TONE),
+        [HUGE] * 1000,
+    ],
+)
+def test_no_error_repeats_what_is_long(item: object) -> None:
+    with pytest.raises(HandlerError) as raised:
+        split_emitted(item)
+    assert len(str(raised.value)) < 350
+
+
+def test_no_error_lists_thousands_of_kinds() -> None:
+    with pytest.raises(HandlerError) as raised:
+        split_picture((1,) * 10_000)
+    assert len(str(raised.value)) < 400
 
 
 def test_a_coroutine_that_nobody_awaited_is_told() -> None:
@@ -261,6 +321,8 @@ def test_what_is_to_be_seen_is_told_apart(item: object, expected: EmittedPicture
         ((OUTPUTS, PIXELS), "the picture comes first, (picture, AdditionalOutputs(...))"),
         ((PIXELS, 1, OUTPUTS), "put all values into one"),
         ((24000, TONE), "that is sound"),
+        ((24000, TONE), 'to give sound write WebRTC(modality="audio")'),
+        ((24000, TONE, "mono"), 'to give sound write WebRTC(modality="audio")'),
         ((), "got a tuple ()"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -151,6 +152,14 @@ def reply(audio: Any) -> Iterator[Any]:
     yield audio
 
 
+class Replier:
+    def __call__(self, audio: Any) -> Any:
+        return audio
+
+    def reply(self, audio: Any) -> Any:
+        return audio
+
+
 MISTAKES = [
     (YieldingReceive, "YieldingReceive.receive is a generator function: .*emit.*ReplyOnPause"),
     (YieldingEmit, "YieldingEmit.emit is a generator function: .*return in place of yield"),
@@ -203,6 +212,13 @@ async def test_a_forgotten_init_of_the_base_class_is_told(make: Any) -> None:
     ("mode", "modality", "fn", "text"),
     [
         ("send-receive", "audio", reply, r"write ReplyOnPause\(reply\)"),
+        ("send-receive", "audio", partial(reply), r"Got partial: write ReplyOnPause\(fn\)"),
+        ("send-receive", "audio", lambda audio: audio, r"<lambda>: write ReplyOnPause\(fn\)"),
+        ("send-receive", "audio", Replier(), r"Got Replier: write ReplyOnPause\(fn\)"),
+        ("send-receive", "audio", Replier().reply, r"Replier.reply: write ReplyOnPause\(fn\)"),
+        ("send-receive", "audio-video", reply, "function reply: .* an AudioVideoStreamHandler"),
+        ("send-receive", "audio-video", partial(reply), "partial: .* an AudioVideoStreamHandler"),
+        ("send-receive", "audio-video", ReplyOnPause, "ReplyOnPause: .* AudioVideoStreamHandler"),
         ("send-receive", "audio", Echo, r"Got the class Echo: write Echo\(\)"),
         ("send-receive", "audio", ReplyOnPause, r"write ReplyOnPause\(fn\)"),
         ("send-receive", "audio-video", Mirror, r"write Mirror\(\)"),
@@ -244,3 +260,20 @@ async def test_a_handler_of_pictures_that_speaks_is_warned_of_a_call_by_voice() 
 def test_what_is_no_function_is_refused(make: Any) -> None:
     with pytest.raises(TypeError, match="give the function itself, without calling it"):
         make(reply(None))
+
+
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize("settings", [{"mode": LONG}, {"modality": LONG}])
+def test_a_refusal_does_not_repeat_what_is_long(settings: Any) -> None:
+    with pytest.raises(ValueError, match="must be one of") as refused:
+        WebRTC(**settings)
+    assert len(str(refused.value)) < 250
+
+
+def test_a_long_text_for_a_function_is_not_repeated() -> None:
+    fn: Any = LONG
+    with pytest.raises(TypeError) as refused:
+        VideoStreamHandler(fn)
+    assert len(str(refused.value)) < 250

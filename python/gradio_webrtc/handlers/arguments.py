@@ -1,10 +1,16 @@
-"""The arguments of a user's function: whether they fit, and the id of the call among them."""
+"""The arguments of a user's function: whether they fit, and what is among them besides inputs."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+import re
+import types
+from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin
+
+from gradio_webrtc.mistakes import shorten
+
+from .notices import current_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,9 +20,15 @@ if TYPE_CHECKING:
 CALL_ID: Final = "webrtc_id"
 """A parameter of this name gets the id of the call, and none of the inputs' values."""
 
+REQUEST_IN_WORDS: Final = re.compile(r"Request(\|None)?|None\|Request|Optional\[Request\]")
+"""The annotation of a ``gr.Request`` that was left as text, without modules, quotes and spaces."""
+
 
 class Callee:
-    """A user's function, and where the id of the call belongs among its arguments.
+    """A user's function, and what belongs among its arguments besides the inputs' values.
+
+    A parameter called ``webrtc_id`` gets the id of the call, and one that is annotated as a
+    ``gr.Request`` the request of the call. A default that is a ``gr.Progress`` stays.
 
     Args:
         fn: Any callable. One that names no parameters is called with the values alone.
@@ -26,35 +38,52 @@ class Callee:
     def __init__(self, fn: Callable[..., Any], webrtc_id: str = "") -> None:
         self.fn = fn
         self._webrtc_id = webrtc_id
-        self._position, self._takes_id = _place_of_id(fn)
+        self._specials = _specials_of(fn)
+        self._positionals = _positionals(signature_of(fn)) if self._specials else []
 
     @property
     def takes_id_among_inputs(self) -> bool:
         """True when positional parameters follow that of the id, so that it can be misread."""
-        return self._position is not None and self._position < max_positionals(self.fn)
+        specials = {each.name for each in self._specials}
+        if CALL_ID not in specials & set(self._positionals):
+            return False
+        behind = self._positionals[self._positionals.index(CALL_ID) :]
+        return not specials.issuperset(behind)
 
     def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        """Returns a callable and its positional arguments, the id among them where it is wanted.
+        """Returns a callable and its positional arguments, with what is wanted besides the values.
 
         Args:
             *args: The values for all other parameters.
         """
-        if not self._takes_id:
-            return self.fn, args
-        if self._position is None or len(args) < self._position:
-            return functools.partial(self.fn, **{CALL_ID: self._webrtc_id}), args
-        return self.fn, (*args[: self._position], self._webrtc_id, *args[self._position :])
+        named: dict[str, object] = {}
+        for each in self._specials:
+            if each.name in self._positionals[: len(args) + 1]:
+                position = self._positionals.index(each.name)
+                args = (*args[:position], self._value_for(each), *args[position:])
+            elif not _is_progress(each.default):
+                named[each.name] = self._value_for(each)
+        return (functools.partial(self.fn, **named) if named else self.fn), args
+
+    def _value_for(self, special: inspect.Parameter) -> object:
+        if special.name == CALL_ID:
+            return self._webrtc_id
+        if _is_progress(special.default):
+            return special.default
+        context = current_context.get()
+        return None if context is None else context.request
 
 
 def max_positionals(fn: Callable[..., Any]) -> float:
-    """Counts the values that ``fn`` can take besides the id of the call; 0 when it will not say."""
+    """Counts the inputs' values that ``fn`` can take; 0 when it will not say."""
     signature = signature_of(fn)
     if signature is None:
         return 0
     parameters = signature.parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return float("inf")
-    return len(_positionals(signature)) - (_place_of_id(fn)[0] is not None)
+    specials = {each.name for each in _specials_of(fn)}
+    return len([name for name in _positionals(signature) if name not in specials])
 
 
 def requires_positional(fn: Callable[..., Any]) -> bool:
@@ -141,7 +170,7 @@ def describe_call(fn: Callable[..., Any]) -> str:
     signature = signature_of(fn)
     if signature is None:
         return name
-    bare = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    bare = [_bare(each) for each in signature.parameters.values()]
     plain = signature.replace(parameters=bare, return_annotation=signature.empty)
     return f"{name}{plain}"
 
@@ -170,32 +199,69 @@ def _misfit(signature: inspect.Signature | None, args: Sequence[object]) -> str 
     return None
 
 
-def _place_of_id(fn: Callable[..., Any]) -> tuple[int | None, bool]:
-    """The position of the parameter for the id, unless it has to be named; whether it is there."""
+def _specials_of(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that none of the inputs' values is for, in their order."""
     signature = signature_of(fn)
-    parameter = None if signature is None else signature.parameters.get(CALL_ID)
-    if signature is None or parameter is None or _is_bound_by_user(fn):
-        return None, False
-    match parameter.kind:
-        case inspect.Parameter.KEYWORD_ONLY:
-            return None, True
-        case inspect.Parameter.POSITIONAL_OR_KEYWORD | inspect.Parameter.POSITIONAL_ONLY:
-            return _positionals(signature).index(CALL_ID), True
-    return None, False
+    parameters = [] if signature is None else signature.parameters.values()
+    return [
+        each
+        for each in parameters
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        and (each.name == CALL_ID or _is_progress(each.default) or _is_request(each.annotation))
+        and not _is_bound_by_user(fn, each.name)
+    ]
 
 
-def _is_bound_by_user(fn: Callable[..., Any]) -> bool:
-    """Tells whether a partial has given the id already, or something in its place."""
+def _is_progress(default: object) -> bool:
+    return _is_gradios(type(default), "Progress")
+
+
+def _is_request(annotation: object) -> bool:
+    """Tells a ``gr.Request``, or ``None`` besides, also when the annotation is a text."""
+    if isinstance(annotation, str):
+        bare = re.sub(r"\w+\.|[\s'\"]", "", annotation)
+        return REQUEST_IN_WORDS.fullmatch(bare) is not None
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    kinds = set(get_args(annotation)) - {type(None)} if is_union else [annotation]
+    return all(_is_gradios(each, "Request") for each in kinds)
+
+
+def _is_gradios(kind: object, name: str) -> bool:
+    """Tells a class of Gradio's, which is not known here, by its name."""
+    package = str(getattr(kind, "__module__", "")).partition(".")[0]
+    return getattr(kind, "__name__", "") == name and package == "gradio"
+
+
+def _is_bound_by_user(fn: Callable[..., Any], name: str) -> bool:
+    """Tells whether a partial has given the parameter already."""
     while isinstance(fn, functools.partial):
-        if CALL_ID in fn.keywords:
+        if name in fn.keywords:
             return True
         fn = fn.func
     return False
 
 
-def _positionals(signature: inspect.Signature) -> list[str]:
+def _positionals(signature: inspect.Signature | None) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [name for name, each in signature.parameters.items() if each.kind in kinds]
+    parameters = {} if signature is None else signature.parameters
+    return [name for name, each in parameters.items() if each.kind in kinds]
+
+
+class _Shown:
+    """A default in a signature, as far as a text repeats it."""
+
+    def __init__(self, default: object) -> None:
+        self._text = shorten(default)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _bare(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter without its annotation, and with a default that is short."""
+    has_default = parameter.default is not parameter.empty
+    default = _Shown(parameter.default) if has_default else parameter.empty
+    return parameter.replace(annotation=parameter.empty, default=default)
 
 
 def _in_words(first: str, inputs: Sequence[str]) -> str:
