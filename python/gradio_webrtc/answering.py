@@ -20,6 +20,7 @@ from .page_events import (
 )
 from .places import DEFAULT_LIMIT, places_of
 from .registry import Service, SessionRegistry
+from .reporting import report_error
 from .rtc_configuration import resolve_rtc_configuration
 from .settings import check_stream_settings
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
@@ -216,18 +217,17 @@ class Answering(PageEvents):
         """
         return await self._sessions.fetch_output(webrtc_id)
 
-    def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> bool:
-        """Ends a call from Python, from any thread: the page hears out what is on its way, and shows why it ended.
+    def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
+        """Ends a call from Python, from any thread: the page hears out what is on its way, and shows why it ended. Does nothing when there is no such call.
 
         Parameters:
             webrtc_id: The id of the call, or the value that a function got for this component.
             reason: A sentence for the caller; may be empty.
-        Returns:
-            Whether there was such a call; without one nothing is done.
         """
         if not isinstance(reason, str):
             raise TypeError(f"expected the reason as text, got {type(reason).__name__}")
-        return self._sessions.end(id_of(webrtc_id), reason)
+        # Without a result: Gradio would warn of it where a function of the page ends with this.
+        self._sessions.end(id_of(webrtc_id), reason)
 
     def update_connection(
         self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
@@ -245,7 +245,7 @@ class Answering(PageEvents):
                 f'expected "closed", got {desired_state!r}: a call can only be ended, with '
                 "update_connection(webrtc_id, \"closed\") or close(webrtc_id, reason='...')"
             )
-        return Done(self.close(webrtc_id))
+        return Done(self._sessions.end(id_of(webrtc_id), ""))
 
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:
@@ -255,7 +255,11 @@ class Answering(PageEvents):
     @server  # type: ignore[untyped-decorator]
     async def turn(self, _: Any) -> dict[str, Any] | None:
         """The RTCConfiguration for the call that the page is about to make."""
-        return await resolve_rtc_configuration(self._rtc_configuration)
+        try:
+            return await resolve_rtc_configuration(self._rtc_configuration)
+        except Exception as error:  # noqa: BLE001  # a call on one network needs none
+            report_error(error, "rtc_configuration", "the page calls without it")
+            return None
 
 
 def _as_list(components: Any) -> list[Any]:

@@ -40,6 +40,7 @@ class SessionCall:
         playout: What `clear` and `end_reply` act on.
         outbox: Takes the messages for the page.
         on_event: Told of each event, with its data and the loop's time; runs on the loop.
+        owner: Whose errors are reported, as the log names it.
 
     Attributes:
         interruptions: How many times a handler's reply was interrupted: what a step that began
@@ -52,8 +53,10 @@ class SessionCall:
         playout: Playout,
         outbox: Outbox,
         on_event: Callable[[float, str, dict[str, Any]], None],
+        owner: str = "code",
     ) -> None:
         self.webrtc_id = webrtc_id
+        self._owner = owner
         self.interruptions = 0
         self._loop = asyncio.get_running_loop()
         self._playout = playout
@@ -99,7 +102,9 @@ class SessionCall:
         """
         if not self._is_news(error):
             return
-        told = report_error(error, f"the handler of {self.webrtc_id}", "the call goes on")
+        told = report_error(
+            error, f"{self._owner}, the handler of {self.webrtc_id}", "the call goes on"
+        )
         if told is not None:
             self.send(create_words("error", *told))
         self.event("error", error=error)

@@ -106,7 +106,7 @@ class _Job:
         _jobs_of_loop[loop] = jobs_in_flight(loop) - 1
         self.unfinished.remove(self)
         if self.future.cancelled():
-            if isinstance(error, ConnectionLost):
+            if isinstance(error, ConnectionLost) or self.expect is Expect.NOTHING:
                 _logger.debug("%s was let go at the end of its call", self.label)
             elif error is not None:
                 _logger.warning("%s failed after nobody waited for it", self.label, exc_info=error)
@@ -219,6 +219,8 @@ class Worker:
             return
         for job in self._unfinished:
             job.leave_behind()
+        # The others wait for this one.
+        for job in self._unfinished[:1]:
             loop = job.future.get_loop()
             if not loop.is_closed():
                 loop.call_later(BLOCKED_AFTER_S, _warn_if_blocked, self._name, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from .concurrency import Worker
@@ -15,6 +16,8 @@ from .user_code import call_user_code, describe_callable, is_never_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
 
 COPY_TIMEOUT_S: Final = 10.0
 """How long ``copy()`` of a handler may take before the caller is refused. Connections to services
@@ -59,6 +62,7 @@ class HandlerMaker:
         self.make = make
         self._limit_s = limit_s
         self._template = getattr(make, "__self__", make)
+        self._has_warned = False
         self._needs_loop = is_never_blocking(make) or _is_async(self._template)
 
     async def make_for(self, webrtc_id: str) -> StreamHandlerBase:
@@ -111,13 +115,18 @@ class HandlerMaker:
             asyncio.set_event_loop(None)
 
     def _checked(self, made: object) -> StreamHandlerBase:
-        if isinstance(made, StreamHandlerBase) and made is not self._template:
+        if isinstance(made, StreamHandlerBase):
+            if made is self._template and not self._has_warned:
+                self._has_warned = True
+                logger.warning("%s", self._no_copy("the handler itself"))
             return made
         if inspect.iscoroutine(made):
             made.close()
-        came = "the handler itself" if made is self._template else _describe(made)
+        raise HandlerError(self._no_copy(_describe(made)))
+
+    def _no_copy(self, came: str) -> str:
         kind = type(self._template).__name__
-        raise HandlerError(
+        return (
             f"{self._name} returned {came}; every call needs a new handler of its own: "
             f"write `def copy(self): return {kind}(...)`"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -13,6 +14,7 @@ from .audio import InboundAudio
 from .concurrency import UserFunction
 from .errors import AudioError, HandlerError
 from .handlers import AsyncStreamHandler, StreamHandler
+from .handlers.callbacks import HEARD_IN_VAIN
 from .mistakes import ScaleWatch
 from .outputs import Emitted, split_emitted
 from .user_code import describe_callable, is_being_cancelled
@@ -46,6 +48,10 @@ at most."""
 MAX_ROUNDS_WITHOUT_MEDIA: Final = 50
 """How many rounds in a second may bring no media, as many as there are frames. A handler that gives
 outputs alone, or media that nobody receives, is held back by nothing else."""
+
+MEDIA_S: Final = 0.001
+"""Audio that is shorter holds nobody back: a handler that gives single samples is asked no more
+often than one that gives none."""
 
 FAREWELL_S: Final = 0.3
 """From the last frame sent to the end of the call: what the network and the far end's jitter
@@ -177,7 +183,9 @@ class InboundPump:
 
     async def _receive(self, frame: NDArray[np.int16]) -> None:
         try:
-            await self._receive_of_user((self._handler.input_sample_rate, frame))
+            given = await self._receive_of_user((self._handler.input_sample_rate, frame))
+            if inspect.isgenerator(given) or inspect.isasyncgen(given):
+                self._call.report(HandlerError(HEARD_IN_VAIN))
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
 
@@ -222,7 +230,8 @@ class OutboundPump:
         self._outlets = outlets
         self._playout = outlets.playout
         self._emit_of_user = UserFunction(handler.emit, worker)
-        self._scale = ScaleWatch(describe_callable(getattr(handler, "fn", handler.emit)))
+        self._name = describe_callable(getattr(handler, "fn", handler.emit))
+        self._scale = ScaleWatch(self._name)
         self._rounds = Rounds()
 
     async def run(self) -> None:
@@ -245,7 +254,10 @@ class OutboundPump:
         interruptions = self._call.interruptions
         item = await self._emit_of_user()
         # A reply that was interrupted meanwhile has nothing more to say.
-        return split_emitted(item if interruptions == self._call.interruptions else None)
+        try:
+            return split_emitted(item if interruptions == self._call.interruptions else None)
+        except HandlerError as error:
+            raise HandlerError(f"cannot use what {self._name} gave: {error}") from error
 
     async def _route(self, emitted: Emitted) -> bool:
         """Sends outputs and audio where they belong; True when audio was queued."""
@@ -255,9 +267,10 @@ class OutboundPump:
             return False
         self._scale.look(emitted.audio.samples)
         try:
-            return await self._playout.write(*emitted.audio) > 0
+            queued = await self._playout.write(*emitted.audio)
+            return queued >= emitted.audio.rate_hz * MEDIA_S
         except AudioError as error:
-            raise HandlerError(f"cannot play what emit() gave: {error}") from error
+            raise HandlerError(f"cannot play what {self._name} gave: {error}") from error
 
     async def _close(self, close: CloseStream) -> None:
         self._playout.end_reply()

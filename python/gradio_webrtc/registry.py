@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .copying import HandlerMaker, refuse
 from .errors import (
+    HandlerError,
     HandlerUnavailable,
     InvalidOffer,
     RequestFailed,
@@ -234,6 +235,10 @@ class SessionRegistry:
         if self._maker is None or self._maker.make != service.make_handler:
             self._maker = HandlerMaker(service.make_handler)
         handler = await self._maker.make_for(line.webrtc_id)
+        if any(each is not None and each.handler is handler for each in self._sessions.values()):
+            copy = f"copy() of {type(handler).__name__}"
+            error = HandlerError(f"{copy} returned a handler that serves another call")
+            raise refuse(error, f"{copy}, asked for {line.webrtc_id}")
         transport = PeerTransport(self._ice_servers, _track_terms(service))
         try:
             session = self._introduce(line, service, transport, handler)
@@ -272,7 +277,8 @@ class SessionRegistry:
         if webrtc_id == INPUT_PLACEHOLDER or not webrtc_id.isprintable():
             raise InvalidOffer("expected a webrtc_id of printable characters, such as a UUID")
         if self.service is None:
-            raise InvalidOffer("this component has no stream event: call .stream(...) on it")
+            error = HandlerError("this component has no stream event: call .stream(...) on it")
+            raise refuse(error, "a page that calls")
         if webrtc_id in self._sessions:
             raise SessionExists("a call with this id is under way")
         with nullcontext() if self.service.places is None else self.service.places.lock:

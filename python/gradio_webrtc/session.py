@@ -85,7 +85,8 @@ class Session:
         self.outputs = OutputQueue(
             lambda: self._outbox.send(create_message("fetch_output")), is_wanted=terms.has_outputs
         )
-        self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event)
+        owner = type(handler).__name__
+        self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event, owner)
         self._terms = terms
         loop = asyncio.get_running_loop()
         contain_tasks(loop, lambda context: handlers.current_call in context)

@@ -223,10 +223,12 @@ class Watchdog:
         place = _innermost_of_user(frames)
         if place is None or _waits_rightly(wait, frames):
             return
+        may_idle = wait.expect is Expect.IDLE
+        advice = " (with nothing to say, return None or wait in a queue)" if may_idle else ""
         self._name(
             wait.label,
             place,
-            f"has not returned for {self._wait_limit_s:g} s, and its call waits for it",
+            f"has not returned for {self._wait_limit_s:g} s, and its call waits for it{advice}",
         )
 
     def _name_blocking(self, turning: _Turning, began_s: float) -> None:

@@ -227,11 +227,17 @@ async def test_what_is_no_handler_is_told_with_what_to_write(
     assert "def copy(self): return Made(...)" in caplog.text
 
 
-async def test_the_template_itself_is_no_copy(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_template_itself_serves_and_the_log_says_what_to_write(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Itself(Sync):
         def copy(self) -> Any:
             return self
 
-    await refused(HandlerMaker(Itself().copy))
-    assert "returned the handler itself" in caplog.text
-    assert "def copy(self): return Itself(...)" in caplog.text
+    template = Itself()
+    maker = HandlerMaker(template.copy)
+    assert await maker.make_for("one") is template
+    assert await maker.make_for("two") is template
+    (record,) = caplog.records
+    assert "returned the handler itself" in record.getMessage()
+    assert "def copy(self): return Itself(...)" in record.getMessage()

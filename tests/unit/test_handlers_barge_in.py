@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import CHUNK, RATE_HZ, Endless, conversing, replying, spoken_windows
+from support.conversing import (
+    CHUNK,
+    RATE_HZ,
+    Endless,
+    ScriptedVad,
+    conversing,
+    replying,
+    spoken_windows,
+)
 
-from gradio_webrtc.handlers import AlgoOptions, reply
+from gradio_webrtc.handlers import AlgoOptions, ReplyOnPause, reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -319,3 +327,33 @@ async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply()
         talk.pause()
         await talk.until_event("response_finished", 2)
     assert heard == [10, 25]
+
+
+async def test_what_a_program_drops_with_the_queue_is_dropped_at_an_interruption() -> None:
+    class Flushing(ReplyOnPause):
+        flushed = 0
+
+        def clear_queue(self) -> None:
+            super().clear_queue()
+            self.flushed += 1
+
+    fn = Endless()
+    async with conversing(Flushing(fn.sync, vad=ScriptedVad, input_sample_rate=RATE_HZ)) as talk:
+        talk.say(10)
+        await talk.until_said(3)
+        flushed = talk.handler.flushed
+        talk.speak(10)
+        await talk.until_event("interrupted")
+        assert talk.handler.flushed == flushed + 1
+
+
+async def test_a_function_set_for_clearing_is_called_at_an_interruption() -> None:
+    fn, flushed = Endless(), []
+    async with conversing(replying(fn.sync)) as talk:
+        talk.handler._clear_queue = lambda: flushed.append(1)  # noqa: SLF001 - programs set it
+        talk.say(10)
+        await talk.until_said(3)
+        flushed.clear()
+        talk.speak(10)
+        await talk.until_event("interrupted")
+    assert flushed == [1]

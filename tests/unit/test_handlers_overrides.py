@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
 SETS = [names for count in range(1, 7) for names in combinations(NAMES, count)]
+REWRITABLE = [names for names in SETS if not {"emit", "receive"} <= set(names)]
+"""A program that rewrites both has nothing of ours in it: it steps its generator in one thread and
+drops it in another, without a lock, as its predecessor does: the machine decides who is first."""
+
 FN_KINDS = ("sync", "asynchronous")
 SPEECH_S, SILENCE_S = 1.2, 1.8
 
@@ -100,7 +104,7 @@ def test_what_calls_ours_and_adds_to_it(names: tuple[str, ...]) -> None:
     hold_a_call(kind, names, FN_KINDS[SETS.index(names) % 2])
 
 
-@pytest.mark.parametrize("names", SETS, ids="+".join)
+@pytest.mark.parametrize("names", REWRITABLE, ids="+".join)
 def test_what_does_it_all_again(names: tuple[str, ...]) -> None:
     kind = overriding(*(REWRITTEN[name] for name in names))
     hold_a_call(kind, names, FN_KINDS[SETS.index(names) % 2 - 1])

@@ -241,3 +241,32 @@ async def test_a_process_audio_that_resamples_says_so_in_its_state() -> None:
         talk.feed(block(0.0))
         await talk.until_event("response_finished")
     assert got == [(RATE_HZ // 2, (1, 9600))]
+
+
+async def test_speech_that_begins_while_an_emit_of_ones_own_ends_is_not_lost() -> None:
+    sizes: list[int] = []
+    gate = threading.Event()
+
+    def answer(size: int) -> Iterator[Any]:
+        sizes.append(size)
+        yield CHUNK
+        if len(sizes) == 1:
+            gate.wait()
+
+    class Simple(Standalone):
+        def emit(self) -> Any:
+            self.latest_args = self.latest_args or [None]
+            return super().emit()
+
+    handler = Simple(answer, model=Model(), input_sample_rate=RATE_HZ)
+    async with conversing(handler) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_said(1)
+        talk.feed(block(0.9))
+        gate.set()
+        await talk.until_idle()
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_said(2)
+    assert sizes == [19200, 28800]

@@ -31,6 +31,7 @@ HELD_S = 4.0
 PIECE = (24_000, np.full((1, 1_920), 9_000, np.int16))
 OUTPUTS = AdditionalOutputs("x")
 EMPTY = (24_000, np.zeros((1, 0), np.int16))
+CRUMB = (24_000, np.ones((1, 1), np.int16))
 
 
 def run_virtual(main: Coroutine[Any, Any, Any]) -> Any:
@@ -103,7 +104,7 @@ async def _hold(handler: StreamHandlerBase, terms: Terms, held_s: float = HELD_S
     return transport
 
 
-@pytest.mark.parametrize("item", [OUTPUTS, EMPTY, None, (EMPTY, OUTPUTS)], ids=str)
+@pytest.mark.parametrize("item", [OUTPUTS, EMPTY, None, (EMPTY, OUTPUTS), CRUMB], ids=str)
 @pytest.mark.parametrize("kind", [Eager, EagerInThread])
 def test_an_emit_without_media_is_asked_50_times_a_second_at_most(kind: Any, item: Any) -> None:
     source = Counting(item)

@@ -15,6 +15,7 @@ import pytest
 
 from gradio_webrtc import AsyncStreamHandler, StreamHandler, concurrency, user_code, watchdog
 from gradio_webrtc.concurrency import Worker
+from gradio_webrtc.handlers.stepping import Stepper
 from gradio_webrtc.media import Terms
 from gradio_webrtc.session import Session
 from gradio_webrtc.testing import FakeTransport
@@ -296,3 +297,24 @@ async def test_a_hook_called_in_a_thread_blocks_nobody(dog: Watchdog, named: Nam
     await asyncio.to_thread(call_user_code, time.sleep, 2 * SOON_S)
     assert not dog.is_awake
     assert named.texts == []
+
+
+@pytest.mark.parametrize("is_gathered", [False, True])
+async def test_a_plain_coroutine_that_answers_turns_is_named(
+    named: Named,
+    is_gathered: bool,  # noqa: FBT001
+) -> None:
+    async def reply() -> None:
+        waiting = asyncio.Event().wait()
+        await (asyncio.gather(waiting) if is_gathered else waiting)  # hangs
+
+    worker = Worker("reply", "ReplyOnPause")
+    stepper = Stepper(reply, (), worker)
+    stepping = asyncio.get_running_loop().create_task(stepper.step())
+    text = await named.until()
+    stepper.interrupt()
+    await stepping
+    await stepper.close()
+    worker.close()
+    assert "of ReplyOnPause has not returned" in text
+    assert f"test_watchdog.py:{line_of(reply, '# hangs')}" in text

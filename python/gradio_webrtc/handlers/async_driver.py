@@ -7,6 +7,7 @@ import enum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from gradio_webrtc.user_code import await_user_code
+from gradio_webrtc.watchdog import Expect
 
 if TYPE_CHECKING:
     import contextvars
@@ -37,11 +38,17 @@ class AsyncDriver:
         generator: Of the user's.
         context: The task runs in it.
         label: What the log calls the generator.
+        expect: Whether the watchdog names it when a step takes long.
     """
 
     def __init__(
-        self, generator: AsyncIterator[object], context: contextvars.Context, label: str
+        self,
+        generator: AsyncIterator[object],
+        context: contextvars.Context,
+        label: str,
+        expect: Expect = Expect.RETURN,
     ) -> None:
+        self._expect = expect
         self._generator = generator
         self._label = label
         self._asked = asyncio.Event()
@@ -89,7 +96,10 @@ class AsyncDriver:
                 await self._asked.wait()
                 self._asked.clear()
                 item = await await_user_code(
-                    _anext(self._generator), self._label, root=self._generator
+                    _anext(self._generator),
+                    self._label,
+                    self._expect,
+                    root=getattr(self._generator, "awaited", self._generator),
                 )
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result(item)
@@ -138,9 +148,14 @@ async def _anext(generator: AsyncIterator[object]) -> Step:
 
 
 class SingleItem:
-    """Something awaitable, as an async generator of one item."""
+    """Something awaitable, as an async generator of one item.
+
+    Attributes:
+        awaited: The same, for whoever looks into what is waited for.
+    """
 
     def __init__(self, awaitable: Awaitable[object]) -> None:
+        self.awaited = awaitable
         self._awaitable: Awaitable[object] | None = awaitable
 
     def __aiter__(self) -> AsyncIterator[object]:

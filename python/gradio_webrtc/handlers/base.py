@@ -138,6 +138,9 @@ class StreamHandlerBase(ABC):
     def bind(self, call: Call) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         report_mistakes(self, call)
+        if self._call is not None:
+            # Its copy() returned the handler itself: nothing of the earlier call is to be found.
+            self._forget_call()
         self._call = call
         self._clear_queue = call.clear
         self._loop_thread = threading.get_ident()

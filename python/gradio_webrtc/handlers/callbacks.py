@@ -15,6 +15,9 @@ HEARD: Final = (
     "returns from; or answer each turn of the caller with a generator function, ReplyOnPause(fn)"
 )
 
+HEARD_IN_VAIN: Final = f"receive returned a generator: {HEARD.format(emit='emit')}"
+"""Words for a generator function that hides behind a decorator."""
+
 GIVEN: Final = (
     "{emit} gives one item each time it is asked. Write return in place of yield, or keep one "
     "generator and return next(self.generator, None)"
@@ -32,6 +35,17 @@ NO_GENERATORS: Final = {
 }
 """Callbacks that may be sync or async, but no generators."""
 
+PARAMETERS: Final = {
+    "receive": ("frame",),
+    "emit": (),
+    "video_receive": ("frame",),
+    "video_emit": (),
+    "start_up": (),
+    "shutdown": (),
+    "copy": (),
+}
+"""What callbacks are called with, beside ``self``."""
+
 SYNC_ALONE: Final = (
     "copy",
     "reset",
@@ -47,15 +61,24 @@ SYNC_ALONE: Final = (
 
 def mistakes_of(handler: object) -> list[str]:
     """Lists the mistakes in a handler's methods, each with what to write instead."""
-    return [
-        f"{_name(handler, name)} is a generator function: {advice}"
-        for name, advice in NO_GENERATORS.items()
-        if _is_generator_function(getattr(handler, name, None))
-    ] + [
-        f"{_name(handler, name)} is async, and is called without await. Write def {name}"
-        for name in SYNC_ALONE
-        if _is_async(getattr(handler, name, None))
-    ]
+    return (
+        [
+            f"{_name(handler, name)} is a generator function: {advice}"
+            for name, advice in NO_GENERATORS.items()
+            if _is_generator_function(getattr(handler, name, None))
+        ]
+        + [
+            f"{_name(handler, name)} is async, and is called without await. Write def {name}"
+            for name in SYNC_ALONE
+            if _is_async(getattr(handler, name, None))
+        ]
+        + [
+            f"{_name(handler, name)} cannot be called as it is: {misfit}. "
+            f"Write def {name}({', '.join(('self', *parameters))})"
+            for name, parameters in PARAMETERS.items()
+            if (misfit := _misfit(getattr(handler, name, None), len(parameters)))
+        ]
+    )
 
 
 def check_handler(handler: object) -> None:
@@ -100,6 +123,17 @@ def _is_generator_function(method: Any) -> bool:
 
 def _is_async(method: Any) -> bool:
     return inspect.iscoroutinefunction(method) or _is_generator_function(method)
+
+
+def _misfit(method: Any, count: int) -> str:
+    """Says why a method cannot take so many arguments; empty when it can or will not say."""
+    try:
+        inspect.signature(method).bind(*(None,) * count)
+    except TypeError as error:
+        return str(error) if callable(method) else ""
+    except ValueError:
+        return ""
+    return ""
 
 
 def _name(handler: object, method: str) -> str:

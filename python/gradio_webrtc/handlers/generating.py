@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gradio_webrtc.concurrency import Worker
 from gradio_webrtc.types import CloseStream
 from gradio_webrtc.user_code import describe_callable, never_blocks
+from gradio_webrtc.watchdog import Expect
 
 from .arguments import Callee
 from .async_driver import FINISHED
@@ -80,7 +81,7 @@ class Programme:
     async def next(self, call: Call, args: Sequence[object]) -> Any:
         """The next item, and after the last one the end of the call."""
         if self._performance is None:
-            self._worker = Worker(f"play-{call.webrtc_id[:8]}")
+            self._worker = Worker(f"play-{call.webrtc_id[:8]}", expect=Expect.IDLE)
             self._performance = Performance(self.fn, args, call, self._worker)
         item = await self._performance.step()
         # Without a reason: that a stream has come to its end is nothing to explain.

@@ -136,7 +136,9 @@ class Stepper:
         if isinstance(self.generator, AsyncIterator):
             if self._driver is None:
                 label = self._worker.label(self._label)
-                self._driver = AsyncDriver(self.generator, self._context, label)
+                self._driver = AsyncDriver(
+                    self.generator, self._context, label, self._worker.expect
+                )
             return await self._driver.step()
         return await self._running.run(self._in_worker(_next, self.generator))
 

@@ -14,11 +14,16 @@ import numpy as np
 from gradio_webrtc.concurrency import UserFunction, Worker
 from gradio_webrtc.mistakes import advise_on_function
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
-from gradio_webrtc.user_code import describe_callable, is_async_callable, never_blocks
+from gradio_webrtc.user_code import (
+    call_user_code,
+    describe_callable,
+    is_async_callable,
+    never_blocks,
+)
 
 from .arguments import Callee, max_positionals, requires_positional
 from .async_driver import FINISHED
-from .base import NOTHING_TO_AWAIT, inputs_within
+from .base import NOTHING_TO_AWAIT, StreamHandlerBase, inputs_within
 from .conversation import Conversation
 from .prompting import Prompting
 from .reply import Reply, Turn
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc.types import AudioFrame, Call, EmitType
 
+    from .blocks import AppState
     from .reply import Arguments
     from .signature import ReplyOptions
 
@@ -128,11 +134,12 @@ class TurnHandler(Prompting):
         Runs after every reply that was not interrupted. What is being heard meanwhile is kept.
         """
         super().reset()
+        ends_reply = self.state.responding
         self._clear_up()
         if not self._is_settling:
             self._held = None
         if self.emits_by_itself:
-            self.state = self.state.new()
+            self.state = self._state_after(self.state, ends_reply=ends_reply)
         if self._call is not None:
             self._on_loop(self._end_reply)
 
@@ -143,6 +150,19 @@ class TurnHandler(Prompting):
         self.state.responding = self.state.responded_audio = self.state.pause_detected = False
         self.state.interrupted.clear()
         self._event.clear()
+
+    def _state_after(self, state: AppState, *, ends_reply: bool) -> AppState:
+        """A state for the next turn, with what the caller says while a reply ends.
+
+        An ``emit`` of a subclass's own that began with a new state has its turn already: what is in
+        that state is the beginning of the next one.
+        """
+        fresh = state.new()
+        is_renewed = self._kept is not None and self._kept[1] is not state
+        if ends_reply and is_renewed:
+            fresh.stream, fresh.buffer = state.stream, state.buffer
+            fresh.started_talking, fresh.sampling_rate = state.started_talking, state.sampling_rate
+        return fresh
 
     async def release(self) -> None:
         """Ends the reply under way; waits no longer than `RELEASE_S` for code that blocks."""
@@ -248,6 +268,17 @@ class TurnHandler(Prompting):
             self._bound_call.clear()
         else:
             self._bound_call.interrupt()
+        if self._clears_by_itself:
+            try:
+                call_user_code(self.clear_queue)
+            except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
+                self._bound_call.report(error)
+
+    @property
+    def _clears_by_itself(self) -> bool:
+        """Whether a program has something of its own to drop with the queue."""
+        is_replaced = self._clear_queue != self._bound_call.clear
+        return is_replaced or type(self).clear_queue is not StreamHandlerBase.clear_queue
 
     def _greet(self, turn: Turn) -> None:
         if not self._emit_is_overridden:
