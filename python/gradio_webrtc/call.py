@@ -103,7 +103,7 @@ class SessionCall:
         if not self._is_news(error):
             return
         told = report_error(
-            error, f"{self._owner}, the handler of {self.webrtc_id}", "the call goes on"
+            error, f"the handler of {self.webrtc_id} ({self._owner})", "the call goes on"
         )
         if told is not None:
             self.send(create_words("error", *told))
