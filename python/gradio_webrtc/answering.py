@@ -231,7 +231,7 @@ class Answering(PageEvents):
 
     def update_connection(
         self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
-    ) -> Done:
+    ) -> Done[bool]:
         """Ends a call from Python, from any thread; `close` also tells the page why.
 
         Parameters:

@@ -294,22 +294,22 @@ async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | No
         return None
 
 
-class Done(Coroutine[Any, Never, bool]):
-    """A yes or no that is known already, for code that awaits it and for code that does not.
+class Done(Coroutine[Any, Never, T]):
+    """An answer that is known already, for code that awaits it and for code that does not.
 
     Whatever takes a coroutine takes it, and nothing is warned of when nobody awaits it.
     """
 
-    def __init__(self, answer: bool) -> None:  # noqa: FBT001 - its one value
+    def __init__(self, answer: T) -> None:
         self._answer = answer
 
     def __bool__(self) -> bool:
-        return self._answer
+        return bool(self._answer)
 
     def __repr__(self) -> str:
         return f"{self._answer}, which may be awaited"
 
-    def __await__(self) -> Generator[Any, Any, bool]:
+    def __await__(self) -> Generator[Any, Any, T]:
         yield from ()
         return self._answer
 

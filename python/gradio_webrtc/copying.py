@@ -12,7 +12,12 @@ from .concurrency import Worker
 from .errors import HandlerError, HandlerUnavailable
 from .handlers import StreamHandlerBase
 from .reporting import Told, report_error
-from .user_code import call_user_code, describe_callable, is_never_blocking
+from .user_code import (
+    call_user_code,
+    describe_callable,
+    is_being_cancelled,
+    is_never_blocking,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +79,7 @@ class HandlerMaker:
         try:
             return self._checked(await self._make(webrtc_id))
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_being_cancelled():
                 raise
             raise refuse(error, self._where(webrtc_id)) from None
         # One caller's sys.exit() is not to end the server.

@@ -232,9 +232,8 @@ class OutputQueue:
 
     def put_with_picture(self, outputs: AdditionalOutputs) -> None:
         """Queues values that describe a picture, in place of those of an earlier one."""
-        earlier = [each for each in self._waiting if each is self._with_picture]
-        if earlier:
-            self._waiting.remove(earlier[0])
+        if self._with_picture is not None and self._with_picture in self._waiting:
+            self._waiting.remove(self._with_picture)
             self.replaced += 1
         self._with_picture = outputs
         self.put(outputs)

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
+from gradio_webrtc.concurrency import Done
 from gradio_webrtc.errors import AudioError, ConnectionLost
 from gradio_webrtc.types import Layout, WebRTCData
 from gradio_webrtc.user_code import never_blocks
@@ -22,7 +23,7 @@ from .channel import Channel, as_message
 from .resampling import FrameResampler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from gradio_webrtc.types import Call, DataChannel
 
@@ -60,14 +61,7 @@ async def inputs_within(limit_s: float) -> AsyncIterator[None]:
         raise TimeoutError(f"the page did not send its input values within {limit_s:g} s") from None
 
 
-class _NothingToAwait:
-    """Stands for a coroutine that returns at once, but need not be awaited."""
-
-    def __await__(self) -> Iterator[None]:
-        return iter(())
-
-
-NOTHING_TO_AWAIT: Final = _NothingToAwait()
+NOTHING_TO_AWAIT: Final = Done(None)
 """What ``start_up`` and ``shutdown`` of ours return: subclasses call them with ``await`` and
 without, as they did with the predecessors' sync and async handlers."""
 
