@@ -6,48 +6,17 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-from support.conversing import LOUDNESS, RATE_HZ, Endless, conversing, sound
+from support.blocks import CHUNK, Model, Recorder, block
+from support.conversing import LOUDNESS, RATE_HZ, Endless, conversing
 
 from gradio_webrtc.handlers import AppState, ReplyOnPause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
-
-BLOCK_S = 0.6
-CHUNK = (24000, np.ones((1, 480), np.int16))
-
-
-class Model:
-    """A PauseDetectionModel: the level of the sound is the share of speech in it."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, int, Any]] = []
-
-    def vad(
-        self, audio: tuple[int, NDArray[np.int16]], options: Any
-    ) -> tuple[float, list[dict[str, int]]]:
-        rate_hz, samples = audio
-        self.asked.append((rate_hz, samples.size, options))
-        return float(samples.mean() / LOUDNESS * samples.size / rate_hz), []
-
-    def warmup(self) -> None: ...
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.heard: list[NDArray[np.int16]] = []
-
-    def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[Any]:
-        self.heard.append(audio[1])
-        yield CHUNK
-
-
-def block(probability: float) -> NDArray[np.int16]:
-    return sound(probability, BLOCK_S * RATE_HZ / 512)
 
 
 def answering(fn: Any, **options: Any) -> ReplyOnPause:

@@ -1,0 +1,49 @@
+"""Speech in blocks, as the predecessors' models heard it, and a function that takes its turns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .conversing import LOUDNESS, RATE_HZ, sound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+BLOCK_S = 0.6
+CHUNK = (24000, np.ones((1, 480), np.int16))
+
+
+class Model:
+    """A PauseDetectionModel: the level of the sound is the share of speech in it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int, Any]] = []
+
+    def vad(
+        self, audio: tuple[int, NDArray[np.int16]], options: Any
+    ) -> tuple[float, list[dict[str, int]]]:
+        rate_hz, samples = audio
+        self.asked.append((rate_hz, samples.size, options))
+        return float(samples.mean() / LOUDNESS * samples.size / rate_hz), []
+
+    def warmup(self) -> None: ...
+
+
+class Recorder:
+    """Notes the sound of each turn, and says one chunk to it."""
+
+    def __init__(self) -> None:
+        self.heard: list[NDArray[np.int16]] = []
+
+    def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[Any]:
+        self.heard.append(audio[1])
+        yield CHUNK
+
+
+def block(probability: float) -> NDArray[np.int16]:
+    """A block with this share of speech in it."""
+    return sound(probability, BLOCK_S * RATE_HZ / 512)
