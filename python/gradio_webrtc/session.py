@@ -21,7 +21,7 @@ from .playout import Playout
 from .pumps import Outlets
 from .reporting import report_error
 from .screen import Screen
-from .user_code import call_user_code, contain_tasks
+from .user_code import call_user_code, contain_user_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ class Session:
         self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event, owner)
         self._terms = terms
         loop = asyncio.get_running_loop()
-        contain_tasks(loop, lambda context: handlers.current_call in context)
+        contain_user_code(loop, lambda context: handlers.current_call in context)
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()

@@ -9,13 +9,19 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar, cast
 
-from .watchdog import WATCHDOG, Expect, Wait, is_user_file
+from .watchdog import WATCHDOG, Expect, Wait, is_own_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+
+CALLBACK_POSITIONS: Final = {"call_later": 1, "call_at": 1, "call_soon_threadsafe": 0}
+"""Methods of event loops, and which of their arguments is the callback."""
+
+ASYNCIO: Final = f"{os.sep}asyncio{os.sep}"
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -137,16 +143,19 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
         raise error[0] if isinstance(error[0], BaseException) else error[1] or error[0]()
 
 
-def contain_tasks(
+def contain_user_code(
     loop: asyncio.AbstractEventLoop, is_in_call: Callable[[contextvars.Context], bool]
 ) -> None:
-    """Makes the tasks that user code starts in a call `WatchedCoroutine`; once for each loop.
+    """Contains the tasks, timers and calls from threads that user code starts in a call.
 
-    asyncio lets SystemExit and KeyboardInterrupt of any task end the loop, and with it a server
-    with all its calls. Tasks of libraries and of everybody else are left as they are.
+    asyncio lets SystemExit and KeyboardInterrupt of any of them end the loop, and with it a server
+    with all its calls. Libraries that a handler uses are contained with it, for they run its
+    callbacks; what carries the media is not, nor is anything outside of calls. Does its work once
+    for each loop.
 
     Args:
-        loop: Whose task factory is wrapped.
+        loop: Whose task factory and timers are wrapped. `call_soon` is not, which runs at every
+            step of every task.
         is_in_call: Tells contexts of calls from all others.
     """
     inner: Any = loop.get_task_factory()
@@ -157,12 +166,43 @@ def contain_tasks(
     def make_contained(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
         context = options.get("context") or contextvars.copy_context()
         code = getattr(coro, "cr_code", None)
-        if code is not None and is_user_file(code.co_filename) and is_in_call(context):
+        if code is not None and not _carries_media(code.co_filename) and is_in_call(context):
             coro = WatchedCoroutine(coro, describe_callable(coro))
         return make(loop, coro, **options)
 
     make_contained.contains_user_code = True  # type: ignore[attr-defined]  # read above
     loop.set_task_factory(make_contained)
+    for name, position in CALLBACK_POSITIONS.items():
+        setattr(loop, name, _containing(getattr(loop, name), position, is_in_call))
+
+
+def _containing(
+    schedule: Callable[..., Any], position: int, is_in_call: Callable[[contextvars.Context], bool]
+) -> Callable[..., Any]:
+    """Wraps a method of a loop that takes a callback at a position of its arguments."""
+
+    @functools.wraps(schedule)
+    def schedule_contained(*args: Any, context: contextvars.Context | None = None) -> Any:
+        callback: Any = args[position] if len(args) > position else None
+        if not _is_harmless(callback) and is_in_call(context or contextvars.copy_context()):
+            callback = functools.partial(call_user_code, callback)
+            args = (*args[:position], callback, *args[position + 1 :])
+        return schedule(*args, context=context)
+
+    return schedule_contained
+
+
+def _is_harmless(callback: object) -> bool:
+    """True for callbacks of asyncio's own, such as those that wake a task, and of the media's."""
+    if callback is None:
+        return True
+    code = getattr(callback, "__code__", None)
+    return code is not None and (ASYNCIO in code.co_filename or _carries_media(code.co_filename))
+
+
+def _carries_media(file: str) -> bool:
+    """True for source of ours and of the libraries under it, which run for every packet."""
+    return is_own_file(file) or "aiortc" in file or "aioice" in file
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:

@@ -272,7 +272,7 @@ def _frames_of_thread(thread: int) -> list[Place]:
         frame = frame.f_back
     steps = [n for n, place in enumerate(frames) if place.function in ("Handle._run", "_Job.run")]
     frames = frames[steps[-1] + 1 :] if steps else frames
-    begin = next((n for n, place in enumerate(frames) if not _is_ours(place)), len(frames))
+    begin = next((n for n, place in enumerate(frames) if not is_own_file(place.file)), len(frames))
     # Without user code in it, it is ours that blocks.
     return frames[begin:] or frames[-1:]
 
@@ -307,8 +307,9 @@ def is_user_file(file: str) -> bool:
     return not file.startswith((*_LIBRARIES, _OURS, "<frozen"))
 
 
-def _is_ours(place: Place) -> bool:
-    return place.file.startswith(_OURS)
+def is_own_file(file: str) -> bool:
+    """True for source of this package."""
+    return file.startswith(_OURS)
 
 
 def _innermost_of_user(frames: list[Place]) -> Place | None:
@@ -321,7 +322,7 @@ def _innermost_of_user(frames: list[Place]) -> Place | None:
 
 def _waits_rightly(wait: Wait, frames: list[Place]) -> bool:
     """True if it waits for us, or is an ``emit`` that has nothing to say."""
-    if any(_is_ours(place) for place in frames):
+    if any(is_own_file(place.file) for place in frames):
         return True
     if wait.expect is not Expect.IDLE:
         return False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import numpy as np
 import pytest
 from support.signals import speech
@@ -23,7 +25,7 @@ from gradio_webrtc.user_code import (
     WatchedCoroutine,
     await_user_code,
     call_user_code,
-    contain_tasks,
+    contain_user_code,
 )
 
 if TYPE_CHECKING:
@@ -268,8 +270,8 @@ def test_a_task_of_the_users_own_ends_nothing_but_itself(error: BaseException) -
 
 async def test_tasks_outside_of_calls_are_as_ever() -> None:
     loop = asyncio.get_running_loop()
-    contain_tasks(loop, lambda _context: False)
-    contain_tasks(loop, lambda _context: True)
+    contain_user_code(loop, lambda _context: False)
+    contain_user_code(loop, lambda _context: True)
     task = loop.create_task(asyncio.sleep(0))
     assert not isinstance(task.get_coro(), WatchedCoroutine)
     await task
@@ -277,7 +279,7 @@ async def test_tasks_outside_of_calls_are_as_ever() -> None:
 
 async def test_a_task_that_is_cancelled_before_its_first_step_leaves_nothing_behind() -> None:
     loop, began = asyncio.get_running_loop(), []
-    contain_tasks(loop, lambda _context: True)
+    contain_user_code(loop, lambda _context: True)
 
     async def work() -> None:
         began.append(1)
@@ -290,3 +292,80 @@ async def test_a_task_that_is_cancelled_before_its_first_step_leaves_nothing_beh
     await asyncio.wait({task})
     assert task.cancelled()
     assert began == []
+
+
+class Calling(Fine):
+    """Has the event loop call it back, in one of the ways that there are."""
+
+    error: BaseException = SystemExit(3)
+    way = "call_later"
+
+    async def start_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        match self.way:
+            case "call_later":
+                loop.call_later(0.01, self.fail)
+            case "call_at":
+                loop.call_at(loop.time() + 0.01, self.fail)
+            case "a partial":
+                loop.call_later(0.01, functools.partial(self.fail))
+            case "call_soon_threadsafe":
+                loop.call_soon_threadsafe(self.fail)
+            case "a task of a thread":
+                self.task = loop.create_task(asyncio.to_thread(self.fail))
+            case "a task of a library":
+                self.task = loop.create_task(anyio.to_thread.run_sync(self.fail))
+
+    def fail(self) -> None:
+        raise self.error
+
+
+WAYS = [
+    "call_later",
+    "call_at",
+    "a partial",
+    "call_soon_threadsafe",
+    "a task of a thread",
+    "a task of a library",
+]
+
+
+@pytest.mark.parametrize("error", ERRORS[:2], ids=IDS[:2])
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_the_loop_calls_back_ends_nothing_but_itself(
+    way: str, error: BaseException
+) -> None:
+    loop, seen = asyncio.get_running_loop(), asyncio.Event()
+    raised: list[BaseException] = []
+
+    def see(_loop: object, context: dict[str, Any]) -> None:
+        raised.append(context["exception"])
+        seen.set()
+
+    loop.set_exception_handler(see)
+    handler = type("Failing", (Calling,), {"error": error, "way": way})()
+    transport = FakeTransport(48_000, np.zeros(960, np.int16))
+    session = Session("1", transport, handler, Terms())
+    running = loop.create_task(session.run())
+    if "task" in way:
+        while not hasattr(handler, "task"):  # noqa: ASYNC110 - start_up is about to make it
+            await asyncio.sleep(0)
+        await asyncio.wait({handler.task})
+        raised.append(handler.task.exception())
+    else:
+        await seen.wait()
+    assert isinstance(raised[0], RuntimeError)
+    assert raised[0].__cause__ is error
+    session.end("seen")
+    await running
+
+
+async def test_timers_of_a_call_can_be_cancelled_and_take_arguments() -> None:
+    loop, called = asyncio.get_running_loop(), asyncio.Event()
+    contain_user_code(loop, lambda _context: True)
+    given: list[object] = []
+    loop.call_later(0, given.append, 1).cancel()
+    loop.call_later(0, given.append, 2)
+    loop.call_later(0.001, called.set)
+    await called.wait()
+    assert given == [2]
