@@ -22,6 +22,7 @@ from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
 from .certificate import accept_rsa
+from .guard import guard
 from .inline import work_inline
 from .offer import explain, read_candidate, read_offer
 from .shortcut import take_shortcut
@@ -109,6 +110,7 @@ class PeerTransport:
             self._tracks.settle()
             answer = await self._pc.createAnswer()
             work_inline(self._pc, answer.sdp)
+            guard(self._pc)
         except InvalidOffer:
             raise
         except OperationError as error:

@@ -1,0 +1,382 @@
+"""Stands in front of the sockets of a connection, from their first datagram.
+
+Whoever reaches a UDP port can send to it. What is no STUN, DTLS, RTP or RTCP, what comes from
+somewhere else than the remote peer, and what fails its checks is dropped here, before it costs
+more than a look at its first bytes. What the parsers behind raise nevertheless is caught and
+counted: it never ends a session. All of it runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+import reprlib
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from aioice import stun
+from aioice.ice import CandidatePair
+
+from .ice_internals import (
+    CHECK_LIST,
+    CONNECTION,
+    NOMINATED,
+    PROTOCOLS,
+    QUEUE,
+    RECEIVE_NEXT,
+    REMOTE_CANDIDATES,
+    looks_as_expected,
+    transports_of,
+)
+from .quiet_log import QuietLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aiortc import RTCDtlsTransport, RTCPeerConnection
+
+    Address = tuple[str, int]
+
+logger = logging.getLogger(__name__)
+
+STUN_BYTES: Final = range(4)
+DTLS_BYTES: Final = range(20, 64)
+RTP_BYTES: Final = range(128, 192)
+"""First bytes of datagrams, by protocol (RFC 7983 section 7). The others, TURN channels and ZRTP,
+have no business on these sockets."""
+
+MIN_SIZE: Final = [0] * 256
+"""The fewest bytes that a datagram has, by its first byte; 0 for those that are none of ours."""
+for _first in STUN_BYTES:
+    MIN_SIZE[_first] = 20  # its header, RFC 8489 section 5
+for _first in DTLS_BYTES:
+    MIN_SIZE[_first] = 13  # the header of a record, RFC 6347 section 4.1
+for _first in RTP_BYTES:
+    MIN_SIZE[_first] = 8  # the header of RTCP, RFC 3550 section 6.4; that of RTP has 12
+
+MAX_SIZE: Final = 2048
+"""More than any path carries in a packet, and less than a handshake's certificate in pieces."""
+
+MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
+"""Of STUN (RFC 8489 section 5)."""
+
+BINDING_REQUEST: Final = b"\x00\x01"
+BINDING_RESPONSES: Final = (b"\x01\x01", b"\x01\x11")
+"""Types of STUN messages: success and error (RFC 8489 section 5)."""
+
+MAX_REMOTE_CANDIDATES: Final = 48
+"""Those of the offer and of trickle are 32 at most; a network that changes adds a few."""
+
+MAX_PEERS: Final = 16
+"""Addresses that a remote peer is known to send from. A network that changes adds one."""
+
+PACKETS_PER_S: Final = 3000.0
+"""From one address: video of 20 Mbit/s has 2,100 packets a second of 1,200 bytes."""
+
+BURST: Final = 3000.0
+
+CHECKS_PER_S: Final = 50.0
+"""Requests that name this session's user fragment. ICE sends one every 50 ms (RFC 8445 section
+14.2) for each pair of a check list."""
+
+CHECKS_BURST: Final = 200.0
+
+MAX_WAITING: Final = 1024
+"""Datagrams that wait for aiortc: three seconds of video. The oldest go first."""
+
+CONSENT_INTERVAL_S: Final = 5.0
+CONSENT_LIMIT_S: Final = 30.0
+"""RFC 7675 section 5.1."""
+
+MAX_FAULTS: Final = 100
+"""Faults of the parsers in a row, without a datagram between that was fine: that session ends."""
+
+_faults = QuietLog(logger, "a datagram that nobody can make sense of was dropped")
+
+
+class TokenBucket:
+    """Lets a rate pass, and bursts up to a size.
+
+    Args:
+        rate: Tokens a second.
+        burst: The most tokens that there are, and those at the begin.
+        clock: Seconds, monotonic.
+    """
+
+    __slots__ = ("_burst", "_clock", "_rate", "_then_s", "_tokens")
+
+    def __init__(
+        self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._tokens = burst
+        self._then_s = clock()
+
+    def take(self) -> bool:
+        """Takes a token; False if there is none."""
+        if self._tokens < 1:
+            now_s = self._clock()
+            self._tokens = min(self._burst, self._tokens + self._rate * (now_s - self._then_s))
+            self._then_s = now_s
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class GuardedProtocols(list[Any]):
+    """The sockets of a connection of aioice, each of which is guarded when it is added.
+
+    Args:
+        guard: What looks at their datagrams.
+    """
+
+    def __init__(self, guard: DatagramGuard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def append(self, protocol: Any) -> None:
+        """Adds a socket."""
+        self._guard.watch(protocol)
+        super().append(protocol)
+
+    def __iadd__(self, protocols: Iterable[Any]) -> Self:  # type: ignore[misc]  # as lists do
+        for protocol in protocols:
+            self.append(protocol)
+        return self
+
+
+class DatagramGuard:
+    """Guards one connection of aioice.
+
+    Args:
+        connection: The connection, before it has sockets.
+        clock: Seconds, monotonic.
+
+    Attributes:
+        refused: The number of datagrams that were dropped, by reason.
+        passed: The number of those that were not.
+    """
+
+    def __init__(self, connection: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self.refused: Counter[str] = Counter()
+        self.passed = 0
+        self._connection = connection
+        self._clock = clock
+        self._peers: dict[Address, TokenBucket] = {}
+        self._checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST, clock)
+        self._own_name = f"{connection.local_username}:".encode()
+        self._alive_s = clock()
+        self._carried = 0
+        self._queue: asyncio.Queue[tuple[bytes, int] | None] = getattr(connection, QUEUE)
+        setattr(connection, PROTOCOLS, GuardedProtocols(self))
+        connection.data_received = self.hand_on
+        connection.query_consent = self.query_consent
+
+    def watch(self, protocol: Any) -> None:
+        """Looks at each datagram of a socket before aioice does."""
+
+        def receive(data: bytes, source: tuple[Any, ...]) -> None:
+            try:
+                self._receive(protocol, data, (source[0], source[1]))
+            except Exception as error:  # noqa: BLE001  # a stranger's datagram ends nothing
+                self._note_fault(error)
+
+        protocol.datagram_received = receive
+
+    def hand_on(self, data: bytes, component: int) -> None:
+        """Puts a datagram where aiortc fetches it from; the oldest go while it does not."""
+        if not data or not MIN_SIZE[data[0]]:
+            self.refused["kind"] += 1
+            return
+        if self._queue.qsize() >= MAX_WAITING:
+            oldest = self._queue.get_nowait()
+            if oldest is None:  # the mark of the end, behind which nothing counts
+                self._queue.put_nowait(None)
+                return
+            self.refused["backlog"] += 1
+        self._queue.put_nowait((data, component))
+
+    async def query_consent(self) -> None:
+        """Closes the connection when nothing authentic came for as long as RFC 7675 allows.
+
+        aioice counts answers to its own requests alone. While the event loop is behind, those are
+        given up before they are read, and sessions would end that are well.
+        """
+        connection = self._connection
+        self._alive_s = self._clock()
+        while not self._is_expired():
+            await asyncio.sleep(CONSENT_INTERVAL_S * random.uniform(0.8, 1.2))  # noqa: S311  # section 5.1
+            for pair in list(getattr(connection, NOMINATED).values()):
+                await self._ask(pair)
+        logger.info("consent to send to a remote peer has expired")
+        # It would wait for this very task.
+        connection._query_consent_task = None  # noqa: SLF001
+        await connection.close()
+
+    async def _ask(self, pair: CandidatePair) -> None:
+        connection = self._connection
+        try:
+            await pair.protocol.request(
+                connection.build_request(pair, nominate=False),
+                pair.remote_addr,
+                integrity_key=connection.remote_password.encode(),
+                retransmissions=0,
+            )
+        except stun.TransactionError:
+            return
+        self._alive_s = self._clock()
+
+    def _is_expired(self) -> bool:
+        # What stands in front of `hand_on` counts the packets that it decrypted.
+        carried = getattr(self._connection.data_received, "taken", 0)
+        if carried != self._carried:
+            self._carried = carried
+            self._alive_s = self._clock()
+        return self._clock() - self._alive_s > CONSENT_LIMIT_S
+
+    def _receive(self, protocol: Any, data: bytes, source: Address) -> None:
+        least = MIN_SIZE[data[0]] if data else 0
+        if not least or not least <= len(data) <= MAX_SIZE:
+            self.refused["kind"] += 1
+        elif data[0] in STUN_BYTES:
+            self._receive_stun(protocol, data, source)
+        elif self._is_from_peer(source):
+            self.passed += 1
+            self._connection.data_received(data, protocol.local_candidate.component)
+
+    def _is_from_peer(self, source: Address) -> bool:
+        bucket = self._peers.get(source)
+        if bucket is None:
+            if not any(
+                pair.remote_addr == source
+                and pair.state in (CandidatePair.State.IN_PROGRESS, CandidatePair.State.SUCCEEDED)
+                for pair in getattr(self._connection, CHECK_LIST)
+            ):
+                self.refused["source"] += 1
+                return False
+            if len(self._peers) >= MAX_PEERS:
+                del self._peers[next(iter(self._peers))]
+            bucket = self._peers[source] = TokenBucket(PACKETS_PER_S, BURST, self._clock)
+        if bucket.take():
+            return True
+        self.refused["rate"] += 1
+        return False
+
+    def _receive_stun(self, protocol: Any, data: bytes, source: Address) -> None:
+        kind, size = data[:2], int.from_bytes(data[2:4])
+        if data[4:8] != MAGIC_COOKIE or size % 4 or size + MIN_SIZE[0] != len(data):
+            self.refused["stun"] += 1
+        elif kind in BINDING_RESPONSES:
+            self._receive_response(protocol, data, source)
+        elif kind == BINDING_REQUEST:
+            self._receive_check(protocol, data, source)
+        else:
+            self.refused["stun"] += 1
+
+    def _receive_response(self, protocol: Any, data: bytes, source: Address) -> None:
+        transaction = protocol.transactions.get(data[8:20])
+        message = None if transaction is None else self._parse(data)
+        if transaction is None or message is None:
+            self.refused["stun"] += 1
+            return
+        transaction.response_received(message, source)
+
+    def _receive_check(self, protocol: Any, data: bytes, source: Address) -> None:
+        """Takes a check of the remote peer's.
+
+        Nobody else's gets an answer: it would go to whomever they name as its source.
+        """
+        if self._own_name not in data:
+            self.refused["stun"] += 1
+            return
+        if not self._checks.take():
+            self.refused["rate"] += 1
+            return
+        message = self._parse(data)
+        if message is None or not self._is_authentic(message):
+            self.refused["stun"] += 1
+            return
+        if self._is_one_too_many(source):
+            self.refused["candidates"] += 1
+            return
+        self._alive_s = self._clock()
+        self._connection.request_received(message, source, protocol)
+
+    def _parse(self, data: bytes) -> stun.Message | None:
+        try:
+            return stun.parse_message(data)
+        except Exception as error:  # noqa: BLE001  # it raises whatever the bytes make it trip over
+            self._note_fault(error)
+            return None
+
+    def _is_authentic(self, message: stun.Message) -> bool:
+        connection, given = self._connection, message.attributes
+        own_name, _, remote_name = str(given.get("USERNAME", "")).partition(":")
+        return (
+            own_name == connection.local_username
+            and connection.remote_username in (None, remote_name)
+            and "PRIORITY" in given
+            and message.check_message_integrity(connection.local_password.encode())
+        )
+
+    def _is_one_too_many(self, source: Address) -> bool:
+        candidates = getattr(self._connection, REMOTE_CANDIDATES)
+        if len(candidates) < MAX_REMOTE_CANDIDATES:
+            return False
+        return not any((each._network_host, each.port) == source for each in candidates)  # noqa: SLF001
+
+    def _note_fault(self, error: Exception) -> None:
+        self.refused["fault"] += 1
+        _faults.warn(f"{type(error).__name__}: {reprlib.repr(str(error))}")
+
+
+def guard(pc: RTCPeerConnection) -> list[DatagramGuard]:
+    """Guards all sockets that a connection is going to have.
+
+    Call it when the offer is set, before the answer is: sockets are made for that.
+
+    Returns:
+        The guards, one for each transport; none where aioice does not look as expected.
+    """
+    guards = []
+    for dtls in transports_of(pc):
+        contain_faults(dtls)
+        connection = getattr(dtls.transport, CONNECTION, None)
+        if looks_as_expected(connection):
+            guards.append(DatagramGuard(connection))
+        else:
+            logger.warning("aioice is not as expected: datagrams of strangers reach its parsers")
+    return guards
+
+
+def contain_faults(dtls: RTCDtlsTransport) -> None:
+    """Has a transport go on after a datagram on which a parser of aiortc's fails."""
+    receive_next: Any = getattr(dtls, RECEIVE_NEXT, None)
+    if not inspect.iscoroutinefunction(receive_next):
+        logger.warning("aiortc is not as expected: a datagram that it cannot read ends a session")
+        return
+    faults = 0
+
+    async def receive() -> None:
+        nonlocal faults
+        try:
+            await receive_next()
+        except ConnectionError:
+            raise
+        except Exception as error:
+            faults += 1
+            _faults.warn(f"{type(error).__name__}: {reprlib.repr(str(error))}")
+            if faults >= MAX_FAULTS:
+                raise ConnectionError from error
+            # Should it fail before it waits, nobody else would ever have a turn.
+            await asyncio.sleep(0)
+        else:
+            faults = 0
+
+    setattr(dtls, RECEIVE_NEXT, receive)

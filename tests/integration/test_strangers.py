@@ -1,0 +1,173 @@
+"""Whoever reaches the UDP port of a session and is not in it: nothing of theirs does any harm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.caller import Caller
+from support.datagrams import check, mutations
+from support.signals import tone
+
+from gradio_webrtc import AsyncStreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.transport import guard as guards
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gradio_webrtc.transport.guard import DatagramGuard
+
+Address = tuple[str, int]
+
+
+class Echo(AsyncStreamHandler):
+    """Gives back what it receives."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
+        self.frames: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def receive(self, frame: Any) -> None:
+        self.frames.put_nowait(frame)
+
+    async def emit(self) -> Any:
+        return await self.frames.get()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[DatagramGuard]:
+    """Every guard that is made during a test."""
+    found: list[DatagramGuard] = []
+    init = guards.DatagramGuard.__init__
+
+    def remember(self: DatagramGuard, *args: Any, **options: Any) -> None:
+        init(self, *args, **options)
+        found.append(self)
+
+    monkeypatch.setattr(guards.DatagramGuard, "__init__", remember)
+    return found
+
+
+def addresses(sdp: str) -> set[Address]:
+    found = re.findall(r"a=candidate:\S+ \d+ udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+)", sdp)
+    return {(host, int(port)) for host, port in found}
+
+
+def send(datagrams: Iterable[bytes], targets: Iterable[Address]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for datagram in datagrams:
+            for target in targets:
+                stranger.sendto(datagram, target)
+
+
+async def connected() -> tuple[SessionRegistry, Caller, set[Address]]:
+    registry = SessionRegistry()
+    registry.service = Service(Echo().copy)
+    caller = Caller(registry, tone(60.0, 440))
+    answer = await caller.call()
+    await caller.until(lambda: caller.loud_seconds() > 0.2)
+    return registry, caller, addresses(str(answer["sdp"]))
+
+
+async def goes_on(caller: Caller) -> None:
+    """Returns once a second more was heard; the call could not do that if it had ended."""
+    heard = caller.loud_seconds()
+    await caller.until(lambda: caller.loud_seconds() > heard + 1.0 or caller.closed.is_set())
+    assert not caller.closed.is_set()
+
+
+KINDS = {
+    "empty": [b""] * 3,
+    "one byte": [bytes([first]) for first in range(256)],
+    "20 bytes of each kind": [bytes([first]) * 20 for first in range(256)],
+    "DTLS": [b"\x16\xfe\xfd" + bytes(10) + random.Random(1).randbytes(60)] * 20,  # noqa: S311
+    "a DTLS alert": [struct.pack("!BHHHIHBB", 21, 0xFEFD, 0, 0, 1, 2, 1, 0)] * 20,
+    "RTP": [struct.pack("!BBHII", 0x80, 96, number, 0, 7) + bytes(20) for number in range(99)],
+    "RTCP": [struct.pack("!BBHI", 0x80, 200, 1, 7) + bytes(20)] * 20,
+    "long": [bytes(60_000), b"\x80" * 9_000, b"\x16" * 9_000],
+    "STUN of nobody": [check("abcd:efgh", "x" * 22)] * 20,
+    "mutated STUN": list(mutations(check("abcd:efgh", "x" * 22), 500)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_a_stranger_sends_ends_nothing_and_is_counted(
+    kind: str, made: list[DatagramGuard], caplog: pytest.LogCaptureFixture
+) -> None:
+    registry, caller, targets = await connected()
+    assert targets
+    passed = made[0].passed
+    refused = made[0].refused.total()
+    send(KINDS[kind], targets)
+    await goes_on(caller)
+    assert made[0].refused.total() - refused >= 0.9 * len(KINDS[kind]), "some may be lost"
+    assert made[0].passed - passed < 1_000, "those of the call, and none of the stranger's"
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert sum(each.levelno >= logging.WARNING for each in caplog.records) <= 1
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+async def test_a_stranger_gets_no_answer() -> None:
+    registry, caller, targets = await connected()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.settimeout(0)
+        stranger.bind(("0.0.0.0", 0))  # noqa: S104  # whatever address the session is reached at
+        for target in targets:
+            for datagram in (check("abcd:efgh", "x" * 22), bytes(20), b"\x16" * 100):
+                stranger.sendto(datagram, target)
+        await goes_on(caller)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await loop.sock_recv(stranger, 2048)
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+async def test_the_remote_peer_may_send_garbage_and_stays(made: list[DatagramGuard]) -> None:
+    registry, caller, _ = await connected()
+    ice = caller.pc.getSenders()[0].transport.transport
+    for datagrams in KINDS.values():
+        for datagram in datagrams:
+            if len(datagram) < 2_000:
+                await ice._send(datagram)  # noqa: SLF001  # no public way to send garbage
+    await goes_on(caller)
+    assert made[0].refused["kind"] > 0
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+async def test_a_fault_of_a_parser_costs_its_datagram_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry, caller, _ = await connected()
+    (session,) = registry._sessions.values()  # noqa: SLF001
+    assert session is not None
+    dtls = session.transport._pc.getTransceivers()[0].receiver.transport  # type: ignore[attr-defined]  # noqa: SLF001
+
+    async def fail(_data: bytes) -> None:
+        raise IndexError("index out of range\nINFO: all is well")
+
+    monkeypatch.setattr(dtls, "_handle_rtcp_data", fail)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            await caller.pc.getSenders()[0].transport._send_rtp(  # noqa: SLF001
+                struct.pack("!BBHI", 0x80, 200, 6, 7) + bytes(20)
+            )
+        await goes_on(caller)
+    lines = [each.getMessage() for each in caplog.records]
+    assert sum("IndexError" in line for line in lines) <= 1
+    assert not any("\n" in line for line in lines)
+    await caller.hang_up()
+    await registry.wait_idle()
