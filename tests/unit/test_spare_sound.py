@@ -61,9 +61,8 @@ class Wire:
         self._blocks = 0
         self._sink: AudioSink = lambda _block: 0.0
         self._encoder = OpusEncoder(1)
-        self._arrivals = OpusArrivals(
-            [OPUS], JitterBuffer(capacity=16, prefetch=4), self._hand_over
-        )
+        buffer = JitterBuffer(capacity=16, prefetch=4)
+        self._arrivals = OpusArrivals([OPUS], buffer, self._hand_over, lambda: 0.02 * self.sent)
 
     async def carry_audio(self, sink: AudioSink) -> None:
         self._sink = sink

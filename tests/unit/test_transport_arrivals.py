@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,16 +13,27 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from support.signals import chirp, pieces_found
 
-from gradio_webrtc.transport.arrivals import LOST_AFTER, MAX_LATE, OpusArrivals, PacketOrder
+from gradio_webrtc.transport.arrivals import (
+    DECODED_AFTER_PAUSE_S,
+    DECODED_AT_ONCE_S,
+    DECODED_RATE,
+    LOST_AFTER,
+    MAX_LATE,
+    OpusArrivals,
+    PacketOrder,
+)
 from gradio_webrtc.transport.opus import OpusEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 OPUS, PCMU = 96, 0
 SAID = chirp(2.0)
+
+HURRYING = itertools.count(0.0).__next__
+"""A clock on which a second passes whenever somebody looks at it."""
 
 
 def packet(number: int, payload: bytes = b"", *, ssrc: int = 1, timestamp: int = -1) -> RtpPacket:
@@ -50,7 +62,7 @@ def taken(numbers: Iterable[int]) -> list[int]:
 
 def hear(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
     frames: list[AudioFrame] = []
-    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append)
+    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
     for each in packets:
         assert arrivals.add(each) == (False, None)
     return frames
@@ -69,7 +81,9 @@ class Unhurried:
         self.came: list[int] = []
         self.frames: list[AudioFrame] = []
         self._arrived = 0
-        self._arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), self._take)
+        self._arrivals = OpusArrivals(
+            [OPUS], JitterBuffer(capacity=16, prefetch=4), self._take, HURRYING
+        )
 
     def send(self, packets: Sequence[RtpPacket]) -> None:
         for each in packets:
@@ -207,7 +221,7 @@ def test_packets_that_are_no_opus_are_concealed_and_logged_once(
 
 def test_other_codecs_are_left_to_aiortc() -> None:
     frames: list[AudioFrame] = []
-    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append)
+    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
     reference = JitterBuffer(capacity=16, prefetch=4)
     for number in range(20):
         given = packet(number, bytes([number]))
@@ -275,3 +289,54 @@ def test_packets_that_are_all_stamped_alike_do_not_pile_up() -> None:
     hearer = Unhurried(10.0)
     hearer.send([packet(k, each.payload, timestamp=960) for k, each in enumerate(spoken())])
     assert len(hearer.frames) > 100 - 5
+
+
+def decoded_seconds(packets: Iterable[RtpPacket], clock: list[float]) -> tuple[float, int]:
+    frames: list[AudioFrame] = []
+    buffer = JitterBuffer(capacity=16, prefetch=4)
+    arrivals = OpusArrivals([OPUS], buffer, frames.append, lambda: clock[0])
+    for each in packets:
+        arrivals.add(each)
+    return sum(frame.samples for frame in frames) / 48_000, arrivals.refused
+
+
+def test_gaps_are_filled_for_as_long_as_a_call_can_have_lasted() -> None:
+    clock = [0.0]
+    payload = spoken()[0].payload
+
+    def far_apart(count: int) -> Iterator[RtpPacket]:
+        for number in range(count):
+            clock[0] += 0.02
+            yield packet(number, payload, timestamp=23_000 * number)
+
+    decoded, refused = decoded_seconds(far_apart(2_000), clock)
+    allowed = DECODED_AT_ONCE_S + DECODED_RATE * 40.0
+    assert 0.9 * allowed < decoded <= allowed
+    assert refused > 500
+
+
+def test_long_packets_count_as_what_they_hold() -> None:
+    clock = [0.0]
+    payload = bytes([spoken()[0].payload[0] | 3, 6]) + bytes(6)
+    many = [packet(number, payload, timestamp=5_760 * number) for number in range(500)]
+    decoded, refused = decoded_seconds(many, clock)
+    assert decoded < DECODED_AT_ONCE_S + 0.25
+    assert refused > 400
+
+
+def test_what_a_network_held_back_is_heard_whole() -> None:
+    clock = [0.0]
+    payload = spoken()[0].payload
+
+    def held_back() -> Iterator[RtpPacket]:
+        for number in range(500):
+            if number < 250:
+                clock[0] += 0.02
+            if number == 250:
+                clock[0] += 5.0
+            yield packet(number, payload)
+
+    decoded, refused = decoded_seconds(held_back(), clock)
+    assert decoded == pytest.approx(10.0)
+    assert refused == 0
+    assert DECODED_AFTER_PAUSE_S > 5.0

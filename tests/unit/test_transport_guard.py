@@ -12,6 +12,7 @@ from aioice.ice import CandidatePair
 from support.datagrams import check, mutations
 
 from gradio_webrtc.transport import guard as guards
+from gradio_webrtc.transport.buckets import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,7 +232,7 @@ async def test_packets_that_were_decrypted_are_authentic(
 
 def test_a_bucket_lets_its_rate_pass_and_no_more() -> None:
     clock = [0.0]
-    bucket = guards.TokenBucket(10.0, 3.0, lambda: clock[0])
+    bucket = TokenBucket(10.0, 3.0, lambda: clock[0])
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     clock[0] = 0.1
     assert [bucket.take() for _ in range(2)] == [True, False]

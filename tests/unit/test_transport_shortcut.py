@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,9 @@ class Ends:
         self._encrypt = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
         self.heard: list[AudioFrame] = []
         self.passed_on: list[bytes] = []
-        arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), self.heard.append)
+        clock = itertools.count(0.0).__next__
+        buffer = JitterBuffer(capacity=16, prefetch=4)
+        arrivals = OpusArrivals([OPUS], buffer, self.heard.append, clock)
         self.dtls, self.receiver = _bare(), _bare()
         vars(self.dtls).update(
             {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from av.error import FFmpegError
 
+from .buckets import TokenBucket
 from .opus import TIME_BASE, OpusDecoder
-from .pacing import CALL_RATE_HZ
+from .pacing import CALL_RATE_HZ, FRAME_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -35,6 +37,17 @@ MAX_FILLED_SAMPLES: Final = 24_000
 MAX_TOGETHER: Final = 5
 """How many packets are decoded together at most, even if nobody needs them sooner: of 20 ms, these
 hold up the event loop for a fraction of a millisecond."""
+
+DECODED_RATE: Final = 1.5
+"""How much faster than real time audio may come: packets whose time stamps are far apart have their
+gaps filled, and ten bytes would cost half a second of it each."""
+
+DECODED_AT_ONCE_S: Final = 1.0
+"""The same at the begin of a call."""
+
+DECODED_AFTER_PAUSE_S: Final = 10.0
+"""The same after a while in which little came: what a network held back until a remote peer would
+be given up comes all at once."""
 
 SEQUENCES: Final = 1 << 16
 TIMESTAMPS: Final = 1 << 32
@@ -101,6 +114,7 @@ class OpusArrivals:
         payload_types: Those that are Opus.
         deliver: Takes the decoded frames; may be replaced.
         ssrc: Of the stream that was heard last; ``None`` before the first packet.
+        refused: The number of packets that were dropped, since more audio came than time passed.
 
     Args:
         payload_types: Those that are Opus.
@@ -108,6 +122,7 @@ class OpusArrivals:
         deliver: Takes the decoded frames, on the event loop, with gapless ``pts`` at 48 kHz unless
             the sender was silent for long. Returns how much of the sound to come may wait, in
             seconds, or nothing: see `AudioSink`.
+        clock: Seconds, monotonic.
     """
 
     def __init__(
@@ -115,6 +130,7 @@ class OpusArrivals:
         payload_types: Collection[int | None],
         theirs: JitterBuffer,
         deliver: Callable[[AudioFrame], float | None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.payload_types = frozenset(payload_types)
         self._theirs = theirs
@@ -128,6 +144,13 @@ class OpusArrivals:
         self._next_timestamp = 0
         self._pts = 0
         self._has_failed = False
+        self.refused = 0
+        self._budget = TokenBucket(
+            DECODED_RATE * CALL_RATE_HZ,
+            DECODED_AFTER_PAUSE_S * CALL_RATE_HZ,
+            clock,
+            initial=DECODED_AT_ONCE_S * CALL_RATE_HZ,
+        )
 
     def add(self, packet: AnyPacket) -> tuple[bool, JitterFrame | None]:
         """Takes a packet, on the event loop, as aiortc's jitter buffer does.
@@ -170,6 +193,10 @@ class OpusArrivals:
         Lost and never sent are the same here: time passed, and there is no sound of it.
         """
         missing = (packet.timestamp - self._next_timestamp) % TIMESTAMPS
+        filled_samples = missing if missing <= MAX_FILLED_SAMPLES else 0
+        if not self._budget.take(filled_samples + (self._packet_samples or FRAME_SAMPLES)):
+            self.refused += 1
+            return
         if missing <= MAX_FILLED_SAMPLES:
             while missing > 0 and (filled := self._give(self._decoder.conceal())):
                 missing -= filled

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from aioice import stun
 from aioice.ice import CandidatePair
 
+from .buckets import TokenBucket
 from .ice_internals import (
     CHECK_LIST,
     CONNECTION,
@@ -95,38 +96,6 @@ MAX_FAULTS: Final = 100
 """Faults of the parsers in a row, without a datagram between that was fine: that session ends."""
 
 _faults = QuietLog(logger, "a datagram that nobody can make sense of was dropped")
-
-
-class TokenBucket:
-    """Lets a rate pass, and bursts up to a size.
-
-    Args:
-        rate: Tokens a second.
-        burst: The most tokens that there are, and those at the begin.
-        clock: Seconds, monotonic.
-    """
-
-    __slots__ = ("_burst", "_clock", "_rate", "_then_s", "_tokens")
-
-    def __init__(
-        self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._clock = clock
-        self._tokens = burst
-        self._then_s = clock()
-
-    def take(self) -> bool:
-        """Takes a token; False if there is none."""
-        if self._tokens < 1:
-            now_s = self._clock()
-            self._tokens = min(self._burst, self._tokens + self._rate * (now_s - self._then_s))
-            self._then_s = now_s
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class GuardedProtocols(list[Any]):
