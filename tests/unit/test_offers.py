@@ -80,7 +80,7 @@ async def ask(registry: SessionRegistry, sdp: str, webrtc_id: Any = "caller") ->
 
 def section(sdp: str, kind: str) -> str:
     """One media section, with all its lines."""
-    (found,) = re.findall(rf"m={kind} .*?(?=m=|$)", sdp, re.DOTALL)
+    (found,) = re.findall(rf"m={kind} .*?(?=m=|\Z)", sdp, re.DOTALL)
     return str(found)
 
 

@@ -60,6 +60,8 @@ class Socket:
 
     datagram_received: Callable[[bytes, Address], None]
 
+    def send_stun(self, message: stun.Message, target: Address) -> None: ...
+
 
 HERE = ("192.0.2.1", 5000)
 

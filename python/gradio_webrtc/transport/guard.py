@@ -85,6 +85,10 @@ CHECKS_PER_S: Final = 50.0
 
 CHECKS_BURST: Final = 200.0
 
+MAX_UNASKED: Final = 100
+"""Checks that are sent to addresses from which nothing authentic has come, for the offerer names
+them. It is the number of pairs that an agent may check (RFC 8445 section 6.1.2.5)."""
+
 MAX_WAITING: Final = 1024
 """Datagrams that wait for aiortc: three seconds of video. The oldest go first."""
 
@@ -142,6 +146,8 @@ class DatagramGuard:
         self._own_name = f"{connection.local_username}:".encode()
         self._alive_s = clock()
         self._carried = 0
+        self._heard_from: set[Address] = set()
+        self._unasked = 0
         self._queue: asyncio.Queue[tuple[bytes, int] | None] = getattr(connection, QUEUE)
         setattr(connection, PROTOCOLS, GuardedProtocols(self))
         connection.data_received = self.hand_on
@@ -157,6 +163,24 @@ class DatagramGuard:
                 self._note_fault(error)
 
         protocol.datagram_received = receive
+        send: Callable[[stun.Message, Address], None] = protocol.send_stun
+
+        def send_within_bounds(message: stun.Message, target: Address) -> None:
+            if self._may_send(message, target):
+                send(message, target)
+
+        protocol.send_stun = send_within_bounds
+
+    def _may_send(self, message: stun.Message, target: Address) -> bool:
+        """False for the checks to a stranger that are too many; those to servers are ours."""
+        is_check = "PRIORITY" in message.attributes and message.message_class == stun.Class.REQUEST
+        if not is_check or target in self._heard_from:
+            return True
+        if self._unasked >= MAX_UNASKED:
+            self.refused["checks"] += 1
+            return False
+        self._unasked += 1
+        return True
 
     def hand_on(self, data: bytes, component: int) -> None:
         """Puts a datagram where aiortc fetches it from; the oldest go while it does not."""
@@ -275,6 +299,8 @@ class DatagramGuard:
             self.refused["candidates"] += 1
             return
         self._alive_s = self._clock()
+        # As many as there can be candidates, see `_is_one_too_many`.
+        self._heard_from.add(source)
         self._connection.request_received(message, source, protocol)
 
     def _parse(self, data: bytes) -> stun.Message | None:

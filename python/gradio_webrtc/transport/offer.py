@@ -5,12 +5,14 @@ from __future__ import annotations
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiortc import RTCIceCandidate, RTCSessionDescription
-from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
+from aiortc.sdp import MediaDescription, SessionDescription
 
 from gradio_webrtc.errors import InvalidCandidate, InvalidOffer, UnsupportedTrack
+
+from .candidates import parse_candidate, take_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 MAX_SDP_BYTES: Final = 64 * 1024
 """Twenty times what a browser sends for audio and video. Parsing takes time in proportion."""
 
-MAX_CANDIDATES: Final = 32
 MAX_MEDIA_SECTIONS: Final = 8
 
 
@@ -30,7 +31,19 @@ SENDING: Final = ("sendrecv", "sendonly")
 RECEIVING: Final = ("sendrecv", "recvonly")
 
 
-def read_offer(body: Mapping[str, object], terms: TrackTerms) -> RTCSessionDescription:
+class Offer(NamedTuple):
+    """What was offered.
+
+    Attributes:
+        description: All but the candidates.
+        candidates: Those, each with the index of its media section.
+    """
+
+    description: RTCSessionDescription
+    candidates: Sequence[RTCIceCandidate]
+
+
+def read_offer(body: Mapping[str, object], terms: TrackTerms) -> Offer:
     """The offer in a request.
 
     Raises:
@@ -43,13 +56,22 @@ def read_offer(body: Mapping[str, object], terms: TrackTerms) -> RTCSessionDescr
             f"with {type(sdp).__name__}"
         )
     _check_size(sdp)
+    rest, lines = take_candidates(sdp)
     try:
-        media = SessionDescription.parse(sdp).media
+        media = SessionDescription.parse(rest).media
     except Exception as error:  # the parser raises whatever the text makes it trip over
         raise InvalidOffer(f"cannot read this offer: {explain(error)}") from error
     _check_sections(media)
     _check_media(media, terms)
-    return RTCSessionDescription(sdp=sdp, type="offer")
+    candidates = []
+    for section, line in lines:
+        try:
+            candidate = parse_candidate(line)
+        except InvalidCandidate as error:
+            raise InvalidOffer(str(error)) from error
+        candidate.sdpMLineIndex = max(0, section)
+        candidates.append(candidate)
+    return Offer(RTCSessionDescription(sdp=rest, type="offer"), candidates)
 
 
 def explain(error: Exception) -> str:
@@ -60,9 +82,8 @@ def explain(error: Exception) -> str:
 def _check_size(sdp: str) -> None:
     if len(sdp) > MAX_SDP_BYTES:
         raise InvalidOffer(f"expected at most {MAX_SDP_BYTES} bytes of SDP, got {len(sdp)}")
-    for mark, most in (("a=candidate:", MAX_CANDIDATES), ("m=", MAX_MEDIA_SECTIONS)):
-        if (count := sdp.count(f"\n{mark}")) > most:
-            raise InvalidOffer(f"expected at most {most} lines of '{mark}', got {count}")
+    if (count := sdp.count("\nm=")) > MAX_MEDIA_SECTIONS:
+        raise InvalidOffer(f"expected at most {MAX_MEDIA_SECTIONS} media sections, got {count}")
     if not sdp.startswith("v=0") or "\nm=" not in sdp:
         raise InvalidOffer("expected SDP with at least one media section (RFC 8866)")
     try:
@@ -126,10 +147,7 @@ def read_candidate(candidate: object) -> RTCIceCandidate | None:
         raise InvalidCandidate(f"expected a candidate line, got {type(line).__name__}")
     if not line:
         return None
-    try:
-        parsed = candidate_from_sdp(line.removeprefix("candidate:"))
-    except (ValueError, AssertionError, IndexError) as error:
-        raise InvalidCandidate(f"cannot read the candidate {line[:100]!r}") from error
+    parsed = parse_candidate(line)
     parsed.sdpMid = candidate.get("sdpMid")
     parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
     if not isinstance(parsed.sdpMid, str | None) or not isinstance(

@@ -11,6 +11,7 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceCandidate,
     RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -21,6 +22,7 @@ from aiortc.sdp import SessionDescription, candidate_to_sdp
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
+from .candidates import CandidateGate
 from .certificate import accept_rsa
 from .guard import guard
 from .inline import work_inline
@@ -29,7 +31,7 @@ from .shortcut import take_shortcut
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from .base import AudioSink, FrameSource, PictureSource
     from .picture import TimedPicture
@@ -87,6 +89,8 @@ class PeerTransport:
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._gate = CandidateGate()
+        self._resolving: set[asyncio.Task[None]] = set()
         self._terms = tracks
         self._tracks = Tracks(self._pc, tracks)
         self._channel: RTCDataChannel | None = None
@@ -106,7 +110,9 @@ class PeerTransport:
         """
         offer = read_offer(body, self._terms)
         try:
-            await self._pc.setRemoteDescription(offer)
+            await self._pc.setRemoteDescription(offer.description)
+            for candidate in offer.candidates:
+                await self._add(candidate)
             self._tracks.settle()
             answer = await self._pc.createAnswer()
             work_inline(self._pc, answer.sdp)
@@ -144,12 +150,29 @@ class PeerTransport:
         ]
 
     async def add_candidate(self, candidate: object) -> None:
-        """Takes a trickled candidate of the page's; ``None`` or an empty line ends them.
+        """Takes a trickled candidate of the page's; one that may not be checked is left out.
+
+        That there are no more is not passed on: whoever is behind an address that is left out
+        connects with checks of their own, which may come later.
 
         Raises:
             InvalidCandidate: It cannot be read.
         """
-        await self._pc.addIceCandidate(read_candidate(candidate))
+        parsed = read_candidate(candidate)
+        if parsed is not None:
+            await self._add(parsed)
+
+    async def _add(self, candidate: RTCIceCandidate) -> None:
+        if not self._gate.lets_through(candidate):
+            return
+        adding = self._pc.addIceCandidate(candidate)
+        if not candidate.ip.endswith(".local"):
+            await adding
+            return
+        # A second may pass until its name is known, or that nobody knows it.
+        task = asyncio.get_running_loop().create_task(_resolve(adding))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
 
     async def connect(self) -> None:
         """Returns once the connection stands; see `Transport.connect`."""
@@ -210,7 +233,7 @@ class PeerTransport:
             await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         self._finish("closed by the server")
         self._tracks.close()
-        for task in (self._gathering, self._watch):
+        for task in (self._gathering, self._watch, *self._resolving):
             if task is not None:
                 task.cancel()
         try:
@@ -267,6 +290,13 @@ class PeerTransport:
     def _on_text(self, text: str | bytes) -> None:
         if isinstance(text, str):
             self.on_message(text)
+
+
+async def _resolve(adding: Coroutine[Any, Any, None]) -> None:
+    try:
+        await adding
+    except OSError as error:
+        logger.debug("a machine without multicast cannot ask for names: %s", error)
 
 
 async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:

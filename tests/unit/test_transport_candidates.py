@@ -1,0 +1,166 @@
+"""Which addresses of a remote peer's are sent to, and which never are."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradio_webrtc.errors import InvalidOffer
+from gradio_webrtc.transport.candidates import (
+    MAX_CANDIDATES,
+    MAX_NAMES,
+    CandidateGate,
+    CandidatePolicy,
+    parse_candidate,
+    take_candidates,
+)
+
+OWN = ["10.1.2.3", "203.0.113.5", "fd12:3456::7", "2001:4860::1"]
+"""A server with an address in a private network, and others that are not."""
+
+
+def is_let_through(
+    host: str,
+    *,
+    port: int = 50_000,
+    protocol: str = "udp",
+    own: list[str] = OWN,
+    policy: CandidatePolicy | None = None,
+) -> bool:
+    gate = CandidateGate(policy or CandidatePolicy(), own)
+    line = f"candidate:1 1 {protocol} 2122260223 {host} {port} typ host"
+    result = gate.lets_through(parse_candidate(line))
+    assert gate.refused.total() == (not result)
+    return result
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "8.8.8.8",
+        "2606:4700::1111",
+        "10.200.0.1",
+        "fd99::1",
+        "0f6a3d3e-52a6-4d4b-9a5e-5d4a3c2b1a00.local",
+    ],
+)
+def test_addresses_of_the_internet_and_of_the_own_network_are_checked(host: str) -> None:
+    assert is_let_through(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "0.0.0.0",  # noqa: S104  # nobody binds to it here
+        "0.1.2.3",
+        "::",
+        "169.254.169.254",
+        "169.254.1.1",
+        "fe80::1",
+        "100.100.100.200",
+        "168.63.129.16",
+        "fd00:ec2::254",
+        "192.0.0.192",
+        "224.0.0.251",
+        "239.1.1.1",
+        "ff02::1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "192.168.1.1",
+        "172.16.0.1",
+        "100.64.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::1",
+        "::ffff:a9fe:a9fe",
+        "metadata.google.internal",
+        "localhost",
+        "a.b.local",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "10.1.2.3.local",
+        "",
+    ],
+)
+def test_addresses_of_nobody_of_the_machine_and_of_foreign_networks_are_not(host: str) -> None:
+    if not host:
+        host = "x"
+    assert not is_let_through(host)
+
+
+@pytest.mark.parametrize("port", [0, 1, 53, 80, 1023, 65_536, -1])
+def test_ports_of_services_are_not(port: int) -> None:
+    assert not is_let_through("8.8.8.8", port=port)
+
+
+def test_only_udp_is() -> None:
+    assert not is_let_through("8.8.8.8", protocol="tcp")
+    assert is_let_through("8.8.8.8", protocol="UDP")
+
+
+def test_a_policy_allows_more() -> None:
+    assert is_let_through("192.168.1.1", policy=CandidatePolicy(private=True))
+    assert is_let_through("127.0.0.1", policy=CandidatePolicy(loopback=True))
+    assert is_let_through("fe80::1", policy=CandidatePolicy(link_local=True))
+    everything = CandidatePolicy(private=True, loopback=True, link_local=True)
+    assert not is_let_through("224.0.0.1", policy=everything)
+    assert not is_let_through("100.100.100.200", policy=everything)
+
+
+def test_a_machine_that_has_only_itself_talks_to_itself() -> None:
+    assert is_let_through("127.0.0.1", own=["127.0.0.1"])
+    assert is_let_through("127.0.0.1", own=[])
+
+
+def test_a_server_of_the_internet_has_no_private_network() -> None:
+    assert not is_let_through("10.0.0.1", own=["8.8.4.4"])
+
+
+def test_a_network_that_is_neither_is_the_own_as_far_as_its_neighbours() -> None:
+    assert is_let_through("192.0.2.77", own=["192.0.2.1"])
+    assert not is_let_through("198.51.100.7", own=["192.0.2.1"])
+
+
+def test_those_of_an_offer_and_of_trickle_count_together_and_twice_is_once() -> None:
+    gate = CandidateGate(own=OWN)
+    lines = [f"candidate:1 1 udp 1 8.8.8.8 {2000 + n} typ host" for n in range(MAX_CANDIDATES)]
+    assert all(gate.lets_through(parse_candidate(line)) for line in lines)
+    assert not any(gate.lets_through(parse_candidate(line)) for line in lines)
+    assert gate.refused == {"twice": MAX_CANDIDATES}
+    assert not gate.lets_through(parse_candidate("candidate:1 1 udp 1 8.8.4.4 2000 typ host"))
+    assert gate.refused["number"] == 1
+
+
+def test_names_are_asked_for_a_few_times() -> None:
+    gate = CandidateGate(own=OWN)
+    lines = [f"candidate:1 1 udp 1 name-{n}.local 50000 typ host" for n in range(MAX_NAMES + 3)]
+    assert sum(gate.lets_through(parse_candidate(line)) for line in lines) == MAX_NAMES
+
+
+SDP = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\nm=audio 9 X 0\r\na=mid:0\r\nm=video 9 X 1\r\n"
+LINE = "a=candidate:1 1 udp 1 8.8.8.8 2000 typ host"
+
+
+def test_candidates_are_taken_out_of_an_offer_with_their_sections() -> None:
+    found = take_candidates(f"{SDP}{LINE}\r\na=end-of-candidates\r\na=mid:1\r\n")
+    assert found.lines == [(1, LINE.removeprefix("a="))]
+    assert found.sdp == f"{SDP}a=mid:1\r\n"
+    assert take_candidates(SDP.replace("\r\n", "\n")).sdp == SDP.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    "end", ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+)
+def test_no_other_character_ends_a_line(end: str) -> None:
+    with pytest.raises(InvalidOffer, match="RFC 8866"):
+        take_candidates(f"{SDP}a=x{end}{LINE}\r\n")
+
+
+def test_too_many_are_refused() -> None:
+    lines = "".join(LINE.replace("2000", str(2000 + n)) + "\r\n" for n in range(33))
+    with pytest.raises(InvalidOffer, match="at most 32 candidates, got 33"):
+        take_candidates(SDP + lines)
