@@ -49,6 +49,16 @@ test-page: frontend/node_modules/.dev
 test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium firefox coturn gstreamer
 	$(BIN)/python -m pytest
 
+SECONDS_OF_SOAK ?= 3600
+
+.PHONY: soak
+soak: $(STAMPS)/dev $(STAMPS)/package ## calls of all kinds come and go for an hour, and must leave nothing behind
+	$(BIN)/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK)
+
+.PHONY: attacks
+attacks: $(STAMPS)/dev $(STAMPS)/package ## attack a server, and measure another user's echo beside each attack
+	$(BIN)/python tests/soak/attacks.py
+
 .PHONY: check
 check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-components ## lint, types, layers: what review would otherwise say
 	$(CARGO) fmt --all --check

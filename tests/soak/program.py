@@ -1,0 +1,190 @@
+"""A server with a component of each kind, which tells what its process holds.
+
+    python tests/soak/program.py
+
+Prints its address, then serves the page at ``/`` and the counts at ``/counts``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+import uvicorn
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from gradio_webrtc import (
+    AdditionalOutputs,
+    AsyncStreamHandler,
+    ReplyOnPause,
+    StreamHandler,
+    WebRTC,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+Audio = tuple[int, NDArray[np.int16]]
+
+TONE: Audio = (24_000, (8_000 * np.sin(np.arange(2_400) * 0.115)).astype(np.int16)[np.newaxis])
+"""A tenth of a second."""
+
+MANY_CALLS = 50
+
+
+class Echo(StreamHandler):
+    """Gives each frame back; the oldest go first where they are not fetched."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
+        self._frames: Queue[Audio] = Queue(maxsize=50)
+
+    def receive(self, frame: Audio) -> None:
+        """Takes 20 ms."""
+        try:
+            self._frames.put_nowait(frame)
+        except Full:
+            self._frames.get_nowait()
+
+    def emit(self) -> Audio | None:
+        """Gives the next 20 ms, or nothing after a while without any."""
+        try:
+            return self._frames.get(timeout=0.5)
+        except Empty:
+            return None
+
+    def copy(self) -> Echo:
+        """A handler for each user."""
+        return Echo()
+
+
+class Counting(AsyncStreamHandler):
+    """Tells the page of every tenth frame, and says a tone now and then."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=16_000)
+        self._said: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
+        self._frames = 0
+
+    async def receive(self, _frame: Audio) -> None:
+        """Takes 20 ms."""
+        self._frames += 1
+        if self._frames % 10 == 0 and not self._said.full():
+            self._said.put_nowait((TONE, AdditionalOutputs(self._frames)))
+
+    async def emit(self) -> Any:
+        """Gives a tone with its number."""
+        return await self._said.get()
+
+    def copy(self) -> Counting:
+        """A handler for each user."""
+        return Counting()
+
+
+def reply(_audio: Audio) -> Iterator[Any]:
+    """Answers a turn with two seconds of a tone."""
+    for _ in range(20):
+        yield TONE
+    yield AdditionalOutputs(1)
+
+
+async def answer(_audio: Audio) -> AsyncIterator[Audio]:
+    """Answers what was said or written with a tone."""
+    yield TONE
+
+
+def generate() -> Iterator[Audio]:
+    """Says a tone for a second."""
+    for _ in range(10):
+        yield TONE
+
+
+def mirror(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turns each picture of a camera around."""
+    return picture[:, ::-1]
+
+
+def build() -> gr.Blocks:
+    """The page, with components whose labels are the kinds of calls."""
+    page: gr.Blocks
+    with gr.Blocks() as page:
+        seen = gr.Number(label="seen")
+        echo = WebRTC(label="echo", modality="audio")
+        echo.stream(Echo(), inputs=[echo], outputs=[echo], concurrency_limit=MANY_CALLS)
+        talk = WebRTC(label="talk", modality="audio")
+        talk.stream(ReplyOnPause(reply), [talk], [talk], concurrency_limit=MANY_CALLS)
+        talk.on_additional_outputs(lambda number: number, outputs=[seen], queue=False)
+        count = WebRTC(label="count", modality="audio")
+        count.stream(Counting(), inputs=[count], outputs=[count], concurrency_limit=MANY_CALLS)
+        count.on_additional_outputs(lambda number: number, outputs=[seen], queue=False)
+        write = WebRTC(label="write", modality="audio", variant="textbox")
+        write.stream(ReplyOnPause(answer), [write], [write], concurrency_limit=MANY_CALLS)
+        video = WebRTC(label="video", modality="video")
+        video.stream(mirror, inputs=[video], outputs=[video], concurrency_limit=MANY_CALLS)
+        receive = WebRTC(label="receive", modality="audio", mode="receive")
+        button = gr.Button("start")
+        receive.stream(
+            generate,
+            inputs=None,
+            outputs=[receive],
+            trigger=button.click,
+            concurrency_limit=MANY_CALLS,
+        )
+    return page
+
+
+POOLS = ("asyncio_", "AnyIO")
+"""Threads that Python's executors keep for whoever needs one next, up to a bound of their own."""
+
+
+def count_all() -> dict[str, int]:
+    """Whatever a call that has ended could leave behind, in this process."""
+    held = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    names = [each.name for each in threading.enumerate()]
+    pooled = sum(name.startswith(POOLS) for name in names)
+    return {
+        "tasks": len(asyncio.all_tasks()),
+        "threads": len(names) - pooled,
+        "native_threads": len(list(Path("/proc/self/task").iterdir())) - pooled,
+        "descriptors": len(held),
+        "sockets": sum(each.startswith("socket:") for each in held),
+        "resident_bytes": int(resident) * os.sysconf("SC_PAGE_SIZE"),
+    }
+
+
+def serve(page: gr.Blocks) -> FastAPI:
+    """The page, and what the process holds once no call is under way."""
+    app = FastAPI()
+    components = [each for each in page.blocks.values() if isinstance(each, WebRTC)]
+
+    @app.get("/counts")
+    async def counts() -> dict[str, int]:
+        for each in components:
+            await each._sessions.wait_idle()  # noqa: SLF001  # nobody else needs to know
+        return count_all()
+
+    gr.mount_gradio_app(app, page, path="/page", ssr_mode=False)
+    return app
+
+
+def main() -> None:
+    """Serves until it is ended."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(serve(build()), log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

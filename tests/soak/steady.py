@@ -1,0 +1,121 @@
+"""A user whose call stays, and who notes when each frame of its echo arrives.
+
+    python tests/soak/steady.py URL
+
+Prints as JSON what it saw, for each line of its standard input since the one before, and at the
+end of it for the whole call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from aiortc.mediastreams import MediaStreamError
+from support.page import PageCaller, open_page
+
+if TYPE_CHECKING:
+    from aiortc import MediaStreamTrack
+
+FRAME_S: Final = 0.02
+TICK_S: Final = 0.005
+SETTLE_FRAMES: Final = 150
+WINDOW_FRAMES: Final = 250
+
+
+class Steady(PageCaller):
+    """Keeps the times of arrival alone, so that hours of them fit into memory."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]  # those of `PageCaller`
+        self.arrivals: list[tuple[float, int]] = []
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            self.arrivals.append((time.monotonic(), frame.pts or 0))
+
+
+async def watch_the_machine(stalls: list[tuple[float, float]]) -> None:
+    """Notes when this process was held up, for which the server is not to blame."""
+    while True:
+        due = time.monotonic() + TICK_S
+        await asyncio.sleep(TICK_S)
+        late = time.monotonic() - due
+        if late > TICK_S:
+            stalls.append((due, late))
+
+
+def largest_gap_s(
+    arrivals: list[tuple[float, int]], stalls: list[tuple[float, float]]
+) -> tuple[float, float]:
+    """The largest gap between two frames, as seen, and without what the machine took."""
+    times = np.array([when for when, _ in arrivals])
+    gaps = np.diff(times)
+    taken = np.zeros_like(gaps)
+    for due, late in stalls:
+        # A frame that came during the stall, and the ones behind it, are seen at its end.
+        first, last = np.searchsorted(times, (due, due + late + FRAME_S))
+        taken[max(0, first - 2) : last + 1] += late
+    return float(gaps.max(initial=0)), float((gaps - taken).max(initial=0))
+
+
+def drift_s(arrivals: list[tuple[float, int]]) -> float:
+    """How much later frames come at the end than at the begin, on the clock of their stamps."""
+    if len(arrivals) < 2 * WINDOW_FRAMES:
+        return 0.0
+    offsets = np.array([when - pts / 48_000 for when, pts in arrivals])
+    return float(np.median(offsets[-WINDOW_FRAMES:]) - np.median(offsets[:WINDOW_FRAMES]))
+
+
+def describe(
+    arrivals: list[tuple[float, int]], stalls: list[tuple[float, float]], *, is_alive: bool
+) -> str:
+    """The figures of a stretch of a call, as JSON."""
+    seen, own = largest_gap_s(arrivals, stalls)
+    figures = {
+        "is_alive": is_alive,
+        "frames": len(arrivals),
+        "seconds": arrivals[-1][0] - arrivals[0][0] if arrivals else 0.0,
+        "gap_ms": 1000 * seen,
+        "gap_of_ours_ms": 1000 * own,
+        "drift_ms": 1000 * drift_s(arrivals),
+        "stalls": len(stalls),
+    }
+    return json.dumps(figures)
+
+
+async def main(url: str) -> None:
+    """Calls, stays, and tells."""
+    stalls: list[tuple[float, float]] = []
+    watching = asyncio.get_running_loop().create_task(watch_the_machine(stalls))
+    async with open_page(url) as page:
+        tone = (8_000 * np.sin(np.arange(48_000) * 0.0576)).astype(np.int16)
+        caller = Steady(page, page.component("webrtc", "echo"), tone)
+        await caller.call()
+        while len(caller.arrivals) < SETTLE_FRAMES:  # noqa: ASYNC110  # frames are no news
+            await asyncio.sleep(FRAME_S)
+        begin = SETTLE_FRAMES
+        print("connected", flush=True)
+        while await asyncio.to_thread(sys.stdin.readline):
+            is_alive = caller.pc.connectionState == "connected"
+            print(describe(caller.arrivals[begin:], stalls, is_alive=is_alive), flush=True)
+            begin = len(caller.arrivals)
+        is_alive = caller.pc.connectionState == "connected"
+        print(describe(caller.arrivals[SETTLE_FRAMES:], stalls, is_alive=is_alive), flush=True)
+        await caller.hang_up()
+    watching.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
