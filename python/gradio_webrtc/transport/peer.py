@@ -22,6 +22,7 @@ from aiortc.sdp import SessionDescription, candidate_to_sdp
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
+from .aiortc_internals import hold_in_check
 from .candidates import CandidateGate
 from .certificate import accept_rsa
 from .guard import guard
@@ -113,6 +114,7 @@ class PeerTransport:
             await self._pc.setRemoteDescription(offer.description)
             for candidate in offer.candidates:
                 await self._add(candidate)
+            hold_in_check(self._pc, self._finish)
             self._tracks.settle()
             answer = await self._pc.createAnswer()
             work_inline(self._pc, answer.sdp)

@@ -1,0 +1,43 @@
+"""Holds in check what aiortc believes of its peer: whoever is connected is not yet a friend.
+
+Everything here is installed on one connection's objects, before it starts. docs/upstream.md says of
+each defence what the fault in aiortc is, and what would make the defence unnecessary.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING
+
+from . import names
+from .association import HeldAssociation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiortc import RTCPeerConnection
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["hold_in_check"]
+
+
+def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:
+    """Bounds what the peer of a connection can make it do.
+
+    Args:
+        pc: The answering side, whose remote description is set.
+        end: A method that ends the call, with a reason; held weakly.
+    """
+    ended = weakref.WeakMethod(end)
+
+    def end_call(reason: str) -> None:
+        logger.warning("a call ends: %s", reason)
+        if (method := ended()) is not None:
+            method(reason)
+
+    if pc.sctp is not None:
+        held = names.become(pc.sctp, HeldAssociation, names.SCTP, "floods of the data channel")
+        if held is not None:
+            held.hold(end_call)

@@ -1,0 +1,77 @@
+"""Messages of the data channel protocol, and those of a page: which of them are taken."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from aiortc.rtcsctptransport import (
+    DATA_CHANNEL_ACK,
+    DATA_CHANNEL_OPEN,
+    WEBRTC_DCEP,
+    WEBRTC_STRING,
+    WEBRTC_STRING_EMPTY,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+"""The largest message, in bytes: what is assumed where nothing is said (RFC 8841 section 6)."""
+
+MAX_CHANNELS: Final = 2
+"""A page opens one."""
+
+MAX_LABEL_BYTES: Final = 256
+"""Of a channel's label, and of its protocol. Ours is called "text"."""
+
+OPEN: Final = struct.Struct("!BBHLHH")
+"""Type, channel type, priority, reliability, and the lengths of label and protocol (RFC 8832
+section 5.1)."""
+
+
+class Mischief(Exception):
+    """What a caller sent ends the call; says why, in words for the page."""
+
+
+def check_message(channels: Mapping[int, object], stream: int, kind: int, data: bytes) -> bool:
+    """Whether a message is to be taken.
+
+    Args:
+        channels: The channels there are, by stream.
+        stream: The stream that it came on.
+        kind: What it says that it is (RFC 8831 section 8).
+        data: All of it.
+
+    Raises:
+        Mischief: The call is to end.
+    """
+    if kind == WEBRTC_DCEP:
+        return _check_control(channels, stream, data)
+    # A page of ours sends text alone.
+    return kind == WEBRTC_STRING_EMPTY or (kind == WEBRTC_STRING and _is_text(data))
+
+
+def _check_control(channels: Mapping[int, object], stream: int, data: bytes) -> bool:
+    if data[:1] == bytes((DATA_CHANNEL_ACK,)):
+        return stream in channels
+    if data[:1] != bytes((DATA_CHANNEL_OPEN,)) or len(data) < OPEN.size or stream in channels:
+        return False
+    *_, label, protocol = OPEN.unpack_from(data)
+    if max(label, protocol) > MAX_LABEL_BYTES:
+        raise Mischief(
+            "The connection was closed: the name of a data channel was longer than "
+            f"{MAX_LABEL_BYTES} bytes."
+        )
+    if len(channels) >= MAX_CHANNELS:
+        raise Mischief(f"The connection was closed: more than {MAX_CHANNELS} data channels.")
+    end = OPEN.size + label
+    return end + protocol <= len(data) and _is_text(data[OPEN.size : end]) and _is_text(data[end:])
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

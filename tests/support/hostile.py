@@ -1,0 +1,203 @@
+"""A caller who is connected as any other, and then sends what no page would."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import struct
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+from aiortc.rtcsctptransport import (
+    Chunk,
+    HeartbeatAckChunk,
+    HeartbeatChunk,
+    serialize_packet,
+)
+
+from gradio_webrtc import StreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+
+from .caller import Caller
+from .signals import tone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import FrameType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCTP = ("aiortc/rtcsctptransport.py", "aiortc_internals/")
+"""Where packets of SCTP are worked at."""
+
+
+class Overrun(Exception):
+    """More steps than the test allows: the server would have gone on."""
+
+
+class Steps:
+    """Counts the lines that run, instead of the time they take.
+
+    Attributes:
+        count: Lines, of what was called since the begin.
+        limit: Beyond so many `Overrun` is raised where they run.
+    """
+
+    def __init__(self, limit: int, files: tuple[str, ...]) -> None:
+        self.count = 0
+        self.limit = limit
+        self._files = files
+
+    def enter(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        name = frame.f_code.co_filename
+        return self.line if any(file in name for file in self._files) else None
+
+    def line(self, _frame: FrameType, event: str, _arg: object) -> Any:
+        self.count += event == "line"
+        if self.count > self.limit:
+            raise Overrun
+        return self.line
+
+
+@contextmanager
+def counted(limit: int = 1_000_000, files: tuple[str, ...] = SCTP) -> Iterator[Steps]:
+    steps = Steps(limit, files)
+    before = sys.gettrace()
+    sys.settrace(steps.enter)
+    try:
+        yield steps
+    finally:
+        sys.settrace(before)
+
+
+class Echo(StreamHandler):
+    """Gives back what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: Queue[tuple[int, NDArray[np.int16]]] = Queue()
+
+    def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        self.frames.put(frame)
+
+    def emit(self) -> tuple[int, NDArray[np.int16]] | None:
+        return self.frames.get()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+class Hostile(Caller):
+    """Sends any bytes over its connection: as chunks of SCTP, as RTP and as RTCP."""
+
+    async def call(self) -> dict[str, Any]:
+        answer = await super().call()
+        self.opened = asyncio.Event()
+        self.channel.on("open", self.opened.set)
+        if self.channel.readyState != "open":
+            await self.opened.wait()
+        self._pings: dict[bytes, asyncio.Event] = {}
+        self._numbers = itertools.count()
+        sctp: Any = self.pc.sctp
+        self._theirs = sctp._receive_chunk
+        sctp._receive_chunk = self._hear_chunk
+        return answer
+
+    @property
+    def server(self) -> Any:
+        """The server's connection, as it is inside."""
+        transport: Any = self._registry.find(self.webrtc_id, self.secret).transport
+        return transport._pc
+
+    async def send_chunk(self, chunk: Chunk | bytes) -> None:
+        sctp: Any = self.pc.sctp
+        raw = RawChunk(chunk) if isinstance(chunk, bytes) else chunk
+        packet = serialize_packet(
+            sctp._local_port, sctp._remote_port, sctp._remote_verification_tag, raw
+        )
+        await sctp.transport._send_data(packet)
+
+    async def send_media(self, packet: bytes) -> None:
+        """Sends a packet of RTP or RTCP, encrypted."""
+        dtls: Any = self.pc.getSenders()[0].transport
+        await dtls._send_rtp(packet)
+
+    async def settle(self) -> None:
+        """Returns once the server has taken all that was sent over SCTP, or ended the call."""
+        number = struct.pack("!Q", next(self._numbers))
+        ping = HeartbeatChunk()
+        ping.params.append((1, number))
+        answered = self._pings[number] = asyncio.Event()
+        await self.send_chunk(ping)
+        loop = asyncio.get_running_loop()
+        waits = [loop.create_task(each.wait()) for each in (answered, self.ended, self.closed)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def reason(self) -> str:
+        """Why the server ended the call, once it did."""
+        await self.ended.wait()
+        return str(self.messages[-1]["data"])
+
+    async def _hear_chunk(self, chunk: Chunk) -> None:
+        if isinstance(chunk, HeartbeatAckChunk):
+            for _, value in chunk.params:
+                if value in self._pings:
+                    self._pings[value].set()
+        await self._theirs(chunk)
+
+
+class RawChunk(Chunk):
+    """Bytes that claim to be chunks."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+
+    def __bytes__(self) -> bytes:
+        return self._data
+
+
+def serve_echo() -> SessionRegistry:
+    registry = SessionRegistry()
+    registry.service = Service(Echo().copy, concurrency_limit=8)
+    return registry
+
+
+class Bystander(Caller):
+    """Another user, who hears an echo of what they say."""
+
+    @property
+    def said(self) -> int:
+        """Frames that their microphone gave."""
+        return self.microphone._frames
+
+    async def share(self, frames: int) -> float:
+        """How much of what they say comes back, over the next so many frames of 20 ms."""
+        heard, said = len(self.heard), self.said
+        await self.until(lambda: self.said >= said + frames)
+        return (len(self.heard) - heard) / (self.said - said)
+
+
+@asynccontextmanager
+async def attacked() -> AsyncIterator[tuple[Hostile, Bystander]]:
+    """A hostile caller, and another beside them who has as much of their call as before."""
+    registry = serve_echo()
+    hostile = Hostile(registry, tone(30.0, 330))
+    bystander = Bystander(registry, tone(30.0, 440))
+    await asyncio.gather(hostile.call(), bystander.call())
+    await bystander.until(lambda: len(bystander.heard) >= 5)
+    before = await bystander.share(10)
+    heard, said = len(bystander.heard), bystander.said
+    try:
+        yield hostile, bystander
+        await bystander.share(10)
+        after = (len(bystander.heard) - heard) / (bystander.said - said)
+        assert after >= 0.8 * before, "the bystander's call suffered"
+    finally:
+        await asyncio.gather(hostile.hang_up(), bystander.hang_up())
+        await registry.wait_idle()
