@@ -71,7 +71,24 @@ check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-component
 	$(BIN)/python -m pytest --quiet tests/contract/test_stubs.py
 	$(BIN)/lint-imports
 	$(NPM) --prefix frontend run check
-	$(MAKE) --no-print-directory instructions
+	$(MAKE) --no-print-directory deny instructions
+
+# Each is a workspace with a lock file of its own.
+WORKSPACES := Cargo.toml benches/Cargo.toml
+DENY = for manifest in $(WORKSPACES); do \
+	$(BIN)/cargo-deny --manifest-path $$manifest --config deny.toml --locked check $(1) || exit 1; done
+
+.PHONY: deny
+deny: $(STAMPS)/deny ## licences, doubles and origins of all crates, as deny.toml allows them
+	$(call DENY,licenses bans sources)
+
+.PHONY: deny-advisories
+deny-advisories: $(STAMPS)/deny ## ask RustSec's list for known faults of our crates; wants the internet
+	$(call DENY,advisories)
+
+.PHONY: notice
+notice: frontend/node_modules/.dev ## write the licences of all that the wheel carries into NOTICE
+	$(BIN)/python frontend/notice.py
 
 .PHONY: instructions
 instructions: $(STAMPS)/packages valgrind ## count the core's instructions, and fail when a kernel takes more than recorded
@@ -116,7 +133,7 @@ wheel: $(STAMPS)/packages ## build the wheel into dist/
 lock: $(STAMPS)/packages ## bring constraints.txt up to date with the registry
 	$(BIN)/uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-index-url \
 		--custom-compile-command 'make lock' --python-version 3.11 \
-		--all-extras --group dev --group bench pyproject.toml --output-file constraints.txt
+		--all-extras --group dev --group bench --group deny pyproject.toml --output-file constraints.txt
 
 .PHONY: clean
 clean: ## remove what was built and set up
@@ -136,6 +153,10 @@ $(STAMPS)/packages: pyproject.toml constraints.txt
 # The same for working on it: linters and test tools.
 $(STAMPS)/dev: $(STAMPS)/packages
 	$(UV) --group dev
+	@touch $@
+
+$(STAMPS)/deny: $(STAMPS)/packages
+	$(UV) --group deny
 	@touch $@
 
 # The package itself, in place: Python is used from here, Rust and the page are built if changed.

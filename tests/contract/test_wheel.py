@@ -117,7 +117,8 @@ def test_the_page_in_the_wheel_is_flat_text(wheel: Path) -> None:
 
 
 def test_the_wheel_carries_the_licences(wheel: Path) -> None:
-    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names_in(wheel))
+    for ours in ("LICENSE", "NOTICE"):
+        assert any(name.endswith(f".dist-info/licenses/{ours}") for name in names_in(wheel))
     models = ROOT / "rust/core/models"
     carried = [name for name in names_in(wheel) if "/licenses/rust/core/models/" in name]
     assert len(carried) == len(list(models.glob("LICENSE*")))

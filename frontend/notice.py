@@ -1,0 +1,156 @@
+"""Writes ``NOTICE``: the licences of all that the wheel carries besides our own.
+
+Three kinds of code of others are in a wheel: the crates linked into ``_core``, with the standard
+library of Rust; the packages whose code is in the built page; and the weights of Silero VAD. Tools
+of the build and procedural macros leave nothing of themselves there, and are left out.
+
+``python frontend/notice.py`` writes the file; it wants the crates and ``node_modules`` on disk, as
+``make build`` leaves them. `tests/contract/test_notice.py` says when it is out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTICE = ROOT / "NOTICE"
+LICENCE_NAMES = ("LICENSE-MIT", "LICENSE", "LICENSE.md", "license", "LICENSE.txt")
+
+# Svelte, and the packages that its run time imports.
+PAGE_PACKAGES = ("clsx", "esm-env", "svelte")
+
+INTRODUCTION = """\
+gradio_webrtc is under the MIT licence (LICENSE). A built package also carries code and data of
+others, under the licences below; where a choice is offered, MIT was chosen.
+Written by frontend/notice.py.
+"""
+STANDARD_LIBRARY = """\
+The standard library of Rust is linked into the compiled module, and with it what it is made of
+(among others backtrace, addr2line, gimli, hashbrown, miniz_oxide, rustc-demangle). All of it is
+under MIT or Apache-2.0, most of it "Copyright (c) The Rust Project Contributors"; the text of MIT
+is the one below."""
+
+
+class Part(NamedTuple):
+    """Code of others in the wheel.
+
+    Attributes:
+        name: As its registry calls it.
+        version: Of the lock file.
+        licence: SPDX, as its manifest says.
+        text: Its licence, as it ships it.
+    """
+
+    name: str
+    version: str
+    licence: str
+    text: str
+
+
+def linked_crates() -> list[Part]:
+    """The crates that are linked into ``_core`` on one platform or another, by name.
+
+    Raises:
+        RuntimeError: cargo failed; its words are in the message.
+        FileNotFoundError: A crate ships no licence.
+    """
+    graph = _cargo_metadata()
+    packages = {package["id"]: package for package in graph["packages"]}
+    depends = {node["id"]: node["deps"] for node in graph["resolve"]["nodes"]}
+    waiting = [key for key, package in packages.items() if package["name"] == "gradio-webrtc-py"]
+    linked: set[str] = set()
+    while waiting:
+        key = waiting.pop()
+        if key not in linked and not _is_macro(packages[key]):
+            linked.add(key)
+            waiting += [each["pkg"] for each in depends[key] if _is_linked(each)]
+    # A crate without a source is ours.
+    others = [packages[key] for key in linked if packages[key]["source"] is not None]
+    return sorted(map(_crate, others))
+
+
+def page_packages(modules: Path = ROOT / "frontend/node_modules") -> list[Part]:
+    """The packages whose code is in the built page, by name.
+
+    Raises:
+        FileNotFoundError: A package is not installed, or ships no licence.
+    """
+    return [
+        Part(name, version, licence, _licence_text(modules / name))
+        for name, version, licence in locked_page_packages()
+    ]
+
+
+def locked_page_packages() -> list[tuple[str, str, str]]:
+    """Name, version and licence of the same, from the lock file alone."""
+    lock = json.loads((ROOT / "frontend/package-lock.json").read_text("utf-8"))["packages"]
+    entries = {name: lock[f"node_modules/{name}"] for name in PAGE_PACKAGES}
+    return [(name, each["version"], each["license"]) for name, each in entries.items()]
+
+
+def notice(crates: list[Part], packages: list[Part]) -> str:
+    """The text of the file: parts under the same words stand together."""
+    silero = (ROOT / "rust/core/models/LICENSE.silero").read_text("utf-8")
+    weights = Part("Silero VAD, the weights of its two nets", "6.2", "MIT", silero)
+    together: dict[str, list[Part]] = {}
+    for part in [*crates, *packages, weights]:
+        together.setdefault(_normal(part.text), []).append(part)
+    sections = ["\n".join(map(heading, parts)) + "\n\n" + text for text, parts in together.items()]
+    ruler = f"\n\n{'-' * 80}\n\n"
+    return ruler.join([INTRODUCTION.rstrip() + "\n\n" + STANDARD_LIBRARY, *sections]) + "\n"
+
+
+def heading(part: Part) -> str:
+    """The line that names a part."""
+    return f"{part.name} {part.version} ({part.licence})"
+
+
+def _cargo_metadata() -> dict[str, Any]:
+    cargo = shutil.which("cargo") or "cargo"
+    asked = subprocess.run(
+        [cargo, "metadata", "--format-version", "1", "--locked"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if asked.returncode != 0:
+        raise RuntimeError(f"cargo metadata failed: {asked.stderr.strip()}")
+    graph: dict[str, Any] = json.loads(asked.stdout)
+    return graph
+
+
+def _is_macro(package: dict[str, Any]) -> bool:
+    return any("proc-macro" in target["kind"] for target in package["targets"])
+
+
+def _is_linked(dependency: dict[str, Any]) -> bool:
+    # Neither for tests ("dev") nor for a build script ("build").
+    return any(kind["kind"] is None for kind in dependency["dep_kinds"])
+
+
+def _crate(package: dict[str, Any]) -> Part:
+    text = _licence_text(Path(package["manifest_path"]).parent)
+    return Part(package["name"], package["version"], package["license"], text)
+
+
+def _licence_text(folder: Path) -> str:
+    for name in LICENCE_NAMES:
+        if (folder / name).is_file():
+            return (folder / name).read_text("utf-8")
+    raise FileNotFoundError(f"expected a licence in {folder}, named one of {LICENCE_NAMES}")
+
+
+def _normal(text: str) -> str:
+    """The words of a licence, whatever its line ends and indents are."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    NOTICE.write_text(notice(linked_crates(), page_packages()), "utf-8")
