@@ -37,6 +37,11 @@ impl Converter {
         Ok(converter)
     }
 
+    /// The most samples that [`Self::convert`] gives for `input_len`.
+    pub fn max_output(&self, input_len: usize) -> usize {
+        self.resampler.max_output(input_len)
+    }
+
     /// The emptied buffer to put the next samples into.
     pub fn input(&mut self) -> &mut Vec<f32> {
         self.native.clear();

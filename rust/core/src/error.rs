@@ -73,6 +73,11 @@ pub enum AudioError {
         /// What the detector said.
         message: String,
     },
+    /// There is no memory for what was handed in, or for what was asked for.
+    OutOfMemory {
+        /// What was wanted, in bytes.
+        bytes: usize,
+    },
 }
 
 impl fmt::Display for AudioError {
@@ -124,6 +129,9 @@ impl fmt::Display for AudioError {
             Self::Detector { message } => {
                 write!(f, "the voice activity detector failed: {message}")
             }
+            Self::OutOfMemory { bytes } => {
+                write!(f, "there is no memory for {bytes} bytes more of sound")
+            }
         }
     }
 }
@@ -166,6 +174,7 @@ mod tests {
             AudioError::Detector {
                 message: "broken".to_owned(),
             },
+            AudioError::OutOfMemory { bytes: 1 },
         ];
         for said in all.map(|error| error.to_string()) {
             assert!(

@@ -1,6 +1,6 @@
 //! Any writes, exact reads.
 
-use crate::AudioError;
+use crate::{AudioError, memory};
 
 /// A minute of stereo at 192 kHz: what a frame may have at most, so that padding one is never asked
 /// for more memory than there is.
@@ -59,15 +59,29 @@ impl<T: Copy + Default> AudioFifo<T> {
         self.len() >= self.frame_samples
     }
 
-    /// Appends `samples`.
+    /// Makes room for `more` samples and the padding of the last frame.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`]; nothing has changed then.
+    pub fn reserve(&mut self, more: usize) -> Result<(), AudioError> {
+        self.move_up();
+        memory::reserve(&mut self.samples, more.saturating_add(self.frame_samples))
+    }
+
+    /// Appends `samples`. Without [`Self::reserve`], no memory for them ends the process.
     pub fn write(&mut self, samples: &[T]) {
-        // Only once the read part is the larger one: each sample is then moved at most once.
+        self.move_up();
+        self.samples.extend_from_slice(samples);
+    }
+
+    /// Gives up the read part, only once it is the larger one: each sample is then moved at most
+    /// once.
+    fn move_up(&mut self) {
         if self.head > self.len() {
             self.samples.copy_within(self.head.., 0);
             self.samples.truncate(self.len());
             self.head = 0;
         }
-        self.samples.extend_from_slice(samples);
     }
 
     /// The next frame, or `None` while less than one waits.

@@ -1,6 +1,7 @@
 //! From the call's format to the handler's.
 
 use crate::converter::Converter;
+use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Layout};
 use crate::{AudioError, AudioFifo};
 
@@ -54,8 +55,8 @@ impl InboundAudio {
     /// Takes interleaved samples in, any number of them.
     ///
     /// # Errors
-    /// [`AudioError::InterleavedLength`] unless there are as many of each channel; nothing is taken
-    /// then.
+    /// [`AudioError::InterleavedLength`] unless there are as many of each channel,
+    /// [`AudioError::OutOfMemory`] when there is no room for them; nothing is taken then.
     pub fn process(&mut self, samples: &[i16]) -> Result<(), AudioError> {
         let channels = usize::from(self.call_channels);
         if !samples.len().is_multiple_of(channels) {
@@ -64,6 +65,23 @@ impl InboundAudio {
                 got: samples.len(),
             });
         }
+        self.reserve(samples.len() / channels)?;
+        for piece in samples.chunks(PIECE_SAMPLES * channels) {
+            self.take(piece);
+        }
+        Ok(())
+    }
+
+    /// Makes room for what comes of so many samples per channel.
+    fn reserve(&mut self, samples: usize) -> Result<(), AudioError> {
+        let first = self.converters.first();
+        let converted = first.map_or(samples, |converter| converter.max_output(samples));
+        self.fifo
+            .reserve(converted.saturating_mul(self.layout.channels()))
+    }
+
+    fn take(&mut self, samples: &[i16]) {
+        let channels = usize::from(self.call_channels);
         match self.converters.as_mut_slice() {
             [] => self.pass(samples),
             [left, right] => {
@@ -79,7 +97,6 @@ impl InboundAudio {
                 self.fifo.write(mono.convert());
             }
         }
-        Ok(())
     }
 
     /// Brings samples of the handler's rate into its layout.

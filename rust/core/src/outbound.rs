@@ -1,6 +1,7 @@
 //! From what a handler yields to the 20 ms frames of a call.
 
 use crate::converter::Converter;
+use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Chunk, Layout, Sample};
 use crate::{AudioError, AudioFifo};
 
@@ -83,8 +84,8 @@ impl OutboundAudio {
     /// saturates.
     ///
     /// # Errors
-    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz and what [`Chunk::check`] says;
-    /// nothing has changed then.
+    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, what [`Chunk::check`] says, and
+    /// [`AudioError::OutOfMemory`] when there is no memory for what has room; nothing is taken then.
     pub fn push<S: Sample>(
         &mut self,
         rate_hz: u32,
@@ -93,19 +94,38 @@ impl OutboundAudio {
         chunk.check()?;
         self.follow(rate_hz, chunk.layout())?;
         let taken = chunk.samples().min(self.room(rate_hz));
+        self.reserve(taken)?;
+        for start in (0..taken).step_by(PIECE_SAMPLES) {
+            let samples = PIECE_SAMPLES.min(taken - start);
+            self.take(&from(chunk, start), samples);
+        }
+        Ok(taken)
+    }
+
+    /// Makes room for what comes of so many samples per channel of the source.
+    fn reserve(&mut self, samples: usize) -> Result<(), AudioError> {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        for (converter, plane) in source.converters.iter().zip(&mut self.planes) {
+            plane.reserve(converter.max_output(samples))?;
+        }
+        Ok(())
+    }
+
+    fn take<S: Sample>(&mut self, chunk: &Chunk<'_, S>, samples: usize) {
         let Some(source) = &mut self.source else {
-            return Ok(0);
+            return;
         };
         let channels = source.converters.iter_mut().zip(&mut self.planes);
         for (index, (converter, plane)) in channels.enumerate() {
-            let strange = chunk.append_channel(index, taken, converter.input());
+            let strange = chunk.append_channel(index, samples, converter.input());
             plane.write(converter.convert());
             // A mono chunk is converted for both channels but counted once.
             if index < chunk.layout().channels() {
                 self.non_finite += strange as u64;
             }
         }
-        Ok(taken)
     }
 
     /// The next frame, interleaved, or `None` while less than one waits. `partial` gives what is
@@ -211,5 +231,14 @@ impl OutboundAudio {
         for (converter, plane) in source.converters.iter_mut().zip(&mut self.planes) {
             plane.write(converter.flush());
         }
+    }
+}
+
+/// What is left of a chunk from one of its samples per channel on.
+fn from<S: Sample>(chunk: Chunk<'_, S>, start: usize) -> Chunk<'_, S> {
+    match chunk {
+        Chunk::Mono(samples) => Chunk::Mono(&samples[start..]),
+        Chunk::Interleaved(samples) => Chunk::Interleaved(&samples[2 * start..]),
+        Chunk::Planar(left, right) => Chunk::Planar(&left[start..], &right[start..]),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::endpointing::check;
+use crate::memory::PIECE_SAMPLES;
 use crate::timeline::Timeline;
 use crate::vad::Vad;
 use crate::{
@@ -106,17 +107,28 @@ impl PauseDetector {
     /// # Errors
     /// What the detector says, and [`AudioError::Probability`] when it answers something else. The
     /// window it failed on counts as neither speech nor silence, everything else is kept: the next
-    /// call goes on from there.
+    /// call goes on from there. [`AudioError::OutOfMemory`] when there is none for a second of the
+    /// samples, which is left out, or for the turn that just ended, which is lost.
     pub fn process(
         &mut self,
         samples: &[i16],
         events: &mut Vec<PauseEvent>,
     ) -> Result<(), AudioError> {
-        self.utterance.push(samples);
-        self.resample(samples);
         let untaken = self.finished.len();
-        let result = self.hear_windows(events);
-        self.forget();
+        let mut result = Ok(());
+        let (mut piece, mut rest) = split(samples);
+        loop {
+            let taken = self.take(piece);
+            // After a failure the rest is kept, and heard with the next call.
+            if result.is_ok() {
+                result = taken.and_then(|()| self.hear_windows(events));
+                self.forget();
+            }
+            if rest.is_empty() {
+                break;
+            }
+            (piece, rest) = split(rest);
+        }
         // Utterances that nobody took wait until there are newer ones.
         if self.finished.len() > untaken {
             self.finished.drain(..untaken);
@@ -131,13 +143,15 @@ impl PauseDetector {
     }
 
     /// A copy of the turn under way, up to now; nothing while there is none.
-    #[must_use]
-    pub fn utterance_so_far(&self) -> Vec<i16> {
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] when there is no memory for the copy.
+    pub fn utterance_so_far(&self) -> Result<Vec<i16>, AudioError> {
         match self.endpointer.onset() {
             Some(onset) if self.is_speaking() => self
                 .utterance
                 .copy(self.turn_start(onset), self.utterance.end()),
-            _ => Vec::new(),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -177,6 +191,16 @@ impl PauseDetector {
         (self.cut, self.probability) = (0, 0.0);
     }
 
+    /// Takes in a piece: all of it, or nothing where there is no memory.
+    fn take(&mut self, samples: &[i16]) -> Result<(), AudioError> {
+        self.windows
+            .reserve(self.resampler.max_output(samples.len()))?;
+        self.utterance.reserve(samples.len())?;
+        self.utterance.push(samples);
+        self.resample(samples);
+        Ok(())
+    }
+
     fn resample(&mut self, samples: &[i16]) {
         self.native.clear();
         sample::append_f32(samples.iter().copied(), &mut self.native);
@@ -198,7 +222,7 @@ impl PauseDetector {
             for event in happened.drain(..) {
                 events.push(self.timeline.event(&event));
                 if event.kind == EventKind::Pause {
-                    self.finish_turn(&event);
+                    self.finish_turn(&event)?;
                 }
             }
         }
@@ -206,12 +230,14 @@ impl PauseDetector {
         Ok(())
     }
 
-    fn finish_turn(&mut self, pause: &EndpointEvent) {
+    fn finish_turn(&mut self, pause: &EndpointEvent) -> Result<(), AudioError> {
         let (start, end) = (self.turn_start(pause.onset), self.timeline.fed(pause.time));
-        self.finished.push_back(self.utterance.copy(start, end));
         if pause.is_forced {
             self.cut = end;
         }
+        let turn = self.utterance.copy(start, end)?;
+        self.finished.push_back(turn);
+        Ok(())
     }
 
     /// Where a turn begins whose first window of speech is this one.
@@ -229,6 +255,11 @@ impl PauseDetector {
             .unwrap_or_else(|| self.endpointer.heard());
         self.utterance.forget_before(self.turn_start(next));
     }
+}
+
+/// A piece to work on, and what is left.
+fn split(samples: &[i16]) -> (&[i16], &[i16]) {
+    samples.split_at(samples.len().min(PIECE_SAMPLES))
 }
 
 /// Who wrote the detector knows its windows, not our frames.

@@ -14,7 +14,8 @@ impl Pcm16Assembler {
     }
 
     /// Appends every sample that `chunk` completes to `out`; keeps an odd last byte for the next
-    /// chunk.
+    /// chunk. At most half as many samples as bytes, and one: without room for them in `out`, no
+    /// memory ends the process.
     ///
     /// # Examples
     /// ```

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::{AudioError, memory};
+
 /// Holds the sound since some position and hands out stretches of it.
 ///
 /// Positions count samples since the start. The sound lies in segments of one length: taking a
@@ -42,7 +44,24 @@ impl Utterance {
         self.end
     }
 
-    /// Takes samples in.
+    /// Makes room for `more` samples.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`]; nothing is heard or forgotten then.
+    pub fn reserve(&mut self, more: usize) -> Result<(), AudioError> {
+        let wanted = more.div_ceil(self.segment_samples);
+        let bytes = more.saturating_mul(size_of::<i16>());
+        let refused = |_| AudioError::OutOfMemory { bytes };
+        self.segments.try_reserve(wanted).map_err(refused)?;
+        while self.spare.len() < wanted {
+            let mut segment = Vec::new();
+            memory::reserve(&mut segment, self.segment_samples)?;
+            self.spare.push(segment);
+        }
+        Ok(())
+    }
+
+    /// Takes samples in. Without [`Self::reserve`], no memory for them ends the process.
     pub fn push(&mut self, mut samples: &[i16]) {
         self.end += samples.len() as u64;
         while !samples.is_empty() {
@@ -68,11 +87,14 @@ impl Utterance {
     }
 
     /// A copy of the samples from one position up to another, as far as they are held.
-    #[must_use]
-    pub fn copy(&self, from: u64, to: u64) -> Vec<i16> {
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`].
+    pub fn copy(&self, from: u64, to: u64) -> Result<Vec<i16>, AudioError> {
         let (mut skip, end) = (self.offset(from), self.offset(to));
         let mut left = end.saturating_sub(skip);
-        let mut copy = Vec::with_capacity(left);
+        let mut copy = Vec::new();
+        memory::reserve(&mut copy, left)?;
         let first = skip / self.segment_samples;
         skip %= self.segment_samples;
         for segment in self.segments.iter().skip(first) {
@@ -84,7 +106,7 @@ impl Utterance {
                 break;
             }
         }
-        copy
+        Ok(copy)
     }
 
     /// Forgets everything; positions count from 0 again.
@@ -149,7 +171,7 @@ mod tests {
                 (90, 95),
             ] {
                 let expected: Vec<i16> = (from..to).map(i16::from).collect();
-                assert_eq!(utterance.copy(from.into(), to.into()), expected);
+                assert_eq!(utterance.copy(from.into(), to.into()).unwrap(), expected);
             }
         }
     }
@@ -158,8 +180,11 @@ mod tests {
     fn what_was_not_heard_or_is_forgotten_is_left_out() {
         let mut utterance = filled(0..95, 7);
         utterance.forget_before(42);
-        assert_eq!(utterance.copy(0, 1000), (40..95).collect::<Vec<_>>());
-        assert_eq!(utterance.copy(60, 50), []);
+        assert_eq!(
+            utterance.copy(0, 1000).unwrap(),
+            (40..95).collect::<Vec<_>>()
+        );
+        assert_eq!(utterance.copy(60, 50).unwrap(), []);
     }
 
     #[test]
@@ -170,7 +195,10 @@ mod tests {
             utterance.forget_before(utterance.end().saturating_sub(12));
         }
         assert!(utterance.segments.len() + utterance.spare.len() <= 4);
-        assert_eq!((utterance.end(), utterance.copy(0, 700).len()), (700, 20));
+        assert_eq!(
+            (utterance.end(), utterance.copy(0, 700).unwrap().len()),
+            (700, 20)
+        );
     }
 
     #[test]
@@ -178,7 +206,7 @@ mod tests {
         let mut utterance = filled(0..20, 20);
         utterance.forget_before(1000);
         utterance.push(&[7, 8]);
-        assert_eq!(utterance.copy(0, 22), [7, 8]);
+        assert_eq!(utterance.copy(0, 22).unwrap(), [7, 8]);
     }
 
     #[test]
@@ -186,6 +214,9 @@ mod tests {
         let mut utterance = filled(0..95, 7);
         utterance.reset();
         utterance.push(&[1, 2]);
-        assert_eq!((utterance.end(), utterance.copy(0, 95)), (2, vec![1, 2]));
+        assert_eq!(
+            (utterance.end(), utterance.copy(0, 95).unwrap()),
+            (2, vec![1, 2])
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `Resampler`, `AudioFifo`, `Pcm16Assembler` and `InboundAudio` for Python.
 
 use gradio_webrtc_core as core;
+use gradio_webrtc_core::reserve;
 use gradio_webrtc_core::sample::{Sample, append_f32, append_i16};
 use numpy::PyArray2;
 use pyo3::buffer::PyBuffer;
@@ -117,13 +118,16 @@ impl Resampler {
             is_int16: was_int16,
         } = &mut *state;
         *was_int16 = is_int16;
+        let mut out = Vec::new();
+        let converted = resamplers[0].max_output(samples.samples());
+        reserve(&mut out, converted.saturating_mul(self.channels)).or_raise()?;
         Ok(work(py, samples.samples() * self.channels, move || {
-            let mut out = Vec::new();
             for (resampler, row) in resamplers.iter_mut().zip(rows) {
-                input.clear();
-                append_f32(row.iter().copied(), input);
-                out.reserve(resampler.max_output(input.len()));
-                resampler.process(input, &mut out);
+                for piece in row.chunks(PIECE_SAMPLES) {
+                    input.clear();
+                    append_f32(piece.iter().copied(), input);
+                    resampler.process(input, &mut out);
+                }
             }
             out
         }))
@@ -138,7 +142,8 @@ impl Resampler {
         if !is_int16 {
             return Ok(planes(py, samples, self.channels)?.into_any());
         }
-        let mut quantised = Vec::with_capacity(samples.len());
+        let mut quantised = Vec::new();
+        reserve(&mut quantised, samples.len()).or_raise()?;
         append_i16(&samples, &mut quantised);
         Ok(planes(py, quantised, self.channels)?.into_any())
     }
@@ -167,6 +172,9 @@ impl AudioFifo {
     fn write(&self, py: Python<'_>, samples: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = int16(samples, self.channels)?;
         let mut planes = self.planes.lock(py)?;
+        for plane in planes.iter_mut() {
+            plane.reserve(samples.samples()).or_raise()?;
+        }
         for (channel, plane) in planes.iter_mut().enumerate() {
             plane.write(samples.plane(channel)?);
         }
@@ -198,6 +206,7 @@ impl AudioFifo {
             let Some(samples) = read(plane) else {
                 return Ok(None);
             };
+            reserve(&mut frame, samples.len()).or_raise()?;
             frame.extend_from_slice(samples);
         }
         planes(py, frame, self.channels).map(Some)
@@ -218,7 +227,7 @@ impl Pcm16Assembler {
     fn push<'py>(&self, py: Python<'py>, chunk: &Bound<'py, PyAny>) -> PyResult<Int16Array<'py>> {
         let mut samples = Vec::new();
         if let Ok(bytes) = chunk.cast::<PyBytes>() {
-            self.0.lock(py)?.push(bytes.as_bytes(), &mut samples);
+            self.push_bytes(py, bytes.as_bytes(), &mut samples)?;
         } else {
             let buffer = PyBuffer::<u8>::get(chunk).map_err(|_| {
                 mismatch(
@@ -227,8 +236,11 @@ impl Pcm16Assembler {
                     "convert it first",
                 )
             })?;
-            let bytes = buffer.to_vec(py)?;
-            self.0.lock(py)?.push(&bytes, &mut samples);
+            let mut bytes = Vec::new();
+            reserve(&mut bytes, buffer.item_count()).or_raise()?;
+            bytes.resize(buffer.item_count(), 0);
+            buffer.copy_to_slice(py, &mut bytes)?;
+            self.push_bytes(py, &bytes, &mut samples)?;
         }
         planes(py, samples, 1)
     }
@@ -240,6 +252,14 @@ impl Pcm16Assembler {
 
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
         self.0.lock(py)?.reset();
+        Ok(())
+    }
+}
+
+impl Pcm16Assembler {
+    fn push_bytes(&self, py: Python<'_>, bytes: &[u8], samples: &mut Vec<i16>) -> PyResult<()> {
+        reserve(samples, bytes.len() / 2 + 1).or_raise()?;
+        self.0.lock(py)?.push(bytes, samples);
         Ok(())
     }
 }
@@ -297,6 +317,9 @@ impl InboundAudio {
         Ok(())
     }
 }
+
+/// Samples that are turned into floats at once: a second at 48 kHz.
+const PIECE_SAMPLES: usize = 48_000;
 
 /// More than any sound has; keeps a slip of the pen from asking for all memory.
 const MOST_CHANNELS: usize = 32;

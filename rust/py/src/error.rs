@@ -1,6 +1,8 @@
-//! The one mapping of errors to Python: everything becomes `gradio_webrtc.errors.AudioError`.
+//! The one mapping of errors to Python: everything becomes `gradio_webrtc.errors.AudioError`, but
+//! for memory that is not there, which has a class in Python.
 
 use gradio_webrtc_core::AudioError as CoreError;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::{PyErr, import_exception};
 
@@ -14,7 +16,10 @@ pub fn audio_error(message: impl Into<String>) -> PyErr {
 
 /// The Python exception for an error of the core.
 pub fn from_core(error: &CoreError) -> PyErr {
-    audio_error(error.to_string())
+    match error {
+        CoreError::OutOfMemory { .. } => PyMemoryError::new_err(error.to_string()),
+        _ => audio_error(error.to_string()),
+    }
 }
 
 /// `?` for results of the core.

@@ -139,7 +139,12 @@ impl PauseDetector {
     }
 
     fn utterance_so_far<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
-        let utterance = self.state.lock(py)?.detector.utterance_so_far();
+        let utterance = self
+            .state
+            .lock(py)?
+            .detector
+            .utterance_so_far()
+            .or_raise()?;
         planes(py, utterance, 1)
     }
 

@@ -12,6 +12,7 @@ mod lanes;
 mod ratio;
 
 use crate::AudioError;
+use crate::memory::PIECE_SAMPLES;
 use crate::simd::InstructionSet;
 
 use cascade::Cascade;
@@ -132,10 +133,16 @@ impl Resampler {
 
     /// Appends the converted samples to `out`.
     ///
-    /// Allocates nothing once it has seen an input this long and `out` has room.
+    /// Allocates nothing once it has seen an input this long and `out` has room for
+    /// [`Self::max_output`]; never more than some megabytes for itself, however long the input is.
+    /// Without that room in `out`, no memory ends the process.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         match &mut self.cascade {
-            Some(cascade) => cascade.process(input, out),
+            Some(cascade) => {
+                for piece in input.chunks(PIECE_SAMPLES) {
+                    cascade.process(piece, out);
+                }
+            }
             None => out.extend_from_slice(input),
         }
     }

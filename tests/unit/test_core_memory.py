@@ -1,0 +1,62 @@
+"""A sound that there is no memory for is a `MemoryError`, and the process goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# What the program may take on top of what it has, in bytes: less than any of the results below.
+ROOM = 150_000_000
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from gradio_webrtc import _core
+
+long = np.zeros((1, 40_000_000), np.int16)
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + int(sys.argv[2]),) * 2)
+try:
+    exec(sys.argv[1])
+except MemoryError as error:
+    print("refused:", error)
+"""
+
+ATTEMPTS = {
+    "resampling": "_core.Resampler(8_000, 192_000).process(long)",
+    "resampling several channels": (
+        "_core.Resampler(48_000, 48_000, channels=16).process(long.reshape(16, -1)[:, ::-1])"
+    ),
+    "writing into a FIFO": "fifo = _core.AudioFifo(960)\nwhile True: fifo.write(long)",
+    "assembling bytes": "_core.Pcm16Assembler().push(bytes(140_000_000))",
+    "frames that arrive": (
+        "_core.InboundAudio(8_000, 1, 192_000, frame_samples=960).process(long)"
+    ),
+    "a chunk that goes out": (
+        "_core.OutboundAudio(call_rate_hz=192_000, max_buffered_s=3600).push(8_000, long)"
+    ),
+}
+
+
+def run_limited(program: str, room: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, program, str(room)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("program", ATTEMPTS.values(), ids=ATTEMPTS)
+def test_no_memory_is_an_exception(program: str) -> None:
+    ran = run_limited(program, ROOM)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("refused:"), ran.stdout
+
+
+def test_a_long_sound_of_silence_needs_no_memory_for_its_windows() -> None:
+    # 80 MB of samples, and 160 MB if they were made floats at once.
+    ran = run_limited("_core.PauseDetector(48_000).process(long)\nprint('heard')", 30_000_000)
+    assert (ran.returncode, ran.stdout) == (0, "heard\n"), ran.stderr
