@@ -18,11 +18,13 @@ from .page_events import (
     prepare_gradio,
     show_notices,
 )
+from .page_sessions import remember_page
 from .places import DEFAULT_LIMIT, places_of
 from .registry import Service, SessionRegistry
 from .reporting import report_error
 from .rtc_configuration import resolve_rtc_configuration
 from .settings import check_stream_settings
+from .signaling import page_of
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
 from .values import START_COMMAND
 
@@ -47,6 +49,7 @@ class Answering(PageEvents):
     allow_extra_tracks: bool
     _rtc_configuration: dict[str, Any] | Callable[..., Any] | None
     _sessions: SessionRegistry
+    page_session: str | None
 
     def stream(
         self,
@@ -115,7 +118,6 @@ class Answering(PageEvents):
             )
         asked = deliver_inputs(
             self,
-            self._sessions,
             others,
             js=js,
             send_on=send_input_on if follows_inputs(template, self.mode) else None,
@@ -148,7 +150,6 @@ class Answering(PageEvents):
         self._sessions.has_outputs = True
         return deliver_outputs(
             self,
-            self._sessions,
             fn,
             _as_list(inputs),
             _as_list(outputs),
@@ -250,7 +251,11 @@ class Answering(PageEvents):
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:
         """Answers an offer or a candidate of the page."""
-        return await self._sessions.handle(body, await find_request(body))
+        request = await find_request(body)
+        answer = await self._sessions.handle(body, request)
+        if "secret" in answer:
+            remember_page(self, page_of(request))
+        return answer
 
     @server  # type: ignore[untyped-decorator]
     async def turn(self, _: Any) -> dict[str, Any] | None:

@@ -13,13 +13,13 @@ from gradio.components.base import Component
 
 from .answering import Answering
 from .chatbot import accept_messages_type
-from .errors import SessionUnknown
+from .claim import read_value
 from .registry import SessionRegistry
 from .served import serve_icon
 from .settings import check_constructor
 from .streaming import check_mode, default_track_constraints
 from .types import WebRTCData
-from .values import WEBRTC_VALUE, describe_kind, value_is_ours
+from .values import describe_kind, value_is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from .types import Modality, Mode
 
 accept_messages_type()
+
+SERVER_ONLY: Final = frozenset(
+    {"_page", "_sessions", "allow_extra_tracks", "server_rtc_configuration"}
+)
+"""Arguments that do not go to a page: there are credentials among them."""
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
 
@@ -92,6 +97,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         variant: Literal["wave", "textbox"] = "wave",
         full_screen: bool = True,
         _sessions: SessionRegistry | None = None,
+        _page: str | None = None,
     ) -> None:
         """
         Parameters:
@@ -154,6 +160,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.server_rtc_configuration = server_rtc_configuration
         self._rtc_configuration = rtc_configuration
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
+        self.page_session = _page
         self._sessions = _sessions or SessionRegistry(
             (server_rtc_configuration or {}).get("iceServers", ())
         )
@@ -187,21 +194,32 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.icon = serve_icon(self.icon, self)
         self.constructor_args.update(_sessions=self._sessions, icon=self.icon)
 
+    def belong_to(self, page: str) -> None:
+        """Makes this the component of one Gradio session, also after updates of its properties.
+
+        Parameters:
+            page: The session hash.
+        """
+        self.page_session = page
+        self._constructor_args = [{**self.constructor_args, "_page": page}]
+
+    def get_config(self, cls: type[Any] | None = None) -> dict[str, Any]:
+        """The properties that a page gets: not those that only the server has a use for."""
+        config: dict[str, Any] = super().get_config(cls)
+        return {name: value for name, value in config.items() if name not in SERVER_ONLY}
+
     def preprocess(self, payload: Any) -> str | WebRTCData:
         """
         Parameters:
             payload: The id and the secret of the call under way, and the text last sent, as the page has them.
         Returns:
-            The id, when the secret is right; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
+            The id, when the secret is right and the call is this page's; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
         """
-        held = payload if isinstance(payload, dict) else {}
-        try:
-            webrtc_id = self._sessions.find(held.get("webrtc_id"), held.get("secret")).webrtc_id
-        except SessionUnknown:
-            webrtc_id = WEBRTC_VALUE
+        value = read_value(payload, self._sessions, self.page_session)
         if self.variant != "textbox":
-            return webrtc_id
-        return WebRTCData(webrtc_id, str(held.get("textbox", "")))
+            return value
+        text = payload.get("textbox", "") if isinstance(payload, dict) else ""
+        return WebRTCData(value, str(text))
 
     def postprocess(self, value: Any) -> Any:
         """

@@ -69,6 +69,10 @@ class SessionUnknown(SignalingError):
 
     code = "unknown_connection"
 
+    def __init__(self, message: str = "no call with this id and this secret is under way") -> None:
+        # One text for all: a second one would tell what exists.
+        super().__init__(message)
+
 
 class TooManySessions(SignalingError):
     """The concurrency limit is reached.

@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.events import EventListener
 
 from .messages import read_duration
+from .page_sessions import session_of
 from .types import WebRTCData
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from gradio.components.base import Component
     from gradio.events import Dependency
 
-    from .registry import SessionRegistry
+    from .session import Session
 
 
 class PageEvents:
@@ -59,7 +60,6 @@ def prepare_gradio() -> None:
 
 def deliver_inputs(
     component: Any,
-    sessions: SessionRegistry,
     inputs: Sequence[Component],
     *,
     js: str | None,
@@ -72,22 +72,20 @@ def deliver_inputs(
 
     Args:
         component: The WebRTC component.
-        sessions: Its calls.
         inputs: Those whose values are brought, without the component itself.
         js: JavaScript to run in the page when the server asked.
         send_on: When else they are brought; ``None`` for never.
     """
 
     async def take(value: str | WebRTCData, *args: Any) -> None:
-        if (session := sessions.get(id_of(value))) is not None:
+        if (session := session_of(component, value)) is not None:
             # The page's value still has the text that was sent last; it was for one turn.
-            head = (replace(value, textbox=""),) if isinstance(value, WebRTCData) else ()
-            session.set_inputs((*head, *args))
+            head = [replace(each, textbox="") for each in _head(session, value)]
+            session.set_inputs([*head, *args])
 
     async def take_text(value: str | WebRTCData, *args: Any) -> None:
-        if (session := sessions.get(id_of(value))) is not None:
-            head = (value,) if isinstance(value, WebRTCData) else ()
-            session.submit((*head, *args))
+        if (session := session_of(component, value)) is not None:
+            session.submit([*_head(session, value), *args])
 
     def listen(event: Callable[..., Any], fn: Callable[..., Any] = take, **options: Any) -> Any:
         return event(
@@ -112,7 +110,6 @@ def deliver_inputs(
 
 def deliver_outputs(
     component: Any,
-    sessions: SessionRegistry,
     fn: Callable[..., Any],
     inputs: Sequence[Component],
     outputs: Sequence[Component],
@@ -122,7 +119,6 @@ def deliver_outputs(
 
     Args:
         component: The WebRTC component.
-        sessions: Its calls.
         fn: Called with the values of ``inputs``, then those of the AdditionalOutputs.
         inputs: Components whose values come first.
         outputs: Components that get what ``fn`` returns.
@@ -130,7 +126,7 @@ def deliver_outputs(
     """
 
     async def fetch(value: str | WebRTCData, *args: Any) -> Any:
-        session = sessions.get(id_of(value))
+        session = session_of(component, value)
         waiting = session.outputs.take() if session is not None else None
         if session is None or waiting is None:
             return gr.skip() if len(outputs) <= 1 else tuple(gr.skip() for _ in outputs)
@@ -186,6 +182,11 @@ def _show(event: gr.EventData) -> None:
             gr.Success(text, duration=duration, title=title)
         case "error":
             raise gr.Error(text, duration=duration, title=title, print_exception=False)
+
+
+def _head(session: Session, value: object) -> list[WebRTCData]:
+    """What stands for the component at the head of a handler's values, with the call's name."""
+    return [replace(value, webrtc_id=session.webrtc_id)] if isinstance(value, WebRTCData) else []
 
 
 def id_of(value: object) -> str:

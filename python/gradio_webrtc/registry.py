@@ -8,35 +8,23 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .copying import HandlerMaker, refuse
-from .errors import (
-    HandlerError,
-    HandlerUnavailable,
-    InvalidOffer,
-    RequestFailed,
-    SessionExists,
-    SessionUnknown,
-    SignalingError,
-    TooManySessions,
-)
+from .directory import Directory
+from .errors import HandlerError, SessionUnknown, TooManySessions
 from .handlers import Line, in_call
-from .handlers.base import INPUT_PLACEHOLDER
 from .media import Terms
-from .reporting import report_error
 from .session import Session
+from .signaling import handle_request, page_of
 from .transport import PeerTransport, TrackTerms, read_offer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from .directory import Entry, Naming
     from .handlers import StreamHandlerBase
     from .places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode
 
 logger = logging.getLogger(__name__)
-
-MAX_ID_CHARS: Final = 128
-"""A UUID has 36; what is much longer is no id."""
-
 
 FETCH_TIMEOUT_S: Final = 10.0
 """How long `SessionRegistry.fetch_output` waits: as long as its predecessor did."""
@@ -82,7 +70,9 @@ class SessionRegistry:
         self.service: Service | None = None
         self.has_outputs = False
         self._ice_servers = ice_servers
+        # By the ids that the server made; None for one that is being opened.
         self._sessions: dict[str, Session | None] = {}
+        self._directory = Directory()
         self._tasks: set[asyncio.Task[str]] = set()
         self._maker: HandlerMaker | None = None
 
@@ -90,58 +80,33 @@ class SessionRegistry:
         return len(self._sessions)
 
     async def handle(self, body: object, request: Any = None) -> dict[str, Any]:
-        """Answers one signalling request of a page.
+        """Answers one signalling request of a page, as `handle_request` does."""
+        return await handle_request(self, body, request)
 
-        Args:
-            body: ``type`` "offer" with ``sdp`` and ``webrtc_id``; or "ice-candidate" with
-                ``candidate``, "candidates" or "close", all with ``webrtc_id`` and ``secret``.
-            request: What `get_current_context` is to give as the request of an offer.
+    def find(self, webrtc_id: object, secret: object, page: str | None = None) -> Session:
+        """Returns the session with this id, for the page that offered and knows the secret.
 
-        Returns:
-            The answer with its ``secret``, ``{"status": "success"}``, or
-            ``{"status": "failed", "meta": {"error", "message"}}`` with ``limit`` where it applies.
+        Raises:
+            SessionUnknown: There is none, the secret is another, or the page is.
         """
-        try:
-            return await self._handle(body, request)
-        except SignalingError as error:
-            return _refusal(error)
-        except Exception as error:  # noqa: BLE001  # a page gets an answer, whatever went wrong
-            told = report_error(error, "the answer to a page's request", "the page is refused")
-            return _refusal(RequestFailed("" if told is None else told.text))
+        return self._directory.find(webrtc_id, secret, page)
 
-    async def _handle(self, body: object, request: Any) -> dict[str, Any]:
-        if not isinstance(body, dict):
-            raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
-        match body.get("type"):
-            case "ice-candidate":
-                session = self.find(body.get("webrtc_id"), body.get("secret"))
-                await _peer_of(session).add_candidate(body.get("candidate"))
-                return {"status": "success"}
-            case "candidates":
-                session = self.find(body.get("webrtc_id"), body.get("secret"))
-                return {"candidates": await _peer_of(session).candidates()}
-            case "close":
-                self.find(body.get("webrtc_id"), body.get("secret")).end("the caller left")
-                return {"status": "success"}
-            case _:
-                return await self._answer(body, request)
-
-    def find(self, webrtc_id: object, secret: object) -> Session:
-        """The session with this id, for somebody who knows its secret.
+    def check(self, webrtc_id: object, secret: object) -> Entry:
+        """Returns the session with this id and this secret, whose page is still to be compared.
 
         Raises:
             SessionUnknown: There is none, or the secret is another.
         """
-        session = self._sessions.get(webrtc_id) if isinstance(webrtc_id, str) else None
-        if session is None or not session.knows(secret):
-            raise SessionUnknown("no call with this id and this secret is under way")
-        return session
+        return self._directory.check(webrtc_id, secret)
 
-    def get(self, webrtc_id: str) -> Session | None:
-        """The session with this id, for our own server's code, or ``None``."""
-        return self._sessions.get(webrtc_id)
+    def get(self, webrtc_id: object) -> Session | None:
+        """The session with this id or alias, for our own server's code, or ``None``.
 
-    def end(self, webrtc_id: str, reason: str) -> bool:
+        Never call it with what a page said.
+        """
+        return self._directory.get(webrtc_id)
+
+    def end(self, webrtc_id: object, reason: str) -> bool:
         """Ends a call, from any thread.
 
         Args:
@@ -211,22 +176,28 @@ class SessionRegistry:
                 session.end("The server is shutting down.")
         await self.wait_idle()
 
-    async def _answer(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
-        webrtc_id, service = self._admit(body.get("webrtc_id"))
-        line = Line(webrtc_id)
+    async def answer(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
+        """Answers an offer.
+
+        Raises:
+            SignalingError: It is refused, and nothing of it is left.
+        """
+        naming, service = self._admit(body, request)
+        line = Line(naming.name)
         try:
             # What cannot be answered is to cost no handler.
             read_offer(body, _track_terms(service))
             with in_call(line, request):
                 session, answer = await self._open(line, service, body)
-                self._sessions[webrtc_id] = session
+                self._sessions[naming.session_id] = session
+                self._directory.enter(naming, session)
                 task = asyncio.get_running_loop().create_task(session.run())
         except BaseException:
-            del self._sessions[webrtc_id]
+            self._give_back(naming)
             raise
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(webrtc_id, done))
-        return {**answer, "webrtc_id": webrtc_id, "secret": session.secret}
+        task.add_done_callback(lambda done: self._forget(naming, done))
+        return {**answer, "webrtc_id": naming.session_id, "secret": session.secret}
 
     async def _open(
         self, line: Line, service: Service, body: Mapping[str, object]
@@ -269,35 +240,37 @@ class SessionRegistry:
             raise refuse(error, f"{kind} at the begin of {line.webrtc_id}") from None
         return session
 
-    def _admit(self, webrtc_id: object) -> tuple[str, Service]:
-        """Takes a slot, before anything is built for the caller."""
-        if not isinstance(webrtc_id, str) or not 0 < len(webrtc_id) <= MAX_ID_CHARS:
-            raise InvalidOffer(f"expected a webrtc_id of 1 to {MAX_ID_CHARS} characters")
-        # What stands for no call must be none, and what is logged must be one line.
-        if webrtc_id == INPUT_PLACEHOLDER or not webrtc_id.isprintable():
-            raise InvalidOffer("expected a webrtc_id of printable characters, such as a UUID")
+    def _admit(self, body: Mapping[str, object], request: Any) -> tuple[Naming, Service]:
+        """Takes a place and the names of a session, before anything is built for the caller."""
         if self.service is None:
             error = HandlerError("this component has no stream event: call .stream(...) on it")
             raise refuse(error, "a page that calls")
-        if webrtc_id in self._sessions:
-            raise SessionExists("a call with this id is under way")
-        with nullcontext() if self.service.places is None else self.service.places.lock:
-            self._take_place(webrtc_id, self.service)
-        return webrtc_id, self.service
+        naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
+        try:
+            with nullcontext() if self.service.places is None else self.service.places.lock:
+                self._take_place(naming, self.service)
+        except BaseException:
+            self._directory.release(naming)
+            raise
+        return naming, self.service
 
-    def _take_place(self, webrtc_id: str, service: Service) -> None:
+    def _take_place(self, naming: Naming, service: Service) -> None:
         limit, taken = service.concurrency_limit, self.count_callers()
         if service.places is not None:
             limit, taken = service.places.limit_for(self), service.places.count_taken()
         if limit is not None and taken >= limit:
             raise TooManySessions(limit)
-        self._sessions[webrtc_id] = None
+        self._sessions[naming.session_id] = None
 
-    def _forget(self, webrtc_id: str, task: asyncio.Task[str]) -> None:
+    def _give_back(self, naming: Naming) -> None:
+        self._sessions.pop(naming.session_id, None)
+        self._directory.release(naming)
+
+    def _forget(self, naming: Naming, task: asyncio.Task[str]) -> None:
         self._tasks.discard(task)
-        self._sessions.pop(webrtc_id, None)
+        self._give_back(naming)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("the call %s failed", webrtc_id, exc_info=task.exception())
+            logger.error("the call %s failed", naming.name, exc_info=task.exception())
 
 
 def _track_terms(service: Service) -> TrackTerms:
@@ -306,18 +279,3 @@ def _track_terms(service: Service) -> TrackTerms:
         are_taken=service.mode != "receive",
         allows_others=service.allows_other_tracks,
     )
-
-
-def _peer_of(session: Session) -> PeerTransport:
-    if not isinstance(session.transport, PeerTransport):
-        raise SessionUnknown("this call does not come over WebRTC")
-    return session.transport
-
-
-def _refusal(error: SignalingError) -> dict[str, Any]:
-    meta: dict[str, Any] = {"error": error.code, "message": str(error)}
-    if isinstance(error, TooManySessions):
-        meta["limit"] = error.limit
-    if isinstance(error, HandlerUnavailable) and error.title is not None:
-        meta["title"] = error.title
-    return {"status": "failed", "meta": meta}

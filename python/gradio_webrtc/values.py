@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from .claim import PageValue
 from .types import WebRTCData
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ PAGE_KEYS: Final = frozenset({"webrtc_id", "secret", "textbox"})
 def value_is_ours(value: object, sessions: SessionRegistry) -> bool:
     """Whether a function's output is an order to start, or the value that it was given.
 
-    The call may be over by now: what a page of ours chose as an id is a UUID in any case.
+    The call may be over by now: its id was made by our server, or is the UUID of an older page.
     """
-    if isinstance(value, WebRTCData):
+    if isinstance(value, (WebRTCData, PageValue)):
         return True
     if isinstance(value, Mapping):
         return set(value) <= PAGE_KEYS
@@ -45,6 +46,6 @@ def describe_kind(value: object) -> str:
 
 def _is_uuid(text: str) -> bool:
     try:
-        return str(uuid.UUID(text)) == text
+        return text in (str(uuid.UUID(text)), uuid.UUID(text).hex)
     except ValueError:
         return False

@@ -218,7 +218,7 @@ async def test_one_caller_over_the_limit_is_refused_and_the_slot_is_free_afterwa
         {"sdp": "v=0\r\nm=audio"},
         {"sdp": "v=0\r\n" + "a=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\n" * 40},
         {"sdp": "v=0\r\n" + "x" * 70_000},
-        {"webrtc_id": None},
+        {"webrtc_id": 7},
         {"webrtc_id": "x" * 1000},
     ],
 )

@@ -73,6 +73,8 @@ class Caller:
         seen: Every picture that came back: its pts at 90 kHz and its pixels, blue first.
         messages: Every message on the data channel.
         outputs: The values of each of the AdditionalOutputs, fetched when announced.
+        webrtc_id: Its own id, as older pages have one; set to "" before the call, the server's.
+        answer: What the server answered.
         secret: What came with the answer.
         camera: Sees numbered pictures; may be replaced before the call.
         on_send_input: Called when the server asks for inputs; they are sent, unless it is replaced.
@@ -91,6 +93,7 @@ class Caller:
         modality: Modality = "audio",
     ) -> None:
         self.webrtc_id = str(uuid.uuid4())
+        self.answer: dict[str, Any] = {}
         self.secret: str | None = None
         self.heard: list[tuple[int, NDArray[np.int16]]] = []
         self.right: list[NDArray[np.int16]] = []
@@ -130,11 +133,8 @@ class Caller:
                 direction = "sendonly" if self._mode == "send" else "sendrecv"
                 self.pc.addTransceiver(track, direction=direction)
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        return {
-            "type": "offer",
-            "sdp": self.pc.localDescription.sdp,
-            "webrtc_id": self.webrtc_id,
-        }
+        own_id = {"webrtc_id": self.webrtc_id} if self.webrtc_id else {}
+        return {"type": "offer", "sdp": self.pc.localDescription.sdp, **own_id}
 
     async def call(self) -> dict[str, Any]:
         """Calls, and waits until the connection stands, or hangs up where the server refuses.
@@ -145,7 +145,8 @@ class Caller:
         if answer.get("status") == "failed":
             await self.hang_up()
             return answer
-        self.secret = str(answer["secret"])
+        self.answer, self.secret = answer, str(answer["secret"])
+        self.webrtc_id = self.webrtc_id or str(answer["webrtc_id"])
         await self.pc.setRemoteDescription(
             RTCSessionDescription(sdp=str(answer["sdp"]), type="answer")
         )

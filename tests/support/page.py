@@ -65,6 +65,15 @@ class GradioPage:
         body = {"data": data, "component_id": component, "fn_name": function}
         return await self._post("component_server/", body)
 
+    async def call_server_raw(self, component: int, function: str, data: bytes) -> Any:
+        """Calls a server function with bytes in place of what JSON can be made of."""
+        rest = {"component_id": component, "fn_name": function, "session_hash": self._session_hash}
+        body = json.dumps(rest).encode()[:-1] + b', "data": ' + data + b"}"
+        headers = {"Content-Type": "application/json"}
+        path = self._path("component_server/")
+        answer = await self._client.post(path, content=body, headers=headers)
+        return answer.raise_for_status().json()
+
     async def dispatch(self, component: int, event: str) -> None:
         """Tells the server that something happened to a component; takes in what it answers."""
         for dependency in self.config["dependencies"]:
@@ -215,7 +224,7 @@ class PageCaller(Caller):
         answer: dict[str, Any] = await self._page.call_server(self._component, "offer", body)
         if "secret" in answer:
             self._page.values[self._component] = {
-                "webrtc_id": self.webrtc_id,
+                "webrtc_id": self.webrtc_id or answer["webrtc_id"],
                 "secret": answer["secret"],
             }
         return answer

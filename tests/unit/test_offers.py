@@ -196,7 +196,7 @@ async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "webrtc_id",
-    ["", "x" * 129, "\ud800", "a\nb", "a\0b", "__webrtc_value__", None, 7, ["x"], {"a": "b"}],
+    ["", "x" * 129, "\ud800", "a\nb", "a\n", "a b", "é", "__webrtc_value__", 7, ["x"], {"a": "b"}],
 )
 async def test_what_is_no_id_is_refused(webrtc_id: Any) -> None:
     registry, _ = registry_of("audio")
