@@ -9,7 +9,8 @@ from gradio.components.base import server
 from gradio.context import get_blocks_context
 
 from .concurrency import Done
-from .page_context import find_request
+from .errors import SignalingError
+from .page_context import check_page, find_request
 from .page_events import (
     PageEvents,
     deliver_inputs,
@@ -24,7 +25,7 @@ from .registry import Service, SessionRegistry
 from .reporting import report_error
 from .rtc_configuration import resolve_rtc_configuration
 from .settings import check_stream_settings
-from .signaling import page_of
+from .signaling import page_of, refusal_of
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
 from .values import START_COMMAND
 
@@ -50,6 +51,7 @@ class Answering(PageEvents):
     _rtc_configuration: dict[str, Any] | Callable[..., Any] | None
     _sessions: SessionRegistry
     page_session: str | None
+    allowed_origins: frozenset[str]
 
     def stream(
         self,
@@ -248,9 +250,17 @@ class Answering(PageEvents):
             )
         return Done(self._sessions.end(id_of(webrtc_id), ""))
 
+    def _check_page(self) -> None:
+        limits: Any = getattr(self, "limits", None)
+        check_page(self.allowed_origins, tuple(getattr(limits, "trusted_proxies", ())))
+
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:
         """Answers an offer or a candidate of the page."""
+        try:
+            self._check_page()
+        except SignalingError as error:
+            return refusal_of(error)
         request = await find_request(body)
         answer = await self._sessions.handle(body, request)
         if "secret" in answer:
@@ -260,6 +270,10 @@ class Answering(PageEvents):
     @server  # type: ignore[untyped-decorator]
     async def turn(self, _: Any) -> dict[str, Any] | None:
         """The RTCConfiguration for the call that the page is about to make."""
+        try:
+            self._check_page()
+        except SignalingError:
+            return None
         try:
             return await resolve_rtc_configuration(self._rtc_configuration)
         except Exception as error:  # noqa: BLE001  # a call on one network needs none

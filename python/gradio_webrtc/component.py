@@ -14,6 +14,7 @@ from gradio.components.base import Component
 from .answering import Answering
 from .chatbot import accept_messages_type
 from .claim import read_value
+from .origins import read_origins
 from .registry import SessionRegistry
 from .served import serve_icon
 from .settings import check_constructor
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 accept_messages_type()
 
 SERVER_ONLY: Final = frozenset(
-    {"_page", "_sessions", "allow_extra_tracks", "server_rtc_configuration"}
+    {"_page", "_sessions", "allow_extra_tracks", "allowed_origins", "server_rtc_configuration"}
 )
 """Arguments that do not go to a page: there are credentials among them."""
 
@@ -96,6 +97,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         icon_radius: int | None = None,
         variant: Literal["wave", "textbox"] = "wave",
         full_screen: bool = True,
+        allowed_origins: Sequence[str] | None = None,
         _sessions: SessionRegistry | None = None,
         _page: str | None = None,
     ) -> None:
@@ -133,6 +135,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             icon_radius: Roundness of the icon, in percent.
             variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
             full_screen: Ask for a large picture and offer a full-screen button.
+            allowed_origins: Other web pages that may call, such as ["https://example.com"]; by default those of this server alone.
         """
         given = dict(locals())
         check_mode(mode, modality)
@@ -160,6 +163,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.server_rtc_configuration = server_rtc_configuration
         self._rtc_configuration = rtc_configuration
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
+        self.allowed_origins = read_origins(allowed_origins)
         self.page_session = _page
         self._sessions = _sessions or SessionRegistry(
             (server_rtc_configuration or {}).get("iceServers", ())

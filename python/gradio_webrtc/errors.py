@@ -2,7 +2,7 @@
 
 WebRTCError
 ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
-│                         HandlerUnavailable · RequestFailed
+│                         HandlerUnavailable · RequestFailed · RequestRefused
 ├── TransportError        ConnectionTimeout · ConnectionLost
 ├── HandlerError          the user's exception is its __cause__
 └── AudioError            also a ValueError; raised by the Rust core
@@ -107,6 +107,15 @@ class RequestFailed(SignalingError):
     """Something of ours went wrong over a page's request; its text has nothing of the exception."""
 
     code = "server_error"
+
+
+class RequestRefused(SignalingError):
+    """The request comes from a web page that may not use this server."""
+
+    code = "request_refused"
+
+    def __init__(self, message: str = "this page may not call here") -> None:
+        super().__init__(message)
 
 
 class TransportError(WebRTCError):

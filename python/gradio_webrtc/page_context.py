@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -12,6 +13,7 @@ from starlette.requests import Request
 
 from .handlers.notices import holding, prepare_calls, send_to_page
 from .messages import WORDS, create_words
+from .origins import Site, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,6 +114,25 @@ async def find_request(body: object) -> gr.Request | None:
     return OfferRequest(
         _with_query(found, body), username=await _username(found), session_hash=await _hash(found)
     )
+
+
+def check_page(allowed_origins: frozenset[str], trusted_proxies: tuple[str, ...]) -> None:
+    """Raises unless the running server function was asked by a page of ours, or a program.
+
+    Raises:
+        RequestRefused: A page of another server asked.
+    """
+    request: Any = LocalContext.request.get(None)
+    if isinstance(request, Request):
+        check_request(request, Site(allowed_origins, _hosts(), trusted_proxies))
+
+
+def _hosts() -> frozenset[str]:
+    """The names in the addresses that Gradio gave out, or was told of."""
+    blocks: Any = LocalContext.blocks.get(None)
+    urls = (getattr(blocks, name, None) for name in ("share_url", "root_path"))
+    names = (urlsplit(url).hostname for url in urls if isinstance(url, str))
+    return frozenset(filter(None, names))
 
 
 def _with_query(request: Request, body: object) -> Request:

@@ -32,7 +32,14 @@ GRADIOS = {
 }
 """Arguments that every Gradio component has; the page gets them from Gradio."""
 
-SERVERS = {"_page", "_sessions", "allow_extra_tracks", "self", "server_rtc_configuration"}
+SERVERS = {
+    "_page",
+    "_sessions",
+    "allow_extra_tracks",
+    "allowed_origins",
+    "self",
+    "server_rtc_configuration",
+}
 """Arguments that only the server has a use for."""
 
 
