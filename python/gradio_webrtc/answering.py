@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradio.components.base import server
 from gradio.context import get_blocks_context
 
+from .client_address import client_address
 from .concurrency import Done
 from .errors import SignalingError
 from .page_context import check_page, find_request
@@ -22,8 +23,6 @@ from .page_events import (
 from .page_sessions import remember_page
 from .places import DEFAULT_LIMIT, places_of
 from .registry import Service, SessionRegistry
-from .reporting import report_error
-from .rtc_configuration import resolve_rtc_configuration
 from .settings import check_stream_settings
 from .signaling import page_of, refusal_of
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
@@ -250,9 +249,12 @@ class Answering(PageEvents):
             )
         return Done(self._sessions.end(id_of(webrtc_id), ""))
 
-    def _check_page(self) -> None:
+    def _check_page(self) -> tuple[str, ...]:
+        """Raises for a request of another server's page; returns the trusted proxies."""
         limits: Any = getattr(self, "limits", None)
-        check_page(self.allowed_origins, tuple(getattr(limits, "trusted_proxies", ())))
+        trusted = tuple(getattr(limits, "trusted_proxies", ()))
+        check_page(self.allowed_origins, trusted)
+        return trusted
 
     @server  # type: ignore[untyped-decorator]
     async def offer(self, body: Any) -> dict[str, object]:
@@ -271,14 +273,14 @@ class Answering(PageEvents):
     async def turn(self, _: Any) -> dict[str, Any] | None:
         """The RTCConfiguration for the call that the page is about to make."""
         try:
-            self._check_page()
+            trusted = self._check_page()
         except SignalingError:
             return None
-        try:
-            return await resolve_rtc_configuration(self._rtc_configuration)
-        except Exception as error:  # noqa: BLE001  # a call on one network needs none
-            report_error(error, "rtc_configuration", "the page calls without it")
+        request = await find_request(None)
+        if request is not None and not page_of(request):
             return None
+        client = client_address(request, trusted)
+        return await self._sessions.configurations.give(self._rtc_configuration, client)
 
 
 def _as_list(components: Any) -> list[Any]:

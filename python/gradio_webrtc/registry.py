@@ -12,6 +12,7 @@ from .directory import Directory
 from .errors import HandlerError, SessionUnknown, TooManySessions
 from .handlers import Line, in_call
 from .media import Terms
+from .rtc_configuration import ConfigurationDesk
 from .session import Session
 from .signaling import handle_request, page_of
 from .transport import PeerTransport, TrackTerms, read_offer
@@ -69,6 +70,7 @@ class SessionRegistry:
     def __init__(self, ice_servers: Sequence[Mapping[str, Any]] = ()) -> None:
         self.service: Service | None = None
         self.has_outputs = False
+        self.configurations = ConfigurationDesk()
         self._ice_servers = ice_servers
         # By the ids that the server made; None for one that is being opened.
         self._sessions: dict[str, Session | None] = {}

@@ -1,0 +1,126 @@
+"""The address that a request comes from, for limits that count by address.
+
+Understands what Starlette and Gradio call a request, without importing either.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_HOPS: Final = 16
+"""How many proxies are followed back, from the nearest on."""
+
+IPV6_PREFIX: Final = 64
+"""A network that one subscriber has to itself (RFC 6177): all of its addresses are one client's."""
+
+MAX_SESSION_CHARS: Final = 64
+"""Gradio's session hashes have 11; longer ones are cut."""
+
+FORWARDED: Final = ("x-forwarded-for", "forwarded")
+
+
+class Client(NamedTuple):
+    """Whoever made a request, as far as the network shows.
+
+    Attributes:
+        address: An IPv4 address, or an IPv6 network of 64 bits; empty when there is none.
+        session: The session of the page, of the client's own choice; empty when there is none.
+        is_shared: True if many clients may come from this address: it is that of a proxy that
+            names nobody, or that we do not trust.
+    """
+
+    address: str
+    session: str = ""
+    is_shared: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name under which limits count: the address, or one session where many share it."""
+        return f"{self.address} {self.session}" if self.is_shared else self.address
+
+
+def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | None:
+    """Returns whoever made a request; ``None`` when a program of this process did, without one.
+
+    Args:
+        request: A ``gr.Request`` or a Starlette request.
+        trusted_proxies: Addresses or networks of proxies that add ``X-Forwarded-For``.
+    """
+    if request is None:
+        return None
+    peer = _peer_of(request)
+    forwarded = _forwarded_for(request)
+    session = str(getattr(request, "session_hash", None) or "")[:MAX_SESSION_CHARS]
+    networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
+    if peer is None:
+        return Client("", session, is_shared=True)
+    address = _follow_back(peer, forwarded, networks)
+    is_named = address != peer or address in map(_read, forwarded)
+    is_direct = is_named or (address.is_global and not _is_proxied(request))
+    return Client(_normal(address), session, is_shared=not is_direct)
+
+
+def client_address(request: Any, trusted_proxies: Iterable[str] = ()) -> str:
+    """Returns the key under which a request's client is counted; empty without a request."""
+    client = client_of(request, trusted_proxies)
+    return "" if client is None else client.key
+
+
+def _follow_back(peer: IPAddress, forwarded: list[str], networks: list[IPNetwork]) -> IPAddress:
+    """The nearest address that is no trusted proxy's; each proxy adds its peer at the end."""
+    address = peer
+    for text in reversed(forwarded[-MAX_HOPS:]):
+        if not any(address in network for network in networks):
+            break
+        named = _read(text)
+        if named is None:
+            break
+        address = named
+    return address
+
+
+def _peer_of(request: Any) -> IPAddress | None:
+    client = getattr(request, "client", None)
+    # A tuple in ASGI, an object in Starlette, a copy in Gradio.
+    host = client[0] if isinstance(client, tuple) and client else getattr(client, "host", None)
+    return _read(host)
+
+
+def _forwarded_for(request: Any) -> list[str]:
+    headers = getattr(request, "headers", None) or {}
+    return [each.strip() for each in str(headers.get("x-forwarded-for", "")).split(",") if each]
+
+
+def _is_proxied(request: Any) -> bool:
+    headers = getattr(request, "headers", None) or {}
+    return any(headers.get(name) for name in FORWARDED)
+
+
+def _read(text: object) -> IPAddress | None:
+    """An address, with or without a port, and IPv4 written as IPv6 (RFC 4291, 2.5.5.2) as IPv4."""
+    if not isinstance(text, str):
+        return None
+    text = text.strip().partition("%")[0]
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _normal(address: IPAddress) -> str:
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+    return str(address)
