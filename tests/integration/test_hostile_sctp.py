@@ -6,10 +6,12 @@ import struct
 from typing import Any
 
 import pytest
-from aiortc.rtcsctptransport import SackChunk
+from aiortc.rtcsctptransport import DataChunk, SackChunk
 from support.hostile import attacked, counted
 
 pytestmark = pytest.mark.network
+
+OURS = ("aiortc_internals/",)
 
 
 def acknowledgement(server: Any, gaps: list[tuple[int, int]]) -> SackChunk:
@@ -50,4 +52,63 @@ async def test_a_parameter_of_no_length_is_no_loop_without_end(kind: int) -> Non
             await hostile.send_chunk(struct.pack("!BBH", kind, 0, 4 + len(body)) + body)
             await hostile.settle()
         assert steps.count < 50_000
+        assert hostile.server.sctp.state == "connected"
+
+
+def data(tsn: int, flags: int, payload: bytes, stream: int = 1) -> DataChunk:
+    chunk = DataChunk(flags)
+    chunk.tsn, chunk.stream_id, chunk.protocol, chunk.user_data = tsn % 2**32, stream, 51, payload
+    return chunk
+
+
+async def test_chunks_out_of_order_wait_within_the_window_and_cost_the_same_each() -> None:
+    async with attacked() as (hostile, _):
+        server = hostile.server.sctp
+        begin = server._last_received_tsn + 3
+        hostile.is_deaf = True
+        with counted(files=OURS) as few:
+            for number in range(20):
+                await hostile.send_chunk(data(begin + 2 * number, 0, b"x" * 100))
+            await hostile.settle()
+        with counted(files=OURS) as many:
+            for number in range(20, 400):
+                await hostile.send_chunk(data(begin + 2 * number, 0, b"x" * 100))
+            await hostile.settle()
+        assert many.count < 1.5 * 19 * few.count
+        assert len(server._sack_misordered) <= 256
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_a_message_without_an_end_ends_the_call(size: int) -> None:
+    async with attacked() as (hostile, _):
+        tsn = hostile.server.sctp._last_received_tsn + 1
+        for number in range(1100):
+            if hostile.ended.is_set():
+                break
+            await hostile.send_chunk(data(tsn + number, 2 if number == 0 else 0, b"x" * size))
+            if number % 50 == 0:
+                await hostile.settle()
+        assert "larger than" in await hostile.reason()
+
+
+async def test_more_than_fifty_messages_a_second_end_the_call() -> None:
+    async with attacked() as (hostile, _):
+        for _ in range(250):
+            hostile.channel.send("{}")
+        assert "messages a second" in await hostile.reason()
+
+
+async def test_a_third_data_channel_ends_the_call() -> None:
+    async with attacked() as (hostile, _):
+        for number in range(3):
+            hostile.pc.createDataChannel(f"more-{number}")
+        assert "data channels" in await hostile.reason()
+
+
+async def test_data_that_is_no_text_is_let_go() -> None:
+    async with attacked() as (hostile, _):
+        tsn = hostile.server.sctp._last_received_tsn + 1
+        await hostile.send_chunk(data(tsn, 3, b"\xff\xfe"))
+        hostile.channel.send(b"\x00" * 1000)
+        await hostile.settle()
         assert hostile.server.sctp.state == "connected"

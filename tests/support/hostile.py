@@ -10,15 +10,18 @@ from contextlib import asynccontextmanager, contextmanager
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from aiortc.rtcsctptransport import (
     Chunk,
     HeartbeatAckChunk,
     HeartbeatChunk,
+    SackChunk,
     serialize_packet,
 )
 
 from gradio_webrtc import StreamHandler
 from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.streaming import make_template
 
 from .caller import Caller
 from .signals import tone
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import FrameType
 
-    import numpy as np
     from numpy.typing import NDArray
+
+    from gradio_webrtc.types import Modality
 
 SCTP = ("aiortc/rtcsctptransport.py", "aiortc_internals/")
 """Where packets of SCTP are worked at."""
@@ -91,7 +95,13 @@ class Echo(StreamHandler):
 
 
 class Hostile(Caller):
-    """Sends any bytes over its connection: as chunks of SCTP, as RTP and as RTCP."""
+    """Sends any bytes over its connection: as chunks of SCTP, as RTP and as RTCP.
+
+    Attributes:
+        is_deaf: Hears no acknowledgement of what it sends.
+    """
+
+    is_deaf = False
 
     async def call(self) -> dict[str, Any]:
         answer = await super().call()
@@ -125,6 +135,16 @@ class Hostile(Caller):
         dtls: Any = self.pc.getSenders()[0].transport
         await dtls._send_rtp(packet)
 
+    def payload_type(self, codec: str) -> int:
+        """What stands for a codec in the packets of this call."""
+        (found, *_) = (
+            each.payloadType
+            for each in self.pc.getTransceivers()[0]._codecs
+            if each.name.lower() == codec
+        )
+        assert found is not None
+        return int(found)
+
     async def settle(self) -> None:
         """Returns once the server has taken all that was sent over SCTP, or ended the call."""
         number = struct.pack("!Q", next(self._numbers))
@@ -148,7 +168,8 @@ class Hostile(Caller):
             for _, value in chunk.params:
                 if value in self._pings:
                     self._pings[value].set()
-        await self._theirs(chunk)
+        if not (self.is_deaf and isinstance(chunk, SackChunk)):
+            await self._theirs(chunk)
 
 
 class RawChunk(Chunk):
@@ -162,9 +183,12 @@ class RawChunk(Chunk):
         return self._data
 
 
-def serve_echo() -> SessionRegistry:
+def serve_echo(modality: Modality = "audio") -> SessionRegistry:
     registry = SessionRegistry()
-    registry.service = Service(Echo().copy, concurrency_limit=8)
+    handler: Any = (
+        Echo() if modality == "audio" else make_template(np.flip, "send-receive", "video")
+    )
+    registry.service = Service(handler.copy, modality=modality, concurrency_limit=8)
     return registry
 
 

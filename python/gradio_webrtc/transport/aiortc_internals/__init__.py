@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from . import names
 from .association import HeldAssociation
+from .datagrams import HeldDtls
+from .receiving import HeldReceiver
+from .sending import HeldSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiortc import RTCPeerConnection
+    from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 logger = logging.getLogger(__name__)
 
@@ -41,3 +44,21 @@ def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:
         held = names.become(pc.sctp, HeldAssociation, names.SCTP, "floods of the data channel")
         if held is not None:
             held.hold(end_call)
+    for transceiver in pc.getTransceivers():
+        _hold_track(transceiver)
+
+
+def _hold_track(transceiver: RTCRtpTransceiver) -> None:
+    receiver = names.become(
+        transceiver.receiver, HeldReceiver, names.RECEIVER, "pictures that are too large"
+    )
+    sender = names.become(transceiver.sender, HeldSender, names.SENDER, "floods of requests")
+    for held in (receiver, sender):
+        if held is not None:
+            held.hold()
+    # One of them serves all that is bundled.
+    if isinstance(transceiver.receiver.transport, HeldDtls):
+        return
+    dtls = names.become(transceiver.receiver.transport, HeldDtls, names.DTLS, "floods of reports")
+    if dtls is not None:
+        dtls.hold()

@@ -36,6 +36,67 @@ SCTP: Final = (
 )
 """Of an association, as of aiortc 1.16."""
 
+DECODER_ERROR: Final = "_RTCRtpReceiver__decoder_error"
+DECODER_QUEUE: Final = "_RTCRtpReceiver__decoder_queue"
+NACK_GENERATOR: Final = "_RTCRtpReceiver__nack_generator"
+RATE_ESTIMATOR: Final = "_RTCRtpReceiver__remote_bitrate_estimator"
+CODECS: Final = "_RTCRtpReceiver__codecs"
+RTX_SSRC: Final = "_RTCRtpReceiver__rtx_ssrc"
+REMOTE_STREAMS: Final = "_RTCRtpReceiver__remote_streams"
+ACTIVE_SSRC: Final = "_RTCRtpReceiver__active_ssrc"
+LSR: Final = "_RTCRtpReceiver__lsr"
+LSR_TIME: Final = "_RTCRtpReceiver__lsr_time"
+RECEIVER_RTCP_EXITED: Final = "_RTCRtpReceiver__rtcp_exited"
+
+RECEIVER: Final = (
+    DECODER_ERROR,
+    DECODER_QUEUE,
+    NACK_GENERATOR,
+    RATE_ESTIMATOR,
+    CODECS,
+    RTX_SSRC,
+    REMOTE_STREAMS,
+    ACTIVE_SSRC,
+    LSR,
+    LSR_TIME,
+    RECEIVER_RTCP_EXITED,
+    "_handle_rtp_packet",
+    "_run_rtcp",
+    "_send_rtcp",
+    "_send_rtcp_nack",
+    "_send_rtcp_pli",
+)
+"""Of a receiver."""
+
+PACKET_COUNT: Final = "_RTCRtpSender__packet_count"
+RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
+ROUND_TRIP: Final = "_RTCRtpSender__rtt"
+SENDER_RTP_EXITED: Final = "_RTCRtpSender__rtp_exited"
+SENDER_RTCP_EXITED: Final = "_RTCRtpSender__rtcp_exited"
+
+SENDER: Final = (
+    PACKET_COUNT,
+    RTP_HISTORY,
+    ROUND_TRIP,
+    SENDER_RTP_EXITED,
+    SENDER_RTCP_EXITED,
+    "_handle_rtcp_packet",
+    "_retransmit",
+    "_run_rtcp",
+    "_run_rtp",
+    "_send_keyframe",
+)
+"""Of a sender."""
+
+DTLS: Final = ("_handle_rtcp_data", "_handle_rtp_data", "_rtp_router", "_rx_srtp", "_setup_srtp")
+"""Of a transport."""
+
+ROUTER: Final = ("receivers", "route_rtp", "ssrc_table")
+"""Of the table that leads packets to receivers."""
+
+RATE: Final = ("_erase_old", "_origin_ms", "_window_size", "reset")
+"""Of the counter of what comes in."""
+
 _reported: set[str] = set()
 
 

@@ -1,0 +1,111 @@
+"""A connected caller sends what no page would as RTP and RTCP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiortc.rtp import (
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+    RtpPacket,
+    pack_remb_fci,
+    pack_rtcp_packet,
+)
+from support.hostile import Hostile, attacked, serve_echo
+
+if TYPE_CHECKING:
+    from gradio_webrtc.registry import SessionRegistry
+
+pytestmark = pytest.mark.network
+
+NACK, PLI, APPLICATION = 1, 1, 15
+
+
+def receiver_of(hostile: Hostile) -> Any:
+    return hostile.server.getTransceivers()[0].receiver
+
+
+def sender_of(hostile: Hostile) -> Any:
+    return hostile.server.getTransceivers()[0].sender
+
+
+def sent(hostile: Hostile) -> int:
+    """Packets that the server has sent to this caller."""
+    return int(vars(sender_of(hostile).transport)["_RTCDtlsTransport__tx_packets"])
+
+
+async def test_three_hundred_streams_are_one_stream_and_the_call_can_be_closed() -> None:
+    async with attacked() as (hostile, _):
+        for ssrc in range(1000, 1300):
+            kind = hostile.payload_type("opus")
+            packet = RtpPacket(kind, 0, 1, 960, ssrc, b"\xf8\xff\xfe")
+            await hostile.send_media(packet.serialize())
+        await hostile.settle()
+        receiver = receiver_of(hostile)
+        assert len(vars(receiver)["_RTCRtpReceiver__remote_streams"]) <= 1
+        assert len(receiver.transport._rtp_router.ssrc_table) <= 9
+        assert len(receiver.getSynchronizationSources()) <= 1
+
+
+async def test_lost_packets_of_sound_are_not_sent_again() -> None:
+    async with attacked() as (hostile, _):
+        before = sent(hostile)
+        kept = vars(sender_of(hostile))["_RTCRtpSender__rtp_history"].values()
+        for _ in range(100):
+            packet = RtcpRtpfbPacket(NACK, 1, sender_of(hostile)._ssrc)
+            packet.lost = sorted(each.sequence_number for each in kept)
+            await hostile.send_media(bytes(packet))
+        await hostile.settle()
+        assert sent(hostile) - before < 100
+
+
+async def test_what_a_report_lies_about_its_own_length_ends_no_call() -> None:
+    async with attacked() as (hostile, _):
+        for count in (0, 1, 255):
+            fci = b"REMB" + bytes((count, 0, 0, 0))
+            await hostile.send_media(bytes(RtcpPsfbPacket(APPLICATION, 1, 0, fci)))
+        await hostile.send_media(pack_rtcp_packet(203, 31, bytes(4)))
+        await hostile.settle()
+        assert sender_of(hostile).transport.state == "connected"
+
+
+async def video_call() -> tuple[SessionRegistry, Hostile]:
+    registry = serve_echo("video")
+    hostile = Hostile(registry, modality="video")
+    await hostile.call()
+    await hostile.until(lambda: len(hostile.seen) >= 2)
+    return registry, hostile
+
+
+async def test_a_key_frame_that_claims_to_be_huge_never_reaches_the_decoder() -> None:
+    registry, hostile = await video_call()
+    huge = b"\x10\x02\x00\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(57)
+    kind = hostile.payload_type("vp8")
+    for number in range(3):
+        packet = RtpPacket(kind, 1, 5000 + number, 90_000 * (number + 1), 77, b"\x10" + huge)
+        await hostile.send_media(packet.serialize())
+    await hostile.settle()
+    assert receiver_of(hostile).refused_frames >= 1
+    await hostile.hang_up()
+    await registry.wait_idle()
+
+
+async def test_requests_do_not_make_every_picture_a_key_frame_nor_the_encoder_anew() -> None:
+    registry, hostile = await video_call()
+    sender = sender_of(hostile)
+    before = sent(hostile)
+    for number in range(150):
+        await hostile.send_media(bytes(RtcpPsfbPacket(PLI, 1, sender._ssrc)))
+        rate = pack_remb_fci(number % 2 * (1 << 60), [sender._ssrc])
+        await hostile.send_media(bytes(RtcpPsfbPacket(APPLICATION, 1, 0, rate)))
+        nack = RtcpRtpfbPacket(NACK, 1, sender._ssrc)
+        newest = max(vars(sender)["_RTCRtpSender__rtp_history"].values(), key=lambda p: p.timestamp)
+        nack.lost = [newest.sequence_number - 5 + place for place in range(6)]
+        await hostile.send_media(bytes(nack))
+    await hostile.settle()
+    assert sender._keys.take(3) is False
+    assert vars(sender)["_RTCRtpSender__encoder"].target_bitrate >= 100_000
+    assert sent(hostile) - before < 450
+    await hostile.hang_up()
+    await registry.wait_idle()
