@@ -65,6 +65,8 @@ check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-component
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) fmt --manifest-path benches/Cargo.toml --check
 	$(CARGO) clippy --manifest-path benches/Cargo.toml --all-targets --locked -- -D warnings
+	$(CARGO) fmt --manifest-path rust/fuzz/Cargo.toml --check
+	$(CARGO) clippy --manifest-path rust/fuzz/Cargo.toml --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,7 +76,7 @@ check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-component
 	$(MAKE) --no-print-directory deny instructions
 
 # Each is a workspace with a lock file of its own.
-WORKSPACES := Cargo.toml benches/Cargo.toml
+WORKSPACES := Cargo.toml benches/Cargo.toml rust/fuzz/Cargo.toml
 DENY = for manifest in $(WORKSPACES); do \
 	$(BIN)/cargo-deny --manifest-path $$manifest --config deny.toml --locked check $(1) || exit 1; done
 
@@ -85,6 +87,23 @@ deny: $(STAMPS)/deny ## licences, doubles and origins of all crates, as deny.tom
 .PHONY: deny-advisories
 deny-advisories: $(STAMPS)/deny ## ask RustSec's list for known faults of our crates; wants the internet
 	$(call DENY,advisories)
+
+# How long each target runs, in seconds: an hour, or the few that CI has.
+FUZZ_SECONDS ?= 3600
+
+.PHONY: fuzz
+fuzz: fuzz-rust fuzz-python ## hand any bytes to everything that takes some, for an hour each
+
+.PHONY: fuzz-rust
+fuzz-rust:
+	$(CARGO) run --release --locked --manifest-path rust/fuzz/Cargo.toml -- $(FUZZ_SECONDS)
+
+# Rounds of other inputs each, until the time is over; `make test` runs a fixed one.
+.PHONY: fuzz-python
+fuzz-python: $(STAMPS)/dev $(STAMPS)/package
+	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); while [ $$(date +%s) -lt $$end ]; do \
+		HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q --timeout 3600 \
+			$(wildcard tests/unit/test_fuzz_*.py) || exit 1; done
 
 .PHONY: notice
 notice: frontend/node_modules/.dev ## write the licences of all that the wheel carries into NOTICE

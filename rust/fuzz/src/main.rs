@@ -1,0 +1,135 @@
+//! Any bytes for the parts of the audio core that take bytes and numbers from outside.
+//!
+//! `fuzz SECONDS [TARGET] [SEED]` runs each target (or one) on its corpus and then for so long on
+//! what mutation makes of it. An input depends on the seed and its number alone, so a run is the
+//! same on any machine but for its length. An input that panics, or takes longer than
+//! [`PATIENCE`], is written into `findings/` and named; put it into `corpus/` with the fix.
+//!
+//! Works on stable Rust, without instrumentation: targets read operations out of the bytes, so that
+//! chance alone gets deep enough.
+
+mod bytes;
+mod mutation;
+mod targets;
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use mutation::Mutator;
+use targets::{TARGETS, Target};
+
+/// How long one input may take: some thousand times what the longest takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The input at work and since when, for the watch.
+static AT_WORK: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let seconds = arguments.next().and_then(|text| text.parse::<u64>().ok());
+    let chosen = arguments.next().filter(|name| name != "all");
+    let seed = arguments.next().and_then(|text| text.parse().ok());
+    let Some(seconds) = seconds else {
+        say("usage: fuzz SECONDS [TARGET | all] [SEED]");
+        return ExitCode::FAILURE;
+    };
+    std::thread::spawn(watch);
+    let wanted = |target: &&Target| chosen.as_deref().is_none_or(|name| name == target.name);
+    let duration = Duration::from_secs(seconds);
+    let failed = TARGETS
+        .iter()
+        .filter(wanted)
+        .filter(|target| !runs_through(target, duration, seed.unwrap_or(1)))
+        .count();
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Runs one target; whether nothing was found.
+fn runs_through(target: &Target, duration: Duration, seed: u64) -> bool {
+    let corpus = corpus_of(target.name);
+    let begin = Instant::now();
+    let mutator = Mutator::new(seed, &corpus);
+    let mutated =
+        (0..).map_while(|number| (begin.elapsed() < duration).then(|| mutator.input(number)));
+    let mut inputs = 0_u64;
+    for input in corpus.iter().cloned().chain(mutated) {
+        if !survives(target, &input) {
+            return false;
+        }
+        inputs += 1;
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    say(&format!(
+        "{:<10} {inputs:>9} inputs in {seconds:.0} s: ok",
+        target.name
+    ));
+    true
+}
+
+/// Runs one input; whether it went through.
+fn survives(target: &Target, input: &[u8]) -> bool {
+    set_at_work(Some((Instant::now(), target.name, input.to_owned())));
+    let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+    set_at_work(None);
+    if ran.is_err() {
+        report(target.name, input, "panicked");
+    }
+    ran.is_ok()
+}
+
+/// Ends the process when an input takes too long: a thread cannot be stopped from outside.
+fn watch() {
+    loop {
+        std::thread::sleep(PATIENCE / 4);
+        let at_work = AT_WORK.lock().ok().and_then(|held| held.clone());
+        if let Some((since, name, input)) = at_work
+            && since.elapsed() > PATIENCE
+        {
+            report(name, &input, "takes too long");
+            std::process::exit(1);
+        }
+    }
+}
+
+fn set_at_work(what: Option<(Instant, &'static str, Vec<u8>)>) {
+    if let Ok(mut held) = AT_WORK.lock() {
+        *held = what;
+    }
+}
+
+fn report(name: &str, input: &[u8], what: &str) {
+    let folder = here().join("findings");
+    let number = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let file = folder.join(format!("{name}-{number:016x}"));
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, input));
+    say(&format!("{name} {what}: {} ({written:?})", file.display()));
+}
+
+/// The files of a target's corpus, in the order of their names; one empty input without any.
+fn corpus_of(name: &str) -> Vec<Vec<u8>> {
+    let Ok(entries) = std::fs::read_dir(here().join("corpus").join(name)) else {
+        return vec![Vec::new()];
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files.iter().flat_map(std::fs::read).collect()
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn say(line: &str) {
+    // Nobody may be listening, and that is fine.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
