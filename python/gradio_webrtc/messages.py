@@ -96,6 +96,6 @@ def decode_message(text: str | bytes) -> Mapping[str, object] | None:
         return None
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it nests a thousand deep
         return None
     return message if isinstance(message, dict) else None
