@@ -24,7 +24,9 @@ class Echo(StreamHandler):
         self._frames: Queue[Frame] = Queue(maxsize=50)
 
     def receive(self, frame: Frame) -> None:
-        """Take 20 ms of sound from the caller."""
+        """Take 20 ms of sound from the caller; the oldest goes where too many wait."""
+        if self._frames.full():
+            self._frames.get()
         self._frames.put(frame)
 
     def emit(self) -> Frame:
