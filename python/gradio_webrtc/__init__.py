@@ -30,6 +30,7 @@ from .handlers import (
     get_current_context,
     get_silero_model,
 )
+from .limits import Limits
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType, WebRTCData
 
 if typing.TYPE_CHECKING:
@@ -58,6 +59,7 @@ __all__ = [
     "CloseStream",
     "Context",
     "CredentialsError",
+    "Limits",
     "ModelOptions",
     "MoonshineSTT",
     "PauseDetectionModel",

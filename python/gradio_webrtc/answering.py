@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gradio.components.base import Component
     from gradio.events import Dependency
 
+    from .limits import Limits
     from .places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode, WebRTCData
 
@@ -51,6 +52,7 @@ class Answering(PageEvents):
     _sessions: SessionRegistry
     page_session: str | None
     allowed_origins: frozenset[str]
+    _limits: Limits
 
     def stream(
         self,
@@ -108,6 +110,7 @@ class Answering(PageEvents):
             frame_format=frame_format,
             allows_other_tracks=self.allow_extra_tracks,
             places=self._share_places(concurrency_id, limit),
+            limits=self._limits,
         )
         if trigger is not None and self.mode == "receive":
             trigger(

@@ -14,6 +14,7 @@ from gradio.components.base import Component
 from .answering import Answering
 from .chatbot import accept_messages_type
 from .claim import read_value
+from .limits import DEFAULT_LIMITS
 from .origins import read_origins
 from .registry import SessionRegistry
 from .served import serve_icon
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from gradio.components import Timer
 
+    from .limits import Limits
     from .types import Modality, Mode
 
 accept_messages_type()
@@ -98,6 +100,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         variant: Literal["wave", "textbox"] = "wave",
         full_screen: bool = True,
         allowed_origins: Sequence[str] | None = None,
+        limits: Limits | None = None,
         _sessions: SessionRegistry | None = None,
         _page: str | None = None,
     ) -> None:
@@ -136,6 +139,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
             full_screen: Ask for a large picture and offer a full-screen button.
             allowed_origins: Other web pages that may call, such as ["https://example.com"]; by default those of this server alone.
+            limits: What a client of the server may do, such as Limits(idle_limit_s=60); by default Limits().
         """
         given = dict(locals())
         check_mode(mode, modality)
@@ -156,6 +160,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.variant = variant
         self.full_screen = full_screen
         self.allow_extra_tracks = allow_extra_tracks
+        self._limits = limits or DEFAULT_LIMITS
         self.button_labels = {"start": "", "stop": "", "waiting": "", **(button_labels or {})}
         self.track_constraints = track_constraints or default_track_constraints(
             modality, full_screen=full_screen

@@ -27,7 +27,7 @@ from .user_code import (
     is_async_callable,
     is_never_blocking,
 )
-from .watchdog import WATCHDOG, Expect, Wait
+from .watchdog import WATCHDOG, Expect, Wait, place_of_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -48,6 +48,11 @@ _jobs_of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int] = (
     weakref.WeakKeyDictionary()
 )
 _left_behind: set[_Job] = set()
+_blocked: set[_Job] = set()
+_named: set[tuple[str, str]] = set()
+
+MAX_NAMED: Final = 1000
+"""How many blocked places are remembered so as to name each of them once."""
 
 
 def jobs_in_flight(loop: asyncio.AbstractEventLoop) -> int:
@@ -63,6 +68,11 @@ def jobs_left_behind() -> int:
     return len(_left_behind)
 
 
+def threads_blocked() -> int:
+    """How many threads user code keeps for itself, `BLOCKED_AFTER_S` after its call ended."""
+    return len(_blocked)
+
+
 @dataclass(eq=False)
 class _Job:
     """One call in a worker's thread, and the future that the event loop waits on."""
@@ -73,12 +83,14 @@ class _Job:
     future: asyncio.Future[Any]
     unfinished: list[_Job]
     has_returned: bool = False
+    thread: int = 0
 
     def run(self) -> None:
         """Runs the call; in the worker's thread."""
         result: object = None
         error: Exception | None = None
-        wait = WATCHDOG.begin(Wait(self.label, self.expect, threading.get_ident()))
+        self.thread = threading.get_ident()
+        wait = WATCHDOG.begin(Wait(self.label, self.expect, self.thread))
         try:
             result = self.call()
         except BaseException as raised:  # noqa: BLE001 - delivered to whoever awaits the job
@@ -89,6 +101,7 @@ class _Job:
         # `leave_behind` looks in the other order, so one of the two sees the other's mark.
         self.has_returned = True
         _left_behind.discard(self)
+        _blocked.discard(self)
         try:
             self.future.get_loop().call_soon_threadsafe(self._deliver, result, error)
         except RuntimeError:
@@ -227,13 +240,26 @@ class Worker:
 
 
 def _warn_if_blocked(worker: str, job: _Job) -> None:
-    if job in _left_behind:
-        _logger.warning(
-            "%s has not returned; it keeps the thread %s for itself (%d such in this process)",
-            job.label,
-            worker,
-            len(_left_behind),
-        )
+    """Counts a thread as blocked, and names the place where it is, once."""
+    if job not in _left_behind:
+        return
+    _blocked.add(job)
+    if job.has_returned:
+        _blocked.discard(job)
+        return
+    place = place_of_thread(job.thread)
+    is_known = (job.label, place) in _named
+    if len(_named) >= MAX_NAMED:
+        _named.clear()
+    _named.add((job.label, place))
+    _logger.log(
+        logging.DEBUG if is_known else logging.WARNING,
+        "%s has not returned; it keeps the thread %s for itself (%d such in this process)%s",
+        job.label,
+        worker,
+        len(_left_behind),
+        place,
+    )
 
 
 class UserFunction:

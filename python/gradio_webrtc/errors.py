@@ -2,7 +2,8 @@
 
 WebRTCError
 ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
-│                         HandlerUnavailable · RequestFailed · RequestRefused
+│                         TooManyOffers · ServerBusy · HandlerUnavailable · RequestFailed
+│                         RequestRefused
 ├── TransportError        ConnectionTimeout · ConnectionLost
 ├── HandlerError          the user's exception is its __cause__
 └── AudioError            also a ValueError; raised by the Rust core
@@ -86,6 +87,28 @@ class TooManySessions(SignalingError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"at most {limit} calls at once, and all are taken: try again later")
         self.limit = limit
+
+
+class TooManyOffers(SignalingError):
+    """One client made too many offers, or has too many that did not connect."""
+
+    code = "too_many_offers"
+
+    def __init__(self) -> None:
+        super().__init__("too many calls were started from your address: try again in a minute")
+
+
+class ServerBusy(SignalingError):
+    """The server takes no new call at the moment.
+
+    Args:
+        message: What the page shows.
+    """
+
+    code = "server_busy"
+
+    def __init__(self, message: str = "the server is busy: try again in a moment") -> None:
+        super().__init__(message)
 
 
 class HandlerUnavailable(SignalingError):

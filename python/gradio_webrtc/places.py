@@ -6,6 +6,8 @@ import threading
 import weakref
 from typing import Final, NamedTuple, Protocol
 
+from .admission import Admissions
+
 DEFAULT_LIMIT: Final = 1
 """What "default" and ``None`` stand for, as with both predecessors."""
 
@@ -39,6 +41,8 @@ class Places:
     def __init__(self, concurrency_id: str) -> None:
         self.lock = threading.Lock()
         """Held by whoever takes a place, from the question whether one is free to the taking."""
+        self.admissions = Admissions()
+        """Who of those that wait takes a place."""
         self._id = concurrency_id
         self._members: weakref.WeakKeyDictionary[CountsCalls, _Member] = weakref.WeakKeyDictionary()
 

@@ -7,10 +7,15 @@ import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .admission import Admissions, Room
+from .client_address import client_of
+from .concurrency import threads_blocked
 from .copying import HandlerMaker, refuse
 from .directory import Directory
-from .errors import HandlerError, SessionUnknown, TooManySessions
+from .errors import HandlerError, ServerBusy, SessionUnknown
 from .handlers import Line, in_call
+from .lag import lag_meter
+from .limits import DEFAULT_LIMITS
 from .media import Terms
 from .rtc_configuration import ConfigurationDesk
 from .session import Session
@@ -20,8 +25,10 @@ from .transport import PeerTransport, TrackTerms, read_offer
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from .admission import Ticket
     from .directory import Entry, Naming
     from .handlers import StreamHandlerBase
+    from .limits import Limits
     from .places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode
 
@@ -29,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_S: Final = 10.0
 """How long `SessionRegistry.fetch_output` waits: as long as its predecessor did."""
+
+GAVE_WAY: Final = "The call was not connected in time, and gave way to another."
 
 
 class Service(NamedTuple):
@@ -45,6 +54,7 @@ class Service(NamedTuple):
         allows_other_tracks: A page may bring tracks of kinds that the modality does not name; they
             are declined. Otherwise such an offer is refused.
         places: Places that are shared with other components, which then say how many calls at once.
+        limits: What a client may do, beside the number of calls and their length.
     """
 
     make_handler: Callable[[], StreamHandlerBase]
@@ -55,6 +65,7 @@ class Service(NamedTuple):
     frame_format: FrameFormat = "bgr"
     allows_other_tracks: bool = False
     places: Places | None = None
+    limits: Limits = DEFAULT_LIMITS
 
 
 class SessionRegistry:
@@ -77,6 +88,7 @@ class SessionRegistry:
         self._directory = Directory()
         self._tasks: set[asyncio.Task[str]] = set()
         self._maker: HandlerMaker | None = None
+        self._admissions = Admissions()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -184,21 +196,25 @@ class SessionRegistry:
         Raises:
             SignalingError: It is refused, and nothing of it is left.
         """
-        naming, service = self._admit(body, request)
+        naming, service, ticket = await self._admit(body, request)
         line = Line(naming.name)
         try:
-            # What cannot be answered is to cost no handler.
-            read_offer(body, _track_terms(service))
             with in_call(line, request):
                 session, answer = await self._open(line, service, body)
                 self._sessions[naming.session_id] = session
                 self._directory.enter(naming, session)
+                session.when_connected(ticket.connected)
                 task = asyncio.get_running_loop().create_task(session.run())
         except BaseException:
             self._give_back(naming)
+            ticket.close()
             raise
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(naming, done))
+        lag_meter().hold()
+        session.when_over(lag_meter().release)
+        session.when_over(ticket.close)
+        ticket.answered(lambda: session.end(GAVE_WAY))
         return {**answer, "webrtc_id": naming.session_id, "secret": session.secret}
 
     async def _open(
@@ -212,7 +228,8 @@ class SessionRegistry:
             copy = f"copy() of {type(handler).__name__}"
             error = HandlerError(f"{copy} returned a handler that serves another call")
             raise refuse(error, f"{copy}, asked for {line.webrtc_id}")
-        transport = PeerTransport(self._ice_servers, _track_terms(service))
+        idle_limit_s = None if service.mode == "receive" else service.limits.idle_limit_s
+        transport = PeerTransport(self._ice_servers, _track_terms(service), idle_limit_s)
         try:
             session = self._introduce(line, service, transport, handler)
             return session, await transport.answer(body)
@@ -242,27 +259,47 @@ class SessionRegistry:
             raise refuse(error, f"{kind} at the begin of {line.webrtc_id}") from None
         return session
 
-    def _admit(self, body: Mapping[str, object], request: Any) -> tuple[Naming, Service]:
-        """Takes a place and the names of a session, before anything is built for the caller."""
-        if self.service is None:
+    async def _admit(
+        self, body: Mapping[str, object], request: Any
+    ) -> tuple[Naming, Service, Ticket]:
+        """Takes a place and the names of a session, before anything is built for the client."""
+        if (service := self.service) is None:
             error = HandlerError("this component has no stream event: call .stream(...) on it")
             raise refuse(error, "a page that calls")
         naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
         try:
-            with nullcontext() if self.service.places is None else self.service.places.lock:
-                self._take_place(naming, self.service)
+            # What cannot be answered is to cost neither a place nor a handler.
+            read_offer(body, _track_terms(service))
+            return naming, service, await self._find_place(naming, service, request)
         except BaseException:
             self._directory.release(naming)
             raise
-        return naming, self.service
 
-    def _take_place(self, naming: Naming, service: Service) -> None:
-        limit, taken = service.concurrency_limit, self.count_callers()
-        if service.places is not None:
-            limit, taken = service.places.limit_for(self), service.places.count_taken()
-        if limit is not None and taken >= limit:
-            raise TooManySessions(limit)
-        self._sessions[naming.session_id] = None
+    async def _find_place(self, naming: Naming, service: Service, request: Any) -> Ticket:
+        admissions = self._admissions if service.places is None else service.places.admissions
+        client = client_of(request, service.limits.trusted_proxies)
+        _refuse_when_busy(service.limits, is_guest=client is not None)
+        place = _Place(self, naming.session_id, service)
+        return await admissions.here().admit(client, service.limits, place)
+
+    def room(self, service: Service) -> Room:
+        """How many calls there may be and are, here or in all components that share places."""
+        if service.places is None:
+            return Room(service.concurrency_limit, self.count_callers())
+        return Room(service.places.limit_for(self), service.places.count_taken())
+
+    def take_place(self, session_id: str, service: Service) -> bool:
+        """Takes a place for a session, if one is free."""
+        with nullcontext() if service.places is None else service.places.lock:
+            limit, taken = self.room(service)
+            if limit is not None and taken >= limit:
+                return False
+            self._sessions[session_id] = None
+            return True
+
+    def give_back(self, session_id: str) -> None:
+        """Frees a place that no call came to."""
+        self._sessions.pop(session_id, None)
 
     def _give_back(self, naming: Naming) -> None:
         self._sessions.pop(naming.session_id, None)
@@ -273,6 +310,36 @@ class SessionRegistry:
         self._give_back(naming)
         if not task.cancelled() and task.exception() is not None:
             logger.error("the call %s failed", naming.name, exc_info=task.exception())
+
+
+def _refuse_when_busy(limits: Limits, *, is_guest: bool) -> None:
+    """Raises `ServerBusy` when a call more would harm those in progress."""
+    if threads_blocked() >= limits.blocked_threads:
+        # Each place was named in a warning; a stranger can have any number of calls refused.
+        logger.info(
+            "a call is refused: %d threads are blocked by user code whose calls have ended",
+            threads_blocked(),
+        )
+        raise ServerBusy("the server is busy with calls that do not end: try again later")
+    if is_guest and lag_meter().is_late():
+        raise ServerBusy
+
+
+class _Place(NamedTuple):
+    """The place that one offer asks for; see `admission.Place`."""
+
+    registry: SessionRegistry
+    session_id: str
+    service: Service
+
+    def room(self) -> Room:
+        return self.registry.room(self.service)
+
+    def take(self) -> bool:
+        return self.registry.take_place(self.session_id, self.service)
+
+    def give_back(self) -> None:
+        self.registry.give_back(self.session_id)
 
 
 def _track_terms(service: Service) -> TrackTerms:

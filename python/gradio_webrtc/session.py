@@ -91,6 +91,7 @@ class Session:
         loop = asyncio.get_running_loop()
         contain_user_code(loop, lambda context: handlers.current_call in context)
         self._end_reason: asyncio.Future[str] = loop.create_future()
+        self._note_connected: Callable[[], object] = lambda: None
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()
         with handlers.in_call(self.call):
@@ -141,6 +142,14 @@ class Session:
         if not self._end_reason.done():
             self._end_reason.set_result(reason)
 
+    def when_connected(self, note: Callable[[], object]) -> None:
+        """Calls ``note`` once, on the event loop, when the caller is there; set it before `run`."""
+        self._note_connected = note
+
+    def when_over(self, note: Callable[[], object]) -> None:
+        """Calls ``note`` once, on the event loop, when the call has ended and its place is free."""
+        self._end_reason.add_done_callback(lambda _: note())
+
     async def run(self) -> str:
         """Holds the call until it ends, then frees everything.
 
@@ -167,6 +176,7 @@ class Session:
             if self._end_reason.done():
                 return self._end_reason.result()
             connecting.result()
+            self._note_connected()
             return None
         finally:
             connecting.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
+from .limits import Limits
 from .types import FrameFormat
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def check_constructor(given: Mapping[str, Any], mode: Mode, modality: Modality) 
     if given["variant"] not in ("wave", "textbox"):
         raise ValueError(f'variant must be "wave" or "textbox"; got {given["variant"]!r}')
     check_time_limit(given["time_limit"])
+    _check_limits(given["limits"])
     _check_configuration(given["rtc_configuration"])
     _check_server_configuration(given["server_rtc_configuration"])
     said = _useless_ones("WebRTC", CONSTRUCTOR, given, mode, modality)
@@ -166,6 +168,11 @@ def _check_concurrency_limit(limit: object) -> None:
         )
     if limit < 1:
         raise ValueError(f"concurrency_limit must be at least 1; got {limit!r}")
+
+
+def _check_limits(limits: object) -> None:
+    if not isinstance(limits, Limits | None):
+        raise TypeError(f"limits must be Limits(...), imported from gradio_webrtc; got {limits!r}")
 
 
 def _check_configuration(configuration: object) -> None:

@@ -277,6 +277,12 @@ def _frames_of_thread(thread: int) -> list[Place]:
     return frames[begin:] or frames[-1:]
 
 
+def place_of_thread(thread: int) -> str:
+    """Returns where a thread is in the user's code, for the end of a log line; may be empty."""
+    place = _innermost_of_user(_frames_of_thread(thread))
+    return "" if place is None else f"; it is at {place.file}:{place.line} in {place.function}"
+
+
 def _frames_awaited(awaitable: Awaitable[Any]) -> Iterator[Place]:
     """Yields the frames of what a coroutine or an async generator awaits, the innermost last."""
     current: Any = awaitable

@@ -36,6 +36,7 @@ SERVERS = {
     "_page",
     "_sessions",
     "allow_extra_tracks",
+    "limits",
     "allowed_origins",
     "self",
     "server_rtc_configuration",

@@ -14,6 +14,7 @@ import pytest
 from gradio_webrtc import (
     AdditionalOutputs,
     AsyncAudioVideoStreamHandler,
+    Limits,
     ReplyOnPause,
     StreamHandler,
     VideoStreamHandler,
@@ -216,11 +217,13 @@ async def test_a_click_starts_a_stream() -> None:
 
 async def test_terms_of_the_stream_reach_the_calls() -> None:
     with gr.Blocks():
-        webrtc = WebRTC(modality="video", allow_extra_tracks=True)
+        limits = Limits(idle_limit_s=7)
+        webrtc = WebRTC(modality="video", allow_extra_tracks=True, limits=limits)
         webrtc.stream(plain, webrtc, webrtc, time_limit=10, concurrency_limit=3, frame_format="rgb")
     service = sessions_of(webrtc).service
     assert service is not None
-    assert service[1:] == (3, 10, "send-receive", "video", "rgb", True, None)
+    assert service[1:-1] == (3, 10, "send-receive", "video", "rgb", True, None)
+    assert service.limits == Limits(idle_limit_s=7)
     assert webrtc.time_limit == 10
 
 

@@ -59,6 +59,9 @@ VANISHED_CHECKS: Final = 4
 from whom nothing at all came for four checks, ten seconds, is gone: ICE consent (RFC 7675) would
 take thirty. A network that is back within ten seconds finds the call as it was."""
 
+IDLE_CHECKS: Final = 6
+"""How often the media of a caller are counted within an idle limit."""
+
 MAX_WAITING_TEXTS: Final = 256
 """Messages kept until the data channel opens; the oldest go first."""
 
@@ -70,12 +73,15 @@ class PeerTransport:
         ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
             None are asked by default: a call then needs no network but the caller's.
         tracks: Which tracks the caller may bring.
+        idle_limit_s: Ends the connection when no media came for this long, and up to a sixth
+            longer; ``None`` for never.
     """
 
     def __init__(
         self,
         ice_servers: Sequence[Mapping[str, Any]] = (),
         tracks: TrackTerms = DEFAULT_TERMS,
+        idle_limit_s: float | None = None,
     ) -> None:
         offer_loopback_when_alone()
         servers = [RTCIceServer(**server) for server in ice_servers]
@@ -92,6 +98,8 @@ class PeerTransport:
         self._watch: asyncio.Task[None] | None = None
         self._gate = CandidateGate()
         self._resolving: set[asyncio.Task[None]] = set()
+        self._idle_watch: asyncio.Task[None] | None = None
+        self._idle_limit_s = idle_limit_s
         self._terms = tracks
         self._tracks = Tracks(self._pc, tracks)
         self._channel: RTCDataChannel | None = None
@@ -187,7 +195,10 @@ class PeerTransport:
             ) from error
         take_shortcut(self._pc)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
-        self._watch = asyncio.get_running_loop().create_task(self._end_when_vanished())
+        loop = asyncio.get_running_loop()
+        self._watch = loop.create_task(self._end_when_vanished())
+        if self._idle_limit_s is not None:
+            self._idle_watch = loop.create_task(self._end_when_idle(self._idle_limit_s))
 
     async def carry_audio(self, sink: AudioSink) -> None:
         """Hands on the caller's sound; see `Transport.carry_audio`."""
@@ -235,7 +246,7 @@ class PeerTransport:
             await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         self._finish("closed by the server")
         self._tracks.close()
-        for task in (self._gathering, self._watch, *self._resolving):
+        for task in (self._gathering, self._watch, self._idle_watch, *self._resolving):
             if task is not None:
                 task.cancel()
         try:
@@ -254,6 +265,17 @@ class PeerTransport:
             unchanged = unchanged + 1 if is_silent else 0
             received = now
         self._finish("the caller vanished")
+
+    async def _end_when_idle(self, limit_s: float) -> None:
+        """Ends the connection of a caller who is there and sends no media."""
+        received, unchanged = -1, 0
+        while unchanged < IDLE_CHECKS:
+            await asyncio.sleep(limit_s / IDLE_CHECKS)
+            stats = await self._pc.getStats()
+            now = sum(each.packetsReceived for each in stats.values() if each.type == "inbound-rtp")
+            unchanged = unchanged + 1 if now == received else 0
+            received = now
+        self._finish(f"No sound or picture came for {limit_s:g} seconds.")
 
     def _is_carried(self) -> bool:
         """Whether the data channel's own transport still stands.

@@ -1,0 +1,153 @@
+"""Dead offers, over real connections: they keep nobody out, and cost nobody else anything."""
+
+from __future__ import annotations
+
+import itertools
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import pytest
+from support.caller import Caller
+from support.dead_offers import Flood, make_sdp, request_from
+from support.page import GradioPage, PageCaller, serve_page
+from support.signals import chirp
+
+from gradio_webrtc import StreamHandler, WebRTC
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Frame = tuple[int, "NDArray[np.int16]"]
+
+
+class Echo(StreamHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: Queue[Frame] = Queue()
+
+    def receive(self, frame: Frame) -> None:
+        self.queue.put(frame)
+
+    def emit(self) -> Frame:
+        return self.queue.get()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+class From:
+    """A registry as clients at one address see it.
+
+    Args:
+        registry: Whose offers they are.
+        address: Where they come from.
+        sessions: The session of each offer.
+    """
+
+    def __init__(
+        self, registry: SessionRegistry, address: str, sessions: Iterator[str] | None = None
+    ) -> None:
+        self._registry = registry
+        self._address = address
+        self._sessions = sessions or itertools.repeat("one")
+
+    async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._registry.handle(body, request_from(self._address, next(self._sessions)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+
+def serve(**service: Any) -> SessionRegistry:
+    registry = SessionRegistry()
+    registry.service = Service(Echo, **service)
+    return registry
+
+
+def caller_at(registry: SessionRegistry, address: str, *args: Any) -> Caller:
+    return Caller(From(registry, address), *args)  # type: ignore[arg-type]  # what a registry does
+
+
+async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
+    registry = serve(concurrency_limit=1)
+    async with Flood(From(registry, "8.8.8.8").handle).running() as flood:
+        for n in range(2):
+            caller = caller_at(registry, f"9.9.9.{n}")
+            answer = await caller.call()
+            await caller.hang_up()
+            assert "secret" in answer, f"try {n}: {answer['meta']}, after {flood.taken} dead offers"
+    await registry.close()
+
+
+async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
+    registry = serve(concurrency_limit=4)
+    said = chirp(1.0)
+    first = caller_at(registry, "9.9.9.1", said)
+    await first.call()
+    async with Flood(From(registry, "8.8.8.8", map(str, itertools.count())).handle).running() as (
+        flood
+    ):
+        await flood.until(lambda: len(flood.refused) >= 5)
+        assert flood.taken <= 3
+        second = caller_at(registry, "9.9.9.2", said)
+        assert "secret" in await second.call()
+        await second.until(lambda: second.loud_seconds() >= 0.9)
+    await first.until(lambda: first.loud_seconds() >= 0.9)
+    await first.hang_up()
+    await second.hang_up()
+    await registry.close()
+
+
+async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
+    registry = serve(concurrency_limit=1)
+    bad = {"type": "offer", "sdp": (await make_sdp()).replace("a=setup", "a=x"), "webrtc_id": "x"}
+    counted: list[int] = []
+    service = registry.service
+    assert service is not None
+
+    def make() -> Echo:
+        counted.append(1)
+        return Echo()
+
+    registry.service = service._replace(make_handler=make)
+    for _ in range(10):
+        refusal = await registry.handle(bad, request_from("8.8.8.8"))
+        assert refusal["meta"]["error"] == "invalid_offer"
+    assert not counted
+    assert len(registry) == 0
+
+
+def page_of(sessions: list[WebRTC]) -> gr.Blocks:
+    demo = gr.Blocks()
+    with demo:
+        webrtc = WebRTC(modality="audio")
+        webrtc.stream(Echo(), inputs=[webrtc], outputs=[webrtc], concurrency_limit=1)
+    sessions.append(webrtc)
+    return demo
+
+
+@pytest.mark.parametrize("session", ["", "stranger"])
+async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
+    session: str,
+) -> None:
+    """All requests come from one address, as with Gradio's rendering proxy."""
+    made: list[WebRTC] = []
+    async with serve_page(page_of(made)) as page:
+        stranger = GradioPage(page._client, page.config)  # noqa: SLF001 - a page like any other
+        stranger._session_hash = session  # noqa: SLF001 - what a stranger may say
+        component = page.component("webrtc")
+
+        async def post(body: dict[str, Any]) -> dict[str, Any]:
+            return dict(await stranger.call_server(component, "offer", body))
+
+        async with Flood(post).running():
+            caller = PageCaller(page)
+            answer = await caller.call()
+            await caller.hang_up()
+        assert "secret" in answer, answer
+        await made[0]._sessions.close()  # noqa: SLF001 - the end of its calls

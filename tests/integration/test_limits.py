@@ -1,0 +1,173 @@
+"""Limits over real connections: silence, threads that user code keeps, a loop that lags."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.caller import Caller
+from support.dead_offers import make_sdp, request_from
+from support.signals import chirp
+
+from gradio_webrtc import AsyncStreamHandler, Limits, StreamHandler
+from gradio_webrtc.concurrency import threads_blocked
+from gradio_webrtc.lag import lag_meter
+from gradio_webrtc.registry import Service, SessionRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IDLE_S = 0.6
+
+
+class Quiet(AsyncStreamHandler):
+    async def receive(self, frame: Any) -> None:
+        pass
+
+    async def emit(self) -> None:
+        return None
+
+    def copy(self) -> Quiet:
+        return Quiet()
+
+
+class Echo(AsyncStreamHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: asyncio.Queue[Any] = asyncio.Queue(50)
+
+    async def receive(self, frame: Any) -> None:
+        await self.queue.put(frame)
+
+    async def emit(self) -> Any:
+        return await self.queue.get()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+def serve(make: Callable[[], Any], **service: Any) -> SessionRegistry:
+    registry = SessionRegistry()
+    registry.service = Service(make, **service)
+    return registry
+
+
+async def offer(registry: SessionRegistry, webrtc_id: str) -> dict[str, Any]:
+    body = {"type": "offer", "sdp": await make_sdp(), "webrtc_id": webrtc_id}
+    return await registry.handle(body, request_from("9.9.9.9"))
+
+
+async def test_a_caller_who_sends_nothing_is_told_and_let_go() -> None:
+    registry = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S))
+    caller = Caller(registry)
+    forever = asyncio.Event()
+
+    async def say_nothing() -> Any:
+        await forever.wait()
+
+    caller.microphone.recv = say_nothing  # type: ignore[method-assign]
+    await caller.call()
+    await caller.ended.wait()
+    [end] = [each for each in caller.messages if each["type"] == "end_stream"]
+    assert end["data"] == f"No sound or picture came for {IDLE_S:g} seconds."
+    await registry.wait_idle()
+    assert len(registry) == 0
+    forever.set()
+    await caller.hang_up()
+
+
+@pytest.mark.parametrize("mode", ["send-receive", "receive"])
+async def test_silence_is_sound_and_who_sends_nothing_by_mode_is_not_idle(mode: Any) -> None:
+    """Time passes by another call: one that says nothing ends at the same limit."""
+    registry = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S), mode=mode, concurrency_limit=2)
+    caller = Caller(registry, mode=mode)
+    await caller.call()
+    # As long as three limits, measured by what another call hears of them.
+    other = serve(Echo)
+    clock = Caller(other, chirp(3 * IDLE_S))
+    await clock.call()
+    await clock.until(lambda: clock.loud_seconds() >= 0.9 * 3 * IDLE_S)
+    assert not caller.ended.is_set()
+    await clock.hang_up()
+    await caller.hang_up()
+    await registry.close()
+    await other.close()
+
+
+class Blocking(StreamHandler):
+    """Keeps its thread after the call, as a ``put`` into a full queue does."""
+
+    go_on = threading.Event()
+
+    def receive(self, frame: Any) -> None:  # noqa: ARG002 - as a handler's
+        self.go_on.wait()
+
+    def emit(self) -> None:
+        return None
+
+    def copy(self) -> Blocking:
+        return Blocking()
+
+
+async def test_threads_that_ended_calls_left_blocked_are_counted_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry = serve(Blocking, concurrency_limit=None, limits=Limits(blocked_threads=2))
+    try:
+        with caplog.at_level(logging.WARNING):
+            for n in range(2):
+                caller = Caller(registry, np.zeros(480, np.int16))
+                assert "secret" in await caller.call(), n
+                await asyncio.wait_for(_has_blocked(n + 1), 30)
+                await caller.hang_up()
+                await registry.wait_idle()
+            await asyncio.wait_for(_are_counted(2), 30)
+            refusal = await offer(registry, "one-too-many")
+        assert refusal["meta"]["error"] == "server_busy", refusal
+        named = [text for text in caplog.messages if "keeps the thread" in text]
+        assert len(named) == 1, "each place is named once"
+        assert "test_limits.py" in named[0]
+    finally:
+        Blocking.go_on.set()
+    await asyncio.wait_for(_are_counted(0), 30)
+    assert "secret" in await offer(registry, "welcome")
+    await registry.close()
+
+
+async def _has_blocked(count: int) -> None:
+    while sum("receive-" in each.name for each in threading.enumerate()) < count:  # noqa: ASYNC110 - a thread tells nobody
+        await asyncio.sleep(0.02)
+
+
+async def _are_counted(count: int) -> None:
+    while threads_blocked() != count:  # noqa: ASYNC110 - the package tells nobody of it
+        await asyncio.sleep(0.02)
+
+
+async def test_a_loop_that_lags_takes_no_new_call_until_it_recovered() -> None:
+    registry = serve(Quiet, concurrency_limit=None)
+    assert "secret" in await offer(registry, "first")
+    loop, is_late = asyncio.get_running_loop(), asyncio.Event()
+
+    def block() -> None:
+        time.sleep(0.15)
+        if lag_meter().is_late():
+            is_late.set()
+        else:
+            loop.call_later(0.01, block)
+
+    block()
+    await is_late.wait()
+    refusal = await offer(registry, "second")
+    assert refusal["meta"]["error"] == "server_busy", refusal
+    assert len(registry) == 1
+    while lag_meter().is_late():  # noqa: ASYNC110 - measurements grow old by themselves
+        await asyncio.sleep(0.05)
+    assert "secret" in await offer(registry, "third")
+    await registry.close()
+    assert not lag_meter().is_running, "nothing is measured when nobody is there"
