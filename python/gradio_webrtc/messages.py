@@ -30,6 +30,9 @@ MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 WORDS: Final[tuple[MessageType, ...]] = ("warning", "error", "info", "success")
 """The kinds that a page shows to its reader, as Gradio shows its own."""
 
+MAX_LOGGED_CHARS: Final = 500
+"""How much of one text a log gets: enough for every sentence of ours."""
+
 SHOWN_S: Final = 10.0
 """How long a page shows words when nothing else is asked for, in seconds: Gradio's default."""
 
@@ -99,3 +102,14 @@ def decode_message(text: str | bytes) -> Mapping[str, object] | None:
     except (ValueError, RecursionError):  # the latter where it nests a thousand deep
         return None
     return message if isinstance(message, dict) else None
+
+
+def printable(text: object) -> str:
+    """Returns text as one line for a log, whoever wrote it.
+
+    A word of a client's may get into it. Line breaks and the sequences that move a terminal's
+    cursor are written as escapes, and what is longer than `MAX_LOGGED_CHARS` is cut.
+    """
+    line = str(text)
+    shown = f"{line[:MAX_LOGGED_CHARS]}…" if len(line) > MAX_LOGGED_CHARS else line
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)

@@ -7,7 +7,7 @@ import secrets
 from typing import Any, Final, NamedTuple
 
 from .errors import HandlerError, WebRTCError
-from .messages import SHOWN_S, read_duration
+from .messages import SHOWN_S, printable, read_duration
 
 logger = logging.getLogger(__name__)
 
@@ -62,5 +62,6 @@ def report_error(error: BaseException, where: str, outcome: str) -> Told | None:
         logger.error("%s: an error in %s; %s", mark, where, outcome, exc_info=error)
         return Told(f"Something went wrong: see the server's log (error {mark}).")
     wants_traceback = getattr(error, "print_exception", False)
-    logger.warning("%s raised: %s", where, told.text, exc_info=error if wants_traceback else None)
+    shown = printable(told.text)
+    logger.warning("%s raised: %s", where, shown, exc_info=error if wants_traceback else None)
     return told if getattr(error, "visible", True) else None

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gradio_webrtc.messages import create_message
+from gradio_webrtc.messages import create_message, printable
 
 from .channel import Channel
 
@@ -114,7 +114,7 @@ class Line:
                 self._waiting.append(message)
                 return
         if call is None:
-            _logger.warning("too many messages before the call: %s is not sent", message)
+            _logger.warning("too many messages before the call: %s is not sent", printable(message))
             return
         call.send(message)
 
@@ -145,7 +145,7 @@ def send_to_page(message: Mapping[str, object]) -> None:
     """Sends a message to the page of the call that the running code serves, or to the log."""
     call = current_call.get(None)
     if call is None:
-        _logger.warning("no caller to show this to: %s", message.get("data"))
+        _logger.warning("no caller to show this to: %s", printable(message.get("data")))
         return
     call.send(message)
 
