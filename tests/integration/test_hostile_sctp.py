@@ -112,3 +112,20 @@ async def test_data_that_is_no_text_is_let_go() -> None:
         hostile.channel.send(b"\x00" * 1000)
         await hostile.settle()
         assert hostile.server.sctp.state == "connected"
+
+
+async def test_a_page_that_acknowledges_nothing_lets_no_queue_grow_without_end() -> None:
+    async with attacked() as (hostile, bystander):
+        transport, sctp = hostile.transport, hostile.server.sctp
+        theirs: Any = hostile.pc.sctp
+
+        async def drop(_chunk: object) -> None:
+            theirs._sack_needed = False
+
+        theirs._receive_chunk = drop
+        for _ in range(40):
+            for _ in range(250):
+                transport.send_text("x" * 100)
+            await bystander.share(1)
+        assert await transport.wait_closed() == "the page takes no messages"
+        assert sctp.unacknowledged < 8300

@@ -119,8 +119,12 @@ class Hostile(Caller):
     @property
     def server(self) -> Any:
         """The server's connection, as it is inside."""
-        transport: Any = self._registry.find(self.webrtc_id, self.secret).transport
-        return transport._pc
+        return self.transport._pc
+
+    @property
+    def transport(self) -> Any:
+        """The server's end of this call."""
+        return self._registry.find(self.webrtc_id, self.secret).transport
 
     async def send_chunk(self, chunk: Chunk | bytes) -> None:
         sctp: Any = self.pc.sctp

@@ -22,7 +22,7 @@ from aiortc.sdp import SessionDescription, candidate_to_sdp
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from .addresses import offer_loopback_when_alone
-from .aiortc_internals import hold_in_check
+from .aiortc_internals import count_unacknowledged, hold_in_check
 from .candidates import CandidateGate
 from .certificate import accept_rsa
 from .guard import guard
@@ -64,6 +64,11 @@ IDLE_CHECKS: Final = 6
 
 MAX_WAITING_TEXTS: Final = 256
 """Messages kept until the data channel opens; the oldest go first."""
+
+MAX_UNACKNOWLEDGED: Final = 8192
+"""Messages, and parts of 1,160 bytes of larger ones, that a page may leave unacknowledged, and
+bytes of those that wait before them. A page with more than that takes none: its call ends."""
+MAX_BUFFERED_BYTES: Final = 8 * 1024 * 1024
 
 
 class PeerTransport:
@@ -227,6 +232,12 @@ class PeerTransport:
             self._waiting.append(text)
             return
         if not self._is_carried():
+            return
+        if (
+            count_unacknowledged(self._pc) > MAX_UNACKNOWLEDGED
+            or self._channel.bufferedAmount > MAX_BUFFERED_BYTES
+        ):
+            self._finish("the page takes no messages")
             return
         try:
             self._channel.send(text)

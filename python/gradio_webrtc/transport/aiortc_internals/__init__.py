@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["hold_in_check"]
+__all__ = ["count_unacknowledged", "hold_in_check"]
 
 
 def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:
@@ -46,6 +46,11 @@ def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:
             held.hold(end_call)
     for transceiver in pc.getTransceivers():
         _hold_track(transceiver)
+
+
+def count_unacknowledged(pc: RTCPeerConnection) -> int:
+    """How many messages, and parts of some, a connection's peer has not acknowledged."""
+    return pc.sctp.unacknowledged if isinstance(pc.sctp, HeldAssociation) else 0
 
 
 def _hold_track(transceiver: RTCRtpTransceiver) -> None:

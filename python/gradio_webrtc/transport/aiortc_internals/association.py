@@ -87,9 +87,10 @@ class HeldAssociation(RTCSctpTransport):
         self._advertised_rwnd = WINDOW_BYTES
 
     @property
-    def waiting_chunks(self) -> int:
-        """How many chunks of ours the peer has not acknowledged."""
-        return len(self._sent_queue) + len(self._outbound_queue)
+    def unacknowledged(self) -> int:
+        """How many chunks and messages of ours the peer has not acknowledged."""
+        chunks = len(self._sent_queue) + len(self._outbound_queue)
+        return chunks + len(self._data_channel_queue)
 
     async def _handle_data(self, data: bytes) -> None:
         """Takes a packet, if all of it is in order."""

@@ -17,6 +17,7 @@ Held = TypeVar("Held")
 SCTP: Final = (
     "_advertised_rwnd",
     "_association_state",
+    "_data_channel_queue",
     "_data_channel_receive",
     "_data_channels",
     "_handle_data",
