@@ -154,7 +154,16 @@ PLAYS_AUDIO = "expected an offer in which the page receives audio"
         ("audio", "send-receive", ["audio"], without("sendrecv"), "has no direction"),
         ("audio", "send-receive", ["audio"], without("fingerprint"), "has no a=fingerprint"),
         ("audio", "send-receive", ["audio"], without("setup"), "has no a=setup"),
-        ("audio", "send-receive", ["audio"], without("ice-pwd"), "password is missing"),
+        ("audio", "send-receive", ["audio"], without("rtcp-mux"), "has no a=rtcp-mux"),
+        ("audio", "send-receive", ["audio"], without("mid:1"), "expected an a=mid in each"),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp.replace("BUNDLE 0", "BUNDLE 7"),
+            "expected a=group:BUNDLE of media sections, got '7'",
+        ),
+        ("audio", "send-receive", ["audio"], without("ice-pwd"), "has no a=ice-ufrag"),
         (
             "audio",
             "send-receive",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from .tracks import TrackTerms
 
+logger = logging.getLogger(__name__)
+
 MAX_SDP_BYTES: Final = 64 * 1024
 """Twenty times what a browser sends for audio and video. Parsing takes time in proportion."""
 
@@ -29,6 +33,10 @@ NO_MEDIA: Final = "a data channel alone"
 SECTIONS: Final = ("audio", "video", "application")
 SENDING: Final = ("sendrecv", "sendonly")
 RECEIVING: Final = ("sendrecv", "recvonly")
+
+USER_FRAGMENT: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
+PASSWORD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
+"""Of ICE (RFC 8839 section 5.4)."""
 
 
 class Offer(NamedTuple):
@@ -58,10 +66,13 @@ def read_offer(body: Mapping[str, object], terms: TrackTerms) -> Offer:
     _check_size(sdp)
     rest, lines = take_candidates(sdp)
     try:
-        media = SessionDescription.parse(rest).media
+        description = SessionDescription.parse(rest)
     except Exception as error:  # the parser raises whatever the text makes it trip over
-        raise InvalidOffer(f"cannot read this offer: {explain(error)}") from error
+        logger.debug("an offer cannot be read: %s", explain(error))
+        raise InvalidOffer("cannot read this offer: expected SDP (RFC 8866)") from error
+    media = description.media
     _check_sections(media)
+    _check_names(description)
     _check_media(media, terms)
     candidates = []
     for section, line in lines:
@@ -75,8 +86,8 @@ def read_offer(body: Mapping[str, object], terms: TrackTerms) -> Offer:
 
 
 def explain(error: Exception) -> str:
-    """An exception of aiortc's, of which many have no text."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """An exception of aiortc's for the log, without what a stranger wrote into it in the raw."""
+    return f"{type(error).__name__}: {reprlib.repr(str(error))}"
 
 
 def _check_size(sdp: str) -> None:
@@ -102,11 +113,6 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
             )
     if (count := sum(each.kind == "application" for each in media)) > 1:
         raise InvalidOffer(f"expected at most one data channel section, got {count}")
-    for mid, count in Counter(each.rtp.muxId for each in media if each.rtp.muxId).items():
-        if count > 1:
-            raise InvalidOffer(
-                f"expected different ones, got two media sections with the a=mid {mid!r}"
-            )
     for each in media:
         if each.dtls is None:
             raise InvalidOffer(f"the {each.kind} section has no a=setup (RFC 8842)")
@@ -114,6 +120,39 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
             raise InvalidOffer(f"the {each.kind} section has no a=fingerprint (RFC 8122)")
         if each.kind != "application" and each.direction is None:
             raise InvalidOffer(f"the {each.kind} section has no direction, such as a=sendrecv")
+        if each.kind != "application" and not each.rtcp_mux:
+            raise InvalidOffer(f"the {each.kind} section has no a=rtcp-mux (RFC 8834 section 4.5)")
+        if not (
+            USER_FRAGMENT.fullmatch(each.ice.usernameFragment or "")
+            and PASSWORD.fullmatch(each.ice.password or "")
+        ):
+            raise InvalidOffer(
+                f"the {each.kind} section has no a=ice-ufrag and a=ice-pwd (RFC 8839 section 5.4)"
+            )
+
+
+def _check_names(description: SessionDescription) -> None:
+    """Refuses sections that cannot be told apart, and bundles of those that are not there.
+
+    aiortc gives a section the transport of the first in its bundle, and what has none of a bundle
+    without that one can neither be answered nor closed.
+    """
+    names = [each.rtp.muxId for each in description.media]
+    if len(names) > 1 and not all(names):
+        raise InvalidOffer("expected an a=mid in each media section (RFC 9143 section 7.1)")
+    for mid, count in Counter(names).items():
+        if count > 1:
+            raise InvalidOffer(
+                f"expected different ones, got two media sections with the a=mid {mid!r}"
+            )
+    bundled = [
+        str(item)
+        for group in description.group
+        if group.semantic == "BUNDLE"
+        for item in group.items
+    ]
+    for missing in set(bundled).difference(map(str, names)):
+        raise InvalidOffer(f"expected a=group:BUNDLE of media sections, got {missing[:20]!r}")
 
 
 def _check_media(media: Sequence[MediaDescription], terms: TrackTerms) -> None:

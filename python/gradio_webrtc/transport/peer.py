@@ -139,7 +139,8 @@ class PeerTransport:
                 "cannot answer this offer: of a media section none of its codecs is known here"
             ) from error
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:
-            raise InvalidOffer(f"cannot answer this offer: {explain(error)}") from error
+            logger.debug("an offer cannot be answered: %s", explain(error))
+            raise InvalidOffer("cannot answer this offer: its sections do not agree") from error
         self._gathering = asyncio.get_running_loop().create_task(
             self._pc.setLocalDescription(answer)
         )
