@@ -2,7 +2,6 @@
 import type { NoticeKind, Server, Value, WebRTCEvents, WebRTCProps } from "../types";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
-import { newCallId } from "./ids";
 import type { ServerMessage, Words } from "./messages";
 import { Peer, type PeerListener } from "./peer";
 import { problemOf, Unavailable } from "./problems";
@@ -173,7 +172,7 @@ export class Call {
     const peer = await Peer.create(options, this.#listener());
     if (attempt !== this.#attempt) return peer.close();
     this.#peer = peer;
-    await peer.call(newCallId());
+    await peer.call();
   }
 
   #listener(): PeerListener {

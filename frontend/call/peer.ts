@@ -68,17 +68,16 @@ export class Peer {
   }
 
   /**
-   * Offers and takes the answer in.
+   * Offers and takes the answer in, which brings the id and the secret that the server has made.
    *
    * @throws {OfferRefused} when the server says no; whatever the network throws otherwise.
    */
-  async call(webrtcId: string): Promise<void> {
+  async call(): Promise<void> {
     const connection = this.#connection;
     await connection.setLocalDescription(await connection.createOffer());
     const sdp = connection.localDescription?.sdp;
     const { server, query } = this.#options;
-    const offer = { type: "offer", sdp, webrtc_id: webrtcId, query };
-    const answer = readAnswer(await server.offer(offer));
+    const answer = readAnswer(await server.offer({ type: "offer", sdp, query }));
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
     if (this.#listener === null) return this.#leave(credentials);
     this.#credentials = credentials;

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { Capture } from "../call/capture";
 import { mediaConstraints, withoutExact } from "../call/constraints";
 import { listDevices, openMedia } from "../call/devices";
-import { newCallId } from "../call/ids";
 import { OfferRefused } from "../call/messages";
 import { problemOf, Unavailable } from "../call/problems";
 import { device, FakeMediaDevices, later, named } from "./fakes";
@@ -184,21 +183,5 @@ describe("Capture", () => {
     expect(lost).toHaveLength(1);
     one.release();
     expect(media.given[0]?.onended).toBeNull();
-  });
-});
-
-describe("newCallId", () => {
-  const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-
-  it("is the browser's random UUID", () => {
-    expect(newCallId()).toMatch(UUID);
-  });
-
-  it("is made by hand on pages that are not secure", () => {
-    const getRandomValues = crypto.getRandomValues.bind(crypto);
-    const poor = { getRandomValues } as unknown as Crypto;
-    const ids = new Set(Array.from({ length: 50 }, () => newCallId(poor)));
-    expect(ids.size).toBe(50);
-    for (const id of ids) expect(id).toMatch(UUID);
   });
 });

@@ -45,11 +45,11 @@ beforeEach(() => {
 });
 
 describe("the offer", () => {
-  it("carries the description and the id of the call", async () => {
+  it("carries the description and no id: the server makes one", async () => {
     const peer = await create();
-    await peer.call("call-1");
-    const offer = { type: "offer", sdp: "v=0 offer", webrtc_id: "call-1", query: "?room=7" };
-    expect(server.bodies[0]).toEqual(offer);
+    await peer.call();
+    const offer = { type: "offer", sdp: "v=0 offer", query: "?room=7" };
+    expect(server.bodies[0]).toStrictEqual(offer);
     expect(connection().remoteDescription).toEqual({ type: "answer", sdp: ANSWER.sdp });
   });
 
@@ -58,7 +58,7 @@ describe("the offer", () => {
     listener.onanswer.mockImplementation(() => {
       expect(connection().remoteDescription).toBeNull();
     });
-    await peer.call("call-1");
+    await peer.call();
     expect(listener.onanswer).toHaveBeenCalledExactlyOnceWith({
       webrtc_id: "call-1",
       secret: "s3cret",
@@ -71,7 +71,7 @@ describe("the offer", () => {
       meta: { error: "concurrency_limit_reached", limit: 1 },
     };
     const peer = await create();
-    await expect(peer.call("call-1")).rejects.toMatchObject({
+    await expect(peer.call()).rejects.toMatchObject({
       code: "concurrency_limit_reached",
       limit: 1,
     });
@@ -80,14 +80,14 @@ describe("the offer", () => {
   it("rejects when the network fails", async () => {
     server.replies.offer = new TypeError("Failed to fetch");
     const peer = await create();
-    await expect(peer.call("call-1")).rejects.toThrow("Failed to fetch");
+    await expect(peer.call()).rejects.toThrow("Failed to fetch");
   });
 
   it("is forgotten when the call was closed meanwhile", async () => {
     const reply = later<unknown>();
     server.replies.offer = reply.promise;
     const peer = await create();
-    const calling = peer.call("call-1");
+    const calling = peer.call();
     peer.close();
     reply.keep(ANSWER);
     await calling;
@@ -119,7 +119,7 @@ describe("candidates", () => {
     const reply = later<unknown>();
     server.replies.offer = reply.promise;
     const peer = await create();
-    const calling = peer.call("call-1");
+    const calling = peer.call();
     await vi.waitFor(() => expect(server.ofType("offer")).toHaveLength(1));
     connection().find("candidate:early");
     expect(server.ofType("ice-candidate")).toEqual([]);
@@ -136,7 +136,7 @@ describe("candidates", () => {
 
   it("do not carry the marks of the end", async () => {
     const peer = await create();
-    await peer.call("call-1");
+    await peer.call();
     connection().onicecandidate?.({ candidate: null });
     connection().find("");
     expect(server.ofType("ice-candidate")).toEqual([]);
@@ -145,7 +145,7 @@ describe("candidates", () => {
   it("may be lost without harm", async () => {
     server.replies["ice-candidate"] = new Error("offline");
     const peer = await create();
-    await peer.call("call-1");
+    await peer.call();
     connection().find("candidate:1");
     await Promise.resolve();
     expect(listener.onlost).not.toHaveBeenCalled();
@@ -156,7 +156,7 @@ describe("candidates", () => {
     const candidate = { candidate: "candidate:9", sdpMid: "0", sdpMLineIndex: 0 };
     server.replies.candidates = { candidates: [candidate] };
     const peer = await create();
-    await peer.call("call-1");
+    await peer.call();
     expect(server.ofType("candidates")).toEqual([
       { type: "candidates", webrtc_id: "call-1", secret: "s3cret" },
     ]);
@@ -165,7 +165,7 @@ describe("candidates", () => {
 
   it("of the server are not asked for otherwise", async () => {
     const peer = await create();
-    await peer.call("call-1");
+    await peer.call();
     expect(server.ofType("candidates")).toEqual([]);
   });
 });
@@ -204,14 +204,14 @@ describe("the media", () => {
   it("takes the app's sending parameters", async () => {
     const parameters = { degradationPreference: "maintain-framerate" } as const;
     const peer = await create({ parameters });
-    await peer.call("call-1");
+    await peer.call();
     expect(connection().senders[0]?.parameters).toMatchObject({ encodings: [{}], ...parameters });
   });
 
   it("flows on without parameters the browser refuses", async () => {
     const peer = await create({ parameters: { degradationPreference: "balanced" } });
     connection().senders[0]?.setParameters.mockRejectedValue(new Error("no such preference"));
-    await peer.call("call-1");
+    await peer.call();
     expect(listener.onparametersrefused).toHaveBeenCalledExactlyOnceWith("no such preference");
   });
 });
