@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import traceback
 from typing import Any, Final, NamedTuple
 
 from .errors import HandlerError, WebRTCError
@@ -65,3 +66,20 @@ def report_error(error: BaseException, where: str, outcome: str) -> Told | None:
     shown = printable(told.text)
     logger.warning("%s raised: %s", where, shown, exc_info=error if wants_traceback else None)
     return told if getattr(error, "visible", True) else None
+
+
+def report_without_text(error: BaseException, where: str, outcome: str) -> None:
+    """Logs an error of code that handles credentials: its kind and its lines, never its text.
+
+    What such code raises often quotes what it was given: an address with a token, or the credential
+    itself. The same goes for whatever the error was raised from.
+
+    Args:
+        error: What was raised, with its traceback.
+        where: In whose code, for the log.
+        outcome: What comes of it, for the log.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = ", ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-3:])
+    kind = type(error).__name__
+    logger.error("%s in %s (its text may hold secrets: %s); %s", kind, where, lines, outcome)

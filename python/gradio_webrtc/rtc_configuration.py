@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .concurrency import UserFunction, Worker
-from .reporting import report_error
+from .reporting import report_without_text
 
 RTCConfigurationCallable: TypeAlias = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
 """Gives a W3C ``RTCConfiguration``; sync or async."""
@@ -131,7 +131,7 @@ class ConfigurationDesk:
         try:
             configuration = await resolve_rtc_configuration(source)
         except Exception as error:  # noqa: BLE001  # a call on one network needs none
-            report_error(error, "rtc_configuration", "the page calls without it")
+            report_without_text(error, "rtc_configuration", "the page calls without it")
             return _Answer(None, self._clock())
         lifetime_s = lifetime_of(configuration, source, self._wall_clock())
         return _Answer(configuration, self._clock() + max(LEAST_KEPT_S, lifetime_s / 2))
