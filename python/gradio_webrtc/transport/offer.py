@@ -122,9 +122,10 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
             raise InvalidOffer(f"the {each.kind} section has no direction, such as a=sendrecv")
         if each.kind != "application" and not each.rtcp_mux:
             raise InvalidOffer(f"the {each.kind} section has no a=rtcp-mux (RFC 8834 section 4.5)")
-        if not (
-            USER_FRAGMENT.fullmatch(each.ice.usernameFragment or "")
-            and PASSWORD.fullmatch(each.ice.password or "")
+        ice = each.ice
+        if ice is None or not (
+            USER_FRAGMENT.fullmatch(ice.usernameFragment or "")
+            and PASSWORD.fullmatch(ice.password or "")
         ):
             raise InvalidOffer(
                 f"the {each.kind} section has no a=ice-ufrag and a=ice-pwd (RFC 8839 section 5.4)"
