@@ -21,6 +21,7 @@ from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
+from . import teardown
 from .addresses import offer_loopback_when_alone
 from .aiortc_internals import count_unacknowledged, hold_in_check
 from .candidates import CandidateGate
@@ -51,7 +52,9 @@ CHANNEL_TIMEOUT_S: Final = 0.5
 """How long a connected caller may take to open the data channel before sound flows without it. The
 channel shows that the caller's side is ready: a greeting sent earlier may lose its first word."""
 
-CLOSE_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 1.0
+"""How long aiortc may take to close, before it is done piece by piece: twelve seconds after its
+last packet everything of a caller is freed, ten of which pass until they count as gone."""
 
 VANISHED_CHECK_S: Final = 2.5
 VANISHED_CHECKS: Final = 4
@@ -261,11 +264,8 @@ class PeerTransport:
         for task in (self._gathering, self._watch, self._idle_watch, *self._resolving):
             if task is not None:
                 task.cancel()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._pc.close()
-        except TimeoutError:
-            logger.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
+        was_connected = self._connected.exception() is None
+        await teardown.close(self._pc, CLOSE_TIMEOUT_S, was_connected=was_connected)
 
     async def _end_when_vanished(self) -> None:
         received, unchanged = -1, 0
