@@ -106,6 +106,7 @@ class Ticket:
 
     def close(self) -> None:
         """Notes that the place is free again; closing twice is fine."""
+        self._end = None
         self._admission.note_free(self)
 
     def give_way(self) -> None:

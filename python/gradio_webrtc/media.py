@@ -152,6 +152,13 @@ class CallMedia:
         for worker in (self.emit_worker, self._show_worker, self._see_worker):
             worker.close()
 
+    def let_go(self) -> None:
+        """Drops the pumps and where they led, at the end of all."""
+        self.listening.clear()
+        self.answering.clear()
+        self._inbound = self._video_inbound = None
+        del self._outlets
+
     def _add_audio(self, handler: AudioHandler) -> None:
         if self._terms.receives:
             self._transport.play_audio(self._outlets.playout)

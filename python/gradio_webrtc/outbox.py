@@ -53,3 +53,10 @@ class Outbox:
         news, self._news = self._news, []
         for message in news:
             self._send_text(encode_message(message))
+
+    def let_go(self) -> None:
+        """Sends nothing any more: a handler may be kept, and is not to keep a connection."""
+        self._send_text = _drop
+
+
+def _drop(_text: str) -> None: ...

@@ -81,9 +81,11 @@ class Session:
         self.handler = handler
         self.playout = Playout()
         self.screen = Screen()
-        self._outbox = Outbox(transport.send_text)
+        self._outbox = outbox = Outbox(transport.send_text)
+        # Nothing here may refer back to this object, but what `_free` lets go of: it is to be freed
+        # when it is over, not when a garbage collection finds it.
         self.outputs = OutputQueue(
-            lambda: self._outbox.send(create_message("fetch_output")), is_wanted=terms.has_outputs
+            lambda: outbox.send(create_message("fetch_output")), is_wanted=terms.has_outputs
         )
         owner = type(handler).__name__
         self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event, owner)
@@ -260,6 +262,8 @@ class Session:
         # What ended with the call is news too.
         self._outbox.flush()
         await self.transport.close()
+        self._media.let_go()
+        self._outbox.let_go()
 
     async def _shut_down(self) -> None:
         """Lets the handler shut down and ``start_up`` clean up, at the same time."""

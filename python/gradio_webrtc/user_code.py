@@ -119,7 +119,11 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
 
     def throw(self, *error: Any) -> Any:
         """Goes on with an exception raised where the code waits, such as its cancellation."""
-        return self._step(getattr(self._steps, "throw", self._fail), *error)
+        try:
+            return self._step(getattr(self._steps, "throw", self._fail), *error)
+        finally:
+            # An error refers to where it was raised, and that to the error, if it keeps it.
+            del error
 
     def close(self) -> None:
         """Ends the code where it waits."""
@@ -135,6 +139,7 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
             raise contained(raised, self._label) from raised
         finally:
             WATCHDOG.leave(step)
+            del args
 
     def _go_on(self, _value: object) -> Any:
         return next(self._steps)

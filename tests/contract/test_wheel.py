@@ -20,7 +20,7 @@ from support.repository import ROOT, tracked_files, version
 pytestmark = [pytest.mark.build, pytest.mark.timeout(900)]
 
 # Silero's two nets are 1.4 MB of it.
-WHEEL_LIMIT_BYTES = 2_000_000
+WHEEL_LIMIT_BYTES = 2_200_000
 PAGE_FILES = {
     f"gradio_webrtc/templates/{part}/{name}"
     for part in ("component", "example")

@@ -68,7 +68,7 @@ class Wire(FakeTransport):
     made: ClassVar[list[Wire]] = []
     next_connects: ClassVar[bool] = True
 
-    def __init__(self, _servers: object, _terms: object) -> None:
+    def __init__(self, *_: object) -> None:
         super().__init__(48_000, np.zeros(960, np.int16))
         self.stands = self.is_closed = False
         self.connects = Wire.next_connects

@@ -54,6 +54,11 @@ class AudioSender(MediaStreamTrack):
         """From now on gives Opus packets, which aiortc sends as they are, instead of frames."""
         self._encodes = True
 
+    def close(self) -> None:
+        """Ends the track, and its encoder with whatever threads that has."""
+        self.stop()
+        self._encoder = None
+
     async def recv(self) -> AudioFrame | Packet[Any]:
         """The next 20 ms at its deadline; none at all while there is nothing to say.
 

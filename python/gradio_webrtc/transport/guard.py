@@ -148,13 +148,25 @@ class DatagramGuard:
         self._carried = 0
         self._heard_from: set[Address] = set()
         self._unasked = 0
+        self._watched: list[Any] = []
         self._queue: asyncio.Queue[tuple[bytes, int] | None] = getattr(connection, QUEUE)
         setattr(connection, PROTOCOLS, GuardedProtocols(self))
         connection.data_received = self.hand_on
         connection.query_consent = self.query_consent
 
+    def let_go(self) -> None:
+        """Leaves a closed connection, which refers to the guard as the guard does to it."""
+        for name in ("data_received", "query_consent"):
+            vars(self._connection).pop(name, None)
+        for protocol in self._watched:
+            for name in ("datagram_received", "send_stun"):
+                vars(protocol).pop(name, None)
+        setattr(self._connection, PROTOCOLS, [])
+        self._watched.clear()
+
     def watch(self, protocol: Any) -> None:
         """Looks at each datagram of a socket before aioice does."""
+        self._watched.append(protocol)
 
         def receive(data: bytes, source: tuple[Any, ...]) -> None:
             try:

@@ -26,7 +26,7 @@ from .addresses import offer_loopback_when_alone
 from .aiortc_internals import count_unacknowledged, hold_in_check
 from .candidates import CandidateGate
 from .certificate import accept_rsa
-from .guard import guard
+from .guard import DatagramGuard, guard
 from .inline import work_inline
 from .offer import explain, read_candidate, read_offer
 from .shortcut import take_shortcut
@@ -108,6 +108,7 @@ class PeerTransport:
         self._resolving: set[asyncio.Task[None]] = set()
         self._idle_watch: asyncio.Task[None] | None = None
         self._idle_limit_s = idle_limit_s
+        self._guards: list[DatagramGuard] = []
         self._terms = tracks
         self._tracks = Tracks(self._pc, tracks)
         self._channel: RTCDataChannel | None = None
@@ -134,7 +135,7 @@ class PeerTransport:
             self._tracks.settle()
             answer = await self._pc.createAnswer()
             work_inline(self._pc, answer.sdp)
-            guard(self._pc)
+            self._guards = guard(self._pc)
         except InvalidOffer:
             raise
         except OperationError as error:
@@ -266,6 +267,11 @@ class PeerTransport:
                 task.cancel()
         was_connected = self._connected.exception() is None
         await teardown.close(self._pc, CLOSE_TIMEOUT_S, was_connected=was_connected)
+        for each in self._guards:
+            each.let_go()
+        teardown.let_go(self._pc)
+        # A cancelled task refers to where it was cancelled, and that to this object.
+        self._gathering = self._watch = self._idle_watch = None
 
     async def _end_when_vanished(self) -> None:
         received, unchanged = -1, 0

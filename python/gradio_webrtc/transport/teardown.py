@@ -11,7 +11,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .ice_internals import CHECK_LIST, CONNECTION, PROTOCOLS, transports_of
+from .arrivals import OpusArrivals
+from .ice_internals import CHECK_LIST, CONNECTION, PROTOCOLS, RECEIVE_NEXT, transports_of
+from .incoming import drop
+from .inline import JITTER_BUFFER, NEXT_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,6 +99,25 @@ def _failure(closing: asyncio.Task[None], timeout_s: float) -> str | None:
         return "was cancelled while it closed"
     error = closing.exception()
     return None if error is None else f"raised {type(error).__name__} while it closed"
+
+
+def let_go(pc: RTCPeerConnection) -> None:
+    """Cuts what refers to each other in a closed connection, so that it is freed at once.
+
+    A garbage collection would find all of it, encoders with their threads too, but nobody knows
+    when.
+    """
+    for dtls in transports_of(pc):
+        vars(dtls).pop(RECEIVE_NEXT, None)
+        for emitter in (dtls, dtls.transport, dtls.transport.iceGatherer):
+            emitter.remove_all_listeners()
+    for each in pc.getTransceivers():
+        vars(each.sender).pop(NEXT_FRAME, None)
+        arrivals = vars(each.receiver).pop(JITTER_BUFFER, None)
+        if isinstance(arrivals, OpusArrivals):
+            arrivals.deliver = drop
+    if pc.sctp is not None:
+        pc.sctp.remove_all_listeners()
 
 
 def _cancel_tasks_of(pc: RTCPeerConnection) -> None:

@@ -104,9 +104,11 @@ class Tracks:
         return await self._video.receive()
 
     def close(self) -> None:
-        """Stops reading."""
+        """Stops reading, and frees the encoder."""
         if self._video is not None:
             self._video.close()
+        if self._audio_sender is not None:
+            self._audio_sender.close()
 
     def _take(self, receiver: RTCRtpReceiver) -> bool:
         track = receiver.track

@@ -1,0 +1,116 @@
+"""What a session held is freed when it is over, without a garbage collection."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection
+from support.caller import Caller
+from support.signals import tone
+
+from gradio_webrtc import AsyncStreamHandler
+from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.session import Session
+from gradio_webrtc.transport.audio import AudioSender
+from gradio_webrtc.transport.guard import DatagramGuard
+from gradio_webrtc.transport.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc.transport.peer import PeerTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KINDS = (Session, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
+CODECS = (OpusEncoder, OpusDecoder)
+
+
+class Greeting(AsyncStreamHandler):
+    """Says a tone, again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
+
+    async def receive(self, frame: Any) -> None: ...
+
+    async def emit(self) -> Any:
+        await asyncio.sleep(0.02)
+        return (48_000, np.full((1, 960), 9_000, np.int16))
+
+    def copy(self) -> Greeting:
+        return Greeting()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+    """Everything of these kinds that is made, with nothing to keep it alive."""
+    found: list[weakref.ref[Any]] = []
+    for kind in (*KINDS, *CODECS):
+        init = kind.__init__
+
+        def remember(self: Any, *args: Any, _init: Any = init, **options: Any) -> None:
+            found.append(weakref.ref(self))
+            _init(self, *args, **options)
+
+        monkeypatch.setattr(kind, "__init__", remember)
+    return found
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def serving() -> SessionRegistry:
+    registry = SessionRegistry()
+    registry.service = Service(Greeting().copy, concurrency_limit=9)
+    return registry
+
+
+def alive(made: list[weakref.ref[Any]], caller: Caller) -> list[str]:
+    left = [each() for each in made]
+    return [type(each).__name__ for each in left if each is not None and each is not caller.pc]
+
+
+@pytest.mark.parametrize("end", ["a request", "a hang-up", "our own decision"])
+async def test_a_session_that_is_over(end: str, made: list[weakref.ref[Any]]) -> None:
+    registry = serving()
+    caller = Caller(registry, tone(1.0, 440))
+    with without_collections():
+        await caller.call()
+        await caller.until(lambda: caller.loud_seconds() > 0.1)
+        match end:
+            case "a request":
+                body = {"type": "close", "webrtc_id": caller.webrtc_id, "secret": caller.secret}
+                await registry.handle(body)
+            case "a hang-up":
+                await caller.hang_up()
+            case "our own decision":
+                registry.end(caller.webrtc_id, "enough")
+        await registry.wait_idle()
+        await caller.hang_up()
+        # What was told of the end is told in the next turn.
+        await asyncio.sleep(0.05)
+        assert alive(made, caller) == []
+
+
+async def test_an_offer_of_which_nothing_came(made: list[weakref.ref[Any]]) -> None:
+    registry = serving()
+    caller = Caller(registry)
+    with without_collections():
+        answer = await registry.handle(await caller.offer())
+        body = {"type": "close", "webrtc_id": answer["webrtc_id"], "secret": answer["secret"]}
+        await registry.handle(body)
+        await registry.wait_idle()
+        await caller.hang_up()
+        await asyncio.sleep(0.05)
+        assert alive(made, caller) == []
