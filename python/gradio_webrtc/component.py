@@ -170,9 +170,10 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
         self.allowed_origins = read_origins(allowed_origins)
         self.page_session = _page
-        self._sessions = _sessions or SessionRegistry(
-            (server_rtc_configuration or {}).get("iceServers", ())
-        )
+        # One without a call is empty, and counts as false.
+        if _sessions is None:
+            _sessions = SessionRegistry((server_rtc_configuration or {}).get("iceServers", ()))
+        self._sessions = _sessions
         super().__init__(
             label=label,
             show_label=show_label,

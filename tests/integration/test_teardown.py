@@ -88,7 +88,7 @@ async def _everything_ends(registry: SessionRegistry, caller: Caller) -> None:
     await caller.hang_up()
     # aiortc closes a connection that has failed in a task of its own, too.
     others = {each for each in asyncio.all_tasks() if "_hang" not in repr(each)}
-    others.discard(asyncio.current_task())  # type: ignore[arg-type]  # there is one
+    others.discard(asyncio.current_task())
     if others:
         _, pending = await asyncio.wait(others, timeout=5)
         assert not pending
