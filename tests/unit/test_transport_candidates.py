@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aioice import ice
 
 from gradio_webrtc.errors import InvalidOffer
 from gradio_webrtc.transport.candidates import (
@@ -164,3 +165,14 @@ def test_too_many_are_refused() -> None:
     lines = "".join(LINE.replace("2000", str(2000 + n)) + "\r\n" for n in range(33))
     with pytest.raises(InvalidOffer, match="at most 32 candidates, got 33"):
         take_candidates(SDP + lines)
+
+
+def test_a_server_that_offers_itself_alone_knows_the_networks_of_its_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+    monkeypatch.setattr(ice, "get_host_addresses", lambda **_: ["127.0.0.1"])
+    gate = CandidateGate()
+    for address in [*addresses, "127.0.0.1"]:
+        line = f"candidate:1 1 udp 1 {address} 50000 typ host"
+        assert gate.lets_through(parse_candidate(line))

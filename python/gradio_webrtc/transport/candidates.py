@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import ifaddr
 from aioice import ice
 from aiortc.sdp import candidate_from_sdp
 
@@ -141,7 +142,7 @@ class CandidateGate:
 
     Args:
         policy: The addresses that are allowed.
-        own: The server's own; by default those of this machine.
+        own: The server's own; by default those of this machine, whichever of them it offers.
 
     Attributes:
         refused: The number of candidates that were not let through, by reason.
@@ -153,6 +154,7 @@ class CandidateGate:
         self.refused: Counter[str] = Counter()
         self._policy = policy
         self._own = None if own is None else [ipaddress.ip_address(each) for each in own]
+        self._offered = self._own
         self._seen: set[tuple[str, int, str]] = set()
         self._names = 0
 
@@ -197,7 +199,7 @@ class CandidateGate:
         return None if is_allowed else kind
 
     def _allows_loopback(self) -> bool:
-        return self._policy.loopback or all(each.is_loopback for each in self._own_addresses())
+        return self._policy.loopback or all(each.is_loopback for each in self._offered_addresses())
 
     def _is_of_own_network(self, address: Address) -> bool:
         network = _network_of(address)
@@ -205,9 +207,18 @@ class CandidateGate:
 
     def _own_addresses(self) -> list[Address]:
         if self._own is None:
-            found = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-            self._own = [ipaddress.ip_address(each.partition("%")[0]) for each in found]
+            self._own = [
+                ipaddress.ip_address(each.ip if isinstance(each.ip, str) else each.ip[0])
+                for adapter in ifaddr.get_adapters()
+                for each in adapter.ips
+            ]
         return self._own
+
+    def _offered_addresses(self) -> list[Address]:
+        if self._offered is None:
+            found = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+            self._offered = [ipaddress.ip_address(each.partition("%")[0]) for each in found]
+        return self._offered
 
 
 def _kind_of(address: Address) -> str:
