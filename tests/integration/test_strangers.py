@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.caller import Caller
-from support.datagrams import check, mutations
+from support.datagrams import addresses, check, mutations
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
@@ -56,11 +55,6 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[DatagramGuard]:
 
     monkeypatch.setattr(guards.DatagramGuard, "__init__", remember)
     return found
-
-
-def addresses(sdp: str) -> set[Address]:
-    found = re.findall(r"a=candidate:\S+ \d+ udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+)", sdp)
-    return {(host, int(port)) for host, port in found}
 
 
 def send(datagrams: Iterable[bytes], targets: Iterable[Address]) -> None:

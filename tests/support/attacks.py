@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from .datagrams import check, mutations
+from .datagrams import addresses, check, mutations
 from .page import PageCaller
-from .soak_calls import addresses, connect
+from .soak_calls import connect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import TYPE_CHECKING, Any
 
 from aioice import stun
@@ -30,3 +31,9 @@ def mutations(datagram: bytes, count: int) -> Iterator[bytes]:
         if made.random() < 0.3:
             del changed[made.randrange(len(changed)) :]
         yield bytes(changed)
+
+
+def addresses(sdp: str) -> set[tuple[str, int]]:
+    """The addresses of IPv4 in a description."""
+    found = re.findall(r"a=candidate:\S+ \d+ udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+)", sdp)
+    return {(host, int(port)) for host, port in found}

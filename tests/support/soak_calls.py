@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import soxr
+from support.datagrams import addresses
 from support.page import PageCaller
 from support.signals import speech
 
@@ -157,12 +157,6 @@ async def flood_the_port(page: GradioPage) -> None:
     heard = len(caller.heard)
     await caller.until(lambda: len(caller.heard) > heard + 25)
     await caller.hang_up()
-
-
-def addresses(sdp: str) -> set[tuple[str, int]]:
-    """The addresses of IPv4 in a description."""
-    found = re.findall(r"a=candidate:\S+ \d+ udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+)", sdp)
-    return {(host, int(port)) for host, port in found}
 
 
 def _credentials(caller: PageCaller) -> dict[str, Any]:

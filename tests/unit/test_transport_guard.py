@@ -240,3 +240,6 @@ def test_a_bucket_lets_its_rate_pass_and_no_more() -> None:
     assert [bucket.take() for _ in range(2)] == [True, False]
     clock[0] = 100.0
     assert sum(bucket.take() for _ in range(9)) == 3
+    idle = TokenBucket(10.0, 3.0, lambda: clock[0])
+    clock[0] = 200.0
+    assert sum(idle.take() for _ in range(9)) == 3, "a pause before the first is no second burst"

@@ -36,15 +36,14 @@ class TokenBucket:
         self._then_s = clock()
 
     def take(self, count: float = 1.0) -> bool:
-        """Takes tokens, all of them or none.
+        """Takes tokens, all of them or none; more than a burst never.
 
         Returns:
             Whether there were as many.
         """
-        if self._tokens < count:
-            now_s = self._clock()
-            self._tokens = min(self._burst, self._tokens + self._rate * (now_s - self._then_s))
-            self._then_s = now_s
+        now_s = self._clock()
+        self._tokens = min(self._burst, self._tokens + self._rate * (now_s - self._then_s))
+        self._then_s = now_s
         if self._tokens < count:
             return False
         self._tokens -= count

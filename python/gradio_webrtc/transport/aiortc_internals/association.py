@@ -22,7 +22,8 @@ from aiortc.rtcsctptransport import (
     SackChunk,
 )
 
-from .budget import Budget
+from gradio_webrtc.transport.buckets import TokenBucket
+
 from .channels import MAX_MESSAGE_BYTES, Mischief, check_message
 from .chunks import is_in_order
 
@@ -81,9 +82,9 @@ class HeldAssociation(RTCSctpTransport):
         self._ahead: dict[int, DataChunk] = {}
         self._parts: list[DataChunk] = []
         self._parts_bytes = 0
-        self._messages = Budget(MESSAGES_PER_S, MESSAGE_BURST)
-        self._controls = Budget(CONTROLS_PER_S, CONTROL_BURST)
-        self._visits = Budget(VISITS_PER_S, VISITS_PER_S)
+        self._messages = TokenBucket(MESSAGES_PER_S, MESSAGE_BURST)
+        self._controls = TokenBucket(CONTROLS_PER_S, CONTROL_BURST)
+        self._visits = TokenBucket(VISITS_PER_S, VISITS_PER_S)
         self._advertised_rwnd = WINDOW_BYTES
 
     @property

@@ -9,8 +9,9 @@ import pylibsrtp
 from aiortc import RTCDtlsTransport
 from aiortc.rtcdtlstransport import RtpRouter
 
+from gradio_webrtc.transport.buckets import TokenBucket
+
 from . import names
-from .budget import Budget
 from .receiving import HeldReceiver
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class HeldDtls(RTCDtlsTransport):
 
     def hold(self) -> None:
         """Begins. Call it once, before the transport starts."""
-        self._reports = Budget(REPORTS_PER_S, REPORTS_PER_S)
+        self._reports = TokenBucket(REPORTS_PER_S, REPORTS_PER_S)
         router = names.become(self._rtp_router, HeldRouter, names.ROUTER, "floods of streams")
         if router is not None:
             router.hold()

@@ -10,8 +10,9 @@ from aiortc.rate import RateCounter
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPacket
 
+from gradio_webrtc.transport.buckets import TokenBucket
+
 from . import names
-from .budget import Budget
 from .decoding import DecoderQueue
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class HeldReceiver(RTCRtpReceiver):
         own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR])
         self._ssrc: int | None = None
         self._former: set[int] = set()
-        self._key_requests = Budget(KEY_REQUESTS_PER_S, KEY_REQUESTS_PER_S)
-        self._loss_reports = Budget(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
-        self._rate_reports = Budget(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
+        self._key_requests = TokenBucket(KEY_REQUESTS_PER_S, KEY_REQUESTS_PER_S)
+        self._loss_reports = TokenBucket(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
+        self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
         self._due: int | None = None
         self._hold_video(own)
 

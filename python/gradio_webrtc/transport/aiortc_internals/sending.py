@@ -14,8 +14,9 @@ from aiortc.rtp import (
     RtcpRtpfbPacket,
 )
 
+from gradio_webrtc.transport.buckets import TokenBucket
+
 from . import names
-from .budget import Budget
 
 if TYPE_CHECKING:
     from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
@@ -51,8 +52,8 @@ class HeldSender(RTCRtpSender):
         self._resent_s: dict[int, float] = {}
         self._resend_budget = float(RESENT_BURST)
         self._counted = 0
-        self._keys = Budget(KEYS_PER_S, KEY_BURST)
-        self._rates = Budget(RATES_PER_S, RATE_BURST)
+        self._keys = TokenBucket(KEYS_PER_S, KEY_BURST)
+        self._rates = TokenBucket(RATES_PER_S, RATE_BURST)
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Begins to send; packets are sent again only where that was agreed (RFC 4585 4.2)."""
