@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -120,27 +121,30 @@ async def test_from_a_function_of_pictures() -> None:
 
 
 async def test_from_the_turns_of_a_caller() -> None:
+    greeted = threading.Event()
+
     async def greet() -> Any:
         await asyncio.to_thread(say)
+        # From here on: what a turn interrupts before it was said, nobody hears.
+        greeted.set()
         yield None
 
     def reply(_audio: Any) -> Any:
         fail()
         yield None
 
+    class Prompt(ReplyOnPause):
+        """Answers a turn as soon as it was greeted and hears anything."""
+
+        has_heard = False
+
+        def receive(self, frame: Any) -> None:
+            del frame
+            if greeted.is_set() and not self.has_heard:
+                self.has_heard = True
+                self.trigger_response()
+
     assert await call(Prompt(reply, startup_fn=greet), 4, "send-receive") == [*SAID, FAILED]
-
-
-class Prompt(ReplyOnPause):
-    """Answers a turn as soon as it hears anything."""
-
-    has_heard = False
-
-    def receive(self, frame: Any) -> None:
-        del frame
-        if not self.has_heard:
-            self.has_heard = True
-            self.trigger_response()
 
 
 class Sync(StreamHandler):
