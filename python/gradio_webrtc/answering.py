@@ -11,7 +11,8 @@ from gradio.context import get_blocks_context
 from .client_address import client_address
 from .concurrency import Done
 from .errors import SignalingError
-from .page_context import check_page, find_request
+from .held_signals import end_with_process
+from .page_context import check_page, find_app, find_request
 from .page_events import (
     PageEvents,
     deliver_inputs,
@@ -25,6 +26,7 @@ from .places import DEFAULT_LIMIT, places_of
 from .registry import Service, SessionRegistry
 from .settings import check_stream_settings
 from .signaling import page_of, refusal_of
+from .stopping import GRACE_S, end_with_app
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
 from .values import START_COMMAND
 
@@ -112,6 +114,7 @@ class Answering(PageEvents):
             places=self._share_places(concurrency_id, limit),
             limits=self._limits,
         )
+        end_with_process(self._sessions)
         if trigger is not None and self.mode == "receive":
             trigger(
                 lambda: START_COMMAND,
@@ -234,6 +237,14 @@ class Answering(PageEvents):
         # Without a result: Gradio would warn of it where a function of the page ends with this.
         self._sessions.end(id_of(webrtc_id), reason)
 
+    async def drain(self, grace_s: float = GRACE_S) -> None:
+        """Refuses new calls at once, and ends those under way: replies may be finished, and every page is told that the server is stopping. Await it on any event loop, or in any other thread with asyncio.run(webrtc.drain()).
+
+        Parameters:
+            grace_s: Seconds that replies under way may take.
+        """
+        await self._sessions.drain(grace_s)
+
     def update_connection(
         self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
     ) -> Done[bool]:
@@ -266,6 +277,7 @@ class Answering(PageEvents):
             self._check_page()
         except SignalingError as error:
             return refusal_of(error)
+        end_with_app(self._sessions, find_app())
         request = await find_request(body)
         answer = await self._sessions.handle(body, request)
         if "secret" in answer:

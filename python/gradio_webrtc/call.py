@@ -24,6 +24,10 @@ PAGE_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_s
 
 ALSO_FOR_THE_PAGE: Final = frozenset({"response_finished", "interrupted"})
 
+REPLY_BEGINS: Final = "response_starting"
+
+REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
+
 MAX_REPORTED_PLACES: Final = 100
 """How many places of failure one call remembers, the latest, so as not to tell of each of them over
 again."""
@@ -62,6 +66,8 @@ class SessionCall:
         self._playout = playout
         self._outbox = outbox
         self._on_event = on_event
+        self._replied = asyncio.Event()
+        self._replied.set()
         self._reported: dict[tuple[str, str, int, str], float] = {}
 
     @property
@@ -93,6 +99,16 @@ class SessionCall:
         """Notes that something happened in the conversation."""
         self._on_loop(self._note, name, data)
 
+    async def until_replied(self) -> bool:
+        """Returns once the handler answers no turn; call on the event loop.
+
+        Returns:
+            Whether it did so until now.
+        """
+        is_replying = not self._replied.is_set()
+        await self._replied.wait()
+        return is_replying
+
     def report(self, error: BaseException) -> None:
         """Logs an error of the user's code once, and tells the page without internals.
 
@@ -122,6 +138,10 @@ class SessionCall:
 
     def _note(self, name: str, data: dict[str, Any]) -> None:
         self._on_event(self._loop.time(), name, data)
+        if name == REPLY_BEGINS:
+            self._replied.clear()
+        elif name in REPLY_ENDS:
+            self._replied.set()
         if name in PAGE_EVENTS or name in ALSO_FOR_THE_PAGE:
             self._outbox.send_soon(create_message("log", name))
 

@@ -2,8 +2,8 @@
 
 WebRTCError
 ├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
-│                         TooManyOffers · ServerBusy · HandlerUnavailable · RequestFailed
-│                         RequestRefused
+│                         TooManyOffers · ServerBusy · ServerStopping · HandlerUnavailable
+│                         RequestFailed · RequestRefused
 ├── TransportError        ConnectionTimeout · ConnectionLost
 ├── HandlerError          the user's exception is its __cause__
 └── AudioError            also a ValueError; raised by the Rust core
@@ -139,6 +139,15 @@ class RequestRefused(SignalingError):
 
     def __init__(self, message: str = "this page may not call here") -> None:
         super().__init__(message)
+
+
+class ServerStopping(SignalingError):
+    """The server is about to stop, and takes no new call; one that follows it may."""
+
+    code = "server_stopping"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping: call again in a moment")
 
 
 class TransportError(WebRTCError):

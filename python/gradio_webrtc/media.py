@@ -130,11 +130,14 @@ class CallMedia:
         if terms.has_video:
             self._add_video(handler)
 
-    async def unblock(self) -> None:
+    async def unblock(self, limit_s: float = UNBLOCK_TIMEOUT_S) -> None:
         """Wakes an ``emit`` that waits for input inside ``queue.get()``, as a plain echo does.
 
         A thread cannot be stopped from outside. One last frame of silence, or the last picture
         again, lets such a handler return by itself, so that its thread ends with the call.
+
+        Args:
+            limit_s: How long it gets for that, in seconds.
         """
         last_frames = []
         if self._inbound is not None and self.emit_worker.is_busy:
@@ -142,7 +145,7 @@ class CallMedia:
         if self._video_inbound is not None and self._show_worker.is_busy:
             last_frames.append(self._video_inbound.send_last())
         try:
-            async with asyncio.timeout(UNBLOCK_TIMEOUT_S):
+            async with asyncio.timeout(limit_s):
                 await asyncio.gather(*last_frames)
         except TimeoutError:
             logger.debug("the receiving side of the call %s is blocked too", self._call.webrtc_id)

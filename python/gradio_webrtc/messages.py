@@ -57,6 +57,19 @@ def create_message(kind: MessageType, data: object = None) -> dict[str, object]:
     return message
 
 
+def create_ending(reason: str, code: str = "") -> dict[str, object]:
+    """The message that a call ends with.
+
+    Args:
+        reason: What the page shows; may be empty.
+        code: The word that the page maps to its own text, as with a refusal; empty for none.
+    """
+    message = create_message("end_stream", reason)
+    if code:
+        message["code"] = code
+    return message
+
+
 def create_words(
     kind: MessageType, text: object, title: object = None, duration_s: object = SHOWN_S
 ) -> dict[str, object]:

@@ -135,6 +135,15 @@ def _hosts() -> frozenset[str]:
     return frozenset(filter(None, names))
 
 
+def find_app() -> Any:
+    """Gradio's app whose server function is running; ``None`` where there is none."""
+    found: Any = LocalContext.request.get(None)
+    # Gradio's own request makes JSON of what it is asked for.
+    found = getattr(found, "request", None) if isinstance(found, gr.Request) else found
+    scope = getattr(found, "scope", None)
+    return scope.get("app") if isinstance(scope, dict) else None
+
+
 def _with_query(request: Request, body: object) -> Request:
     """The request with the page's query, and without its body, which is gone with the answer."""
     scope = dict(request.scope)

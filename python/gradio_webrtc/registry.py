@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,14 +13,16 @@ from .client_address import client_of
 from .concurrency import threads_blocked
 from .copying import HandlerMaker, refuse
 from .directory import Directory
-from .errors import HandlerError, ServerBusy, SessionUnknown
+from .errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
 from .handlers import Line, in_call
+from .held_signals import note_idle, note_offer
 from .lag import lag_meter
 from .limits import DEFAULT_LIMITS
 from .media import Terms
 from .rtc_configuration import ConfigurationDesk
-from .session import Session
+from .session import STOPPING, Session
 from .signaling import handle_request, page_of
+from .stopping import CLOSE_S, GRACE_S, check_grace, is_stopping, on_loop
 from .transport import PeerTransport, TrackTerms, read_offer
 
 if TYPE_CHECKING:
@@ -89,6 +92,7 @@ class SessionRegistry:
         self._tasks: set[asyncio.Task[str]] = set()
         self._maker: HandlerMaker | None = None
         self._admissions = Admissions()
+        self._stopped: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -187,8 +191,49 @@ class SessionRegistry:
         """Ends all calls and returns when everything of theirs is freed."""
         for session in self._sessions.values():
             if session is not None:
-                session.end("The server is shutting down.")
+                session.end(STOPPING, ServerStopping.code)
         await self.wait_idle()
+
+    def loops(self) -> set[asyncio.AbstractEventLoop]:
+        """The event loops of the calls under way; from any thread."""
+        return {each.call.loop for each in list(self._sessions.values()) if each is not None}
+
+    async def drain(self, grace_s: float = GRACE_S) -> None:
+        """Refuses new calls, and ends those under way once their replies are over.
+
+        Await it on any event loop. Refused is what comes over a server whose event loop took part;
+        one that is started later has a loop of its own, and calls again.
+
+        Args:
+            grace_s: How long replies may go on, in seconds.
+
+        Raises:
+            ValueError: The grace time is below 0 or beyond a minute.
+            TimeoutError: Calls are over, and their pages were told, but not all of them are freed.
+        """
+        check_grace(grace_s)
+        loops = self.loops() | {asyncio.get_running_loop()}
+        self._stopped.update(loops)
+        async with asyncio.timeout(grace_s + CLOSE_S):
+            await asyncio.gather(*(on_loop(loop, self.drain_here(grace_s)) for loop in loops))
+
+    async def drain_here(self, grace_s: float) -> None:
+        """Does what `drain` does on the running event loop, and takes its time to free calls."""
+        loop = asyncio.get_running_loop()
+        self._stopped.add(loop)
+        held = [each for each in self._sessions.values() if each is not None]
+        await asyncio.gather(*(each.stop(grace_s) for each in held if each.call.loop is loop))
+        await self.wait_idle()
+
+    def hurry(self) -> None:
+        """Leaves calls that are ending no more time; from any thread."""
+        for session in list(self._sessions.values()):
+            if session is not None:
+                session.hurry()
+
+    def _check_open(self) -> None:
+        if is_stopping() or asyncio.get_running_loop() in self._stopped:
+            raise ServerStopping
 
     async def answer(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
         """Answers an offer.
@@ -196,7 +241,9 @@ class SessionRegistry:
         Raises:
             SignalingError: It is refused, and nothing of it is left.
         """
+        self._check_open()
         naming, service, ticket = await self._admit(body, request)
+        note_offer(self)
         line = Line(naming.name)
         try:
             with in_call(line, request):
@@ -232,10 +279,12 @@ class SessionRegistry:
         transport = PeerTransport(self._ice_servers, _track_terms(service), idle_limit_s)
         try:
             session = self._introduce(line, service, transport, handler)
-            return session, await transport.answer(body)
+            answer = await transport.answer(body)
+            self._check_open()
         except BaseException:
             await transport.close()
             raise
+        return session, answer
 
     def _introduce(
         self,
@@ -308,6 +357,7 @@ class SessionRegistry:
     def _forget(self, naming: Naming, task: asyncio.Task[str]) -> None:
         self._tasks.discard(task)
         self._give_back(naming)
+        note_idle()
         if not task.cancelled() and task.exception() is not None:
             logger.error("the call %s failed", naming.name, exc_info=task.exception())
 

@@ -6,19 +6,20 @@ import asyncio
 import contextvars
 import hmac
 import logging
+import math
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from . import handlers
 from .call import SessionCall
 from .concurrency import UserFunction, Worker
-from .errors import TransportError
-from .media import CallMedia, Terms
-from .messages import create_message
+from .errors import ServerStopping, TransportError
+from .media import UNBLOCK_TIMEOUT_S, CallMedia, Terms
+from .messages import create_ending, create_message
 from .outbox import Outbox
 from .outputs import OutputQueue
 from .playout import Playout
-from .pumps import Outlets
+from .pumps import FAREWELL_S, Outlets
 from .reporting import report_error
 from .screen import Screen
 from .user_code import call_user_code, contain_user_code
@@ -41,9 +42,27 @@ is freed without them."""
 CANCEL_TIMEOUT_S: Final = 1.0
 """How long a cancelled coroutine of the user's may take to let go, at the end of a call."""
 
+HURRY_S: Final = 0.1
+"""The same, and what ``shutdown`` has at least, once a server that stops gives no more grace."""
+
+GOODBYE_S: Final = 0.1
+"""The part of the grace time in which connections are closed."""
+
+STOPPING: Final = "The server is stopping."
+"""The reason of all calls that end with the server."""
+
 _left_to_themselves: set[asyncio.Task[None]] = set()
 
 DEFAULT_TERMS: Final = Terms()
+
+
+def _leave_to_themselves(tasks: set[asyncio.Task[None]]) -> None:
+    """Gives up on tasks in which user code goes on although they were cancelled."""
+    _left_to_themselves.update(tasks)
+    for task in tasks:
+        task.add_done_callback(_left_to_themselves.discard)
+        # The end of an event loop waits for all tasks that asyncio knows of, and so for ever.
+        asyncio._unregister_task(task)  # noqa: SLF001 - documented, under "Extending"
 
 
 def ignore_event(_time_s: float, _name: str, _data: dict[str, Any]) -> None:
@@ -94,6 +113,10 @@ class Session:
         contain_user_code(loop, lambda context: handlers.current_call in context)
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._note_connected: Callable[[], object] = lambda: None
+        self._end_code = ""
+        self._has_said_goodbye = False
+        self._connected = asyncio.Event()
+        self._deadline_s = math.inf
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()
         with handlers.in_call(self.call):
@@ -139,9 +162,10 @@ class Session:
         except RuntimeError:
             logger.debug("%s: outputs for a call whose event loop is closed", self.webrtc_id)
 
-    def end(self, reason: str) -> None:
-        """Ends the call soon; the first reason given is the one that counts."""
+    def end(self, reason: str, code: str = "") -> None:
+        """Ends the call soon; the first reason given, with its code, is the one that counts."""
         if not self._end_reason.done():
+            self._end_code = code
             self._end_reason.set_result(reason)
 
     def when_connected(self, note: Callable[[], object]) -> None:
@@ -152,18 +176,56 @@ class Session:
         """Calls ``note`` once, on the event loop, when the call has ended and its place is free."""
         self._end_reason.add_done_callback(lambda _: note())
 
+    async def stop(self, grace_s: float) -> None:
+        """Ends the call since the server stops, and the reply under way, if any, first.
+
+        A caller who is about to connect is waited for as well: without a connection nobody could
+        be told why there will be no call.
+
+        Args:
+            grace_s: How long that may take, in seconds, and what user code does afterwards.
+        """
+        self._deadline_s = min(self._deadline_s, asyncio.get_running_loop().time() + grace_s)
+        if not self.is_over:
+            said = asyncio.get_running_loop().create_task(self._until_said())
+            waited_for: set[asyncio.Future[Any]] = {said, self._end_reason}
+            limit_s = max(0.0, grace_s - GOODBYE_S)
+            await asyncio.wait(waited_for, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            said.cancel()
+        self.end(STOPPING, ServerStopping.code)
+
+    def hurry(self) -> None:
+        """Leaves user code no more time; from any thread."""
+        self._deadline_s = -math.inf
+
+    async def _until_said(self) -> None:
+        """Returns once no reply is under way, and the last of it was heard."""
+        await self._connected.wait()
+        if await self.call.until_replied() or self.playout.buffered_s > 0:
+            await self.playout.drain()
+            await asyncio.sleep(FAREWELL_S)
+
+    def _left_s(self, limit_s: float) -> float:
+        """How long user code may take, in seconds: the limit, and less when the server stops."""
+        left_s = self._deadline_s - asyncio.get_running_loop().time()
+        return min(limit_s, max(HURRY_S, left_s))
+
     async def run(self) -> str:
         """Holds the call until it ends, then frees everything.
 
         Returns:
             Why it ended, in words.
         """
-        reason = "the call was cancelled"
+        reason = STOPPING
         with handlers.in_call(self.call):
             try:
                 reason = await self._connect() or await self._converse()
             except TransportError as error:
                 reason = str(error)
+            except asyncio.CancelledError:
+                # Nobody cancels a call but an event loop that ends, and with it its server.
+                self._end_code = ServerStopping.code
+                raise
             finally:
                 self.end(reason)
                 await self._free(reason)
@@ -179,6 +241,7 @@ class Session:
                 return self._end_reason.result()
             connecting.result()
             self._note_connected()
+            self._connected.set()
             return None
         finally:
             connecting.cancel()
@@ -198,7 +261,10 @@ class Session:
         self._starting_up = loop.create_task(self._start_up())
         tasks = {loop.create_task(walk) for walk in walks}
         try:
-            return await self._end_reason
+            reason = await self._end_reason
+            # Before the tasks, one of which may not let go.
+            self._say_goodbye(reason)
+            return reason
         finally:
             await self._cancel(tasks)
 
@@ -206,16 +272,15 @@ class Session:
         """Ends tasks; one in which user code goes on in spite of it is left to itself."""
         for task in tasks:
             task.cancel()
-        _, unwilling = await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT_S)
+        limit_s = self._left_s(CANCEL_TIMEOUT_S)
+        _, unwilling = await asyncio.wait(tasks, timeout=limit_s)
         if unwilling:
-            _left_to_themselves.update(unwilling)
-            for task in unwilling:
-                task.add_done_callback(_left_to_themselves.discard)
+            _leave_to_themselves(unwilling)
             logger.warning(
-                "a coroutine of %s goes on %g s after it was cancelled at the end of its call: let "
-                "asyncio.CancelledError pass",
+                "a coroutine of %s goes on %.2g s after it was cancelled at the end of its call: "
+                "let asyncio.CancelledError pass",
                 type(self.handler).__name__,
-                CANCEL_TIMEOUT_S,
+                limit_s,
             )
 
     async def _walk(self, walk: Walk) -> None:
@@ -250,13 +315,13 @@ class Session:
 
     async def _free(self, reason: str) -> None:
         """Says goodbye, lets the handler shut down, ends threads and the connection."""
-        self._outbox.send(create_message("end_stream", reason))
+        self._say_goodbye(reason)
         self.outputs.close()
         self.playout.clear()
-        await self._media.unblock()
+        await self._media.unblock(self._left_s(UNBLOCK_TIMEOUT_S))
         self._media.close_workers()
         await self._shut_down()
-        await self.handler.release()
+        await self._release()
         self._media.start_up_worker.close()
         self._media.receive_worker.close()
         # What ended with the call is news too.
@@ -265,6 +330,19 @@ class Session:
         self._media.let_go()
         self._outbox.let_go()
 
+    def _say_goodbye(self, reason: str) -> None:
+        if not self._has_said_goodbye:
+            self._has_said_goodbye = True
+            self._outbox.send(create_ending(reason, self._end_code))
+
+    async def _release(self) -> None:
+        """Lets go of the reply under way, which may wait for code that blocks."""
+        try:
+            async with asyncio.timeout(self._left_s(SHUTDOWN_TIMEOUT_S)):
+                await self.handler.release()
+        except TimeoutError:
+            logger.debug("%s: a reply is left to return by itself", self.webrtc_id)
+
     async def _shut_down(self) -> None:
         """Lets the handler shut down and ``start_up`` clean up, at the same time."""
         loop = asyncio.get_running_loop()
@@ -272,14 +350,15 @@ class Session:
         if self._starting_up is not None:
             self._starting_up.cancel()
             tasks.add(self._starting_up)
-        _, late = await asyncio.wait(tasks, timeout=SHUTDOWN_TIMEOUT_S)
+        limit_s = self._left_s(SHUTDOWN_TIMEOUT_S)
+        _, late = await asyncio.wait(tasks, timeout=limit_s)
         for task in late:
             hook = "start_up" if task is self._starting_up else "shutdown"
             logger.warning(
-                "%s() of %s took longer than %g s",
+                "%s() of %s took longer than %.2g s",
                 hook,
                 type(self.handler).__name__,
-                SHUTDOWN_TIMEOUT_S,
+                limit_s,
             )
         if late:
             await self._cancel(late)

@@ -84,6 +84,13 @@ class GradioPage:
         """What is at an address of the page's."""
         return (await self._client.get(url)).raise_for_status().content
 
+    async def stay(self) -> None:
+        """Holds the stream that a browser holds for as long as it shows the page."""
+        path = self._path(f"heartbeat/{self._session_hash}")
+        async with self._client.stream("GET", path) as stream:
+            async for _ in stream.aiter_lines():
+                pass
+
     async def _run(self, dependency: dict[str, Any], trigger: int) -> None:
         body = {
             "data": [self.values.get(each) for each in dependency["inputs"]],

@@ -1,0 +1,260 @@
+"""Servers that are asked to stop during calls: callers are told why, and the process goes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import uuid
+from asyncio.subprocess import PIPE, STDOUT
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aioice import ice
+from support.page import PageCaller, open_page
+from support.repository import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from support.caller import Caller
+
+pytestmark = pytest.mark.network
+
+PROGRAM = ROOT / "tests" / "support" / "stopping_program.py"
+ADDRESS = re.compile(r"[Rr]unning on .*?(http://[\w.]+:\d+)")
+LIMIT_S = 60.0
+"""How long anything may take on a machine that is busy with other tests."""
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice, "get_host_addresses", lambda **_: ["127.0.0.1"])
+
+
+class Server:
+    """A process that serves one page, and what it writes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.lines: list[str] = []
+        self._process = process
+        self._news = asyncio.Condition()
+        self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    async def url(self, number: int = 0) -> str:
+        """The address of the page; of the one that came later, with a number."""
+        await self.until(lambda: len(self._addresses()) > number)
+        return self._addresses()[number]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns once the condition holds; looked at with each line that is written."""
+        async with self._news, asyncio.timeout(LIMIT_S):
+            await self._news.wait_for(condition)
+
+    def send(self, number: int) -> None:
+        """Sends a signal."""
+        self._process.send_signal(number)
+
+    def press_enter(self) -> None:
+        """Sends a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+
+    async def wait(self) -> int:
+        """The exit status, once the process is gone."""
+        async with asyncio.timeout(LIMIT_S):
+            status = await self._process.wait()
+            await self._follower
+        return status
+
+    async def kill(self) -> None:
+        """Ends the process whatever it does."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._follower
+
+    def _addresses(self) -> list[str]:
+        return [found[1] for line in self.lines if (found := ADDRESS.search(line))]
+
+    async def _follow(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            async with self._news:
+                self.lines.append(line.decode())
+                self._news.notify_all()
+
+
+@asynccontextmanager
+async def serving(kind: str, handler: str, **variables: str) -> AsyncIterator[Server]:
+    """A process of `support.stopping_program`."""
+    command = [str(PROGRAM), kind, handler]
+    if kind == "module":
+        command = ["-m", "uvicorn", "support.stopping_program:app", "--port", "0"]
+        variables["HANDLER"] = handler
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUNBUFFERED": "1"}
+        | {"GRADIO_SERVER_NAME": "127.0.0.1", **variables},
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    server = Server(process)
+    try:
+        yield server
+    finally:
+        await server.kill()
+
+
+@asynccontextmanager
+async def calling(url: str, *labels: str) -> AsyncIterator[list[PageCaller]]:
+    """Callers on one page, which stays open as in a browser."""
+    async with open_page(url) as page:
+        staying = asyncio.get_running_loop().create_task(page.stay())
+        callers = [PageCaller(page, page.component("webrtc", each)) for each in labels]
+        try:
+            for caller in callers:
+                await caller.call()
+            yield callers
+        finally:
+            for caller in callers:
+                await caller.hang_up()
+            staying.cancel()
+            await asyncio.gather(staying, return_exceptions=True)
+
+
+async def until_refused(caller: PageCaller) -> dict[str, Any]:
+    """Offers calls until one is refused; why."""
+    offer = await caller.offer()
+    component = caller.page.component("webrtc", "first")
+    while True:
+        body = {**offer, "webrtc_id": uuid.uuid4().hex}
+        answer = await caller.page.call_server(component, "offer", body)
+        if answer.get("status") == "failed":
+            return dict(answer["meta"])
+
+
+def ending(caller: Caller) -> dict[str, Any]:
+    (found,) = (each for each in caller.messages if each["type"] == "end_stream")
+    return found
+
+
+STOPPED = {"type": "end_stream", "data": "The server is stopping.", "code": "server_stopping"}
+STATUS = {
+    ("launch", signal.SIGTERM): -signal.SIGTERM,
+    ("launch", signal.SIGINT): 0,
+    ("mounted", signal.SIGTERM): -signal.SIGTERM,
+    ("mounted", signal.SIGINT): 0,
+    ("module", signal.SIGTERM): -signal.SIGTERM,
+    ("module", signal.SIGINT): 0,
+}
+"""The exit status of each server and signal, as without calls."""
+
+
+@pytest.mark.parametrize(("kind", "number"), STATUS)
+async def test_a_caller_is_told_and_newcomers_are_refused(
+    kind: str, number: signal.Signals
+) -> None:
+    async with serving(kind, "Talks") as server:
+        async with calling(await server.url(), "first", "second") as callers:
+            late = PageCaller(callers[0].page, callers[0].page.component("webrtc", "first"))
+            server.send(number)
+            refusal = await until_refused(late)
+            await asyncio.gather(*(each.ended.wait() for each in callers))
+            status = await server.wait()
+            await late.hang_up()
+        assert refusal["error"] == "server_stopping"
+        assert [ending(each) for each in callers] == [STOPPED, STOPPED]
+        assert status == STATUS[kind, number], server.lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "handler"),
+    [
+        ("launch", signal.SIGTERM, "BlocksReceive"),
+        ("launch", signal.SIGINT, "Blocks"),
+        ("mounted", signal.SIGTERM, "BlocksAround"),
+        ("mounted", signal.SIGINT, "Ignores"),
+    ],
+)
+async def test_code_that_never_returns_does_not_keep_the_process(
+    kind: str, number: signal.Signals, handler: str
+) -> None:
+    async with serving(kind, handler) as server:
+        async with calling(await server.url(), "first") as (caller,):
+            await server.until(lambda: "blocked\n" in server.lines)
+            server.send(number)
+            await caller.ended.wait()
+            status = await server.wait()
+        assert ending(caller) == STOPPED
+        assert status == STATUS[kind, number], server.lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "status"),
+    [
+        ("launch", signal.SIGINT, 1),
+        ("mounted", signal.SIGTERM, -signal.SIGTERM),
+    ],
+)
+async def test_a_blocked_event_loop_does_not_keep_the_process(
+    kind: str, number: signal.Signals, status: int
+) -> None:
+    async with serving(kind, "BlocksLoop") as server, open_page(await server.url()) as page:
+        caller = PageCaller(page, page.component("webrtc", "first"))
+        call = asyncio.get_running_loop().create_task(caller.call())
+        await server.until(lambda: "blocked\n" in server.lines)
+        server.send(number)
+        assert await server.wait() == status, server.lines
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        await caller.hang_up()
+
+
+async def test_the_second_ctrl_c_is_not_held() -> None:
+    # A grace time that nobody would wait for.
+    async with serving("mounted", "Talks", GRADIO_WEBRTC_GRACE_S="60") as server:
+        async with calling(await server.url(), "first") as (caller,):
+            late = PageCaller(caller.page, caller.page.component("webrtc", "first"))
+            server.send(signal.SIGINT)
+            await until_refused(late)
+            server.send(signal.SIGINT)
+            status = await server.wait()
+            await late.hang_up()
+        assert status == 0, server.lines
+
+
+async def test_a_program_keeps_its_own_handler() -> None:
+    async with serving("own handler", "Idle") as server:
+        async with calling(await server.url(), "first") as (caller,):
+            server.send(signal.SIGTERM)
+            await caller.ended.wait()
+            assert await server.wait() == 7, server.lines
+        assert ending(caller) == STOPPED
+
+
+async def test_close_ends_calls_and_a_later_launch_takes_new_ones() -> None:
+    async with serving("close", "Idle") as server:
+        async with calling(await server.url(), "first", "second") as callers:
+            server.press_enter()
+            await asyncio.gather(*(each.ended.wait() for each in callers))
+            assert [ending(each) for each in callers] == [STOPPED, STOPPED]
+        async with calling(await server.url(1), "first") as (caller,):
+            server.press_enter()
+            await caller.ended.wait()
+        assert await server.wait() == 0, server.lines
+
+
+async def test_a_program_that_exits_tells_its_callers() -> None:
+    async with serving("exit", "Idle") as server:
+        async with calling(await server.url(), "first") as (caller,):
+            server.press_enter()
+            await caller.ended.wait()
+            assert await server.wait() == 3, server.lines
+        assert ending(caller) == STOPPED
