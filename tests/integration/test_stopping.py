@@ -6,14 +6,15 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
 import uuid
-from asyncio.subprocess import PIPE, STDOUT
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aioice import ice
+from support.forked import start
 from support.page import PageCaller, open_page
 from support.repository import ROOT
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from support.caller import Caller
+    from support.forked import Forked
 
 pytestmark = pytest.mark.network
 
@@ -38,7 +40,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 class Server:
     """A process that serves one page, and what it writes."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Forked | subprocess.Popen[bytes]) -> None:
         self.lines: list[str] = []
         self._process = process
         self._news = asyncio.Condition()
@@ -62,54 +64,59 @@ class Server:
         """Sends a line."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
 
     async def wait(self) -> int:
         """The exit status, once the process is gone."""
-        async with asyncio.timeout(LIMIT_S):
-            status = await self._process.wait()
-            await self._follower
+        status = await asyncio.to_thread(self._process.wait, LIMIT_S)
+        await self._follower
         return status
 
     async def kill(self) -> None:
         """Ends the process whatever it does."""
         if self._process.returncode is None:
             self._process.kill()
-        await self._process.wait()
-        await self._follower
+        await self.wait()
 
     def _addresses(self) -> list[str]:
         return [found[1] for line in self.lines if (found := ADDRESS.search(line))]
 
     async def _follow(self) -> None:
         assert self._process.stdout is not None
-        async for line in self._process.stdout:
+        while line := await asyncio.to_thread(self._process.stdout.readline):
             async with self._news:
                 self.lines.append(line.decode())
                 self._news.notify_all()
 
 
+def started(kind: str, handler: str, **variables: str) -> Forked | subprocess.Popen[bytes]:
+    """A process of `support.stopping_program`."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUNBUFFERED": "1",
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        **variables,
+    }
+    if kind != "module":
+        return start([str(PROGRAM), kind, handler], environment)
+    return subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "support.stopping_program:app", "--port", "0"],
+        env=environment | {"HANDLER": handler},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
 @asynccontextmanager
 async def serving(kind: str, handler: str, **variables: str) -> AsyncIterator[Server]:
-    """A process of `support.stopping_program`."""
-    command = [str(PROGRAM), kind, handler]
-    if kind == "module":
-        command = ["-m", "uvicorn", "support.stopping_program:app", "--port", "0"]
-        variables["HANDLER"] = handler
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUNBUFFERED": "1"}
-        | {"GRADIO_SERVER_NAME": "127.0.0.1", **variables},
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=STDOUT,
-    )
-    server = Server(process)
-    try:
-        yield server
-    finally:
-        await server.kill()
+    """The same, until the block ends."""
+    with await asyncio.to_thread(started, kind, handler, **variables) as process:
+        server = Server(process)
+        try:
+            yield server
+        finally:
+            await server.kill()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .forked import Forked, start
 from .notes import read_notes
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ STOP_LIMIT_S = 20.0
 class Programs:
     """Programs that run in one process, each with a server and an address of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], names: Sequence[str]) -> None:
+    def __init__(self, process: Forked, names: Sequence[str]) -> None:
         self._process = process
         self._names = names
         self._lines: list[str] = []
@@ -81,8 +83,7 @@ class Programs:
 
     def follow(self) -> None:
         """Collect the output until the process ends; blocks, so give it a thread."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in io.TextIOWrapper(self._process.stdout):
             address = _ADDRESS.search(line)
             with self._news:
                 self._lines.append(line)
@@ -111,7 +112,7 @@ class Programs:
 def running(
     *programs: Path, prelude: str = "", environment: Mapping[str, str] | None = None
 ) -> Iterator[Programs]:
-    """Run `programs` until the block ends. They share a process, since importing Gradio is slow.
+    """Run `programs` until the block ends. They share a process, since loading models is slow.
 
     Args:
         programs: Python files, each of which launches one Gradio page.
@@ -121,7 +122,7 @@ def running(
     Raises:
         AssertionError: One of them wrote a traceback, or did not end when it was interrupted.
     """
-    command = [sys.executable, str(_LAUNCHER), prelude, *map(str, programs)]
+    command = [str(_LAUNCHER), prelude, *map(str, programs)]
     variables = os.environ | {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_SERVER_NAME": "127.0.0.1",
@@ -130,9 +131,7 @@ def running(
         "PYTHONUNBUFFERED": "1",
         **(environment or {}),
     }
-    with subprocess.Popen(
-        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with start(command, variables) as process:
         started = Programs(process, [program.name for program in programs])
         reader = threading.Thread(target=started.follow)
         reader.start()

@@ -1,0 +1,107 @@
+"""Python programs as processes that need not import Gradio, which takes seconds of a processor.
+
+They are forks of one process that has imported it; see `support.fork_server`. Otherwise they are
+what a command line would start: their own arguments, environment, signals and exit status.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SERVER = Path(__file__).with_name("fork_server.py")
+
+
+class Forked:
+    """A running program, with the part of `subprocess.Popen` that the tests use."""
+
+    def __init__(self, stdin: IO[bytes], stdout: IO[bytes], status: IO[bytes]) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.returncode: int | None = None
+        self._status = status
+        self.pid = int(status.readline())
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal, unless the program is known to have ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Ends the program whatever it does."""
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, once the program has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It goes on, after so many seconds.
+        """
+        if self.returncode is None:
+            readable, _, _ = select.select([self._status], [], [], timeout)
+            if not readable:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            self.returncode = int(self._status.readline())
+        return self.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes its pipes, and waits until it has ended, as `subprocess.Popen` does."""
+        self.stdin.close()
+        self.wait()
+        self.stdout.close()
+        self._status.close()
+
+
+def start(command: Sequence[str], environment: Mapping[str, str]) -> Forked:
+    """Runs a Python file, ``command[0]``, with the arguments behind it.
+
+    Args:
+        command: What would follow ``python`` on a command line.
+        environment: All variables of the program. Those that Gradio reads when it is imported have
+            the values of this process.
+    """
+    stdin, our_stdin = os.pipe()
+    our_stdout, stdout = os.pipe()
+    our_status, status = os.pipe()
+    theirs = (stdin, stdout, status)
+    request = {"command": list(command), "environment": dict(environment)}
+    try:
+        socket.send_fds(_server(), [json.dumps(request).encode()], theirs)
+    finally:
+        for each in theirs:
+            os.close(each)
+    return Forked(
+        os.fdopen(our_stdin, "wb", 0), os.fdopen(our_stdout, "rb"), os.fdopen(our_status, "rb", 0)
+    )
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """Where programs are asked for, of a process that ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-u", str(SERVER), str(theirs.fileno())],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)
+    return ours
