@@ -216,6 +216,7 @@ def _at_exit_of_main_thread() -> None:
 
 def _end_launched() -> None:
     """Ends calls and servers of ``launch()`` with the process that they are in."""
+    hasten_exit()
     if not _is_blocked.is_set():
         drain_all()
     for server in list(_launched):

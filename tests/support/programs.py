@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import signal
@@ -83,7 +82,8 @@ class Programs:
 
     def follow(self) -> None:
         """Collect the output until the process ends; blocks, so give it a thread."""
-        for line in io.TextIOWrapper(self._process.stdout):
+        for written in self._process.stdout:
+            line = written.decode()
             address = _ADDRESS.search(line)
             with self._news:
                 self._lines.append(line)
