@@ -60,9 +60,13 @@ def become_program(stdin: int, stdout: int, status: int) -> None:
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    """Runs a file of Python as the interpreter would."""
+    """Runs a file of Python, or the source behind ``-c``, as the interpreter would."""
     os.environ.clear()
     os.environ.update(environment)
+    if command[0] == "-c":
+        sys.argv = ["-c", *command[2:]]
+        exec(command[1], {"__name__": "__main__"})  # noqa: S102 - the test's own source
+        return
     sys.argv = command
     sys.path[0] = os.path.dirname(command[0])  # noqa: PTH120 - as Python itself has it, a string
     runpy.run_path(command[0], run_name="__main__")

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
@@ -68,7 +69,7 @@ class Forked:
 
 
 def start(command: Sequence[str], environment: Mapping[str, str]) -> Forked:
-    """Runs a Python file, ``command[0]``, with the arguments behind it.
+    """Begins a Python file, or a source behind ``-c``, with the arguments behind it.
 
     Args:
         command: What would follow ``python`` on a command line.
@@ -88,6 +89,31 @@ def start(command: Sequence[str], environment: Mapping[str, str]) -> Forked:
     return Forked(
         os.fdopen(our_stdin, "wb", 0), os.fdopen(our_stdout, "rb"), os.fdopen(our_status, "rb", 0)
     )
+
+
+def run(*command: str, timeout: float | None = None) -> tuple[int, str]:
+    """Runs a Python program to its end.
+
+    Args:
+        command: What would follow ``python`` on a command line.
+        timeout: After so many seconds it is killed.
+
+    Returns:
+        The exit status, and all that it wrote.
+
+    Raises:
+        subprocess.TimeoutExpired: It was killed.
+    """
+    with start(command, os.environ) as process:
+        killer = threading.Timer(timeout or threading.TIMEOUT_MAX, process.kill)
+        killer.daemon = True
+        killer.start()
+        written = process.stdout.read().decode()
+        status = process.wait()
+        killer.cancel()
+    if status == -signal.SIGKILL:
+        raise subprocess.TimeoutExpired(command, timeout or 0.0, written)
+    return status, written
 
 
 @functools.cache

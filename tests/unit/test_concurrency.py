@@ -7,12 +7,11 @@ import contextvars
 import functools
 import gc
 import logging
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.forked import run
 
 from gradio_webrtc import concurrency
 from gradio_webrtc.concurrency import (
@@ -281,7 +280,7 @@ async def main():
 asyncio.run(main())
 """
     # The time-out is the assertion: without daemon threads the process would never end.
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert run("-c", program, timeout=60) == (0, "")
 
 
 async def coroutine_function() -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from support.forked import run
 
 # What the program may take on top of what it has, in bytes: less than any of the results below.
 ROOM = 150_000_000
@@ -40,23 +38,18 @@ ATTEMPTS = {
 }
 
 
-def run_limited(program: str, room: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", LIMITED, program, str(room)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+def run_limited(program: str, room: int) -> tuple[int, str]:
+    return run("-c", LIMITED, program, str(room))
 
 
 @pytest.mark.parametrize("program", ATTEMPTS.values(), ids=ATTEMPTS)
 def test_no_memory_is_an_exception(program: str) -> None:
-    ran = run_limited(program, ROOM)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("refused:"), ran.stdout
+    status, written = run_limited(program, ROOM)
+    assert status == 0, written
+    assert written.startswith("refused:"), written
 
 
 def test_a_long_sound_of_silence_needs_no_memory_for_its_windows() -> None:
     # 80 MB of samples, and 160 MB if they were made floats at once.
     ran = run_limited("_core.PauseDetector(48_000).process(long)\nprint('heard')", 30_000_000)
-    assert (ran.returncode, ran.stdout) == (0, "heard\n"), ran.stderr
+    assert ran == (0, "heard\n")
