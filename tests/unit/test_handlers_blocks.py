@@ -83,6 +83,15 @@ async def test_a_turn_too_long_is_ended_in_blocks_too() -> None:
     assert fn.heard[0].size == 3 * 9600
 
 
+async def test_a_turn_without_a_limit_ends_after_two_minutes_in_blocks_too() -> None:
+    fn = Recorder()
+    async with conversing(answering(fn)) as talk:
+        for _ in range(round(120 / 0.6)):
+            talk.feed(block(0.9))
+        await talk.until_said(1)
+    assert fn.heard[0].size == 120 * RATE_HZ
+
+
 async def test_a_model_in_the_oldest_style_gives_seconds_alone() -> None:
     class Oldest(Model):
         def vad(self, audio: Any, options: Any) -> Any:

@@ -195,7 +195,7 @@ def test_the_defaults_are_those_of_the_detector(monkeypatch: pytest.MonkeyPatch)
         "pause_s": 0.5,
         "candidate_s": 0.192,
         "pre_roll_s": pytest.approx(0.3, abs=1e-12),
-        "max_speech_s": math.inf,
+        "max_speech_s": options.LONGEST_TURN_S,
     }
 
 
@@ -263,6 +263,17 @@ def test_both_limits_of_continuous_speech_end_a_turn() -> None:
     assert ends(None, SileroVadOptions(max_speech_duration_s=1.0), *talk)[0] == 32
     shorter = AlgoOptions(max_continuous_speech_s=1.0)
     assert ends(shorter, SileroVadOptions(max_speech_duration_s=2.0), *talk)[0] == 32
+
+
+def test_a_turn_without_a_limit_of_its_own_ends_after_two_minutes() -> None:
+    talk = (sound(0.9, round(130 / WINDOW_S)), sound(0, 1))
+    assert ends(None, None, *talk) == [round(120 / WINDOW_S)]
+    assert ends(AlgoOptions(max_continuous_speech_s=125.0), None, *talk) == [
+        pytest.approx(125 / WINDOW_S, abs=1)
+    ]
+    assert ends(None, SileroVadOptions(max_speech_duration_s=125.0), *talk) == [
+        pytest.approx(125 / WINDOW_S, abs=1)
+    ]
 
 
 @pytest.mark.parametrize(

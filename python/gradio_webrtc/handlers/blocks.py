@@ -109,7 +109,7 @@ class BlockListener:
             if start_s is None:
                 start_s = max(now_s - audio.size / rate_hz, 0.0)
             # The last block of a turn is silence, unless the turn was ended for its length.
-            limit_s = handler.algo_options.max_continuous_speech_s
+            limit_s = handler.algo_options.longest_turn_s()
             is_cut = audio.size >= limit_s * rate_hz
             end_s = now_s if is_cut else max(now_s - block_s, start_s)
             heard.append(Heard("pause_detected", now_s, start_s, end_s, audio, rate_hz))
@@ -177,5 +177,5 @@ def ends_turn(
     state.stream = block if state.stream is None else np.concatenate([state.stream, block])
     return bool(
         speech_s < options.speech_threshold
-        or state.stream.size >= options.max_continuous_speech_s * rate_hz
+        or state.stream.size >= options.longest_turn_s() * rate_hz
     )

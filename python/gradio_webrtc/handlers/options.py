@@ -29,6 +29,12 @@ SILERO_WINDOWS: Final = (512, 256)
 """Samples in a window of Silero 6.2, at 16 and at 8 kHz."""
 
 
+LONGEST_TURN_S: Final = 120.0
+"""Ends a turn for which no limit was given, in seconds. A turn is kept in memory: 96 kB a second at
+48 kHz, so 11.5 MB. Nobody is known to talk for two minutes without half a second of silence, but a
+room of people, a radio and a stranger's noise go on for hours."""
+
+
 @dataclass
 class AlgoOptions:
     """When a turn begins and when it ends.
@@ -45,13 +51,23 @@ class AlgoOptions:
         speech_threshold: See ``audio_chunk_duration``, which must be the longer one.
         max_continuous_speech_s: Ends a turn that has lasted this long although nobody paused, as
             among other voices; in seconds from its onset. Speech that merely goes on then does not
-            interrupt the answer; the end of the turn that it is part of does.
+            interrupt the answer; the end of the turn that it is part of does. Without a limit of
+            yours it is `LONGEST_TURN_S`; 900 s are the most.
     """
 
     audio_chunk_duration: float = 0.6
     started_talking_threshold: float = 0.2
     speech_threshold: float = 0.1
     max_continuous_speech_s: float = math.inf
+
+    def longest_turn_s(self, other_limit_s: float = math.inf) -> float:
+        """The length at which a turn ends, in seconds: the least of the limits that were given.
+
+        Args:
+            other_limit_s: Another limit beside ``max_continuous_speech_s``.
+        """
+        given_s = min(self.max_continuous_speech_s, other_limit_s)
+        return LONGEST_TURN_S if given_s == math.inf else given_s
 
     @property
     def pause_s(self) -> float:
@@ -155,5 +171,5 @@ def make_detector(
         pause_s=algo.pause_s,
         candidate_s=min(CANDIDATE_S, algo.pause_s),
         pre_roll_s=silero.speech_pad_ms / 1000 * PRE_ROLL_SHARE,
-        max_speech_s=min(algo.max_continuous_speech_s, silero.max_speech_duration_s),
+        max_speech_s=algo.longest_turn_s(silero.max_speech_duration_s),
     )
