@@ -5,7 +5,7 @@
  * changed arguments and `get` for the value whenever an event is dispatched.
  */
 import { onDestroy } from "svelte";
-import type { SharedProps, Value, WebRTCEvents, WebRTCProps } from "./types";
+import type { Notice, SharedProps, Value, WebRTCEvents, WebRTCProps } from "./types";
 
 type Translate = (key: string) => string;
 interface Store {
@@ -93,7 +93,7 @@ export class Host {
   };
 
   dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void {
-    this.#given.dispatcher?.(this.#given.id, name, data);
+    this.#given.dispatcher?.(this.#given.id, name, asText(data));
   }
 
   #set(data: Record<string, unknown>): void {
@@ -103,6 +103,15 @@ export class Host {
       else if (name in DEFAULTS) Object.assign(this.props, { [name]: given ?? fallback(name) });
     }
   }
+}
+
+const MARKUP: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+const escapeMarkup = (text: string): string => text.replace(/[&<>]/g, (sign) => MARKUP[sign] ?? "");
+
+/** Gradio shows words for the reader as HTML; those of a server, or a stranger's in them, are none. */
+function asText(data: string | Notice | undefined): string | Notice | undefined {
+  if (typeof data === "string") return escapeMarkup(data);
+  return data && { ...data, text: escapeMarkup(data.text) };
 }
 
 const fallback = (name: string): unknown => DEFAULTS[name as keyof WebRTCProps];

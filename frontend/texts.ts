@@ -1,5 +1,6 @@
 /** Every word the page shows, and which of them Gradio can say in the language of the page. */
-import type { Activity, CallState, Medium, Problem } from "./call/state";
+import type { Cause } from "./call/redial";
+import type { Activity, CallState, Medium, Problem, Redialling } from "./call/state";
 import type { ButtonLabels, Mode, WebRTCProps } from "./types";
 
 export type Translate = (key: string) => string;
@@ -96,6 +97,8 @@ export function describe(
       if (hasStopword) return STOPWORD;
       if (modality === "video" && mode !== "receive") return live("Live");
       return IN_CALL[mode][status.activity];
+    case "redialling":
+      return again(status.redial);
     case "closing":
     case "ended":
       return ended(status, mode, time_limit);
@@ -126,6 +129,7 @@ export function buttonLabel(
   switch (phase) {
     case "permission":
     case "connecting":
+    case "redialling":
       return labels?.waiting || say("cancel", translate);
     case "open":
     case "closing":
@@ -202,7 +206,24 @@ const IN_CALL: Record<Mode, Record<Activity, Words>> = {
   },
 };
 
-const FAILURES: Record<"insecure_page" | "unsupported_browser" | "unreachable" | "lost", Words> = {
+const AGAIN: Record<Cause, Words> = {
+  lost: { title: "The connection was lost", detail: "Calling again…" },
+  stopping: { title: "The server is restarting", detail: "Calling again…" },
+  busy: { title: "The server is busy", detail: "Calling again…" },
+};
+
+const OFFLINE: Words = {
+  title: "There is no network",
+  detail: "The call goes on as soon as there is one.",
+};
+
+const again = (redial: Redialling | null): Words =>
+  redial?.isOffline ? OFFLINE : AGAIN[redial?.cause ?? "lost"];
+
+type Failure =
+  "insecure_page" | "unsupported_browser" | "unreachable" | "lost" | "busy" | "stopping";
+
+const FAILURES: Record<Failure, Words> = {
   insecure_page: {
     title: "This page is not secure",
     detail:
@@ -219,6 +240,14 @@ const FAILURES: Record<"insecure_page" | "unsupported_browser" | "unreachable" |
   lost: {
     title: "The connection was lost",
     detail: "Check the network, then try again.",
+  },
+  busy: {
+    title: "The server is busy",
+    detail: "Try again in a moment.",
+  },
+  stopping: {
+    title: "The server has stopped",
+    detail: "Try again in a while.",
   },
 };
 

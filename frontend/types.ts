@@ -81,6 +81,14 @@ export interface Server {
   offer(body: object): Promise<unknown>;
 }
 
+/** What a call needs of the page around it. */
+export interface Surroundings {
+  readonly props: WebRTCProps;
+  readonly server: Server;
+  value: Value;
+  dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void;
+}
+
 /** Gradio's shared arguments, as far as they are used here. */
 export interface SharedProps {
   id: number;

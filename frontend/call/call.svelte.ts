@@ -1,29 +1,26 @@
 /** One caller's call as the page sees it: runes around the states, the peer and the devices. */
-import type { NoticeKind, Server, Value, WebRTCEvents, WebRTCProps } from "../types";
+import type { NoticeKind, Surroundings } from "../types";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
 import type { ServerMessage, Words } from "./messages";
 import { Peer, type PeerListener } from "./peer";
-import { problemOf, Unavailable } from "./problems";
+import { causeOfEnding, causeOfFirst, problemOf, Unavailable } from "./problems";
+import { RECOVER_MS, type Cause } from "./redial";
+import { Redialler } from "./redialler";
+import { Seconds } from "./seconds.svelte";
 import { CallSound } from "./sound.svelte";
 import {
   IDLE,
   isActive,
+  isDialling,
   next,
   type CallEvent,
   type CallState,
   type Medium,
   type Problem,
+  type Redialling,
 } from "./state";
 import { Timers } from "./timers";
-
-/** What a call needs of the page around it. */
-export interface Surroundings {
-  readonly props: WebRTCProps;
-  readonly server: Server;
-  value: Value;
-  dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void;
-}
 
 /** As long as the server waits for a connection to come about. */
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -46,21 +43,31 @@ export class Call {
   local = $state.raw<MediaStream | null>(null);
   remote = $state.raw<MediaStream | null>(null);
   hasStopword = $state(false);
-  elapsedS = $state(0);
 
   readonly devices = new DeviceChoice();
   readonly sound = new CallSound();
+  readonly #seconds = new Seconds();
   readonly #page: Surroundings;
   readonly #timers = new Timers();
   #capture: Capture | null = null;
   #peer: Peer | null = null;
   /** Whether `start_recording` has been dispatched without its counterpart. */
   #isOpen = false;
+  readonly #redialler = new Redialler({
+    redialling: (redial) => this.#break(redial),
+    offer: () => this.#offerAnew(),
+    fail: (problem) => this.#fail(problem),
+    problemOf: (error) => problemOf(error, this.#constraints()),
+  });
   /** Grows with each start and each end: what an earlier attempt still awaits is recognised. */
   #attempt = 0;
 
   constructor(page: Surroundings) {
     this.#page = page;
+  }
+
+  get elapsedS(): number {
+    return this.#seconds.elapsed;
   }
 
   get isActive(): boolean {
@@ -71,23 +78,37 @@ export class Call {
   async start(): Promise<void> {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
+    this.#redialler.reset();
     const sends = this.#page.props.mode !== "receive";
     this.#go({ type: "start", asksPermission: sends });
     const constraints = this.#constraints();
     try {
       if (typeof RTCPeerConnection === "undefined") throw new Unavailable("unsupported_browser");
       if (sends) await this.#openDevices();
-      if (attempt === this.#attempt) await this.#connect(attempt);
+      if (attempt !== this.#attempt) return;
+      this.#go({ type: "granted" });
+      this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
+      await this.#connect(attempt);
     } catch (error) {
-      if (attempt === this.#attempt) this.#fail(problemOf(error, constraints));
+      if (attempt !== this.#attempt) return;
+      const cause = causeOfFirst(error);
+      const problem = problemOf(error, constraints);
+      if (cause) this.#callAgain(cause, problem);
+      else this.#fail(problem);
     }
+  }
+
+  /** The browser has a network again: a call that waits for one is made now. */
+  online(): void {
+    this.#redialler.online();
   }
 
   /** Hangs up, at once. */
   stop(): void {
     if (!this.isActive) return;
+    const isAway = this.#isAway();
     this.#go({ type: "hang_up", atMs: performance.now() });
-    this.#letGo();
+    this.#letGo(isAway);
   }
 
   toggle(): void {
@@ -158,8 +179,6 @@ export class Call {
 
   async #connect(attempt: number): Promise<void> {
     const { props, server } = this.#page;
-    this.#go({ type: "granted" });
-    this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
     const options = {
       server,
       mode: props.mode,
@@ -179,9 +198,9 @@ export class Call {
     return {
       onanswer: (credentials) => (this.#page.value = credentials),
       onconnected: () => this.#connected(),
-      onunstable: () => this.#go({ type: "unstable" }),
+      onunstable: () => this.#stutters(),
       onlost: () => this.#lost(),
-      onclosed: () => this.#ended(""),
+      onclosed: () => void this.#closed(),
       ontrack: (track) => this.#receive(track),
       onmessage: (message) => this.#hear(message),
       onparametersrefused: (reason) => this.#page.dispatch("warning", reason),
@@ -189,16 +208,19 @@ export class Call {
   }
 
   #connected(): void {
-    const isFirst = this.status.phase === "connecting";
+    const isFirst = isDialling(this.status.phase);
     this.#go({ type: "connected", atMs: performance.now() });
+    this.#timers.cancel("recover");
     if (!isFirst) return;
-    this.#isOpen = true;
+    this.#redialler.connected();
     this.#timers.cancel("connect");
     this.sound.start((activity) => this.#go({ type: "activity", activity }));
     this.sound.watch("said", this.local);
     this.sound.watch("heard", this.remote);
-    this.#countSecond();
-    this.#page.dispatch("start_recording");
+    this.#seconds.start(() => void this.#ask());
+    // For the app, a call that was made again is the one that broke.
+    if (!this.#isOpen) this.#page.dispatch("start_recording");
+    this.#isOpen = true;
     // In receive mode this is what makes the server call the app's function.
     if (this.#page.props.mode === "receive") this.#page.dispatch("tick");
   }
@@ -220,7 +242,7 @@ export class Call {
       case "success":
         return this.#show(message.type, message);
       case "end_stream":
-        return this.#ended(message.text);
+        return this.#endedWith(message.text, causeOfEnding(message.code));
       case "stopword":
         this.hasStopword = true;
         return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
@@ -235,17 +257,6 @@ export class Call {
   #show(kind: NoticeKind, { text, look }: Words): void {
     if (look) this.#page.dispatch("notice", { kind, text, ...look });
     else if (kind !== "success") this.#page.dispatch(kind, text);
-  }
-
-  #countSecond(): void {
-    const elapsedMs = this.#elapsedMs();
-    this.elapsedS = Math.floor(elapsedMs / 1000);
-    this.#timers.after("second", 1000 - (elapsedMs % 1000), () => this.#countSecond());
-  }
-
-  #elapsedMs(): number {
-    const { openedAtMs } = this.status;
-    return openedAtMs === null ? 0 : performance.now() - openedAtMs;
   }
 
   /** A device was pulled out: the browser's next best takes its place. */
@@ -266,9 +277,76 @@ export class Call {
     if (medium === "microphone") this.sound.watch("said", this.local);
   }
 
+  /** A click of the app's own starts what a page receives; by itself it would begin anew. */
+  #mayCallAgain(): boolean {
+    return this.status.phase === "open" && this.#page.props.mode !== "receive";
+  }
+
+  /** Media stopped for now: whether the call is still there tells the server, or time. */
+  #stutters(): void {
+    this.#go({ type: "unstable" });
+    if (!this.#mayCallAgain()) return;
+    this.#timers.after("recover", RECOVER_MS, () => this.#lost());
+    void this.#ask();
+  }
+
+  /** Makes the call again at once when the server knows nothing of it any more. */
+  async #ask(): Promise<void> {
+    const peer = this.#peer;
+    const answer = await peer?.isKnown();
+    if (peer === this.#peer && answer === "unknown" && this.#mayCallAgain()) this.#lost();
+  }
+
+  /** The server's side is closed. A server that is there did that on purpose. */
+  async #closed(): Promise<void> {
+    if (!this.#mayCallAgain() || this.#isAtLimit()) return this.#ended("");
+    const peer = this.#peer;
+    this.#timers.after("recover", RECOVER_MS, () => this.#lost());
+    const answer = await peer?.isKnown();
+    if (peer !== this.#peer || this.status.phase !== "open") return;
+    if (answer === "away") this.#lost();
+    else this.#ended("");
+  }
+
   #lost(): void {
+    const { phase, redial } = this.status;
     if (this.#isAtLimit()) return this.#ended("");
-    this.#fail({ code: this.status.phase === "open" ? "lost" : "unreachable" });
+    if (redial) return this.#callAgain(redial.cause);
+    if (this.#mayCallAgain()) return this.#callAgain("lost");
+    this.#fail({ code: phase === "open" ? "lost" : "unreachable" });
+  }
+
+  #callAgain(cause: Cause, problem: Problem = { code: cause }): void {
+    this.#redialler.callAgain(cause, problem);
+  }
+
+  /** What broke is left alone, so that its last sounds are heard, until the call is offered anew. */
+  #break(redial: Redialling): void {
+    this.#attempt++;
+    this.#timers.cancelAll();
+    this.#peer?.hush();
+    this.#seconds.stop();
+    this.sound.stop();
+    this.hasStopword = false;
+    this.#page.value = null;
+    this.#go({ type: "redial", redial, atMs: performance.now() });
+  }
+
+  async #offerAnew(): Promise<void> {
+    this.#peer?.close();
+    this.#peer = this.remote = null;
+    await this.#connect(++this.#attempt);
+  }
+
+  #endedWith(reason: string, cause: Cause | null): void {
+    if (cause && this.#mayCallAgain()) this.#callAgain(cause);
+    else this.#ended(reason);
+  }
+
+  /** Whether the server is out of reach as far as is known: Gradio would reload the page over it. */
+  #isAway(): boolean {
+    const { redial } = this.status;
+    return redial !== null && redial.cause !== "busy";
   }
 
   #ended(reason: string): void {
@@ -289,24 +367,27 @@ export class Call {
 
   #isAtLimit(): boolean {
     const { time_limit } = this.#page.props;
-    return time_limit !== null && this.#elapsedMs() / 1000 > time_limit - LIMIT_SLACK_S;
+    return time_limit !== null && this.#seconds.elapsedMs / 1000 > time_limit - LIMIT_SLACK_S;
   }
 
   #fail(problem: Problem): void {
+    const isAway = this.#isAway();
     this.#go({ type: "failed", problem, atMs: performance.now() });
-    this.#letGo();
+    this.#letGo(isAway);
   }
 
   #go(event: CallEvent): void {
     this.status = next(this.status, event);
   }
 
-  /** Gives back everything a call holds. */
-  #letGo(): void {
+  /** Gives back everything a call holds; the app hears of it unless the server is away. */
+  #letGo(isAway = false): void {
     this.#attempt++;
     const wasOpen = this.#isOpen;
-    this.#isOpen = false;
+    this.#isOpen = wasOpen && isAway;
     this.#timers.cancelAll();
+    this.#redialler.cancel();
+    this.#seconds.stop();
     this.#peer?.close();
     this.#capture?.release();
     this.sound.stop();
@@ -314,6 +395,6 @@ export class Call {
     this.local = this.remote = null;
     this.hasStopword = false;
     this.#page.value = null;
-    if (wasOpen) this.#page.dispatch("stop_recording");
+    if (wasOpen && !isAway) this.#page.dispatch("stop_recording");
   }
 }

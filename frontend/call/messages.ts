@@ -9,7 +9,7 @@ export type ServerMessage =
   | ({ type: "error" } & Words)
   | ({ type: "info" } & Words)
   | ({ type: "success" } & Words)
-  | { type: "end_stream"; text: string }
+  | { type: "end_stream"; text: string; code: string }
   | { type: "log"; text: string };
 
 /** What is shown to the reader, as Gradio shows its own warnings. */
@@ -52,6 +52,11 @@ export function parseMessage(raw: unknown): ServerMessage | null {
     case "success":
       return { type: parsed.type, ...wordsOf(parsed.type, parsed) };
     case "end_stream":
+      return {
+        type: parsed.type,
+        text: textOf(parsed),
+        code: typeof parsed.code === "string" ? parsed.code : "",
+      };
     case "log":
       return { type: parsed.type, text: textOf(parsed) };
     default:
@@ -86,6 +91,8 @@ export class OfferRefused extends Error {
  * @throws {OfferRefused} when the server refused, or its reply is no answer.
  */
 export function readAnswer(reply: unknown): Answer {
+  // Gradio's client keeps the network's errors to itself.
+  if (reply === undefined) throw new OfferRefused("unreachable", "The server does not answer.");
   const answer = asRecord(reply);
   if (answer?.status === "failed") throw refusal(asRecord(answer.meta) ?? {});
   if (
@@ -115,6 +122,12 @@ export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
       },
     ];
   });
+}
+
+/** Whether the server knows a call, by its reply to a request for candidates. */
+export function readKnown(reply: unknown): "known" | "unknown" | "away" {
+  if (reply === undefined) return "away";
+  return asRecord(reply)?.status === "failed" ? "unknown" : "known";
 }
 
 function refusal(meta: Record<string, unknown>): OfferRefused {

@@ -1,6 +1,12 @@
 /** One RTCPeerConnection from offer to close: trickle ICE (RFC 8838), data channel, states. */
 import type { Credentials, Mode, Server } from "../types";
-import { parseMessage, readAnswer, readCandidates, type ServerMessage } from "./messages";
+import {
+  parseMessage,
+  readAnswer,
+  readCandidates,
+  readKnown,
+  type ServerMessage,
+} from "./messages";
 
 /** What a peer tells; each may be called until `close`, none afterwards. */
 export interface PeerListener {
@@ -92,6 +98,17 @@ export class Peer {
   async replaceTrack(track: MediaStreamTrack): Promise<void> {
     const senders = this.#connection.getSenders();
     await senders.find((sender) => sender.track?.kind === track.kind)?.replaceTrack(track);
+  }
+
+  /** Asks the server whether it still knows this call. Never rejects. */
+  async isKnown(): Promise<"known" | "unknown" | "away"> {
+    const question = { type: "candidates", ...this.#credentials };
+    return readKnown(await this.#options.server.offer(question).catch(() => undefined));
+  }
+
+  /** Has the listener hear nothing more; what still sounds goes on until `close`. */
+  hush(): void {
+    this.#listener = null;
   }
 
   /** Ends the connection, at once and for good; the listener hears nothing more. */

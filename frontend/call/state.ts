@@ -1,15 +1,19 @@
 /** The states of a call, and the one function that moves between them. */
+import type { Cause } from "./redial";
 
 /**
  * - `idle`: nothing runs.
  * - `permission`: the browser asks for the microphone or the camera.
  * - `connecting`: the offer is on its way, or the paths to the server are being tried.
  * - `open`: media can flow.
+ * - `redialling`: the call broke, or could not be taken for the moment, and is made again by
+ *   itself; `redial` says why.
  * - `closing`: the other side has ended the call, its last sounds are still being played.
  * - `ended`: the other side ended the call; `ending` says why.
  * - `failed`: no call came about, or it broke; `problem` says why.
  */
-export type Phase = "idle" | "permission" | "connecting" | "open" | "closing" | "ended" | "failed";
+export type Phase =
+  "idle" | "permission" | "connecting" | "open" | "redialling" | "closing" | "ended" | "failed";
 
 export type Medium = "microphone" | "camera";
 
@@ -23,8 +27,16 @@ export type Problem =
   | { code: "limit_reached"; limit: number | null }
   | { code: "handler_failed"; title: string | null; message: string }
   | { code: "refused"; message: string }
+  | { code: "busy" }
+  | { code: "stopping" }
   | { code: "unreachable" }
   | { code: "lost" };
+
+/** Why the page calls again by itself, and whether it waits for the browser's network first. */
+export interface Redialling {
+  cause: Cause;
+  isOffline: boolean;
+}
 
 /** Why the other side hung up; a reason may be empty. */
 export type Ending = { by: "time_limit" } | { by: "server"; reason: string };
@@ -43,6 +55,7 @@ export interface CallState {
   lastedS: number | null;
   problem: Problem | null;
   ending: Ending | null;
+  redial: Redialling | null;
 }
 
 export type CallEvent =
@@ -50,6 +63,7 @@ export type CallEvent =
   | { type: "granted" }
   | { type: "connected"; atMs: number }
   | { type: "unstable" }
+  | { type: "redial"; redial: Redialling; atMs: number }
   | { type: "activity"; activity: Activity }
   | { type: "hang_up"; atMs: number }
   | { type: "ended"; ending: Ending; atMs: number }
@@ -64,11 +78,23 @@ export const IDLE: CallState = {
   lastedS: null,
   problem: null,
   ending: null,
+  redial: null,
 };
 
+const ACTIVE: ReadonlySet<Phase> = new Set([
+  "permission",
+  "connecting",
+  "open",
+  "redialling",
+  "closing",
+]);
+
 /** Phases in which a call exists or is being made. */
-export const isActive = (phase: Phase): boolean =>
-  phase === "permission" || phase === "connecting" || phase === "open" || phase === "closing";
+export const isActive = (phase: Phase): boolean => ACTIVE.has(phase);
+
+/** Phases in which a connection is being made. */
+export const isDialling = (phase: Phase): boolean =>
+  phase === "connecting" || phase === "redialling";
 
 /**
  * The state after an event. An event that has no meaning in the present phase (a late answer after
@@ -84,6 +110,9 @@ export function next(state: CallState, event: CallEvent): CallState {
       return phase === "permission" ? { ...state, phase: "connecting" } : state;
     case "connected":
       return connected(state, event.atMs);
+    case "redial":
+      if (phase !== "open" && !isDialling(phase)) return state;
+      return { ...over(state, "redialling", event.atMs), redial: event.redial };
     case "unstable":
       return phase === "open" ? { ...state, isUnstable: true } : state;
     case "activity":
@@ -104,12 +133,13 @@ export function next(state: CallState, event: CallEvent): CallState {
 
 /** The first connection opens the call; a later one, after a stutter, steadies it. */
 function connected(state: CallState, atMs: number): CallState {
-  if (state.phase === "connecting") return { ...state, phase: "open", openedAtMs: atMs };
+  if (isDialling(state.phase)) return { ...state, phase: "open", openedAtMs: atMs, redial: null };
   if (state.phase === "open" && state.isUnstable) return { ...state, isUnstable: false };
   return state;
 }
 
 function over(state: CallState, phase: Phase, atMs: number): CallState {
-  const lastedS = state.openedAtMs === null ? null : (atMs - state.openedAtMs) / 1000;
+  // While it is made again, what lasted is the call that broke.
+  const lastedS = state.openedAtMs === null ? state.lastedS : (atMs - state.openedAtMs) / 1000;
   return { ...IDLE, phase, lastedS };
 }

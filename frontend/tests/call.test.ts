@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Call, type Surroundings } from "../call/call.svelte";
-import type { WebRTCProps } from "../types";
+import { Call } from "../call/call.svelte";
+import type { Surroundings } from "../types";
 import {
   ANSWER,
   FakeAudioContext,
@@ -10,27 +10,9 @@ import {
   installFakes,
   later,
   named,
+  PROPS,
   type FakeMediaDevices,
 } from "./fakes";
-
-const PROPS: WebRTCProps = {
-  mode: "send-receive",
-  modality: "audio",
-  height: null,
-  width: null,
-  mirror_webcam: true,
-  rtc_configuration: null,
-  track_constraints: null,
-  time_limit: null,
-  rtp_params: null,
-  icon: null,
-  icon_button_color: null,
-  pulse_color: null,
-  icon_radius: null,
-  button_labels: null,
-  variant: "wave",
-  full_screen: true,
-};
 
 let media: FakeMediaDevices;
 let server: FakeServer;
@@ -217,7 +199,7 @@ describe("the server", () => {
   it("may simply go away", async () => {
     const pc = await open();
     pc.channel?.onclose?.();
-    vi.advanceTimersByTime(400);
+    await vi.advanceTimersByTimeAsync(400);
     expect(call.status.ending).toEqual({ by: "server", reason: "" });
   });
 
@@ -253,7 +235,7 @@ describe("the server", () => {
     pc.become("disconnected");
     expect(call.status).toMatchObject({ phase: "open", isUnstable: true });
     pc.become("failed");
-    expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
+    expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "lost" } });
   });
 
   it("speaks through events, toasts and signs", async () => {

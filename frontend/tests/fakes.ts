@@ -1,6 +1,26 @@
 /** Stand-ins for what jsdom has not: peer connections, devices, media streams, sound. */
 import { vi } from "vitest";
-import type { Server } from "../types";
+import type { Server, WebRTCProps } from "../types";
+
+/** The component's arguments, for a conversation by voice. */
+export const PROPS: WebRTCProps = {
+  mode: "send-receive",
+  modality: "audio",
+  height: null,
+  width: null,
+  mirror_webcam: true,
+  rtc_configuration: null,
+  track_constraints: null,
+  time_limit: null,
+  rtp_params: null,
+  icon: null,
+  icon_button_color: null,
+  pulse_color: null,
+  icon_radius: null,
+  button_labels: null,
+  variant: "wave",
+  full_screen: true,
+};
 
 export class FakeTrack extends EventTarget {
   enabled = true;

@@ -21,7 +21,11 @@ describe("parseMessage", () => {
       '{"type":"success","message":"m"}',
       { type: "success", text: "m", look: { title: "Success", duration: 10 } },
     ],
-    ['{"type":"end_stream","data":"done"}', { type: "end_stream", text: "done" }],
+    ['{"type":"end_stream","data":"done"}', { type: "end_stream", text: "done", code: "" }],
+    [
+      '{"type":"end_stream","data":"done","code":"server_stopping"}',
+      { type: "end_stream", text: "done", code: "server_stopping" },
+    ],
     ['{"type":"log","data":"started_talking"}', { type: "log", text: "started_talking" }],
     ['{"type":"error"}', { type: "error", text: "" }],
     ["tick", { type: "send_input" }],

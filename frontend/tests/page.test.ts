@@ -18,6 +18,43 @@ import {
   violations,
 } from "./mounted";
 
+describe("a call that broke", () => {
+  it("says so, can be given up, and keeps what is being written", async () => {
+    show({ variant: "textbox" });
+    await open();
+    const text = screen.getByTestId<HTMLInputElement>("webrtc-text");
+    text.value = "Half a sent";
+    text.dispatchEvent(new Event("input"));
+    connection().become("failed");
+    flushSync();
+    expect(state()).toBe("redialling");
+    expect(live()).toBe("The connection was lost. Calling again…");
+    expect(button().textContent.trim()).toBe("Cancel");
+    expect(screen.getByTestId<HTMLInputElement>("webrtc-text").value).toBe("Half a sent");
+    text.form?.requestSubmit();
+    expect(screen.getByTestId<HTMLInputElement>("webrtc-text").value).toBe("Half a sent");
+    expect(dispatched.map(([name]) => name)).not.toContain("submit");
+    expect(await violations()).toEqual([]);
+    button().click();
+    await tick();
+    expect(state()).toBe("idle");
+  });
+});
+
+describe("the server's words", () => {
+  it("are text for Gradio, which takes them for HTML", async () => {
+    show();
+    await open();
+    connection().say({ type: "error", data: "<img src=x onerror=alert(1)> & more" });
+    connection().say({ type: "warning", data: "<b>", title: "Mind", duration: 3 });
+    expect(dispatched).toContainEqual(["error", "&lt;img src=x onerror=alert(1)&gt; &amp; more"]);
+    expect(dispatched).toContainEqual([
+      "notice",
+      { kind: "warning", text: "&lt;b&gt;", title: "Mind", duration: 3 },
+    ]);
+  });
+});
+
 describe("the states of an audio call", () => {
   it("idle: one button, named", async () => {
     show();

@@ -67,6 +67,18 @@ group("describe", () => {
     expect(detail({ ...over, ending: { by: "time_limit" } }, 60)).toContain("1:00");
   });
 
+  it("says why it calls again, and when it cannot", () => {
+    const again = (redial: CallState["redial"]): CallState => ({
+      ...IDLE,
+      phase: "redialling",
+      redial,
+    });
+    expect(title(again({ cause: "lost", isOffline: false }))).toBe("The connection was lost");
+    expect(title(again({ cause: "stopping", isOffline: false }))).toBe("The server is restarting");
+    expect(title(again({ cause: "busy", isOffline: false }))).toBe("The server is busy");
+    expect(title(again({ cause: "busy", isOffline: true }))).toBe("There is no network");
+  });
+
   it("asks for what the call needs", () => {
     const asking = { ...IDLE, phase: "permission" } as const;
     expect(title(asking)).toBe("Allow the microphone");

@@ -94,6 +94,11 @@ class Programs:
             self._has_ended = True
             self._news.notify_all()
 
+    def kill(self) -> None:
+        """End the process as a crash does: it says nothing to anybody."""
+        self._process.kill()
+        self._process.wait()
+
     def interrupt(self) -> None:
         """Press Ctrl-C and wait until the process has ended.
 

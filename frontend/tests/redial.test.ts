@@ -1,0 +1,278 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Call } from "../call/call.svelte";
+import { KNOCK_MS, RECOVER_MS, Redial, TRY_MS, WAITS_MS } from "../call/redial";
+import type { Surroundings } from "../types";
+import {
+  ANSWER,
+  FakePeerConnection,
+  FakeServer,
+  installFakes,
+  PROPS,
+  type FakeMediaDevices,
+} from "./fakes";
+
+describe("the tries of a call", () => {
+  it("wait longer each time, and end", () => {
+    const redial = new Redial(() => 0.5);
+    expect([0, 1, 2, 3].map(() => redial.next("lost", 0))).toEqual([...WAITS_MS.lost, null]);
+  });
+
+  it("come neither all at once nor too late", () => {
+    const [waitMs] = WAITS_MS.busy;
+    expect(new Redial(() => 0).next("busy", 0)).toBe(waitMs! * 0.75);
+    expect(new Redial(() => 1).next("busy", 0)).toBe(waitMs! * 1.25);
+  });
+
+  it("are counted anew after a call that lasted, and not after one that did not", () => {
+    const redial = new Redial(() => 0.5);
+    redial.next("lost", 0);
+    redial.opened(1000);
+    expect(redial.next("lost", 2000)).toBe(WAITS_MS.lost[1]);
+    redial.opened(3000);
+    expect(redial.next("lost", 13_000)).toBe(WAITS_MS.lost[0]);
+  });
+});
+
+let media: FakeMediaDevices;
+let server: FakeServer;
+let page: Surroundings;
+let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
+let call: Call;
+
+const connection = (): FakePeerConnection => FakePeerConnection.last;
+const events = (): unknown[] => dispatch.mock.calls.map(([name]) => name);
+const offers = (): number => server.ofType("offer").length;
+const refusal = (error: string): object => ({ status: "failed", meta: { error, message: "no" } });
+/** Longer than any wait before a try. */
+const WAIT_MS = 20_000;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  media = installFakes();
+  server = new FakeServer();
+  dispatch = vi.fn();
+  page = { props: { ...PROPS }, server, value: null, dispatch };
+  call = new Call(page);
+});
+afterEach(() => {
+  call.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function open(): Promise<FakePeerConnection> {
+  await call.start();
+  connection().become("connected");
+  return connection();
+}
+
+/** The server is away: Gradio's client gives nothing for what it could not ask. */
+function goAway(): void {
+  server.replies = { offer: undefined, candidates: undefined, close: undefined };
+}
+
+function comeBack(): void {
+  const offer = { ...ANSWER, webrtc_id: "call-2", secret: "0ther" };
+  server.replies = { offer, candidates: { candidates: [] } };
+}
+
+describe("a call that broke", () => {
+  it("is made again, with the microphone that it had, and unheard by the app", async () => {
+    const broken = await open();
+    goAway();
+    broken.become("failed");
+    expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "lost" } });
+    expect(page.value).toBeNull();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(call.status.phase).toBe("redialling");
+    comeBack();
+    await vi.advanceTimersByTimeAsync(KNOCK_MS);
+    connection().become("connected");
+    expect(call.status).toMatchObject({ phase: "open", redial: null });
+    expect(page.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
+    expect(media.asked).toHaveLength(1);
+    expect(broken.isClosed).toBe(true);
+    expect(server.ofType("close")).toEqual([
+      { type: "close", webrtc_id: "call-1", secret: "s3cret" },
+    ]);
+    expect(events()).toEqual(["start_recording"]);
+  });
+
+  it("is left to the user after three tries", async () => {
+    const broken = await open();
+    goAway();
+    broken.become("failed");
+    await vi.advanceTimersByTimeAsync(3 * (WAIT_MS + TRY_MS));
+    expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
+    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(vi.getTimerCount()).toBe(0);
+    // Gradio would reload the page over an event that it cannot deliver.
+    expect(events()).toEqual(["start_recording"]);
+    comeBack();
+    await open();
+    call.stop();
+    expect(events()).toEqual(["start_recording", "stop_recording"]);
+  });
+
+  it("is made at once when the server has forgotten it", async () => {
+    const broken = await open();
+    server.replies.candidates = refusal("connection_not_found");
+    broken.become("disconnected");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(call.status.phase).toBe("redialling");
+  });
+
+  it("may recover by itself while the server knows it", async () => {
+    const unstable = await open();
+    unstable.become("disconnected");
+    await vi.advanceTimersByTimeAsync(RECOVER_MS - 1);
+    unstable.become("connected");
+    await vi.advanceTimersByTimeAsync(RECOVER_MS);
+    expect(call.status).toMatchObject({ phase: "open", isUnstable: false });
+    expect(offers()).toBe(1);
+  });
+
+  it("is made again when it does not recover", async () => {
+    const unstable = await open();
+    unstable.become("disconnected");
+    await vi.advanceTimersByTimeAsync(RECOVER_MS);
+    expect(call.status.phase).toBe("redialling");
+  });
+
+  it("is over when a server that is there closed it", async () => {
+    const closed = await open();
+    server.replies.candidates = refusal("connection_not_found");
+    closed.channel?.onclose?.();
+    await vi.advanceTimersByTimeAsync(400);
+    expect(call.status).toMatchObject({ phase: "ended", ending: { by: "server", reason: "" } });
+  });
+
+  it("is made again when its server closed it and is away", async () => {
+    const closed = await open();
+    goAway();
+    closed.channel?.onclose?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(call.status.phase).toBe("redialling");
+  });
+
+  it("is asked about after a sleep", async () => {
+    await open();
+    server.replies.candidates = refusal("connection_not_found");
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(call.status.phase).toBe("redialling");
+  });
+
+  it("waits for a network when the browser has none", async () => {
+    const broken = await open();
+    vi.stubGlobal("navigator", { mediaDevices: media, onLine: false });
+    broken.become("failed");
+    await vi.advanceTimersByTimeAsync(3 * (WAIT_MS + TRY_MS));
+    expect(call.status).toMatchObject({ phase: "redialling", redial: { isOffline: true } });
+    expect(offers()).toBe(1);
+    vi.stubGlobal("navigator", { mediaDevices: media, onLine: true });
+    call.online();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(offers()).toBe(2);
+    connection().become("connected");
+    expect(call.status.phase).toBe("open");
+  });
+
+  it("is not made again once the user hangs up", async () => {
+    const broken = await open();
+    goAway();
+    broken.become("failed");
+    call.stop();
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    expect(call.status.phase).toBe("idle");
+    expect(offers()).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("is tried anew when the new connection fails too", async () => {
+    (await open()).become("failed");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(offers()).toBe(2);
+    connection().become("failed");
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(offers()).toBe(3);
+  });
+
+  it("is left to the app when it only receives: it would begin anew", async () => {
+    page.props.mode = "receive";
+    (await open()).become("failed");
+    expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
+  });
+
+  it("is no loss at the time limit", async () => {
+    page.props.time_limit = 60;
+    const pc = await open();
+    vi.advanceTimersByTime(59_800);
+    pc.become("failed");
+    expect(call.status.ending).toEqual({ by: "time_limit" });
+  });
+});
+
+describe("a server that stops", () => {
+  const STOPPING = { type: "end_stream", data: "The server is stopping.", code: "server_stopping" };
+
+  it("is called again, once its last sounds were heard", async () => {
+    const stopped = await open();
+    stopped.say(STOPPING);
+    expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "stopping" } });
+    expect(stopped.isClosed).toBe(false);
+    // What its connection says from now on is old.
+    stopped.channel?.onclose?.();
+    stopped.become("failed");
+    await vi.advanceTimersByTimeAsync(3000);
+    expect([stopped.isClosed, offers()]).toEqual([true, 2]);
+  });
+
+  it("is called again when it still says so", async () => {
+    (await open()).say(STOPPING);
+    server.replies.offer = refusal("server_stopping");
+    await vi.advanceTimersByTimeAsync(3 * WAIT_MS);
+    expect(call.status).toMatchObject({ phase: "failed", problem: { code: "stopping" } });
+    expect(offers()).toBe(4);
+  });
+});
+
+describe("a refusal", () => {
+  it.each(["server_busy", "server_stopping"])("of a first call, %s, passes", async (code) => {
+    server.replies.offer = refusal(code);
+    await call.start();
+    expect(call.status.phase).toBe("redialling");
+    comeBack();
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    connection().become("connected");
+    expect(call.status.phase).toBe("open");
+    expect(events()).toEqual(["start_recording"]);
+  });
+
+  it.each([
+    ["concurrency_limit_reached", "limit_reached"],
+    ["too_many_offers", "busy"],
+    ["handler_failed", "handler_failed"],
+  ])("of a first call, %s, is told", async (code, problem) => {
+    server.replies.offer = refusal(code);
+    await call.start();
+    expect(call.status).toMatchObject({ phase: "failed", problem: { code: problem } });
+  });
+
+  it.each(["concurrency_limit_reached", "too_many_offers", "server_busy"])(
+    "of a call that broke, %s, is not the last word",
+    async (code) => {
+      (await open()).become("failed");
+      server.replies.offer = refusal(code);
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "busy" } });
+    },
+  );
+
+  it("of a call that broke may be the last word", async () => {
+    (await open()).become("failed");
+    server.replies.offer = refusal("handler_failed");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(call.status).toMatchObject({ phase: "failed", problem: { code: "handler_failed" } });
+  });
+});

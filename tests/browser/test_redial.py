@@ -1,0 +1,68 @@
+"""Pages whose server goes away in a call: they call again by themselves, without a reload."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from support.programs import ROOT, running
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from support.browser import CallPage, Chromium
+    from support.programs import Programs
+
+pytestmark = pytest.mark.browser
+
+
+class Place:
+    """An address at which servers come and go."""
+
+    def __init__(self) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self._port = found.getsockname()[1]
+
+    def serve(self) -> AbstractContextManager[Programs]:
+        """A server there, until the block ends: by Ctrl-C, unless it was killed."""
+        environment = {"GRADIO_SERVER_PORT": str(self._port)}
+        return running(ROOT / "demo" / "echo.py", environment=environment)
+
+
+def hear_more(call: CallPage) -> None:
+    call.wait_for_state("open")
+    call.wait_for_sound(after_s=call.heard_s)
+
+
+def test_a_call_outlives_its_servers(beeping: Chromium, artifacts: Path) -> None:
+    def picture(state: str) -> None:
+        call.page.screenshot(path=artifacts / f"{state}.png", animations="disabled")
+
+    place = Place()
+    with place.serve() as server:
+        call = beeping.open(server.url())
+        call.press()
+        hear_more(call)
+        server.kill()
+        call.wait_for_state("redialling")
+        assert "Calling again" in call.status
+        picture("redialling-lost")
+    with place.serve() as server:
+        server.url()
+        hear_more(call)
+        picture("redialled")
+    # It ended by Ctrl-C, and said so.
+    call.wait_for_state("redialling")
+    assert "The server is restarting" in call.status
+    picture("redialling-stopping")
+    with place.serve() as server:
+        server.url()
+        hear_more(call)
+        call.press()
+        call.wait_for_state("idle")
+    calls = ["open", "redialling", "open", "redialling", "open"]
+    # The page's own record: a reload would have begun it anew.
+    assert call.states == ["idle", "permission", "connecting", *calls, "idle"]
