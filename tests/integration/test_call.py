@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gradio_webrtc.handlers import StreamHandlerBase
-    from gradio_webrtc.types import EmitType
+    from gradio_webrtc.types import EmitType, Mode
 
 
 Frame = tuple[int, NDArray[np.int16]]
@@ -274,10 +275,12 @@ async def test_knowing_an_id_gives_nothing() -> None:
     assert taken == {"status": "success"}
 
 
+@pytest.mark.parametrize("mode", ["send-receive", "receive"])
 async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
-    monkeypatch.setattr(peer, "VANISHED_CHECK_S", 0.2)
+    # Somebody who only listens sends reports and checks of consent, every five seconds.
+    monkeypatch.setattr(peer, "VANISHED_S", 0.8 if mode == "send-receive" else 6.0)
     shut_down = asyncio.Event()
 
     class Noted(BlockingEcho):
@@ -288,14 +291,31 @@ async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
             return Noted()
 
     loop = asyncio.get_running_loop()
-    registry = serve(Noted())
-    caller = Caller(registry)
+    registry = serve(Noted(), mode=mode)
+    caller = Caller(registry, mode=mode)
     await caller.call()
     caller.vanish()
     await shut_down.wait()
     await registry.wait_idle()
     assert len(registry) == 0
     await caller.hang_up()
+
+
+async def test_a_server_that_slept_does_not_take_its_callers_for_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer, "VANISHED_S", 0.5)
+    registry = serve(BlockingEcho())
+    caller = Caller(registry, tone(30.0, 440))
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() > 0)
+    # Nothing is read or sent for that long, as with a machine that sleeps.
+    time.sleep(peer.VANISHED_S + 2 * peer.STALLED_S)  # noqa: ASYNC251 - that is the point
+    heard_s = caller.loud_seconds()
+    await caller.until(lambda: caller.loud_seconds() > heard_s + 1.0 or caller.ended.is_set())
+    assert not caller.ended.is_set()
+    await caller.hang_up()
+    await registry.wait_idle()
 
 
 async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ class DatagramGuard:
         self._peers: dict[Address, TokenBucket] = {}
         self._checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST, clock)
         self._own_name = f"{connection.local_username}:".encode()
-        self._alive_s = clock()
+        self._alive_s = self._heard_s = clock()
         self._carried = 0
         self._heard_from: set[Address] = set()
         self._unasked = 0
@@ -153,6 +153,11 @@ class DatagramGuard:
         setattr(connection, PROTOCOLS, GuardedProtocols(self))
         connection.data_received = self.hand_on
         connection.query_consent = self.query_consent
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come from where the remote peer is, in seconds."""
+        return self._clock() - self._heard_s
 
     def let_go(self) -> None:
         """Leaves a closed connection, which refers to the guard as the guard does to it."""
@@ -235,7 +240,7 @@ class DatagramGuard:
             )
         except stun.TransactionError:
             return
-        self._alive_s = self._clock()
+        self._alive_s = self._heard_s = self._clock()
 
     def _is_expired(self) -> bool:
         # What stands in front of `hand_on` counts the packets that it decrypted.
@@ -253,6 +258,7 @@ class DatagramGuard:
             self._receive_stun(protocol, data, source)
         elif self._is_from_peer(source):
             self.passed += 1
+            self._heard_s = self._clock()
             self._connection.data_received(data, protocol.local_candidate.component)
 
     def _is_from_peer(self, source: Address) -> bool:
@@ -310,7 +316,7 @@ class DatagramGuard:
         if self._is_one_too_many(source):
             self.refused["candidates"] += 1
             return
-        self._alive_s = self._clock()
+        self._alive_s = self._heard_s = self._clock()
         # As many as there can be candidates, see `_is_one_too_many`.
         self._heard_from.add(source)
         self._connection.request_received(message, source, protocol)

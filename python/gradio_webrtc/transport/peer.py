@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 9.0
 """How long a caller may take from our answer to the first DTLS packet. ICE over TURN needs two
 or three seconds; an offer that never connects must not hold a slot for longer."""
 
@@ -54,13 +54,18 @@ channel shows that the caller's side is ready: a greeting sent earlier may lose 
 
 CLOSE_TIMEOUT_S: Final = 1.0
 """How long aiortc may take to close, before it is done piece by piece: twelve seconds after its
-last packet everything of a caller is freed, ten of which pass until they count as gone."""
+last packet everything of a caller is freed, `VANISHED_S` of which pass until they count as gone."""
 
-VANISHED_CHECK_S: Final = 2.5
-VANISHED_CHECKS: Final = 4
-"""A caller who sends sound sends 50 packets a second, and RTCP reports even when that stops. One
-from whom nothing at all came for four checks, ten seconds, is gone: ICE consent (RFC 7675) would
-take thirty. A network that is back within ten seconds finds the call as it was."""
+VANISHED_S: Final = 9.8
+"""Somebody from whom nothing came for so long is gone: ICE consent (RFC 7675) would take thirty
+seconds. Media come 50 times a second and more, and RTCP reports and checks of consent, every five
+seconds, where there are none. A network that is back before that finds the call as it was."""
+
+STALLED_S: Final = 1.0
+"""Whoever wakes so much later has slept, and the datagrams of that time are still to be read."""
+
+CATCH_UP_S: Final = 2.0
+"""How long that may take."""
 
 IDLE_CHECKS: Final = 6
 """How often the media of a caller are counted within an idle limit."""
@@ -206,7 +211,8 @@ class PeerTransport:
         take_shortcut(self._pc)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         loop = asyncio.get_running_loop()
-        self._watch = loop.create_task(self._end_when_vanished())
+        if self._guards:
+            self._watch = loop.create_task(self._end_when_vanished())
         if self._idle_limit_s is not None:
             self._idle_watch = loop.create_task(self._end_when_idle(self._idle_limit_s))
 
@@ -274,15 +280,13 @@ class PeerTransport:
         self._gathering = self._watch = self._idle_watch = None
 
     async def _end_when_vanished(self) -> None:
-        received, unchanged = -1, 0
-        while unchanged < VANISHED_CHECKS:
-            await asyncio.sleep(VANISHED_CHECK_S)
-            stats = await self._pc.getStats()
-            now = sum(each.packetsReceived for each in stats.values() if each.type == "transport")
-            is_silent = now == received and self._tracks.are_taken
-            unchanged = unchanged + 1 if is_silent else 0
-            received = now
-        self._finish("the caller vanished")
+        loop = asyncio.get_running_loop()
+        while (left_s := VANISHED_S - min(each.silent_s for each in self._guards)) > 0:
+            due_s = loop.time() + left_s
+            await asyncio.sleep(left_s)
+            if loop.time() - due_s > STALLED_S:
+                await asyncio.sleep(CATCH_UP_S)
+        self._finish(f"the connection was lost: nothing came for {VANISHED_S:g} s")
 
     async def _end_when_idle(self, limit_s: float) -> None:
         """Ends the connection of a caller who is there and sends no media."""
