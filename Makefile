@@ -55,6 +55,10 @@ SECONDS_OF_SOAK ?= 3600
 soak: $(STAMPS)/dev $(STAMPS)/package ## calls of all kinds come and go for an hour, and must leave nothing behind
 	$(BIN)/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK)
 
+.PHONY: connects
+connects: $(STAMPS)/dev $(STAMPS)/package ## a thousand calls connect and hang up, and must leave nothing behind
+	$(BIN)/python tests/soak/connects.py
+
 .PHONY: attacks
 attacks: $(STAMPS)/dev $(STAMPS)/package ## attack a server, and measure another user's echo beside each attack
 	$(BIN)/python tests/soak/attacks.py
