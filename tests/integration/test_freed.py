@@ -14,7 +14,7 @@ from aiortc import RTCPeerConnection
 from support.caller import Caller
 from support.signals import tone
 
-from gradio_webrtc import AsyncStreamHandler
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
 from gradio_webrtc.registry import Service, SessionRegistry
 from gradio_webrtc.session import Session
 from gradio_webrtc.transport.audio import AudioSender
@@ -24,6 +24,8 @@ from gradio_webrtc.transport.peer import PeerTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gradio_webrtc.handlers import StreamHandlerBase
 
 KINDS = (Session, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
 CODECS = (OpusEncoder, OpusDecoder)
@@ -114,3 +116,44 @@ async def test_an_offer_of_which_nothing_came(made: list[weakref.ref[Any]]) -> N
         await caller.hang_up()
         await asyncio.sleep(0.05)
         assert alive(made, caller) == []
+
+
+def reply(_audio: Any) -> Iterator[Any]:
+    yield (48_000, np.full((1, 48_000), 9_000, np.int16))
+
+
+async def answer(_audio: Any) -> Any:
+    yield (48_000, np.full((1, 48_000), 9_000, np.int16))
+
+
+def greet() -> Iterator[Any]:
+    yield (48_000, np.full((1, 48_000), 9_000, np.int16))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        Greeting(),
+        ReplyOnPause(reply, startup_fn=greet),
+        ReplyOnPause(answer, startup_fn=greet),
+    ],
+    ids=["async handler", "generator", "async generator"],
+)
+async def test_the_handler_of_a_call(template: StreamHandlerBase) -> None:
+    copies: list[weakref.ref[Any]] = []
+
+    def make() -> StreamHandlerBase:
+        made = template.copy()
+        copies.append(weakref.ref(made))
+        return made
+
+    registry = SessionRegistry()
+    registry.service = Service(make)
+    caller = Caller(registry, tone(1.0, 440))
+    with without_collections():
+        await caller.call()
+        await caller.until(lambda: caller.loud_seconds() > 0.1)
+        await caller.hang_up()
+        await registry.wait_idle()
+        await asyncio.sleep(0.05)
+        assert [each() for each in copies] == [None]

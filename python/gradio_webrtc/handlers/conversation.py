@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from gradio_webrtc.errors import ConnectionLost
+
 from .async_driver import FINISHED
 
 if TYPE_CHECKING:
@@ -138,6 +140,12 @@ class Conversation:
             reply, self._reply = self._reply, None
             await self._close(reply)
 
+    def let_go(self) -> None:
+        """Drops where it led to, once the call is over: what comes later is answered no more."""
+        self._make_reply = _refuse
+        self._on_reply_over = _ignore
+        self._silence = _ignore
+
     @property
     def _speaking(self) -> Reply | None:
         reply = self._reply
@@ -166,3 +174,11 @@ class Conversation:
             self._ready.set()
         else:
             self._ready.clear()
+
+
+def _refuse(_turn: Turn) -> Reply:
+    raise ConnectionLost("the call ended")
+
+
+def _ignore(*_: object) -> None:
+    """What a call that is over makes of its news."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +14,8 @@ class TurnEvent(threading.Event):
     """Set while there is something to answer; tells its handler when somebody else sets it.
 
     Args:
-        on_asked: Called by whoever calls `set`, in their thread.
+        on_asked: A method, called by whoever calls `set`, in their thread. Its object is not kept:
+            the handler has the event.
 
     Attributes:
         is_asked: Whether `set` was called, and has not been heeded.
@@ -22,13 +24,15 @@ class TurnEvent(threading.Event):
     def __init__(self, on_asked: Callable[[], None]) -> None:
         super().__init__()
         self.is_asked = False
-        self._on_asked = on_asked
+        self._on_asked = WeakMethod(on_asked)
 
     def set(self) -> None:
         """Asks the handler for an answer; from any thread."""
         self.is_asked = True
         super().set()
-        self._on_asked()
+        on_asked = self._on_asked()
+        if on_asked is not None:
+            on_asked()
 
     def clear(self) -> None:
         """Takes that back, if it was not heeded yet."""

@@ -175,6 +175,10 @@ class TurnHandler(Prompting):
         except TimeoutError:
             _logger.debug("%s is left to return by itself", describe_callable(self.fn))
         self._worker.close()
+        # Both lead back here, and the handler is to be freed with its call.
+        self._conversation.let_go()
+        if not self._emit_is_overridden:
+            vars(self).pop("emit", None)
 
     # Speaking
 
