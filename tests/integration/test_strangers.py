@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.caller import Caller
 from support.datagrams import addresses, check, mutations
+from support.hostile import Hostile, serve_echo
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gradio_webrtc.transport.guard import DatagramGuard
+    from gradio_webrtc.types import Modality
 
 Address = tuple[str, int]
 
@@ -125,6 +127,44 @@ async def test_a_stranger_gets_no_answer() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await loop.sock_recv(stranger, 2048)
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramGuard]) -> None:
+    registry, caller, targets = await connected()
+    ice: Any = caller.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
+    names = f"{ice.remote_username}:{ice.local_username}"
+    refused = made[0].refused["stun"]
+    send([check(names, "x" * 22)] * 300, targets)
+    (pair,) = ice._nominated.values()  # noqa: SLF001
+    await pair.protocol.request(
+        ice.build_request(pair, nominate=False),
+        pair.remote_addr,
+        integrity_key=ice.remote_password.encode(),
+        retransmissions=0,
+    )
+    assert made[0].refused["stun"] >= refused + 250, "some may be lost"
+    assert made[0].refused["rate"] == 0
+    await goes_on(caller)
+    await caller.hang_up()
+    await registry.wait_idle()
+
+
+@pytest.mark.parametrize("modality", ["audio", "video"])
+async def test_all_that_a_peer_encrypts_counts_as_heard(
+    modality: Modality, made: list[DatagramGuard]
+) -> None:
+    registry = serve_echo(modality)
+    caller = Hostile(registry, tone(60.0, 440), modality=modality)
+    await caller.call()
+    counts = [made[0]._authentic.count]  # type: ignore[union-attr]  # noqa: SLF001
+    await caller.settle()
+    counts.append(made[0]._authentic.count)  # type: ignore[union-attr]  # noqa: SLF001
+    begin = len(caller.seen), len(caller.heard)
+    await caller.until(lambda: (len(caller.seen), len(caller.heard)) > begin)
+    counts.append(made[0]._authentic.count)  # type: ignore[union-attr]  # noqa: SLF001
+    assert counts == sorted(set(counts))
     await caller.hang_up()
     await registry.wait_idle()
 

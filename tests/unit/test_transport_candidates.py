@@ -15,7 +15,7 @@ from gradio_webrtc.transport.candidates import (
     take_candidates,
 )
 
-OWN = ["10.1.2.3", "203.0.113.5", "fd12:3456::7", "2001:4860::1"]
+OWN = ["10.1.2.3/16", "203.0.113.5/24", "fd12:3456::7/64", "2001:4860::1/64"]
 """A server with an address in a private network, and others that are not."""
 
 
@@ -39,8 +39,8 @@ def is_let_through(
     [
         "8.8.8.8",
         "2606:4700::1111",
-        "10.200.0.1",
-        "fd99::1",
+        "10.1.200.9",
+        "fd12:3456::99",
         "0f6a3d3e-52a6-4d4b-9a5e-5d4a3c2b1a00.local",
     ],
 )
@@ -69,6 +69,10 @@ def test_addresses_of_the_internet_and_of_the_own_network_are_checked(host: str)
         "ff02::1",
         "255.255.255.255",
         "240.0.0.1",
+        "10.2.0.1",
+        "10.200.0.1",
+        "fd12:3457::1",
+        "fd99::1",
         "192.168.1.1",
         "172.16.0.1",
         "100.64.0.1",
@@ -122,8 +126,12 @@ def test_a_server_of_the_internet_has_no_private_network() -> None:
 
 
 def test_a_network_that_is_neither_is_the_own_as_far_as_its_neighbours() -> None:
-    assert is_let_through("192.0.2.77", own=["192.0.2.1"])
-    assert not is_let_through("198.51.100.7", own=["192.0.2.1"])
+    assert is_let_through("192.0.2.77", own=["192.0.2.1/24"])
+    assert not is_let_through("198.51.100.7", own=["192.0.2.1/24"])
+
+
+def test_a_tunnel_to_everywhere_makes_no_network_ones_own() -> None:
+    assert not is_let_through("10.0.0.1", own=["10.9.9.9/0"])
 
 
 def test_those_of_an_offer_and_of_trickle_count_together_and_twice_is_once() -> None:

@@ -12,6 +12,7 @@ from aioice.ice import CandidatePair
 from support.datagrams import check, mutations
 
 from gradio_webrtc.transport import guard as guards
+from gradio_webrtc.transport.aiortc_internals import AuthenticPackets
 from gradio_webrtc.transport.buckets import TokenBucket
 
 if TYPE_CHECKING:
@@ -173,6 +174,45 @@ async def test_checks_are_limited_in_rate_and_in_the_addresses_they_come_from(
     assert made.refused["candidates"] == 1
 
 
+async def test_checks_that_are_signed_by_nobody_take_nothing_from_those_that_are(
+    clock: list[float],
+) -> None:
+    connection, made, sock = guarded(clock)
+    for password in ("x" * 22, "p" * 21):
+        for datagram in mutations(check("abcd:efgh", password), 1_000):
+            sock.datagram_received(datagram, HERE)
+        for _ in range(1_000):
+            sock.datagram_received(check("abcd:efgh", password), HERE)
+    assert not connection.requests
+    assert made.refused["rate"] == 0
+    for _ in range(int(guards.CHECKS_BURST)):
+        sock.datagram_received(check("abcd:efgh", "p" * 22), HERE)
+    assert len(connection.requests) == guards.CHECKS_BURST
+
+
+@pytest.mark.parametrize(("password", "is_heard"), [("q" * 22, True), ("x" * 22, False)])
+async def test_an_answer_that_is_signed_is_heard_from_a_peer(
+    password: str,
+    is_heard: bool,  # noqa: FBT001  # a parameter of pytest's
+    clock: list[float],
+) -> None:
+    connection, made, sock = guarded(clock)
+    sent: list[Address] = []
+    connection._check_list.append(Pair(HERE, CandidatePair.State.IN_PROGRESS))  # noqa: SLF001
+    answer = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.RESPONSE)
+    answer.add_message_integrity(password.encode())
+
+    class Transaction:
+        def response_received(self, _message: stun.Message, source: Address) -> None:
+            sent.append(source)
+
+    sock.transactions[answer.transaction_id] = Transaction()
+    for source in (HERE, ("192.0.2.2", 7)):
+        sock.datagram_received(bytes(answer), source)
+    assert sent == [HERE, ("192.0.2.2", 7)], "aioice judges the answers to its own questions"
+    assert made._heard_from == ({HERE} if is_heard else set())  # noqa: SLF001
+
+
 async def test_ten_thousand_mutations_of_a_check_raise_nothing(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,6 +266,25 @@ async def test_packets_that_were_decrypted_are_authentic(
         ticks += 1
         clock[0] += seconds
         shortcut.taken += ticks <= 20
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await made.query_consent()
+    assert 20 + 5 <= ticks <= 20 + 9
+
+
+async def test_packets_of_any_kind_that_were_decrypted_are_authentic(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = Connection()
+    authentic = AuthenticPackets()
+    made = guards.DatagramGuard(connection, lambda: clock[0], authentic)
+    ticks = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal ticks
+        ticks += 1
+        clock[0] += seconds
+        authentic.count += ticks <= 20
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     await made.query_consent()

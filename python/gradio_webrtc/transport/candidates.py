@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiortc import RTCIceCandidate
 
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+    Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 MAX_CANDIDATES: Final = 32
 """In an offer and trickled behind it together: ten times as many as a browser has."""
@@ -43,15 +44,6 @@ LINE_ENDS_OF_OTHERS: Final = re.compile("\r(?!\n)|[\v\f\x1c\x1d\x1e\x85\u2028\u2
 
 NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
 """Of multicast DNS, as browsers make it of a UUID."""
-
-BLOCKS: Final = tuple(
-    ipaddress.ip_network(each)
-    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-)
-"""Of private networks (RFC 1918, 6598 and 4193)."""
-
-PREFIXES: Final = {4: 24, 6: 64}
-"""Networks of other addresses that are not global, by the version of IP."""
 
 OF_NOBODY_BLOCKS: Final = tuple(
     ipaddress.ip_network(each)
@@ -142,7 +134,8 @@ class CandidateGate:
 
     Args:
         policy: The addresses that are allowed.
-        own: The server's own; by default those of this machine, whichever of them it offers.
+        own: The server's own with the prefixes of their networks (``"10.1.2.3/16"``); by default
+            those of this machine's interfaces, whichever of them it offers.
 
     Attributes:
         refused: The number of candidates that were not let through, by reason.
@@ -153,8 +146,8 @@ class CandidateGate:
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._policy = policy
-        self._own = None if own is None else [ipaddress.ip_address(each) for each in own]
-        self._offered = self._own
+        self._own = None if own is None else [ipaddress.ip_interface(each) for each in own]
+        self._offered = None if self._own is None else [each.ip for each in self._own]
         self._seen: set[tuple[str, int, str]] = set()
         self._names = 0
 
@@ -202,13 +195,18 @@ class CandidateGate:
         return self._policy.loopback or all(each.is_loopback for each in self._offered_addresses())
 
     def _is_of_own_network(self, address: Address) -> bool:
-        network = _network_of(address)
-        return any(_network_of(each) == network for each in self._own_addresses())
+        # A network of all addresses is that of a tunnel, behind which others' networks are.
+        return any(
+            each.network.prefixlen > 0 and address in each.network
+            for each in self._own_interfaces()
+        )
 
-    def _own_addresses(self) -> list[Address]:
+    def _own_interfaces(self) -> list[Interface]:
         if self._own is None:
             self._own = [
-                ipaddress.ip_address(each.ip if isinstance(each.ip, str) else each.ip[0])
+                ipaddress.ip_interface(
+                    (each.ip if isinstance(each.ip, str) else each.ip[0], each.network_prefix)
+                )
                 for adapter in ifaddr.get_adapters()
                 for each in adapter.ips
             ]
@@ -232,11 +230,3 @@ def _kind_of(address: Address) -> str:
     if any(address in block for block in OF_NOBODY_BLOCKS):
         return "nobody's"
     return "global" if address.is_global else "private"
-
-
-def _network_of(address: Address) -> object:
-    for block in BLOCKS:
-        if address in block:
-            return block
-    prefix = PREFIXES[address.version]
-    return ipaddress.ip_network((address, prefix), strict=False)

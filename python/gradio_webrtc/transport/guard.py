@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from aioice import stun
 from aioice.ice import CandidatePair
 
+from .aiortc_internals import HeldDtls
 from .buckets import TokenBucket
 from .ice_internals import (
     CHECK_LIST,
@@ -33,11 +34,14 @@ from .ice_internals import (
     transports_of,
 )
 from .quiet_log import QuietLog
+from .signed import is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aiortc import RTCDtlsTransport, RTCPeerConnection
+
+    from .aiortc_internals import AuthenticPackets
 
     Address = tuple[str, int]
 
@@ -80,8 +84,8 @@ PACKETS_PER_S: Final = 3000.0
 BURST: Final = 3000.0
 
 CHECKS_PER_S: Final = 50.0
-"""Requests that name this session's user fragment. ICE sends one every 50 ms (RFC 8445 section
-14.2) for each pair of a check list."""
+"""Requests that are signed with this session's password: a stranger's count for nobody. ICE sends
+one every 50 ms (RFC 8445 section 14.2) for each pair of a check list."""
 
 CHECKS_BURST: Final = 200.0
 
@@ -130,13 +134,19 @@ class DatagramGuard:
     Args:
         connection: The connection, before it has sockets.
         clock: Seconds, monotonic.
+        authentic: Counts the packets of the connection that were decrypted.
 
     Attributes:
         refused: The number of datagrams that were dropped, by reason.
         passed: The number of those that were not.
     """
 
-    def __init__(self, connection: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        clock: Callable[[], float] = time.monotonic,
+        authentic: AuthenticPackets | None = None,
+    ) -> None:
         self.refused: Counter[str] = Counter()
         self.passed = 0
         self._connection = connection
@@ -144,7 +154,9 @@ class DatagramGuard:
         self._peers: dict[Address, TokenBucket] = {}
         self._checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST, clock)
         self._own_name = f"{connection.local_username}:".encode()
+        self._own_password = connection.local_password.encode()
         self._alive_s = self._heard_s = clock()
+        self._authentic = authentic
         self._carried = 0
         self._heard_from: set[Address] = set()
         self._unasked = 0
@@ -240,11 +252,13 @@ class DatagramGuard:
             )
         except stun.TransactionError:
             return
-        self._alive_s = self._heard_s = self._clock()
+        self._alive_s = self._clock()
 
     def _is_expired(self) -> bool:
         # What stands in front of `hand_on` counts the packets that it decrypted.
         carried = getattr(self._connection.data_received, "taken", 0)
+        if self._authentic is not None:
+            carried += self._authentic.count
         if carried != self._carried:
             self._carried = carried
             self._alive_s = self._clock()
@@ -296,14 +310,24 @@ class DatagramGuard:
         if transaction is None or message is None:
             self.refused["stun"] += 1
             return
+        if self._is_signed_by_peer(message):
+            self._alive_s = self._heard_s = self._clock()
+            if any(pair.remote_addr == source for pair in getattr(self._connection, CHECK_LIST)):
+                self._heard_from.add(source)
         transaction.response_received(message, source)
+
+    def _is_signed_by_peer(self, message: stun.Message) -> bool:
+        """False for what a STUN or TURN server answers, which knows no password of the peer's."""
+        password: str | None = self._connection.remote_password
+        return password is not None and message.check_message_integrity(password.encode())
 
     def _receive_check(self, protocol: Any, data: bytes, source: Address) -> None:
         """Takes a check of the remote peer's.
 
-        Nobody else's gets an answer: it would go to whomever they name as its source.
+        Nobody else's gets an answer: it would go to whomever they name as its source. Nor does it
+        count against the rate, for whoever can name a source could shut the remote peer out.
         """
-        if self._own_name not in data:
+        if self._own_name not in data or not is_signed(data, self._own_password):
             self.refused["stun"] += 1
             return
         if not self._checks.take():
@@ -335,7 +359,7 @@ class DatagramGuard:
             own_name == connection.local_username
             and connection.remote_username in (None, remote_name)
             and "PRIORITY" in given
-            and message.check_message_integrity(connection.local_password.encode())
+            and message.check_message_integrity(self._own_password)
         )
 
     def _is_one_too_many(self, source: Address) -> bool:
@@ -362,7 +386,8 @@ def guard(pc: RTCPeerConnection) -> list[DatagramGuard]:
         contain_faults(dtls)
         connection = getattr(dtls.transport, CONNECTION, None)
         if looks_as_expected(connection):
-            guards.append(DatagramGuard(connection))
+            authentic = dtls.authentic if isinstance(dtls, HeldDtls) else None
+            guards.append(DatagramGuard(connection, authentic=authentic))
         else:
             logger.warning("aioice is not as expected: datagrams of strangers reach its parsers")
     return guards

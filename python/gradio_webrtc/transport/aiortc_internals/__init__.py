@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import names
 from .association import HeldAssociation
+from .authentic import AuthenticPackets
 from .datagrams import HeldDtls
 from .receiving import HeldReceiver
 from .sending import HeldSender
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["count_unacknowledged", "hold_in_check"]
+__all__ = ["AuthenticPackets", "HeldDtls", "count_unacknowledged", "hold_in_check"]
 
 
 def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:

@@ -26,6 +26,7 @@ from gradio_webrtc.transport.buckets import TokenBucket
 
 from .channels import MAX_MESSAGE_BYTES, Mischief, check_message
 from .chunks import is_in_order
+from .datagrams import HeldDtls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +96,8 @@ class HeldAssociation(RTCSctpTransport):
 
     async def _handle_data(self, data: bytes) -> None:
         """Takes a packet, if all of it is in order."""
+        if isinstance(self.transport, HeldDtls):
+            self.transport.authentic.count += 1
         if not is_in_order(data):
             return
         try:

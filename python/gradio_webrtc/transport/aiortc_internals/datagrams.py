@@ -12,6 +12,7 @@ from aiortc.rtcdtlstransport import RtpRouter
 from gradio_webrtc.transport.buckets import TokenBucket
 
 from . import names
+from .authentic import AuthenticPackets
 from .receiving import HeldReceiver
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class HeldDtls(RTCDtlsTransport):
 
     def hold(self) -> None:
         """Begins. Call it once, before the transport starts."""
+        self.authentic = AuthenticPackets()
         self._reports = TokenBucket(REPORTS_PER_S, REPORTS_PER_S)
         router = names.become(self._rtp_router, HeldRouter, names.ROUTER, "floods of streams")
         if router is not None:
@@ -56,7 +58,7 @@ class HeldDtls(RTCDtlsTransport):
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
         if self._rx_srtp is not None:
-            held: Any = HeldSrtp(self._rx_srtp)
+            held: Any = HeldSrtp(self._rx_srtp, self.authentic)
             self._rx_srtp = held
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
@@ -83,9 +85,11 @@ class HeldSrtp:
 
     Args:
         session: libsrtp's.
+        authentic: Counts what was decrypted.
     """
 
-    def __init__(self, session: pylibsrtp.Session) -> None:
+    def __init__(self, session: pylibsrtp.Session, authentic: AuthenticPackets) -> None:
+        self._authentic = authentic
         self._unprotect: Callable[[bytes], bytes] = session.unprotect
         self._unprotect_rtcp: Callable[[bytes], bytes] = session.unprotect_rtcp
         self._sources: set[bytes] = set()
@@ -103,11 +107,10 @@ class HeldSrtp:
         return self._take(data, data[4:8], self._unprotect_rtcp)
 
     def _take(self, data: bytes, source: bytes, unprotect: Callable[[bytes], bytes]) -> bytes:
-        if source in self._sources:
-            return unprotect(data)
-        if len(self._sources) >= MAX_SOURCES:
+        if source not in self._sources and len(self._sources) >= MAX_SOURCES:
             raise pylibsrtp.Error("a packet of one source too many")
         plain = unprotect(data)
+        self._authentic.count += 1
         self._sources.add(source)
         return plain
 
