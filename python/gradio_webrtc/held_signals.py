@@ -20,8 +20,10 @@ from .stopping import (
     add_member,
     begin_drain,
     drain_all,
+    end_pages,
     grace_from_environment,
     has_calls,
+    has_pages,
     hasten_exit,
     hurry_all,
     note_stopping,
@@ -68,8 +70,12 @@ def note_offer(member: Drains) -> None:
 
 
 def note_idle() -> None:
-    """Gives signals back to whoever had them before `note_offer`, once no call is left."""
-    if threading.current_thread() is threading.main_thread() and not has_calls():
+    """Gives signals back to whoever had them before `note_offer`, once no call is left.
+
+    While a server with pages is there they are kept: it would wait for a page that is open.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and not has_calls() and not has_pages():
         for number in _numbers(SIGNALS):
             handler = signal.getsignal(number)
             if isinstance(handler, _HeldSignal) and handler.is_for_calls:
@@ -91,21 +97,45 @@ class _HeldSignal:
         self._number = number
         self.process = os.getpid()
         self._is_held = False
+        self._is_hurried = False
         self._is_blocked = False
         self._passed_on = threading.Event()
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        if self.process != os.getpid():
+            # A child has a copy of our handler, and none of our calls.
+            self._pass_on()
+            return
+        if _is_of_asyncio(self.previous):
+            self._hold_nothing()
+            return
         if self._is_blocked:
             # What keeps the main thread would keep the handler before us from being of any use.
             self.previous = signal.SIG_DFL
-        if self.process != os.getpid() or not has_calls():
-            # A child has a copy of our handler, and none of our calls.
-            note_stopping()
-            self._pass_on()
-        elif self._is_held:
             self._pass_on_at_once()
-        else:
+        elif not has_calls():
+            note_stopping()
+            _end_pages_soon()
+            self._pass_on()
+        elif not self._is_held:
             self._hold()
+        elif not self._is_hurried:
+            # It is passed on with the one that is held, once the pages know.
+            self._is_hurried = True
+            hurry_all()
+        else:
+            self._pass_on_at_once()
+
+    def _hold_nothing(self) -> None:
+        """Ends the calls beside a handler that an event loop has called by itself already."""
+        if self._is_held:
+            hurry_all()
+            return
+        self._is_held = True
+        note_stopping()
+        hasten_exit()
+        if not begin_drain():
+            _end_pages_soon()
 
     def _hold(self) -> None:
         self._is_held = True
@@ -145,8 +175,7 @@ class _HeldSignal:
         signal.raise_signal(self._number)
 
     def _pass_on_at_once(self) -> None:
-        """Passes on this signal and the one that was held, in a hurry."""
-        hurry_all()
+        """Passes on this signal and the one that was held."""
         self._pass_on()
         signal.raise_signal(self._number)
 
@@ -164,6 +193,19 @@ def _take_signals(*names: str) -> None:
         if previous in (None, signal.SIG_IGN) or _is_ours(previous):
             continue
         signal.signal(number, _HeldSignal(number, previous, is_for_calls=is_for_calls))
+
+
+def _is_of_asyncio(handler: object) -> bool:
+    """Whether ``loop.add_signal_handler`` put it there, in place of what the loop calls itself."""
+    return getattr(handler, "__module__", "").startswith("asyncio.")
+
+
+def _end_pages_soon() -> None:
+    loop = running_loop()
+    if loop is None:
+        end_pages()
+    else:
+        loop.call_soon_threadsafe(end_pages)
 
 
 def _is_ours(handler: object) -> bool:

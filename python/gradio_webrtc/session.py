@@ -195,8 +195,12 @@ class Session:
         self.end(STOPPING, ServerStopping.code)
 
     def hurry(self) -> None:
-        """Leaves user code no more time; from any thread."""
+        """Ends the call since the server stops, and leaves user code no more time; any thread."""
         self._deadline_s = -math.inf
+        try:
+            self.call.loop.call_soon_threadsafe(self.end, STOPPING, ServerStopping.code)
+        except RuntimeError:
+            logger.debug("%s: its event loop is closed", self.webrtc_id)
 
     async def _until_said(self) -> None:
         """Returns once no reply is under way, and the last of it was heard."""

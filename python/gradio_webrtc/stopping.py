@@ -127,6 +127,18 @@ def has_calls() -> bool:
     return any(member.loops() for member in list(_members))
 
 
+def has_pages() -> bool:
+    """Whether there is a server of which it is known that it serves pages."""
+    return any(_app_of(member) is not None for member in list(_members))
+
+
+def end_pages() -> None:
+    """Ends the endless streams of all pages, for which a server that stops would wait for ever."""
+    for member in list(_members):
+        if (app := _app_of(member)) is not None:
+            app.stop_event.set()
+
+
 def hurry_all() -> None:
     """Leaves calls that are ending no more time; from any thread."""
     for member in list(_members):
@@ -189,7 +201,13 @@ def _drain_before_close(server: Any, app: weakref.ref[Served]) -> None:
         served, is_interrupted = app(), isinstance(sys.exc_info()[1], KeyboardInterrupt)
         its_own = [each for each in list(_members) if _app_of(each) is served]
         # After Ctrl-C the process is about to end, and with it all its other servers.
-        is_over = drain_all(None if is_interrupted else its_own)
+        ending = None if is_interrupted else its_own
+        try:
+            is_over = drain_all(ending)
+        except KeyboardInterrupt:
+            # A second Ctrl-C leaves no grace; a third one is not caught.
+            hurry_all()
+            is_over = drain_all(ending)
         if is_interrupted:
             hasten_exit()
         if served is not None:
@@ -221,9 +239,7 @@ def _end_launched() -> None:
         drain_all()
     for server in list(_launched):
         server.should_exit = True
-    for member in list(_members):
-        if (app := _app_of(member)) is not None:
-            app.stop_event.set()
+    end_pages()
     if _is_blocked.is_set() and _is_kept_by_server():
         logger.warning("the process ends with 1, since the blocked event loop would never end")
         for stream in (sys.stdout, sys.stderr):
@@ -286,6 +302,16 @@ def hasten_exit() -> None:
     """Spares the interpreter its last garbage collections: a second, where pandas is imported."""
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
+
+
+def _forget_parents() -> None:
+    """A forked process has neither the calls nor the servers of the one that it comes from."""
+    _members.clear()
+    _launched.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

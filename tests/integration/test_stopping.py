@@ -224,17 +224,20 @@ async def test_a_blocked_event_loop_does_not_keep_the_process(
         await caller.hang_up()
 
 
-async def test_the_second_ctrl_c_is_not_held() -> None:
+@pytest.mark.parametrize(("kind", "number"), [key for key in STATUS if key[0] != "module"])
+async def test_the_second_signal_leaves_no_grace(kind: str, number: signal.Signals) -> None:
     # A grace time that nobody would wait for.
-    async with serving("mounted", "Talks", GRADIO_WEBRTC_GRACE_S="60") as server:
+    async with serving(kind, "Talks", GRADIO_WEBRTC_GRACE_S="60") as server:
         async with calling(await server.url(), "first") as (caller,):
             late = PageCaller(caller.page, caller.page.component("webrtc", "first"))
-            server.send(signal.SIGINT)
+            server.send(number)
             await until_refused(late)
-            server.send(signal.SIGINT)
+            server.send(number)
+            await caller.ended.wait()
             status = await server.wait()
             await late.hang_up()
-        assert status == 0, server.lines
+        assert ending(caller) == STOPPED
+        assert status == STATUS[kind, number], server.lines
 
 
 async def test_a_program_keeps_its_own_handler() -> None:
@@ -265,3 +268,39 @@ async def test_a_program_that_exits_tells_its_callers() -> None:
             await caller.ended.wait()
             assert await server.wait() == 3, server.lines
         assert ending(caller) == STOPPED
+
+
+async def test_a_child_that_was_forked_ends_no_call() -> None:
+    async with (
+        serving("fork", "Idle") as server,
+        calling(await server.url(), "first") as (caller,),
+    ):
+        server.press_enter()
+        await server.until(lambda: any("its status" in line for line in server.lines))
+        assert "its status 0\n" in server.lines
+        assert not any("event loop" in line for line in server.lines)
+        assert not caller.ended.is_set()
+        server.press_enter()
+        await caller.ended.wait()
+        assert await server.wait() == 3, server.lines
+
+
+async def test_a_handler_of_an_event_loop_is_called_once_for_a_signal() -> None:
+    async with serving("asyncio", "Talks") as server:
+        async with calling(await server.url(), "first") as (caller,):
+            server.send(signal.SIGTERM)
+            await caller.ended.wait()
+            assert await server.wait() == 0, server.lines
+        assert ending(caller) == STOPPED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_page_without_a_call_keeps_no_server(number: signal.Signals) -> None:
+    async with serving("mounted", "Idle") as server, open_page(await server.url()) as page:
+        staying = asyncio.get_running_loop().create_task(page.stay())
+        caller = PageCaller(page, page.component("webrtc", "first"))
+        await caller.call()
+        await caller.hang_up()
+        server.send(number)
+        assert await server.wait() == STATUS["mounted", number], server.lines
+        await asyncio.gather(staying, return_exceptions=True)

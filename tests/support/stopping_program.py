@@ -7,12 +7,14 @@ in the variable HANDLER. Media stay on 127.0.0.1.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import aioice.ice
 import gradio as gr
@@ -21,6 +23,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from gradio_webrtc import AsyncStreamHandler, StreamHandler, WebRTC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TONE = (48_000, (8_000 * np.sin(np.arange(48_000) * 2 * np.pi / 100)).astype(np.int16)[None])
 
@@ -129,6 +134,32 @@ def build(handler: str) -> gr.Blocks:
     return demo
 
 
+class WithoutSignals(uvicorn.Server):
+    """A server that leaves signals to its program."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes none."""
+        yield
+
+
+async def serve_by_hand(demo: gr.Blocks) -> None:
+    """Serves until a signal comes, as programs with a loop of their own do; a second one forces."""
+    app = gr.mount_gradio_app(FastAPI(), demo, path="/")
+    server = WithoutSignals(uvicorn.Config(app, port=0))
+    requests = 0
+
+    def stop() -> None:
+        nonlocal requests
+        requests += 1
+        if requests > 1:
+            os._exit(9)
+        server.should_exit = True
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    await server.serve()
+
+
 def main(server: str, handler: str) -> None:
     """Serves the page as programs do, until the process is stopped."""
     # A shell that runs the tests in the background has them, and all that they start, ignore it.
@@ -147,6 +178,17 @@ def main(server: str, handler: str) -> None:
             demo.launch(prevent_thread_lock=True)
             sys.stdin.readline()
             sys.exit(3)
+        case "fork":
+            demo.launch(prevent_thread_lock=True)
+            sys.stdin.readline()
+            child = multiprocessing.get_context("fork").Process(target=print, args=("child",))
+            child.start()
+            child.join()
+            print("its status", child.exitcode, flush=True)  # noqa: T201 - the test reads it
+            sys.stdin.readline()
+            sys.exit(3)
+        case "asyncio":
+            asyncio.run(serve_by_hand(demo))
         case "own handler":
             signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
             build(handler)
