@@ -239,7 +239,7 @@ const FAILURES: Record<Failure, Words> = {
   },
   lost: {
     title: "The connection was lost",
-    detail: "Check the network, then try again.",
+    detail: "Check the network, then try again, or load the page anew.",
   },
   busy: {
     title: "The server is busy",

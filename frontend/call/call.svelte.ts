@@ -79,6 +79,7 @@ export class Call {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
     this.#redialler.reset();
+    this.#isOpen = false;
     const sends = this.#page.props.mode !== "receive";
     this.#go({ type: "start", asksPermission: sends });
     const constraints = this.#constraints();
@@ -91,8 +92,7 @@ export class Call {
       await this.#connect(attempt);
     } catch (error) {
       if (attempt !== this.#attempt) return;
-      const cause = causeOfFirst(error);
-      const problem = problemOf(error, constraints);
+      const [cause, problem] = [causeOfFirst(error), problemOf(error, constraints)];
       if (cause) this.#callAgain(cause, problem);
       else this.#fail(problem);
     }

@@ -9,10 +9,8 @@ counted: it never ends a session. All of it runs on the event loop.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
-import reprlib
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,24 +20,23 @@ from aioice.ice import CandidatePair
 
 from .aiortc_internals import HeldDtls
 from .buckets import TokenBucket
+from .faults import contain_faults, note_fault
 from .ice_internals import (
     CHECK_LIST,
     CONNECTION,
     NOMINATED,
     PROTOCOLS,
     QUEUE,
-    RECEIVE_NEXT,
     REMOTE_CANDIDATES,
     looks_as_expected,
     transports_of,
 )
-from .quiet_log import QuietLog
 from .signed import is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from aiortc import RTCDtlsTransport, RTCPeerConnection
+    from aiortc import RTCPeerConnection
 
     from .aiortc_internals import AuthenticPackets
 
@@ -99,11 +96,6 @@ MAX_WAITING: Final = 1024
 CONSENT_INTERVAL_S: Final = 5.0
 CONSENT_LIMIT_S: Final = 30.0
 """RFC 7675 section 5.1."""
-
-MAX_FAULTS: Final = 100
-"""Faults of the parsers in a row, without a datagram between that was fine: that session ends."""
-
-_faults = QuietLog(logger, "a datagram that nobody can make sense of was dropped")
 
 
 class GuardedProtocols(list[Any]):
@@ -370,7 +362,7 @@ class DatagramGuard:
 
     def _note_fault(self, error: Exception) -> None:
         self.refused["fault"] += 1
-        _faults.warn(f"{type(error).__name__}: {reprlib.repr(str(error))}")
+        note_fault(error)
 
 
 def guard(pc: RTCPeerConnection) -> list[DatagramGuard]:
@@ -391,30 +383,3 @@ def guard(pc: RTCPeerConnection) -> list[DatagramGuard]:
         else:
             logger.warning("aioice is not as expected: datagrams of strangers reach its parsers")
     return guards
-
-
-def contain_faults(dtls: RTCDtlsTransport) -> None:
-    """Has a transport go on after a datagram on which a parser of aiortc's fails."""
-    receive_next: Any = getattr(dtls, RECEIVE_NEXT, None)
-    if not inspect.iscoroutinefunction(receive_next):
-        logger.warning("aiortc is not as expected: a datagram that it cannot read ends a session")
-        return
-    faults = 0
-
-    async def receive() -> None:
-        nonlocal faults
-        try:
-            await receive_next()
-        except ConnectionError:
-            raise
-        except Exception as error:
-            faults += 1
-            _faults.warn(f"{type(error).__name__}: {reprlib.repr(str(error))}")
-            if faults >= MAX_FAULTS:
-                raise ConnectionError from error
-            # Should it fail before it waits, nobody else would ever have a turn.
-            await asyncio.sleep(0)
-        else:
-            faults = 0
-
-    setattr(dtls, RECEIVE_NEXT, receive)
