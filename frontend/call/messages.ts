@@ -127,7 +127,9 @@ export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
 /** Whether the server knows a call, by its reply to a request for candidates. */
 export function readKnown(reply: unknown): "known" | "unknown" | "away" {
   if (reply === undefined) return "away";
-  return asRecord(reply)?.status === "failed" ? "unknown" : "known";
+  // A server that fails for another reason has not said so.
+  const meta = asRecord(asRecord(reply)?.meta);
+  return meta?.error === "unknown_connection" ? "unknown" : "known";
 }
 
 function refusal(meta: Record<string, unknown>): OfferRefused {

@@ -117,10 +117,18 @@ describe("a call that broke", () => {
 
   it("is made at once when the server has forgotten it", async () => {
     const broken = await open();
-    server.replies.candidates = refusal("connection_not_found");
+    server.replies.candidates = refusal("unknown_connection");
     broken.become("disconnected");
     await vi.advanceTimersByTimeAsync(0);
     expect(call.status.phase).toBe("redialling");
+  });
+
+  it("is not given up for a question that the server could not answer", async () => {
+    const unstable = await open();
+    server.replies.candidates = refusal("server_error");
+    unstable.become("disconnected");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(call.status).toMatchObject({ phase: "open", isUnstable: true });
   });
 
   it("may recover by itself while the server knows it", async () => {
@@ -142,7 +150,7 @@ describe("a call that broke", () => {
 
   it("is over when a server that is there closed it", async () => {
     const closed = await open();
-    server.replies.candidates = refusal("connection_not_found");
+    server.replies.candidates = refusal("unknown_connection");
     closed.channel?.onclose?.();
     await vi.advanceTimersByTimeAsync(400);
     expect(call.status).toMatchObject({ phase: "ended", ending: { by: "server", reason: "" } });
@@ -158,7 +166,7 @@ describe("a call that broke", () => {
 
   it("is asked about after a sleep", async () => {
     await open();
-    server.replies.candidates = refusal("connection_not_found");
+    server.replies.candidates = refusal("unknown_connection");
     vi.setSystemTime(Date.now() + 3_600_000);
     await vi.advanceTimersByTimeAsync(1000);
     expect(call.status.phase).toBe("redialling");

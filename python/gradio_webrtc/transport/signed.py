@@ -20,7 +20,7 @@ FINGERPRINT_BYTES: Final = 8
 def is_signed(data: bytes, password: bytes) -> bool:
     """True if a message ends in a signature, or in one and a fingerprint, and it is the right one.
 
-    It costs a few microseconds, a tenth of what it takes to parse the message.
+    It takes two fifths of the time of parsing the message.
 
     Args:
         data: The message, whose header and length were looked at.
