@@ -1,48 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Call } from "../call/call.svelte";
-import type { Surroundings } from "../types";
-import {
-  ANSWER,
-  FakeAudioContext,
-  FakePeerConnection,
-  FakeServer,
-  FakeTrack,
-  installFakes,
-  later,
-  named,
-  PROPS,
-  type FakeMediaDevices,
-} from "./fakes";
-
-let media: FakeMediaDevices;
-let server: FakeServer;
-let page: Surroundings;
-let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
-let call: Call;
-
-const connection = (): FakePeerConnection => FakePeerConnection.last;
-const events = (): unknown[] => dispatch.mock.calls.map(([name]) => name);
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  media = installFakes();
-  server = new FakeServer();
-  dispatch = vi.fn();
-  page = { props: { ...PROPS }, server, value: null, dispatch };
-  call = new Call(page);
-});
-afterEach(() => {
-  call.stop();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
-
-/** A call that stands. */
-async function open(): Promise<FakePeerConnection> {
-  await call.start();
-  connection().become("connected");
-  return connection();
-}
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { call, connection, dispatch, events, media, open, page, server } from "./calling";
+import { ANSWER, FakeAudioContext, FakeTrack, later, named } from "./fakes";
 
 describe("a call", () => {
   it("asks, connects and opens", async () => {

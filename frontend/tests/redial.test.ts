@@ -1,15 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Call } from "../call/call.svelte";
+import { describe, expect, it, vi } from "vitest";
 import { KNOCK_MS, RECOVER_MS, Redial, TRY_MS, WAITS_MS } from "../call/redial";
-import type { Surroundings } from "../types";
-import {
-  ANSWER,
-  FakePeerConnection,
-  FakeServer,
-  installFakes,
-  PROPS,
-  type FakeMediaDevices,
-} from "./fakes";
+import { call, connection, events, media, open, page, server } from "./calling";
+import { ANSWER } from "./fakes";
 
 describe("the tries of a call", () => {
   it("wait longer each time, and end", () => {
@@ -33,38 +25,10 @@ describe("the tries of a call", () => {
   });
 });
 
-let media: FakeMediaDevices;
-let server: FakeServer;
-let page: Surroundings;
-let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
-let call: Call;
-
-const connection = (): FakePeerConnection => FakePeerConnection.last;
-const events = (): unknown[] => dispatch.mock.calls.map(([name]) => name);
 const offers = (): number => server.ofType("offer").length;
 const refusal = (error: string): object => ({ status: "failed", meta: { error, message: "no" } });
 /** Longer than any wait before a try. */
 const WAIT_MS = 20_000;
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  media = installFakes();
-  server = new FakeServer();
-  dispatch = vi.fn();
-  page = { props: { ...PROPS }, server, value: null, dispatch };
-  call = new Call(page);
-});
-afterEach(() => {
-  call.stop();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
-
-async function open(): Promise<FakePeerConnection> {
-  await call.start();
-  connection().become("connected");
-  return connection();
-}
 
 /** The server is away: Gradio's client gives nothing for what it could not ask. */
 function goAway(): void {

@@ -1,0 +1,35 @@
+/** A call without a page around it, on stand-ins for what jsdom has not. */
+import { afterEach, beforeEach, vi } from "vitest";
+import { Call } from "../call/call.svelte";
+import type { Surroundings } from "../types";
+import { FakePeerConnection, FakeServer, installFakes, PROPS, type FakeMediaDevices } from "./fakes";
+
+export let media: FakeMediaDevices;
+export let server: FakeServer;
+export let page: Surroundings;
+export let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
+export let call: Call;
+
+export const connection = (): FakePeerConnection => FakePeerConnection.last;
+export const events = (): unknown[] => dispatch.mock.calls.map(([name]) => name);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  media = installFakes();
+  server = new FakeServer();
+  dispatch = vi.fn();
+  page = { props: { ...PROPS }, server, value: null, dispatch };
+  call = new Call(page);
+});
+afterEach(() => {
+  call.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+/** A call that stands. */
+export async function open(): Promise<FakePeerConnection> {
+  await call.start();
+  connection().become("connected");
+  return connection();
+}
