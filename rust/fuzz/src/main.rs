@@ -1,7 +1,7 @@
 //! Any bytes for the parts of the audio core that take bytes and numbers from outside.
 //!
 //! `fuzz SECONDS [TARGET] [SEED]` runs each target (or one) on its corpus and then for so long on
-//! what mutation makes of it. An input depends on the seed and its number alone, so a run is the
+//! what mutation makes of it, as many targets side by side as there are cores. An input depends on the seed and its number alone, so a run is the
 //! same on any machine but for its length. An input that panics, or takes longer than
 //! [`PATIENCE`], is written into `findings/` and named; put it into `corpus/` with the fix.
 //!
@@ -17,6 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mutation::Mutator;
@@ -25,8 +27,8 @@ use targets::{TARGETS, Target};
 /// How long one input may take: some thousand times what the longest takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The input at work and since when, for the watch.
-static AT_WORK: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
+/// The inputs at work and since when, for the watch; a target has one at a time.
+static AT_WORK: Mutex<Vec<(Instant, &'static str, Vec<u8>)>> = Mutex::new(Vec::new());
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -37,15 +39,26 @@ fn main() -> ExitCode {
         say("usage: fuzz SECONDS [TARGET | all] [SEED]");
         return ExitCode::FAILURE;
     };
-    std::thread::spawn(watch);
-    let wanted = |target: &&Target| chosen.as_deref().is_none_or(|name| name == target.name);
-    let duration = Duration::from_secs(seconds);
-    let failed = TARGETS
+    thread::spawn(watch);
+    let wanted: Vec<&Target> = TARGETS
         .iter()
-        .filter(wanted)
-        .filter(|target| !runs_through(target, duration, seed.unwrap_or(1)))
-        .count();
-    if failed == 0 {
+        .filter(|target| chosen.as_deref().is_none_or(|name| name == target.name))
+        .collect();
+    let duration = Duration::from_secs(seconds);
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(target) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if !runs_through(target, duration, seed.unwrap_or(1)) {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    if failed.into_inner() == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -76,9 +89,9 @@ fn runs_through(target: &Target, duration: Duration, seed: u64) -> bool {
 
 /// Runs one input; whether it went through.
 fn survives(target: &Target, input: &[u8]) -> bool {
-    set_at_work(Some((Instant::now(), target.name, input.to_owned())));
+    set_at_work(target.name, Some(input.to_owned()));
     let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-    set_at_work(None);
+    set_at_work(target.name, None);
     if ran.is_err() {
         report(target.name, input, "panicked");
     }
@@ -88,20 +101,23 @@ fn survives(target: &Target, input: &[u8]) -> bool {
 /// Ends the process when an input takes too long: a thread cannot be stopped from outside.
 fn watch() {
     loop {
-        std::thread::sleep(PATIENCE / 4);
-        let at_work = AT_WORK.lock().ok().and_then(|held| held.clone());
-        if let Some((since, name, input)) = at_work
-            && since.elapsed() > PATIENCE
-        {
+        thread::sleep(PATIENCE / 4);
+        let overdue = AT_WORK.lock().ok().and_then(|held| {
+            held.iter()
+                .find(|(since, ..)| since.elapsed() > PATIENCE)
+                .cloned()
+        });
+        if let Some((_, name, input)) = overdue {
             report(name, &input, "takes too long");
             std::process::exit(1);
         }
     }
 }
 
-fn set_at_work(what: Option<(Instant, &'static str, Vec<u8>)>) {
+fn set_at_work(target: &'static str, input: Option<Vec<u8>>) {
     if let Ok(mut held) = AT_WORK.lock() {
-        *held = what;
+        held.retain(|(_, name, _)| *name != target);
+        held.extend(input.map(|input| (Instant::now(), target, input)));
     }
 }
 
