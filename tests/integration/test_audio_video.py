@@ -99,20 +99,15 @@ def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> S
     return registry
 
 
-async def until_no_job_is_left(before: int) -> None:
-    """Waits until the blocked emits, which the end of the call wakes, have left their threads.
-
-    Args:
-        before: How many jobs other tests of this process had left behind before the call.
-    """
+async def until_no_job_is_left() -> None:
+    """Waits until the blocked emits, which the end of the call wakes, have left their threads."""
     async with asyncio.timeout(60):
-        while jobs_left_behind() > before:  # noqa: ASYNC110 - the package tells nobody of it
+        while jobs_left_behind():  # noqa: ASYNC110 - the package tells nobody of it
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("handler", [SpeakingMirror, AsyncMirror])
 async def test_sound_and_pictures_come_back_side_by_side(handler: Any) -> None:
-    before = jobs_left_behind()
     registry = serve(handler())
     caller = Caller(registry, tone(30.0, 600), modality="audio-video")
     await caller.call()
@@ -123,7 +118,7 @@ async def test_sound_and_pictures_come_back_side_by_side(handler: Any) -> None:
     numbers = [number_of(picture[:, ::-1]) for _, picture in caller.seen]
     assert is_growing(numbers)
     assert is_growing([pts for pts, _ in caller.seen])
-    await until_no_job_is_left(before)
+    await until_no_job_is_left()
 
 
 @pytest.mark.parametrize("modality", ["video", "audio-video"])
