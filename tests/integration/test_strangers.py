@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import socket
@@ -18,6 +19,7 @@ from support.signals import tone
 from gradio_webrtc import AsyncStreamHandler
 from gradio_webrtc.registry import Service, SessionRegistry
 from gradio_webrtc.transport import guard as guards
+from gradio_webrtc.transport import peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,21 +154,39 @@ async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramG
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-async def test_all_that_a_peer_encrypts_counts_as_heard(
+async def test_all_that_a_peer_encrypts_times_as_heard(
     modality: Modality, made: list[DatagramGuard]
 ) -> None:
     registry = serve_echo(modality)
     caller = Hostile(registry, tone(60.0, 440), modality=modality)
     await caller.call()
-    counts = [made[0]._authentic.count]  # type: ignore[union-attr]  # noqa: SLF001
+    times = [made[0]._authentic.last_s]  # noqa: SLF001
     await caller.settle()
-    counts.append(made[0]._authentic.count)  # type: ignore[union-attr]  # noqa: SLF001
+    times.append(made[0]._authentic.last_s)  # noqa: SLF001
     begin = len(caller.seen), len(caller.heard)
     await caller.until(lambda: (len(caller.seen), len(caller.heard)) > begin)
-    counts.append(made[0]._authentic.count)  # type: ignore[union-attr]  # noqa: SLF001
-    assert counts == sorted(set(counts))
+    times.append(made[0]._authentic.last_s)  # noqa: SLF001
+    assert times == sorted(set(times))
     await caller.hang_up()
     await registry.wait_idle()
+
+
+async def test_a_forged_source_keeps_nobody_who_vanished(
+    made: list[DatagramGuard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "VANISHED_S", 0.8)
+    registry, caller, _ = await connected()
+    connection: Any = caller.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
+    (pair,) = connection._nominated.values()  # noqa: SLF001
+    transport = pair.protocol.transport
+    forge = functools.partial(type(transport).sendto, transport)
+    caller.vanish()
+    passed = made[0].passed
+    while len(registry):
+        forge(KINDS["RTP"][0], pair.remote_addr)
+        await asyncio.sleep(0.02)
+    assert made[0].passed > passed, "where they came from was believed"
+    await caller.hang_up()
 
 
 async def test_the_remote_peer_may_send_garbage_and_stays(made: list[DatagramGuard]) -> None:

@@ -247,48 +247,37 @@ async def test_consent_lasts_while_anything_authentic_comes(
     assert 20 + 5 <= ticks <= 20 + 9
 
 
-async def test_packets_that_were_decrypted_are_authentic(
-    clock: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection, made, _ = guarded(clock)
-
-    class Shortcut:
-        taken = 0
-
-        def __call__(self, *_: object) -> None: ...
-
-    shortcut = Shortcut()
-    connection.data_received = shortcut
-    ticks = 0
-
-    async def sleep(seconds: float) -> None:
-        nonlocal ticks
-        ticks += 1
-        clock[0] += seconds
-        shortcut.taken += ticks <= 20
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    await made.query_consent()
-    assert 20 + 5 <= ticks <= 20 + 9
-
-
 async def test_packets_of_any_kind_that_were_decrypted_are_authentic(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = Connection()
-    authentic = AuthenticPackets()
+    authentic = AuthenticPackets(lambda: clock[0])
     made = guards.DatagramGuard(connection, lambda: clock[0], authentic)
+    sock = Socket(connection)
+    connection._check_list.append(Pair(HERE, CandidatePair.State.SUCCEEDED))  # noqa: SLF001
     ticks = 0
 
     async def sleep(seconds: float) -> None:
         nonlocal ticks
         ticks += 1
         clock[0] += seconds
-        authentic.count += ticks <= 20
+        sock.datagram_received(b"\x80" * 40, HERE)
+        if ticks <= 20:
+            authentic.note()
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     await made.query_consent()
     assert 20 + 5 <= ticks <= 20 + 9
+    assert made.silent_s > guards.CONSENT_LIMIT_S, "a forged source prolongs nothing"
+
+
+async def test_where_nobody_tells_what_was_decrypted_the_source_counts(clock: list[float]) -> None:
+    connection, made, sock = guarded(clock)
+    connection._check_list.append(Pair(HERE, CandidatePair.State.SUCCEEDED))  # noqa: SLF001
+    clock[0] += 5
+    assert made.silent_s == 5
+    sock.datagram_received(b"\x80" * 40, HERE)
+    assert made.silent_s == 0
 
 
 def test_a_bucket_lets_its_rate_pass_and_no_more() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from aioice import stun
 from aioice.ice import CandidatePair
 
-from .aiortc_internals import HeldDtls
+from .aiortc_internals import AuthenticPackets, HeldDtls
 from .buckets import TokenBucket
 from .faults import contain_faults, note_fault
 from .ice_internals import (
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aiortc import RTCPeerConnection
-
-    from .aiortc_internals import AuthenticPackets
 
     Address = tuple[str, int]
 
@@ -126,7 +124,8 @@ class DatagramGuard:
     Args:
         connection: The connection, before it has sockets.
         clock: Seconds, monotonic.
-        authentic: Counts the packets of the connection that were decrypted.
+        authentic: Told of each packet of the connection that was decrypted; without it, whatever
+            comes from where the remote peer is counts as authentic.
 
     Attributes:
         refused: The number of datagrams that were dropped, by reason.
@@ -147,9 +146,8 @@ class DatagramGuard:
         self._checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST, clock)
         self._own_name = f"{connection.local_username}:".encode()
         self._own_password = connection.local_password.encode()
-        self._alive_s = self._heard_s = clock()
-        self._authentic = authentic
-        self._carried = 0
+        self._is_told = authentic is not None
+        self._authentic = authentic or AuthenticPackets(clock)
         self._heard_from: set[Address] = set()
         self._unasked = 0
         self._watched: list[Any] = []
@@ -160,8 +158,8 @@ class DatagramGuard:
 
     @property
     def silent_s(self) -> float:
-        """How long nothing has come from where the remote peer is, in seconds."""
-        return self._clock() - self._heard_s
+        """How long nothing authentic has come, in seconds."""
+        return self._clock() - self._authentic.last_s
 
     def let_go(self) -> None:
         """Leaves a closed connection, which refers to the guard as the guard does to it."""
@@ -223,8 +221,8 @@ class DatagramGuard:
         given up before they are read, and sessions would end that are well.
         """
         connection = self._connection
-        self._alive_s = self._clock()
-        while not self._is_expired():
+        self._authentic.note()
+        while self.silent_s <= CONSENT_LIMIT_S:
             await asyncio.sleep(CONSENT_INTERVAL_S * random.uniform(0.8, 1.2))  # noqa: S311  # section 5.1
             for pair in list(getattr(connection, NOMINATED).values()):
                 await self._ask(pair)
@@ -244,17 +242,7 @@ class DatagramGuard:
             )
         except stun.TransactionError:
             return
-        self._alive_s = self._clock()
-
-    def _is_expired(self) -> bool:
-        # What stands in front of `hand_on` counts the packets that it decrypted.
-        carried = getattr(self._connection.data_received, "taken", 0)
-        if self._authentic is not None:
-            carried += self._authentic.count
-        if carried != self._carried:
-            self._carried = carried
-            self._alive_s = self._clock()
-        return self._clock() - self._alive_s > CONSENT_LIMIT_S
+        self._authentic.note()
 
     def _receive(self, protocol: Any, data: bytes, source: Address) -> None:
         least = MIN_SIZE[data[0]] if data else 0
@@ -264,7 +252,8 @@ class DatagramGuard:
             self._receive_stun(protocol, data, source)
         elif self._is_from_peer(source):
             self.passed += 1
-            self._heard_s = self._clock()
+            if not self._is_told:
+                self._authentic.note()
             self._connection.data_received(data, protocol.local_candidate.component)
 
     def _is_from_peer(self, source: Address) -> bool:
@@ -303,7 +292,7 @@ class DatagramGuard:
             self.refused["stun"] += 1
             return
         if self._is_signed_by_peer(message):
-            self._alive_s = self._heard_s = self._clock()
+            self._authentic.note()
             if any(pair.remote_addr == source for pair in getattr(self._connection, CHECK_LIST)):
                 self._heard_from.add(source)
         transaction.response_received(message, source)
@@ -332,7 +321,7 @@ class DatagramGuard:
         if self._is_one_too_many(source):
             self.refused["candidates"] += 1
             return
-        self._alive_s = self._heard_s = self._clock()
+        self._authentic.note()
         # As many as there can be candidates, see `_is_one_too_many`.
         self._heard_from.add(source)
         self._connection.request_received(message, source, protocol)

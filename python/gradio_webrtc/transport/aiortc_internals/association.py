@@ -97,7 +97,7 @@ class HeldAssociation(RTCSctpTransport):
     async def _handle_data(self, data: bytes) -> None:
         """Takes a packet, if all of it is in order."""
         if isinstance(self.transport, HeldDtls):
-            self.transport.authentic.count += 1
+            self.transport.authentic.note()
         if not is_in_order(data):
             return
         try:

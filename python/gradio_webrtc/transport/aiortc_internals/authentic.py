@@ -1,16 +1,32 @@
-"""How much of what came to a connection could only be the remote peer's."""
+"""When something last came to a connection that could only be the remote peer's."""
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class AuthenticPackets:
-    """Counts the packets of a connection that were decrypted, whatever they carry.
+    """The time of the last packet that was decrypted, whatever it carried, or that was signed.
+
+    The source of a datagram can be forged: it says nothing.
+
+    Args:
+        clock: Seconds, monotonic.
 
     Attributes:
-        count: Their number, which only grows.
+        last_s: That time, in seconds of the clock; the time of the making, before the first.
     """
 
-    __slots__ = ("count",)
+    __slots__ = ("clock", "last_s")
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.last_s = clock()
+
+    def note(self) -> None:
+        """Such a packet has come."""
+        self.last_s = self.clock()

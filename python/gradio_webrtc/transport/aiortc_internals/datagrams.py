@@ -85,7 +85,7 @@ class HeldSrtp:
 
     Args:
         session: libsrtp's.
-        authentic: Counts what was decrypted.
+        authentic: Told of each packet that was decrypted.
     """
 
     def __init__(self, session: pylibsrtp.Session, authentic: AuthenticPackets) -> None:
@@ -110,7 +110,7 @@ class HeldSrtp:
         if source not in self._sources and len(self._sources) >= MAX_SOURCES:
             raise pylibsrtp.Error("a packet of one source too many")
         plain = unprotect(data)
-        self._authentic.count += 1
+        self._authentic.note()
         self._sources.add(source)
         return plain
 
