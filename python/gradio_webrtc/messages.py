@@ -36,10 +36,6 @@ MAX_LOGGED_CHARS: Final = 500
 SHOWN_S: Final = 10.0
 """How long a page shows words when nothing else is asked for, in seconds: Gradio's default."""
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024
-"""The largest message accepted from a page, in bytes: the size that every WebRTC stack can
-receive in one piece (RFC 8841 section 6.1 gives 64 KiB as the default)."""
-
 
 def create_message(kind: MessageType, data: object = None) -> dict[str, object]:
     """A message for the page.
@@ -107,9 +103,7 @@ def encode_message(message: Mapping[str, object]) -> str:
 
 
 def decode_message(text: str | bytes) -> Mapping[str, object] | None:
-    """What a page sent: a JSON object of at most ``MAX_MESSAGE_BYTES``, else ``None``."""
-    if len(text) > MAX_MESSAGE_BYTES:
-        return None
+    """What a page sent, if it is a JSON object, else ``None``; the transport bounds its size."""
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):  # the latter where it nests a thousand deep

@@ -275,8 +275,7 @@ class SessionRegistry:
             copy = f"copy() of {type(handler).__name__}"
             error = HandlerError(f"{copy} returned a handler that serves another call")
             raise refuse(error, f"{copy}, asked for {line.webrtc_id}")
-        idle_limit_s = None if service.mode == "receive" else service.limits.idle_limit_s
-        transport = PeerTransport(self._ice_servers, _track_terms(service), idle_limit_s)
+        transport = PeerTransport(self._ice_servers, _track_terms(service), service.limits)
         try:
             session = self._introduce(line, service, transport, handler)
             answer = await transport.answer(body)
@@ -318,7 +317,7 @@ class SessionRegistry:
         naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
         try:
             # What cannot be answered is to cost neither a place nor a handler.
-            read_offer(body, _track_terms(service))
+            read_offer(body, _track_terms(service), service.limits)
             return naming, service, await self._find_place(naming, service, request)
         except BaseException:
             self._directory.release(naming)

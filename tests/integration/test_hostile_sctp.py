@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from typing import Any
 
 import pytest
 from aiortc.rtcsctptransport import DataChunk, SackChunk
 from support.hostile import attacked, counted
+
+from gradio_webrtc import Limits
 
 pytestmark = pytest.mark.network
 
@@ -96,6 +99,22 @@ async def test_more_than_fifty_messages_a_second_end_the_call() -> None:
         for _ in range(250):
             hostile.channel.send("{}")
         assert "messages a second" in await hostile.reason()
+
+
+async def test_the_limits_of_messages_are_those_that_were_given() -> None:
+    async with attacked(limits=Limits(message_bytes=2000)) as (hostile, _):
+        assert "a=max-message-size:2000" in hostile.pc.remoteDescription.sdp
+        tsn = hostile.server.sctp._last_received_tsn + 1
+        for number in range(3):
+            await hostile.send_chunk(data(tsn + number, 2 if number == 0 else 0, b"x" * 1000))
+        assert "larger than 2000 bytes" in await hostile.reason()
+    async with attacked(limits=Limits(message_bytes=200_000, messages_per_s=200)) as (hostile, _):
+        taken: asyncio.Queue[str] = asyncio.Queue()
+        hostile.transport.on_message = taken.put_nowait
+        for text in ["x" * 190_000, *["{}"] * 250]:
+            hostile.channel.send(text)
+        sizes = [len(await taken.get()) for _ in range(251)]
+        assert sizes == [190_000] + [2] * 250
 
 
 async def test_a_third_data_channel_ends_the_call() -> None:

@@ -187,12 +187,12 @@ class RawChunk(Chunk):
         return self._data
 
 
-def serve_echo(modality: Modality = "audio") -> SessionRegistry:
+def serve_echo(modality: Modality = "audio", **service: Any) -> SessionRegistry:
     registry = SessionRegistry()
     handler: Any = (
         Echo() if modality == "audio" else make_template(np.flip, "send-receive", "video")
     )
-    registry.service = Service(handler.copy, modality=modality, concurrency_limit=8)
+    registry.service = Service(handler.copy, modality=modality, concurrency_limit=8, **service)
     return registry
 
 
@@ -212,9 +212,9 @@ class Bystander(Caller):
 
 
 @asynccontextmanager
-async def attacked() -> AsyncIterator[tuple[Hostile, Bystander]]:
+async def attacked(**service: Any) -> AsyncIterator[tuple[Hostile, Bystander]]:
     """A hostile caller, and another beside them who has as much of their call as before."""
-    registry = serve_echo()
+    registry = serve_echo(**service)
     hostile = Hostile(registry, tone(30.0, 330))
     bystander = Bystander(registry, tone(30.0, 440))
     await asyncio.gather(hostile.call(), bystander.call())

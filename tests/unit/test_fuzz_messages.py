@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradio_webrtc import Limits
 from gradio_webrtc.messages import (
-    MAX_MESSAGE_BYTES,
     WORDS,
     create_words,
     decode_message,
@@ -24,7 +24,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 NESTED = st.builds(
     lambda mark, depth, rest: mark * depth + rest,
     st.sampled_from(["[", '{"a":', "[[{", '"', "-", "9"]),
-    st.integers(1, MAX_MESSAGE_BYTES),
+    st.integers(1, Limits().message_bytes),
     st.text(max_size=5),
 )
 

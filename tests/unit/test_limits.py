@@ -17,6 +17,12 @@ def test_the_defaults_are_safe() -> None:
         unconnected_offers=3,
         blocked_threads=16,
         trusted_proxies=(),
+        candidates=32,
+        candidate_networks=(),
+        message_bytes=65_536,
+        messages_per_s=50,
+        picture_pixels=8_294_400,
+        pictures_per_s=120,
     )
 
 
@@ -32,6 +38,13 @@ def test_the_defaults_are_safe() -> None:
         ({"unconnected_offers": True}, TypeError, "unconnected_offers must be a whole number"),
         ({"blocked_threads": -1}, ValueError, "blocked_threads must be from 1 to"),
         ({"trusted_proxies": "10.0.0.1"}, TypeError, "trusted_proxies must be a list"),
+        ({"candidates": 0}, ValueError, "candidates must be from 1 to"),
+        ({"candidate_networks": "10.0.0.0/8"}, TypeError, "candidate_networks must be a list"),
+        ({"candidate_networks": ["lan"]}, ValueError, "candidate_networks must be addresses"),
+        ({"message_bytes": 1000}, ValueError, "message_bytes must be from 1,024 to 1,000,000"),
+        ({"messages_per_s": 1}, ValueError, "messages_per_s must be from 10 to"),
+        ({"picture_pixels": 1e6}, TypeError, "picture_pixels must be a whole number"),
+        ({"pictures_per_s": 0}, ValueError, "pictures_per_s must be from 1 to"),
         ({"trusted_proxies": ["proxy"]}, ValueError, "addresses or networks.*got 'proxy'"),
     ],
 )

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from av import CodecContext, VideoFrame
 
+from gradio_webrtc import Limits
 from gradio_webrtc.transport.aiortc_internals.decoding import MAX_FRAMES, DecoderQueue
 from gradio_webrtc.transport.picture_sizes import SizeError, check_h264, check_vp8
+
+MOST = Limits().picture_pixels
 
 
 def encoded(codec: str, width: int, height: int, pictures: int = 2) -> list[bytes]:
@@ -60,8 +63,8 @@ def sequence(width: int, height: int, references: int = 1) -> bytes:
 
 @pytest.mark.parametrize(("width", "height"), [(64, 48), (640, 480), (1920, 1080)])
 def test_real_pictures_pass_and_key_frames_are_known(width: int, height: int) -> None:
-    assert [check_vp8(data) for data in encoded("libvpx", width, height)] == [True, False]
-    assert [check_h264(data) for data in encoded("libx264", width, height)] == [True, False]
+    assert [check_vp8(data, MOST) for data in encoded("libvpx", width, height)] == [True, False]
+    assert [check_h264(data, MOST) for data in encoded("libx264", width, height)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -76,11 +79,11 @@ def test_real_pictures_pass_and_key_frames_are_known(width: int, height: int) ->
 )
 def test_a_key_frame_of_vp8_that_is_too_large_or_broken_is_refused(data: bytes) -> None:
     with pytest.raises(SizeError):
-        check_vp8(data)
+        check_vp8(data, MOST)
 
 
 def test_the_bits_for_scaling_are_no_part_of_a_side() -> None:
-    assert check_vp8(vp8_header(0xC000 | 640, 0x4000 | 480))
+    assert check_vp8(vp8_header(0xC000 | 640, 0x4000 | 480), MOST)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +100,12 @@ def test_a_parameter_set_of_h264_that_is_too_large_or_broken_is_refused(unit: by
     (first, second) = encoded("libx264", 64, 48)
     for data in (unit, first + unit, second + unit[1:] + second):
         with pytest.raises(SizeError):
-            check_h264(data)
+            check_h264(data, MOST)
 
 
 def test_four_times_full_hd_is_not_too_large() -> None:
-    assert check_vp8(vp8_header(3840, 2160))
-    assert not check_h264(sequence(240, 135))
+    assert check_vp8(vp8_header(3840, 2160), MOST)
+    assert not check_h264(sequence(240, 135), MOST)
 
 
 def item(data: bytes, codec: str = "VP8") -> tuple[SimpleNamespace, SimpleNamespace]:
@@ -125,6 +128,27 @@ def test_a_full_queue_drops_until_a_key_frame_takes_the_place_of_all_that_wait()
     waiting.put(item(delta))
     waiting.put(None)
     assert [waiting.get(), waiting.qsize()] == [None, 0]
+
+
+def test_pictures_beyond_the_rate_are_dropped_with_all_that_is_built_upon_them() -> None:
+    key, delta = vp8_header(640, 480), b"\x11" + bytes(20)
+    failed = threading.Event()
+    waiting = DecoderQueue(failed, Limits(pictures_per_s=2))
+    waiting.put(item(key))
+    waiting.put(item(delta))
+    assert not failed.is_set()
+    for data in (delta, key, delta):
+        waiting.put(item(data))
+    assert (waiting.qsize(), waiting.refused) == (2, 3)
+    assert failed.is_set(), "a key frame is asked for"
+
+
+def test_how_large_a_picture_may_be_is_given() -> None:
+    waiting = DecoderQueue(threading.Event(), Limits(picture_pixels=640 * 480))
+    waiting.put(item(vp8_header(640, 496)))
+    assert waiting.qsize() == 0
+    waiting.put(item(vp8_header(640, 480)))
+    assert waiting.qsize() == 1
 
 
 def test_frames_of_sound_wait_in_a_bounded_queue_and_empty_ones_not_at_all() -> None:

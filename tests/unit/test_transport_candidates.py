@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from aioice import ice
 
+from gradio_webrtc import Limits
 from gradio_webrtc.errors import InvalidOffer
 from gradio_webrtc.transport.candidates import (
-    MAX_CANDIDATES,
     MAX_NAMES,
     CandidateGate,
-    CandidatePolicy,
     parse_candidate,
     take_candidates,
 )
@@ -25,9 +24,9 @@ def is_let_through(
     port: int = 50_000,
     protocol: str = "udp",
     own: list[str] = OWN,
-    policy: CandidatePolicy | None = None,
+    networks: tuple[str, ...] = (),
 ) -> bool:
-    gate = CandidateGate(policy or CandidatePolicy(), own)
+    gate = CandidateGate(Limits(candidate_networks=networks), own)
     line = f"candidate:1 1 {protocol} 2122260223 {host} {port} typ host"
     result = gate.lets_through(parse_candidate(line))
     assert gate.refused.total() == (not result)
@@ -107,13 +106,19 @@ def test_only_udp_is() -> None:
     assert is_let_through("8.8.8.8", protocol="UDP")
 
 
-def test_a_policy_allows_more() -> None:
-    assert is_let_through("192.168.1.1", policy=CandidatePolicy(private=True))
-    assert is_let_through("127.0.0.1", policy=CandidatePolicy(loopback=True))
-    assert is_let_through("fe80::1", policy=CandidatePolicy(link_local=True))
-    everything = CandidatePolicy(private=True, loopback=True, link_local=True)
-    assert not is_let_through("224.0.0.1", policy=everything)
-    assert not is_let_through("100.100.100.200", policy=everything)
+def test_networks_that_are_listed_are_allowed_too() -> None:
+    assert is_let_through("192.168.1.1", networks=("10.0.0.0/8", "192.168.0.0/16"))
+    assert not is_let_through("192.168.1.1", networks=("192.168.2.0/24",))
+    assert is_let_through("127.0.0.1", networks=("127.0.0.1",))
+    assert is_let_through("fe80::1", networks=("fe80::/10",))
+    assert is_let_through("169.254.1.1", networks=("169.254.0.0/16",))
+
+
+@pytest.mark.parametrize(
+    "host", ["224.0.0.1", "100.100.100.200", "169.254.169.254", "::ffff:10.0.0.1", "0.0.0.1"]
+)
+def test_those_of_nobody_are_not_even_where_everything_is_listed(host: str) -> None:
+    assert not is_let_through(host, networks=("0.0.0.0/0", "::/0"))
 
 
 def test_a_machine_that_has_only_itself_talks_to_itself() -> None:
@@ -136,10 +141,10 @@ def test_a_tunnel_to_everywhere_makes_no_network_ones_own() -> None:
 
 def test_those_of_an_offer_and_of_trickle_count_together_and_twice_is_once() -> None:
     gate = CandidateGate(own=OWN)
-    lines = [f"candidate:1 1 udp 1 8.8.8.8 {2000 + n} typ host" for n in range(MAX_CANDIDATES)]
+    lines = [f"candidate:1 1 udp 1 8.8.8.8 {2000 + n} typ host" for n in range(32)]
     assert all(gate.lets_through(parse_candidate(line)) for line in lines)
     assert not any(gate.lets_through(parse_candidate(line)) for line in lines)
-    assert gate.refused == {"twice": MAX_CANDIDATES}
+    assert gate.refused == {"twice": 32}
     assert not gate.lets_through(parse_candidate("candidate:1 1 udp 1 8.8.4.4 2000 typ host"))
     assert gate.refused["number"] == 1
 
@@ -155,10 +160,10 @@ LINE = "a=candidate:1 1 udp 1 8.8.8.8 2000 typ host"
 
 
 def test_candidates_are_taken_out_of_an_offer_with_their_sections() -> None:
-    found = take_candidates(f"{SDP}{LINE}\r\na=end-of-candidates\r\na=mid:1\r\n")
+    found = take_candidates(f"{SDP}{LINE}\r\na=end-of-candidates\r\na=mid:1\r\n", 2)
     assert found.lines == [(1, LINE.removeprefix("a="))]
     assert found.sdp == f"{SDP}a=mid:1\r\n"
-    assert take_candidates(SDP.replace("\r\n", "\n")).sdp == SDP.replace("\r\n", "\n")
+    assert take_candidates(SDP.replace("\r\n", "\n"), 0).sdp == SDP.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(
@@ -166,13 +171,13 @@ def test_candidates_are_taken_out_of_an_offer_with_their_sections() -> None:
 )
 def test_no_other_character_ends_a_line(end: str) -> None:
     with pytest.raises(InvalidOffer, match="RFC 8866"):
-        take_candidates(f"{SDP}a=x{end}{LINE}\r\n")
+        take_candidates(f"{SDP}a=x{end}{LINE}\r\n", 32)
 
 
 def test_too_many_are_refused() -> None:
     lines = "".join(LINE.replace("2000", str(2000 + n)) + "\r\n" for n in range(33))
     with pytest.raises(InvalidOffer, match="at most 32 candidates, got 33"):
-        take_candidates(SDP + lines)
+        take_candidates(SDP + lines, 32)
 
 
 def test_a_server_that_offers_itself_alone_knows_the_networks_of_its_machine(

@@ -17,17 +17,17 @@ from aioice import ice
 from aiortc.sdp import candidate_from_sdp
 
 from gradio_webrtc.errors import InvalidCandidate, InvalidOffer
+from gradio_webrtc.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from aiortc import RTCIceCandidate
 
+    from gradio_webrtc.limits import Limits
+
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
     Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
-
-MAX_CANDIDATES: Final = 32
-"""In an offer and trickled behind it together: ten times as many as a browser has."""
 
 MAX_NAMES: Final = 4
 """Names of multicast DNS that are asked for, each a packet to everybody on the local network. A
@@ -61,27 +61,15 @@ addresses of IPv4 of any kind."""
 
 OF_NOBODY: Final = frozenset(
     ipaddress.ip_address(each)
-    for each in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")
+    for each in (
+        "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+    )
 )
-"""Where providers answer questions of their machines, other than 169.254.169.254, which is
-link-local."""
-
-
-class CandidatePolicy(NamedTuple):
-    """Addresses of remote peers that a server may send to before it has heard from them.
-
-    Attributes:
-        private: Those of all private networks, not only of the server's own.
-        link_local: Those of the link (RFC 3927 and 4291 section 2.5.6), where no router goes.
-        loopback: Those of the machine itself; a server that has no other address allows them.
-    """
-
-    private: bool = False
-    link_local: bool = False
-    loopback: bool = False
-
-
-DEFAULT_POLICY: Final = CandidatePolicy()
+"""Where providers answer questions of their machines."""
 
 
 class OfferedCandidates(NamedTuple):
@@ -96,8 +84,8 @@ class OfferedCandidates(NamedTuple):
     lines: Sequence[tuple[int, str]]
 
 
-def take_candidates(sdp: str) -> OfferedCandidates:
-    """Takes the candidates out of an offer.
+def take_candidates(sdp: str, most: int) -> OfferedCandidates:
+    """Takes the candidates out of an offer, of which there may be so many.
 
     Raises:
         InvalidOffer: Its lines do not end as those of SDP do, or there are too many candidates.
@@ -112,8 +100,8 @@ def take_candidates(sdp: str) -> OfferedCandidates:
             found.append((section, text.removeprefix("a=")))
         elif text != END:
             rest.append(line)
-    if len(set(found)) > MAX_CANDIDATES:
-        raise InvalidOffer(f"expected at most {MAX_CANDIDATES} candidates, got {len(set(found))}")
+    if len(set(found)) > most:
+        raise InvalidOffer(f"expected at most {most} candidates, got {len(set(found))}")
     return OfferedCandidates("\n".join(rest), list(dict.fromkeys(found)))
 
 
@@ -133,7 +121,7 @@ class CandidateGate:
     """Decides which candidates of one remote peer are checked.
 
     Args:
-        policy: The addresses that are allowed.
+        limits: How many of them there may be, and of which networks.
         own: The server's own with the prefixes of their networks (``"10.1.2.3/16"``); by default
             those of this machine's interfaces, whichever of them it offers.
 
@@ -141,11 +129,12 @@ class CandidateGate:
         refused: The number of candidates that were not let through, by reason.
     """
 
-    def __init__(
-        self, policy: CandidatePolicy = DEFAULT_POLICY, own: Iterable[str] | None = None
-    ) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, own: Iterable[str] | None = None) -> None:
         self.refused: Counter[str] = Counter()
-        self._policy = policy
+        self._most = limits.candidates
+        self._allowed = [
+            ipaddress.ip_network(each, strict=False) for each in limits.candidate_networks
+        ]
         self._own = None if own is None else [ipaddress.ip_interface(each) for each in own]
         self._offered = None if self._own is None else [each.ip for each in self._own]
         self._seen: set[tuple[str, int, str]] = set()
@@ -166,7 +155,7 @@ class CandidateGate:
         key = (candidate.ip, candidate.port, candidate.protocol)
         if key in self._seen:
             return "twice"
-        if len(self._seen) >= MAX_CANDIDATES:
+        if len(self._seen) >= self._most:
             return "number"
         self._seen.add(key)
         if NAME.fullmatch(candidate.ip):
@@ -181,18 +170,23 @@ class CandidateGate:
             return "address"
         kind = _kind_of(address)
         match kind:
+            case "global":
+                is_allowed = True
+            case "nobody's":
+                is_allowed = False
             case "loopback":
-                is_allowed = self._allows_loopback()
-            case "link-local":
-                is_allowed = self._policy.link_local
+                is_allowed = self._has_only_itself() or self._is_listed(address)
             case "private":
-                is_allowed = self._policy.private or self._is_of_own_network(address)
+                is_allowed = self._is_of_own_network(address) or self._is_listed(address)
             case _:
-                is_allowed = kind == "global"
+                is_allowed = self._is_listed(address)
         return None if is_allowed else kind
 
-    def _allows_loopback(self) -> bool:
-        return self._policy.loopback or all(each.is_loopback for each in self._offered_addresses())
+    def _has_only_itself(self) -> bool:
+        return all(each.is_loopback for each in self._offered_addresses())
+
+    def _is_listed(self, address: Address) -> bool:
+        return any(address in network for network in self._allowed)
 
     def _is_of_own_network(self, address: Address) -> bool:
         # A network of all addresses is that of a tunnel, behind which others' networks are.
@@ -221,12 +215,12 @@ class CandidateGate:
 
 def _kind_of(address: Address) -> str:
     """The class of an address; "nobody's" for those that no remote peer has."""
+    if address in OF_NOBODY or address.is_multicast or address.is_unspecified:
+        return "nobody's"
     if address.is_loopback:
         return "loopback"
     if address.is_link_local:
         return "link-local"
-    if address in OF_NOBODY or address.is_multicast or address.is_unspecified:
-        return "nobody's"
     if any(address in block for block in OF_NOBODY_BLOCKS):
         return "nobody's"
     return "global" if address.is_global else "private"

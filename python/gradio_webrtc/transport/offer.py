@@ -13,11 +13,14 @@ from aiortc import RTCIceCandidate, RTCSessionDescription
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from gradio_webrtc.errors import InvalidCandidate, InvalidOffer, UnsupportedTrack
+from gradio_webrtc.limits import DEFAULT_LIMITS
 
 from .candidates import parse_candidate, take_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gradio_webrtc.limits import Limits
 
     from .tracks import TrackTerms
 
@@ -51,7 +54,9 @@ class Offer(NamedTuple):
     candidates: Sequence[RTCIceCandidate]
 
 
-def read_offer(body: Mapping[str, object], terms: TrackTerms) -> Offer:
+def read_offer(
+    body: Mapping[str, object], terms: TrackTerms, limits: Limits = DEFAULT_LIMITS
+) -> Offer:
     """The offer in a request.
 
     Raises:
@@ -64,7 +69,7 @@ def read_offer(body: Mapping[str, object], terms: TrackTerms) -> Offer:
             f"with {type(sdp).__name__}"
         )
     _check_size(sdp)
-    rest, lines = take_candidates(sdp)
+    rest, lines = take_candidates(sdp, limits.candidates)
     try:
         description = SessionDescription.parse(rest)
     except Exception as error:  # the parser raises whatever the text makes it trip over

@@ -20,6 +20,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
+from gradio_webrtc.limits import DEFAULT_LIMITS
 
 from . import teardown
 from .addresses import offer_loopback_when_alone
@@ -34,6 +35,8 @@ from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from gradio_webrtc.limits import Limits
 
     from .base import AudioSink, FrameSource, PictureSource
     from .picture import TimedPicture
@@ -86,15 +89,14 @@ class PeerTransport:
         ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
             None are asked by default: a call then needs no network but the caller's.
         tracks: Which tracks the caller may bring.
-        idle_limit_s: Ends the connection when no media came for this long, and up to a sixth
-            longer; ``None`` for never.
+        limits: What the caller may do. Of the idle limit up to a sixth more may pass.
     """
 
     def __init__(
         self,
         ice_servers: Sequence[Mapping[str, Any]] = (),
         tracks: TrackTerms = DEFAULT_TERMS,
-        idle_limit_s: float | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         offer_loopback_when_alone()
         servers = [RTCIceServer(**server) for server in ice_servers]
@@ -109,10 +111,10 @@ class PeerTransport:
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._gate = CandidateGate()
+        self._gate = CandidateGate(limits)
         self._resolving: set[asyncio.Task[None]] = set()
         self._idle_watch: asyncio.Task[None] | None = None
-        self._idle_limit_s = idle_limit_s
+        self._limits = limits
         self._guards: list[DatagramGuard] = []
         self._terms = tracks
         self._tracks = Tracks(self._pc, tracks)
@@ -131,12 +133,12 @@ class PeerTransport:
         Raises:
             InvalidOffer: The offer cannot be read or asks for what we cannot do.
         """
-        offer = read_offer(body, self._terms)
+        offer = read_offer(body, self._terms, self._limits)
         try:
             await self._pc.setRemoteDescription(offer.description)
             for candidate in offer.candidates:
                 await self._add(candidate)
-            hold_in_check(self._pc, self._finish)
+            hold_in_check(self._pc, self._finish, self._limits)
             self._tracks.settle()
             answer = await self._pc.createAnswer()
             work_inline(self._pc, answer.sdp)
@@ -213,8 +215,9 @@ class PeerTransport:
         loop = asyncio.get_running_loop()
         if self._guards:
             self._watch = loop.create_task(self._end_when_vanished())
-        if self._idle_limit_s is not None:
-            self._idle_watch = loop.create_task(self._end_when_idle(self._idle_limit_s))
+        idle_limit_s = self._limits.idle_limit_s
+        if idle_limit_s is not None and self._terms.are_taken:
+            self._idle_watch = loop.create_task(self._end_when_idle(idle_limit_s))
 
     async def carry_audio(self, sink: AudioSink) -> None:
         """Hands on the caller's sound; see `Transport.carry_audio`."""

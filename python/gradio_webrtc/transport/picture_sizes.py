@@ -6,10 +6,6 @@ import re
 from itertools import pairwise
 from typing import Final
 
-MAX_CODED_PIXELS: Final = 4 * 1920 * 1080
-"""Four times full HD, as much as a camera of 3,840 x 2,160 gives. A decoder keeps several pictures
-of 1.5 bytes a pixel."""
-
 MAX_KEPT_MACROBLOCKS: Final = 184_320
 """Reference pictures together, in blocks of 16 x 16: the decoded picture buffer of level 5.1 (H.264
 table A-1, MaxDpbMbs)."""
@@ -40,11 +36,11 @@ class SizeError(ValueError):
     """A coded picture that cannot be, or is too large."""
 
 
-def check_vp8(data: bytes) -> bool:
+def check_vp8(data: bytes, most_pixels: int) -> bool:
     """Whether a frame of VP8 is a key frame.
 
     Raises:
-        SizeError: It is one, and is broken or larger than `MAX_CODED_PIXELS`.
+        SizeError: It is one, and is broken or has more pixels.
     """
     if not data or data[0] & 1:
         return False
@@ -53,17 +49,17 @@ def check_vp8(data: bytes) -> bool:
     # The two upper bits of each side are for scaling.
     width = int.from_bytes(data[6:8], "little") & 0x3FFF
     height = int.from_bytes(data[8:10], "little") & 0x3FFF
-    _check(width, height)
+    _check(width, height, most_pixels)
     return True
 
 
-def check_h264(data: bytes) -> bool:
+def check_h264(data: bytes, most_pixels: int) -> bool:
     """Whether an access unit of H.264, in the form of annex B, holds a key frame.
 
     Every unit of it is looked at: one of them may change the size in the middle of a stream.
 
     Raises:
-        SizeError: A parameter set in it cannot be read, or is of larger pictures than may be.
+        SizeError: A parameter set in it cannot be read, or is of pictures with more pixels.
     """
     is_key = False
     begins = [start.end() for start in NAL_START.finditer(data)]
@@ -71,22 +67,22 @@ def check_h264(data: bytes) -> bool:
         kind = data[begin] & 0x1F if begin < len(data) else 0
         if kind == NAL_SEQUENCE:
             end = min(following - len(NAL_START.pattern), begin + 1 + MAX_SEQUENCE_BYTES)
-            _check_unit(data[begin + 1 : end])
+            _check_unit(data[begin + 1 : end], most_pixels)
         is_key = is_key or kind == NAL_IDR
     return is_key
 
 
-def _check_unit(data: bytes) -> None:
+def _check_unit(data: bytes, most_pixels: int) -> None:
     # A decoder takes out the bytes that keep start codes from showing up (H.264 section 7.4.1).
     # FFmpeg's, should that fail at the rest of the set, reads it once more with all of them.
     plain = data.replace(b"\x00\x00\x03", b"\x00\x00")
-    _check_sequence(plain)
+    _check_sequence(plain, most_pixels)
     if plain != data:
-        _check_sequence(data)
+        _check_sequence(data, most_pixels)
 
 
-def _check(width: int, height: int) -> None:
-    if not 0 < width * height <= MAX_CODED_PIXELS:
+def _check(width: int, height: int, most_pixels: int) -> None:
+    if not 0 < width * height <= most_pixels:
         raise SizeError(f"a picture of {width} x {height} pixels")
 
 
@@ -122,7 +118,7 @@ class _Bits:
         return (number + 1) // 2 if number & 1 else -(number // 2)
 
 
-def _check_sequence(data: bytes) -> None:
+def _check_sequence(data: bytes, most_pixels: int) -> None:
     """Reads a sequence parameter set as far as the size (H.264 section 7.3.2.1.1)."""
     bits = _Bits(data)
     profile = bits.read(8)
@@ -136,7 +132,7 @@ def _check_sequence(data: bytes) -> None:
     bits.read(1)  # gaps in the frame numbers
     width, units = bits.number() + 1, bits.number() + 1
     height = units * (2 - bits.read(1))
-    _check(16 * width, 16 * height)
+    _check(16 * width, 16 * height, most_pixels)
     if references * width * height > MAX_KEPT_MACROBLOCKS:
         raise SizeError(f"{references} reference pictures of {16 * width} x {16 * height} pixels")
 

@@ -10,6 +10,8 @@ import logging
 import weakref
 from typing import TYPE_CHECKING
 
+from gradio_webrtc.limits import DEFAULT_LIMITS
+
 from . import names
 from .association import HeldAssociation
 from .authentic import AuthenticPackets
@@ -22,17 +24,22 @@ if TYPE_CHECKING:
 
     from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
+    from gradio_webrtc.limits import Limits
+
 logger = logging.getLogger(__name__)
 
 __all__ = ["AuthenticPackets", "HeldDtls", "count_unacknowledged", "hold_in_check"]
 
 
-def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:
+def hold_in_check(
+    pc: RTCPeerConnection, end: Callable[[str], None], limits: Limits = DEFAULT_LIMITS
+) -> None:
     """Bounds what the peer of a connection can make it do.
 
     Args:
         pc: The answering side, whose remote description is set.
         end: A method that ends the call, with a reason; held weakly.
+        limits: Of messages and pictures.
     """
     ended = weakref.WeakMethod(end)
 
@@ -44,9 +51,9 @@ def hold_in_check(pc: RTCPeerConnection, end: Callable[[str], None]) -> None:
     if pc.sctp is not None:
         held = names.become(pc.sctp, HeldAssociation, names.SCTP, "floods of the data channel")
         if held is not None:
-            held.hold(end_call)
+            held.hold(end_call, limits)
     for transceiver in pc.getTransceivers():
-        _hold_track(transceiver)
+        _hold_track(transceiver, limits)
 
 
 def count_unacknowledged(pc: RTCPeerConnection) -> int:
@@ -54,14 +61,15 @@ def count_unacknowledged(pc: RTCPeerConnection) -> int:
     return pc.sctp.unacknowledged if isinstance(pc.sctp, HeldAssociation) else 0
 
 
-def _hold_track(transceiver: RTCRtpTransceiver) -> None:
+def _hold_track(transceiver: RTCRtpTransceiver, limits: Limits) -> None:
     receiver = names.become(
         transceiver.receiver, HeldReceiver, names.RECEIVER, "pictures that are too large"
     )
     sender = names.become(transceiver.sender, HeldSender, names.SENDER, "floods of requests")
-    for held in (receiver, sender):
-        if held is not None:
-            held.hold()
+    if receiver is not None:
+        receiver.hold(limits)
+    if sender is not None:
+        sender.hold()
     # One of them serves all that is bundled.
     if isinstance(transceiver.receiver.transport, HeldDtls):
         return

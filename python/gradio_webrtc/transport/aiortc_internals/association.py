@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
-from aiortc import RTCSctpTransport
+from aiortc import RTCSctpCapabilities, RTCSctpTransport
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
     SCTP_DATA_LAST_FRAG,
@@ -24,18 +24,21 @@ from aiortc.rtcsctptransport import (
 
 from gradio_webrtc.transport.buckets import TokenBucket
 
-from .channels import MAX_MESSAGE_BYTES, Mischief, check_message
+from .channels import Mischief, check_message
 from .chunks import is_in_order
 from .datagrams import HeldDtls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gradio_webrtc.limits import Limits
+
 logger = logging.getLogger(__name__)
 
-WINDOW_BYTES: Final = 4 * MAX_MESSAGE_BYTES
-"""What may be here and not yet delivered: the receive window that we advertise (RFC 9260 section
-3.3.2). Four of the largest messages: enough for a path of 250 KiB a second and a second's delay."""
+WINDOW_MESSAGES: Final = 4
+"""How many of the largest messages may be here and not yet delivered: the receive window that we
+advertise (RFC 9260 section 3.3.2). By default that is enough for a path of 250 KiB a second and a
+second's delay."""
 
 MAX_AHEAD: Final = 256
 """Chunks that may wait for one before them. As many as fill the window at the size of a packet,
@@ -44,10 +47,12 @@ and as few as one acknowledgement can name (`MAX_AHEAD` blocks of 4 bytes)."""
 MAX_DUPLICATES: Final = 32
 """Chunks that an acknowledgement names as having come twice; the others go unmentioned."""
 
-MESSAGES_PER_S: Final = 50
-MESSAGE_BURST: Final = 100
-"""What a page sends are a handshake and what a user types. A burst of two seconds is what a network
-that stood still for a moment may deliver at once."""
+LEAST_BURST: Final = 100
+"""Messages that may come at once, whatever their rate. What a page sends are a handshake and what a
+user types; a network that stood still for a moment delivers them together."""
+
+LEAST_PART_BYTES: Final = 64
+"""A message that comes in smaller parts, on the whole, is no page's."""
 
 CONTROLS_PER_S: Final = 20
 CONTROL_BURST: Final = 60
@@ -72,21 +77,27 @@ def ahead(tsn: int, of: int) -> int:
 class HeldAssociation(RTCSctpTransport):
     """Stands in the place of a connection's association: see `hold`."""
 
-    def hold(self, end: Callable[[str], None]) -> None:
+    def hold(self, end: Callable[[str], None], limits: Limits) -> None:
         """Begins. Call it once, before the association starts.
 
         Args:
             end: Ends the call, with a reason.
+            limits: Of messages.
         """
+        self._limits = limits
+        capabilities = RTCSctpCapabilities(maxMessageSize=limits.message_bytes)
+        vars(self)["getCapabilities"] = lambda: capabilities
         self._end_call = end
         self._is_refused = False
         self._ahead: dict[int, DataChunk] = {}
         self._parts: list[DataChunk] = []
         self._parts_bytes = 0
-        self._messages = TokenBucket(MESSAGES_PER_S, MESSAGE_BURST)
+        self._messages = TokenBucket(
+            limits.messages_per_s, max(LEAST_BURST, 2 * limits.messages_per_s)
+        )
         self._controls = TokenBucket(CONTROLS_PER_S, CONTROL_BURST)
         self._visits = TokenBucket(VISITS_PER_S, VISITS_PER_S)
-        self._advertised_rwnd = WINDOW_BYTES
+        self._advertised_rwnd = WINDOW_MESSAGES * limits.message_bytes
 
     @property
     def unacknowledged(self) -> int:
@@ -177,7 +188,8 @@ class HeldAssociation(RTCSctpTransport):
         """Keeps a chunk that came before its turn; without room it will have to come again."""
         size = len(chunk.user_data)
         # What is missing must find room, whatever waits for it.
-        if len(self._ahead) >= MAX_AHEAD or size > self._advertised_rwnd - MAX_MESSAGE_BYTES:
+        room = self._advertised_rwnd - self._limits.message_bytes
+        if len(self._ahead) >= MAX_AHEAD or size > room:
             return
         self._ahead[chunk.tsn] = chunk
         self._sack_misordered.add(chunk.tsn)
@@ -215,10 +227,9 @@ class HeldAssociation(RTCSctpTransport):
         self._parts.append(chunk)
         self._parts_bytes += len(chunk.user_data)
         self._advertised_rwnd -= len(chunk.user_data)
-        if self._parts_bytes > MAX_MESSAGE_BYTES or len(self._parts) > MAX_MESSAGE_BYTES // 64:
-            raise Mischief(
-                f"The connection was closed: a message was larger than {MAX_MESSAGE_BYTES} bytes."
-            )
+        most = self._limits.message_bytes
+        if self._parts_bytes > most or len(self._parts) > most // LEAST_PART_BYTES:
+            raise Mischief(f"The connection was closed: a message was larger than {most} bytes.")
         if chunk.flags & SCTP_DATA_LAST_FRAG:
             data = b"".join(part.user_data for part in self._parts)
             self._drop_parts()
@@ -257,8 +268,7 @@ class HeldAssociation(RTCSctpTransport):
     async def _data_channel_receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
         """Takes a message, if a page of ours could have sent it."""
         if not self._messages.take():
-            raise Mischief(
-                f"The connection was closed: more than {MESSAGES_PER_S} messages a second."
-            )
+            most = self._limits.messages_per_s
+            raise Mischief(f"The connection was closed: more than {most} messages a second.")
         if check_message(self._data_channels, stream_id, pp_id, data):
             await super()._data_channel_receive(stream_id, pp_id, data)

@@ -16,9 +16,6 @@ from aiortc.rtcsctptransport import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024
-"""The largest message, in bytes: what is assumed where nothing is said (RFC 8841 section 6)."""
-
 MAX_CHANNELS: Final = 2
 """A page opens one."""
 

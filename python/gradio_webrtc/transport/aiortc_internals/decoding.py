@@ -6,12 +6,16 @@ import logging
 import queue
 from typing import TYPE_CHECKING, Any, Final
 
+from gradio_webrtc.limits import DEFAULT_LIMITS
+from gradio_webrtc.transport.buckets import TokenBucket
 from gradio_webrtc.transport.picture_sizes import SizeError, check_h264, check_vp8
 
 if TYPE_CHECKING:
     import threading
     from collections import deque
     from collections.abc import Callable
+
+    from gradio_webrtc.limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,7 @@ Policy: what comes while it is full is dropped, and so is what is built upon it,
 frame; that takes the place of all that wait.
 """
 
-CHECKS: Final[dict[str, Callable[[bytes], bool]]] = {"VP8": check_vp8, "H264": check_h264}
+CHECKS: Final[dict[str, Callable[[bytes, int], bool]]] = {"VP8": check_vp8, "H264": check_h264}
 
 
 class DecoderQueue(queue.Queue[Any]):
@@ -30,15 +34,18 @@ class DecoderQueue(queue.Queue[Any]):
 
     Args:
         failed: aiortc's mark that a frame could not be decoded: it asks for a key frame then.
+        limits: Of pictures.
 
     Attributes:
         refused: How many frames were dropped: too large, broken, or too many.
     """
 
-    def __init__(self, failed: threading.Event) -> None:
+    def __init__(self, failed: threading.Event, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__()
         self.refused = 0
         self._failed = failed
+        self._most_pixels = limits.picture_pixels
+        self._pictures = TokenBucket(limits.pictures_per_s, limits.pictures_per_s)
         self._wants_key = False
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # as the base class has it
@@ -57,9 +64,12 @@ class DecoderQueue(queue.Queue[Any]):
             return False
         check = CHECKS.get(codec.name)
         try:
-            is_key = check is None or check(frame.data)
+            is_key = check is None or check(frame.data, self._most_pixels)
         except SizeError as error:
             logger.debug("a picture is not decoded: %s", error)
+            self._wants_key = True
+            return False
+        if check is not None and not self._pictures.take():
             self._wants_key = True
             return False
         if is_key and check is not None:

@@ -18,6 +18,8 @@ from .decoding import DecoderQueue
 if TYPE_CHECKING:
     from aiortc.rtp import AnyRtcpPacket, RtpPacket
 
+    from gradio_webrtc.limits import Limits
+
 logger = logging.getLogger(__name__)
 
 MAX_REPORTS: Final = 31
@@ -39,10 +41,14 @@ SEQUENCES: Final = 1 << 16
 class HeldReceiver(RTCRtpReceiver):
     """Stands in the place of a connection's receiver: see `hold`."""
 
-    def hold(self) -> None:
-        """Begins. Call it once, before the receiver starts."""
+    def hold(self, limits: Limits) -> None:
+        """Begins. Call it once, before the receiver starts.
+
+        Args:
+            limits: Of pictures.
+        """
         own = vars(self)
-        own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR])
+        own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR], limits)
         self._ssrc: int | None = None
         self._former: set[int] = set()
         self._key_requests = TokenBucket(KEY_REQUESTS_PER_S, KEY_REQUESTS_PER_S)
