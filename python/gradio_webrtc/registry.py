@@ -23,7 +23,7 @@ from .rtc_configuration import ConfigurationDesk
 from .session import STOPPING, Session
 from .signaling import handle_request, page_of
 from .stopping import CLOSE_S, GRACE_S, check_grace, is_stopping, on_loop
-from .transport import PeerTransport, TrackTerms, read_offer
+from .transport import Offer, PeerTransport, TrackTerms, read_offer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -242,12 +242,12 @@ class SessionRegistry:
             SignalingError: It is refused, and nothing of it is left.
         """
         self._check_open()
-        naming, service, ticket = await self._admit(body, request)
+        naming, service, offer, ticket = await self._admit(body, request)
         note_offer(self)
         line = Line(naming.name)
         try:
             with in_call(line, request):
-                session, answer = await self._open(line, service, body)
+                session, answer = await self._open(line, service, offer)
                 self._sessions[naming.session_id] = session
                 self._directory.enter(naming, session)
                 session.when_connected(ticket.connected)
@@ -265,7 +265,7 @@ class SessionRegistry:
         return {**answer, "webrtc_id": naming.session_id, "secret": session.secret}
 
     async def _open(
-        self, line: Line, service: Service, body: Mapping[str, object]
+        self, line: Line, service: Service, offer: Offer
     ) -> tuple[Session, dict[str, Any]]:
         """A session and our answer; what the user's code takes part in comes first."""
         if self._maker is None or self._maker.make != service.make_handler:
@@ -278,7 +278,7 @@ class SessionRegistry:
         transport = PeerTransport(self._ice_servers, _track_terms(service), service.limits)
         try:
             session = self._introduce(line, service, transport, handler)
-            answer = await transport.answer(body)
+            answer = await transport.answer(offer)
             self._check_open()
         except BaseException:
             await transport.close()
@@ -309,7 +309,7 @@ class SessionRegistry:
 
     async def _admit(
         self, body: Mapping[str, object], request: Any
-    ) -> tuple[Naming, Service, Ticket]:
+    ) -> tuple[Naming, Service, Offer, Ticket]:
         """Takes a place and the names of a session, before anything is built for the client."""
         if (service := self.service) is None:
             error = HandlerError("this component has no stream event: call .stream(...) on it")
@@ -317,8 +317,8 @@ class SessionRegistry:
         naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
         try:
             # What cannot be answered is to cost neither a place nor a handler.
-            read_offer(body, _track_terms(service), service.limits)
-            return naming, service, await self._find_place(naming, service, request)
+            offer = read_offer(body, _track_terms(service), service.limits)
+            return naming, service, offer, await self._find_place(naming, service, request)
         except BaseException:
             self._directory.release(naming)
             raise

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pytest
 from support.caller import Caller
-from support.dead_offers import Flood, make_sdp, request_from
+from support.dead_offers import Flood, request_from
+from support.offers import make_sdp
 from support.page import GradioPage, PageCaller, serve_page
 from support.signals import chirp
 
@@ -105,7 +106,11 @@ async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> No
 
 async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
     registry = serve(concurrency_limit=1)
-    bad = {"type": "offer", "sdp": (await make_sdp()).replace("a=setup", "a=x"), "webrtc_id": "x"}
+    bad = {
+        "type": "offer",
+        "sdp": (await make_sdp("audio")).replace("a=setup", "a=x"),
+        "webrtc_id": "x",
+    }
     counted: list[int] = []
     service = registry.service
     assert service is not None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.caller import Caller
-from support.dead_offers import make_sdp, request_from
+from support.dead_offers import request_from
+from support.offers import make_sdp
 from support.signals import chirp
 
 from gradio_webrtc import AsyncStreamHandler, Limits, StreamHandler
@@ -58,7 +59,7 @@ def serve(make: Callable[[], Any], **service: Any) -> SessionRegistry:
 
 
 async def offer(registry: SessionRegistry, webrtc_id: str) -> dict[str, Any]:
-    body = {"type": "offer", "sdp": await make_sdp(), "webrtc_id": webrtc_id}
+    body = {"type": "offer", "sdp": await make_sdp("audio"), "webrtc_id": webrtc_id}
     return await registry.handle(body, request_from("9.9.9.9"))
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from .offers import make_sdp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,17 +19,6 @@ def request_from(address: str, session: str = "") -> Any:
     return SimpleNamespace(
         client=SimpleNamespace(host=address, port=1234), headers={}, session_hash=session
     )
-
-
-async def make_sdp() -> str:
-    """An offer of sound, with addresses that nobody answers at."""
-    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    pc.createDataChannel("text")
-    pc.addTransceiver("audio")
-    await pc.setLocalDescription(await pc.createOffer())
-    sdp = str(pc.localDescription.sdp)
-    await pc.close()
-    return sdp
 
 
 class Flood:
@@ -55,7 +44,7 @@ class Flood:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Flood]:
         """Posts offers until the block is left; it begins when the first was answered."""
-        sdp = await make_sdp()
+        sdp = await make_sdp("audio")
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._run(sdp))
         try:

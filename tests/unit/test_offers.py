@@ -8,7 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCPeerConnection
+from support.offers import make_sdp
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
 from gradio_webrtc.registry import Service, SessionRegistry
@@ -58,18 +59,6 @@ def registry_of(
     registry = SessionRegistry()
     registry.service = Service(make, mode=mode, modality=modality)
     return registry, made
-
-
-async def offer_of(*kinds: str) -> str:
-    """The SDP of a page with these media, each both ways, and a data channel."""
-    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    pc.createDataChannel("text")
-    for kind in kinds:
-        pc.addTransceiver(kind)
-    await pc.setLocalDescription(await pc.createOffer())
-    sdp = pc.localDescription.sdp
-    await pc.close()
-    return sdp
 
 
 async def ask(registry: SessionRegistry, sdp: str, webrtc_id: Any = "caller") -> dict[str, Any]:
@@ -186,7 +175,7 @@ async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
     modality: Modality, mode: Mode, kinds: list[str], change: Callable[[str], str], text: str
 ) -> None:
     registry, made = registry_of(modality, mode)
-    sdp = await offer_of(*kinds)
+    sdp = await make_sdp(*kinds)
     answer = await ask(registry, change(sdp))
     assert answer["status"] == "failed"
     assert answer["meta"]["error"] == "invalid_offer"
@@ -198,7 +187,7 @@ async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
 @pytest.mark.parametrize("kind", ["audio", "video"])
 async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
     registry, _ = registry_of("audio-video")
-    answer = await ask(registry, await offer_of(kind))
+    answer = await ask(registry, await make_sdp(kind))
     await registry.close()
     assert re.findall(r"m=(\w+)", answer["sdp"]) == [kind, "application"]
 
@@ -209,7 +198,7 @@ async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
 )
 async def test_what_is_no_id_is_refused(webrtc_id: Any) -> None:
     registry, _ = registry_of("audio")
-    answer = await ask(registry, await offer_of("audio"), webrtc_id)
+    answer = await ask(registry, await make_sdp("audio"), webrtc_id)
     assert answer["meta"]["error"] == "invalid_offer"
     assert "webrtc_id" in answer["meta"]["message"]
     assert len(registry) == 0
@@ -225,7 +214,7 @@ async def test_a_request_of_no_known_type_is_refused_briefly(kind: Any) -> None:
 
 async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
     registry, _ = registry_of("audio")
-    await ask(registry, await offer_of("audio"))
+    await ask(registry, await make_sdp("audio"))
     for secret in ("\ud800", "x" * 100_000, None, 7, ["x"]):
         request = {"type": "close", "webrtc_id": "caller", "secret": secret}
         assert (await registry.handle(request))["meta"]["error"] == "unknown_connection"
@@ -235,7 +224,7 @@ async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
 @pytest.mark.parametrize("place", [{"sdpMid": ["x"]}, {"sdpMLineIndex": {}}, {"sdpMid": 7}])
 async def test_a_candidate_of_no_place_is_refused(place: dict[str, Any]) -> None:
     registry, _ = registry_of("audio")
-    answer = await ask(registry, await offer_of("audio"))
+    answer = await ask(registry, await make_sdp("audio"))
     refusal = await registry.handle(
         {
             "type": "ice-candidate",
@@ -251,7 +240,7 @@ async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry, _ = registry_of("audio")
-    sdp = await offer_of("audio")
+    sdp = await make_sdp("audio")
 
     async def fail(*_: Any) -> None:
         raise AttributeError("password is hunter2")

@@ -1,7 +1,7 @@
 """The network side of a call. Knows neither handlers nor Gradio."""
 
 from .base import AudioBlock, AudioSink, FrameSource, PictureSource, Transport
-from .offer import read_offer
+from .offer import Offer, read_offer
 from .pacing import Pacer
 from .peer import PeerTransport
 from .picture import Picture, PixelConverter, TimedPicture
@@ -11,6 +11,7 @@ __all__ = [
     "AudioBlock",
     "AudioSink",
     "FrameSource",
+    "Offer",
     "Pacer",
     "PeerTransport",
     "Picture",

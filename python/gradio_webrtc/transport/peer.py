@@ -29,7 +29,7 @@ from .candidates import CandidateGate
 from .certificate import accept_rsa
 from .guard import DatagramGuard, guard
 from .inline import work_inline
-from .offer import explain, read_candidate, read_offer
+from .offer import explain, read_candidate
 from .shortcut import take_shortcut
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gradio_webrtc.limits import Limits
 
     from .base import AudioSink, FrameSource, PictureSource
+    from .offer import Offer
     from .picture import TimedPicture
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class PeerTransport:
         self._pc.on("connectionstatechange", self._on_state)
         self._pc.on("datachannel", self._on_channel)
 
-    async def answer(self, body: Mapping[str, object]) -> dict[str, object]:
+    async def answer(self, offer: Offer) -> dict[str, object]:
         """Our answer to an offer; call it once, after `play_audio` and `show_pictures`.
 
         Returns:
@@ -131,9 +132,8 @@ class PeerTransport:
             more of our candidates with `candidates`.
 
         Raises:
-            InvalidOffer: The offer cannot be read or asks for what we cannot do.
+            InvalidOffer: It asks for what we cannot do.
         """
-        offer = read_offer(body, self._terms, self._limits)
         try:
             await self._pc.setRemoteDescription(offer.description)
             for candidate in offer.candidates:
