@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
+from support.hostile import counted
 from support.offers import BROWSERS, make_sdp
 
 from gradio_webrtc.errors import SignalingError
@@ -87,6 +88,42 @@ async def ask(sdp: str) -> str:
 @pytest.mark.parametrize("browser", BROWSERS)
 async def test_what_browsers_offer_is_answered(browser: str) -> None:
     assert await ask(BROWSERS[browser]) == ""
+
+
+STEPS_PER_BYTE = 12
+"""Of aiortc's and ours, for an offer. A browser's takes some four or five."""
+
+AT_OFFERS = ("aiortc/sdp.py", "aiortc/rtcpeerconnection.py", "/offer.py", "/candidates.py")
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        ("a=rtpmap:%d x/8000\r\na=fmtp:%d a=b\r\n", 220),
+        ("a=rtpmap:%d x/8000\r\na=fmtp:%d a=b\r\n", 1300),
+        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:* %d\r\n", 16),
+        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:* %d\r\n", 200),
+        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:%d nack\r\n", 100),
+        ("a=rtcp-fb:* x%d\r\n", 2500),
+        ("a=rtcp-fb:126 %d\r\n", 2500),
+        ("a=ssrc:%d cname:x\r\n", 120),
+        ("a=ssrc:%d cname:x\r\n", 2300),
+        ("a=fmtp:126 a=b\r\n", 3400),
+        ("a=ssrc-group:FID %d 1\r\n", 2100),
+        ("a=extmap:%d urn:x\r\n", 2400),
+        ("a=fingerprint:sha-256 %d\r\n", 1900),
+        ("a=x%d\r\n", 5800),
+    ],
+)
+async def test_the_work_at_an_offer_grows_with_its_length_alone(lines: str, count: int) -> None:
+    sdp = BROWSERS["chromium-audio-video"]
+    begin = sdp.index("a=rtcp-mux")
+    more = "".join(lines.replace("%d", str(1000 + number)) for number in range(count))
+    offer = sdp[:begin] + more + sdp[begin:]
+    with counted(limit=STEPS_PER_BYTE * len(offer), files=AT_OFFERS) as steps:
+        reason = await ask(offer)
+    assert steps.count < steps.limit, "it was given up"
+    assert not reason or reason.startswith("expected at most")
 
 
 @given(

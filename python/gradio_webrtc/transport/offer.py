@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SDP_BYTES: Final = 64 * 1024
-"""Twenty times what a browser sends for audio and video. Parsing takes time in proportion."""
+"""Ten times what a browser sends for audio and video. Parsing takes time in proportion."""
 
 MAX_MEDIA_SECTIONS: Final = 8
 
+MAX_LINES: Final = {"rtpmap:": 256, "rtcp-fb:": 256, "rtcp-fb:*": 16, "ssrc:": 128}
+"""Attributes of which aiortc compares each with all others of its section. A browser has some 40
+codecs with 60 kinds of feedback, of which none is for all codecs, and four lines of each source."""
 
 NO_MEDIA: Final = "a data channel alone"
 SECTIONS: Final = ("audio", "video", "application")
@@ -100,6 +103,9 @@ def _check_size(sdp: str) -> None:
         raise InvalidOffer(f"expected at most {MAX_SDP_BYTES} bytes of SDP, got {len(sdp)}")
     if (count := sdp.count("\nm=")) > MAX_MEDIA_SECTIONS:
         raise InvalidOffer(f"expected at most {MAX_MEDIA_SECTIONS} media sections, got {count}")
+    for name, most in MAX_LINES.items():
+        if (count := sdp.count(f"\na={name}")) > most:
+            raise InvalidOffer(f"expected at most {most} lines with a={name} and got {count}")
     if not sdp.startswith("v=0") or "\nm=" not in sdp:
         raise InvalidOffer("expected SDP with at least one media section (RFC 8866)")
     try:
