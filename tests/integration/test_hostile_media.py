@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiortc.rtp import (
+    RtcpByePacket,
     RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
     RtcpRtpfbPacket,
     RtpPacket,
     pack_remb_fci,
@@ -58,6 +62,54 @@ async def test_lost_packets_of_sound_are_not_sent_again() -> None:
             await hostile.send_media(bytes(packet))
         await hostile.settle()
         assert sent(hostile) - before < 100
+
+
+async def test_goodbyes_and_names_of_others_end_nobody_and_cost_little() -> None:
+    async with attacked() as (hostile, _):
+        names = b"".join(
+            struct.pack("!LBB", ssrc, 1, 200) + bytes(200) + bytes(2) for ssrc in range(5)
+        )
+        for number in range(300):
+            sources = [number * 31 + place for place in range(31)]
+            await hostile.send_media(bytes(RtcpByePacket(sources=sources)))
+            await hostile.send_media(pack_rtcp_packet(202, 5, names))
+            # One that names more than it holds.
+            await hostile.send_media(pack_rtcp_packet(202, 31, struct.pack("!LBBH", 1, 1, 255, 0)))
+            if number % 30 == 0:
+                await hostile.settle()  # a socket holds some 300 of them
+        await hostile.settle()
+        heard = len(hostile.heard)
+        await hostile.until(lambda: len(hostile.heard) > heard + 10)
+        assert not vars(receiver_of(hostile))["_RTCRtpReceiver__rtcp_exited"].is_set()
+
+
+async def test_the_clocks_of_packets_may_say_anything() -> None:
+    """Time stamps that alternate make a jitter that fits no report."""
+    async with attacked() as (hostile, _):
+        receiver, kind = receiver_of(hostile), hostile.payload_type("opus")
+        exited = vars(receiver)["_RTCRtpReceiver__rtcp_exited"]
+        for number in range(200):
+            stamp = number % 2 * ((1 << 32) - 1)
+            packet = RtpPacket(kind, 0, number, stamp, 4711, b"\xf8\xff\xfe")
+            await hostile.send_media(packet.serialize())
+        await hostile.settle()
+        sent_before = sent(hostile)
+        report = RtcpRrPacket(ssrc=1)
+        report.reports = [
+            RtcpReceiverInfo(
+                ssrc=ssrc,
+                fraction_lost=999,
+                packets_lost=(1 << 23) - 1,
+                highest_sequence=0,
+                jitter=1 << 60,
+                lsr=0,
+                dlsr=0,
+            )
+            for ssrc in range(99)
+        ]
+        await receiver._send_rtcp(report)
+        assert sent(hostile) > sent_before, "a report goes out"
+        assert not exited.is_set()
 
 
 async def test_what_a_report_lies_about_its_own_length_ends_no_call() -> None:

@@ -7,22 +7,15 @@ import struct
 from typing import Any
 
 import pytest
-from aiortc.rtcsctptransport import DataChunk, SackChunk
+from aiortc.rtcsctptransport import ForwardTsnChunk
 from support.hostile import attacked, counted
+from support.wire import TSNS, data_chunk
 
 from gradio_webrtc import Limits
 
 pytestmark = pytest.mark.network
 
 OURS = ("aiortc_internals/",)
-
-
-def acknowledgement(server: Any, gaps: list[tuple[int, int]]) -> SackChunk:
-    chunk = SackChunk()
-    chunk.cumulative_tsn = server.sctp._last_sacked_tsn
-    chunk.advertised_rwnd = 1 << 17
-    chunk.gaps = list(gaps)
-    return chunk
 
 
 @pytest.mark.parametrize(
@@ -39,10 +32,10 @@ async def test_an_acknowledgement_of_what_was_never_sent_costs_no_more_than_anot
 ) -> None:
     async with attacked() as (hostile, _):
         with counted() as honest:
-            await hostile.send_chunk(acknowledgement(hostile.server, []))
+            await hostile.send_chunk(hostile.acknowledgement([]))
             await hostile.settle()
         with counted(limit=10 * honest.count) as bomb:
-            await hostile.send_chunk(acknowledgement(hostile.server, gaps))
+            await hostile.send_chunk(hostile.acknowledgement(gaps))
             await hostile.settle()
         assert bomb.count < bomb.limit
 
@@ -58,12 +51,6 @@ async def test_a_parameter_of_no_length_is_no_loop_without_end(kind: int) -> Non
         assert hostile.server.sctp.state == "connected"
 
 
-def data(tsn: int, flags: int, payload: bytes, stream: int = 1) -> DataChunk:
-    chunk = DataChunk(flags)
-    chunk.tsn, chunk.stream_id, chunk.protocol, chunk.user_data = tsn % 2**32, stream, 51, payload
-    return chunk
-
-
 async def test_chunks_out_of_order_wait_within_the_window_and_cost_the_same_each() -> None:
     async with attacked() as (hostile, _):
         server = hostile.server.sctp
@@ -71,14 +58,35 @@ async def test_chunks_out_of_order_wait_within_the_window_and_cost_the_same_each
         hostile.is_deaf = True
         with counted(files=OURS) as few:
             for number in range(20):
-                await hostile.send_chunk(data(begin + 2 * number, 0, b"x" * 100))
+                await hostile.send_chunk(data_chunk(begin + 2 * number, 0, b"x" * 100))
             await hostile.settle()
         with counted(files=OURS) as many:
             for number in range(20, 400):
-                await hostile.send_chunk(data(begin + 2 * number, 0, b"x" * 100))
+                await hostile.send_chunk(data_chunk(begin + 2 * number, 0, b"x" * 100))
             await hostile.settle()
         assert many.count < 1.5 * 19 * few.count
         assert len(server._sack_misordered) <= 256
+
+
+async def test_what_a_sender_gives_up_costs_no_more_than_what_it_sends() -> None:
+    async with attacked() as (hostile, _):
+        server = hostile.server.sctp
+        begin = hostile.next_tsn
+        hostile.is_deaf = True
+        with counted(files=OURS) as sending:
+            for number in range(200):
+                await hostile.send_chunk(data_chunk(begin + 2 + 2 * number, 3, b"{}"))
+            await hostile.settle()
+        with counted(limit=20 * sending.count, files=OURS) as giving_up:
+            for ahead in (1, 5, 1 << 20, (1 << 31) - 1, 1 << 31, 399, 399, 0):
+                chunk = ForwardTsnChunk()
+                chunk.cumulative_tsn = (begin + ahead) % TSNS
+                chunk.streams = [(stream, 65_535) for stream in range(300)]
+                await hostile.send_chunk(chunk)
+            await hostile.settle()
+        assert giving_up.count < giving_up.limit
+        assert not server._ahead
+        assert not server._sack_misordered
 
 
 @pytest.mark.parametrize("size", [1, 1000])
@@ -88,7 +96,7 @@ async def test_a_message_without_an_end_ends_the_call(size: int) -> None:
         for number in range(1100):
             if hostile.ended.is_set():
                 break
-            await hostile.send_chunk(data(tsn + number, 2 if number == 0 else 0, b"x" * size))
+            await hostile.send_chunk(data_chunk(tsn + number, 2 if number == 0 else 0, b"x" * size))
             if number % 50 == 0:
                 await hostile.settle()
         assert "larger than" in await hostile.reason()
@@ -106,7 +114,7 @@ async def test_the_limits_of_messages_are_those_that_were_given() -> None:
         assert "a=max-message-size:2000" in hostile.pc.remoteDescription.sdp
         tsn = hostile.server.sctp._last_received_tsn + 1
         for number in range(3):
-            await hostile.send_chunk(data(tsn + number, 2 if number == 0 else 0, b"x" * 1000))
+            await hostile.send_chunk(data_chunk(tsn + number, 2 if number == 0 else 0, b"x" * 1000))
         assert "larger than 2000 bytes" in await hostile.reason()
     async with attacked(limits=Limits(message_bytes=200_000, messages_per_s=200)) as (hostile, _):
         taken: asyncio.Queue[str] = asyncio.Queue()
@@ -127,7 +135,7 @@ async def test_a_third_data_channel_ends_the_call() -> None:
 async def test_data_that_is_no_text_is_let_go() -> None:
     async with attacked() as (hostile, _):
         tsn = hostile.server.sctp._last_received_tsn + 1
-        await hostile.send_chunk(data(tsn, 3, b"\xff\xfe"))
+        await hostile.send_chunk(data_chunk(tsn, 3, b"\xff\xfe"))
         hostile.channel.send(b"\x00" * 1000)
         await hostile.settle()
         assert hostile.server.sctp.state == "connected"

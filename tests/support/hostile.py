@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import struct
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from aiortc.rtcsctptransport import (
-    Chunk,
-    HeartbeatAckChunk,
-    HeartbeatChunk,
-    SackChunk,
-    serialize_packet,
-)
 
 from gradio_webrtc import StreamHandler
 from gradio_webrtc.registry import Service, SessionRegistry
@@ -25,6 +16,7 @@ from gradio_webrtc.streaming import make_template
 
 from .caller import Caller
 from .signals import tone
+from .wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -94,27 +86,8 @@ class Echo(StreamHandler):
         return Echo()
 
 
-class Hostile(Caller):
-    """Sends any bytes over its connection: as chunks of SCTP, as RTP and as RTCP.
-
-    Attributes:
-        is_deaf: Hears no acknowledgement of what it sends.
-    """
-
-    is_deaf = False
-
-    async def call(self) -> dict[str, Any]:
-        answer = await super().call()
-        self.opened = asyncio.Event()
-        self.channel.on("open", self.opened.set)
-        if self.channel.readyState != "open":
-            await self.opened.wait()
-        self._pings: dict[bytes, asyncio.Event] = {}
-        self._numbers = itertools.count()
-        sctp: Any = self.pc.sctp
-        self._theirs = sctp._receive_chunk
-        sctp._receive_chunk = self._hear_chunk
-        return answer
+class Hostile(Wire):
+    """Sees the server's end of its call, too, as both are in this process."""
 
     @property
     def server(self) -> Any:
@@ -125,66 +98,6 @@ class Hostile(Caller):
     def transport(self) -> Any:
         """The server's end of this call."""
         return self._registry.find(self.webrtc_id, self.secret).transport
-
-    async def send_chunk(self, chunk: Chunk | bytes) -> None:
-        sctp: Any = self.pc.sctp
-        raw = RawChunk(chunk) if isinstance(chunk, bytes) else chunk
-        packet = serialize_packet(
-            sctp._local_port, sctp._remote_port, sctp._remote_verification_tag, raw
-        )
-        await sctp.transport._send_data(packet)
-
-    async def send_media(self, packet: bytes) -> None:
-        """Sends a packet of RTP or RTCP, encrypted."""
-        dtls: Any = self.pc.getSenders()[0].transport
-        await dtls._send_rtp(packet)
-
-    def payload_type(self, codec: str) -> int:
-        """What stands for a codec in the packets of this call."""
-        (found, *_) = (
-            each.payloadType
-            for each in self.pc.getTransceivers()[0]._codecs
-            if each.name.lower() == codec
-        )
-        assert found is not None
-        return int(found)
-
-    async def settle(self) -> None:
-        """Returns once the server has taken all that was sent over SCTP, or ended the call."""
-        number = struct.pack("!Q", next(self._numbers))
-        ping = HeartbeatChunk()
-        ping.params.append((1, number))
-        answered = self._pings[number] = asyncio.Event()
-        await self.send_chunk(ping)
-        loop = asyncio.get_running_loop()
-        waits = [loop.create_task(each.wait()) for each in (answered, self.ended, self.closed)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-
-    async def reason(self) -> str:
-        """Why the server ended the call, once it did."""
-        await self.ended.wait()
-        return str(self.messages[-1]["data"])
-
-    async def _hear_chunk(self, chunk: Chunk) -> None:
-        if isinstance(chunk, HeartbeatAckChunk):
-            for _, value in chunk.params:
-                if value in self._pings:
-                    self._pings[value].set()
-        if not (self.is_deaf and isinstance(chunk, SackChunk)):
-            await self._theirs(chunk)
-
-
-class RawChunk(Chunk):
-    """Bytes that claim to be chunks."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__()
-        self._data = data
-
-    def __bytes__(self) -> bytes:
-        return self._data
 
 
 def serve_echo(modality: Modality = "audio", **service: Any) -> SessionRegistry:
