@@ -14,6 +14,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from .garbage import hasten_exit
 from .stopping import (
     BLOCKED_S,
     CLOSE_S,
@@ -24,7 +25,6 @@ from .stopping import (
     grace_from_environment,
     has_calls,
     has_pages,
-    hasten_exit,
     hurry_all,
     note_stopping,
     running_loop,

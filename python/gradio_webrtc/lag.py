@@ -1,7 +1,7 @@
 """Measures how late an event loop is, while it has calls.
 
 A timer that fires up to ten times a second notes how late it came. It exists only while it is held
-by a call, so an idle server is not woken. Runs on the event loop; imports nothing of ours.
+by a call, so an idle server is not woken. Runs on the event loop.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import random
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final
+
+from .garbage import shorten_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,7 @@ class LagMeter:
         """Measures until everybody who held the meter has released it."""
         self._holders += 1
         if self._timer is None:
+            shorten_pauses()
             self._measured.clear()
             self._began_s = asyncio.get_running_loop().time()
             self._set_timer()

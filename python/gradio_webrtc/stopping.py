@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import gc
 import logging
 import math
 import os
@@ -17,6 +16,8 @@ import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from .garbage import hasten_exit
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -296,12 +297,6 @@ def _submit(
     except RuntimeError:  # the event loop is closed, and its calls with it
         work.close()
         return None
-
-
-def hasten_exit() -> None:
-    """Spares the interpreter its last garbage collections: a second, where pandas is imported."""
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
 
 
 def _forget_parents() -> None:

@@ -8,9 +8,10 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection
 
 from .datagrams import addresses, check, mutations
+from .hostile_page import HOSTILE
+from .offers import BROWSERS, make_sdp
 from .page import PageCaller
 from .soak_calls import connect
 
@@ -43,13 +44,7 @@ async def send_garbage(page: GradioPage) -> None:
 
 
 async def _offer() -> dict[str, Any]:
-    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    pc.addTransceiver("audio")
-    pc.createDataChannel("text")
-    await pc.setLocalDescription(await pc.createOffer())
-    sdp = pc.localDescription.sdp
-    await pc.close()
-    return {"type": "offer", "sdp": sdp}
+    return {"type": "offer", "sdp": await make_sdp("audio")}
 
 
 async def offer_and_never_connect(page: GradioPage) -> None:
@@ -61,6 +56,13 @@ async def offer_and_never_connect(page: GradioPage) -> None:
         await page.call_server(component, "offer", body)
 
 
+def _of_many(sdp: str, line: str, count: int) -> str:
+    """An offer with lines that are compared with each other."""
+    codecs = "".join(f"a=rtpmap:{1000 + each} opus/48000/2\r\n" for each in range(240))
+    lines = "".join(line.replace("%d", str(each)) for each in range(count))
+    return sdp.replace("a=rtcp-mux\r\n", f"a=rtcp-mux\r\n{codecs}{lines}", 1)
+
+
 async def offer_nonsense(page: GradioPage) -> None:
     """Makes offers that cannot be answered, some of them large."""
     offer = await _offer()
@@ -69,6 +71,8 @@ async def offer_nonsense(page: GradioPage) -> None:
         offer["sdp"].replace("a=setup", "a=x"),
         offer["sdp"].replace("a=rtpmap", "a=rtpmop"),
         offer["sdp"] + "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n" * 30,
+        _of_many(BROWSERS["chromium-audio"], "a=rtcp-fb:* x%d\r\n", 2_500),
+        _of_many(BROWSERS["chromium-audio"], "a=rtcp-fb:111 x%d\r\n", 250),
         "v=0\r\n" + "m=audio 9 RTP/AVP 0\r\n" * 2_000,
         "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 96\r\n" + "a=fmtp:96 a=b\r\n" * 3_000,
     ):
@@ -121,5 +125,6 @@ ATTACKS: Final[dict[str, Callable[[GradioPage], Awaitable[None]]]] = {
         ask_for_servers,
         guess_ids,
         come_and_go,
+        *HOSTILE,
     )
 }
