@@ -50,10 +50,11 @@ test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium
 	$(BIN)/python -m pytest
 
 SECONDS_OF_SOAK ?= 3600
+SOAK_OPTIONS ?=
 
 .PHONY: soak
 soak: $(STAMPS)/dev $(STAMPS)/package ## calls of all kinds come and go for an hour, and must leave nothing behind
-	$(BIN)/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK)
+	$(BIN)/python tests/soak/soak.py --seconds $(SECONDS_OF_SOAK) $(SOAK_OPTIONS)
 
 .PHONY: connects
 connects: $(STAMPS)/dev $(STAMPS)/package ## a thousand calls connect and hang up, and must leave nothing behind
