@@ -27,6 +27,7 @@ from .addresses import offer_loopback_when_alone
 from .aiortc_internals import count_unacknowledged, hold_in_check
 from .candidates import CandidateGate
 from .certificate import accept_rsa
+from .foreign_logs import filter_foreign_logs
 from .guard import DatagramGuard, guard
 from .inline import work_inline
 from .offer import explain, read_candidate
@@ -100,6 +101,7 @@ class PeerTransport:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         offer_loopback_when_alone()
+        filter_foreign_logs()
         servers = [RTCIceServer(**server) for server in ice_servers]
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
