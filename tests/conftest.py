@@ -25,11 +25,12 @@ IN_REAL_TIME = [Path(__file__).parent / folder for folder in ("integration", "br
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Gives a test in real time a second try; the summary names each that took it.
 
-    A name that comes up there again is a fault to look for.
+    A name that comes up there again is a fault to look for, with ``RERUNS=0``.
     """
+    reruns = int(os.environ.get("RERUNS", "1"))
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in IN_REAL_TIME):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=reruns))
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
@@ -36,9 +37,11 @@ class Forked:
         self.pid = int(status.readline())
 
     def send_signal(self, number: int) -> None:
-        """Sends a signal, unless the program is known to have ended."""
+        """Sends a signal, unless the program has ended."""
         if self.returncode is None:
-            os.kill(self.pid, number)
+            # Whoever waits for it, and is not this object, may know already that it has.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Ends the program whatever it does."""
