@@ -132,11 +132,8 @@ fn resampler(input: &[u8]) {
         .all(|sample| sample.is_finite() && sample.abs() <= 1.0)
     {
         assert!(out.iter().all(|sample| sample.abs() < 4.0));
-        assert!(
-            out.iter()
-                .zip(&whole)
-                .all(|(a, b)| a.to_bits() == b.to_bits())
-        );
+        // Zero has two signs; denormal samples come out as either.
+        assert!(out.iter().zip(&whole).all(|(a, b)| a - b == 0.0));
     }
 }
 
