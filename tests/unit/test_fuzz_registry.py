@@ -206,5 +206,5 @@ class Calls(RuleBasedStateMachine):
 
 def test_calls_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "PeerTransport", Wire)
-    monkeypatch.setattr(registry, "read_offer", lambda _body, _terms: None)
+    monkeypatch.setattr(registry, "read_offer", lambda *_: None)
     run_state_machine_as_test(Calls, settings=settings(stateful_step_count=15))
