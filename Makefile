@@ -103,12 +103,14 @@ fuzz: fuzz-rust fuzz-python ## hand any bytes to everything that takes some, for
 fuzz-rust:
 	$(CARGO) run --release --locked --manifest-path rust/fuzz/Cargo.toml -- $(FUZZ_SECONDS)
 
-# Rounds of other inputs each, until the time is over; `make test` runs a fixed one.
+# Rounds of other inputs each, until the time is over; `make test` runs a short one, which is the same
+# each time, and CI a long one (HYPOTHESIS_PROFILE=many).
+HYPOTHESIS_PROFILE ?= long
 .PHONY: fuzz-python
 fuzz-python: $(STAMPS)/dev $(STAMPS)/package
 	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); while [ $$(date +%s) -lt $$end ]; do \
-		HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q --timeout 3600 \
-			$(wildcard tests/unit/test_fuzz_*.py) || exit 1; done
+		HYPOTHESIS_PROFILE=$(HYPOTHESIS_PROFILE) $(BIN)/python -m pytest -q --timeout 3600 \
+			$(wildcard tests/unit/test_fuzz_*.py) tests/unit/test_mutated_offers.py || exit 1; done
 
 .PHONY: notice
 notice: frontend/node_modules/.dev ## write the licences of all that the wheel carries into NOTICE

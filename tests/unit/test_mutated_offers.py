@@ -99,16 +99,20 @@ AT_OFFERS = ("aiortc/sdp.py", "aiortc/rtcpeerconnection.py", "/offer.py", "/cand
 @pytest.mark.parametrize(
     ("lines", "count"),
     [
-        ("a=rtpmap:%d x/8000\r\na=fmtp:%d a=b\r\n", 220),
+        ("a=rtpmap:%d x/8000\r\na=fmtp:%d a=b\r\n", 40),
         ("a=rtpmap:%d x/8000\r\na=fmtp:%d a=b\r\n", 1300),
-        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:* %d\r\n", 16),
-        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:* %d\r\n", 200),
-        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:%d nack\r\n", 100),
+        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:* %d\r\n", 12),
+        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:* %d\r\n", 40),
+        ("a=rtpmap:%d VP8/90000\r\na=rtcp-fb:%d nack\r\na=rtcp-fb:%d x\r\n", 40),
+        ("a=rtpmap:9 x/1\r\na=rtcp-fb:9 x%d\r\n", 190),
+        ("a=rtpmap:09 x/1\r\na=rtcp-fb:9 x%d\r\n", 190),
+        ("a=rtpmap:%d x/1\r\na=fmtp:13 a\r\na=fmtp:13 a\r\na=fmtp:13 a\r\n", 45),
+        ("a=fmtp:13 a\r\n", 4000),
         ("a=rtcp-fb:* x%d\r\n", 2500),
         ("a=rtcp-fb:126 %d\r\n", 2500),
+        ("a=rtcp-fb:126 %d\r\n", 200),
         ("a=ssrc:%d cname:x\r\n", 120),
         ("a=ssrc:%d cname:x\r\n", 2300),
-        ("a=fmtp:126 a=b\r\n", 3400),
         ("a=ssrc-group:FID %d 1\r\n", 2100),
         ("a=extmap:%d urn:x\r\n", 2400),
         ("a=fingerprint:sha-256 %d\r\n", 1900),
@@ -116,14 +120,13 @@ AT_OFFERS = ("aiortc/sdp.py", "aiortc/rtcpeerconnection.py", "/offer.py", "/cand
     ],
 )
 async def test_the_work_at_an_offer_grows_with_its_length_alone(lines: str, count: int) -> None:
-    sdp = BROWSERS["chromium-audio-video"]
-    begin = sdp.index("a=rtcp-mux")
-    more = "".join(lines.replace("%d", str(1000 + number)) for number in range(count))
-    offer = sdp[:begin] + more + sdp[begin:]
+    sdp = BROWSERS["chromium-audio"]
+    # From the first number on that is none of its codecs' own.
+    more = "".join(lines.replace("%d", str(14 + number)) for number in range(count))
+    offer = sdp.replace("a=rtcp-mux\r\n", f"a=rtcp-mux\r\n{more}", 1)
     with counted(limit=STEPS_PER_BYTE * len(offer), files=AT_OFFERS) as steps:
-        reason = await ask(offer)
+        await ask(offer)
     assert steps.count < steps.limit, "it was given up"
-    assert not reason or reason.startswith("expected at most")
 
 
 @given(

@@ -31,10 +31,16 @@ MAX_SDP_BYTES: Final = 64 * 1024
 
 MAX_MEDIA_SECTIONS: Final = 8
 
-MAX_LINES: Final = {"rtpmap:": 256, "rtcp-fb:": 256, "rtcp-fb:*": 16, "ssrc:": 128}
-"""Attributes of which aiortc compares each with all others of its section. A browser has some 40
-codecs with 60 kinds of feedback, of which none is for all codecs, and four lines of each source."""
+MAX_LINES: Final = {"rtpmap:": 256, "fmtp:": 256, "rtcp-fb:": 256, "rtcp-fb:*": 16, "ssrc:": 128}
+"""Attributes of which aiortc compares each with all others of its section, or with all codecs.
+A browser has some 40 codecs with 60 kinds of feedback, none of which is for all of them, and four
+lines of each source."""
 
+PAYLOAD_TYPE: Final = re.compile(r"^a=rtpmap:([^ \r\n]*)", re.MULTILINE)
+PAYLOAD_TYPES: Final = frozenset(map(str, range(128)))
+"""Seven bits (RFC 3550 section 5.1), in the one way to write each."""
+
+UNREADABLE: Final = "cannot read this offer: expected SDP (RFC 8866)"
 NO_MEDIA: Final = "a data channel alone"
 SECTIONS: Final = ("audio", "video", "application")
 SENDING: Final = ("sendrecv", "sendonly")
@@ -73,11 +79,12 @@ def read_offer(
         )
     _check_size(sdp)
     rest, lines = take_candidates(sdp, limits.candidates)
+    _check_codecs(rest)
     try:
         description = SessionDescription.parse(rest)
     except Exception as error:  # the parser raises whatever the text makes it trip over
         logger.debug("an offer cannot be read: %s", explain(error))
-        raise InvalidOffer("cannot read this offer: expected SDP (RFC 8866)") from error
+        raise InvalidOffer(UNREADABLE) from error
     media = description.media
     _check_sections(media)
     _check_names(description)
@@ -113,6 +120,18 @@ def _check_size(sdp: str) -> None:
     except UnicodeEncodeError as error:
         # Half a surrogate pair comes through JSON, and our answer could not go back.
         raise InvalidOffer("expected SDP, got what is no text of Unicode") from error
+
+
+def _check_codecs(sdp: str) -> None:
+    """Refuses codecs that cannot be told apart: what is said of one is kept for each of them."""
+    for section in sdp.split("\nm=")[1:]:
+        for number, count in Counter(PAYLOAD_TYPE.findall(section)).items():
+            if number not in PAYLOAD_TYPES:
+                raise InvalidOffer(UNREADABLE)
+            if count > 1:
+                raise InvalidOffer(
+                    f"expected different ones, got {count} codecs with the payload type {number}"
+                )
 
 
 def _check_sections(media: Sequence[MediaDescription]) -> None:
