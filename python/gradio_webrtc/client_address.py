@@ -94,8 +94,17 @@ def _peer_of(request: Any) -> IPAddress | None:
 
 
 def _forwarded_for(request: Any) -> list[str]:
+    """The addresses in the order in which proxies added them.
+
+    Some add a line of their own behind the client's: all lines are one list (RFC 9110 section 5.3).
+    """
     headers = getattr(request, "headers", None) or {}
-    return [each.strip() for each in str(headers.get("x-forwarded-for", "")).split(",") if each]
+    lines = (
+        headers.getlist("x-forwarded-for")
+        if hasattr(headers, "getlist")
+        else [headers.get("x-forwarded-for", "")]
+    )
+    return [each.strip() for line in lines for each in str(line).split(",") if each]
 
 
 def _is_proxied(request: Any) -> bool:

@@ -102,6 +102,8 @@ def _check_networks(name: str, networks: object) -> None:
     if isinstance(networks, str) or not isinstance(networks, (tuple, list, set, frozenset)):
         raise TypeError(f"{name} must be a list of addresses or networks; got {networks!r}")
     for each in networks:
+        if isinstance(each, bool | int | bytes):
+            raise TypeError(f'{name} must be written as text, such as "10.0.0.0/8"; got {each!r}')
         try:
             ipaddress.ip_network(each, strict=False)
         except ValueError as error:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from gradio_webrtc.client_address import Client, client_address, client_of
 
@@ -91,3 +92,13 @@ def test_what_a_client_says_is_bounded() -> None:
 @pytest.mark.parametrize("host", [None, "testclient", ""])
 def test_a_request_without_an_address_is_shared(host: str | None) -> None:
     assert client_of(request_of(host)) == Client("", "one", is_shared=True)
+
+
+def test_a_proxy_may_add_a_line_of_its_own_behind_what_the_client_said() -> None:
+    lines = [(b"x-forwarded-for", b"6.6.6.6, 7.7.7.7"), (b"x-forwarded-for", b"203.0.113.9")]
+    request = Request(
+        {"type": "http", "client": ("10.0.0.1", 1), "headers": lines, "method": "POST", "path": "/"}
+    )
+    client = client_of(request, ["10.0.0.0/8"])
+    assert client is not None
+    assert client.address == "203.0.113.9"

@@ -38,6 +38,8 @@ def test_the_defaults_are_safe() -> None:
         ({"unconnected_offers": True}, TypeError, "unconnected_offers must be a whole number"),
         ({"blocked_threads": -1}, ValueError, "blocked_threads must be from 1 to"),
         ({"trusted_proxies": "10.0.0.1"}, TypeError, "trusted_proxies must be a list"),
+        ({"trusted_proxies": [0]}, TypeError, "trusted_proxies must be written as text.*got 0"),
+        ({"trusted_proxies": [b"1234"]}, TypeError, "trusted_proxies must be written as text"),
         ({"candidates": 0}, ValueError, "candidates must be from 1 to"),
         ({"candidate_networks": "10.0.0.0/8"}, TypeError, "candidate_networks must be a list"),
         ({"candidate_networks": ["lan"]}, ValueError, "candidate_networks must be addresses"),
