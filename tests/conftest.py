@@ -15,11 +15,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 # A change is judged by the same inputs as the one before it; `make fuzz-python` tries others.
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None, max_examples=40)
-settings.register_profile("many", settings.get_profile("fixed"), max_examples=1_000)
+settings.register_profile("many", settings.get_profile("fixed"), max_examples=400)
 settings.register_profile("long", deadline=None, max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-IN_REAL_TIME = [Path(__file__).parent / folder for folder in ("integration", "browser")]
+FOLDERS = ("browser", "conformance", "integration")
+IN_REAL_TIME = [Path(__file__).parent / folder for folder in FOLDERS]
 """Tests of real peers: what they wait for may come late on a machine that others use too."""
 
 
