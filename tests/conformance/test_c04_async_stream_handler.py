@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -56,21 +56,26 @@ async def test_the_session_hears_the_caller_and_is_heard(examples: Guide) -> Non
     assert "error" not in kinds
 
 
+async def call_until_heard(page: GradioPage) -> tuple[PageCaller, dict[str, Any]]:
+    """A call, and its answer; made again, as a page does, while the server's loop is late."""
+    while True:
+        caller, asked = PageCaller(page), asyncio.Event()
+        caller.on_send_input = asked.set
+        answer = await caller.call()
+        if "secret" in answer:
+            # Until the server knows it as connected, the next of its address is not let in.
+            await asked.wait()
+        if answer.get("meta", {}).get("error") != "server_busy":
+            return caller, answer
+        await asyncio.sleep(0.5)
+
+
 async def test_two_may_talk_at_the_same_time_and_no_more(examples: Guide) -> None:
     async with open_page(examples.url("C04")) as page:
-        callers = [PageCaller(page) for _ in range(3)]
-        answers = []
-        for caller in callers:
-            asked = asyncio.Event()
-            caller.on_send_input = asked.set
-            answers.append(await caller.call())
-            if "secret" in answers[-1]:
-                # Until the server knows it as connected, the next of its address is not let in.
-                await asked.wait()
-        await asyncio.gather(*(caller.hang_up() for caller in callers))
-    assert [answer.get("status") for answer in answers] == [None, None, "failed"], [
-        each.get("meta") for each in answers
-    ]
+        calls = [await call_until_heard(page) for _ in range(3)]
+        await asyncio.gather(*(caller.hang_up() for caller, _ in calls))
+    answers = [answer for _, answer in calls]
+    assert [answer.get("status") for answer in answers] == [None, None, "failed"]
     assert answers[2]["meta"]["limit"] == 2
 
 
