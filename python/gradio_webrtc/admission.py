@@ -151,19 +151,31 @@ class Admission:
         """How many offers wait for a place."""
         return len(self._waiting)
 
-    async def admit(self, client: Client | None, limits: Limits, place: Place) -> Ticket:
-        """Takes a place as soon as there is one for this client.
+    def count(self, client: Client | None, limits: Limits) -> None:
+        """Counts an offer, before anything of it is read.
+
+        Raises:
+            TooManyOffers: The client offered too often, or too many of its offers are unconnected.
+        """
+        if client is None:
+            return
+        if not self._standings.count_offer(client, limits.offers_per_minute, _now_s()):
+            raise TooManyOffers
+        pending = [*self._unconnected.values(), *(each.client for each in self._waiting)]
+        if sum(each.key == client.key for each in pending) >= limits.unconnected_offers:
+            raise TooManyOffers
+
+    async def admit(self, client: Client | None, place: Place) -> Ticket:
+        """Takes a place for an offer that was counted, as soon as there is one for its client.
 
         Args:
             client: Who made the offer; a program of this process, ``None``, is not limited.
-            limits: How many offers a client may make.
             place: What is to be taken.
 
         Returns:
             The place; to be closed when the call is over or was never made.
 
         Raises:
-            TooManyOffers: The client offered too often, or too many of its offers are unconnected.
             TooManySessions: All places are taken.
             ServerBusy: Too many unconnected offers wait, or better ones.
         """
@@ -171,7 +183,6 @@ class Admission:
             if place.take():
                 return Ticket(None, self)
             raise no_place(place.room())
-        self._count(client, limits)
         waiting = _Waiting(client, place)
         self._enqueue(waiting)
         self._serve()
@@ -204,14 +215,6 @@ class Admission:
         """Forgets an offer; who waits may take its place."""
         self._unconnected.pop(ticket, None)
         self._serve()
-
-    def _count(self, client: Client, limits: Limits) -> None:
-        """Counts an offer, and refuses one too many."""
-        if not self._standings.count_offer(client, limits.offers_per_minute, _now_s()):
-            raise TooManyOffers
-        pending = [*self._unconnected.values(), *(each.client for each in self._waiting)]
-        if sum(each.key == client.key for each in pending) >= limits.unconnected_offers:
-            raise TooManyOffers
 
     def _enqueue(self, waiting: _Waiting) -> None:
         """Lets an offer wait, in the stead of one that stands as far back where too many do."""

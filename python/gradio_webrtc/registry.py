@@ -314,21 +314,20 @@ class SessionRegistry:
         if (service := self.service) is None:
             error = HandlerError("this component has no stream event: call .stream(...) on it")
             raise refuse(error, "a page that calls")
+        client = client_of(request, service.limits.trusted_proxies)
+        admissions = self._admissions if service.places is None else service.places.admissions
+        # Reading an offer takes time, which a stranger could ask for without an end.
+        _refuse_when_busy(service.limits, is_guest=client is not None)
+        admissions.here().count(client, service.limits)
         naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
         try:
             # What cannot be answered is to cost neither a place nor a handler.
             offer = read_offer(body, _track_terms(service), service.limits)
-            return naming, service, offer, await self._find_place(naming, service, request)
+            place = _Place(self, naming.session_id, service)
+            return naming, service, offer, await admissions.here().admit(client, place)
         except BaseException:
             self._directory.release(naming)
             raise
-
-    async def _find_place(self, naming: Naming, service: Service, request: Any) -> Ticket:
-        admissions = self._admissions if service.places is None else service.places.admissions
-        client = client_of(request, service.limits.trusted_proxies)
-        _refuse_when_busy(service.limits, is_guest=client is not None)
-        place = _Place(self, naming.session_id, service)
-        return await admissions.here().admit(client, service.limits, place)
 
     def room(self, service: Service) -> Room:
         """How many calls there may be and are, here or in all components that share places."""

@@ -14,8 +14,10 @@ from support.offers import make_sdp
 from support.page import GradioPage, PageCaller, serve_page
 from support.signals import chirp
 
-from gradio_webrtc import StreamHandler, WebRTC
+from gradio_webrtc import Limits, StreamHandler, WebRTC
+from gradio_webrtc import registry as registries
 from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.transport import read_offer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +127,23 @@ async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
         assert refusal["meta"]["error"] == "invalid_offer"
     assert not counted
     assert len(registry) == 0
+
+
+async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+
+    def note(body: object, *terms: Any) -> Any:
+        read.append(body)
+        return read_offer(body, *terms)  # type: ignore[arg-type]  # whatever came
+
+    monkeypatch.setattr(registries, "read_offer", note)
+    registry = serve(limits=Limits(offers_per_minute=12))
+    refusals = [
+        (await registry.handle({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))["meta"]
+        for _ in range(6)
+    ]
+    assert [each["error"] for each in refusals] == ["invalid_offer"] * 4 + ["too_many_offers"] * 2
+    assert len(read) == 4
 
 
 def page_of(sessions: list[WebRTC]) -> gr.Blocks:

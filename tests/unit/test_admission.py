@@ -47,7 +47,8 @@ class Hall:
 
     async def offer(self, client: Client | None, limits: Limits = LIMITS) -> Ticket:
         """A place for an offer, answered at once."""
-        ticket = await self.admission.admit(client, limits, self)
+        self.admission.count(client, limits)
+        ticket = await self.admission.admit(client, self)
 
         def end() -> None:
             self.gave_way.append(client.key if client else "")
