@@ -12,6 +12,9 @@ from typing import Final
 MOST: Final = 1_000_000
 """More than anything counted here can reach; a larger number is a mistake."""
 
+LEAST_S: Final = 0.1
+"""Media comes every 20 ms; what is below is a mistake, too."""
+
 RANGES: Final = {
     # A page's own messages fit, and the window of four messages stays a few megabytes.
     "message_bytes": (1024, MOST),
@@ -31,7 +34,8 @@ class Limits:
 
     Args:
         idle_limit_s: Seconds without any media from a client that should send, after which its
-            session ends; ``None`` for no limit. A muted microphone sends silence, which is media.
+            session ends, a tenth at least; ``None`` for no limit. A muted microphone sends silence,
+            which is media.
         offers_per_minute: How many offers one address may make in a minute, in the long run; a
             third of that at once.
         unconnected_offers: How many offers of one address may wait for their connection at once.
@@ -86,8 +90,8 @@ class Limits:
 def _check_seconds(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number of seconds or None; got {value!r}")
-    if not 0 < value <= MOST:
-        raise ValueError(f"{name} must be above 0, or None for no limit; got {value!r}")
+    if not LEAST_S <= value <= MOST:
+        raise ValueError(f"{name} must be {LEAST_S} or more, or None for no limit; got {value!r}")
 
 
 def _check_count(name: str, value: object) -> None:

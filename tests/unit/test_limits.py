@@ -29,8 +29,9 @@ def test_the_defaults_are_safe() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"idle_limit_s": 0}, ValueError, "idle_limit_s must be above 0, or None for no limit"),
-        ({"idle_limit_s": math.nan}, ValueError, "idle_limit_s must be above 0"),
+        ({"idle_limit_s": 0}, ValueError, "idle_limit_s must be 0.1 or more, or None for no limit"),
+        ({"idle_limit_s": 1e-300}, ValueError, "got 1e-300"),
+        ({"idle_limit_s": math.nan}, ValueError, "idle_limit_s must be 0.1 or more"),
         ({"idle_limit_s": math.inf}, ValueError, "None for no limit"),
         ({"idle_limit_s": "30"}, TypeError, "a number of seconds or None; got '30'"),
         ({"offers_per_minute": 0}, ValueError, "offers_per_minute must be from 1 to"),

@@ -140,7 +140,6 @@ PLAYS_AUDIO = "expected an offer in which the page receives audio"
             lambda sdp: sdp + section(sdp, "application").replace("a=mid:1", "a=mid:2"),
             "at most one data channel section, got 2",
         ),
-        ("audio", "send-receive", ["audio"], without("sendrecv"), "has no direction"),
         ("audio", "send-receive", ["audio"], without("fingerprint"), "has no a=fingerprint"),
         ("audio", "send-receive", ["audio"], without("setup"), "has no a=setup"),
         ("audio", "send-receive", ["audio"], without("rtcp-mux"), "has no a=rtcp-mux"),
@@ -204,6 +203,18 @@ async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
     answer = await ask(registry, await make_sdp(kind))
     await registry.close()
     assert re.findall(r"m=(\w+)", answer["sdp"]) == [kind, "application"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "for_all", "direction"),
+    [("send-receive", "", "sendrecv"), ("send", "a=sendonly\r\n", "recvonly")],
+)
+async def test_a_direction_need_not_be_said(mode: Mode, for_all: str, direction: str) -> None:
+    registry, _ = registry_of("audio", mode)
+    sdp = without("sendrecv")(await make_sdp("audio")).replace("m=", f"{for_all}m=", 1)
+    answer = await ask(registry, sdp)
+    await registry.close()
+    assert f"a={direction}\r\n" in section(answer["sdp"], "audio")
 
 
 @pytest.mark.parametrize(

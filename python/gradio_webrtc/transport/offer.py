@@ -40,6 +40,8 @@ PAYLOAD_TYPE: Final = re.compile(r"^a=rtpmap:([^ \r\n]*)", re.MULTILINE)
 PAYLOAD_TYPES: Final = frozenset(map(str, range(128)))
 """Seven bits (RFC 3550 section 5.1), in the one way to write each."""
 
+DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\r?$", re.MULTILINE)
+
 UNREADABLE: Final = "cannot read this offer: expected SDP (RFC 8866)"
 NO_MEDIA: Final = "a data channel alone"
 SECTIONS: Final = ("audio", "video", "application")
@@ -79,6 +81,7 @@ def read_offer(
         )
     _check_size(sdp)
     rest, lines = take_candidates(sdp, limits.candidates)
+    rest = _with_directions(rest)
     _check_codecs(rest)
     try:
         description = SessionDescription.parse(rest)
@@ -122,6 +125,18 @@ def _check_size(sdp: str) -> None:
         raise InvalidOffer("expected SDP, got what is no text of Unicode") from error
 
 
+def _with_directions(sdp: str) -> str:
+    """The SDP with a direction in each section: what all of them have, or both (RFC 8866, 6.7).
+
+    aiortc wants it said.
+    """
+    session, *sections = sdp.split("\nm=")
+    for_all = DIRECTION.search(session)
+    line = f"\na={for_all[1] if for_all else 'sendrecv'}\r\n"
+    said = [each if DIRECTION.search(each) else each.replace("\n", line, 1) for each in sections]
+    return "\nm=".join([session, *said])
+
+
 def _check_codecs(sdp: str) -> None:
     """Refuses codecs that cannot be told apart: what is said of one is kept for each of them."""
     for section in sdp.split("\nm=")[1:]:
@@ -148,8 +163,6 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
             raise InvalidOffer(f"the {each.kind} section has no a=setup (RFC 8842)")
         if not each.dtls.fingerprints:
             raise InvalidOffer(f"the {each.kind} section has no a=fingerprint (RFC 8122)")
-        if each.kind != "application" and each.direction is None:
-            raise InvalidOffer(f"the {each.kind} section has no direction, such as a=sendrecv")
         if each.kind != "application" and not each.rtcp_mux:
             raise InvalidOffer(f"the {each.kind} section has no a=rtcp-mux (RFC 8834 section 4.5)")
         ice = each.ice
