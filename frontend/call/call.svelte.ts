@@ -4,7 +4,7 @@ import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
 import type { ServerMessage, Words } from "./messages";
 import { Peer, type PeerListener } from "./peer";
-import { causeOfEnding, causeOfFirst, problemOf, Unavailable } from "./problems";
+import { causeOfEnding, causeOfFirst, meansAway, problemOf, Unavailable } from "./problems";
 import { RECOVER_MS, type Cause } from "./redial";
 import { Redialler } from "./redialler";
 import { Seconds } from "./seconds.svelte";
@@ -371,7 +371,7 @@ export class Call {
   }
 
   #fail(problem: Problem): void {
-    const isAway = this.#isAway();
+    const isAway = this.#isAway() && meansAway(problem);
     this.#go({ type: "failed", problem, atMs: performance.now() });
     this.#letGo(isAway);
   }

@@ -38,6 +38,10 @@ export function causeOfFirst(error: unknown): Cause | null {
   return isBrief ? causeOf(error) : null;
 }
 
+/** Whether a call that was given up for this has no server to hear of it; one that refused has. */
+export const meansAway = ({ code }: Problem): boolean =>
+  code === "lost" || code === "stopping" || code === "unreachable";
+
 /** What an error of starting a call means; `wanted` is what the browser was asked for. */
 export function problemOf(error: unknown, wanted: MediaStreamConstraints): Problem {
   if (error instanceof Unavailable) return { code: error.code };

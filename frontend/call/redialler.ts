@@ -64,12 +64,19 @@ export class Redialler {
   }
 
   #try(cause: Cause): void {
-    if (navigator.onLine === false) {
-      this.#waiting = cause;
-      return this.#call.redialling({ cause, isOffline: true });
-    }
-    this.#timers.after("try", TRY_MS, () => this.callAgain(cause, { code: cause }));
+    if (navigator.onLine === false) return this.#awaitNetwork(cause);
+    this.#timers.after("try", TRY_MS, () => {
+      // A network that went away in the middle of a try has not spent it.
+      if (navigator.onLine === false) this.#awaitNetwork(cause);
+      else this.callAgain(cause, { code: cause });
+    });
     void this.#knock();
+  }
+
+  #awaitNetwork(cause: Cause): void {
+    this.cancel();
+    this.#waiting = cause;
+    this.#call.redialling({ cause, isOffline: true });
   }
 
   /** Offers the call; a server that cannot be reached is asked again until the try is over. */

@@ -151,6 +151,23 @@ describe("a call that broke", () => {
     expect(call.status.phase).toBe("open");
   });
 
+  it("waits for a network that went away in the middle of its last try", async () => {
+    const broken = await open();
+    goAway();
+    broken.become("failed");
+    const [first, second, third] = WAITS_MS.lost.map((waitMs) => 1.25 * waitMs + TRY_MS);
+    await vi.advanceTimersByTimeAsync(first! + second! + third! - TRY_MS);
+    vi.stubGlobal("navigator", { mediaDevices: media, onLine: false });
+    await vi.advanceTimersByTimeAsync(TRY_MS);
+    expect(call.status).toMatchObject({ phase: "redialling", redial: { isOffline: true } });
+    comeBack();
+    vi.stubGlobal("navigator", { mediaDevices: media, onLine: true });
+    call.online();
+    await vi.advanceTimersByTimeAsync(0);
+    connection().become("connected");
+    expect(call.status.phase).toBe("open");
+  });
+
   it("is not made again once the user hangs up", async () => {
     const broken = await open();
     goAway();
@@ -247,5 +264,7 @@ describe("a refusal", () => {
     server.replies.offer = refusal("handler_failed");
     await vi.advanceTimersByTimeAsync(1000);
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "handler_failed" } });
+    // The server is there, and hears of it.
+    expect(events()).toEqual(["start_recording", "stop_recording"]);
   });
 });

@@ -66,3 +66,27 @@ def test_a_call_outlives_its_servers(beeping: Chromium, artifacts: Path) -> None
     calls = ["open", "redialling", "open", "redialling", "open"]
     # The page's own record: a reload would have begun it anew.
     assert call.states == ["idle", "permission", "connecting", *calls, "idle"]
+
+
+def test_a_button_is_left_when_no_server_comes_back(beeping: Chromium, artifacts: Path) -> None:
+    place = Place()
+    with place.serve() as server:
+        call = beeping.open(server.url())
+        call.press()
+        hear_more(call)
+        # From here on the page's time is ours: three tries take half a minute.
+        call.page.clock.install()
+        server.kill()
+        call.wait_for_state("redialling")
+    call.page.clock.run_for(60_000)
+    call.wait_for_state("failed")
+    assert "The connection was lost" in call.status
+    assert "Try again" in call.page.get_by_test_id("webrtc-button").inner_text()
+    call.page.screenshot(path=artifacts / "given-up.png", animations="disabled")
+    with place.serve() as server:
+        server.url()
+        call.press()
+        hear_more(call)
+        call.press()
+        call.wait_for_state("idle")
+    assert call.states[-5:] == ["failed", "permission", "connecting", "open", "idle"]
