@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
 from typing import Any
 
@@ -156,3 +157,19 @@ async def test_a_page_that_acknowledges_nothing_lets_no_queue_grow_without_end()
             await bystander.share(1)
         assert await transport.wait_closed() == "the page takes no messages"
         assert sctp.unacknowledged < 8300
+
+
+async def test_what_is_sent_while_a_call_ends_is_lost_without_a_word() -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, each: complaints.append(each))
+    async with attacked() as (hostile, bystander):
+        transport, dtls = hostile.transport, hostile.server.sctp.transport
+        dtls._ssl.shutdown()
+        transport.send_text("the goodbye is on its way")
+        await hostile.settle()
+        await dtls.stop()
+        transport.send_text("all is over")
+        assert "rules" not in await transport.wait_closed()
+        await bystander.share(5)
+    gc.collect()
+    assert complaints == []

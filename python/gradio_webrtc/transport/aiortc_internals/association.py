@@ -121,6 +121,16 @@ class HeldAssociation(RTCSctpTransport):
             logger.debug("aiortc failed at a packet of SCTP", exc_info=error)
             self._refuse("The connection was closed: its messages broke the rules of SCTP.")
 
+    async def _send_chunk(self, chunk: Chunk) -> None:
+        """Sends a chunk; what has no connection any more is lost, as it may be on its way.
+
+        Timers of aiortc's send, in tasks whose exceptions nobody takes.
+        """
+        try:
+            await super()._send_chunk(chunk)
+        except ConnectionError:
+            logger.debug("a chunk of SCTP was sent behind the end of its connection")
+
     def _refuse(self, reason: str) -> None:
         if not self._is_refused:
             self._is_refused = True

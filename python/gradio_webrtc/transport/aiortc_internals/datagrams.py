@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pylibsrtp
 from aiortc import RTCDtlsTransport
 from aiortc.rtcdtlstransport import RtpRouter
+from OpenSSL import SSL
 
 from gradio_webrtc.transport.buckets import TokenBucket
 
@@ -78,6 +79,12 @@ class HeldDtls(RTCDtlsTransport):
             raise
         except Exception as error:  # whatever aiortc's parser runs into
             logger.debug("a packet of RTP was dropped", exc_info=error)
+
+    async def _send_data(self, data: bytes) -> None:
+        try:
+            await super()._send_data(data)
+        except SSL.Error as error:  # between our goodbye and the state that tells of it
+            raise ConnectionError("The connection was ended.") from error
 
 
 class HeldSrtp:

@@ -30,6 +30,7 @@ SCTP: Final = (
     "_receive_forward_tsn_chunk",
     "_receive_sack_chunk",
     "_reset_deferred_streams",
+    "_send_chunk",
     "_sack_duplicates",
     "_sack_misordered",
     "_sack_needed",
@@ -89,7 +90,14 @@ SENDER: Final = (
 )
 """Of a sender."""
 
-DTLS: Final = ("_handle_rtcp_data", "_handle_rtp_data", "_rtp_router", "_rx_srtp", "_setup_srtp")
+DTLS: Final = (
+    "_handle_rtcp_data",
+    "_handle_rtp_data",
+    "_rtp_router",
+    "_rx_srtp",
+    "_send_data",
+    "_setup_srtp",
+)
 """Of a transport."""
 
 ROUTER: Final = ("receivers", "route_rtp", "ssrc_table")
