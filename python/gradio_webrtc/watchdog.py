@@ -179,7 +179,23 @@ class Watchdog:
                     self._thread = None
                     return
                 self._due_s = due_s
+                worked_s = time.process_time()
                 self._changed.wait(max(0.0, due_s - time.monotonic()))
+                worked_s = time.process_time() - worked_s
+                late_s = time.monotonic() - due_s
+                if late_s > self._loop_limit_s and worked_s < late_s / 2:
+                    self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Counts from now on: the process stood still, as a laptop does that sleeps.
+
+        Code that keeps us from running works meanwhile, and is to be named.
+        """
+        now_s = time.monotonic()
+        for turning in list(self._loops.values()):
+            turning.began_s = now_s
+        for wait in list(self._waits):
+            wait.began_s = now_s
 
     def _next_due_s(self) -> float | None:
         dues_s = [turning.began_s + self._loop_limit_s for turning in self._loops.values()]

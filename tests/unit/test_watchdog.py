@@ -6,6 +6,9 @@ import asyncio
 import inspect
 import logging
 import queue
+import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -318,3 +321,32 @@ async def test_a_plain_coroutine_that_answers_turns_is_named(
     worker.close()
     assert "of ReplyOnPause has not returned" in text
     assert f"test_watchdog.py:{line_of(reply, '# hangs')}" in text
+
+
+SLEEPER = """
+import threading, time
+from gradio_webrtc.watchdog import Expect, Wait, Watchdog
+
+dog = Watchdog(loop_limit_s=1.0, wait_limit_s=1.0)
+wait = dog.begin(Wait("the code", Expect.RETURN, threading.get_ident()))
+print("begun", flush=True)
+time.sleep(0.5)
+time.sleep(0.5)
+dog.end(wait)
+"""
+
+
+def test_a_process_that_was_stopped_blames_no_code() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2.5)
+        process.send_signal(signal.SIGCONT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
