@@ -14,7 +14,6 @@ export class Unavailable extends Error {
 /** Refusals, and endings, behind which the same call may be taken in a moment. */
 const CAUSES = new Map<string, Cause>([
   ["unreachable", "lost"],
-  ["connection_lost", "lost"],
   ["server_stopping", "stopping"],
   ["server_busy", "busy"],
   ["too_many_offers", "busy"],
