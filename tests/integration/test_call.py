@@ -279,6 +279,7 @@ async def test_knowing_an_id_gives_nothing() -> None:
 async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
     monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
+    assert peer.VANISHED_S < 10, "what is promised"
     # Somebody who only listens sends reports and checks of consent, every five seconds.
     monkeypatch.setattr(peer, "VANISHED_S", 0.8 if mode == "send-receive" else 6.0)
     shut_down = asyncio.Event()
@@ -299,6 +300,20 @@ async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
     await registry.wait_idle()
     assert len(registry) == 0
     await caller.hang_up()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0])
+async def test_a_network_that_comes_back_finds_the_call(seconds: float) -> None:
+    registry = serve(BlockingEcho())
+    caller = Caller(registry, tone(30.0, 440))
+    await caller.call()
+    await caller.until(lambda: caller.loud_seconds() > 0)
+    await caller.lose_network(seconds)
+    assert len(registry) == 1
+    heard_s = caller.loud_seconds()
+    await caller.until(lambda: caller.loud_seconds() > heard_s + 1.0)
+    await caller.hang_up()
+    await registry.wait_idle()
 
 
 async def test_a_server_that_slept_does_not_take_its_callers_for_gone(

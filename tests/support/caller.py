@@ -171,9 +171,22 @@ class Caller:
 
     def vanish(self) -> None:
         """Goes without a word: nothing of it reaches the network any more."""
-        ice = self.pc.getSenders()[0].transport.transport
-        for protocol in ice._connection._protocols:  # noqa: SLF001  # no public way to be cut off
+        for protocol in self._sockets():
             vars(protocol.transport)["sendto"] = lambda *_args: None
+
+    async def lose_network(self, seconds: float) -> None:
+        """Sends into nothing for so long, and gets nothing."""
+        self.vanish()
+        for protocol in self._sockets():
+            protocol.datagram_received = lambda *_args: None
+        await asyncio.sleep(seconds)
+        for protocol in self._sockets():
+            del protocol.datagram_received
+            del vars(protocol.transport)["sendto"]
+
+    def _sockets(self) -> list[Any]:
+        ice = self.pc.getSenders()[0].transport.transport
+        return list(ice._connection._protocols)  # noqa: SLF001  # no public way to be cut off
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns once the condition holds; looked at whenever something arrives."""
