@@ -24,7 +24,7 @@ import httpx
 from support.connects import collect
 from support.page import open_page
 from support.processes import read_line, running, until_served
-from support.soak_calls import ANSWER_LIMIT_S, KINDS
+from support.soak_calls import ANSWER_LIMIT_S, KINDS, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,6 +62,7 @@ class Soak:
     def __init__(self, url: str, seed: int) -> None:
         self.url = url
         self.calls: Counter[str] = Counter()
+        self.refused = 0
         self.faults: list[str] = []
         self._random = random.Random(seed)  # noqa: S311  # an order
 
@@ -72,6 +73,9 @@ class Soak:
             async with open_page(f"{self.url}/page") as page, asyncio.timeout(ANSWER_LIMIT_S):
                 await kind(page)
         except Exception as error:  # noqa: BLE001  # the others go on
+            if isinstance(error, Refused) and "server_busy" in str(error):
+                self.refused += 1
+                return
             self.faults.append(f"{kind.__name__}: {type(error).__name__}: {error}"[:400])
 
     async def warm_up(self) -> dict[str, int]:
@@ -128,6 +132,8 @@ class Soak:
             self.faults.append("the call that stayed ended")
         if not by_time:
             return
+        if self.refused:
+            self.faults.append(f"{self.refused} calls refused: the event loop was late")
         for name, limit in (("gap_of_ours_ms", GAP_LIMIT_MS), ("drift_ms", DRIFT_LIMIT_MS)):
             if steady[name] > limit:
                 self.faults.append(f"{name} of the call that stayed: {steady[name]:.0f}")
@@ -141,7 +147,7 @@ async def soak(
     Args:
         seconds: How long users come, after those of the warm-up.
         seed: Of the order in which they come.
-        by_time: Gaps count, which a machine that others use makes too.
+        by_time: Gaps and refusals count, which a machine that others use makes too.
 
     Returns:
         What went wrong, and all figures.
@@ -161,8 +167,8 @@ async def soak(
         after = await found.settled()
         found.compare(before, after)
         found.judge(steady, by_time=by_time)
-    figures = {"calls": dict(found.calls), "steady": steady, "before": before, "after": after}
-    return found, figures
+    calls = dict(found.calls) | {"refused": found.refused}
+    return found, {"calls": calls, "steady": steady, "before": before, "after": after}
 
 
 def main() -> None:
@@ -170,7 +176,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--counts-alone", action="store_true", help="gaps are told, and no fault")
+    parser.add_argument(
+        "--counts-alone",
+        action="store_true",
+        help="tell what a slow machine makes; it is no fault",
+    )
     asked = parser.parse_args()
     found, figures = asyncio.run(soak(asked.seconds, asked.seed, by_time=not asked.counts_alone))
     print(json.dumps(figures, indent=2))
