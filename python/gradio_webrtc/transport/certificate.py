@@ -29,11 +29,14 @@ _CERTIFICATES: Final = "_RTCPeerConnection__certificates"
 
 
 class OpenCertificate(RTCCertificate):
-    """Our side's certificate, and with it the suites that our side takes part in."""
+    """Our side's certificate, and with it the suites and the chains that our side takes part in."""
 
     def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
         context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(SUITES.encode())
+        # The offer's fingerprint says whose the certificate is. Those above it are nobody's, and
+        # their signatures, of keys of the caller's choice, take OpenSSL 10 ms each to check.
+        context.set_verify_depth(0)
         return context
 
 
