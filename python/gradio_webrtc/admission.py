@@ -40,7 +40,7 @@ WAIT_S: Final = 2.5
 """How long an offer waits for a place: until the last one taken gives way, and a little longer."""
 
 MAX_WAITING: Final = 32
-"""Offers that wait for a place at once, each with its request and an SDP of 64 KiB at most. When
+"""Offers that wait for a place at once, each with its request and an SDP of 32 KiB at most. When
 there are more, one of those that stand furthest back goes."""
 
 MAX_UNCONNECTED: Final = 64

@@ -23,7 +23,7 @@ from .rtc_configuration import ConfigurationDesk
 from .session import STOPPING, Session
 from .signaling import handle_request, page_of
 from .stopping import CLOSE_S, GRACE_S, check_grace, is_stopping, on_loop
-from .transport import Offer, PeerTransport, TrackTerms, read_offer
+from .transport import Offer, PeerTransport, TrackTerms, read_offer, turnstile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -322,7 +322,8 @@ class SessionRegistry:
         naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
         try:
             # What cannot be answered is to cost neither a place nor a handler.
-            offer = read_offer(body, _track_terms(service), service.limits)
+            async with turnstile().entering():
+                offer = read_offer(body, _track_terms(service), service.limits)
             place = _Place(self, naming.session_id, service)
             return naming, service, offer, await admissions.here().admit(client, place)
         except BaseException:

@@ -6,7 +6,8 @@ whether a session exists to whoever does not know its secret. Runs on the event 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import hashlib
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .errors import (
     HandlerUnavailable,
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .session import Session
+
+
+MAX_PAGE_CHARS: Final = 128
+"""Gradio's session hashes have 11; longer ones are kept as a digest."""
 
 
 class Desk(Protocol):
@@ -84,7 +89,11 @@ def _session_of(desk: Desk, body: Mapping[str, object], request: Any) -> Session
 def page_of(request: Any) -> str | None:
     """Returns the Gradio session that a request came from; ``None`` for a program without one."""
     page = getattr(request, "session_hash", None)
-    return page if isinstance(page, str) else None
+    if not isinstance(page, str):
+        return None
+    if len(page) <= MAX_PAGE_CHARS:
+        return page
+    return hashlib.sha256(page.encode(errors="surrogatepass")).hexdigest()
 
 
 def _peer_of(session: Session) -> PeerTransport:

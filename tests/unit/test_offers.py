@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,11 @@ from aiortc import RTCPeerConnection
 from support.offers import make_sdp
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
+from gradio_webrtc.errors import InvalidCandidate
 from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc.signaling import MAX_PAGE_CHARS, page_of
 from gradio_webrtc.streaming import make_template
+from gradio_webrtc.transport.offer import read_candidate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,6 +186,20 @@ PLAYS_AUDIO = "expected an offer in which the page receives audio"
             lambda sdp: re.sub(r"a=rtpmap:\d+", "a=rtpmap:128", sdp),
             "cannot read this offer",
         ),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp + "a=x\r\n" * 3000,
+            "at most 2048 lines of SDP",
+        ),
+        (
+            "audio",
+            "send-receive",
+            ["audio"],
+            lambda sdp: sdp + "a=extmap:1 urn:x\r\n" * 300,
+            "at most 128 lines with a=extmap:",
+        ),
     ],
 )
 async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
@@ -259,6 +277,24 @@ async def test_a_candidate_of_no_place_is_refused(place: dict[str, Any]) -> None
     )
     await registry.close()
     assert refusal["meta"]["error"] == "invalid_candidate_format"
+
+
+@pytest.mark.parametrize("long", ["candidate", "sdpMid"])
+async def test_a_candidate_is_no_longer_than_candidates_are(long: str) -> None:
+    candidate = {"candidate": "candidate:1 1 UDP 1 127.0.0.1 9 typ host", "sdpMid": "0"}
+    given = candidate[long].replace("1", "1" * 2000, 1) + "x" * 2000
+    with pytest.raises(InvalidCandidate):
+        read_candidate(candidate | {long: given})
+
+
+def test_a_page_with_a_long_name_is_kept_short() -> None:
+    first, same, other = (
+        page_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last)) for last in "112"
+    )
+    assert first == same != other
+    assert first is not None
+    assert len(first) <= MAX_PAGE_CHARS
+    assert page_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
 
 
 async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(

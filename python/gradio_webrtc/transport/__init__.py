@@ -6,6 +6,7 @@ from .pacing import Pacer
 from .peer import PeerTransport
 from .picture import Picture, PixelConverter, TimedPicture
 from .tracks import TrackTerms
+from .turnstile import turnstile
 
 __all__ = [
     "AudioBlock",
@@ -21,4 +22,5 @@ __all__ = [
     "TrackTerms",
     "Transport",
     "read_offer",
+    "turnstile",
 ]

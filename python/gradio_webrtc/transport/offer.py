@@ -26,12 +26,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_SDP_BYTES: Final = 64 * 1024
-"""Ten times what a browser sends for audio and video. Parsing takes time in proportion."""
+MAX_SDP_BYTES: Final = 32 * 1024
+MAX_SDP_LINES: Final = 2048
+"""Four times what a browser sends for audio and video. Parsing takes time in proportion."""
 
 MAX_MEDIA_SECTIONS: Final = 8
 
-MAX_LINES: Final = {"rtpmap:": 256, "fmtp:": 256, "rtcp-fb:": 256, "rtcp-fb:*": 16, "ssrc:": 128}
+MAX_LINES: Final = {
+    "rtpmap:": 256,
+    "fmtp:": 256,
+    "rtcp-fb:": 256,
+    "rtcp-fb:*": 16,
+    "ssrc:": 128,
+    "extmap:": 128,
+}
 """Attributes of which aiortc compares each with all others of its section, or with all codecs.
 A browser has some 40 codecs with 60 kinds of feedback, none of which is for all of them, and four
 lines of each source."""
@@ -47,6 +55,9 @@ NO_MEDIA: Final = "a data channel alone"
 SECTIONS: Final = ("audio", "video", "application")
 SENDING: Final = ("sendrecv", "sendonly")
 RECEIVING: Final = ("sendrecv", "recvonly")
+
+MAX_CANDIDATE_CHARS: Final = 1024
+"""Of a trickled candidate, and of the section that it names. A browser's has some 150."""
 
 USER_FRAGMENT: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 PASSWORD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
@@ -111,6 +122,8 @@ def explain(error: Exception) -> str:
 def _check_size(sdp: str) -> None:
     if len(sdp) > MAX_SDP_BYTES:
         raise InvalidOffer(f"expected at most {MAX_SDP_BYTES} bytes of SDP, got {len(sdp)}")
+    if (count := sdp.count("\n")) > MAX_SDP_LINES:
+        raise InvalidOffer(f"expected at most {MAX_SDP_LINES} lines of SDP, got {count}")
     if (count := sdp.count("\nm=")) > MAX_MEDIA_SECTIONS:
         raise InvalidOffer(f"expected at most {MAX_MEDIA_SECTIONS} media sections, got {count}")
     for name, most in MAX_LINES.items():
@@ -230,6 +243,10 @@ def read_candidate(candidate: object) -> RTCIceCandidate | None:
         raise InvalidCandidate(f"expected a candidate line, got {type(line).__name__}")
     if not line:
         return None
+    if len(line) > MAX_CANDIDATE_CHARS:
+        raise InvalidCandidate(
+            f"expected at most {MAX_CANDIDATE_CHARS} characters of a candidate, got {len(line)}"
+        )
     parsed = parse_candidate(line)
     parsed.sdpMid = candidate.get("sdpMid")
     parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
@@ -237,6 +254,8 @@ def read_candidate(candidate: object) -> RTCIceCandidate | None:
         parsed.sdpMLineIndex, int | None
     ):
         raise InvalidCandidate("expected sdpMid as text and sdpMLineIndex as a number")
+    if len(parsed.sdpMid or "") > MAX_CANDIDATE_CHARS:
+        raise InvalidCandidate("expected the sdpMid of a media section")
     if parsed.sdpMid is None and parsed.sdpMLineIndex is None:
         raise InvalidCandidate("expected sdpMid or sdpMLineIndex with the candidate")
     return parsed

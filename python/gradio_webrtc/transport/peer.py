@@ -33,6 +33,7 @@ from .inline import work_inline
 from .offer import explain, read_candidate
 from .shortcut import take_shortcut
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
+from .turnstile import turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -137,14 +138,8 @@ class PeerTransport:
             InvalidOffer: It asks for what we cannot do.
         """
         try:
-            await self._pc.setRemoteDescription(offer.description)
-            for candidate in offer.candidates:
-                await self._add(candidate)
-            hold_in_check(self._pc, self._finish, self._limits)
-            self._tracks.settle()
-            answer = await self._pc.createAnswer()
-            work_inline(self._pc, answer.sdp)
-            self._guards = guard(self._pc)
+            async with turnstile().passing():
+                answer = await self._make_answer(offer)
         except InvalidOffer:
             raise
         except OperationError as error:
@@ -162,6 +157,17 @@ class PeerTransport:
             return {"type": "answer", "sdp": answer.sdp, "candidates_follow": True}
         self._gathering.result()
         return {"type": "answer", "sdp": self._description().sdp}
+
+    async def _make_answer(self, offer: Offer) -> RTCSessionDescription:
+        await self._pc.setRemoteDescription(offer.description)
+        for candidate in offer.candidates:
+            await self._add(candidate)
+        hold_in_check(self._pc, self._finish, self._limits)
+        self._tracks.settle()
+        answer = await self._pc.createAnswer()
+        work_inline(self._pc, answer.sdp)
+        self._guards = guard(self._pc)
+        return answer
 
     async def candidates(self) -> list[dict[str, object]]:
         """All of our own candidates, once they are gathered, as W3C ``RTCIceCandidateInit``."""
