@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 import aioice.ice
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 
-from gradio_webrtc.transport.foreign_logs import PACKAGES, ForeignLines, filter_foreign_logs
+from gradio_webrtc.transport.foreign_logs import (
+    PACKAGES,
+    ForeignLines,
+    filter_foreign_logs,
+)
 from gradio_webrtc.transport.quiet_log import INTERVAL_S
 
 if TYPE_CHECKING:
@@ -48,3 +55,27 @@ def test_every_logger_of_theirs_is_filtered(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.INFO):
         aioice.ice.logger.info("from %s", "a\nb")
     assert caplog.messages == ["from a\\nb"]
+
+
+async def test_a_server_without_descriptors_says_so_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filter_foreign_logs()
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        listener.settimeout(0)
+        server = await asyncio.start_server(lambda *_: None, sock=listener, backlog=50)
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EMFILE, "too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(socket.socket, "accept", refuse)
+            loop._accept_connection(asyncio.Protocol, listener, backlog=50)  # type: ignore[attr-defined]  # noqa: SLF001
+        loop.call_exception_handler({"message": "of another kind"})
+        server.close()
+    assert [each.getMessage().partition("\\n")[0] for each in caplog.records] == [
+        "socket.accept() out of system resource",
+        "of another kind",
+    ]
+    assert caplog.records[0].exc_info is None

@@ -1,6 +1,7 @@
-"""What aiortc and aioice log about a remote peer: in one line, and not as often as it likes.
+"""What aiortc, aioice and asyncio log because of strangers, in one line and not as often.
 
-Their lines quote what came over the network, and some of their warnings come for each packet.
+The former quote what came over the network, and some of their warnings come for each packet. The
+latter writes a traceback for each connection that waits while there are no descriptors left.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PACKAGES: Final = ("aiortc", "aioice")
+
+FULL: Final = "socket.accept() out of system resource"
+"""How asyncio's words begin when the process may open no more descriptors."""
 
 
 class ForeignLines(logging.Filter):
@@ -49,7 +53,23 @@ class ForeignLines(logging.Filter):
         return True
 
 
+class FullTable(ForeignLines):
+    """Lets what asyncio says of a full table of descriptors pass once a minute, without traceback.
+
+    It tries as many times a second as the server's backlog is long, 2,048 for uvicorn, and 500
+    tracebacks take as long to write as a call takes to lose a second.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged; others of asyncio's are left as they are."""
+        if not record.getMessage().startswith(FULL):
+            return True
+        record.exc_info = None
+        return super().filter(record)
+
+
 _LINES: Final = ForeignLines()
+_FULL_TABLE: Final = FullTable()
 
 
 @functools.cache
@@ -61,3 +81,4 @@ def filter_foreign_logs() -> None:
     for name in list(logging.Logger.manager.loggerDict):
         if name.partition(".")[0] in PACKAGES:
             logging.getLogger(name).addFilter(_LINES)
+    logging.getLogger("asyncio").addFilter(_FULL_TABLE)
