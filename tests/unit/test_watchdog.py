@@ -331,7 +331,7 @@ dog = Watchdog(loop_limit_s=1.0, wait_limit_s=1.0)
 wait = dog.begin(Wait("the code", Expect.RETURN, threading.get_ident()))
 print("begun", flush=True)
 time.sleep(0.5)
-time.sleep(0.5)
+time.sleep(0.2)
 dog.end(wait)
 """
 
