@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -12,12 +13,16 @@ from gradio_webrtc.transport import turnstile
 from gradio_webrtc.transport.turnstile import MOST_WAITING, Turnstile
 
 
-async def test_between_two_the_loop_has_a_turn() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+async def test_between_two_the_loop_has_a_turn(*, fails: bool) -> None:
     log: list[str] = []
 
     async def work(name: str) -> None:
-        async with turnstile().passing():
-            log.append(name)
+        with suppress(ZeroDivisionError):
+            async with turnstile().passing():
+                log.append(name)
+                if fails:
+                    raise ZeroDivisionError
 
     def turn() -> None:
         log.append("turn")

@@ -26,7 +26,7 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._waiting = 0
+        self._present = 0
 
     @asynccontextmanager
     async def entering(self) -> AsyncIterator[None]:
@@ -35,24 +35,26 @@ class Turnstile:
         Raises:
             ServerBusy: They do.
         """
-        if self._waiting >= MOST_WAITING:
+        if self._present > MOST_WAITING:
             raise ServerBusy
         async with self.passing():
             yield
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
-        """Waits for its turn, and gives the event loop one of its own behind it."""
-        self._waiting += 1
+        """Waits for its turn, and gives the event loop one of its own behind it.
+
+        Work that fails took its time, too.
+        """
+        self._present += 1
         try:
-            await self._lock.acquire()
+            async with self._lock:
+                try:
+                    yield
+                finally:
+                    await asyncio.sleep(0)
         finally:
-            self._waiting -= 1
-        try:
-            yield
-            await asyncio.sleep(0)
-        finally:
-            self._lock.release()
+            self._present -= 1
 
 
 _turnstiles: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = (
