@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradio.components.base import server
 from gradio.context import get_blocks_context
 
-from .client_address import client_address
+from .client_address import client_address, page_of
 from .concurrency import Done
 from .errors import SignalingError
 from .held_signals import end_with_process
@@ -25,7 +25,7 @@ from .page_sessions import remember_page
 from .places import DEFAULT_LIMIT, places_of
 from .registry import Service, SessionRegistry
 from .settings import check_stream_settings
-from .signaling import page_of, refusal_of
+from .signaling import refusal_of
 from .stopping import GRACE_S, end_with_app
 from .streaming import check_arguments, check_stream, follows_inputs, make_template
 from .values import START_COMMAND

@@ -1,10 +1,11 @@
-"""The address that a request comes from, for limits that count by address.
+"""The address and the page that a request comes from, for limits that count by either.
 
 Understands what Starlette and Gradio call a request, without importing either.
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -20,8 +21,8 @@ MAX_HOPS: Final = 16
 IPV6_PREFIX: Final = 64
 """A network that one subscriber has to itself (RFC 6177): all of its addresses are one client's."""
 
-MAX_SESSION_CHARS: Final = 64
-"""Gradio's session hashes have 11; longer ones are cut."""
+MAX_PAGE_CHARS: Final = 128
+"""Gradio's session hashes have 11; longer ones are kept as a digest."""
 
 FORWARDED: Final = ("x-forwarded-for", "forwarded")
 
@@ -57,7 +58,7 @@ def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | Non
         return None
     peer = _peer_of(request)
     forwarded = _forwarded_for(request)
-    session = str(getattr(request, "session_hash", None) or "")[:MAX_SESSION_CHARS]
+    session = page_of(request) or ""
     networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
     if peer is None:
         return Client("", session, is_shared=True)
@@ -65,6 +66,16 @@ def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | Non
     is_named = address != peer or address in map(_read, forwarded)
     is_direct = is_named or (address.is_global and not _is_proxied(request))
     return Client(_normal(address), session, is_shared=not is_direct)
+
+
+def page_of(request: Any) -> str | None:
+    """Returns the Gradio session that a request came from; ``None`` for a program without one."""
+    page = getattr(request, "session_hash", None)
+    if not isinstance(page, str):
+        return None
+    if len(page) <= MAX_PAGE_CHARS:
+        return page
+    return hashlib.sha256(page.encode(errors="surrogatepass")).hexdigest()
 
 
 def client_address(request: Any, trusted_proxies: Iterable[str] = ()) -> str:

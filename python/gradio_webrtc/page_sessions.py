@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gradio.context import LocalContext
 
 from .claim import PageValue
-from .signaling import page_of
+from .client_address import page_of
 from .types import WebRTCData
 
 if TYPE_CHECKING:

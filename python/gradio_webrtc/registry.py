@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .admission import Admissions, Room
-from .client_address import client_of
+from .client_address import client_of, page_of
 from .concurrency import threads_blocked
 from .copying import HandlerMaker, refuse
 from .directory import Directory
@@ -21,7 +21,7 @@ from .limits import DEFAULT_LIMITS
 from .media import Terms
 from .rtc_configuration import ConfigurationDesk
 from .session import STOPPING, Session
-from .signaling import handle_request, page_of
+from .signaling import handle_request
 from .stopping import CLOSE_S, GRACE_S, check_grace, is_stopping, on_loop
 from .transport import Offer, PeerTransport, TrackTerms, read_offer, turnstile
 

@@ -6,9 +6,9 @@ whether a session exists to whoever does not know its secret. Runs on the event 
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from .client_address import page_of
 from .errors import (
     HandlerUnavailable,
     InvalidOffer,
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .session import Session
-
-
-MAX_PAGE_CHARS: Final = 128
-"""Gradio's session hashes have 11; longer ones are kept as a digest."""
 
 
 class Desk(Protocol):
@@ -84,16 +80,6 @@ async def _dispatch(desk: Desk, body: object, request: Any) -> dict[str, Any]:
 
 def _session_of(desk: Desk, body: Mapping[str, object], request: Any) -> Session:
     return desk.find(body.get("webrtc_id"), body.get("secret"), page_of(request))
-
-
-def page_of(request: Any) -> str | None:
-    """Returns the Gradio session that a request came from; ``None`` for a program without one."""
-    page = getattr(request, "session_hash", None)
-    if not isinstance(page, str):
-        return None
-    if len(page) <= MAX_PAGE_CHARS:
-        return page
-    return hashlib.sha256(page.encode(errors="surrogatepass")).hexdigest()
 
 
 def _peer_of(session: Session) -> PeerTransport:

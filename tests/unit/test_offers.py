@@ -13,9 +13,9 @@ from aiortc import RTCPeerConnection
 from support.offers import make_sdp
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
+from gradio_webrtc.client_address import MAX_PAGE_CHARS, page_of
 from gradio_webrtc.errors import InvalidCandidate
 from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.signaling import MAX_PAGE_CHARS, page_of
 from gradio_webrtc.streaming import make_template
 from gradio_webrtc.transport.offer import read_candidate
 

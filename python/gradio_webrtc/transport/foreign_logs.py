@@ -56,8 +56,8 @@ class ForeignLines(logging.Filter):
 class FullTable(ForeignLines):
     """Lets what asyncio says of a full table of descriptors pass once a minute, without traceback.
 
-    It tries as many times a second as the server's backlog is long, 2,048 for uvicorn, and 500
-    tracebacks take as long to write as a call takes to lose a second.
+    It tries as many times a second as the server's backlog is long, 2,048 for uvicorn, and calls
+    wait while the tracebacks are written.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

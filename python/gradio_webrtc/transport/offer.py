@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 MAX_SDP_BYTES: Final = 32 * 1024
 MAX_SDP_LINES: Final = 2048
-"""Four times what a browser sends for audio and video. Parsing takes time in proportion."""
+"""Five and eleven times what Chromium sends for audio and video. Parsing takes that much longer."""
 
 MAX_MEDIA_SECTIONS: Final = 8
 

@@ -113,8 +113,6 @@ class HeldAssociation(RTCSctpTransport):
             return
         try:
             await super()._handle_data(data)
-        except ConnectionError:
-            raise
         except Mischief as error:
             self._refuse(str(error))
         except Exception as error:  # whatever aiortc asserts of its peer

@@ -30,10 +30,10 @@ SCTP: Final = (
     "_receive_forward_tsn_chunk",
     "_receive_sack_chunk",
     "_reset_deferred_streams",
-    "_send_chunk",
     "_sack_duplicates",
     "_sack_misordered",
     "_sack_needed",
+    "_send_chunk",
     "_sent_queue",
 )
 """Of an association, as of aiortc 1.16."""
