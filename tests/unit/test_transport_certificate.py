@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection
 from aiortc.rtcdtlstransport import SRTP_PROFILES
@@ -15,7 +15,11 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from gradio_webrtc.transport import certificate
+from gradio_webrtc.transport.aiortc_internals import names
 from gradio_webrtc.transport.certificate import OpenCertificate, accept_rsa
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def suites(own: RTCCertificate) -> set[str]:
@@ -39,11 +43,17 @@ async def test_suites_for_rsa_join_those_of_aiortc() -> None:
     await pc.close()
 
 
-async def test_another_aiortc_is_left_as_it_is() -> None:
+async def test_another_aiortc_is_left_as_it_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "_reported", set())
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     vars(pc)[certificate._CERTIFICATES] = own = (RTCCertificate.generateCertificate(),)  # noqa: SLF001
     accept_rsa(pc)
+    accept_rsa(pc)
     assert vars(pc)[certificate._CERTIFICATES] is own  # noqa: SLF001
+    (said,) = caplog.messages
+    assert "not protected from chains of certificates" in said
     await pc.close()
 
 

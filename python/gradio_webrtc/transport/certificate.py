@@ -6,16 +6,15 @@ and others bring an RSA certificate, and would find no suite in common.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCCertificate
 
+from .aiortc_internals.names import warn_unprotected
+
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
     from OpenSSL import SSL
-
-logger = logging.getLogger(__name__)
 
 SUITES: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
@@ -41,13 +40,14 @@ class OpenCertificate(RTCCertificate):
 
 
 def accept_rsa(pc: RTCPeerConnection) -> None:
-    """Lets callers with an RSA certificate in; call it before anything else is done with ``pc``.
+    """Lets callers with an RSA certificate in, and checks none above theirs.
 
-    There is no public way to. An aiortc that is made in another way is left as it is.
+    Call it before anything else is done with ``pc``. There is no public way to. An aiortc that is
+    made in another way is left as it is, which is logged once.
     """
     own = vars(pc).get(_CERTIFICATES)
     makes_contexts = hasattr(RTCCertificate, "_create_ssl_context")
     if not makes_contexts or not isinstance(own, list):
-        logger.debug("this aiortc decides by itself which certificates it accepts")
+        warn_unprotected("chains of certificates that take long to check")
         return
     own[:] = [OpenCertificate.generateCertificate()]

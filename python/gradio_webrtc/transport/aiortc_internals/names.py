@@ -130,6 +130,12 @@ def become(
         held: Any = thing
         held.__class__ = kind
         return held  # type: ignore[no-any-return]
+    warn_unprotected(unprotected)
+    return None
+
+
+def warn_unprotected(unprotected: str) -> None:
+    """Logs once for each kind of attack that this aiortc leaves calls open to."""
     if unprotected not in _reported:
         _reported.add(unprotected)
         logger.warning(
@@ -138,7 +144,6 @@ def become(
             importlib.metadata.version("aiortc"),
             unprotected,
         )
-    return None
 
 
 def looks_as_expected(thing: object, kind: type, names: tuple[str, ...]) -> bool:
