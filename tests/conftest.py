@@ -38,6 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def only_jobs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test counts no job that a call of an earlier one has left behind."""
-    if concurrency := sys.modules.get("gradio_webrtc.concurrency"):
+    if concurrency := sys.modules.get("gradio_webrtc._workers.workers"):
         monkeypatch.setattr(concurrency, "_left_behind", set())
         monkeypatch.setattr(concurrency, "_blocked", set())

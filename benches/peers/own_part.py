@@ -5,7 +5,7 @@ import functools
 
 from aiortc import RTCDtlsTransport
 
-from gradio_webrtc.session import Session
+from gradio_webrtc._session.session import Session
 
 # Payload types of RTCP (RFC 5761, section 4).
 RTCP = range(64, 96)

@@ -6,8 +6,8 @@ import own_part
 from conversing import make_handler
 
 from gradio_webrtc import ReplyOnPause, StreamHandler
-from gradio_webrtc.handlers.turn_handler import TurnHandler
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._handlers.turn_handler import TurnHandler
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 
 def make_offer(scenario, meter):

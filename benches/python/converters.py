@@ -10,7 +10,7 @@ import numpy as np
 import peers
 from report import ROOT  # noqa: F401  # makes the package importable
 
-from gradio_webrtc.audio import Resampler  # isort: skip
+from gradio_webrtc._audio import Resampler  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from report import ROOT
 
 from support.spliced import RATE_HZ, utterances  # isort: skip  # report makes it importable
 
-from gradio_webrtc.audio import Resampler
+from gradio_webrtc._audio import Resampler
 
 CALL_HZ: Final = 48_000
 CALLS: Final = 11

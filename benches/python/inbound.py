@@ -16,7 +16,7 @@ from support.fake_call import FakeCall  # isort: skip  # report makes it importa
 from support.spliced import RATE_HZ, utterances  # isort: skip
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc.audio import InboundAudio, Resampler
+from gradio_webrtc._audio import InboundAudio, Resampler
 
 sys.path.append(str(peers.SCRIPTS))
 import frame_costs

@@ -15,7 +15,7 @@ from figures import Figures
 
 from support.signals import DATA, speech  # isort: skip  # report makes it importable
 
-from gradio_webrtc.audio import SileroVad, aggregate_bytes_to_16bit
+from gradio_webrtc._audio import SileroVad, aggregate_bytes_to_16bit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -12,7 +12,7 @@ from figures import OURS, Figures
 
 from support.spliced import RATE_HZ, utterances  # isort: skip  # report makes it importable
 
-from gradio_webrtc.audio import Resampler
+from gradio_webrtc._audio import Resampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

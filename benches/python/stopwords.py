@@ -19,8 +19,8 @@ import numpy as np
 from hibari import Hibari
 
 from gradio_webrtc import ReplyOnStopWords, get_stt_model
-from gradio_webrtc.audio import Resampler
-from gradio_webrtc.handlers.stop_words import find_phrase, words_of
+from gradio_webrtc._audio import Resampler
+from gradio_webrtc._turns.stop_words import find_phrase, words_of
 from gradio_webrtc.testing import simulate
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from figures import OURS, Figures
 from support.spliced import RATE_HZ, Spliced, splice  # isort: skip  # report makes it importable
 
 from gradio_webrtc import AlgoOptions, SileroVadOptions
-from gradio_webrtc.audio import InboundAudio
-from gradio_webrtc.handlers.options import make_detector
+from gradio_webrtc._audio import InboundAudio
+from gradio_webrtc._turns.options import make_detector
 
 if TYPE_CHECKING:
     from collections.abc import Callable

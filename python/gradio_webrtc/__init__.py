@@ -4,17 +4,14 @@ import importlib
 import inspect
 import typing
 
-from .audio import (
+from ._advice import missing as _missing
+from ._audio import (
     aggregate_bytes_to_16bit,
     async_aggregate_bytes_to_16bit,
     audio_to_float32,
     audio_to_int16,
 )
-from .component import WebRTC
-from .concurrency import wait_for_item
-from .elsewhere import missing as _missing
-from .errors import AudioError, CredentialsError, WebRTCError
-from .handlers import (
+from ._handlers import (
     AlgoOptions,
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
@@ -30,10 +27,16 @@ from .handlers import (
     get_current_context,
     get_silero_model,
 )
-from .limits import Limits
+from ._limits import Limits
+from ._workers.workers import wait_for_item
+from .component import WebRTC
+from .errors import AudioError, CredentialsError, WebRTCError
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType, WebRTCData
 
 if typing.TYPE_CHECKING:
+    from ._audio_files import audio_to_bytes, audio_to_file
+    from ._handlers.reply_on_stopwords import ReplyOnStopWords
+    from ._turns.speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
     from .credentials import (
         get_cloudflare_turn_credentials,
         get_cloudflare_turn_credentials_async,
@@ -44,9 +47,6 @@ if typing.TYPE_CHECKING:
         get_twilio_turn_credentials,
         get_twilio_turn_credentials_async,
     )
-    from .encoding import audio_to_bytes, audio_to_file
-    from .handlers.reply_on_stopwords import ReplyOnStopWords
-    from .speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
 
 __all__ = [
     "AdditionalOutputs",
@@ -98,9 +98,9 @@ __all__ = [
 
 _LATER = {
     "credentials": {name for name in __all__ if "credentials" in name},
-    "encoding": {"audio_to_bytes", "audio_to_file"},
-    "handlers.reply_on_stopwords": {"ReplyOnStopWords"},
-    "speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},
+    "_audio_files": {"audio_to_bytes", "audio_to_file"},
+    "_handlers.reply_on_stopwords": {"ReplyOnStopWords"},
+    "_turns.speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},
 }
 """What few programs use, by module: imported when it is asked for."""
 

@@ -11,24 +11,24 @@ import gradio as gr
 from gradio.component_meta import ComponentMeta, get_local_contexts, updateable
 from gradio.components.base import Component
 
-from .answering import Answering
-from .chatbot import accept_messages_type
-from .claim import read_value
-from .limits import DEFAULT_LIMITS
-from .origins import read_origins
-from .registry import SessionRegistry
-from .served import serve_icon
-from .settings import check_constructor
-from .streaming import check_mode, default_track_constraints
+from ._limits import DEFAULT_LIMITS
+from ._session.manager import SessionRegistry
+from ._ui.answering import Answering
+from ._ui.chatbot import accept_messages_type
+from ._ui.claim import read_value
+from ._ui.origins import read_origins
+from ._ui.served import serve_icon
+from ._ui.settings import check_constructor
+from ._ui.streaming import check_mode, default_track_constraints
+from ._ui.values import describe_kind, value_is_ours
 from .types import WebRTCData
-from .values import describe_kind, value_is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gradio.components import Timer
 
-    from .limits import Limits
+    from ._limits import Limits
     from .types import Modality, Mode
 
 accept_messages_type()

@@ -5,8 +5,8 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from .elsewhere import names_elsewhere
-from .handlers import (
+from ._advice import names_elsewhere
+from ._handlers import (
     AlgoOptions,
     AppState,
     ModelOptions,
@@ -15,9 +15,9 @@ from .handlers import (
     ReplyOnPause,
     get_silero_model,
 )
-from .handlers import get_silero_model as get_vad_model
-from .messages import create_message
-from .outputs import split_output
+from ._handlers import get_silero_model as get_vad_model
+from ._messages import create_message
+from ._session.output_queue import split_output
 
 __all__ = [
     "AlgoOptions",

@@ -5,8 +5,8 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from .elsewhere import names_elsewhere
-from .handlers.reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
+from ._advice import names_elsewhere
+from ._handlers.reply_on_stopwords import ReplyOnStopWords, ReplyOnStopWordsState
 
 __all__ = [
     "ReplyOnStopWords",

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel
 
-from .elsewhere import STREAM, names_elsewhere
+from ._advice import STREAM, names_elsewhere
 
 __all__ = ["Body", "Stream", "UIArgs"]
 

@@ -5,8 +5,8 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from .elsewhere import names_elsewhere
-from .handlers import (
+from ._advice import names_elsewhere
+from ._handlers import (
     AsyncAudioVideoStreamHandler,
     AsyncHandler,
     AsyncStreamHandler,

@@ -5,27 +5,27 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from .audio import (
+from ._advice import names_elsewhere
+from ._audio import (
     aggregate_bytes_to_16bit,
     async_aggregate_bytes_to_16bit,
     audio_to_float32,
     audio_to_int16,
 )
-from .concurrency import wait_for_item
-from .elsewhere import names_elsewhere
-from .encoding import audio_to_bytes, audio_to_file
-from .errors import WebRTCError
-from .handlers import (
+from ._audio_files import audio_to_bytes, audio_to_file
+from ._handlers import (
     Context,
     Warning,  # noqa: A004 - its predecessors' name
     current_channel,
     current_context,
     get_current_context,
 )
-from .messages import create_message
-from .outputs import split_output
-from .rtc_configuration import RTCConfigurationCallable
-from .transport.pacing import FRAME_S as AUDIO_PTIME
+from ._messages import create_message
+from ._session.output_queue import split_output
+from ._session.rtc_configuration import RTCConfigurationCallable
+from ._transport.pacing import FRAME_S as AUDIO_PTIME
+from ._workers.workers import wait_for_item
+from .errors import WebRTCError
 from .types import AdditionalOutputs, AudioChunk, CloseStream, DataChannel, WebRTCData
 
 __all__ = [

@@ -5,10 +5,8 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from .component import WebRTC
-from .elsewhere import names_elsewhere
-from .errors import WebRTCError
-from .handlers import (
+from ._advice import names_elsewhere
+from ._handlers import (
     AsyncAudioVideoStreamHandler,
     AsyncHandler,
     AsyncStreamHandler,
@@ -20,6 +18,8 @@ from .handlers import (
     VideoEventHandler,
     VideoStreamHandlerImpl,
 )
+from .component import WebRTC
+from .errors import WebRTCError
 from .types import AdditionalOutputs, AudioEmitType, EmitType, VideoEmitType
 
 __all__ = [

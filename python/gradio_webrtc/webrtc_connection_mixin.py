@@ -2,7 +2,7 @@
 
 import typing
 
-from .elsewhere import names_elsewhere
+from ._advice import names_elsewhere
 
 if not typing.TYPE_CHECKING:
     __getattr__ = names_elsewhere(__name__)

@@ -11,8 +11,8 @@ from support.guide import build, guide
 from support.page import PageCaller, open_page
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 import gradio_webrtc
 
 WITH_EXAMPLES = [
-    "gradio_webrtc.audio",
-    "gradio_webrtc.handlers.notices",
-    "gradio_webrtc.handlers.reply_on_pause",
-    "gradio_webrtc.handlers.stream_handler",
+    "gradio_webrtc._audio",
+    "gradio_webrtc._handlers.notices",
+    "gradio_webrtc._handlers.reply_on_pause",
+    "gradio_webrtc._handlers.stream_handler",
 ]
 
 

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 import gradio_webrtc
-from gradio_webrtc.elsewhere import ELSEWHERE, INSTEAD, PACKAGE
+from gradio_webrtc._advice import ELSEWHERE, INSTEAD, PACKAGE
 
 # What fastrtc 0.0.34 and gradio_webrtc 0.0.31 define and do not hide, by module; the package's own
 # in the first line.

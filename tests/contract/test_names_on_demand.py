@@ -11,9 +11,9 @@ import gradio_webrtc
 
 LATER = (
     "gradio_webrtc.credentials",
-    "gradio_webrtc.encoding",
-    "gradio_webrtc.handlers.reply_on_stopwords",
-    "gradio_webrtc.speech_to_text",
+    "gradio_webrtc._audio_files",
+    "gradio_webrtc._handlers.reply_on_stopwords",
+    "gradio_webrtc._turns.speech_to_text",
 )
 
 

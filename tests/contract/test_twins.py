@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gradio_webrtc import WebRTC, session
+from gradio_webrtc import WebRTC
+from gradio_webrtc._messages import MESSAGE_TYPES
+from gradio_webrtc._session import session
 from gradio_webrtc.errors import HandlerUnavailable, SignalingError, TooManySessions
-from gradio_webrtc.messages import MESSAGE_TYPES
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 

@@ -15,9 +15,9 @@ from support.page import GradioPage, PageCaller, serve_page
 from support.signals import chirp
 
 from gradio_webrtc import Limits, StreamHandler, WebRTC
-from gradio_webrtc import registry as registries
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.transport import read_offer
+from gradio_webrtc._session import manager as registries
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport import read_offer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ from gradio_webrtc import (
     CloseStream,
     wait_for_item,
 )
-from gradio_webrtc.concurrency import jobs_left_behind
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.streaming import make_template
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._ui.streaming import make_template
+from gradio_webrtc._workers.workers import jobs_left_behind
 
 if TYPE_CHECKING:
     from gradio_webrtc.types import Modality, Mode

@@ -23,14 +23,14 @@ from gradio_webrtc import (
     ReplyOnPause,
     StreamHandler,
 )
-from gradio_webrtc.audio import Resampler
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.transport import peer
+from gradio_webrtc._audio import Resampler
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport.webrtc import peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc.types import EmitType, Mode
 
 

@@ -12,7 +12,7 @@ from support.caller import Caller
 from support.signals import tone
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from gradio_webrtc import (
     get_turn_credentials_async,
     get_twilio_turn_credentials,
 )
-from gradio_webrtc.rtc_configuration import resolve_rtc_configuration
+from gradio_webrtc._session.rtc_configuration import resolve_rtc_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

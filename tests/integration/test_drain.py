@@ -12,12 +12,12 @@ from support.caller import Caller
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause, WebRTC
-from gradio_webrtc.stopping import GRACE_S, GRACE_VARIABLE, grace_from_environment
+from gradio_webrtc._session.stopping import GRACE_S, GRACE_VARIABLE, grace_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gradio_webrtc.registry import SessionRegistry
+    from gradio_webrtc._session.manager import SessionRegistry
 
 pytestmark = pytest.mark.network
 

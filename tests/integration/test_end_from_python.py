@@ -15,7 +15,7 @@ from gradio_webrtc import ReplyOnPause, WebRTC, WebRTCData
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from gradio_webrtc.registry import SessionRegistry
+    from gradio_webrtc._session.manager import SessionRegistry
 
 
 def reply(audio: Any) -> Any:

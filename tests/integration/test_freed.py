@@ -15,17 +15,17 @@ from support.caller import Caller
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.session import Session
-from gradio_webrtc.transport.audio import AudioSender
-from gradio_webrtc.transport.guard import DatagramGuard
-from gradio_webrtc.transport.opus import OpusDecoder, OpusEncoder
-from gradio_webrtc.transport.peer import PeerTransport
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.session import Session
+from gradio_webrtc._transport.webrtc.audio import AudioSender
+from gradio_webrtc._transport.webrtc.guard import DatagramGuard
+from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc._transport.webrtc.peer import PeerTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
 
 KINDS = (Session, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
 CODECS = (OpusEncoder, OpusDecoder)

@@ -19,13 +19,13 @@ from gradio_webrtc import (
     VideoStreamHandler,
     get_current_context,
 )
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.streaming import make_template
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc.types import Modality, Mode
 
 pytestmark = pytest.mark.network

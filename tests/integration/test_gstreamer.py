@@ -13,7 +13,7 @@ import pytest
 from support.signals import pitch_hz
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ from aiortc.rtp import (
 from support.hostile import Hostile, attacked, serve_echo
 
 if TYPE_CHECKING:
-    from gradio_webrtc.registry import SessionRegistry
+    from gradio_webrtc._session.manager import SessionRegistry
 
 pytestmark = pytest.mark.network
 

@@ -12,7 +12,7 @@ import pytest
 from support.page import PageCaller, serve_page
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC, get_current_context
-from gradio_webrtc.claim import PageValue
+from gradio_webrtc._ui.claim import PageValue
 
 if TYPE_CHECKING:
     from support.page import GradioPage

@@ -11,7 +11,7 @@ from support.caller import Caller
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC
 
 if TYPE_CHECKING:
-    from gradio_webrtc.registry import SessionRegistry
+    from gradio_webrtc._session.manager import SessionRegistry
     from gradio_webrtc.types import Modality
 
 

@@ -16,9 +16,9 @@ from support.offers import make_sdp
 from support.signals import chirp
 
 from gradio_webrtc import AsyncStreamHandler, Limits, StreamHandler
-from gradio_webrtc.concurrency import threads_blocked
-from gradio_webrtc.lag import lag_meter
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._session.lag import lag_meter
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._workers.workers import threads_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

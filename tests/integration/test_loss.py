@@ -11,9 +11,9 @@ from support.caller import Caller
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.transport import peer
-from gradio_webrtc.transport.shortcut import take_shortcut
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport.webrtc import peer
+from gradio_webrtc._transport.webrtc.shortcut import take_shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
     from numpy.typing import NDArray
 
-    from gradio_webrtc.transport.shortcut import Shortcut
+    from gradio_webrtc._transport.webrtc.shortcut import Shortcut
 
 SAID_S = 3.0
 LOST_EVERY = 25

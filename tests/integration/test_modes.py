@@ -11,8 +11,8 @@ from support.caller import Caller
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, WebRTCError
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.streaming import make_template
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

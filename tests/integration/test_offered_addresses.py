@@ -12,9 +12,9 @@ from support.caller import Caller
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.transport import guard as guards
-from gradio_webrtc.transport import peer
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport.webrtc import guard as guards
+from gradio_webrtc._transport.webrtc import peer
 
 if TYPE_CHECKING:
     import pytest

@@ -10,9 +10,9 @@ import pytest
 from support.caller import Caller
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler
-from gradio_webrtc import registry as registry_module
+from gradio_webrtc._session import manager as registry_module
+from gradio_webrtc._session.manager import Service, SessionRegistry
 from gradio_webrtc.errors import SessionUnknown
-from gradio_webrtc.registry import Service, SessionRegistry
 
 
 class Gives(AsyncStreamHandler):

@@ -16,8 +16,8 @@ from support.caller import Caller
 from support.page import PageCaller, open_page
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler, WebRTC
-from gradio_webrtc.handlers import current_channel, current_context, get_current_context
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._handlers import current_channel, current_context, get_current_context
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

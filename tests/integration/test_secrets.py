@@ -11,7 +11,7 @@ from support.caller import Caller
 from support.page import PageCaller, serve_page
 
 from gradio_webrtc import StreamHandler, WebRTC
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

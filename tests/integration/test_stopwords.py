@@ -10,7 +10,7 @@ from hibari import Hibari
 from support.signals import speech, tone
 
 from gradio_webrtc import AdditionalOutputs, ReplyOnStopWords, stt
-from gradio_webrtc.handlers.stop_words import words_of
+from gradio_webrtc._turns.stop_words import words_of
 from gradio_webrtc.testing import simulate
 
 if TYPE_CHECKING:

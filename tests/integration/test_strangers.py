@@ -17,14 +17,14 @@ from support.hostile import Hostile, serve_echo
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.transport import guard as guards
-from gradio_webrtc.transport import peer
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport.webrtc import guard as guards
+from gradio_webrtc._transport.webrtc import peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gradio_webrtc.transport.guard import DatagramGuard
+    from gradio_webrtc._transport.webrtc.guard import DatagramGuard
     from gradio_webrtc.types import Modality
 
 Address = tuple[str, int]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from support.caller import Caller
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.transport import peer, teardown
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport.webrtc import peer, teardown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from support.signals import chirp, pieces_found
 from support.turn_server import TurnServer, turn_server
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

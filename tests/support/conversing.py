@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers import ReplyOnPause, current_call
+from gradio_webrtc._handlers import ReplyOnPause, current_call
+from gradio_webrtc._workers.workers import Worker
 
 from .fake_call import FakeCall
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
 
 RATE_HZ: Final = 16000
 WINDOW_SAMPLES: Final = 512

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
 
 
 class FakeCall:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.streaming import make_template
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._ui.streaming import make_template
 
 from .caller import Caller
 from .signals import tone

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradio_webrtc.handlers import AlgoOptions, AppState, ReplyOnPause
-from gradio_webrtc.messages import create_message
+from gradio_webrtc._handlers import AlgoOptions, AppState, ReplyOnPause
+from gradio_webrtc._messages import create_message
 from gradio_webrtc.types import WebRTCData
 
 NAMES = ("determine_pause", "process_audio", "reset", "copy", "emit", "receive")

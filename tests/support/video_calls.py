@@ -6,9 +6,9 @@ import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.streaming import make_template
-from gradio_webrtc.transport import PeerTransport
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport import PeerTransport
+from gradio_webrtc._ui.streaming import make_template
 
 from .caller import Caller
 from .pictures import Camera, numbered

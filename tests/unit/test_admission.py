@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from support.clock import run_virtual
 
-from gradio_webrtc.admission import GIVE_WAY_S, MAX_WAITING, WAIT_S, Admission, Room, Ticket
-from gradio_webrtc.client_address import Client
+from gradio_webrtc._limits import Limits
+from gradio_webrtc._session.admission import (
+    GIVE_WAY_S,
+    MAX_WAITING,
+    WAIT_S,
+    Admission,
+    Room,
+    Ticket,
+)
+from gradio_webrtc._session.client_address import Client
 from gradio_webrtc.errors import ServerBusy, SignalingError, TooManyOffers, TooManySessions
-from gradio_webrtc.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

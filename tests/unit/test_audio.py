@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_webrtc.audio import (
+from gradio_webrtc._audio import (
     aggregate_bytes_to_16bit,
     async_aggregate_bytes_to_16bit,
     audio_to_float32,

@@ -12,10 +12,10 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from gradio_webrtc.call import MAX_REPORTED_PLACES, SessionCall
+from gradio_webrtc._session.audio_buffer import MAX_BUFFERED_S, Playout
+from gradio_webrtc._session.context import MAX_REPORTED_PLACES, SessionCall
+from gradio_webrtc._session.message_sender import Outbox
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
-from gradio_webrtc.outbox import Outbox
-from gradio_webrtc.playout import MAX_BUFFERED_S, Playout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from gradio_webrtc.client_address import Client, client_address, client_of
+from gradio_webrtc._session.client_address import Client, client_address, client_of
 
 
 def request_of(

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.forked import run
 
-from gradio_webrtc import concurrency
-from gradio_webrtc.concurrency import (
+from gradio_webrtc._workers import workers as concurrency
+from gradio_webrtc._workers.user_code import describe_callable, is_async_callable
+from gradio_webrtc._workers.workers import (
     UserFunction,
     Worker,
     jobs_in_flight,
     jobs_left_behind,
     wait_for_item,
 )
-from gradio_webrtc.user_code import describe_callable, is_async_callable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -266,7 +266,7 @@ def test_a_job_that_returns_after_its_loop_has_ended_is_counted_no_more() -> Non
 def test_a_job_blocked_for_ever_does_not_keep_the_process() -> None:
     program = """
 import asyncio, threading
-from gradio_webrtc.concurrency import Worker
+from gradio_webrtc._workers.workers import Worker
 
 async def main():
     worker = Worker("blocked")

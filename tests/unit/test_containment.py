@@ -16,22 +16,22 @@ from gradio_webrtc import (
     AsyncStreamHandler,
     ReplyOnPause,
 )
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
-from gradio_webrtc.streaming import make_template
-from gradio_webrtc.testing import FakeTransport, simulate
-from gradio_webrtc.transport import PixelConverter, TimedPicture
-from gradio_webrtc.user_code import (
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
+from gradio_webrtc._transport import PixelConverter, TimedPicture
+from gradio_webrtc._ui.streaming import make_template
+from gradio_webrtc._workers.user_code import (
     WatchedCoroutine,
     await_user_code,
     call_user_code,
     contain_user_code,
 )
+from gradio_webrtc.testing import FakeTransport, simulate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc.types import EmitType
 
 SAID = (48_000, np.zeros(24_000, np.int16))

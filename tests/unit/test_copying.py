@@ -12,10 +12,15 @@ import gradio as gr
 import pytest
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler, WebRTCError
-from gradio_webrtc.concurrency import jobs_left_behind
-from gradio_webrtc.copying import HandlerMaker
+from gradio_webrtc._handlers import (
+    AudioGenerator,
+    VideoFunction,
+    VideoGenerator,
+    VideoStreamHandler,
+)
+from gradio_webrtc._session.copying import HandlerMaker
+from gradio_webrtc._workers.workers import jobs_left_behind
 from gradio_webrtc.errors import HandlerError, HandlerUnavailable
-from gradio_webrtc.handlers import AudioGenerator, VideoFunction, VideoGenerator, VideoStreamHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.tones import pitch_hz, tone
 
-from gradio_webrtc.audio import AudioFifo, InboundAudio, OutboundAudio, Pcm16Assembler, Resampler
+from gradio_webrtc._audio import AudioFifo, InboundAudio, OutboundAudio, Pcm16Assembler, Resampler
 from gradio_webrtc.errors import AudioError
 
 RATES_HZ = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.tones import pitch_hz, tone
 
-from gradio_webrtc.audio import OutboundAudio
+from gradio_webrtc._audio import OutboundAudio
 from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from gradio_webrtc.audio import PauseDetector, PauseEvent, SileroVad
+from gradio_webrtc._audio import PauseDetector, PauseEvent, SileroVad
 from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from support.signals import pitch_hz, tone
 
 from gradio_webrtc import AudioError, audio_to_bytes, audio_to_file
-from gradio_webrtc.encoding import MP3_RATES_HZ, can_encode_mp3
+from gradio_webrtc._audio_files import MP3_RATES_HZ, can_encode_mp3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def pitch(samples: NDArray[np.float32], rate_hz: int) -> float:
 
 @pytest.fixture
 def without_mp3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("gradio_webrtc.encoding.MP3_ENCODER", "an encoder that nobody has")
+    monkeypatch.setattr("gradio_webrtc._audio_files.MP3_ENCODER", "an encoder that nobody has")
     can_encode_mp3.cache_clear()
     yield
     can_encode_mp3.cache_clear()

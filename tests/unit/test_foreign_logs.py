@@ -12,8 +12,8 @@ import aioice.ice
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 
-from gradio_webrtc.transport.foreign_logs import PACKAGES, ForeignLines, filter_foreign_logs
-from gradio_webrtc.transport.quiet_log import INTERVAL_S
+from gradio_webrtc._transport.webrtc.foreign_logs import PACKAGES, ForeignLines, filter_foreign_logs
+from gradio_webrtc._transport.webrtc.quiet_log import INTERVAL_S
 
 if TYPE_CHECKING:
     import pytest

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradio_webrtc import Limits
-from gradio_webrtc.messages import (
+from gradio_webrtc._messages import (
     WORDS,
     create_words,
     decode_message,

@@ -17,9 +17,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gradio_webrtc import StreamHandler, registry
+from gradio_webrtc import StreamHandler
+from gradio_webrtc._session import manager as registry
+from gradio_webrtc._session.manager import Service, SessionRegistry
 from gradio_webrtc.errors import ConnectionLost, SessionUnknown
-from gradio_webrtc.registry import Service, SessionRegistry
 from gradio_webrtc.testing.clock import VirtualClockLoop
 from gradio_webrtc.testing.transport import FakeTransport
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc.registry import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionRegistry
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

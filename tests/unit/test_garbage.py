@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradio_webrtc.garbage import MANY_OBJECTS, shorten_pauses
-from gradio_webrtc.lag import LagMeter
+from gradio_webrtc._session.lag import LagMeter
+from gradio_webrtc._workers.garbage import MANY_OBJECTS, shorten_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from support.conversing import conversing, replying
 from support.fake_call import FakeCall
 
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
-from gradio_webrtc.handlers import AudioGenerator, VideoFunction
-from gradio_webrtc.handlers.arguments import Callee, describe_call
-from gradio_webrtc.handlers.notices import Context, current_context, holding
+from gradio_webrtc._handlers import AudioGenerator, VideoFunction
+from gradio_webrtc._handlers.arguments import Callee, describe_call
+from gradio_webrtc._handlers.notices import Context, current_context, holding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers.async_driver import FINISHED
-from gradio_webrtc.handlers.stepping import Interruptible, Stepper
+from gradio_webrtc._turns.async_runner import FINISHED
+from gradio_webrtc._turns.runner import Interruptible, Stepper
+from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -18,7 +18,8 @@ from support.conversing import (
     spoken_windows,
 )
 
-from gradio_webrtc.handlers import AlgoOptions, ReplyOnPause, reply
+from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause
+from gradio_webrtc._turns import reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from support.fake_call import FakeCall
 
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.errors import AudioError, ConnectionLost
-from gradio_webrtc.handlers import (
+from gradio_webrtc._handlers import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
     base,
 )
+from gradio_webrtc._workers.workers import Worker
+from gradio_webrtc.errors import AudioError, ConnectionLost
 from gradio_webrtc.testing.clock import VirtualClockLoop
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import AsyncStreamHandler, AudioVideoStreamHandler, StreamHandler
-from gradio_webrtc.streaming import make_template
+from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.testing import simulate
 
 if TYPE_CHECKING:

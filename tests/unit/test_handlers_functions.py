@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.conversing import RATE_HZ, Recorder, conversing, replying
 
-from gradio_webrtc.handlers import turn_handler
+from gradio_webrtc._handlers import turn_handler
 from gradio_webrtc.types import AdditionalOutputs
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from support.conversing import CHUNK, LOUDNESS, RATE_HZ, Conversation, ScriptedVad, conversing
 
 from gradio_webrtc import ReplyOnPause
+from gradio_webrtc._handlers.intake import Intake
 from gradio_webrtc.errors import AudioError
-from gradio_webrtc.handlers.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from support.conversing import RATE_HZ, ScriptedVad, conversing
 from support.signals import speech
 
 import gradio_webrtc
-from gradio_webrtc.handlers import (
+from gradio_webrtc._handlers import (
     Context,
     Line,
     ReplyOnPause,
@@ -18,7 +18,7 @@ from gradio_webrtc.handlers import (
     get_current_context,
     in_call,
 )
-from gradio_webrtc.handlers.notices import MAX_EARLY_MESSAGES
+from gradio_webrtc._handlers.notices import MAX_EARLY_MESSAGES
 from gradio_webrtc.testing import simulate
 
 if TYPE_CHECKING:

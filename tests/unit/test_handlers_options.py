@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from support.conversing import RATE_HZ, WINDOW_S, ScriptedVad, sound
 
+from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause, SileroVadOptions
+from gradio_webrtc._turns import options
 from gradio_webrtc.errors import AudioError
-from gradio_webrtc.handlers import AlgoOptions, ReplyOnPause, SileroVadOptions, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from support.blocks import CHUNK, Model, Recorder, block
 from support.conversing import LOUDNESS, RATE_HZ, Endless, conversing
 
-from gradio_webrtc.handlers import AppState, ReplyOnPause
+from gradio_webrtc._handlers import AppState, ReplyOnPause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

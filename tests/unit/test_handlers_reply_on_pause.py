@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.conversing import RATE_HZ, WINDOW_S, Recorder, ScriptedVad, conversing, replying, sound
 
-from gradio_webrtc.handlers import ReplyOnPause
+from gradio_webrtc._handlers import ReplyOnPause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

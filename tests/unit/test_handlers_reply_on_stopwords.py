@@ -12,7 +12,7 @@ from support.conversing import RATE_HZ, WINDOW_SAMPLES, Conversation, ScriptedVa
 from support.understanding import COMPUTER, OTHER, WORD_WINDOWS, FakeModel, computer, windows_at
 
 from gradio_webrtc import AlgoOptions, ReplyOnStopWords, SileroVadOptions
-from gradio_webrtc.handlers.stop_words import KEPT_S, LONGEST_LOOK_S, LOOK_EVERY_S
+from gradio_webrtc._turns.stop_words import KEPT_S, LONGEST_LOOK_S, LOOK_EVERY_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from support.signals import labels, speech
 
-from gradio_webrtc.handlers import (
+from gradio_webrtc._handlers import (
     PauseDetectionModel,
     SileroVADModel,
     SileroVadOptions,
     get_silero_model,
-    silero,
 )
+from gradio_webrtc._turns import voice_activity as silero
 
 
 def find(probabilities: list[float], **options: Any) -> list[tuple[float, float]]:

@@ -9,8 +9,8 @@ import pytest
 from support.conversing import conversing
 from support.signals import labels, speech
 
-from gradio_webrtc.audio import Resampler
-from gradio_webrtc.handlers import ReplyOnPause
+from gradio_webrtc._audio import Resampler
+from gradio_webrtc._handlers import ReplyOnPause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers import stepping
-from gradio_webrtc.handlers.async_driver import FINISHED
-from gradio_webrtc.handlers.stepping import Interruptible, Stepper
+from gradio_webrtc._turns import runner as stepping
+from gradio_webrtc._turns.async_runner import FINISHED
+from gradio_webrtc._turns.runner import Interruptible, Stepper
+from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gradio_webrtc.handlers.stop_words import check_phrases, ends_with_phrase, find_phrase
+from gradio_webrtc._turns.stop_words import check_phrases, ends_with_phrase, find_phrase
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from support.conversing import RATE_HZ, ScriptedVad, conversing
 
 from gradio_webrtc import ReplyOnPause, StreamHandler, WebRTCData
-from gradio_webrtc.handlers import get_current_context
+from gradio_webrtc._handlers import get_current_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

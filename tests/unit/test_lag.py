@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from gradio_webrtc.lag import LOG_EVERY_S, MEASURE_EVERY_S, WINDOW_S, LagMeter
+from gradio_webrtc._session.lag import LOG_EVERY_S, MEASURE_EVERY_S, WINDOW_S, LagMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -103,6 +103,6 @@ def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> 
         assert meter.is_late()
         assert "(100 since the last line)" in caplog.messages[1]
 
-    with caplog.at_level(logging.WARNING, "gradio_webrtc.lag"):
+    with caplog.at_level(logging.WARNING, "gradio_webrtc._session.lag"):
         run(refuses)
     assert len(caplog.records) == 2

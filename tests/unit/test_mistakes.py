@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc.mistakes import ScaleWatch
+from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc.testing import simulate
 
 LOUD = np.full((1, 480), 12_000, np.float32)

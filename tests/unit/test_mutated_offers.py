@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from support.hostile import counted
 from support.offers import BROWSERS, make_sdp
 
+from gradio_webrtc._transport import PeerTransport, TrackTerms, read_offer
 from gradio_webrtc.errors import SignalingError
-from gradio_webrtc.transport import PeerTransport, TrackTerms, read_offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,11 @@ from aiortc import RTCPeerConnection
 from support.offers import make_sdp
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
-from gradio_webrtc.client_address import MAX_PAGE_CHARS, page_of
+from gradio_webrtc._session.client_address import MAX_PAGE_CHARS, page_of
+from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._transport.webrtc.offer import read_candidate
+from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import InvalidCandidate
-from gradio_webrtc.registry import Service, SessionRegistry
-from gradio_webrtc.streaming import make_template
-from gradio_webrtc.transport.offer import read_candidate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from gradio_webrtc.outbox import NEWS_DELAY_S, Outbox
+from gradio_webrtc._session.message_sender import NEWS_DELAY_S, Outbox
 
 
 def make() -> tuple[Outbox, list[object]]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from gradio_webrtc.errors import HandlerError
-from gradio_webrtc.outputs import (
+from gradio_webrtc._session.output_queue import (
     MAX_UNWANTED_OUTPUTS,
     MAX_WAITING_OUTPUTS,
     AudioOutput,
@@ -20,6 +19,7 @@ from gradio_webrtc.outputs import (
     split_output,
     split_picture,
 )
+from gradio_webrtc.errors import HandlerError
 from gradio_webrtc.types import AdditionalOutputs, CloseStream
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from support.clock import run_virtual
 
-from gradio_webrtc.transport.pacing import (
+from gradio_webrtc._transport.pacing import (
     FRAME_SAMPLES,
     IDLE_AFTER,
     PARTIAL_AFTER,

@@ -12,7 +12,7 @@ from gradio.context import LocalContext
 from gradio.events import EventListener
 
 from gradio_webrtc import ReplyOnPause, WebRTC
-from gradio_webrtc.handlers.notices import holding
+from gradio_webrtc._handlers.notices import holding
 
 FIRST_EVENT = """
 import sys

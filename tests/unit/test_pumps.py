@@ -12,8 +12,8 @@ import numpy as np
 from support.signals import speech, tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport, simulate
 
 if TYPE_CHECKING:

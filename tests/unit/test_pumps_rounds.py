@@ -14,17 +14,17 @@ from gradio_webrtc import (
     AsyncStreamHandler,
     StreamHandler,
 )
-from gradio_webrtc.media import Terms
-from gradio_webrtc.pumps import MAX_ROUNDS_WITHOUT_MEDIA, Rounds
-from gradio_webrtc.session import Session
-from gradio_webrtc.streaming import make_template
+from gradio_webrtc._session.audio_pumps import MAX_ROUNDS_WITHOUT_MEDIA, Rounds
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
+from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.testing import FakeTransport
 from gradio_webrtc.testing.clock import VirtualClockLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc.types import EmitType
 
 HELD_S = 4.0

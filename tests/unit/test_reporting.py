@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from gradio_webrtc._messages import MAX_LOGGED_CHARS, printable
+from gradio_webrtc._session.reporting import report_error
 from gradio_webrtc.errors import WebRTCError
-from gradio_webrtc.messages import MAX_LOGGED_CHARS, printable
-from gradio_webrtc.reporting import report_error
 
 if TYPE_CHECKING:
     import pytest

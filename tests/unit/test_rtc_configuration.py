@@ -12,7 +12,7 @@ import pytest
 from support.page import serve_page
 
 from gradio_webrtc import WebRTC
-from gradio_webrtc.rtc_configuration import (
+from gradio_webrtc._session.rtc_configuration import (
     DEFAULT_LIFETIME_S,
     MAX_ASKS,
     MAX_CLIENTS,

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from support.page import serve_page
 
 from gradio_webrtc import WebRTC
-from gradio_webrtc.served import ServedFile
+from gradio_webrtc._ui.served import ServedFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, CloseStream, StreamHandler
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:

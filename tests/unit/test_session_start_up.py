@@ -19,14 +19,14 @@ from gradio_webrtc import (
     ReplyOnPause,
     StreamHandler,
 )
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradio_webrtc.handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc.types import EmitType
 
 SAID = (48_000, np.zeros(48_000, np.int16))
@@ -311,8 +311,8 @@ async def _run_to_its_end(handler: StreamHandlerBase, ready: asyncio.Event) -> N
 async def test_the_call_ends_although_user_code_swallows_its_cancellation(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradio_webrtc.session.SHUTDOWN_TIMEOUT_S", 0.05)
-    monkeypatch.setattr("gradio_webrtc.session.CANCEL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("gradio_webrtc._session.session.SHUTDOWN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("gradio_webrtc._session.session.CANCEL_TIMEOUT_S", 0.05)
     ready, release = asyncio.Event(), asyncio.Event()
 
     async def stubborn() -> None:

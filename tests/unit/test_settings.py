@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import ReplyOnPause, StreamHandler, WebRTC
-from gradio_webrtc.settings import CONSTRUCTOR, check_constructor
+from gradio_webrtc._ui.settings import CONSTRUCTOR, check_constructor
 
 
 class Echo(StreamHandler):

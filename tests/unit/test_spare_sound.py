@@ -13,23 +13,23 @@ from support.conversing import conversing
 from support.signals import speech_at_48k
 
 from gradio_webrtc import AlgoOptions, ReplyOnPause
-from gradio_webrtc.audio import PauseDetector
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers.listening import Listener
-from gradio_webrtc.handlers.reply_on_stopwords import QUICKEST_WORD_S
-from gradio_webrtc.handlers.stop_words import StopWordListener
-from gradio_webrtc.pumps import InboundPump
-from gradio_webrtc.transport.arrivals import OpusArrivals, SoundPacket
-from gradio_webrtc.transport.incoming import read_block
-from gradio_webrtc.transport.opus import OpusEncoder
+from gradio_webrtc._audio import PauseDetector
+from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
+from gradio_webrtc._session.audio_pumps import InboundPump
+from gradio_webrtc._transport.webrtc.arrivals import OpusArrivals, SoundPacket
+from gradio_webrtc._transport.webrtc.incoming import read_block
+from gradio_webrtc._transport.webrtc.opus import OpusEncoder
+from gradio_webrtc._turns.detector import Listener
+from gradio_webrtc._turns.stop_words import StopWordListener
+from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from av import AudioFrame
 
-    from gradio_webrtc.handlers import StreamHandlerBase
-    from gradio_webrtc.transport import AudioSink
+    from gradio_webrtc._handlers import StreamHandlerBase
+    from gradio_webrtc._transport import AudioSink
 
 OPUS = 96
 SILENCE = np.zeros(48_000, np.int16)

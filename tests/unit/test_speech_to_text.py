@@ -19,9 +19,9 @@ from gradio_webrtc import (
     stt,
     stt_for_chunks,
 )
-from gradio_webrtc.audio import Resampler
-from gradio_webrtc.handlers.stop_words import words_of
-from gradio_webrtc.speech_to_text import to_stt_rate
+from gradio_webrtc._audio import Resampler
+from gradio_webrtc._turns.speech_to_text import to_stt_rate
+from gradio_webrtc._turns.stop_words import words_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +127,7 @@ def no_moonshine(
 
     spec = None if request.param == "absent" else Spec()
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
-    monkeypatch.setattr("gradio_webrtc.speech_to_text._moonshine", MoonshineSTT)
+    monkeypatch.setattr("gradio_webrtc._turns.speech_to_text._moonshine", MoonshineSTT)
 
 
 @pytest.mark.usefixtures("no_moonshine")

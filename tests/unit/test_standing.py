@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from gradio_webrtc.client_address import Client
-from gradio_webrtc.standing import BURST_SHARE, FORGIVEN, MAX_CLIENTS, VAIN_FORGOTTEN_S, Standings
+from gradio_webrtc._session.client_address import Client
+from gradio_webrtc._session.standing import (
+    BURST_SHARE,
+    FORGIVEN,
+    MAX_CLIENTS,
+    VAIN_FORGOTTEN_S,
+    Standings,
+)
 
 ANNA, BERT = Client("8.8.8.8"), Client("9.9.9.9")
 PER_MINUTE = 60

@@ -19,8 +19,8 @@ from gradio_webrtc import (
     VideoStreamHandler,
     WebRTC,
 )
+from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import HandlerError
-from gradio_webrtc.streaming import make_template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -19,16 +19,16 @@ from gradio_webrtc import (
     StreamHandler,
     VideoStreamHandler,
     WebRTC,
-    chatbot,
 )
+from gradio_webrtc._handlers import AudioGenerator, VideoFunction, VideoGenerator
+from gradio_webrtc._ui import chatbot
+from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import SessionUnknown
-from gradio_webrtc.handlers import AudioGenerator, VideoFunction, VideoGenerator
-from gradio_webrtc.streaming import make_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradio_webrtc.registry import SessionRegistry
+    from gradio_webrtc._session.manager import SessionRegistry
 
 
 class Echo(StreamHandler):

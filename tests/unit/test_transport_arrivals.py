@@ -13,7 +13,7 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from support.signals import chirp, pieces_found
 
-from gradio_webrtc.transport.arrivals import (
+from gradio_webrtc._transport.webrtc.arrivals import (
     DECODED_AFTER_PAUSE_S,
     DECODED_AT_ONCE_S,
     DECODED_RATE,
@@ -22,7 +22,7 @@ from gradio_webrtc.transport.arrivals import (
     OpusArrivals,
     PacketOrder,
 )
-from gradio_webrtc.transport.opus import OpusEncoder
+from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

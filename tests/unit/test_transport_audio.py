@@ -11,7 +11,7 @@ from aiortc.jitterbuffer import JitterFrame
 from av import AudioFrame
 from support.clock import run_virtual
 
-from gradio_webrtc.transport.audio import AudioSender
+from gradio_webrtc._transport.webrtc.audio import AudioSender
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

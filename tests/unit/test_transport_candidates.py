@@ -6,13 +6,13 @@ import pytest
 from aioice import ice
 
 from gradio_webrtc import Limits
-from gradio_webrtc.errors import InvalidOffer
-from gradio_webrtc.transport.candidates import (
+from gradio_webrtc._transport.webrtc.candidates import (
     MAX_NAMES,
     CandidateGate,
     parse_candidate,
     take_candidates,
 )
+from gradio_webrtc.errors import InvalidOffer
 
 OWN = ["10.1.2.3/16", "203.0.113.5/24", "fd12:3456::7/64", "2001:4860::1/64"]
 """A server with an address in a private network, and others that are not."""

@@ -11,9 +11,9 @@ from aioice import stun
 from aioice.ice import CandidatePair
 from support.datagrams import check, mutations
 
-from gradio_webrtc.transport import guard as guards
-from gradio_webrtc.transport.aiortc_internals import AuthenticPackets
-from gradio_webrtc.transport.buckets import TokenBucket
+from gradio_webrtc._transport.buckets import TokenBucket
+from gradio_webrtc._transport.webrtc import guard as guards
+from gradio_webrtc._transport.webrtc.aiortc_internals import AuthenticPackets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

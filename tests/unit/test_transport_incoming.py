@@ -13,13 +13,13 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
+from gradio_webrtc._transport.webrtc.incoming import AudioReceiver
+from gradio_webrtc._transport.webrtc.inline import JITTER_BUFFER, decode_inline
+from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc.errors import ConnectionLost
-from gradio_webrtc.transport.incoming import AudioReceiver
-from gradio_webrtc.transport.inline import JITTER_BUFFER, decode_inline
-from gradio_webrtc.transport.opus import OpusEncoder
 
 if TYPE_CHECKING:
-    from gradio_webrtc.transport import AudioBlock, AudioSink
+    from gradio_webrtc._transport import AudioBlock, AudioSink
 
 OPUS = 96
 caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")

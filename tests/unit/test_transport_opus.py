@@ -17,17 +17,17 @@ from av.error import FFmpegError
 from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
-from gradio_webrtc.transport import opus
-from gradio_webrtc.transport.arrivals import OpusArrivals
-from gradio_webrtc.transport.audio import AudioSender
-from gradio_webrtc.transport.incoming import read_block
-from gradio_webrtc.transport.inline import (
+from gradio_webrtc._transport.webrtc import opus
+from gradio_webrtc._transport.webrtc.arrivals import OpusArrivals
+from gradio_webrtc._transport.webrtc.audio import AudioSender
+from gradio_webrtc._transport.webrtc.incoming import read_block
+from gradio_webrtc._transport.webrtc.inline import (
     JITTER_BUFFER,
     NEXT_FRAME,
     decode_inline,
     work_inline,
 )
-from gradio_webrtc.transport.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,7 +176,7 @@ def test_a_sender_whose_encoder_fails_goes_on_with_frames(
         sender.encode_opus()
         return [await sender.recv() for _ in range(2)]
 
-    monkeypatch.setattr("gradio_webrtc.transport.audio.OpusEncoder", Broken)
+    monkeypatch.setattr("gradio_webrtc._transport.webrtc.audio.OpusEncoder", Broken)
     taken = run_virtual(scenario())
     assert [each.pts for each in taken] == [0, 960]
     assert all(isinstance(each, AudioFrame) for each in taken)

@@ -14,11 +14,11 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
-from gradio_webrtc.transport import shortcut
-from gradio_webrtc.transport.arrivals import OpusArrivals
-from gradio_webrtc.transport.inline import decode_inline
-from gradio_webrtc.transport.opus import OpusEncoder
-from gradio_webrtc.transport.shortcut import Shortcut, take_shortcut
+from gradio_webrtc._transport.webrtc import shortcut
+from gradio_webrtc._transport.webrtc.arrivals import OpusArrivals
+from gradio_webrtc._transport.webrtc.inline import decode_inline
+from gradio_webrtc._transport.webrtc.opus import OpusEncoder
+from gradio_webrtc._transport.webrtc.shortcut import Shortcut, take_shortcut
 
 if TYPE_CHECKING:
     from av import AudioFrame

@@ -8,9 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from gradio_webrtc._workers.turnstile import MOST_WAITING, Turnstile, turnstile
 from gradio_webrtc.errors import ServerBusy
-from gradio_webrtc.transport import turnstile
-from gradio_webrtc.transport.turnstile import MOST_WAITING, Turnstile
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -10,16 +10,16 @@ from support.fake_call import FakeCall
 from support.pictures import colour_of, number_of, numbered
 
 from gradio_webrtc import VideoStreamHandler
-from gradio_webrtc.concurrency import Worker
+from gradio_webrtc._handlers import VideoFunction
+from gradio_webrtc._session.audio_buffer import Playout
+from gradio_webrtc._session.audio_pumps import Outlets
+from gradio_webrtc._session.output_queue import OutputQueue
+from gradio_webrtc._session.video_buffer import Screen
+from gradio_webrtc._session.video_function import VideoFunctionPump
+from gradio_webrtc._transport import PixelConverter, TimedPicture
+from gradio_webrtc._transport.picture import fit
+from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import ConnectionLost
-from gradio_webrtc.handlers import VideoFunction
-from gradio_webrtc.outputs import OutputQueue
-from gradio_webrtc.playout import Playout
-from gradio_webrtc.pumps import Outlets
-from gradio_webrtc.screen import Screen
-from gradio_webrtc.transport import PixelConverter, TimedPicture
-from gradio_webrtc.transport.picture import fit
-from gradio_webrtc.video_function import VideoFunctionPump
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

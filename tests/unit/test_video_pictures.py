@@ -11,10 +11,10 @@ from av.video.reformatter import ColorRange
 from PIL import Image
 from support.pictures import colour_of, number_of, numbered
 
+from gradio_webrtc._transport import PixelConverter
+from gradio_webrtc._transport.picture import MAX_PICTURE_PIXELS, fit
+from gradio_webrtc._transport.webrtc.video import suitable_bitrate
 from gradio_webrtc.errors import PictureError
-from gradio_webrtc.transport import PixelConverter
-from gradio_webrtc.transport.picture import MAX_PICTURE_PIXELS, fit
-from gradio_webrtc.transport.video import suitable_bitrate
 
 if TYPE_CHECKING:
     from gradio_webrtc.types import FrameFormat

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from support.clock import run_virtual
 
-from gradio_webrtc import screen
-from gradio_webrtc.screen import PictureClock, RateLimit, Screen
-from gradio_webrtc.transport import Picture, PixelConverter
+from gradio_webrtc._session import video_buffer as screen
+from gradio_webrtc._session.video_buffer import PictureClock, RateLimit, Screen
+from gradio_webrtc._transport import Picture, PixelConverter
 
 
 def picture() -> Picture:

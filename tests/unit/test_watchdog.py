@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from gradio_webrtc import AsyncStreamHandler, StreamHandler, concurrency, user_code, watchdog
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers.stepping import Stepper
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
+from gradio_webrtc import AsyncStreamHandler, StreamHandler
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
+from gradio_webrtc._turns.runner import Stepper
+from gradio_webrtc._workers import user_code, watchdog
+from gradio_webrtc._workers import workers as concurrency
+from gradio_webrtc._workers.user_code import await_user_code, call_user_code
+from gradio_webrtc._workers.watchdog import Expect, Watchdog
+from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.testing import FakeTransport
-from gradio_webrtc.user_code import await_user_code, call_user_code
-from gradio_webrtc.watchdog import Expect, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -172,7 +174,7 @@ async def test_a_hook_called_on_the_loop_is_named(named: Named) -> None:
 async def test_async_code_that_never_returns_is_named(
     named: Named, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradio_webrtc.session.SHUTDOWN_TIMEOUT_S", 10 * SOON_S)
+    monkeypatch.setattr("gradio_webrtc._session.session.SHUTDOWN_TIMEOUT_S", 10 * SOON_S)
 
     async def hang(*_args: Any) -> None:
         await asyncio.Event().wait()  # hangs
@@ -325,7 +327,7 @@ async def test_a_plain_coroutine_that_answers_turns_is_named(
 
 SLEEPER = """
 import threading, time
-from gradio_webrtc.watchdog import Expect, Wait, Watchdog
+from gradio_webrtc._workers.watchdog import Expect, Wait, Watchdog
 
 dog = Watchdog(loop_limit_s=1.0, wait_limit_s=1.0)
 wait = dog.begin(Wait("the code", Expect.RETURN, threading.get_ident()))

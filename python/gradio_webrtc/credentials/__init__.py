@@ -16,7 +16,7 @@ W3C ``RTCConfiguration`` and raise `gradio_webrtc.errors.CredentialsError`. Cred
 
 import typing
 
-from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc._advice import names_elsewhere
 
 from .choice import get_turn_credentials, get_turn_credentials_async
 from .cloudflare import get_cloudflare_turn_credentials, get_cloudflare_turn_credentials_async

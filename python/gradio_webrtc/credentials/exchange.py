@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from gradio_webrtc.concurrency import Worker
+from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import CredentialsError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from gradio_webrtc.elsewhere import names_elsewhere
-from gradio_webrtc.handlers import SileroVADModel, SileroVadOptions
+from gradio_webrtc._advice import names_elsewhere
+from gradio_webrtc._handlers import SileroVADModel, SileroVadOptions
 
 __all__ = ["SileroVADModel", "SileroVadOptions"]
 

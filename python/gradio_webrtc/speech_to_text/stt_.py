@@ -5,7 +5,7 @@ New code imports from `gradio_webrtc`.
 
 import typing
 
-from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc._advice import names_elsewhere
 
 from . import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
 

@@ -6,8 +6,8 @@ import asyncio
 import selectors
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gradio_webrtc.concurrency import Worker, jobs_in_flight
-from gradio_webrtc.watchdog import Expect
+from gradio_webrtc._workers.watchdog import Expect
+from gradio_webrtc._workers.workers import Worker, jobs_in_flight
 
 if TYPE_CHECKING:
     import contextvars

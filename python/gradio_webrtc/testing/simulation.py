@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from gradio_webrtc.concurrency import Worker
-from gradio_webrtc.handlers import ReplyOnPause, StreamHandlerBase
-from gradio_webrtc.media import Terms
-from gradio_webrtc.session import Session
-from gradio_webrtc.transport.pacing import CALL_RATE_HZ, FRAME_S
-from gradio_webrtc.watchdog import Expect
+from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
+from gradio_webrtc._session.media import Terms
+from gradio_webrtc._session.session import Session
+from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_S
+from gradio_webrtc._workers.watchdog import Expect
+from gradio_webrtc._workers.workers import Worker
 
 from .clock import PatientWorker, VirtualClockLoop
 from .transport import FakeTransport
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.transport import AudioBlock, AudioSink
+    from gradio_webrtc._transport import AudioBlock, AudioSink
 
 
 TAIL_S: Final = 2.0

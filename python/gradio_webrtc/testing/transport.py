@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradio_webrtc._messages import decode_message
+from gradio_webrtc._transport import AudioBlock, Pacer
 from gradio_webrtc.errors import ConnectionLost
-from gradio_webrtc.messages import decode_message
-from gradio_webrtc.transport import AudioBlock, Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc.transport import AudioSink, FrameSource, PictureSource, TimedPicture
+    from gradio_webrtc._transport import AudioSink, FrameSource, PictureSource, TimedPicture
 
 BLOCK_S: Final = 0.02
 """A caller's sound comes in packets of 20 ms, each when its last sample was spoken."""
@@ -29,7 +29,7 @@ AUDIBLE: Final = 100
 class FakeTransport:
     """One caller who says what an array holds and is silent ever after.
 
-    Meets `gradio_webrtc.transport.Transport`. What it heard and was told stays in its lists.
+    Meets `gradio_webrtc._transport.Transport`. What it heard and was told stays in its lists.
 
     Args:
         rate_hz: Sample rate of ``samples``; a multiple of 50 Hz.

@@ -5,7 +5,7 @@ No synthesiser comes with the package.
 
 import typing
 
-from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc._advice import names_elsewhere
 
 from .tts import TTSModel, TTSOptions
 

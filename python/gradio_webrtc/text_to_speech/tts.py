@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from gradio_webrtc.elsewhere import names_elsewhere
+from gradio_webrtc._advice import names_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator

@@ -1,0 +1,79 @@
+"""The handlers: what users subclass, and the ready-made ones but `reply_on_stopwords`."""
+
+from gradio_webrtc._legacy.blocks import AppState
+from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions
+from gradio_webrtc._turns.voice_activity import (
+    ModelOptions,
+    PauseDetectionModel,
+    SileroVADModel,
+    get_silero_model,
+)
+
+from .aliases import (
+    AsyncHandler,
+    AudioVideoStreamHandlerImpl,
+    HandlerType,
+    ReplyFnGenerator,
+    StreamHandlerImpl,
+    VideoEventGenerator,
+    VideoEventHandler,
+    VideoStreamHandlerImpl,
+)
+from .base import StreamHandlerBase
+from .generating import AudioGenerator
+from .notices import (
+    Context,
+    Line,
+    Warning,  # noqa: A004 - its predecessors' name
+    current_call,
+    current_channel,
+    current_context,
+    get_current_context,
+    in_call,
+)
+from .reply_on_pause import ReplyOnPause
+from .stream_handler import (
+    AsyncAudioVideoStreamHandler,
+    AsyncStreamHandler,
+    AudioVideoStreamHandler,
+    StreamHandler,
+)
+from .turn_handler import TurnHandler
+from .video import VideoFunction, VideoGenerator, VideoStreamHandler
+
+__all__ = [
+    "AlgoOptions",
+    "AppState",
+    "AsyncAudioVideoStreamHandler",
+    "AsyncHandler",
+    "AsyncStreamHandler",
+    "AudioGenerator",
+    "AudioVideoStreamHandler",
+    "AudioVideoStreamHandlerImpl",
+    "Context",
+    "HandlerType",
+    "Line",
+    "ModelOptions",
+    "PauseDetectionModel",
+    "ReplyFnGenerator",
+    "ReplyOnPause",
+    "SileroVADModel",
+    "SileroVadOptions",
+    "StreamHandler",
+    "StreamHandlerBase",
+    "StreamHandlerImpl",
+    "TurnHandler",
+    "VideoEventGenerator",
+    "VideoEventHandler",
+    "VideoFunction",
+    "VideoGenerator",
+    "VideoStreamHandler",
+    "VideoStreamHandlerImpl",
+    "Warning",
+    "current_call",
+    "current_channel",
+    "current_context",
+    "get_current_context",
+    "get_silero_model",
+    "in_call",
+]

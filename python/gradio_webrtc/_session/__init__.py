@@ -1,0 +1,1 @@
+"""One client from its offer to its end. Knows no Gradio."""

@@ -1,0 +1,333 @@
+"""Who may make a call, and in which order: fairness between the clients of one set of places.
+
+An offer takes a place before its client has proved that it is there. So offers that wait for
+their connection are few for each client, and at most half of all places; the oldest gives its place
+after `GIVE_WAY_S` to another client in as good a standing; and who finds no place waits for one,
+for a moment, behind those whose offers were in vain less often.
+
+Where many clients share an address, each page session counts for itself. A stranger can make any
+number of sessions, each of them in good standing at first. Those who are alike draw lots for a
+place that became free, so a flood of new sessions makes a place rarer and shuts nobody out. The
+address counts beside its sessions: of two in the same standing, the one whose address does not
+flood us with offers goes first.
+
+Runs on one event loop, whose clock it reads; knows neither transport nor Gradio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from gradio_webrtc.errors import ServerBusy, SignalingError, TooManyOffers, TooManySessions
+
+from .standing import Standings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gradio_webrtc._limits import Limits
+
+    from .client_address import Client
+
+GIVE_WAY_S: Final = 2.0
+"""How long an offer that waits for its connection keeps its place from others. A connection on one
+network takes tenths of a second, one over TURN two or three seconds."""
+
+WAIT_S: Final = 2.5
+"""How long an offer waits for a place: until the last one taken gives way, and a little longer."""
+
+MAX_WAITING: Final = 32
+"""Offers that wait for a place at once, each with its request and an SDP of 32 KiB at most. When
+there are more, one of those that stand furthest back goes."""
+
+MAX_UNCONNECTED: Final = 64
+"""Offers that wait for their connection at once, where calls have no limit."""
+
+
+class Room(NamedTuple):
+    """How many calls there may be, and how many there are.
+
+    Attributes:
+        limit: How many at once; ``None`` for any number.
+        taken: How many places are taken, those of unconnected offers included.
+    """
+
+    limit: int | None
+    taken: int
+
+    @property
+    def most_unconnected(self) -> int:
+        """How many places may be taken by offers that wait for their connection."""
+        return MAX_UNCONNECTED if self.limit is None else max(1, self.limit // 2)
+
+
+class Place(Protocol):
+    """The place that one offer asks for."""
+
+    def room(self) -> Room:
+        """Counts all places."""
+
+    def take(self) -> bool:
+        """Takes the place if one is free; raises a `SignalingError` if none can ever be."""
+
+    def give_back(self) -> None:
+        """Frees the place that was taken."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """The place of one offer, from its admission to the end of its call.
+
+    Attributes:
+        client: Whose it is; ``None`` for a program of this process.
+        gives_way_s: When it gives way, on the loop's clock; infinity until it was answered.
+    """
+
+    client: Client | None
+    _admission: Admission
+    gives_way_s: float = math.inf
+    _end: Callable[[], object] | None = None
+
+    def answered(self, end: Callable[[], object]) -> None:
+        """Notes that the offer was answered: from `GIVE_WAY_S` on it may have to give way.
+
+        Args:
+            end: Ends it, and frees its place at once.
+        """
+        self._end = end
+        self._admission.note_answered(self)
+
+    def connected(self) -> None:
+        """Notes that the client is there: its place is safe, and its offer was not in vain."""
+        self._admission.note_connected(self)
+
+    def close(self) -> None:
+        """Notes that the place is free again; closing twice is fine."""
+        self._end = None
+        self._admission.note_free(self)
+
+    def give_way(self) -> None:
+        """Ends the offer in favour of another."""
+        end, self._end = self._end, None
+        if end is not None:
+            end()
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """An offer without a place."""
+
+    client: Client
+    place: Place
+    outcome: asyncio.Future[Ticket] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def refuse(self, error: SignalingError | None = None) -> None:
+        """Ends the wait without a place."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error or no_place(self.place.room()))
+
+
+class Admission:
+    """Admits offers to one set of places.
+
+    Args:
+        lots: Chooses among clients in the same standing.
+    """
+
+    def __init__(self, lots: random.Random | None = None) -> None:
+        self._lots = lots or random.SystemRandom()
+        self._standings = Standings()
+        self._unconnected: dict[Ticket, Client] = {}
+        self._waiting: list[_Waiting] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many offers wait for a place."""
+        return len(self._waiting)
+
+    def count(self, client: Client | None, limits: Limits) -> None:
+        """Counts an offer, before anything of it is read.
+
+        Raises:
+            TooManyOffers: The client offered too often, or too many of its offers are unconnected.
+        """
+        if client is None:
+            return
+        if not self._standings.count_offer(client, limits.offers_per_minute, _now_s()):
+            raise TooManyOffers
+        pending = [*self._unconnected.values(), *(each.client for each in self._waiting)]
+        if sum(each.key == client.key for each in pending) >= limits.unconnected_offers:
+            raise TooManyOffers
+
+    async def admit(self, client: Client | None, place: Place) -> Ticket:
+        """Takes a place for an offer that was counted, as soon as there is one for its client.
+
+        Args:
+            client: Who made the offer; a program of this process, ``None``, is not limited.
+            place: What is to be taken.
+
+        Returns:
+            The place; to be closed when the call is over or was never made.
+
+        Raises:
+            TooManySessions: All places are taken.
+            ServerBusy: Too many unconnected offers wait, or better ones.
+        """
+        if client is None:
+            if place.take():
+                return Ticket(None, self)
+            raise no_place(place.room())
+        waiting = _Waiting(client, place)
+        self._enqueue(waiting)
+        self._serve()
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await waiting.outcome
+        except TimeoutError:
+            if (ticket := self._leave(waiting)) is not None:
+                return ticket
+            raise no_place(place.room()) from None
+        except asyncio.CancelledError:
+            if (ticket := self._leave(waiting)) is not None:
+                place.give_back()
+                ticket.close()
+            raise
+
+    def note_answered(self, ticket: Ticket) -> None:
+        """Notes that an offer was answered; see `Ticket.answered`."""
+        ticket.gives_way_s = _now_s() + GIVE_WAY_S
+        self._serve()
+
+    def note_connected(self, ticket: Ticket) -> None:
+        """Notes that a client is there; see `Ticket.connected`."""
+        client = self._unconnected.pop(ticket, None)
+        if client is not None:
+            self._standings.forgive(client, _now_s())
+        self._serve()
+
+    def note_free(self, ticket: Ticket) -> None:
+        """Forgets an offer; who waits may take its place."""
+        self._unconnected.pop(ticket, None)
+        self._serve()
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        """Lets an offer wait, in the stead of one that stands as far back where too many do."""
+        if len(self._waiting) >= MAX_WAITING:
+            worst = self._draw(self._waiting, of=max)
+            if self._standing(worst.client) < self._standing(waiting.client):
+                raise ServerBusy
+            self._waiting.remove(worst)
+            worst.refuse(ServerBusy())
+        self._waiting.append(waiting)
+
+    def _leave(self, waiting: _Waiting) -> Ticket | None:
+        """Ends a wait; returns what came in the same turn of the loop as its end."""
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+        outcome = waiting.outcome
+        has_ticket = outcome.done() and not outcome.cancelled() and outcome.exception() is None
+        return outcome.result() if has_ticket else None
+
+    def _serve(self) -> None:
+        """Gives places to whoever waits and is next, and refuses those who wait in vain."""
+        while self._waiting:
+            best = self._draw(self._waiting, of=min)
+            try:
+                has_place = self._take(best) or (self._make_way(best) and self._take(best))
+            except SignalingError as error:
+                self._waiting.remove(best)
+                best.refuse(error)
+                continue
+            if not has_place:
+                break
+            self._waiting.remove(best)
+            ticket = Ticket(best.client, self)
+            self._unconnected[ticket] = best.client
+            self._standings.count_place(best.client, _now_s())
+            best.outcome.set_result(ticket)
+        self._refuse_hopeless()
+        self._set_timer()
+
+    def _take(self, waiting: _Waiting) -> bool:
+        is_open = len(self._unconnected) < waiting.place.room().most_unconnected
+        return is_open and waiting.place.take()
+
+    def _make_way(self, waiting: _Waiting) -> bool:
+        """Ends the unconnected offer that gives way to this client, if there is one."""
+        now_s, standing = _now_s(), self._standing(waiting.client)
+        yielding = [
+            ticket
+            for ticket, client in self._unconnected.items()
+            if client.key != waiting.client.key
+            and ticket.gives_way_s <= now_s
+            and self._standing(client) >= standing
+        ]
+        if not yielding:
+            return False
+        oldest = min(yielding, key=lambda ticket: ticket.gives_way_s)
+        del self._unconnected[oldest]
+        oldest.give_way()
+        return True
+
+    def _refuse_hopeless(self) -> None:
+        """Refuses those who could only wait for the end of calls, or of their own offers."""
+        for each in list(self._waiting):
+            if all(client.key == each.client.key for client in self._unconnected.values()):
+                self._waiting.remove(each)
+                each.refuse()
+
+    def _set_timer(self) -> None:
+        """Serves again when the next unconnected offer may have to give way."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now_s = _now_s()
+        due_s = min(
+            (each.gives_way_s for each in self._unconnected if each.gives_way_s > now_s),
+            default=math.inf,
+        )
+        if self._waiting and due_s < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(due_s, self._serve)
+
+    def _draw(
+        self, waiting: Iterable[_Waiting], of: Callable[[Iterable[tuple[int, bool]]], object]
+    ) -> _Waiting:
+        """One of those that stand furthest in front, or furthest back, by lot."""
+        standings = [(self._standing(each.client), each) for each in waiting]
+        wanted = of(standing for standing, _ in standings)
+        return self._lots.choice([each for standing, each in standings if standing == wanted])
+
+    def _standing(self, client: Client) -> tuple[int, bool]:
+        return self._standings.standing_of(client, _now_s())
+
+
+class Admissions:
+    """The admission of one set of places, one for each event loop that has calls there."""
+
+    def __init__(self) -> None:
+        self._here: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Admission] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def here(self) -> Admission:
+        """The one of the running event loop."""
+        return self._here.setdefault(asyncio.get_running_loop(), Admission())
+
+
+def no_place(room: Room) -> SignalingError:
+    """The reason why there is no place."""
+    if room.limit is not None and room.taken >= room.limit:
+        return TooManySessions(room.limit)
+    return ServerBusy()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""WebRTC through aiortc, and what is held in check of it."""

@@ -1,0 +1,90 @@
+"""The queue before aiortc's decoder thread: bounded, and closed to what would cost too much."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from typing import TYPE_CHECKING, Any, Final
+
+from gradio_webrtc._limits import DEFAULT_LIMITS
+from gradio_webrtc._transport.buckets import TokenBucket
+from gradio_webrtc._transport.webrtc.picture_sizes import SizeError, check_h264, check_vp8
+
+if TYPE_CHECKING:
+    import threading
+    from collections import deque
+    from collections.abc import Callable
+
+    from gradio_webrtc._limits import Limits
+
+logger = logging.getLogger(__name__)
+
+MAX_FRAMES: Final = 8
+"""Frames that may wait: a quarter of a second. A decoder that is further behind never catches up.
+
+Policy: what comes while it is full is dropped, and so is what is built upon it, until the next key
+frame; that takes the place of all that wait.
+"""
+
+CHECKS: Final[dict[str, Callable[[bytes, int], bool]]] = {"VP8": check_vp8, "H264": check_h264}
+
+
+class DecoderQueue(queue.Queue[Any]):
+    """Stands where aiortc puts coded frames for its decoder thread.
+
+    Args:
+        failed: aiortc's mark that a frame could not be decoded: it asks for a key frame then.
+        limits: Of pictures.
+
+    Attributes:
+        refused: How many frames were dropped: too large, broken, or too many.
+    """
+
+    def __init__(self, failed: threading.Event, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__()
+        self.refused = 0
+        self._failed = failed
+        self._most_pixels = limits.picture_pixels
+        self._pictures = TokenBucket(limits.pictures_per_s, limits.pictures_per_s)
+        self._wants_key = False
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # as the base class has it
+        """Takes a frame and its codec, or the mark of the end, which waits for nothing."""
+        if item is None:
+            self._clear()
+        elif not self._is_taken(*item):
+            self.refused += 1
+            self._failed.set()
+            return
+        super().put(item, block, timeout)
+
+    def _is_taken(self, codec: Any, frame: Any) -> bool:
+        # Without a byte it would be the end of the stream to FFmpeg, and no frame after it decoded.
+        if not frame.data:
+            return False
+        check = CHECKS.get(codec.name)
+        try:
+            is_key = check is None or check(frame.data, self._most_pixels)
+        except SizeError as error:
+            logger.debug("a picture is not decoded: %s", error)
+            self._wants_key = True
+            return False
+        if check is not None and not self._pictures.take():
+            self._wants_key = True
+            return False
+        if is_key and check is not None:
+            if self.qsize() >= MAX_FRAMES:
+                self._clear()
+            self._wants_key = False
+        self._wants_key = self._wants_key or self.qsize() >= MAX_FRAMES
+        if check is None:
+            # Every frame of sound stands for itself.
+            is_full, self._wants_key = self._wants_key, False
+            return not is_full
+        return not self._wants_key
+
+    def _clear(self) -> None:
+        with self.mutex:
+            waiting: deque[Any] = self.queue
+            self.refused += len(waiting)
+            waiting.clear()

@@ -1,0 +1,167 @@
+"""aiortc's receiver of a track, whose tables, reports and requests the peer can make grow."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from aiortc import RTCRtpReceiver
+from aiortc.rate import RateCounter
+from aiortc.rtcrtpreceiver import NackGenerator
+from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPacket
+
+from gradio_webrtc._transport.buckets import TokenBucket
+
+from . import names
+from .decoding import DecoderQueue
+
+if TYPE_CHECKING:
+    from aiortc.rtp import AnyRtcpPacket, RtpPacket
+
+    from gradio_webrtc._limits import Limits
+
+logger = logging.getLogger(__name__)
+
+MAX_REPORTS: Final = 31
+"""Blocks in one receiver report: their count has five bits (RFC 3550 section 6.4.1)."""
+
+LARGEST: Final = (1 << 32) - 1
+"""Of the jitter in a report (RFC 3550 section 6.4.1)."""
+
+KEY_REQUESTS_PER_S: Final = 3
+LOSS_REPORTS_PER_S: Final = 100
+RATE_REPORTS_PER_S: Final = 5
+"""What we send back of our own accord: requests for a key frame (RFC 4585 section 6.3.1), for lost
+packets (section 6.2.1), and what we can receive. Any packet that comes can bring them forth; a
+request for packets that is left out is made good by the next, which names all that are missing."""
+
+SEQUENCES: Final = 1 << 16
+
+
+class HeldReceiver(RTCRtpReceiver):
+    """Stands in the place of a connection's receiver: see `hold`."""
+
+    def hold(self, limits: Limits) -> None:
+        """Begins. Call it once, before the receiver starts.
+
+        Args:
+            limits: Of pictures.
+        """
+        own = vars(self)
+        own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR], limits)
+        self._ssrc: int | None = None
+        self._former: set[int] = set()
+        self._key_requests = TokenBucket(KEY_REQUESTS_PER_S, KEY_REQUESTS_PER_S)
+        self._loss_reports = TokenBucket(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
+        self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
+        self._due: int | None = None
+        self._hold_video(own)
+
+    def _hold_video(self, own: dict[str, Any]) -> None:
+        if own[names.NACK_GENERATOR] is not None:
+            own[names.NACK_GENERATOR] = HeldLosses()
+        if (estimator := own[names.RATE_ESTIMATOR]) is not None:
+            names.become(
+                estimator.incoming_bitrate, HeldRateCounter, names.RATE, "a clock that jumps"
+            )
+
+    @property
+    def refused_frames(self) -> int:
+        """How many coded frames were not given to the decoder."""
+        waiting: DecoderQueue = vars(self)[names.DECODER_QUEUE]
+        return waiting.refused
+
+    def takes(self, packet: RtpPacket) -> bool:
+        """Whether a packet is of this track's stream, or of the retransmissions of it.
+
+        A track has one stream at a time; a new one takes the place of the old one for good.
+        """
+        codec = vars(self)[names.CODECS].get(packet.payload_type)
+        if codec is None or packet.ssrc in self._former:
+            return False
+        if codec.name.lower() == "rtx":
+            return packet.ssrc in vars(self)[names.RTX_SSRC]
+        return True
+
+    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if packet.ssrc != self._ssrc and packet.ssrc not in vars(self)[names.RTX_SSRC]:
+            self._change_stream(packet.ssrc)
+        await super()._handle_rtp_packet(packet, arrival_time_ms)
+        if self._due is not None:
+            await self._send_rtcp_pli(self._due)
+
+    def _change_stream(self, ssrc: int) -> None:
+        """Forgets what was known of the stream before."""
+        own = vars(self)
+        if self._ssrc is not None:
+            self._former.add(self._ssrc)
+            for name in (names.REMOTE_STREAMS, names.ACTIVE_SSRC, names.LSR, names.LSR_TIME):
+                own[name].pop(self._ssrc, None)
+            if (estimator := own[names.RATE_ESTIMATOR]) is not None:
+                estimator.ssrcs.pop(self._ssrc, None)
+            if own[names.NACK_GENERATOR] is not None:
+                own[names.NACK_GENERATOR] = HeldLosses()
+        self._ssrc = ssrc
+
+    async def _run_rtcp(self) -> None:
+        try:
+            await super()._run_rtcp()
+        finally:
+            # `stop` waits for it, however the reports ended.
+            vars(self)[names.RECEIVER_RTCP_EXITED].set()
+
+    async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpRrPacket):
+            _fit(packet)
+        if _is_rate_report(packet) and not self._rate_reports.take():
+            return
+        try:
+            await super()._send_rtcp(packet)
+        except Exception as error:  # a report that fails is one report less
+            logger.debug("a report could not be sent", exc_info=error)
+
+    async def _send_rtcp_pli(self, media_ssrc: int) -> None:
+        self._due = None if self._key_requests.take() else media_ssrc
+        if self._due is None:
+            await super()._send_rtcp_pli(media_ssrc)
+
+    async def _send_rtcp_nack(self, media_ssrc: int, lost: list[int]) -> None:
+        if self._loss_reports.take():
+            await super()._send_rtcp_nack(media_ssrc, lost)
+
+
+class HeldLosses(NackGenerator):
+    """Tells which packets are missing, among the last 128 alone: no others are asked for."""
+
+    def add(self, packet: RtpPacket) -> bool:
+        """Takes a packet; whether there is something new to ask for."""
+        if self.max_seq is not None:
+            gap = (packet.sequence_number - self.max_seq) % SEQUENCES
+            if RTP_HISTORY_SIZE < gap < SEQUENCES // 2:
+                # As if the others had come: they would be forgotten at once.
+                self.max_seq = (packet.sequence_number - RTP_HISTORY_SIZE - 1) % SEQUENCES
+                self.missing.clear()
+        return bool(super().add(packet))
+
+
+class HeldRateCounter(RateCounter):
+    """Counts what came in the last second, without a step for every millisecond without."""
+
+    def _erase_old(self, now_ms: int) -> None:
+        origin = self._origin_ms
+        if origin is not None and not -self._window_size < now_ms - origin < 2 * self._window_size:
+            self.reset()
+            self._origin_ms = now_ms
+        super()._erase_old(now_ms)
+
+
+def _fit(packet: RtcpRrPacket) -> None:
+    """Makes a report fit its fields, whatever the peer's clock said."""
+    del packet.reports[MAX_REPORTS:]
+    for report in packet.reports:
+        report.jitter = min(max(report.jitter, 0), LARGEST)
+        report.fraction_lost = min(max(report.fraction_lost, 0), 255)
+
+
+def _is_rate_report(packet: AnyRtcpPacket) -> bool:
+    return isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP

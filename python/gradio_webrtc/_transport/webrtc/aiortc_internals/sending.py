@@ -1,0 +1,111 @@
+"""aiortc's sender of a track, whose answers the peer can ask for as often as it likes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from aiortc import RTCRtpSender
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_RTPFB_NACK,
+    RTP_HISTORY_SIZE,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+)
+
+from gradio_webrtc._transport.buckets import TokenBucket
+
+from . import names
+
+if TYPE_CHECKING:
+    from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+    from aiortc.rtp import AnyRtcpPacket
+
+KEYS_PER_S: Final = 2
+KEY_BURST: Final = 3
+"""Key frames that a peer may ask for. One is ten times as large as another frame."""
+
+RATES_PER_S: Final = 2
+RATE_BURST: Final = 4
+"""Bit rates that a peer may ask for: an encoder may be made anew for each, with a key frame."""
+
+RESENT_SHARE: Final = 0.5
+"""Packets sent again, of those sent: at a loss of more than half nothing helps."""
+
+RESENT_BURST: Final = RTP_HISTORY_SIZE
+"""As many as are kept."""
+
+ROUND_TRIP_S: Final = (0.02, 0.5)
+"""Bounds of the round-trip time, which the peer's own reports tell (RFC 3550 section 6.4.1)."""
+
+DEFAULT_ROUND_TRIP_S: Final = 0.1
+"""Until there is a report."""
+
+
+class HeldSender(RTCRtpSender):
+    """Stands in the place of a connection's sender: see `hold`."""
+
+    def hold(self) -> None:
+        """Begins. Call it once, before the sender starts."""
+        self._resends = False
+        self._resent_s: dict[int, float] = {}
+        self._resend_budget = float(RESENT_BURST)
+        self._counted = 0
+        self._keys = TokenBucket(KEYS_PER_S, KEY_BURST)
+        self._rates = TokenBucket(RATES_PER_S, RATE_BURST)
+
+    async def send(self, parameters: RTCRtpSendParameters) -> None:
+        """Begins to send; packets are sent again only where that was agreed (RFC 4585 4.2)."""
+        self._resends = any(
+            feedback.type == "nack" and not feedback.parameter
+            for feedback in parameters.codecs[0].rtcpFeedback
+        )
+        await super().send(parameters)
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
+            if not self._resends:
+                return
+            del packet.lost[RTP_HISTORY_SIZE:]
+        is_rate = isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP
+        if not is_rate or self._rates.take():
+            await super()._handle_rtcp_packet(packet)
+
+    async def _retransmit(self, sequence_number: int) -> None:
+        """Sends a packet again: once in a round trip, and in proportion to what is sent at all."""
+        sent: int = vars(self)[names.PACKET_COUNT]
+        earned = (sent - self._counted) * RESENT_SHARE
+        self._resend_budget = min(RESENT_BURST, self._resend_budget + earned)
+        self._counted = sent
+        now_s = time.monotonic()
+        place = sequence_number % RTP_HISTORY_SIZE
+        if self._resend_budget < 1 or now_s < self._resent_s.get(place, 0) + self._round_trip_s():
+            return
+        packet = vars(self)[names.RTP_HISTORY].get(place)
+        if packet is None or packet.sequence_number != sequence_number:
+            return
+        self._resent_s[place] = now_s
+        self._resend_budget -= 1
+        await super()._retransmit(sequence_number)
+
+    def _round_trip_s(self) -> float:
+        told: float | None = vars(self)[names.ROUND_TRIP]
+        low, high = ROUND_TRIP_S
+        return min(high, max(low, DEFAULT_ROUND_TRIP_S if told is None else told))
+
+    def _send_keyframe(self) -> None:
+        if self._keys.take():
+            super()._send_keyframe()
+
+    async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:
+        try:
+            await super()._run_rtp(codec)
+        finally:
+            vars(self)[names.SENDER_RTP_EXITED].set()
+
+    async def _run_rtcp(self) -> None:
+        try:
+            await super()._run_rtcp()
+        finally:
+            vars(self)[names.SENDER_RTCP_EXITED].set()

@@ -1,0 +1,106 @@
+"""What we say, from int16 arrays to aiortc's sender."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, Packet
+from av.error import FFmpegError
+
+from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES, Pacer
+
+from .opus import S16, TIME_BASE, OpusEncoder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gradio_webrtc._transport.base import FrameSource
+    from gradio_webrtc._transport.pacing import PacedFrame
+
+logger = logging.getLogger(__name__)
+
+SILENCE_DBOV: Final = -127
+"""What anything below counts as (RFC 6464 section 3)."""
+
+FULL_SCALE: Final = 32767
+
+
+class AudioSender(MediaStreamTrack):
+    """The track that aiortc reads what we say from.
+
+    Args:
+        source: Where the frames come from.
+    """
+
+    kind = "audio"
+
+    def __init__(self, source: FrameSource) -> None:
+        super().__init__()
+        self._pacer = Pacer(source)
+        self._encodes = False
+        self._encoder: OpusEncoder | None = None
+        self._last: PacedFrame | None = None
+
+    @property
+    def level_dbov(self) -> int:
+        """How loud what `recv` gave last is: 0 is full scale, -127 silence (RFC 6464)."""
+        return SILENCE_DBOV if self._last is None else level_dbov(self._last.samples)
+
+    def encode_opus(self) -> None:
+        """From now on gives Opus packets, which aiortc sends as they are, instead of frames."""
+        self._encodes = True
+
+    def close(self) -> None:
+        """Ends the track, and its encoder with whatever threads that has."""
+        self.stop()
+        self._encoder = None
+
+    async def recv(self) -> AudioFrame | Packet[Any]:
+        """The next 20 ms at its deadline; none at all while there is nothing to say.
+
+        A frame has 960 samples of s16 at 48 kHz in stereo, so that aiortc's encoder need not
+        convert it.
+        """
+        if self.readyState != "live":
+            raise MediaStreamError
+        self._last = paced = await self._pacer.next_frame()
+        if self._encodes:
+            try:
+                return self._encode(paced)
+            except (FFmpegError, ValueError):
+                logger.exception("cannot encode Opus here: leaving it to aiortc")
+                self._encodes = False
+        return _make_frame(paced)
+
+    def _encode(self, paced: PacedFrame) -> Packet[Any]:
+        channels = paced.samples.size // FRAME_SAMPLES
+        if self._encoder is None or self._encoder.channels != channels:
+            self._encoder = OpusEncoder(channels)
+        return self._encoder.encode(paced.samples, paced.pts)
+
+
+def level_dbov(samples: NDArray[np.int16]) -> int:
+    """The level of int16 samples in dB of full scale, -127 to 0 (RFC 6465 appendix A)."""
+    values = samples.reshape(-1).astype(np.float32)
+    power = float(np.dot(values, values)) / (max(1, values.size) * FULL_SCALE**2)
+    return round(max(SILENCE_DBOV, min(0.0, 10 * math.log10(power)))) if power else SILENCE_DBOV
+
+
+def _make_frame(paced: PacedFrame) -> AudioFrame:
+    """A frame for aiortc's encoder, which always works in stereo.
+
+    Mono is doubled here, because there FFmpeg would make it 3 dB quieter: its upmix keeps the power
+    of both loudspeakers together, not the level of each.
+    """
+    is_mono = paced.samples.size == FRAME_SAMPLES
+    samples = np.repeat(paced.samples, 2, axis=1) if is_mono else paced.samples
+    frame = AudioFrame.from_ndarray(samples, format=S16, layout="stereo")
+    frame.sample_rate = CALL_RATE_HZ
+    frame.pts = paced.pts
+    frame.time_base = TIME_BASE
+    return frame

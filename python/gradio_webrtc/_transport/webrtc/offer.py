@@ -1,0 +1,261 @@
+"""What an offer must look like before anything of it is parsed in earnest."""
+
+from __future__ import annotations
+
+import logging
+import re
+import reprlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiortc import RTCIceCandidate, RTCSessionDescription
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from gradio_webrtc._limits import DEFAULT_LIMITS
+from gradio_webrtc.errors import InvalidCandidate, InvalidOffer, UnsupportedTrack
+
+from .candidates import parse_candidate, take_candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradio_webrtc._limits import Limits
+
+    from .tracks import TrackTerms
+
+logger = logging.getLogger(__name__)
+
+MAX_SDP_BYTES: Final = 32 * 1024
+MAX_SDP_LINES: Final = 2048
+"""Five and eleven times what Chromium sends for audio and video. Parsing takes that much longer."""
+
+MAX_MEDIA_SECTIONS: Final = 8
+
+MAX_LINES: Final = {
+    "rtpmap:": 256,
+    "fmtp:": 256,
+    "rtcp-fb:": 256,
+    "rtcp-fb:*": 16,
+    "ssrc:": 128,
+    "extmap:": 128,
+}
+"""Attributes of which aiortc compares each with all others of its section, or with all codecs.
+A browser has some 40 codecs with 60 kinds of feedback, none of which is for all of them, and four
+lines of each source."""
+
+PAYLOAD_TYPE: Final = re.compile(r"^a=rtpmap:([^ \r\n]*)", re.MULTILINE)
+PAYLOAD_TYPES: Final = frozenset(map(str, range(128)))
+"""Seven bits (RFC 3550 section 5.1), in the one way to write each."""
+
+DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\r?$", re.MULTILINE)
+
+UNREADABLE: Final = "cannot read this offer: expected SDP (RFC 8866)"
+NO_MEDIA: Final = "a data channel alone"
+SECTIONS: Final = ("audio", "video", "application")
+SENDING: Final = ("sendrecv", "sendonly")
+RECEIVING: Final = ("sendrecv", "recvonly")
+
+MAX_CANDIDATE_CHARS: Final = 1024
+"""Of a trickled candidate, and of the section that it names. A browser's has some 150."""
+
+USER_FRAGMENT: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
+PASSWORD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
+"""Of ICE (RFC 8839 section 5.4)."""
+
+
+class Offer(NamedTuple):
+    """What was offered.
+
+    Attributes:
+        description: All but the candidates.
+        candidates: Those, each with the index of its media section.
+    """
+
+    description: RTCSessionDescription
+    candidates: Sequence[RTCIceCandidate]
+
+
+def read_offer(
+    body: Mapping[str, object], terms: TrackTerms, limits: Limits = DEFAULT_LIMITS
+) -> Offer:
+    """The offer in a request.
+
+    Raises:
+        InvalidOffer: It is no SDP offer, larger than a call needs, or has no media for us.
+    """
+    sdp = body.get("sdp")
+    if body.get("type") != "offer" or not isinstance(sdp, str):
+        raise InvalidOffer(
+            f"expected type 'offer' with an SDP text, got type {reprlib.repr(body.get('type'))} "
+            f"with {type(sdp).__name__}"
+        )
+    _check_size(sdp)
+    rest, lines = take_candidates(sdp, limits.candidates)
+    rest = _with_directions(rest)
+    _check_codecs(rest)
+    try:
+        description = SessionDescription.parse(rest)
+    except Exception as error:  # the parser raises whatever the text makes it trip over
+        logger.debug("an offer cannot be read: %s", explain(error))
+        raise InvalidOffer(UNREADABLE) from error
+    media = description.media
+    _check_sections(media)
+    _check_names(description)
+    _check_media(media, terms)
+    candidates = []
+    for section, line in lines:
+        try:
+            candidate = parse_candidate(line)
+        except InvalidCandidate as error:
+            raise InvalidOffer(str(error)) from error
+        candidate.sdpMLineIndex = max(0, section)
+        candidates.append(candidate)
+    return Offer(RTCSessionDescription(sdp=rest, type="offer"), candidates)
+
+
+def explain(error: Exception) -> str:
+    """An exception of aiortc's for the log, without what a stranger wrote into it in the raw."""
+    return f"{type(error).__name__}: {reprlib.repr(str(error))}"
+
+
+def _check_size(sdp: str) -> None:
+    if len(sdp) > MAX_SDP_BYTES:
+        raise InvalidOffer(f"expected at most {MAX_SDP_BYTES} bytes of SDP, got {len(sdp)}")
+    if (count := sdp.count("\n")) > MAX_SDP_LINES:
+        raise InvalidOffer(f"expected at most {MAX_SDP_LINES} lines of SDP, got {count}")
+    if (count := sdp.count("\nm=")) > MAX_MEDIA_SECTIONS:
+        raise InvalidOffer(f"expected at most {MAX_MEDIA_SECTIONS} media sections, got {count}")
+    for name, most in MAX_LINES.items():
+        if (count := sdp.count(f"\na={name}")) > most:
+            raise InvalidOffer(f"expected at most {most} lines with a={name} and got {count}")
+    if not sdp.startswith("v=0") or "\nm=" not in sdp:
+        raise InvalidOffer("expected SDP with at least one media section (RFC 8866)")
+    try:
+        sdp.encode()
+    except UnicodeEncodeError as error:
+        # Half a surrogate pair comes through JSON, and our answer could not go back.
+        raise InvalidOffer("expected SDP, got what is no text of Unicode") from error
+
+
+def _with_directions(sdp: str) -> str:
+    """The SDP with a direction in each section: what all of them have, or both (RFC 8866, 6.7).
+
+    aiortc wants it said.
+    """
+    session, *sections = sdp.split("\nm=")
+    for_all = DIRECTION.search(session)
+    line = f"\na={for_all[1] if for_all else 'sendrecv'}\r\n"
+    said = [each if DIRECTION.search(each) else each.replace("\n", line, 1) for each in sections]
+    return "\nm=".join([session, *said])
+
+
+def _check_codecs(sdp: str) -> None:
+    """Refuses codecs that cannot be told apart: what is said of one is kept for each of them."""
+    for section in sdp.split("\nm=")[1:]:
+        for number, count in Counter(PAYLOAD_TYPE.findall(section)).items():
+            if number not in PAYLOAD_TYPES:
+                raise InvalidOffer(UNREADABLE)
+            if count > 1:
+                raise InvalidOffer(
+                    f"expected different ones, got {count} codecs with the payload type {number}"
+                )
+
+
+def _check_sections(media: Sequence[MediaDescription]) -> None:
+    """Refuses what aiortc would not answer with a reason, but by falling over it."""
+    for kind in (each.kind for each in media):
+        if kind not in SECTIONS:
+            raise InvalidOffer(
+                f"expected media sections of audio, video and application; got {kind[:20]}"
+            )
+    if (count := sum(each.kind == "application" for each in media)) > 1:
+        raise InvalidOffer(f"expected at most one data channel section, got {count}")
+    for each in media:
+        if each.dtls is None:
+            raise InvalidOffer(f"the {each.kind} section has no a=setup (RFC 8842)")
+        if not each.dtls.fingerprints:
+            raise InvalidOffer(f"the {each.kind} section has no a=fingerprint (RFC 8122)")
+        if each.kind != "application" and not each.rtcp_mux:
+            raise InvalidOffer(f"the {each.kind} section has no a=rtcp-mux (RFC 8834 section 4.5)")
+        ice = each.ice
+        if ice is None or not (
+            USER_FRAGMENT.fullmatch(ice.usernameFragment or "")
+            and PASSWORD.fullmatch(ice.password or "")
+        ):
+            raise InvalidOffer(
+                f"the {each.kind} section has no a=ice-ufrag and a=ice-pwd (RFC 8839 section 5.4)"
+            )
+
+
+def _check_names(description: SessionDescription) -> None:
+    """Refuses sections that cannot be told apart, and bundles of those that are not there.
+
+    aiortc gives a section the transport of the first in its bundle, and what has none of a bundle
+    without that one can neither be answered nor closed.
+    """
+    names = [each.rtp.muxId for each in description.media]
+    if len(names) > 1 and not all(names):
+        raise InvalidOffer("expected an a=mid in each media section (RFC 9143 section 7.1)")
+    for mid, count in Counter(names).items():
+        if count > 1:
+            raise InvalidOffer(
+                f"expected different ones, got two media sections with the a=mid {mid!r}"
+            )
+    bundled = [
+        str(item)
+        for group in description.group
+        if group.semantic == "BUNDLE"
+        for item in group.items
+    ]
+    for missing in set(bundled).difference(map(str, names)):
+        raise InvalidOffer(f"expected a=group:BUNDLE of media sections, got {missing[:20]!r}")
+
+
+def _check_media(media: Sequence[MediaDescription], terms: TrackTerms) -> None:
+    """Refuses an offer from which no call of this stream can come."""
+    offered = [each for each in media if each.kind != "application"]
+    for each in offered:
+        is_wanted = each.kind in terms.kinds or terms.allows_others
+        if not is_wanted and each.direction in SENDING:
+            raise UnsupportedTrack(each.kind, terms.modality)
+    directions = SENDING if terms.are_taken else RECEIVING
+    if not any(each.kind in terms.kinds and each.direction in directions for each in offered):
+        raise InvalidOffer(
+            f"expected an offer in which the page {'sends' if terms.are_taken else 'receives'} "
+            f"{' or '.join(terms.kinds)}; got "
+            + (", ".join(f"{each.kind} {each.direction}" for each in offered) or NO_MEDIA)
+        )
+
+
+def read_candidate(candidate: object) -> RTCIceCandidate | None:
+    """A trickled candidate; ``None`` at the end of candidates (RFC 8838 section 8.2).
+
+    Raises:
+        InvalidCandidate: It is no candidate line with its media section.
+    """
+    if candidate is None:
+        return None
+    if not isinstance(candidate, Mapping):
+        raise InvalidCandidate(f"expected an object, got {type(candidate).__name__}")
+    line = candidate.get("candidate")
+    if not isinstance(line, str):
+        raise InvalidCandidate(f"expected a candidate line, got {type(line).__name__}")
+    if not line:
+        return None
+    if len(line) > MAX_CANDIDATE_CHARS:
+        raise InvalidCandidate(
+            f"expected at most {MAX_CANDIDATE_CHARS} characters of a candidate, got {len(line)}"
+        )
+    parsed = parse_candidate(line)
+    parsed.sdpMid = candidate.get("sdpMid")
+    parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
+    if not isinstance(parsed.sdpMid, str | None) or not isinstance(
+        parsed.sdpMLineIndex, int | None
+    ):
+        raise InvalidCandidate("expected sdpMid as text and sdpMLineIndex as a number")
+    if len(parsed.sdpMid or "") > MAX_CANDIDATE_CHARS:
+        raise InvalidCandidate("expected the sdpMid of a media section")
+    if parsed.sdpMid is None and parsed.sdpMLineIndex is None:
+        raise InvalidCandidate("expected sdpMid or sdpMLineIndex with the candidate")
+    return parsed

@@ -1,0 +1,362 @@
+"""One caller's ``RTCPeerConnection``: offer, answer, trickle ICE, states, data channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceCandidate,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidStateError, OperationError
+from aiortc.sdp import SessionDescription, candidate_to_sdp
+
+from gradio_webrtc._limits import DEFAULT_LIMITS
+from gradio_webrtc._workers.turnstile import turnstile
+from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
+
+from . import teardown
+from .addresses import offer_loopback_when_alone
+from .aiortc_internals import count_unacknowledged, hold_in_check
+from .candidates import CandidateGate
+from .certificate import accept_rsa
+from .foreign_logs import filter_foreign_logs
+from .guard import DatagramGuard, guard
+from .inline import work_inline
+from .offer import explain, read_candidate
+from .shortcut import take_shortcut
+from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from gradio_webrtc._limits import Limits
+    from gradio_webrtc._transport.base import AudioSink, FrameSource, PictureSource
+    from gradio_webrtc._transport.picture import TimedPicture
+
+    from .offer import Offer
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 9.0
+"""How long a caller may take from our answer to the first DTLS packet. ICE over TURN needs two
+or three seconds; an offer that never connects must not hold a slot for longer."""
+
+GATHER_TIMEOUT_S: Final = 0.5
+"""How long the answer waits for our own candidates. Host candidates take milliseconds; what a
+slow STUN or TURN server adds is fetched by the page afterwards."""
+
+CHANNEL_TIMEOUT_S: Final = 0.5
+"""How long a connected caller may take to open the data channel before sound flows without it. The
+channel shows that the caller's side is ready: a greeting sent earlier may lose its first word."""
+
+CLOSE_TIMEOUT_S: Final = 1.0
+"""How long aiortc may take to close, before it is done piece by piece: twelve seconds after its
+last packet everything of a caller is freed, `VANISHED_S` of which pass until they count as gone."""
+
+VANISHED_S: Final = 9.8
+"""Somebody from whom nothing came for so long is gone: ICE consent (RFC 7675) would take thirty
+seconds. Media come 50 times a second and more, and RTCP reports and checks of consent, every five
+seconds, where there are none. A network that is back before that finds the call as it was."""
+
+STALLED_S: Final = 1.0
+"""Whoever wakes so much later has slept, and the datagrams of that time are still to be read."""
+
+CATCH_UP_S: Final = 2.0
+"""How long that may take."""
+
+IDLE_CHECKS: Final = 6
+"""How often the media of a caller are counted within an idle limit."""
+
+MAX_WAITING_TEXTS: Final = 256
+"""Messages kept until the data channel opens; the oldest go first."""
+
+MAX_UNACKNOWLEDGED: Final = 8192
+"""Messages, and parts of 1,160 bytes of larger ones, that a page may leave unacknowledged, and
+bytes of those that wait before them. A page with more than that takes none: its call ends."""
+MAX_BUFFERED_BYTES: Final = 8 * 1024 * 1024
+
+
+class PeerTransport:
+    """A call over WebRTC, from the answering side.
+
+    Args:
+        ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
+            None are asked by default: a call then needs no network but the caller's.
+        tracks: Which tracks the caller may bring.
+        limits: What the caller may do. Of the idle limit up to a sixth more may pass.
+    """
+
+    def __init__(
+        self,
+        ice_servers: Sequence[Mapping[str, Any]] = (),
+        tracks: TrackTerms = DEFAULT_TERMS,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        offer_loopback_when_alone()
+        filter_foreign_logs()
+        servers = [RTCIceServer(**server) for server in ice_servers]
+        self._pc = RTCPeerConnection(
+            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        accept_rsa(self._pc)
+        loop = asyncio.get_running_loop()
+        self.on_message: Callable[[str], None] = lambda _text: None
+        self._connected: asyncio.Future[None] = loop.create_future()
+        self._closed: asyncio.Future[str] = loop.create_future()
+        self._opened: asyncio.Future[None] = loop.create_future()
+        self._gathering: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._gate = CandidateGate(limits)
+        self._resolving: set[asyncio.Task[None]] = set()
+        self._idle_watch: asyncio.Task[None] | None = None
+        self._limits = limits
+        self._guards: list[DatagramGuard] = []
+        self._terms = tracks
+        self._tracks = Tracks(self._pc, tracks)
+        self._channel: RTCDataChannel | None = None
+        self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
+        self._pc.on("connectionstatechange", self._on_state)
+        self._pc.on("datachannel", self._on_channel)
+
+    async def answer(self, offer: Offer) -> dict[str, object]:
+        """Our answer to an offer; call it once, after `play_audio` and `show_pictures`.
+
+        Returns:
+            ``type`` and ``sdp``, and ``candidates_follow: True`` when the page should ask for
+            more of our candidates with `candidates`.
+
+        Raises:
+            InvalidOffer: It asks for what we cannot do.
+        """
+        try:
+            async with turnstile().passing():
+                answer = await self._make_answer(offer)
+        except InvalidOffer:
+            raise
+        except OperationError as error:
+            raise InvalidOffer(
+                "cannot answer this offer: of a media section none of its codecs is known here"
+            ) from error
+        except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:
+            logger.debug("an offer cannot be answered: %s", explain(error))
+            raise InvalidOffer("cannot answer this offer: its sections do not agree") from error
+        self._gathering = asyncio.get_running_loop().create_task(
+            self._pc.setLocalDescription(answer)
+        )
+        done, _ = await asyncio.wait({self._gathering}, timeout=GATHER_TIMEOUT_S)
+        if not done:
+            return {"type": "answer", "sdp": answer.sdp, "candidates_follow": True}
+        self._gathering.result()
+        return {"type": "answer", "sdp": self._description().sdp}
+
+    async def _make_answer(self, offer: Offer) -> RTCSessionDescription:
+        await self._pc.setRemoteDescription(offer.description)
+        for candidate in offer.candidates:
+            await self._add(candidate)
+        hold_in_check(self._pc, self._finish, self._limits)
+        self._tracks.settle()
+        answer = await self._pc.createAnswer()
+        work_inline(self._pc, answer.sdp)
+        self._guards = guard(self._pc)
+        return answer
+
+    async def candidates(self) -> list[dict[str, object]]:
+        """All of our own candidates, once they are gathered, as W3C ``RTCIceCandidateInit``."""
+        if self._gathering is None:
+            return []
+        await asyncio.shield(self._gathering)
+        return [
+            {
+                "candidate": f"candidate:{candidate_to_sdp(candidate)}",
+                "sdpMid": media.rtp.muxId,
+                "sdpMLineIndex": index,
+            }
+            for index, media in enumerate(SessionDescription.parse(self._description().sdp).media)
+            for candidate in media.ice_candidates
+        ]
+
+    async def add_candidate(self, candidate: object) -> None:
+        """Takes a trickled candidate of the page's; one that may not be checked is left out.
+
+        That there are no more is not passed on: whoever is behind an address that is left out
+        connects with checks of their own, which may come later.
+
+        Raises:
+            InvalidCandidate: It cannot be read.
+        """
+        parsed = read_candidate(candidate)
+        if parsed is not None:
+            await self._add(parsed)
+
+    async def _add(self, candidate: RTCIceCandidate) -> None:
+        if not self._gate.lets_through(candidate):
+            return
+        adding = self._pc.addIceCandidate(candidate)
+        if not candidate.ip.endswith(".local"):
+            await adding
+            return
+        # A second may pass until its name is known, or that nobody knows it.
+        task = asyncio.get_running_loop().create_task(_resolve(adding))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
+
+    async def connect(self) -> None:
+        """Returns once the connection stands; see `Transport.connect`."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.shield(self._connected)
+        except TimeoutError as error:
+            raise ConnectionTimeout(
+                f"the caller did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
+            ) from error
+        take_shortcut(self._pc)
+        await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
+        loop = asyncio.get_running_loop()
+        if self._guards:
+            self._watch = loop.create_task(self._end_when_vanished())
+        idle_limit_s = self._limits.idle_limit_s
+        if idle_limit_s is not None and self._terms.are_taken:
+            self._idle_watch = loop.create_task(self._end_when_idle(idle_limit_s))
+
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """Hands on the caller's sound; see `Transport.carry_audio`."""
+        await self._tracks.carry_audio(sink)
+
+    async def receive_picture(self) -> TimedPicture:
+        """The newest of the caller's pictures; see `Transport.receive_picture`."""
+        return await self._tracks.receive_picture()
+
+    def play_audio(self, source: FrameSource) -> None:
+        """Sends what ``source`` gives; see `Transport.play_audio`."""
+        self._tracks.play(source)
+
+    def show_pictures(self, source: PictureSource) -> None:
+        """Sends what ``source`` gives; see `Transport.show_pictures`."""
+        self._tracks.show(source)
+
+    @property
+    def skipped_pictures(self) -> int:
+        """How many of the caller's pictures nobody took before the next one came."""
+        return self._tracks.skipped_pictures
+
+    def send_text(self, text: str) -> None:
+        """Sends text over the data channel; see `Transport.send_text`."""
+        if self._channel is None or self._channel.readyState != "open":
+            self._waiting.append(text)
+            return
+        if not self._is_carried():
+            return
+        if (
+            count_unacknowledged(self._pc) > MAX_UNACKNOWLEDGED
+            or self._channel.bufferedAmount > MAX_BUFFERED_BYTES
+        ):
+            self._finish("the page takes no messages")
+            return
+        try:
+            self._channel.send(text)
+        except InvalidStateError:
+            logger.debug("a message found the data channel closed")
+
+    async def wait_closed(self) -> str:
+        """Returns once the connection is over, with the reason."""
+        return await asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """Ends the connection; safe to call twice.
+
+        A caller who has just connected is told why first, on a channel that is about to open.
+        """
+        if self._waiting and self._pc.connectionState == "connected":
+            await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
+        self._finish("closed by the server")
+        self._tracks.close()
+        for task in (self._gathering, self._watch, self._idle_watch, *self._resolving):
+            if task is not None:
+                task.cancel()
+        was_connected = self._connected.exception() is None
+        await teardown.close(self._pc, CLOSE_TIMEOUT_S, was_connected=was_connected)
+        for each in self._guards:
+            each.let_go()
+        teardown.let_go(self._pc)
+        # A cancelled task refers to where it was cancelled, and that to this object.
+        self._gathering = self._watch = self._idle_watch = None
+
+    async def _end_when_vanished(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (left_s := VANISHED_S - min(each.silent_s for each in self._guards)) > 0:
+            due_s = loop.time() + left_s
+            await asyncio.sleep(left_s)
+            if loop.time() - due_s > STALLED_S:
+                await asyncio.sleep(CATCH_UP_S)
+        self._finish(f"the connection was lost: nothing came for {VANISHED_S:g} s")
+
+    async def _end_when_idle(self, limit_s: float) -> None:
+        """Ends the connection of a caller who is there and sends no media."""
+        received, unchanged = -1, 0
+        while unchanged < IDLE_CHECKS:
+            await asyncio.sleep(limit_s / IDLE_CHECKS)
+            stats = await self._pc.getStats()
+            now = sum(each.packetsReceived for each in stats.values() if each.type == "inbound-rtp")
+            unchanged = unchanged + 1 if now == received else 0
+            received = now
+        self._finish(f"No sound or picture came for {limit_s:g} seconds.")
+
+    def _is_carried(self) -> bool:
+        """Whether the data channel's own transport still stands.
+
+        aiortc sends in a task of its own, whose failure nobody would hear of but the log.
+        """
+        return self._pc.sctp is not None and self._pc.sctp.transport.state == "connected"
+
+    def _description(self) -> RTCSessionDescription:
+        return self._pc.localDescription
+
+    def _on_state(self) -> None:
+        state = self._pc.connectionState
+        if state == "connected" and not self._connected.done():
+            self._connected.set_result(None)
+        elif state in ("failed", "closed"):
+            self._finish("the caller left" if state == "closed" else "the connection failed")
+
+    def _finish(self, reason: str) -> None:
+        if not self._closed.done():
+            self._closed.set_result(reason)
+        if not self._connected.done():
+            self._connected.set_exception(ConnectionLost(reason))
+            self._connected.exception()  # nobody may be waiting, and that is fine
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if self._channel is not None:
+            return
+        self._channel = channel
+        if not self._opened.done():
+            self._opened.set_result(None)
+        channel.on("message", self._on_text)
+        while self._waiting:
+            channel.send(self._waiting.popleft())
+
+    def _on_text(self, text: str | bytes) -> None:
+        # Where aiortc could not be held in check, nobody else has looked at the size.
+        if isinstance(text, str) and len(text) <= self._limits.message_bytes:
+            self.on_message(text)
+
+
+async def _resolve(adding: Coroutine[Any, Any, None]) -> None:
+    try:
+        await adding
+    except OSError as error:
+        logger.debug("a machine without multicast cannot ask for names: %s", error)
+
+
+async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+    """Returns once one of them is done, or the time is over; cancels none."""
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,1 @@
+"""From audio to turns, and from a turn to its reply. Knows no session."""

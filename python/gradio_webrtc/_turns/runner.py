@@ -1,0 +1,243 @@
+"""Stepping and closing what a user's function gives, sync or async, from the event loop.
+
+Knows neither media nor calls: an item is any object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+
+from gradio_webrtc._workers.user_code import (
+    await_user_code,
+    cancelled_from_within,
+    describe_callable,
+    is_async_callable,
+    is_being_cancelled,
+)
+
+from .async_runner import (
+    FINISHED,
+    AsyncDriver,
+    Finished,
+    SingleItem,
+    Step,
+    close_async,
+    is_in_use,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradio_webrtc._workers.workers import Worker
+
+T = TypeVar("T")
+
+Playable: TypeAlias = Iterator[object] | AsyncIterator[object]
+"""What is stepped."""
+
+SLOW_CLOSE_S: Final = 5.0
+"""How long an interrupted step may hold up the next turn before the log names it. The longest
+pause that people still take for thinking; the step is waited for all the same, since no thread
+can be stopped from outside."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Interruptible:
+    """Awaits one thing at a time, which `interrupt` cancels without cancelling the waiter.
+
+    Every method is called on the event loop.
+    """
+
+    def __init__(self) -> None:
+        self.is_interrupted = False
+        self._future: asyncio.Future[Any] | None = None
+
+    async def run(self, future: asyncio.Future[T]) -> T | Literal[Finished.TOKEN]:
+        """What ``future`` gives, or `FINISHED` when it was interrupted, before or in the middle.
+
+        Raises:
+            Exception: Whatever ``future`` raises.
+        """
+        self._future = future
+        if self.is_interrupted:
+            future.cancel()
+        try:
+            result = await future
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            if self.is_interrupted:
+                return FINISHED
+            raise cancelled_from_within() from None
+        finally:
+            self._future = None
+        return FINISHED if self.is_interrupted else result
+
+    def interrupt(self) -> None:
+        """Cancels what runs, for good: whatever is run here from now on is `FINISHED`."""
+        self.is_interrupted = True
+        if self._future is not None:
+            self._future.cancel()
+
+
+class Stepper:
+    """One call of a user's function, stepped and closed from the event loop.
+
+    A sync generator runs in ``worker``, in one context for all its steps; an async one on the
+    loop, in one task. A plain function or a coroutine counts as a generator of one item.
+
+    Args:
+        fn: The user's function. What it needs besides ``args`` it has bound.
+        args: Its positional arguments.
+        worker: Where it runs when it blocks.
+        generator: What the function gave already, so that it need not be called.
+
+    Attributes:
+        generator: What the function gave, once it was called.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[object, ...],
+        worker: Worker,
+        generator: Playable | None = None,
+    ) -> None:
+        self.generator = generator
+        self._fn = fn
+        self._args = args
+        self._worker = worker
+        self._label = describe_callable(fn if generator is None else generator)
+        self._context = contextvars.copy_context()
+        self._running = Interruptible()
+        self._driver: AsyncDriver | None = None
+
+    async def step(self) -> Step:
+        """The next item, or `FINISHED` when there is none or `interrupt` was called.
+
+        Raises:
+            Exception: Whatever the user's code raises; there is no further item then.
+        """
+        if self._running.is_interrupted:
+            return FINISHED
+        if self.generator is None and is_async_callable(self._fn):
+            self.generator = as_generator(self._context.run(self._fn, *self._args))
+        if self.generator is None:
+            first = await self._running.run(self._in_worker(self._begin))
+            # A sync function may still give something async.
+            if first is FINISHED or not isinstance(self.generator, AsyncIterator):
+                return first
+        if isinstance(self.generator, AsyncIterator):
+            if self._driver is None:
+                label = self._worker.label(self._label)
+                self._driver = AsyncDriver(
+                    self.generator, self._context, label, self._worker.expect
+                )
+            return await self._driver.step()
+        return await self._running.run(self._in_worker(_next, self.generator))
+
+    def interrupt(self) -> None:
+        """Ends the step in the middle: an async one is cancelled, a sync one goes on unheeded."""
+        self._running.interrupt()
+        if self._driver is not None:
+            self._driver.interrupt()
+
+    async def close(self) -> None:
+        """Interrupts, waits for the step in the middle to end, and lets the user's code clean up.
+
+        A wait of more than `SLOW_CLOSE_S` is told in a warning. Closing twice is fine.
+
+        Raises:
+            Exception: Whatever the user's clean-up raises.
+        """
+        self.interrupt()
+        warning = asyncio.get_running_loop().call_later(SLOW_CLOSE_S, _warn_slow, self._label)
+        try:
+            if self._driver is not None:
+                await self._driver.close()
+                return
+            if hasattr(self.generator, "close") or self._worker.is_busy:
+                # Behind a step in the middle: the worker takes one job after the other.
+                await self._in_worker(self._clean_up)
+            if isinstance(self.generator, AsyncIterator):
+                await await_user_code(close_async(self.generator), self._label)
+        finally:
+            warning.cancel()
+
+    def _in_worker(self, fn: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        return self._worker.submit(self._context, self._label, fn, *args)
+
+    # In the worker
+
+    def _begin(self) -> Step:
+        """Calls the function, and gives its first item unless it is async.
+
+        Both in one job: each costs two changes of thread between a caller's pause and the answer.
+        """
+        self.generator = as_generator(self._fn(*self._args))
+        return _next(self.generator) if isinstance(self.generator, Iterator) else None
+
+    def _clean_up(self) -> None:
+        if not isinstance(self.generator, Iterator):
+            return
+        generator, self.generator = self.generator, iter(())
+        if hasattr(generator, "close"):
+            try:
+                generator.close()
+            except ValueError as error:
+                if not is_in_use(error):
+                    raise
+
+
+def _next(generator: Iterator[object]) -> Step:
+    try:
+        # With a default, `next` never raises StopIteration, which no future can carry.
+        return next(generator, FINISHED)
+    except ValueError as error:
+        if is_in_use(error):
+            return FINISHED
+        raise
+
+
+def as_playable(given: object) -> Playable:
+    """What a program wants played in place of a function's answer.
+
+    Args:
+        given: Anything that can be iterated, sync or async, or awaited for one item.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if isinstance(given, AsyncIterable):
+        return aiter(given)
+    # Sound is a tuple, which could be iterated, and an array too; neither is meant that way.
+    is_item = isinstance(given, (str, bytes, Mapping)) or hasattr(given, "dtype")
+    is_item = is_item or (isinstance(given, tuple) and isinstance(next(iter(given), None), int))
+    if inspect.isawaitable(given):
+        return SingleItem(given)
+    if isinstance(given, Iterable) and not is_item:
+        return iter(given)
+    instead = "generator = iter([item])"
+    if callable(given):
+        instead = f"generator = {getattr(given, '__name__', 'fn')}()"
+    raise TypeError(
+        "generator is what is played: a generator, sync or async, any other iterator, or None to "
+        f"end the answer under way; got {given!r:.100}: write self.{instead}"
+    )
+
+
+def as_generator(result: object) -> Playable:
+    """What a user's function returned, as something to step: at worst as its one item."""
+    if inspect.isawaitable(result):
+        return SingleItem(result)
+    return result if isinstance(result, (AsyncIterator, Iterator)) else iter((result,))
+
+
+def _warn_slow(label: str) -> None:
+    _logger.warning("%s was interrupted and has not returned since", label)

@@ -1,0 +1,1 @@
+"""Gradio's neighbours: what stands between the page and a session."""

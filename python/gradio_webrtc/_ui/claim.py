@@ -1,0 +1,75 @@
+"""The component's value as functions of a page get it, with the session that the page proved.
+
+A page sends an id and a secret. From there on nobody looks up what it said: the value carries the
+session itself, and gives it to the Gradio session that made the offer.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Self
+
+from gradio_webrtc._handlers.base import INPUT_PLACEHOLDER
+from gradio_webrtc.errors import SessionUnknown
+
+if TYPE_CHECKING:
+    from gradio_webrtc._session.directory import Entry
+    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.session import Session
+
+
+class PageValue(str):
+    """What stands for a call in functions of a page: text, with a checked session behind it.
+
+    Copies and pickles are plain text: a function may keep the value for as long as it likes, and no
+    session with it.
+
+    Args:
+        text: What functions see.
+        entry: The session whose secret the page knows, whichever page that is.
+    """
+
+    __slots__ = ("_page", "_session")
+
+    _page: str | None
+    _session: weakref.ref[Session] | None
+
+    def __new__(cls, text: str, entry: Entry | None = None) -> Self:
+        """The text, with the session."""
+        made = super().__new__(cls, text)
+        made._page = None if entry is None else entry.naming.page
+        made._session = None if entry is None else weakref.ref(entry.session)
+        return made
+
+    def session_for(self, page: str | None) -> Session | None:
+        """Returns the session if its offer came from this Gradio session, otherwise ``None``."""
+        return self._session() if self._session is not None and self._page == page else None
+
+    def __copy__(self) -> str:
+        return str(self)
+
+    def __deepcopy__(self, _memo: object) -> str:
+        return str(self)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+
+def read_value(payload: object, sessions: SessionRegistry, page: str | None) -> PageValue:
+    """Checks what a page sent as the component's value; in any thread.
+
+    Args:
+        payload: Anything; of a page of ours, a dict with ``webrtc_id`` and ``secret``.
+        sessions: The calls of the component.
+        page: The Gradio session that sent it, as far as is known here.
+
+    Returns:
+        The name of the call if it is this page's, otherwise ``"__webrtc_value__"``.
+    """
+    held: dict[str, Any] = payload if isinstance(payload, dict) else {}
+    try:
+        entry = sessions.check(held.get("webrtc_id"), held.get("secret"))
+    except SessionUnknown:
+        return PageValue(INPUT_PLACEHOLDER)
+    is_own = entry.naming.page == page
+    return PageValue(entry.naming.name if is_own else INPUT_PLACEHOLDER, entry)

@@ -1,0 +1,196 @@
+"""The Gradio events behind a call: inputs to the handler, and outputs back to the page."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import gradio as gr
+from gradio.events import EventListener
+
+from gradio_webrtc._messages import read_duration
+from gradio_webrtc.types import WebRTCData
+
+from .page_sessions import session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradio.components.base import Component
+    from gradio.events import Dependency
+
+    from gradio_webrtc._session.session import Session
+
+
+class PageEvents:
+    """The component's events, as Gradio's listeners: ``component.submit(fn, inputs, outputs)``.
+
+    Gradio's metaclass makes such listeners too, of the names in a component's own ``EVENTS``, where
+    no type checker sees them. What is inherited it leaves alone.
+    """
+
+    _LISTENERS = (
+        EventListener("tick", doc="The server asked for the values of the inputs."),
+        EventListener("state_change", doc="A handler gave AdditionalOutputs."),
+        EventListener("submit", doc="The caller sent the text of the text field."),
+        EventListener("start_recording", doc="The page began to call."),
+        EventListener("stop_recording", doc="The call of the page is over."),
+        EventListener("notice", doc="A call has words with a title of their own."),
+    )
+    tick, state_change, submit, start_recording, stop_recording, notice = (
+        event.listener for event in _LISTENERS
+    )
+    EVENTS: ClassVar[list[EventListener | str]] = [*_LISTENERS]
+
+
+def prepare_gradio() -> None:
+    """Imports what Gradio's first event would otherwise import on the event loop.
+
+    That is Matplotlib where it is installed, down to the backend that it chooses: a second or two,
+    several on a busy machine, and until it was done nobody in a call was heard or answered. The
+    first event comes with the first call, which asks the page for its inputs.
+    """
+    # Gradio goes on without it in the same cases.
+    with suppress(ImportError):
+        importlib.import_module("matplotlib").get_backend()
+
+
+def deliver_inputs(
+    component: Any,
+    inputs: Sequence[Component],
+    *,
+    js: str | None,
+    send_on: Literal["submit", "change"] | None,
+) -> Dependency:
+    """Brings the values of input components to the call that the page is in.
+
+    They come when the server asks for them (the page answers with the event ``tick``), and when
+    the caller changes or submits them.
+
+    Args:
+        component: The WebRTC component.
+        inputs: Those whose values are brought, without the component itself.
+        js: JavaScript to run in the page when the server asked.
+        send_on: When else they are brought; ``None`` for never.
+    """
+
+    async def take(value: str | WebRTCData, *args: Any) -> None:
+        if (session := session_of(component, value)) is not None:
+            # The page's value still has the text that was sent last; it was for one turn.
+            head = [replace(each, textbox="") for each in _head(session, value)]
+            session.set_inputs([*head, *args])
+
+    async def take_text(value: str | WebRTCData, *args: Any) -> None:
+        if (session := session_of(component, value)) is not None:
+            session.submit([*_head(session, value), *args])
+
+    def listen(event: Callable[..., Any], fn: Callable[..., Any] = take, **options: Any) -> Any:
+        return event(
+            fn,
+            inputs=[component, *inputs],
+            outputs=None,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+            **options,
+        )
+
+    if send_on == "submit" or component.variant == "textbox":
+        listen(component.submit, take_text, trigger_mode="multiple")
+    changes = [getattr(each, "change", None) for each in inputs] if send_on == "change" else []
+    for change in filter(None, changes):
+        # A slider on its way says much; what counts is where it came to rest.
+        listen(change, trigger_mode="always_last")
+    asked: Dependency = listen(component.tick, js=js, trigger_mode="multiple")
+    return asked
+
+
+def deliver_outputs(
+    component: Any,
+    fn: Callable[..., Any],
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+    **event: Any,
+) -> Dependency:
+    """Runs ``fn`` once for every AdditionalOutputs of the call that the page is in, in order.
+
+    Args:
+        component: The WebRTC component.
+        fn: Called with the values of ``inputs``, then those of the AdditionalOutputs.
+        inputs: Components whose values come first.
+        outputs: Components that get what ``fn`` returns.
+        **event: What else Gradio is to know of the event.
+    """
+
+    async def fetch(value: str | WebRTCData, *args: Any) -> Any:
+        session = session_of(component, value)
+        waiting = session.outputs.take() if session is not None else None
+        if session is None or waiting is None:
+            return gr.skip() if len(outputs) <= 1 else tuple(gr.skip() for _ in outputs)
+        try:
+            if inspect.iscoroutinefunction(fn):
+                return await fn(*args, *waiting.args)
+            return await asyncio.to_thread(fn, *args, *waiting.args)
+        finally:
+            session.outputs.done()
+
+    announced: Dependency = component.state_change(
+        fetch,
+        inputs=[component, *inputs],
+        outputs=outputs,
+        trigger_mode="multiple",
+        api_visibility="private",
+        **event,
+    )
+    return announced
+
+
+def show_notices(component: Any) -> None:
+    """Has Gradio show what a call told the page with a title or a duration of its own.
+
+    A component can have its words shown in the usual look only, so the page brings them here, and
+    Gradio sends them back to it, and to nobody else, as it does all such words of Python.
+
+    Args:
+        component: The WebRTC component.
+    """
+    component.notice(
+        _show,
+        inputs=None,
+        outputs=None,
+        concurrency_limit=None,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        api_visibility="private",
+    )
+
+
+def _show(event: gr.EventData) -> None:
+    given = event._data  # noqa: SLF001 - Gradio's only way to what an event carries
+    given = given if isinstance(given, dict) else {}
+    text, title = str(given.get("text", "")), str(given.get("title", ""))
+    duration = read_duration(given.get("duration"))
+    match given.get("kind"):
+        case "warning":
+            gr.Warning(text, duration=duration, title=title)
+        case "info":
+            gr.Info(text, duration=duration, title=title)
+        case "success":
+            gr.Success(text, duration=duration, title=title)
+        case "error":
+            raise gr.Error(text, duration=duration, title=title, print_exception=False)
+
+
+def _head(session: Session, value: object) -> list[WebRTCData]:
+    """What stands for the component at the head of a handler's values, with the call's name."""
+    return [replace(value, webrtc_id=session.webrtc_id)] if isinstance(value, WebRTCData) else []
+
+
+def id_of(value: object) -> str:
+    """The id of a call in what `WebRTC.preprocess` gave; empty, an id of no call, in all else."""
+    webrtc_id = value.webrtc_id if isinstance(value, WebRTCData) else value
+    return webrtc_id if isinstance(webrtc_id, str) else ""

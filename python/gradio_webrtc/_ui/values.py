@@ -1,0 +1,52 @@
+"""The component's value: what the page holds of its call, and what Python may send it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from gradio_webrtc.types import WebRTCData
+
+from .claim import PageValue
+
+if TYPE_CHECKING:
+    from gradio_webrtc._session.manager import SessionRegistry
+
+WEBRTC_VALUE: Final = "__webrtc_value__"
+"""What user code sees in place of the component's own value."""
+
+START_COMMAND: Final = "start_webrtc_stream"
+"""The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
+
+PAGE_KEYS: Final = frozenset({"webrtc_id", "secret", "textbox"})
+"""What a page's own value has; the twin of ``Credentials`` in ``types.ts``."""
+
+
+def value_is_ours(value: object, sessions: SessionRegistry) -> bool:
+    """Whether a function's output is an order to start, or the value that it was given.
+
+    The call may be over by now: its id was made by our server, or is the UUID of an older page.
+    """
+    if isinstance(value, (WebRTCData, PageValue)):
+        return True
+    if isinstance(value, Mapping):
+        return set(value) <= PAGE_KEYS
+    if not isinstance(value, str):
+        return False
+    is_known = value in (WEBRTC_VALUE, START_COMMAND) or sessions.get(value) is not None
+    return is_known or _is_uuid(value)
+
+
+def describe_kind(value: object) -> str:
+    """The type of a value, and for a tuple those of its parts: what is in it may be a secret."""
+    if isinstance(value, tuple):
+        return f"a tuple ({', '.join(type(part).__name__ for part in value[:4])})"
+    return f"a value of type {type(value).__name__}"
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return text in (str(uuid.UUID(text)), uuid.UUID(text).hex)
+    except ValueError:
+        return False
