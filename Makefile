@@ -110,7 +110,7 @@ HYPOTHESIS_PROFILE ?= long
 fuzz-python: $(STAMPS)/dev $(STAMPS)/package
 	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); while [ $$(date +%s) -lt $$end ]; do \
 		HYPOTHESIS_PROFILE=$(HYPOTHESIS_PROFILE) $(BIN)/python -m pytest -q --timeout 3600 \
-			$(wildcard tests/unit/test_fuzz_*.py) tests/unit/test_mutated_offers.py || exit 1; done
+			$(wildcard tests/unit/*/test_fuzz_*.py) tests/unit/transport/test_mutated_offers.py || exit 1; done
 
 .PHONY: notice
 notice: frontend/node_modules/.dev ## write the licences of all that the wheel carries into NOTICE

@@ -19,7 +19,7 @@ settings.register_profile("many", settings.get_profile("fixed"), max_examples=40
 settings.register_profile("long", deadline=None, max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-FOLDERS = ("browser", "conformance", "integration")
+FOLDERS = ("browser", "guide", "integration")
 IN_REAL_TIME = [Path(__file__).parent / folder for folder in FOLDERS]
 """Tests of real peers: what they wait for may come late on a machine that others use too."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Edits: TypeAlias = Sequence[tuple[str, str]]
 
 PROGRAMS = ROOT / "tests" / "data" / "guide"
-PRELUDES = ROOT / "tests" / "conformance" / "preludes"
+PRELUDES = ROOT / "tests" / "guide" / "preludes"
 
 _PRELUDE = "from support.guide import names_for; globals().update(names_for(__file__))"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "rust/core/models"
 GOLDEN = ROOT / "rust/core/tests/data"
 RECORDINGS = ROOT / "tests/data"

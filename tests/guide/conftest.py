@@ -1,4 +1,4 @@
-"""What the conformance tests share."""
+"""What the tests of the guide share."""
 
 from __future__ import annotations
 

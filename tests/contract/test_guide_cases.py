@@ -1,4 +1,4 @@
-"""tests/conformance/README.md names a test for every case, and those tests are there."""
+"""tests/guide/README.md names a test for every case, and those tests are there."""
 
 import ast
 import re
@@ -7,9 +7,9 @@ import pytest
 from support.repository import ROOT
 
 TESTS = ROOT / "tests"
-TABLES = (TESTS / "conformance" / "README.md").read_text("utf-8")
+TABLES = (TESTS / "guide" / "README.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| ([CNF]\d+) \|(.*)\|$", TABLES, re.MULTILINE))
-NAMED = sorted(set(re.findall(r"`(\w+/test_\w+\.py(?:::test_\w+)?)`", TABLES)))
+NAMED = sorted(set(re.findall(r"`((?:\w+/)+test_\w+\.py(?:::test_\w+)?)`", TABLES)))
 
 
 def test_every_case_has_a_row_that_names_a_test() -> None:
