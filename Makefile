@@ -230,7 +230,7 @@ firefox:
 
 .PHONY: gstreamer
 gstreamer:
-	$(call debian,/usr/bin/python3 tests/support/gstreamer_caller.py --check,$(GSTREAMER),tests/integration/test_gstreamer.py)
+	$(call debian,/usr/bin/python3 tests/support/gstreamer_client.py --check,$(GSTREAMER),tests/integration/test_gstreamer.py)
 GSTREAMER := python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice
 

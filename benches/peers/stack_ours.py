@@ -7,7 +7,7 @@ from conversing import make_handler
 
 from gradio_webrtc import ReplyOnPause, StreamHandler
 from gradio_webrtc._handlers.turn_handler import TurnHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 
 def make_offer(scenario, meter):
@@ -24,7 +24,7 @@ def make_offer(scenario, meter):
     TurnHandler.emit_async = counting
     if scenario == "reply":
         own_part.watch(meter)
-    registry = SessionRegistry()
+    manager = SessionManager()
     handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter)
-    registry.service = Service(handler.copy, concurrency_limit=None)
-    return registry.handle
+    manager.service = Service(handler.copy, concurrency_limit=None)
+    return manager.handle

@@ -10,8 +10,8 @@ import os
 import random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import callers
-from callers import Caller, Player, Server
+import clients
+from clients import Client, Player, Server
 from figures import Figures
 from report import Ticks
 
@@ -60,7 +60,7 @@ KEPT_UP: Final = 0.97
 """Of the packets sent in a stretch of a few seconds; less is falling behind."""
 
 
-class Look(NamedTuple):
+class SpeechSegment(NamedTuple):
     """What was seen in one stretch of time with some number of calls."""
 
     cpu_ms_per_s: float
@@ -79,12 +79,12 @@ class Load:
     """A server of a stack, and the callers it has."""
 
     def __init__(self, scenario: str, server: Server) -> None:
-        silence = callers.seconds_of_silence(REPLY_TIME_S[scenario])
-        said = callers.np.concatenate([callers.recording(), silence])
-        self._packets = callers.encode(said)
+        silence = clients.seconds_of_silence(REPLY_TIME_S[scenario])
+        said = clients.np.concatenate([clients.recording(), silence])
+        self._packets = clients.encode(said)
         self._scenario = scenario
         self._server = server
-        self._callers: list[Caller] = []
+        self._clients: list[Client] = []
         self._random = random.Random(1)  # noqa: S311  # where each caller begins
 
     async def resize(self, calls: int) -> bool:
@@ -95,25 +95,25 @@ class Load:
         Returns:
             Whether there are as many now: a server without a moment to spare lets nobody in.
         """
-        for caller in [each for each in self._callers if each.is_lost]:
+        for client in [each for each in self._clients if each.is_lost]:
             print("    a caller was lost", flush=True)
-            self._callers.remove(caller)
-            await caller.hang_up()
-        while len(self._callers) < calls:
+            self._clients.remove(client)
+            await client.hang_up()
+        while len(self._clients) < calls:
             begin = self._random.randrange(len(self._packets))
-            caller = Caller(Player(self._packets, begin))
+            client = Client(Player(self._packets, begin))
             try:
-                await caller.call(self._server)
+                await client.call(self._server)
             except TimeoutError:
                 print("    a caller was not let in", flush=True)
-                await caller.hang_up()
+                await client.hang_up()
                 return False
-            self._callers.append(caller)
-        while len(self._callers) > calls:
-            await self._callers.pop().hang_up()
+            self._clients.append(client)
+        while len(self._clients) > calls:
+            await self._clients.pop().hang_up()
         return True
 
-    async def look(self) -> Look:
+    async def look(self) -> SpeechSegment:
         """Lets the calls settle, then watches them."""
         await asyncio.sleep(SETTLE_S)
         sent, returned = self._counts()
@@ -125,9 +125,9 @@ class Load:
         all_sent, all_returned = self._counts()
         # Nothing is sent by callers all of whom were lost; the look is a disturbed one then.
         sent = max(1, all_sent - sent)
-        nominal = len(self._callers) * seen["seconds"] / callers.FRAME_S
-        return Look(
-            1000 * seen["cpu_s"] / seen["seconds"] / len(self._callers),
+        nominal = len(self._clients) * seen["seconds"] / clients.FRAME_S
+        return SpeechSegment(
+            1000 * seen["cpu_s"] / seen["seconds"] / len(self._clients),
             seen["lag_p99_ms"],
             seen["received"] / sent,
             (all_returned - returned) / sent,
@@ -153,17 +153,17 @@ class Load:
     async def stop(self) -> None:
         """Ends the server first: it need not be told goodbye by each caller."""
         await self._server.stop()
-        await asyncio.gather(*(caller.hang_up() for caller in self._callers))
+        await asyncio.gather(*(client.hang_up() for client in self._clients))
 
     def _counts(self) -> tuple[int, int]:
         """Packets that the callers sent and got."""
-        sent = sum(caller.sent for caller in self._callers)
-        return sent, sum(len(caller.arrivals) for caller in self._callers)
+        sent = sum(client.sent for client in self._clients)
+        return sent, sum(len(client.arrivals) for client in self._clients)
 
 
 def _busy_s() -> float:
     """How long the server's core has worked so far, for whomever; 0 where nobody counts."""
-    return Ticks.now(callers.SERVER_CORE).wanted / os.sysconf("SC_CLK_TCK")
+    return Ticks.now(clients.SERVER_CORE).wanted / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(
@@ -215,8 +215,8 @@ async def main() -> None:
     parser.add_argument("--cost-only", action="store_true", help="leave out how many calls fit")
     parser.add_argument("--scenario", choices=tuple(STACKS), action="append")
     figures = Figures("calls", "Calls on one core", parser=parser)
-    callers.pin()
-    present = callers.installed(dict.fromkeys(itertools.chain(*STACKS.values())), figures)
+    clients.pin()
+    present = clients.installed(dict.fromkeys(itertools.chain(*STACKS.values())), figures)
     for scenario in figures.asked.scenario or STACKS:
         stacks = [stack for stack in STACKS[scenario] if stack in present]
         calls: dict[str, int] = {}

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-import callers
+import clients
 import numpy as np
 import peers
-from callers import Caller, Player, Server
+from clients import Client, Player, Server
 from figures import Figures
 from report import ROOT
 
@@ -50,7 +50,7 @@ def turn() -> np.ndarray:
 def run(stack: str, *arguments: str) -> dict[str, float]:
     """What a stack's script says."""
     own = {"PYTHONPATH": str(ROOT / "python") if stack == "ours" else ""}
-    python = callers.interpreter(stack)
+    python = clients.interpreter(stack)
     result: dict[str, float] = peers.run(
         python, SCRIPTS[stack], *arguments, variables=own | COMPILED
     )
@@ -60,16 +60,16 @@ def run(stack: str, *arguments: str) -> dict[str, float]:
 async def calls(stack: str) -> dict[str, float]:
     """The first call of a fresh server, and the memory of each of the next."""
     server = await Server.start(stack, "listening")
-    packets = callers.encode(callers.recording())
+    packets = clients.encode(clients.recording())
     loop, people = asyncio.get_running_loop(), []
     await server.ask("measure")
     result: dict[str, float] = {}
     first_kb = 0.0
     for nth in range(CALLS):
-        caller = Caller(Player(packets))
+        client = Client(Player(packets))
         began = loop.time()
-        await caller.call(server)
-        people.append(caller)
+        await client.call(server)
+        people.append(client)
         if nth == 0:
             result["first_ms"] = 1000 * (loop.time() - began)
             await asyncio.sleep(TALK_S)
@@ -78,8 +78,8 @@ async def calls(stack: str) -> dict[str, float]:
     await asyncio.sleep(TALK_S)
     last_kb = (await server.ask("measure"))["rss_kb"]
     result["call_mb"] = (last_kb - first_kb) / (CALLS - 1) / 1000
-    for caller in people:
-        await caller.hang_up()
+    for client in people:
+        await client.hang_up()
     await server.stop()
     return result
 
@@ -91,7 +91,7 @@ def main() -> None:
     stacks = ["ours"] if line else ["ours", "fastrtc"]
     if line:
         figures.note(f"fastrtc: {line}")
-    callers.pin()
+    clients.pin()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "turn.npy"
         np.save(file, turn())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import callers
-from callers import Caller, Player, Server
+import clients
+from clients import Client, Player, Server
 from figures import Figures
 
 STACKS: Final = ("ours", "fastrtc", "gradio_webrtc")
@@ -17,13 +17,13 @@ MEASURE_S: Final = 5.0
 async def measure(stack: str) -> dict[str, float]:
     """One silent call for `MEASURE_S`: seconds of CPU and calls of ``emit``, per second."""
     server = await Server.start(stack, "listening", "unwatched")
-    caller = Caller(Player(callers.encode(callers.seconds_of_silence(1.0))))
-    await caller.call(server)
+    client = Client(Player(clients.encode(clients.seconds_of_silence(1.0))))
+    await client.call(server)
     await asyncio.sleep(SETTLE_S)
     await server.ask("measure")
     await asyncio.sleep(MEASURE_S)
     result = await server.ask("measure")
-    await caller.hang_up()
+    await client.hang_up()
     await server.stop()
     return {
         "cpu_percent": 100 * result["cpu_s"] / result["seconds"],
@@ -34,8 +34,8 @@ async def measure(stack: str) -> dict[str, float]:
 async def main() -> None:
     """Measures the stacks in turn, several times."""
     figures = Figures("idle", "One silent call")
-    callers.pin()
-    stacks = callers.installed(STACKS, figures)
+    clients.pin()
+    stacks = clients.installed(STACKS, figures)
     for _ in range(figures.runs):
         found = {stack: await measure(stack) for stack in stacks}
         figures.add(

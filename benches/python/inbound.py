@@ -12,7 +12,7 @@ import numpy as np
 import peers
 from figures import Figures
 
-from support.fake_call import FakeCall  # isort: skip  # report makes it importable
+from support.fake_session import FakeSession  # isort: skip  # report makes it importable
 from support.spliced import RATE_HZ, utterances  # isort: skip
 
 from gradio_webrtc import ReplyOnPause
@@ -45,7 +45,7 @@ def talking(seconds: int) -> NDArray[np.int16]:
 async def ours(samples: NDArray[np.int16]) -> dict[str, float]:
     """Downmix, resampling, detector and utterance, as a session does it for a stereo call."""
     handler = ReplyOnPause(nothing).copy()
-    call = FakeCall()
+    call = FakeSession()
     handler.bind(call)
     rate_hz = handler.input_sample_rate
     inbound = InboundAudio(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import callers
+import clients
 import numpy as np
-from callers import Caller, Player, Server
+from clients import Client, Player, Server
 from figures import OURS, Figures
 
 from support.spliced import RATE_HZ, utterances  # isort: skip  # report makes it importable
@@ -58,28 +58,28 @@ def script(rng: np.random.Generator) -> Script:
         end = begin + first.size + pause.size + second.size
         parts += [first, pause, second, np.zeros(round(REST_S * RATE_HZ), np.int16)]
         turns.append((begin / RATE_HZ, end / RATE_HZ))
-    samples = Resampler(RATE_HZ, callers.CALL_RATE_HZ).process(np.concatenate(parts))
-    return Script(callers.encode(samples.reshape(-1)), turns)
+    samples = Resampler(RATE_HZ, clients.CALL_RATE_HZ).process(np.concatenate(parts))
+    return Script(clients.encode(samples.reshape(-1)), turns)
 
 
 async def measure(stack: str, run: int) -> Heard:
     """Has all callers say their turns to a server of that stack."""
     scripts = [script(np.random.default_rng((run, nth))) for nth in range(CALLERS)]
     server = await Server.start(stack, "reply")
-    people = [Caller(Player(each.packets)) for each in scripts]
-    for caller in people:
-        await caller.call(server)
-    length_s = max(len(each.packets) for each in scripts) * callers.FRAME_S
+    people = [Client(Player(each.packets)) for each in scripts]
+    for client in people:
+        await client.call(server)
+    length_s = max(len(each.packets) for each in scripts) * clients.FRAME_S
     # The players would begin again.
     await asyncio.sleep(length_s - REST_S / 2)
     own_ms = (await server.ask("measure"))["own_ms"]
     await server.stop()
-    await asyncio.gather(*(caller.hang_up() for caller in people))
+    await asyncio.gather(*(client.hang_up() for client in people))
     late_ms: list[float] = []
     cut = unanswered = 0
-    for caller, each in zip(people, scripts, strict=True):
+    for client, each in zip(people, scripts, strict=True):
         for begin_s, end_s in each.turns:
-            answers = answered(caller, begin_s, end_s + REST_S)
+            answers = answered(client, begin_s, end_s + REST_S)
             cut += any(at_s < end_s for at_s in answers)
             unanswered += not answers
             if answers and answers[0] >= end_s:
@@ -87,10 +87,10 @@ async def measure(stack: str, run: int) -> Heard:
     return Heard(late_ms, cut, unanswered, own_ms)
 
 
-def answered(caller: Any, begin_s: float, until_s: float) -> list[float]:
+def answered(client: Any, begin_s: float, until_s: float) -> list[float]:
     """When the caller got packets of an answer in that stretch, in seconds of what he says."""
     # Neither stack sends anything from soon after one answer to the next.
-    times = (at_s - caller._origin_s for at_s, _size in caller.arrivals)
+    times = (at_s - client._origin_s for at_s, _size in client.arrivals)
     return [at_s for at_s in times if begin_s <= at_s < until_s]
 
 
@@ -117,8 +117,8 @@ def add(figures: Figures, found: dict[str, Heard]) -> None:
 def main() -> None:
     """Measures the stacks in turn."""
     figures = Figures("replies", f"Answers over aiortc, {CALLERS * TURNS} turns in each run")
-    stacks = callers.installed(STACKS, figures)
-    callers.pin()
+    stacks = clients.installed(STACKS, figures)
+    clients.pin()
     for run in range(figures.runs):
         add(figures, {stack: asyncio.run(measure(stack, run)) for stack in stacks})
     figures.close()

@@ -496,7 +496,7 @@ class PauseDetector:
         """Whether a turn is under way: from `speech_started` until `pause`."""
 
     @property
-    def samples_to_spare(self) -> int:
+    def min_samples_until_event(self) -> int:
         """How many samples can follow without an event, whatever is in them; 0 during a turn.
 
         Who feeds them need not hurry: with the defaults, while nobody talks, about 0.2 s.

@@ -25,7 +25,7 @@ LONGEST: Final = 100
 MOST_KINDS: Final = 6
 """How many parts of a tuple a text names."""
 
-SMALLEST_PICTURE: Final = 16
+SMALLEST_FRAME: Final = 16
 """Pixels each way, above which an array with three or four colours is a picture, and no sound."""
 
 _ONE_BY_ONE: Final = "give one sound at a time: one after the other, yield (rate, array)"
@@ -55,11 +55,11 @@ def advise_on_audio(item: object) -> str:
         )
     elif inspect.isawaitable(item):
         advice = ": write async def emit, or await it"
-    elif isinstance(item, list) and item and _is_sound(item[0]):
+    elif isinstance(item, list) and item and _is_audio(item[0]):
         advice = f": {_ONE_BY_ONE}"
     elif _is_array(item):
         advice = " without its rate: write (rate, array), such as (24000, array)"
-        if _is_picture(item):
+        if _is_video_frame(item):
             advice += '; for pictures write WebRTC(modality="video")'
     else:
         advice = _advise_on_item(item)
@@ -80,7 +80,7 @@ def _advise_on_item(item: object) -> str:
 def advise_on_rate(rate: object, samples: object) -> str:
     """Names an object that is no sample rate, and what to write instead."""
     is_swapped = isinstance(samples, numbers.Real)
-    if _is_sound(rate):
+    if _is_audio(rate):
         return _advise_on_companion(samples)
     if isinstance(rate, bytes | bytearray | memoryview):
         behind = f", and {shorten(samples)} behind it: the two are swapped" if is_swapped else ""
@@ -95,7 +95,7 @@ def advise_on_rate(rate: object, samples: object) -> str:
 
 def _advise_on_companion(value: object) -> str:
     """Advises on something that came behind a whole ``(rate, array)``."""
-    if _is_sound(value):
+    if _is_audio(value):
         return f"(rate, array) twice: {_ONE_BY_ONE}"
     came = f"(rate, array) with {type(value).__name__} behind it"
     if value is None:
@@ -106,7 +106,7 @@ def _advise_on_companion(value: object) -> str:
 
 def advise_on_layout(layout: object) -> str:
     """Names an object that is no layout, and what to write instead."""
-    if _is_sound(layout):
+    if _is_audio(layout):
         return f"(rate, array): {_ONE_BY_ONE}"
     if _is_array(layout):
         return "an array: for two channels write (rate, np.stack([left, right]))"
@@ -182,7 +182,7 @@ def _is_array(value: object) -> bool:
     return hasattr(value, "__array__") or (isinstance(value, list) and len(value) > 1)
 
 
-def _is_sound(value: object) -> bool:
+def _is_audio(value: object) -> bool:
     """Tells a whole ``(rate, array)``, with a layout or without."""
     match value:
         case (numbers.Real(), samples) | (numbers.Real(), samples, _):
@@ -190,10 +190,10 @@ def _is_sound(value: object) -> bool:
     return False
 
 
-def _is_picture(value: object) -> bool:
+def _is_video_frame(value: object) -> bool:
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
         return False
     match value.shape:
         case (height, width, 3 | 4):
-            return bool(min(height, width) > SMALLEST_PICTURE)
+            return bool(min(height, width) > SMALLEST_FRAME)
     return False

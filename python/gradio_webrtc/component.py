@@ -12,7 +12,7 @@ from gradio.component_meta import ComponentMeta, get_local_contexts, updateable
 from gradio.components.base import Component
 
 from ._limits import DEFAULT_LIMITS
-from ._session.manager import SessionRegistry
+from ._session.manager import SessionManager
 from ._ui.answering import Answering
 from ._ui.chatbot import accept_messages_type
 from ._ui.claim import read_value
@@ -101,7 +101,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         full_screen: bool = True,
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
-        _sessions: SessionRegistry | None = None,
+        _sessions: SessionManager | None = None,
         _page: str | None = None,
     ) -> None:
         """
@@ -172,7 +172,7 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.page_session = _page
         # One without a call is empty, and counts as false.
         if _sessions is None:
-            _sessions = SessionRegistry((server_rtc_configuration or {}).get("iceServers", ()))
+            _sessions = SessionManager((server_rtc_configuration or {}).get("iceServers", ()))
         self._sessions = _sessions
         super().__init__(
             label=label,

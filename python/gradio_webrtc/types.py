@@ -131,7 +131,7 @@ class DataChannel(Protocol):
         """Sends a JSON object as text; other text arrives as a log message."""
 
 
-class Call(Protocol):
+class SessionHandle(Protocol):
     """What a handler may do to its call. Every method may be called from any thread."""
 
     webrtc_id: str

@@ -11,7 +11,7 @@ from support.notes import note
 
 from gradio_webrtc import AdditionalOutputs, WebRTC
 
-Picture = npt.NDArray[np.uint8]
+VideoFrame = npt.NDArray[np.uint8]
 
 UPDATE_S = 0.15
 """What the page's own function takes for each update: much longer than a picture lasts."""
@@ -19,7 +19,7 @@ UPDATE_S = 0.15
 numbers = count(1)
 
 
-def measure(picture: Picture) -> tuple[Picture, AdditionalOutputs]:
+def measure(picture: VideoFrame) -> tuple[VideoFrame, AdditionalOutputs]:
     """Give the picture back with its figures."""
     number = next(numbers)
     note("picture", number=number)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 from support.signals import correlation, labels, speech_at_48k
 
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ async def test_each_utterance_is_heard_whole_and_answered_once(examples: Guide) 
     before = len(examples.notes("C01"))
     async with open_page(examples.url("C01")) as page:
         said = [silence(1), utterance, silence(3), utterance]
-        caller = PageCaller(page, microphone=np.concatenate(said))
-        await caller.call()
+        client = PageClient(page, microphone=np.concatenate(said))
+        await client.call()
         # The last of the chunks has begun: whatever is quiet from here on is behind it.
-        await caller.until(lambda: caller.sounding_seconds() > 0.55 and caller.is_quiet)
-        await caller.hang_up()
+        await client.until(lambda: client.sounding_seconds() > 0.55 and client.is_quiet)
+        await client.hang_up()
     turns = examples.notes("C01")[before:]
     assert len(turns) == 2
     for turn in turns:
         check_turn(*turn["audio"])
-    assert caller.sounding_seconds() == pytest.approx(0.6, abs=0.02 + 0.01 * caller.gaps())
+    assert client.sounding_seconds() == pytest.approx(0.6, abs=0.02 + 0.01 * client.gaps())
     # That there is no gap when time stands still meanwhile is shown by the tests of `simulate`.
-    assert caller.tone_hz() == pytest.approx(440, abs=5 * (1 + caller.gaps()))
+    assert client.tone_hz() == pytest.approx(440, abs=5 * (1 + client.gaps()))
     # The function has one parameter: nothing is asked of the page.
-    assert "send_input" not in [message["type"] for message in caller.messages]
-    assert "error" not in [message["type"] for message in caller.messages]
+    assert "send_input" not in [message["type"] for message in client.messages]
+    assert "error" not in [message["type"] for message in client.messages]
 
 
 def check_turn(rate_hz: int, audio: NDArray[Any]) -> None:
@@ -69,17 +69,17 @@ def check_turn(rate_hz: int, audio: NDArray[Any]) -> None:
 
 async def test_one_conversation_at_a_time(examples: Guide) -> None:
     async with open_page(examples.url("C01")) as page, open_page(examples.url("C01")) as other_page:
-        caller, other = PageCaller(page), PageCaller(other_page)
-        await caller.call()
+        client, other = PageClient(page), PageClient(other_page)
+        await client.call()
         refusal = await other.call()
         assert refusal["meta"]["error"] == "concurrency_limit_reached"
         assert refusal["meta"]["limit"] == 1
-        await caller.hang_up()
+        await client.hang_up()
         # The place is free once the server has heard of it.
-        again = PageCaller(other_page)
+        again = PageClient(other_page)
         while (await again.call()).get("status") == "failed":
             await asyncio.sleep(0.05)
-            again = PageCaller(other_page)
+            again = PageClient(other_page)
         await asyncio.gather(again.hang_up(), other.hang_up())
 
 

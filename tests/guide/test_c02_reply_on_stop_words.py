@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import soxr
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 from support.signals import correlation
 from support.speech import speak
 from talk_speech import Voice
@@ -43,23 +43,23 @@ async def test_what_follows_the_word_is_answered_and_nothing_else(examples: Guid
     said = [silence(1), talk, silence(2), word, silence(0.3), request, silence(1)]
     before = len(examples.notes("C02.generate"))
     async with open_page(examples.url("C02")) as page:
-        caller = PageCaller(page, microphone=np.concatenate(said))
-        answer = await caller.call()
-        await caller.until(lambda: "response_finished" in words(caller))
-        await caller.hang_up()
+        client = PageClient(page, microphone=np.concatenate(said))
+        answer = await client.call()
+        await client.until(lambda: "response_finished" in words(client))
+        await client.hang_up()
     (turn,) = examples.notes("C02.generate")[before:]
     rate_hz, audio = turn["audio"]
     check_turn(rate_hz, audio, request, [talk, word])
     assert "hello" in str(turn["history"])
     assert turn["code"] == "print(1)"
-    kinds = [message["type"] for message in caller.messages]
+    kinds = [message["type"] for message in client.messages]
     assert kinds.count("stopword") == 1
     assert "error" not in kinds
     # The page hears of the word before anything is made of the turn.
-    at = [message.get("data") for message in caller.messages].index("response_starting")
+    at = [message.get("data") for message in client.messages].index("response_starting")
     assert kinds.index("stopword") < at
     # The page only sends: nothing is spoken, and no track is offered.
-    assert caller.heard == []
+    assert client.heard == []
     assert "a=send" not in answer["sdp"]
 
 
@@ -79,13 +79,13 @@ def check_turn(
 
 async def test_ten_may_wait_for_the_word_at_once(examples: Guide) -> None:
     async with open_page(examples.url("C02")) as page:
-        callers = [PageCaller(page) for _ in range(11)]
-        answers = [await caller.call() for caller in callers]
-        await asyncio.gather(*(caller.hang_up() for caller in callers))
+        clients = [PageClient(page) for _ in range(11)]
+        answers = [await client.call() for client in clients]
+        await asyncio.gather(*(client.hang_up() for client in clients))
     assert all("secret" in answer for answer in answers[:10])
     assert answers[10]["meta"]["error"] == "concurrency_limit_reached"
     assert answers[10]["meta"]["limit"] == 10
 
 
-def words(caller: PageCaller) -> list[str]:
-    return [message["data"] for message in caller.messages if message["type"] == "log"]
+def words(client: PageClient) -> list[str]:
+    return [message["data"] for message in client.messages if message["type"] == "log"]

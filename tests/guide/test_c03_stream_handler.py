@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support.guide import build, guide
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc._session.media import Terms
@@ -26,13 +26,13 @@ CALLERS = 50
 async def test_all_of_it_comes_back_until_the_time_limit(examples: Guide) -> None:
     said = chirp(3.0)
     async with open_page(examples.url("C03")) as page:
-        caller = PageCaller(page, microphone=np.concatenate([np.zeros(24_000, np.int16), said]))
-        await caller.call()
-        await caller.ended.wait()
-        await caller.closed.wait()
-        await caller.hang_up()
-    heard = caller.sound()
-    assert caller.messages[-1]["data"] == "The time limit of 15 seconds is reached."
+        client = PageClient(page, microphone=np.concatenate([np.zeros(24_000, np.int16), said]))
+        await client.call()
+        await client.ended.wait()
+        await client.closed.wait()
+        await client.hang_up()
+    heard = client.sound()
+    assert client.messages[-1]["data"] == "The time limit of 15 seconds is reached."
     places = pieces_found(heard, said)
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places), "a busy machine may put gaps into some pieces"
@@ -67,7 +67,7 @@ def test_a_blocked_emit_does_not_keep_the_process_from_ending() -> None:
 
 async def _hold_a_call(url: str) -> None:
     async with open_page(url) as page:
-        caller = PageCaller(page, microphone=tone(0.5, 440))
-        await caller.call()
-        await caller.until(lambda: caller.loud_seconds() > 0)
-        caller.vanish()
+        client = PageClient(page, microphone=tone(0.5, 440))
+        await client.call()
+        await client.until(lambda: client.loud_seconds() > 0)
+        client.vanish()

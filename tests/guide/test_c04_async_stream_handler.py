@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.guide import build
-from support.page import LOUD, GradioPage, PageCaller, open_page
+from support.page import LOUD, GradioPage, PageClient, open_page
 from support.signals import pitch_hz, tone
 
 from gradio_webrtc.testing import simulate
@@ -25,55 +25,55 @@ pytestmark = pytest.mark.network
 BLUE = "rgb(35, 157, 225)"
 
 
-def caller_with_key(page: GradioPage, key: str) -> PageCaller:
+def client_with_key(page: GradioPage, key: str) -> PageClient:
     page.values[page.component("textbox", "API Key")] = key
-    return PageCaller(page, microphone=tone(30, 440))
+    return PageClient(page, microphone=tone(30, 440))
 
 
 async def test_the_session_hears_the_caller_and_is_heard(examples: Guide) -> None:
     before = len(examples.notes("C04.client"))
     async with open_page(examples.url("C04")) as page:
-        caller = caller_with_key(page, "key-of-the-caller")
+        client = client_with_key(page, "key-of-the-client")
         asked = asyncio.Event()
-        caller.on_send_input = asked.set
-        await caller.call()
+        client.on_send_input = asked.set
+        await client.call()
         await asked.wait()
         # The handler waits for the key, and nothing has been made of it.
         assert len(examples.notes("C04.client")) == before
-        caller.send_inputs()
-        await caller.until(lambda: caller.sounding_seconds() > 0.4 and caller.is_quiet)
-        await caller.hang_up()
-    (client,) = examples.notes("C04.client")[before:]
-    assert client["api_key"] == "key-of-the-caller"
+        client.send_inputs()
+        await client.until(lambda: client.sounding_seconds() > 0.4 and client.is_quiet)
+        await client.hang_up()
+    (gemini,) = examples.notes("C04.client")[before:]
+    assert gemini["api_key"] == "key-of-the-client"
     (heard,) = examples.notes("C04.heard")[before:]
     assert heard["mime_type"] == "audio/pcm"
     assert pitch_hz(heard["samples"][8_000:], 16_000) == pytest.approx(440, abs=4)
-    assert caller.sounding_seconds() == pytest.approx(0.5, abs=0.03 + 0.01 * caller.gaps())
-    assert caller.tone_hz() == pytest.approx(600, abs=5 * (1 + caller.gaps()))
+    assert client.sounding_seconds() == pytest.approx(0.5, abs=0.03 + 0.01 * client.gaps())
+    assert client.tone_hz() == pytest.approx(600, abs=5 * (1 + client.gaps()))
     # The session hung up, the handler asked once, and nothing went wrong.
-    kinds = [message["type"] for message in caller.messages]
+    kinds = [message["type"] for message in client.messages]
     assert kinds.count("send_input") == 1
     assert "error" not in kinds
 
 
-async def call_until_heard(page: GradioPage) -> tuple[PageCaller, dict[str, Any]]:
+async def call_until_heard(page: GradioPage) -> tuple[PageClient, dict[str, Any]]:
     """A call, and its answer; made again, as a page does, while the server's loop is late."""
     while True:
-        caller, asked = PageCaller(page), asyncio.Event()
-        caller.on_send_input = asked.set
-        answer = await caller.call()
+        client, asked = PageClient(page), asyncio.Event()
+        client.on_send_input = asked.set
+        answer = await client.call()
         if "secret" in answer:
             # Until the server knows it as connected, the next of its address is not let in.
             await asked.wait()
         if answer.get("meta", {}).get("error") != "server_busy":
-            return caller, answer
+            return client, answer
         await asyncio.sleep(0.5)
 
 
 async def test_two_may_talk_at_the_same_time_and_no_more(examples: Guide) -> None:
     async with open_page(examples.url("C04")) as page:
         calls = [await call_until_heard(page) for _ in range(3)]
-        await asyncio.gather(*(caller.hang_up() for caller, _ in calls))
+        await asyncio.gather(*(client.hang_up() for client, _ in calls))
     answers = [answer for _, answer in calls]
     assert [answer.get("status") for answer in answers] == [None, None, "failed"]
     assert answers[2]["meta"]["limit"] == 2

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support.page import GradioPage, PageCaller, open_page
+from support.page import GradioPage, PageClient, open_page
 
 if TYPE_CHECKING:
     from support.guide import Guide
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.network
 
 
-async def click(page: GradioPage) -> PageCaller:
+async def click(page: GradioPage) -> PageClient:
     """Presses the button, and calls as a page does when its component is told to."""
     await page.dispatch(page.component("button"), "click")
     assert page.values[page.component("webrtc")] == "start_webrtc_stream"
-    caller = PageCaller(page)
-    answer = await caller.call()
+    client = PageClient(page)
+    answer = await client.call()
     assert "secret" in answer, answer
-    return caller
+    return client
 
 
 async def test_a_click_plays_five_seconds_as_they_go_by(examples: Guide) -> None:
     before = len(examples.notes("C05.step"))
     async with open_page(examples.url("C05")) as page:
-        caller = await click(page)
-        await caller.until(lambda: caller.sounding_seconds() >= 0.5)
+        client = await click(page)
+        await client.until(lambda: client.sounding_seconds() >= 0.5)
         # In real time: a second has been asked for ahead of what is heard, not all five.
         assert len(examples.notes("C05.step")) - before <= 3
-        await caller.ended.wait()
-        await caller.closed.wait()
-        await caller.hang_up()
+        await client.ended.wait()
+        await client.closed.wait()
+        await client.hang_up()
     steps = examples.notes("C05.step")[before:]
     assert [step["num_steps"] for step in steps] == [5] * 5
-    assert caller.sounding_seconds() == pytest.approx(5.0, abs=0.02 + 0.01 * caller.gaps())
-    assert caller.tone_hz() == pytest.approx(441, abs=0.5 * (1 + caller.gaps()))
-    assert caller.messages[-1] == {"type": "end_stream", "data": ""}
-    assert "error" not in [message["type"] for message in caller.messages]
-    pts = np.diff([at for at, _ in caller.heard])
+    assert client.sounding_seconds() == pytest.approx(5.0, abs=0.02 + 0.01 * client.gaps())
+    assert client.tone_hz() == pytest.approx(441, abs=0.5 * (1 + client.gaps()))
+    assert client.messages[-1] == {"type": "end_stream", "data": ""}
+    assert "error" not in [message["type"] for message in client.messages]
+    pts = np.diff([at for at, _ in client.heard])
     assert (pts > 0).all()
 
 
@@ -52,10 +52,10 @@ async def test_the_slider_counts_and_so_does_a_second_click(examples: Guide) -> 
         await first.ended.wait()
         second = await click(page)
         await second.ended.wait()
-        for caller in (first, second):
-            await caller.closed.wait()
-            await caller.hang_up()
+        for client in (first, second):
+            await client.closed.wait()
+            await client.hang_up()
     assert first.webrtc_id != second.webrtc_id
     assert [step["num_steps"] for step in examples.notes("C05.step")[before:]] == [1, 1]
-    for caller in (first, second):
-        assert caller.sounding_seconds() == pytest.approx(1.0, abs=0.02 + 0.01 * caller.gaps())
+    for client in (first, second):
+        assert client.sounding_seconds() == pytest.approx(1.0, abs=0.02 + 0.01 * client.gaps())

@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.page import PageCaller, open_page
-from support.pictures import Camera, colour_of, number_of, numbered
+from support.frames import Camera, colour_of, number_of, numbered
+from support.page import PageClient, open_page
 
 if TYPE_CHECKING:
+    from support.frames import Pixels
     from support.guide import Guide
-    from support.pictures import Picture
 
 pytestmark = pytest.mark.network
 
@@ -22,39 +22,39 @@ BLUISH = (180, 90, 30)
 """Blue first, as the arrays are."""
 
 
-def take(number: int) -> Picture:
+def take(number: int) -> Pixels:
     return numbered(number, colour=BLUISH)
 
 
-def is_inverted(picture: Picture) -> bool:
+def is_inverted(picture: Pixels) -> bool:
     return colour_of(picture)[0] < 128
 
 
 async def test_pictures_go_through_the_function_until_the_time_limit(examples: Guide) -> None:
     before = len(examples.notes("C06.call"))
     async with open_page(examples.url("C06")) as page:
-        caller = PageCaller(page)
-        caller.camera = Camera(take=take)
+        client = PageClient(page)
+        client.camera = Camera(take=take)
         held: list[bool] = []
-        caller.on_send_input = lambda: held.append(True)
-        await caller.call()
+        client.on_send_input = lambda: held.append(True)
+        await client.call()
         # Until the inputs have come, pictures pass through.
-        await caller.until(lambda: len(caller.seen) >= 5 and held != [])
+        await client.until(lambda: len(client.seen) >= 5 and held != [])
         assert len(examples.notes("C06.call")) == before
-        assert colour_of(caller.seen[-1][1]) == pytest.approx(BLUISH, abs=12)
+        assert colour_of(client.seen[-1][1]) == pytest.approx(BLUISH, abs=12)
 
-        caller.send_inputs()
-        await caller.until(lambda: is_inverted(caller.seen[-1][1]))
+        client.send_inputs()
+        await client.until(lambda: is_inverted(client.seen[-1][1]))
         slider = page.component("slider", "Confidence Threshold")
         page.values[slider] = 0.5
         await page.dispatch(slider, "change")
-        await caller.ended.wait()
-        await caller.closed.wait()
-        await caller.hang_up()
-    assert caller.messages[-1]["data"] == "The time limit of 10 seconds is reached."
+        await client.ended.wait()
+        await client.closed.wait()
+        await client.hang_up()
+    assert client.messages[-1]["data"] == "The time limit of 10 seconds is reached."
     check_calls(examples.notes("C06.call")[before:])
-    assert all(later > earlier for (earlier, _), (later, _) in pairwise(caller.seen))
-    assert "error" not in [message["type"] for message in caller.messages]
+    assert all(later > earlier for (earlier, _), (later, _) in pairwise(client.seen))
+    assert "error" not in [message["type"] for message in client.messages]
 
 
 def check_calls(calls: list[dict[str, Any]]) -> None:
@@ -73,17 +73,17 @@ def check_calls(calls: list[dict[str, Any]]) -> None:
 async def test_nothing_that_the_function_gives_ends_the_stream(examples: Guide) -> None:
     async with open_page(examples.url("C06")) as page:
         page.values[page.component("slider", "Confidence Threshold")] = STRANGE_AT
-        caller = PageCaller(page)
-        caller.camera = Camera(take=take)
-        await caller.call()
-        await caller.until(lambda: len(examples.notes("C06.strange")) == KINDS)
+        client = PageClient(page)
+        client.camera = Camera(take=take)
+        await client.call()
+        await client.until(lambda: len(examples.notes("C06.strange")) == KINDS)
         # Whatever has been on its way, some of these were taken behind all of them.
-        behind = caller.camera.taken
-        await caller.until(lambda: is_inverted(caller.seen[-1][1]) and newest(caller) > behind)
-        await caller.hang_up()
+        behind = client.camera.taken
+        await client.until(lambda: is_inverted(client.seen[-1][1]) and newest(client) > behind)
+        await client.hang_up()
     # The one exception is told once.
-    assert [message["type"] for message in caller.messages].count("error") == 1
+    assert [message["type"] for message in client.messages].count("error") == 1
 
 
-def newest(caller: PageCaller) -> int:
-    return number_of(caller.seen[-1][1])
+def newest(client: PageClient) -> int:
+    return number_of(client.seen[-1][1])

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from support.page import GradioPage, PageCaller, open_page
-from support.pictures import number_of
+from support.frames import number_of
+from support.page import GradioPage, PageClient, open_page
 
 if TYPE_CHECKING:
     from support.guide import Guide
@@ -18,38 +18,38 @@ PICTURES = 300
 FPS = 30
 
 
-async def click(page: GradioPage) -> PageCaller:
+async def click(page: GradioPage) -> PageClient:
     """Presses the button, and calls as a page does when its component is told to."""
     await page.dispatch(page.component("button", "Start"), "click")
     assert page.values[page.component("webrtc")] == "start_webrtc_stream"
-    caller = PageCaller(page)
-    answer = await caller.call()
+    client = PageClient(page)
+    answer = await client.call()
     assert "secret" in answer, answer
-    return caller
+    return client
 
 
 async def test_the_whole_film_is_shown_at_thirty_a_second(examples: Guide) -> None:
     opened, ended = (len(examples.notes(name)) for name in ("C07.open", "C07.end"))
     async with open_page(examples.url("C07")) as page:
-        caller = await click(page)
-        await caller.ended.wait()
-        await caller.closed.wait()
-        await caller.hang_up()
+        client = await click(page)
+        await client.ended.wait()
+        await client.closed.wait()
+        await client.hang_up()
     assert len(examples.notes("C07.open")) == opened + 1
     assert len(examples.notes("C07.end")) == ended + 1
     # The film ends with a `None`, which is no error and no picture.
-    assert caller.messages[-1] == {"type": "end_stream", "data": ""}
-    assert "error" not in [message["type"] for message in caller.messages]
-    numbers = [number_of(picture) for _, picture in caller.seen]
+    assert client.messages[-1] == {"type": "end_stream", "data": ""}
+    assert "error" not in [message["type"] for message in client.messages]
+    numbers = [number_of(picture) for _, picture in client.seen]
     assert numbers == sorted(numbers)
     shown = set(numbers)
     assert len(shown) >= 0.9 * PICTURES, "a busy decoder leaves some out"
     assert max(shown) >= PICTURES - 3
-    first_pts = caller.seen[0][0]
-    for number, (pts, _) in zip(numbers, caller.seen, strict=True):
+    first_pts = client.seen[0][0]
+    for number, (pts, _) in zip(numbers, client.seen, strict=True):
         # Never early; a busy server is late now and then, and says so.
         assert (pts - first_pts) / 90_000 >= (number - numbers[0]) / FPS - 0.001
-    assert all(later > earlier for (earlier, _), (later, _) in pairwise(caller.seen))
+    assert all(later > earlier for (earlier, _), (later, _) in pairwise(client.seen))
 
 
 async def test_a_second_click_starts_it_anew(examples: Guide) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 from support.signals import speech_at_48k
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ async def test_each_turn_is_written_down_and_known_in_the_next(examples: Guide) 
     before = len(examples.notes("C08.transcribe"))
     async with open_page(examples.url("C08")) as page:
         chatbot = page.component("chatbot", "transcript")
-        caller = PageCaller(page, microphone=said)
-        await caller.call()
-        await caller.until(lambda: len(caller.pages) == 1)
+        client = PageClient(page, microphone=said)
+        await client.call()
+        await client.until(lambda: len(client.pages) == 1)
         # Said while a slow page still looks for the inputs, it would be more of the first turn.
-        caller.microphone.say(said)
-        await caller.until(lambda: len(caller.pages) == 2)
-        await caller.hang_up()
+        client.microphone.say(said)
+        await client.until(lambda: len(client.pages) == 2)
+        await client.hang_up()
         # One update for each turn, in order, with nothing lost and nothing blanked.
-        (one,), both = (texts(values[chatbot]) for values in caller.pages)
+        (one,), both = (texts(values[chatbot]) for values in client.pages)
         assert both[0] == one
         assert both[1] != one
         # An event for which nothing waits leaves the page as it is.
@@ -54,8 +54,8 @@ async def test_each_turn_is_written_down_and_known_in_the_next(examples: Guide) 
     assert first["transformers_convo"] == first["gradio_convo"] == []
     assert texts(second["transformers_convo"]) == texts(second["gradio_convo"]) == [one]
     # The page only sends.
-    assert caller.heard == []
-    kinds = [message["type"] for message in caller.messages]
+    assert client.heard == []
+    kinds = [message["type"] for message in client.messages]
     assert kinds.count("fetch_output") == 2
     assert "error" not in kinds
 
@@ -65,8 +65,8 @@ async def test_nothing_comes_back_but_values(examples: Guide) -> None:
         component = page.component("webrtc")
         assert page.props(component)["mode"] == "send"
         assert page.props(component)["time_limit"] == 90
-        caller = PageCaller(page)
-        answer = await caller.call()
-        await caller.hang_up()
+        client = PageClient(page)
+        answer = await client.call()
+        await client.hang_up()
     assert "a=recvonly" in answer["sdp"]
     assert "a=send" not in answer["sdp"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 from support.signals import speech_at_48k
 
 from gradio_webrtc import AsyncStreamHandler, StreamHandler
@@ -21,18 +21,18 @@ async def test_n19_n20_n21_sound_values_and_words_of_one_turn(pages: Programs) -
     said = [np.zeros(48_000, np.int16), speech_at_48k("asterisk_hello_world_16k")]
     async with open_page(pages.url("prose.py")) as page:
         call, written = page.component("webrtc", "Call"), page.component("textbox", "Written")
-        caller = PageCaller(page, call, np.concatenate(said))
-        await caller.call()
-        await caller.until(lambda: "error" in kinds(caller) and len(caller.pages) == 2)
-        await caller.until(lambda: caller.loud_seconds() > 0 and caller.is_quiet)
-        await caller.hang_up()
+        client = PageClient(page, call, np.concatenate(said))
+        await client.call()
+        await client.until(lambda: "error" in kinds(client) and len(client.pages) == 2)
+        await client.until(lambda: client.loud_seconds() > 0 and client.is_quiet)
+        await client.hang_up()
     # Those of `inputs` come first, then those of the output; one update for each.
-    assert [values[written] for values in caller.pages] == [
+    assert [values[written] for values in client.pages] == [
         "somebody: with the sound",
         "somebody: alone",
     ]
-    assert caller.sounding_seconds() == pytest.approx(0.2, abs=0.02)
-    messages = {message["type"]: message.get("message") for message in caller.messages}
+    assert client.sounding_seconds() == pytest.approx(0.2, abs=0.02)
+    messages = {message["type"]: message.get("message") for message in client.messages}
     assert messages["warning"] == "I did not catch that."
     assert messages["error"] == "The model is asleep."
 
@@ -41,11 +41,11 @@ async def test_n19_n20_n21_sound_values_and_words_of_one_turn(pages: Programs) -
 async def test_n21_words_of_a_generator_in_mode_receive(pages: Programs) -> None:
     async with open_page(pages.url("prose.py")) as page:
         await page.dispatch(page.component("button", "Play"), "click")
-        caller = PageCaller(page, page.component("webrtc", "Tape"))
-        await caller.call()
-        await caller.ended.wait()
-        await caller.hang_up()
-    messages = {message["type"]: message.get("message") for message in caller.messages}
+        client = PageClient(page, page.component("webrtc", "Tape"))
+        await client.call()
+        await client.ended.wait()
+        await client.hang_up()
+    messages = {message["type"]: message.get("message") for message in client.messages}
     assert messages["warning"] == "The tape is worn."
     assert messages["error"] == "The tape is torn."
 
@@ -59,8 +59,8 @@ async def test_n22_echo_is_cancelled_unless_the_constraints_say_otherwise(pages:
     assert changed == {"echoCancellation": False, "channelCount": 2}
 
 
-def kinds(caller: PageCaller) -> list[str]:
-    return [message["type"] for message in caller.messages]
+def kinds(client: PageClient) -> list[str]:
+    return [message["type"] for message in client.messages]
 
 
 class Asking(StreamHandler):

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.dead_offers import Flood, request_from
 from support.offers import make_sdp
-from support.page import GradioPage, PageCaller, serve_page
+from support.page import GradioPage, PageClient, serve_page
 from support.signals import chirp
 
 from gradio_webrtc import Limits, StreamHandler, WebRTC
 from gradio_webrtc._session import manager as registries
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport import read_offer
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class From:
     """
 
     def __init__(
-        self, registry: SessionRegistry, address: str, sessions: Iterator[str] | None = None
+        self, manager: SessionManager, address: str, sessions: Iterator[str] | None = None
     ) -> None:
-        self._registry = registry
+        self._registry = manager
         self._address = address
         self._sessions = sessions or itertools.repeat("one")
 
@@ -66,67 +66,67 @@ class From:
         return getattr(self._registry, name)
 
 
-def serve(**service: Any) -> SessionRegistry:
-    registry = SessionRegistry()
-    registry.service = Service(Echo, **service)
-    return registry
+def serve(**service: Any) -> SessionManager:
+    manager = SessionManager()
+    manager.service = Service(Echo, **service)
+    return manager
 
 
-def caller_at(registry: SessionRegistry, address: str, *args: Any) -> Caller:
-    return Caller(From(registry, address), *args)  # type: ignore[arg-type]  # what a registry does
+def client_at(manager: SessionManager, address: str, *args: Any) -> Client:
+    return Client(From(manager, address), *args)  # type: ignore[arg-type]  # what a registry does
 
 
 async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
-    registry = serve(concurrency_limit=1)
-    async with Flood(From(registry, "8.8.8.8").handle).running() as flood:
+    manager = serve(concurrency_limit=1)
+    async with Flood(From(manager, "8.8.8.8").handle).running() as flood:
         for n in range(2):
-            caller = caller_at(registry, f"9.9.9.{n}")
-            answer = await caller.call()
-            await caller.hang_up()
+            client = client_at(manager, f"9.9.9.{n}")
+            answer = await client.call()
+            await client.hang_up()
             assert "secret" in answer, f"try {n}: {answer['meta']}, after {flood.taken} dead offers"
-    await registry.close()
+    await manager.close()
 
 
 async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
-    registry = serve(concurrency_limit=4)
+    manager = serve(concurrency_limit=4)
     said = chirp(1.0)
-    first = caller_at(registry, "9.9.9.1", said)
+    first = client_at(manager, "9.9.9.1", said)
     await first.call()
-    async with Flood(From(registry, "8.8.8.8", map(str, itertools.count())).handle).running() as (
+    async with Flood(From(manager, "8.8.8.8", map(str, itertools.count())).handle).running() as (
         flood
     ):
         await flood.until(lambda: len(flood.refused) >= 5)
         assert flood.taken <= 3
-        second = caller_at(registry, "9.9.9.2", said)
+        second = client_at(manager, "9.9.9.2", said)
         assert "secret" in await second.call()
         await second.until(lambda: second.loud_seconds() >= 0.9)
     await first.until(lambda: first.loud_seconds() >= 0.9)
     await first.hang_up()
     await second.hang_up()
-    await registry.close()
+    await manager.close()
 
 
 async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
-    registry = serve(concurrency_limit=1)
+    manager = serve(concurrency_limit=1)
     bad = {
         "type": "offer",
         "sdp": (await make_sdp("audio")).replace("a=setup", "a=x"),
         "webrtc_id": "x",
     }
     counted: list[int] = []
-    service = registry.service
+    service = manager.service
     assert service is not None
 
     def make() -> Echo:
         counted.append(1)
         return Echo()
 
-    registry.service = service._replace(make_handler=make)
+    manager.service = service._replace(make_handler=make)
     for _ in range(10):
-        refusal = await registry.handle(bad, request_from("8.8.8.8"))
+        refusal = await manager.handle(bad, request_from("8.8.8.8"))
         assert refusal["meta"]["error"] == "invalid_offer"
     assert not counted
-    assert len(registry) == 0
+    assert len(manager) == 0
 
 
 async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,9 +137,9 @@ async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch
         return read_offer(body, *terms)  # type: ignore[arg-type]  # whatever came
 
     monkeypatch.setattr(registries, "read_offer", note)
-    registry = serve(limits=Limits(offers_per_minute=12))
+    manager = serve(limits=Limits(offers_per_minute=12))
     refusals = [
-        (await registry.handle({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))["meta"]
+        (await manager.handle({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))["meta"]
         for _ in range(6)
     ]
     assert [each["error"] for each in refusals] == ["invalid_offer"] * 4 + ["too_many_offers"] * 2
@@ -170,8 +170,8 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
             return dict(await stranger.call_server(component, "offer", body))
 
         async with Flood(post).running():
-            caller = PageCaller(page)
-            answer = await caller.call()
-            await caller.hang_up()
+            client = PageClient(page)
+            answer = await client.call()
+            await client.hang_up()
         assert "secret" in answer, answer
         await made[0]._sessions.close()  # noqa: SLF001 - the end of its calls

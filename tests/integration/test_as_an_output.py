@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 import pytest
-from support.page import PageCaller, serve_page
+from support.page import PageClient, serve_page
 
 from gradio_webrtc import ReplyOnPause, WebRTC
 
@@ -52,13 +52,13 @@ async def test_a_call_outlives_updates_of_its_component(kind: str) -> None:
         change.click(update, [call], [call], queue=False)
         end.click(hang_up, [call], None, queue=False)
     async with serve_page(demo) as page:
-        caller = PageCaller(page)
-        await caller.call()
+        client = PageClient(page)
+        await client.call()
         held = page.values[page.component("webrtc")]
         await page.dispatch(page.component("button", "Change"), "click")
         # In the page this value is the component's own: what Python sends leaves it as it is.
         page.values[page.component("webrtc")] = held
         await page.dispatch(page.component("button", "End"), "click")
-        await caller.closed.wait()
-        await caller.hang_up()
-    assert [m["data"] for m in caller.messages if m["type"] == "end_stream"] == ["by the button"]
+        await client.closed.wait()
+        await client.hang_up()
+    assert [m["data"] for m in client.messages if m["type"] == "end_stream"] == ["by the button"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.caller import Caller
-from support.pictures import colour_of, number_of, numbered
+from support.client import Client
+from support.frames import colour_of, number_of, numbered
 from support.signals import pitch_hz, tone
 from support.video_calls import finish, is_growing
 
@@ -21,15 +21,15 @@ from gradio_webrtc import (
     CloseStream,
     wait_for_item,
 )
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
-from gradio_webrtc._workers.workers import jobs_left_behind
+from gradio_webrtc._workers.workers import orphaned_jobs
 
 if TYPE_CHECKING:
     from gradio_webrtc.types import Modality, Mode
 
 Sound = tuple[int, NDArray[np.int16]]
-Picture = NDArray[np.uint8]
+VideoFrame = NDArray[np.uint8]
 
 
 class SilentMirror(AudioVideoStreamHandler):
@@ -37,12 +37,12 @@ class SilentMirror(AudioVideoStreamHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pictures: Queue[Picture] = Queue()
+        self.pictures: Queue[VideoFrame] = Queue()
 
-    def video_receive(self, frame: Picture) -> None:
+    def video_receive(self, frame: VideoFrame) -> None:
         self.pictures.put(frame[:, ::-1])
 
-    def video_emit(self) -> Picture:
+    def video_emit(self) -> VideoFrame:
         return self.pictures.get()
 
     def copy(self) -> SilentMirror:
@@ -72,7 +72,7 @@ class AsyncMirror(AsyncAudioVideoStreamHandler):
     def __init__(self) -> None:
         super().__init__("mono", 24_000, 480, input_sample_rate=16_000)
         self.sounds: asyncio.Queue[Sound] = asyncio.Queue()
-        self.pictures: asyncio.Queue[Picture] = asyncio.Queue()
+        self.pictures: asyncio.Queue[VideoFrame] = asyncio.Queue()
 
     async def receive(self, frame: Sound) -> None:
         self.sounds.put_nowait(frame)
@@ -80,57 +80,57 @@ class AsyncMirror(AsyncAudioVideoStreamHandler):
     async def emit(self) -> Sound | None:
         return await wait_for_item(self.sounds, 0.01)
 
-    async def video_receive(self, frame: Picture) -> None:
+    async def video_receive(self, frame: VideoFrame) -> None:
         self.pictures.put_nowait(frame[:, ::-1])
 
-    async def video_emit(self) -> Picture | None:
+    async def video_emit(self) -> VideoFrame | None:
         return await wait_for_item(self.pictures, 0.01)
 
     def copy(self) -> AsyncMirror:
         return AsyncMirror()
 
 
-def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionRegistry:
-    registry = SessionRegistry()
+def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionManager:
+    manager = SessionManager()
     mode: Mode = service.get("mode", "send-receive")
     template = make_template(handler, mode, modality)
-    registry.service = Service(template.copy, modality=modality, **service)
-    registry.has_outputs = True
-    return registry
+    manager.service = Service(template.copy, modality=modality, **service)
+    manager.has_outputs = True
+    return manager
 
 
 async def until_no_job_is_left() -> None:
     """Waits until the blocked emits, which the end of the call wakes, have left their threads."""
     async with asyncio.timeout(60):
-        while jobs_left_behind():  # noqa: ASYNC110 - the package tells nobody of it
+        while orphaned_jobs():  # noqa: ASYNC110 - the package tells nobody of it
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("handler", [SpeakingMirror, AsyncMirror])
 async def test_sound_and_pictures_come_back_side_by_side(handler: Any) -> None:
-    registry = serve(handler())
-    caller = Caller(registry, tone(30.0, 600), modality="audio-video")
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 1.0 and len(caller.seen) >= 25)
-    await finish(registry, caller)
-    loud = np.concatenate([samples for _, samples in caller.heard if np.abs(samples).max() > 200])
+    manager = serve(handler())
+    client = Client(manager, tone(30.0, 600), modality="audio-video")
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 1.0 and len(client.seen) >= 25)
+    await finish(manager, client)
+    loud = np.concatenate([samples for _, samples in client.heard if np.abs(samples).max() > 200])
     assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=8)
-    numbers = [number_of(picture[:, ::-1]) for _, picture in caller.seen]
+    numbers = [number_of(picture[:, ::-1]) for _, picture in client.seen]
     assert is_growing(numbers)
-    assert is_growing([pts for pts, _ in caller.seen])
+    assert is_growing([pts for pts, _ in client.seen])
     await until_no_job_is_left()
 
 
 @pytest.mark.parametrize("modality", ["video", "audio-video"])
 async def test_a_handler_of_pictures_alone_says_nothing(modality: Modality) -> None:
-    registry = serve(SilentMirror(), modality)
-    caller = Caller(registry, tone(30.0, 600), modality=modality)
-    await caller.call()
-    await caller.until(lambda: len(caller.seen) >= 20)
-    await finish(registry, caller)
-    assert is_growing([number_of(picture[:, ::-1]) for _, picture in caller.seen])
-    assert caller.heard == []
-    assert caller.messages == []
+    manager = serve(SilentMirror(), modality)
+    client = Client(manager, tone(30.0, 600), modality=modality)
+    await client.call()
+    await client.until(lambda: len(client.seen) >= 20)
+    await finish(manager, client)
+    assert is_growing([number_of(picture[:, ::-1]) for _, picture in client.seen])
+    assert client.heard == []
+    assert client.messages == []
 
 
 class Eager(SilentMirror):
@@ -143,7 +143,7 @@ class Eager(SilentMirror):
         self.fps = self.fps_of_test
         self.number = 0
 
-    def video_receive(self, frame: Picture) -> None:
+    def video_receive(self, frame: VideoFrame) -> None:
         pass
 
     def video_emit(self) -> Any:
@@ -157,24 +157,24 @@ class Eager(SilentMirror):
 
 
 async def test_a_handler_that_always_has_a_picture_is_held_to_its_rate() -> None:
-    registry = serve(Eager(), "video")
-    caller = Caller(registry, modality="video")
-    await caller.call()
-    await caller.closed.wait()
-    await finish(registry, caller)
-    numbers = [number_of(picture) for _, picture in caller.seen]
-    steps = np.diff([pts for pts, _ in caller.seen])[:18]
+    manager = serve(Eager(), "video")
+    client = Client(manager, modality="video")
+    await client.call()
+    await client.closed.wait()
+    await finish(manager, client)
+    numbers = [number_of(picture) for _, picture in client.seen]
+    steps = np.diff([pts for pts, _ in client.seen])[:18]
     assert numbers[:20] == list(range(1, 21))
     # A tenth above its rate is allowed for, so that an echo of a camera keeps up with it.
     assert steps.min() >= 90_000 / 11 - 3
-    assert caller.outputs == [(number,) for number in range(1, 20)]
-    assert caller.messages[-1]["data"] == "twenty"
+    assert client.outputs == [(number,) for number in range(1, 20)]
+    assert client.messages[-1]["data"] == "twenty"
 
 
 class Clumsy(SilentMirror):
     """Fails on both sides now and then."""
 
-    def video_receive(self, frame: Picture) -> None:
+    def video_receive(self, frame: VideoFrame) -> None:
         if number_of(frame) % 5 == 2:
             raise ValueError("internal: cannot see this")
         super().video_receive(frame)
@@ -188,15 +188,15 @@ class Clumsy(SilentMirror):
 
 
 async def test_errors_on_either_side_are_told_once_and_the_call_goes_on() -> None:
-    registry = serve(Clumsy(), "video")
-    caller = Caller(registry, modality="video")
-    await caller.call()
-    await caller.until(lambda: len(caller.seen) >= 20)
-    await finish(registry, caller)
-    errors = [message["data"] for message in caller.messages if message["type"] == "error"]
+    manager = serve(Clumsy(), "video")
+    client = Client(manager, modality="video")
+    await client.call()
+    await client.until(lambda: len(client.seen) >= 20)
+    await finish(manager, client)
+    errors = [message["data"] for message in client.messages if message["type"] == "error"]
     assert len(errors) == 2
     assert "internal" not in str(errors)
-    assert {number_of(picture[:, ::-1]) % 5 for _, picture in caller.seen} == {0, 1, 3}
+    assert {number_of(picture[:, ::-1]) % 5 for _, picture in client.seen} == {0, 1, 3}
 
 
 async def test_a_handler_shows_and_speaks_in_mode_receive() -> None:
@@ -209,7 +209,7 @@ async def test_a_handler_shows_and_speaks_in_mode_receive() -> None:
             self.has_spoken = True
             return (24_000, tone(0.5, self.latest_args[1], 24_000))
 
-        async def video_receive(self, frame: Picture) -> None:
+        async def video_receive(self, frame: VideoFrame) -> None:
             raise AssertionError(f"nobody is seen in this mode, but {frame.shape} came")
 
         async def video_emit(self) -> Any:
@@ -218,10 +218,10 @@ async def test_a_handler_shows_and_speaks_in_mode_receive() -> None:
         def copy(self) -> Clip:
             return Clip()
 
-    registry = serve(Clip(), mode="receive")
-    caller = Caller(registry, inputs=[700], mode="receive", modality="audio-video")
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 0.48 and len(caller.seen) >= 5)
-    await finish(registry, caller)
-    assert colour_of(caller.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
-    assert caller.messages == []
+    manager = serve(Clip(), mode="receive")
+    client = Client(manager, inputs=[700], mode="receive", modality="audio-video")
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 0.48 and len(client.seen) >= 5)
+    await finish(manager, client)
+    assert colour_of(client.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
+    assert client.messages == []

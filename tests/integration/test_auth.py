@@ -10,7 +10,7 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
-from support.page import WAIT_S, GradioPage, PageCaller
+from support.page import WAIT_S, GradioPage, PageClient
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC, get_current_context
 
@@ -77,9 +77,9 @@ class Site:
             yield GradioPage(client, config)
 
 
-def requests_about(caller: PageCaller) -> list[dict[str, Any]]:
+def requests_about(client: PageClient) -> list[dict[str, Any]]:
     """Everything that can be asked about a session by whoever knows its secret."""
-    known = {"webrtc_id": caller.webrtc_id, "secret": caller.secret}
+    known = {"webrtc_id": client.webrtc_id, "secret": client.secret}
     candidate = {"candidate": "", "sdpMid": "0", "sdpMLineIndex": 0}
     return [
         {"type": "candidates", **known},
@@ -88,27 +88,27 @@ def requests_about(caller: PageCaller) -> list[dict[str, Any]]:
     ]
 
 
-async def check_untouched(site: Site, page: GradioPage, caller: PageCaller, seen: int) -> None:
+async def check_untouched(site: Site, page: GradioPage, client: PageClient, seen: int) -> None:
     """The session goes on: its outputs reach its own page, and no input came from elsewhere."""
     out = page.component("textbox", "out")
-    site.call.set_additional_outputs(caller.webrtc_id)(AdditionalOutputs("for ann"))
-    await caller.until(lambda: page.values[out] == "for ann")
-    assert not caller.ended.is_set()
+    site.call.set_additional_outputs(client.webrtc_id)(AdditionalOutputs("for ann"))
+    await client.until(lambda: page.values[out] == "for ann")
+    assert not client.ended.is_set()
     assert len(site.seen) == seen
 
 
 async def test_a_stranger_reaches_nothing() -> None:
     site = Site()
     async with site.page(USERS[0]) as page, site.client() as stranger:
-        caller = PageCaller(page)
-        await caller.call()
-        await caller.until(lambda: site.seen != [])
-        unheard = PageCaller(page)
+        client = PageClient(page)
+        await client.call()
+        await client.until(lambda: site.seen != [])
+        unheard = PageClient(page)
         offer = await unheard.offer()
         await unheard.hang_up()
         own = {"component_id": page.component("webrtc"), "session_hash": page._session_hash}  # noqa: SLF001 - stolen
         asked: list[dict[str, Any]] = [
-            *({"fn_name": "offer", "data": each} for each in (offer, *requests_about(caller))),
+            *({"fn_name": "offer", "data": each} for each in (offer, *requests_about(client))),
             {"fn_name": "turn", "data": None},
         ]
         for each in asked:
@@ -119,25 +119,25 @@ async def test_a_stranger_reaches_nothing() -> None:
             body = {"data": data, "fn_index": dependency["id"], "session_hash": own["session_hash"]}
             for path in ("run/predict", "queue/join"):
                 assert (await stranger.post(f"/gradio_api/{path}", json=body)).status_code == 401
-        await check_untouched(site, page, caller, seen=1)
-        await caller.hang_up()
+        await check_untouched(site, page, client, seen=1)
+        await client.hang_up()
         await site.sessions.close()
 
 
 async def test_one_user_reaches_nothing_of_another() -> None:
     site = Site()
     async with site.page(USERS[0]) as page, site.page(USERS[1]) as other:
-        caller = PageCaller(page)
-        await caller.call()
-        await caller.until(lambda: site.seen != [])
+        client = PageClient(page)
+        await client.call()
+        await client.until(lambda: site.seen != [])
         component = other.component("webrtc")
-        for each in requests_about(caller):
+        for each in requests_about(client):
             answer = await other.call_server(component, "offer", each)
             assert answer["meta"]["error"] == "unknown_connection", each
         other.values[component] = page.values[component]
         for event in ("tick", "state_change", "submit"):
             await other.dispatch(component, event)
         assert other.values[other.component("textbox", "out")] == "nothing"
-        await check_untouched(site, page, caller, seen=1)
-        await caller.hang_up()
+        await check_untouched(site, page, client, seen=1)
+        await client.hang_up()
         await site.sessions.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.caller import Caller
+from support.client import Client
 from support.signals import chirp, pieces_found, pitch_hz, speech, tone
 
 from gradio_webrtc import (
@@ -24,7 +24,7 @@ from gradio_webrtc import (
     StreamHandler,
 )
 from gradio_webrtc._audio import Resampler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 
 if TYPE_CHECKING:
@@ -55,35 +55,35 @@ class BlockingEcho(StreamHandler):
         return BlockingEcho()
 
 
-def serve(handler: StreamHandlerBase, **service: object) -> SessionRegistry:
-    registry = SessionRegistry()
-    registry.service = Service(handler.copy, **service)  # type: ignore[arg-type]
-    return registry
+def serve(handler: StreamHandlerBase, **service: object) -> SessionManager:
+    manager = SessionManager()
+    manager.service = Service(handler.copy, **service)  # type: ignore[arg-type]
+    return manager
 
 
 async def test_an_echo_gives_back_everything_in_order_and_in_tune() -> None:
     said = chirp(3.0)
-    registry = serve(BlockingEcho())
-    caller = Caller(registry, np.concatenate([np.zeros(24_000, np.int16), said]))
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 2.9)
-    await caller.hang_up()
-    await registry.wait_idle()
-    places = pieces_found(caller.sound(), said)
+    manager = serve(BlockingEcho())
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), said]))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 2.9)
+    await client.hang_up()
+    await manager.wait_idle()
+    places = pieces_found(client.sound(), said)
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places), "a busy machine may put gaps into some pieces"
     assert found == sorted(found)
 
 
 async def test_two_callers_hear_only_themselves() -> None:
-    registry = serve(BlockingEcho(), concurrency_limit=2)
-    low = Caller(registry, tone(2.0, 440))
-    high = Caller(registry, tone(2.0, 1000))
+    manager = serve(BlockingEcho(), concurrency_limit=2)
+    low = Client(manager, tone(2.0, 440))
+    high = Client(manager, tone(2.0, 1000))
     await asyncio.gather(low.call(), high.call())
     await low.until(lambda: low.loud_seconds() >= 1.5)
     await high.until(lambda: high.loud_seconds() >= 1.5)
     await asyncio.gather(low.hang_up(), high.hang_up())
-    await registry.wait_idle()
+    await manager.wait_idle()
     assert pitch_hz(low.sound()[:48_000], 48_000) == pytest.approx(440, abs=5)
     assert pitch_hz(high.sound()[:48_000], 48_000) == pytest.approx(1000, abs=5)
 
@@ -103,22 +103,22 @@ async def test_a_spoken_turn_is_answered() -> None:
         for _ in range(5):
             yield (24_000, tone(0.1, 600, 24_000).reshape(1, -1))
 
-    registry = serve(ReplyOnPause(reply))
-    registry.has_outputs = True
+    manager = serve(ReplyOnPause(reply))
+    manager.has_outputs = True
     said = _speech_at_48k("austen_0880_16k")
-    caller = Caller(registry, said)
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 0.48)
-    kinds = [message["type"] for message in caller.messages]
-    await caller.hang_up()
-    await registry.wait_idle()
+    client = Client(manager, said)
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 0.48)
+    kinds = [message["type"] for message in client.messages]
+    await client.hang_up()
+    await manager.wait_idle()
     assert len(turns) == 1
     rate_hz, audio = turns[0]
     assert rate_hz == 48_000
     assert audio.dtype == np.int16
     assert audio.shape[0] == 1
     assert "fetch_output" in kinds
-    loud = np.concatenate([s for _, s in caller.heard if np.abs(s).max() > 200])
+    loud = np.concatenate([s for _, s in client.heard if np.abs(s).max() > 200])
     assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=8)
 
 
@@ -138,28 +138,28 @@ async def test_speaking_over_a_reply_stops_it() -> None:
     first = _speech_at_48k("goforward_16k")
     second = _speech_at_48k("austen_0880_16k")
     gap = np.zeros(48_000 * 3, np.int16)
-    registry = serve(ReplyOnPause(reply))
-    caller = Caller(registry, np.concatenate([first, gap, second]))
-    await caller.call()
+    manager = serve(ReplyOnPause(reply))
+    client = Client(manager, np.concatenate([first, gap, second]))
+    await client.call()
     await closed.wait()
-    await caller.until(lambda: len(turns) == 2)
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert caller.loud_seconds() < 10
+    await client.until(lambda: len(turns) == 2)
+    await client.hang_up()
+    await manager.wait_idle()
+    assert client.loud_seconds() < 10
     places = pieces_found(turns[1][1].reshape(-1), second)
     found = sum(place >= 0 for place in places)
     assert found >= 0.3 * len(places), "what was said since the onset begins the next turn"
 
 
 async def test_the_time_limit_is_told_and_kept() -> None:
-    registry = serve(BlockingEcho(), time_limit_s=0.5)
-    caller = Caller(registry)
-    await caller.call()
-    await caller.ended.wait()
-    await caller.closed.wait()
-    reasons = [m["data"] for m in caller.messages if m["type"] == "end_stream"]
-    await caller.hang_up()
-    await registry.wait_idle()
+    manager = serve(BlockingEcho(), time_limit_s=0.5)
+    client = Client(manager)
+    await client.call()
+    await client.ended.wait()
+    await client.closed.wait()
+    reasons = [m["data"] for m in client.messages if m["type"] == "end_stream"]
+    await client.hang_up()
+    await manager.wait_idle()
     assert reasons == ["The time limit of 0.5 seconds is reached."]
 
 
@@ -184,27 +184,27 @@ class SaysGoodbye(AsyncStreamHandler):
 
 
 async def test_close_stream_ends_the_call_after_the_last_word() -> None:
-    registry = serve(SaysGoodbye())
-    caller = Caller(registry)
-    await caller.call()
-    await caller.ended.wait()
-    await caller.closed.wait()
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert [m["data"] for m in caller.messages if m["type"] == "end_stream"] == ["goodbye"]
-    assert caller.loud_seconds() >= 0.4
+    manager = serve(SaysGoodbye())
+    client = Client(manager)
+    await client.call()
+    await client.ended.wait()
+    await client.closed.wait()
+    await client.hang_up()
+    await manager.wait_idle()
+    assert [m["data"] for m in client.messages if m["type"] == "end_stream"] == ["goodbye"]
+    assert client.loud_seconds() >= 0.4
 
 
 async def test_one_caller_over_the_limit_is_refused_and_the_slot_is_free_afterwards() -> None:
-    registry = serve(BlockingEcho())
-    first, second, third = Caller(registry), Caller(registry), Caller(registry)
+    manager = serve(BlockingEcho())
+    first, second, third = Client(manager), Client(manager), Client(manager)
     await first.call()
     refusal = await second.call()
     await first.hang_up()
-    await registry.wait_idle()
+    await manager.wait_idle()
     await third.call()
     await asyncio.gather(second.hang_up(), third.hang_up())
-    await registry.wait_idle()
+    await manager.wait_idle()
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "concurrency_limit_reached"
     assert refusal["meta"]["limit"] == 1
@@ -224,54 +224,54 @@ async def test_one_caller_over_the_limit_is_refused_and_the_slot_is_free_afterwa
     ],
 )
 async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, object]) -> None:
-    registry = serve(BlockingEcho())
-    caller = Caller(registry)
-    body = await caller.offer()
-    refusal = await registry.handle(body | damage)
+    manager = serve(BlockingEcho())
+    client = Client(manager)
+    body = await client.offer()
+    refusal = await manager.handle(body | damage)
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "invalid_offer"
-    assert len(registry) == 0
-    await caller.hang_up()
+    assert len(manager) == 0
+    await client.hang_up()
 
 
 async def test_an_id_is_one_calls() -> None:
-    registry = serve(BlockingEcho(), concurrency_limit=2)
-    caller, double = Caller(registry), Caller(registry)
-    double.webrtc_id = caller.webrtc_id
-    answer = await caller.call()
+    manager = serve(BlockingEcho(), concurrency_limit=2)
+    client, double = Client(manager), Client(manager)
+    double.webrtc_id = client.webrtc_id
+    answer = await client.call()
     refusal = await double.call()
     assert refusal["meta"]["error"] == "connection_already_exists"
     assert "secret" not in refusal
-    assert registry.find(caller.webrtc_id, answer["secret"]).webrtc_id == caller.webrtc_id
-    await asyncio.gather(caller.hang_up(), double.hang_up())
-    await registry.wait_idle()
+    assert manager.find(client.webrtc_id, answer["secret"]).webrtc_id == client.webrtc_id
+    await asyncio.gather(client.hang_up(), double.hang_up())
+    await manager.wait_idle()
 
 
 async def test_knowing_an_id_gives_nothing() -> None:
-    registry = serve(BlockingEcho())
-    caller = Caller(registry)
-    await caller.call()
+    manager = serve(BlockingEcho())
+    client = Client(manager)
+    await client.call()
     candidate = {"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "sdpMid": "0"}
     for webrtc_id, secret in (
-        (caller.webrtc_id, None),
-        (caller.webrtc_id, "guess"),
-        ("nobody", caller.secret),
+        (client.webrtc_id, None),
+        (client.webrtc_id, "guess"),
+        ("nobody", client.secret),
     ):
         body = {"webrtc_id": webrtc_id, "secret": secret, "candidate": candidate}
-        added = await registry.handle({"type": "ice-candidate", **body})
-        listed = await registry.handle({"type": "candidates", **body})
+        added = await manager.handle({"type": "ice-candidate", **body})
+        listed = await manager.handle({"type": "candidates", **body})
         assert added == listed
         assert added["meta"]["error"] == "unknown_connection"
-    taken = await registry.handle(
+    taken = await manager.handle(
         {
             "type": "ice-candidate",
-            "webrtc_id": caller.webrtc_id,
-            "secret": caller.secret,
+            "webrtc_id": client.webrtc_id,
+            "secret": client.secret,
             "candidate": candidate,
         }
     )
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
     assert taken == {"status": "success"}
 
 
@@ -292,71 +292,71 @@ async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
             return Noted()
 
     loop = asyncio.get_running_loop()
-    registry = serve(Noted(), mode=mode)
-    caller = Caller(registry, mode=mode)
-    await caller.call()
-    caller.vanish()
+    manager = serve(Noted(), mode=mode)
+    client = Client(manager, mode=mode)
+    await client.call()
+    client.vanish()
     await shut_down.wait()
-    await registry.wait_idle()
-    assert len(registry) == 0
-    await caller.hang_up()
+    await manager.wait_idle()
+    assert len(manager) == 0
+    await client.hang_up()
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
 async def test_a_network_that_comes_back_finds_the_call(seconds: float) -> None:
-    registry = serve(BlockingEcho())
-    caller = Caller(registry, tone(30.0, 440))
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() > 0)
-    await caller.lose_network(seconds)
-    assert len(registry) == 1
-    heard_s = caller.loud_seconds()
-    await caller.until(lambda: caller.loud_seconds() > heard_s + 1.0)
-    await caller.hang_up()
-    await registry.wait_idle()
+    manager = serve(BlockingEcho())
+    client = Client(manager, tone(30.0, 440))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() > 0)
+    await client.lose_network(seconds)
+    assert len(manager) == 1
+    heard_s = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > heard_s + 1.0)
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_a_server_that_slept_does_not_take_its_callers_for_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(peer, "VANISHED_S", 0.5)
-    registry = serve(BlockingEcho())
-    caller = Caller(registry, tone(30.0, 440))
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() > 0)
+    manager = serve(BlockingEcho())
+    client = Client(manager, tone(30.0, 440))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() > 0)
     # Nothing is read or sent for that long, as with a machine that sleeps.
     time.sleep(peer.VANISHED_S + 2 * peer.STALLED_S)  # noqa: ASYNC251 - that is the point
-    heard_s = caller.loud_seconds()
-    await caller.until(lambda: caller.loud_seconds() > heard_s + 1.0 or caller.ended.is_set())
-    assert not caller.ended.is_set()
-    await caller.hang_up()
-    await registry.wait_idle()
+    heard_s = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > heard_s + 1.0 or client.ended.is_set())
+    assert not client.ended.is_set()
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.3)
-    registry = serve(BlockingEcho())
-    caller = Caller(registry)
-    answer = await registry.handle(await caller.offer())
+    manager = serve(BlockingEcho())
+    client = Client(manager)
+    answer = await manager.handle(await client.offer())
     assert answer["type"] == "answer"
-    assert len(registry) == 1
-    await registry.wait_idle()
-    assert len(registry) == 0
-    await caller.hang_up()
+    assert len(manager) == 1
+    await manager.wait_idle()
+    assert len(manager) == 0
+    await client.hang_up()
 
 
 async def test_a_caller_who_gives_up_while_connecting_frees_the_slot_at_once() -> None:
-    registry = serve(BlockingEcho())
-    caller = Caller(registry)
-    answer = await registry.handle(await caller.offer())
-    body = {"type": "close", "webrtc_id": caller.webrtc_id}
-    refused = await registry.handle(body | {"secret": "guess"})
+    manager = serve(BlockingEcho())
+    client = Client(manager)
+    answer = await manager.handle(await client.offer())
+    body = {"type": "close", "webrtc_id": client.webrtc_id}
+    refused = await manager.handle(body | {"secret": "guess"})
     assert refused["meta"]["error"] == "unknown_connection"
-    assert len(registry) == 1
-    assert await registry.handle(body | {"secret": answer["secret"]}) == {"status": "success"}
-    await registry.wait_idle()
-    assert len(registry) == 0
-    await caller.hang_up()
+    assert len(manager) == 1
+    assert await manager.handle(body | {"secret": answer["secret"]}) == {"status": "success"}
+    await manager.wait_idle()
+    assert len(manager) == 0
+    await client.hang_up()
 
 
 def _census() -> tuple[int, int, int]:
@@ -370,21 +370,21 @@ def _census() -> tuple[int, int, int]:
 
 
 async def test_a_hundred_calls_leave_no_task_no_thread_and_no_socket() -> None:
-    registry = serve(BlockingEcho(), concurrency_limit=10)
-    await _call_and_hang_up(registry)
+    manager = serve(BlockingEcho(), concurrency_limit=10)
+    await _call_and_hang_up(manager)
     before = _census()
     for _ in range(20):
-        await asyncio.gather(*(_call_and_hang_up(registry) for _ in range(5)))
-    await registry.wait_idle()
+        await asyncio.gather(*(_call_and_hang_up(manager) for _ in range(5)))
+    await manager.wait_idle()
     # A thread that was told to end, and a socket that was told to close, do so a moment later.
     async with asyncio.timeout(60):
         while any(now > then for now, then in zip(_census(), before, strict=True)):  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.05)
 
 
-async def _call_and_hang_up(registry: SessionRegistry) -> None:
-    caller = Caller(registry)
-    await caller.call()
-    await caller.until(lambda: len(caller.heard) > 0)
-    await caller.hang_up()
-    await registry.wait_idle()
+async def _call_and_hang_up(manager: SessionManager) -> None:
+    client = Client(manager)
+    await client.call()
+    await client.until(lambda: len(client.heard) > 0)
+    await client.hang_up()
+    await manager.wait_idle()

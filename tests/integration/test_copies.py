@@ -8,11 +8,11 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.signals import tone
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +50,9 @@ async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
     loop, is_waiting = asyncio.get_running_loop(), asyncio.Event()
     Echo.is_waiting = staticmethod(lambda: loop.call_soon_threadsafe(is_waiting.set))
     Echo.may_go_on = threading.Event()
-    registry = SessionRegistry()
-    registry.service = Service(Echo().copy, concurrency_limit=2)
-    first, second = Caller(registry, tone(30.0, 440)), Caller(registry)
+    manager = SessionManager()
+    manager.service = Service(Echo().copy, concurrency_limit=2)
+    first, second = Client(manager, tone(30.0, 440)), Client(manager)
     await first.call()
     calling = loop.create_task(second.call())
     await is_waiting.wait()
@@ -63,7 +63,7 @@ async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
     assert "secret" in await calling
     await first.hang_up()
     await second.hang_up()
-    await registry.wait_idle()
+    await manager.wait_idle()
 
 
 async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place() -> None:
@@ -75,18 +75,18 @@ async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place
                 raise errors.pop()
             return Moody()
 
-    registry = SessionRegistry()
-    registry.service = Service(Moody().copy)
-    refusal = await Caller(registry).call()
+    manager = SessionManager()
+    manager.service = Service(Moody().copy)
+    refusal = await Client(manager).call()
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "handler_failed"
     assert "see the server's log" in refusal["meta"]["message"]
     assert "hunter2" not in str(refusal)
-    assert len(registry) == 0
-    caller = Caller(registry)
-    assert "secret" in await caller.call()
-    await caller.hang_up()
-    await registry.wait_idle()
+    assert len(manager) == 0
+    client = Client(manager)
+    assert "secret" in await client.call()
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_a_handler_that_cannot_be_bound_is_refused_in_words() -> None:
@@ -97,9 +97,9 @@ async def test_a_handler_that_cannot_be_bound_is_refused_in_words() -> None:
         def copy(self) -> Echo:
             return Unfinished()
 
-    registry = SessionRegistry()
-    registry.service = Service(Unfinished().copy)
-    refusal = await Caller(registry).call()
+    manager = SessionManager()
+    manager.service = Service(Unfinished().copy)
+    refusal = await Client(manager).call()
     assert refusal["meta"]["error"] == "handler_failed"
     assert "see the server's log" in refusal["meta"]["message"]
-    assert len(registry) == 0
+    assert len(manager) == 0

@@ -43,7 +43,7 @@ VARIABLES = [
 ]
 ANSWERS: dict[str, dict[str, Any]] = {
     "hf": {"iceServers": SERVERS},
-    "twilio": {"ice_servers": TWILIO_SERVERS, "username": "caller", "ttl": "86400"},
+    "twilio": {"ice_servers": TWILIO_SERVERS, "username": "client", "ttl": "86400"},
     "cloudflare": {"iceServers": SERVERS},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause, WebRTC
@@ -17,7 +17,7 @@ from gradio_webrtc._session.stopping import GRACE_S, GRACE_VARIABLE, grace_from_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
 
 pytestmark = pytest.mark.network
 
@@ -49,80 +49,80 @@ def be_silent(_audio: Any) -> None:
     """Answers nothing."""
 
 
-def make_page(reply: Callable[..., Any]) -> tuple[WebRTC, SessionRegistry]:
+def make_page(reply: Callable[..., Any]) -> tuple[WebRTC, SessionManager]:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(Prompt(reply), inputs=[webrtc], outputs=[webrtc], concurrency_limit=2)
     return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
 
 
-def endings(caller: Caller) -> list[dict[str, Any]]:
-    return [each for each in caller.messages if each["type"] == "end_stream"]
+def endings(client: Client) -> list[dict[str, Any]]:
+    return [each for each in client.messages if each["type"] == "end_stream"]
 
 
-async def answered(registry: SessionRegistry) -> Caller:
+async def answered(manager: SessionManager) -> Client:
     """A caller who hears the begin of an answer."""
-    caller = Caller(registry, tone(30.0, 440))
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() > 0)
-    return caller
+    client = Client(manager, tone(30.0, 440))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() > 0)
+    return client
 
 
 async def test_a_reply_under_way_is_heard_to_its_end() -> None:
-    webrtc, registry = make_page(answer)
-    caller = await answered(registry)
+    webrtc, manager = make_page(answer)
+    client = await answered(manager)
     await webrtc.drain(grace_s=30.0)
-    await caller.ended.wait()
-    assert caller.loud_seconds() == pytest.approx(REPLY_S, abs=0.1)
-    assert endings(caller) == [ENDING]
-    assert len(registry) == 0
-    await caller.hang_up()
+    await client.ended.wait()
+    assert client.loud_seconds() == pytest.approx(REPLY_S, abs=0.1)
+    assert endings(client) == [ENDING]
+    assert len(manager) == 0
+    await client.hang_up()
 
 
 async def test_a_reply_without_an_end_is_cut_when_the_grace_is_over() -> None:
-    webrtc, registry = make_page(go_on)
-    caller = await answered(registry)
+    webrtc, manager = make_page(go_on)
+    client = await answered(manager)
     await webrtc.drain(grace_s=0.2)
-    await caller.ended.wait()
-    assert endings(caller) == [ENDING]
-    assert len(registry) == 0
-    await caller.hang_up()
+    await client.ended.wait()
+    assert endings(client) == [ENDING]
+    assert len(manager) == 0
+    await client.hang_up()
 
 
 async def test_newcomers_are_refused_here_and_nowhere_else() -> None:
-    webrtc, registry = make_page(be_silent)
+    webrtc, manager = make_page(be_silent)
     await webrtc.drain()
-    refusal = await Caller(registry).call()
+    refusal = await Client(manager).call()
     assert refusal["meta"]["error"] == "server_stopping"
     _, other = make_page(be_silent)
-    caller = Caller(other)
-    await caller.call()
-    await caller.hang_up()
+    client = Client(other)
+    await client.call()
+    await client.hang_up()
     await other.wait_idle()
 
 
 async def test_a_program_may_drain_from_a_thread_of_its_own() -> None:
-    webrtc, registry = make_page(be_silent)
-    caller = Caller(registry)
-    await caller.call()
+    webrtc, manager = make_page(be_silent)
+    client = Client(manager)
+    await client.call()
     await asyncio.to_thread(lambda: asyncio.run(webrtc.drain()))
-    await caller.ended.wait()
-    assert endings(caller) == [ENDING]
+    await client.ended.wait()
+    assert endings(client) == [ENDING]
     # The loop of the calls, not that of the thread, is the one that takes no more.
-    assert (await Caller(registry).call())["meta"]["error"] == "server_stopping"
-    await caller.hang_up()
+    assert (await Client(manager).call())["meta"]["error"] == "server_stopping"
+    await client.hang_up()
 
 
 @pytest.mark.parametrize("grace_s", [-0.1, math.nan, math.inf, 60.1])
 async def test_a_grace_time_that_is_none_ends_nothing(grace_s: float) -> None:
-    webrtc, registry = make_page(be_silent)
-    caller = Caller(registry)
-    await caller.call()
+    webrtc, manager = make_page(be_silent)
+    client = Client(manager)
+    await client.call()
     with pytest.raises(ValueError, match="expected a grace time of 0 to 60 seconds, got"):
         await webrtc.drain(grace_s)
-    assert not endings(caller)
-    await caller.hang_up()
-    await registry.wait_idle()
+    assert not endings(client)
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 @pytest.mark.parametrize(

@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.caller import Caller
-from support.page import PageCaller, serve_page
+from support.client import Client
+from support.page import PageClient, serve_page
 
 from gradio_webrtc import ReplyOnPause, WebRTC, WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
 
 
 def reply(audio: Any) -> Any:
     yield audio
 
 
-def make_page() -> tuple[WebRTC, SessionRegistry]:
+def make_page() -> tuple[WebRTC, SessionManager]:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(ReplyOnPause(reply), inputs=[webrtc], outputs=[webrtc])
     return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
 
 
-def reasons(caller: Caller) -> list[Any]:
-    return [each["data"] for each in caller.messages if each["type"] == "end_stream"]
+def reasons(client: Client) -> list[Any]:
+    return [each["data"] for each in client.messages if each["type"] == "end_stream"]
 
 
 async def in_this_task(act: Callable[[], Any]) -> Any:
@@ -45,35 +45,35 @@ async def in_a_thread(act: Callable[[], Any]) -> Any:
 async def test_close_ends_a_call_and_the_page_is_told_why(
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
 ) -> None:
-    webrtc, registry = make_page()
-    caller = Caller(registry)
-    await caller.call()
+    webrtc, manager = make_page()
+    client = Client(manager)
+    await client.call()
     await run(lambda: webrtc.close("nobody", "lost"))
-    await run(lambda: webrtc.close(caller.webrtc_id, reason="We close at noon."))
-    await caller.closed.wait()
-    await run(lambda: webrtc.close(caller.webrtc_id, "once more"))
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert reasons(caller) == ["We close at noon."]
+    await run(lambda: webrtc.close(client.webrtc_id, reason="We close at noon."))
+    await client.closed.wait()
+    await run(lambda: webrtc.close(client.webrtc_id, "once more"))
+    await client.hang_up()
+    await manager.wait_idle()
+    assert reasons(client) == ["We close at noon."]
 
 
 @pytest.mark.parametrize("run", [in_this_task, in_a_thread])
 async def test_update_connection_ends_a_call_whether_awaited_or_not(
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
 ) -> None:
-    webrtc, registry = make_page()
+    webrtc, manager = make_page()
     for is_awaited in (False, True):
-        caller = Caller(registry)
-        await caller.call()
-        data = WebRTCData(caller.webrtc_id)
+        client = Client(manager)
+        await client.call()
+        data = WebRTCData(client.webrtc_id)
         answer = await run(lambda data=data: webrtc.update_connection(data, "closed"))  # type: ignore[misc]
         assert answer
         if is_awaited:
             assert await answer is True
-        await caller.closed.wait()
-        await caller.hang_up()
-        await registry.wait_idle()
-        assert reasons(caller) == [""]
+        await client.closed.wait()
+        await client.hang_up()
+        await manager.wait_idle()
+        assert reasons(client) == [""]
 
 
 async def test_what_fastrtc_made_of_update_connection_was_a_coroutine() -> None:
@@ -124,9 +124,9 @@ async def test_a_function_of_the_page_ends_the_call(kind: str) -> None:
         box = gr.Checkbox(label="End")
         box.change({"async": end_async, "sync": end_sync}[kind], [box, call], None, queue=False)
     async with serve_page(demo) as page:
-        caller = PageCaller(page)
-        await caller.call()
+        client = PageClient(page)
+        await client.call()
         await page.dispatch(page.component("checkbox"), "change")
-        await caller.closed.wait()
-        await caller.hang_up()
-    assert reasons(caller) == [{"async": "", "sync": "That was all."}[kind]]
+        await client.closed.wait()
+        await client.hang_up()
+    assert reasons(client) == [{"async": "", "sync": "That was all."}[kind]]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
-from support.caller import Caller
+from support.client import Client
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.guard import DatagramGuard
@@ -72,50 +72,50 @@ def without_collections() -> Iterator[None]:
         gc.enable()
 
 
-def serving() -> SessionRegistry:
-    registry = SessionRegistry()
-    registry.service = Service(Greeting().copy, concurrency_limit=9)
-    return registry
+def serving() -> SessionManager:
+    manager = SessionManager()
+    manager.service = Service(Greeting().copy, concurrency_limit=9)
+    return manager
 
 
-def alive(made: list[weakref.ref[Any]], caller: Caller) -> list[str]:
+def alive(made: list[weakref.ref[Any]], client: Client) -> list[str]:
     left = [each() for each in made]
-    return [type(each).__name__ for each in left if each is not None and each is not caller.pc]
+    return [type(each).__name__ for each in left if each is not None and each is not client.pc]
 
 
 @pytest.mark.parametrize("end", ["a request", "a hang-up", "our own decision"])
 async def test_a_session_that_is_over(end: str, made: list[weakref.ref[Any]]) -> None:
-    registry = serving()
-    caller = Caller(registry, tone(1.0, 440))
+    manager = serving()
+    client = Client(manager, tone(1.0, 440))
     with without_collections():
-        await caller.call()
-        await caller.until(lambda: caller.loud_seconds() > 0.1)
+        await client.call()
+        await client.until(lambda: client.loud_seconds() > 0.1)
         match end:
             case "a request":
-                body = {"type": "close", "webrtc_id": caller.webrtc_id, "secret": caller.secret}
-                await registry.handle(body)
+                body = {"type": "close", "webrtc_id": client.webrtc_id, "secret": client.secret}
+                await manager.handle(body)
             case "a hang-up":
-                await caller.hang_up()
+                await client.hang_up()
             case "our own decision":
-                registry.end(caller.webrtc_id, "enough")
-        await registry.wait_idle()
-        await caller.hang_up()
+                manager.end(client.webrtc_id, "enough")
+        await manager.wait_idle()
+        await client.hang_up()
         # What was told of the end is told in the next turn.
         await asyncio.sleep(0.05)
-        assert alive(made, caller) == []
+        assert alive(made, client) == []
 
 
 async def test_an_offer_of_which_nothing_came(made: list[weakref.ref[Any]]) -> None:
-    registry = serving()
-    caller = Caller(registry)
+    manager = serving()
+    client = Client(manager)
     with without_collections():
-        answer = await registry.handle(await caller.offer())
+        answer = await manager.handle(await client.offer())
         body = {"type": "close", "webrtc_id": answer["webrtc_id"], "secret": answer["secret"]}
-        await registry.handle(body)
-        await registry.wait_idle()
-        await caller.hang_up()
+        await manager.handle(body)
+        await manager.wait_idle()
+        await client.hang_up()
         await asyncio.sleep(0.05)
-        assert alive(made, caller) == []
+        assert alive(made, client) == []
 
 
 def reply(_audio: Any) -> Iterator[Any]:
@@ -147,13 +147,13 @@ async def test_the_handler_of_a_call(template: StreamHandlerBase) -> None:
         copies.append(weakref.ref(made))
         return made
 
-    registry = SessionRegistry()
-    registry.service = Service(make)
-    caller = Caller(registry, tone(1.0, 440))
+    manager = SessionManager()
+    manager.service = Service(make)
+    client = Client(manager, tone(1.0, 440))
     with without_collections():
-        await caller.call()
-        await caller.until(lambda: caller.loud_seconds() > 0.1)
-        await caller.hang_up()
-        await registry.wait_idle()
+        await client.call()
+        await client.until(lambda: client.loud_seconds() > 0.1)
+        await client.hang_up()
+        await manager.wait_idle()
         await asyncio.sleep(0.05)
         assert [each() for each in copies] == [None]

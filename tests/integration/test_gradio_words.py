@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pytest
 from gradio.context import LocalContext
-from support.caller import Caller
+from support.client import Client
 from support.signals import tone
 
 from gradio_webrtc import (
@@ -19,7 +19,7 @@ from gradio_webrtc import (
     VideoStreamHandler,
     get_current_context,
 )
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ SAID = [
 ]
 
 
-def words(caller: Caller) -> list[dict[str, Any]]:
+def words(client: Client) -> list[dict[str, Any]]:
     kinds = ("error", "warning", "info", "success")
     return [
         {name: value for name, value in message.items() if name != "message"}
-        for message in caller.messages
+        for message in client.messages
         if message["type"] in kinds
     ]
 
@@ -65,14 +65,14 @@ async def call(
     template: StreamHandlerBase, expected: int, mode: Mode, modality: Modality = "audio"
 ) -> list[dict[str, Any]]:
     """The first words that a page gets in a call of this handler."""
-    registry = SessionRegistry()
-    registry.service = Service(template.copy, mode=mode, modality=modality)
-    caller = Caller(registry, LOUD, mode=mode, modality=modality)
-    await caller.call()
-    await caller.until(lambda: len(words(caller)) >= expected)
-    await caller.hang_up()
-    await registry.wait_idle()
-    return words(caller)
+    manager = SessionManager()
+    manager.service = Service(template.copy, mode=mode, modality=modality)
+    client = Client(manager, LOUD, mode=mode, modality=modality)
+    await client.call()
+    await client.until(lambda: len(words(client)) >= expected)
+    await client.hang_up()
+    await manager.wait_idle()
+    return words(client)
 
 
 def generator(act: Callable[[], None]) -> Any:
@@ -227,15 +227,15 @@ async def test_from_a_task_that_a_handler_starts_when_it_is_made() -> None:
 
 
 async def test_from_what_the_page_sends() -> None:
-    registry = SessionRegistry()
-    registry.service = Service(Sync("set_args", say).copy)
-    caller = Caller(registry)
-    await caller.call()
-    caller.send_inputs("value")
-    await caller.until(lambda: len(words(caller)) >= 3)
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert words(caller) == SAID
+    manager = SessionManager()
+    manager.service = Service(Sync("set_args", say).copy)
+    client = Client(manager)
+    await client.call()
+    client.send_inputs("value")
+    await client.until(lambda: len(words(client)) >= 3)
+    await client.hang_up()
+    await manager.wait_idle()
+    assert words(client) == SAID
 
 
 async def test_a_progress_bar_does_no_harm() -> None:
@@ -248,15 +248,15 @@ async def test_a_progress_bar_does_no_harm() -> None:
             yield (24_000, tone(0.1, 440, 24_000).reshape(1, -1))
         loop.call_soon_threadsafe(heard.set)
 
-    registry = SessionRegistry()
-    registry.service = Service(make_template(play, "receive", "audio").copy, mode="receive")
-    caller = Caller(registry, mode="receive")
-    await caller.call()
+    manager = SessionManager()
+    manager.service = Service(make_template(play, "receive", "audio").copy, mode="receive")
+    client = Client(manager, mode="receive")
+    await client.call()
     await heard.wait()
-    await caller.ended.wait()
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert words(caller) == []
+    await client.ended.wait()
+    await client.hang_up()
+    await manager.wait_idle()
+    assert words(client) == []
 
 
 async def test_outside_of_a_call_they_do_what_gradio_does(

@@ -13,7 +13,7 @@ import pytest
 from support.signals import pitch_hz
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The interpreter that the distribution's bindings of GStreamer belong to."""
 
-CALLER = Path(__file__).parents[1] / "support" / "gstreamer_caller.py"
+CALLER = Path(__file__).parents[1] / "support" / "gstreamer_client.py"
 TONE_HZ = 600
 RATE_HZ = 48_000
 SECONDS = 3.0
@@ -48,7 +48,7 @@ class Greeter(StreamHandler):
         return Greeter()
 
 
-async def converse(registry: SessionRegistry) -> list[dict[str, Any]]:
+async def converse(manager: SessionManager) -> list[dict[str, Any]]:
     """One call; everything that the caller told, its sound last."""
     process = await asyncio.create_subprocess_exec(
         SYSTEM_PYTHON,
@@ -65,7 +65,7 @@ async def converse(registry: SessionRegistry) -> list[dict[str, Any]]:
         async for line in process.stdout:
             told.append(json.loads(line))
             if "offer" in told[-1]:
-                for answer in await negotiate(registry, told[-1]["offer"]):
+                for answer in await negotiate(manager, told[-1]["offer"]):
                     process.stdin.write(json.dumps(answer).encode() + b"\n")
         return told
     finally:
@@ -74,15 +74,15 @@ async def converse(registry: SessionRegistry) -> list[dict[str, Any]]:
         await process.wait()
 
 
-async def negotiate(registry: SessionRegistry, sdp: str) -> list[dict[str, Any]]:
+async def negotiate(manager: SessionManager, sdp: str) -> list[dict[str, Any]]:
     """What the server answers, in the caller's words."""
     name = "gstreamer"
-    answer: Any = await registry.handle({"type": "offer", "sdp": sdp, "webrtc_id": name})
+    answer: Any = await manager.handle({"type": "offer", "sdp": sdp, "webrtc_id": name})
     assert "sdp" in answer, answer
     lines: list[dict[str, Any]] = [{"answer": answer["sdp"]}]
     if answer.get("candidates_follow"):
         body = {"type": "candidates", "webrtc_id": name, "secret": answer["secret"]}
-        later: Any = await registry.handle(body)
+        later: Any = await manager.handle(body)
         lines += [
             {"candidate": each["candidate"], "line": each["sdpMLineIndex"]}
             for each in later["candidates"]
@@ -91,10 +91,10 @@ async def negotiate(registry: SessionRegistry, sdp: str) -> list[dict[str, Any]]
 
 
 async def test_gstreamer_holds_an_audio_call() -> None:
-    registry = SessionRegistry()
-    registry.service = Service(Greeter().copy)
-    told = await converse(registry)
-    await registry.close()
+    manager = SessionManager()
+    manager.service = Service(Greeter().copy)
+    told = await converse(manager)
+    await manager.close()
     messages = [json.loads(each["message"]) for each in told if "message" in each]
     assert {"type": "log", "data": "hello"} in messages
     sound = np.frombuffer(base64.b64decode(told[-1]["sound"]), np.int16)

@@ -19,7 +19,7 @@ from aiortc.rtp import (
 from support.hostile import Hostile, attacked, serve_echo
 
 if TYPE_CHECKING:
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
 
 pytestmark = pytest.mark.network
 
@@ -122,16 +122,16 @@ async def test_what_a_report_lies_about_its_own_length_ends_no_call() -> None:
         assert sender_of(hostile).transport.state == "connected"
 
 
-async def video_call() -> tuple[SessionRegistry, Hostile]:
-    registry = serve_echo("video")
-    hostile = Hostile(registry, modality="video")
+async def video_call() -> tuple[SessionManager, Hostile]:
+    manager = serve_echo("video")
+    hostile = Hostile(manager, modality="video")
     await hostile.call()
     await hostile.until(lambda: len(hostile.seen) >= 2)
-    return registry, hostile
+    return manager, hostile
 
 
 async def test_a_key_frame_that_claims_to_be_huge_never_reaches_the_decoder() -> None:
-    registry, hostile = await video_call()
+    manager, hostile = await video_call()
     huge = b"\x10\x02\x00\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(57)
     kind = hostile.payload_type("vp8")
     for number in range(3):
@@ -140,11 +140,11 @@ async def test_a_key_frame_that_claims_to_be_huge_never_reaches_the_decoder() ->
     await hostile.settle()
     assert receiver_of(hostile).refused_frames >= 1
     await hostile.hang_up()
-    await registry.wait_idle()
+    await manager.wait_idle()
 
 
 async def test_requests_do_not_make_every_picture_a_key_frame_nor_the_encoder_anew() -> None:
-    registry, hostile = await video_call()
+    manager, hostile = await video_call()
     sender = sender_of(hostile)
     before = sent(hostile)
     for number in range(150):
@@ -160,4 +160,4 @@ async def test_requests_do_not_make_every_picture_a_key_frame_nor_the_encoder_an
     assert vars(sender)["_RTCRtpSender__encoder"].target_bitrate >= 100_000
     assert sent(hostile) - before < 450
     await hostile.hang_up()
-    await registry.wait_idle()
+    await manager.wait_idle()

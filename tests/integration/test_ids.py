@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.page import PageCaller, serve_page
+from support.page import PageClient, serve_page
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC, get_current_context
 from gradio_webrtc._ui.claim import PageValue
@@ -72,23 +72,23 @@ class Site:
         self.call.close(value, "by the button")
 
 
-async def call_in(page: GradioPage, *, with_id: bool = True) -> PageCaller:
-    caller = PageCaller(page)
+async def call_in(page: GradioPage, *, with_id: bool = True) -> PageClient:
+    client = PageClient(page)
     if not with_id:
-        caller.webrtc_id = ""
-    answer = await caller.call()
+        client.webrtc_id = ""
+    answer = await client.call()
     assert answer.get("type") == "answer", answer
-    return caller
+    return client
 
 
-async def answered(*callers: PageCaller) -> None:
+async def answered(*clients: PageClient) -> None:
     """Returns once each of them has had an output."""
-    for caller in callers:
-        await caller.until(lambda each=caller: each.pages != [])  # type: ignore[misc]
+    for client in clients:
+        await client.until(lambda each=client: each.pages != [])  # type: ignore[misc]
 
 
-async def leave(site: Site, *callers: PageCaller) -> None:
-    await asyncio.gather(*(caller.hang_up() for caller in callers))
+async def leave(site: Site, *clients: PageClient) -> None:
+    await asyncio.gather(*(client.hang_up() for client in clients))
     await site.sessions.close()
 
 
@@ -96,7 +96,7 @@ async def leave(site: Site, *callers: PageCaller) -> None:
 async def test_a_word_that_stands_for_no_call_collects_nobodys_inputs(word: str) -> None:
     site = Site()
     async with serve_page(site.blocks) as visitor, serve_page(site.blocks) as page:
-        stranger = PageCaller(page)
+        stranger = PageClient(page)
         stranger.webrtc_id = word
         refusal = await stranger.call()
         component = visitor.component("webrtc")
@@ -111,29 +111,29 @@ async def test_a_word_that_stands_for_no_call_collects_nobodys_inputs(word: str)
 async def test_a_call_goes_on_with_an_id_of_the_pages_own_and_without(*, with_id: bool) -> None:
     site = Site()
     async with serve_page(site.blocks) as page:
-        caller = await call_in(page, with_id=with_id)
-        await answered(caller)
-        name = caller.webrtc_id if with_id else caller.answer["webrtc_id"]
+        client = await call_in(page, with_id=with_id)
+        await answered(client)
+        name = client.webrtc_id if with_id else client.answer["webrtc_id"]
         assert (site.names, site.seen) == ([name], [(name, "mine")])
         assert page.values[page.component("textbox", "out")] == f"for {name}"
         await page.dispatch(page.component("button"), "click")
-        await caller.ended.wait()
+        await client.ended.wait()
         assert site.clicked == [name]
-        await leave(site, caller)
+        await leave(site, client)
 
 
 async def test_a_secret_is_worth_nothing_in_another_gradio_session() -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
-        caller, thief = await call_in(page), await call_in(other, with_id=False)
-        await answered(caller, thief)
+        client, thief = await call_in(page), await call_in(other, with_id=False)
+        await answered(client, thief)
         before = list(site.seen)
         component, text = page.component("webrtc"), other.component("textbox", "in")
         other.values[text] = "of a thief"
-        stolen = {"webrtc_id": caller.webrtc_id, "secret": caller.secret}
+        stolen = {"webrtc_id": client.webrtc_id, "secret": client.secret}
         other.values[component] = stolen
-        site.call.set_additional_outputs(caller.webrtc_id)(AdditionalOutputs("private"))
-        await caller.until(lambda: page.values[page.component("textbox", "out")] == "private")
+        site.call.set_additional_outputs(client.webrtc_id)(AdditionalOutputs("private"))
+        await client.until(lambda: page.values[page.component("textbox", "out")] == "private")
         other.values[other.component("textbox", "out")] = "untouched"
         for event in ("tick", "state_change"):
             await other.dispatch(component, event)
@@ -146,29 +146,29 @@ async def test_a_secret_is_worth_nothing_in_another_gradio_session() -> None:
         assert other.values[other.component("textbox", "out")] == "untouched"
         assert site.clicked == ["__webrtc_value__"]
         assert {each["meta"]["error"] for each in refusals} == {"unknown_connection"}
-        assert not caller.ended.is_set()
-        await leave(site, caller, thief)
+        assert not client.ended.is_set()
+        await leave(site, client, thief)
 
 
 async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over() -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
-        caller = await call_in(page)
-        double = PageCaller(other)
-        double.webrtc_id = caller.webrtc_id
+        client = await call_in(page)
+        double = PageClient(other)
+        double.webrtc_id = client.webrtc_id
         answer = await double.call()
-        await answered(caller, double)
-        assert set(site.names) == {caller.webrtc_id, answer["webrtc_id"]}
-        assert site.sessions.get(caller.webrtc_id) is not site.sessions.get(answer["webrtc_id"])
-        again = PageCaller(page)
-        again.webrtc_id = caller.webrtc_id
+        await answered(client, double)
+        assert set(site.names) == {client.webrtc_id, answer["webrtc_id"]}
+        assert site.sessions.get(client.webrtc_id) is not site.sessions.get(answer["webrtc_id"])
+        again = PageClient(page)
+        again.webrtc_id = client.webrtc_id
         assert (await again.call())["meta"]["error"] == "connection_already_exists"
-        await leave(site, caller, double)
-        later = PageCaller(other)
-        later.webrtc_id = caller.webrtc_id
+        await leave(site, client, double)
+        later = PageClient(other)
+        later.webrtc_id = client.webrtc_id
         await later.call()
         await answered(later)
-        assert site.names[-1] != caller.webrtc_id, "an alias stays with the page that brought it"
+        assert site.names[-1] != client.webrtc_id, "an alias stays with the page that brought it"
         await leave(site, later)
 
 
@@ -176,9 +176,9 @@ async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over()
 async def test_nothing_tells_whether_an_id_exists(kind: str) -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
-        caller = await call_in(page)
+        client = await call_in(page)
         component = other.component("webrtc")
-        ids: list[Any] = [caller.webrtc_id, caller.answer["webrtc_id"], "nobody", "x" * 100_000]
+        ids: list[Any] = [client.webrtc_id, client.answer["webrtc_id"], "nobody", "x" * 100_000]
         ids += ["", None, 7, ["x"], {"a": 1}, "a\nb", "\x1b[2J", *RESERVED]
         secrets: list[Any] = ["guess", "", None, 7, ["x"], {}, "x" * 100_000]
         answers = [
@@ -191,19 +191,19 @@ async def test_nothing_tells_whether_an_id_exists(kind: str) -> None:
         assert all(each == answers[0] for each in answers)
         surrogate = b'{"type": "%s", "webrtc_id": "\\ud800", "secret": "\\udfff"}' % kind.encode()
         assert await other.call_server_raw(component, "offer", surrogate) == answers[0]
-        await leave(site, caller)
+        await leave(site, client)
 
 
 async def test_a_lone_surrogate_is_a_wrong_value_like_any_other() -> None:
     site = Site()
     async with serve_page(site.blocks) as page:
-        caller = await call_in(page)
-        registry = site.sessions
-        for each in (caller.webrtc_id, "\ud800"):
+        client = await call_in(page)
+        manager = site.sessions
+        for each in (client.webrtc_id, "\ud800"):
             for secret in ("\ud800", "guess"):
                 body = {"type": "close", "webrtc_id": each, "secret": secret}
-                assert (await registry.handle(body))["meta"]["error"] == "unknown_connection"
-        await leave(site, caller)
+                assert (await manager.handle(body))["meta"]["error"] == "unknown_connection"
+        await leave(site, client)
 
 
 async def test_the_value_of_a_call_can_be_kept_and_no_session_with_it() -> None:
@@ -219,4 +219,4 @@ async def test_a_page_gets_none_of_the_servers_own_settings() -> None:
     async with serve_page(blocks) as page:
         told = str(page.config)
     assert "hunter2" not in told
-    assert "SessionRegistry" not in told
+    assert "SessionManager" not in told

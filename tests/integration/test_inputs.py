@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from support.caller import Caller
+from support.client import Client
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC
 
 if TYPE_CHECKING:
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
     from gradio_webrtc.types import Modality
 
 
@@ -29,7 +29,7 @@ class Waits(AsyncStreamHandler):
         return Waits()
 
 
-def make_page(fn: Any, modality: Modality) -> tuple[WebRTC, SessionRegistry]:
+def make_page(fn: Any, modality: Modality) -> tuple[WebRTC, SessionManager]:
     with gr.Blocks():
         webrtc = WebRTC(mode="send-receive", modality=modality)
         webrtc.stream(fn, inputs=[webrtc, gr.Textbox()], outputs=[webrtc])
@@ -37,25 +37,25 @@ def make_page(fn: Any, modality: Modality) -> tuple[WebRTC, SessionRegistry]:
     return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
 
 
-async def call_without_inputs(registry: SessionRegistry, modality: Modality) -> Caller:
+async def call_without_inputs(manager: SessionManager, modality: Modality) -> Client:
     """A caller whose page has been asked for the inputs and gives none."""
-    caller = Caller(registry, modality=modality)
+    client = Client(manager, modality=modality)
     asked = asyncio.Event()
-    caller.on_send_input = asked.set
-    await caller.call()
+    client.on_send_input = asked.set
+    await client.call()
     await asked.wait()
-    return caller
+    return client
 
 
 async def test_values_set_from_outside_reach_a_handler() -> None:
-    webrtc, registry = make_page(Waits(), "audio")
-    caller = await call_without_inputs(registry, "audio")
-    for webrtc_id, value in (("nobody", "lost"), (caller.webrtc_id, "from a thread")):
+    webrtc, manager = make_page(Waits(), "audio")
+    client = await call_without_inputs(manager, "audio")
+    for webrtc_id, value in (("nobody", "lost"), (client.webrtc_id, "from a thread")):
         await asyncio.to_thread(webrtc.set_input, webrtc_id, value)
-    await caller.until(lambda: caller.outputs != [])
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert caller.outputs == [("__webrtc_value__", "from a thread")]
+    await client.until(lambda: client.outputs != [])
+    await client.hang_up()
+    await manager.wait_idle()
+    assert client.outputs == [("__webrtc_value__", "from a thread")]
 
 
 async def test_values_set_from_outside_reach_a_video_function() -> None:
@@ -65,10 +65,10 @@ async def test_values_set_from_outside_reach_a_video_function() -> None:
         got.append(value)
         return image
 
-    webrtc, registry = make_page(detection, "video")
-    caller = await call_without_inputs(registry, "video")
-    await asyncio.to_thread(webrtc.set_input, caller.webrtc_id, "from a thread")
-    await caller.until(lambda: got != [])
-    await caller.hang_up()
-    await registry.wait_idle()
+    webrtc, manager = make_page(detection, "video")
+    client = await call_without_inputs(manager, "video")
+    await asyncio.to_thread(webrtc.set_input, client.webrtc_id, "from a thread")
+    await client.until(lambda: got != [])
+    await client.hang_up()
+    await manager.wait_idle()
     assert set(got) == {"from a thread"}

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.dead_offers import request_from
 from support.offers import make_sdp
 from support.signals import chirp
 
 from gradio_webrtc import AsyncStreamHandler, Limits, StreamHandler
 from gradio_webrtc._session.lag import lag_meter
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._workers.workers import threads_blocked
 
 if TYPE_CHECKING:
@@ -52,51 +52,51 @@ class Echo(AsyncStreamHandler):
         return Echo()
 
 
-def serve(make: Callable[[], Any], **service: Any) -> SessionRegistry:
-    registry = SessionRegistry()
-    registry.service = Service(make, **service)
-    return registry
+def serve(make: Callable[[], Any], **service: Any) -> SessionManager:
+    manager = SessionManager()
+    manager.service = Service(make, **service)
+    return manager
 
 
-async def offer(registry: SessionRegistry, webrtc_id: str) -> dict[str, Any]:
+async def offer(manager: SessionManager, webrtc_id: str) -> dict[str, Any]:
     body = {"type": "offer", "sdp": await make_sdp("audio"), "webrtc_id": webrtc_id}
-    return await registry.handle(body, request_from("9.9.9.9"))
+    return await manager.handle(body, request_from("9.9.9.9"))
 
 
 async def test_a_caller_who_sends_nothing_is_told_and_let_go() -> None:
-    registry = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S))
-    caller = Caller(registry)
+    manager = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S))
+    client = Client(manager)
     forever = asyncio.Event()
 
     async def say_nothing() -> Any:
         await forever.wait()
 
-    caller.microphone.recv = say_nothing  # type: ignore[method-assign]
-    await caller.call()
-    await caller.ended.wait()
-    [end] = [each for each in caller.messages if each["type"] == "end_stream"]
+    client.microphone.recv = say_nothing  # type: ignore[method-assign]
+    await client.call()
+    await client.ended.wait()
+    [end] = [each for each in client.messages if each["type"] == "end_stream"]
     assert end["data"] == f"No sound or picture came for {IDLE_S:g} seconds."
-    await registry.wait_idle()
-    assert len(registry) == 0
+    await manager.wait_idle()
+    assert len(manager) == 0
     forever.set()
-    await caller.hang_up()
+    await client.hang_up()
 
 
 @pytest.mark.parametrize("mode", ["send-receive", "receive"])
 async def test_silence_is_sound_and_who_sends_nothing_by_mode_is_not_idle(mode: Any) -> None:
     """Time passes by another call: one that says nothing ends at the same limit."""
-    registry = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S), mode=mode, concurrency_limit=2)
-    caller = Caller(registry, mode=mode)
-    await caller.call()
+    manager = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S), mode=mode, concurrency_limit=2)
+    client = Client(manager, mode=mode)
+    await client.call()
     # As long as three limits, measured by what another call hears of them.
     other = serve(Echo)
-    clock = Caller(other, chirp(3 * IDLE_S))
+    clock = Client(other, chirp(3 * IDLE_S))
     await clock.call()
     await clock.until(lambda: clock.loud_seconds() >= 0.9 * 3 * IDLE_S)
-    assert not caller.ended.is_set()
+    assert not client.ended.is_set()
     await clock.hang_up()
-    await caller.hang_up()
-    await registry.close()
+    await client.hang_up()
+    await manager.close()
     await other.close()
 
 
@@ -118,17 +118,17 @@ class Blocking(StreamHandler):
 async def test_threads_that_ended_calls_left_blocked_are_counted_and_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    registry = serve(Blocking, concurrency_limit=None, limits=Limits(blocked_threads=2))
+    manager = serve(Blocking, concurrency_limit=None, limits=Limits(blocked_threads=2))
     try:
         with caplog.at_level(logging.WARNING):
             for n in range(2):
-                caller = Caller(registry, np.zeros(480, np.int16))
-                assert "secret" in await caller.call(), n
+                client = Client(manager, np.zeros(480, np.int16))
+                assert "secret" in await client.call(), n
                 await asyncio.wait_for(_has_blocked(n + 1), 30)
-                await caller.hang_up()
-                await registry.wait_idle()
+                await client.hang_up()
+                await manager.wait_idle()
             await asyncio.wait_for(_are_counted(2), 30)
-            refusal = await offer(registry, "one-too-many")
+            refusal = await offer(manager, "one-too-many")
         assert refusal["meta"]["error"] == "server_busy", refusal
         named = [text for text in caplog.messages if "keeps the thread" in text]
         assert len(named) == 1, "each place is named once"
@@ -136,8 +136,8 @@ async def test_threads_that_ended_calls_left_blocked_are_counted_and_named(
     finally:
         Blocking.go_on.set()
     await asyncio.wait_for(_are_counted(0), 30)
-    assert "secret" in await offer(registry, "welcome")
-    await registry.close()
+    assert "secret" in await offer(manager, "welcome")
+    await manager.close()
 
 
 async def _has_blocked(count: int) -> None:
@@ -151,8 +151,8 @@ async def _are_counted(count: int) -> None:
 
 
 async def test_a_loop_that_lags_takes_no_new_call_until_it_recovered() -> None:
-    registry = serve(Quiet, concurrency_limit=None)
-    assert "secret" in await offer(registry, "first")
+    manager = serve(Quiet, concurrency_limit=None)
+    assert "secret" in await offer(manager, "first")
     loop, is_late = asyncio.get_running_loop(), asyncio.Event()
 
     def block() -> None:
@@ -164,11 +164,11 @@ async def test_a_loop_that_lags_takes_no_new_call_until_it_recovered() -> None:
 
     block()
     await is_late.wait()
-    refusal = await offer(registry, "second")
+    refusal = await offer(manager, "second")
     assert refusal["meta"]["error"] == "server_busy", refusal
-    assert len(registry) == 1
+    assert len(manager) == 1
     while lag_meter().is_late():  # noqa: ASYNC110 - measurements grow old by themselves
         await asyncio.sleep(0.05)
-    assert "secret" in await offer(registry, "third")
-    await registry.close()
+    assert "secret" in await offer(manager, "third")
+    await manager.close()
     assert not lag_meter().is_running, "nothing is measured when nobody is there"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
-from gradio_webrtc._transport.webrtc.shortcut import take_shortcut
+from gradio_webrtc._transport.webrtc.fast_path import install_fast_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport.webrtc.shortcut import Shortcut
+    from gradio_webrtc._transport.webrtc.fast_path import RtpFastPath
 
 SAID_S = 3.0
 LOST_EVERY = 25
 LATE_EVERY = 10
 
 
-class Listener(AsyncStreamHandler):
+class PauseTurnDetector(AsyncStreamHandler):
     """Keeps what it hears."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Listener(AsyncStreamHandler):
     async def emit(self) -> None:
         await asyncio.Event().wait()
 
-    def copy(self) -> Listener:
+    def copy(self) -> PauseTurnDetector:
         return self
 
 
@@ -62,7 +62,7 @@ class Disturbed:
         self._late: bytes | None = None
 
     async def __call__(self, data: bytes) -> None:
-        if not _is_sound(data):
+        if not _is_audio(data):
             await self._send(data)
             return
         self._count += 1
@@ -77,22 +77,22 @@ class Disturbed:
                 await self._send(late)
 
 
-def _is_sound(data: bytes) -> bool:
+def _is_audio(data: bytes) -> bool:
     """RTP and not RTCP (RFC 5761 section 4)."""
     return 127 < data[0] < 192 and not 64 <= data[1] & 0x7F <= 95
 
 
 async def test_what_gets_through_is_heard_in_order_and_nothing_else_is_missing() -> None:
     said = chirp(SAID_S)
-    listener, registry = Listener(), SessionRegistry()
-    registry.service = Service(listener.copy)
-    caller = Caller(registry, np.concatenate([np.zeros(24_000, np.int16), said]))
-    await caller.call()
-    ice: Any = caller.pc.getSenders()[0].transport.transport
+    listener, manager = PauseTurnDetector(), SessionManager()
+    manager.service = Service(listener.copy)
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), said]))
+    await client.call()
+    ice: Any = client.pc.getSenders()[0].transport.transport
     disturbed = ice._send = Disturbed(ice._send)  # noqa: SLF001  # no public way to lose a packet
     await listener.all_heard.wait()
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
     places = pieces_found(np.concatenate(listener.heard), said)
     found = [place for place in places if place >= 0]
     assert disturbed.lost >= SAID_S * 50 / LOST_EVERY
@@ -104,24 +104,24 @@ async def test_what_gets_through_is_heard_in_order_and_nothing_else_is_missing()
 async def test_both_ways_to_the_decoder_count_every_packet(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shortcuts: list[Shortcut | None] = []
+    shortcuts: list[RtpFastPath | None] = []
     pcs: list[RTCPeerConnection] = []
 
-    def take(pc: RTCPeerConnection) -> Shortcut | None:
+    def take(pc: RTCPeerConnection) -> RtpFastPath | None:
         pcs.append(pc)
-        shortcuts.append(take_shortcut(pc) if way == "shortcut" else None)
+        shortcuts.append(install_fast_path(pc) if way == "shortcut" else None)
         return shortcuts[-1]
 
-    monkeypatch.setattr(peer, "take_shortcut", take)
-    listener, registry = Listener(), SessionRegistry()
-    registry.service = Service(listener.copy)
-    caller = Caller(registry)
-    await caller.call()
+    monkeypatch.setattr(peer, "install_fast_path", take)
+    listener, manager = PauseTurnDetector(), SessionManager()
+    manager.service = Service(listener.copy)
+    client = Client(manager)
+    await client.call()
     await listener.all_heard.wait()
     stats = await pcs[0].getStats()
     heard = sum(each.size for each in listener.heard) // 960
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
     (inbound,) = (each for each in stats.values() if each.type == "inbound-rtp")
     (transport,) = (each for each in stats.values() if each.type == "transport")
     assert inbound.packetsLost == 0

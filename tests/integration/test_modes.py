@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, WebRTCError
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 LOUD = 200
 
 
-def serve(fn: Any, mode: Mode, **service: Any) -> SessionRegistry:
-    registry = SessionRegistry()
-    registry.service = Service(make_template(fn, mode, "audio").copy, mode=mode, **service)
-    return registry
+def serve(fn: Any, mode: Mode, **service: Any) -> SessionManager:
+    manager = SessionManager()
+    manager.service = Service(make_template(fn, mode, "audio").copy, mode=mode, **service)
+    return manager
 
 
-async def finish(caller: Caller, registry: SessionRegistry) -> None:
-    await caller.hang_up()
-    await registry.wait_idle()
+async def finish(client: Client, manager: SessionManager) -> None:
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 # Receive
@@ -47,16 +47,16 @@ async def test_a_generator_is_heard_in_full_from_the_click_to_its_quiet_end() ->
         for piece in np.split(said, num_steps):
             yield (48_000, piece.reshape(1, -1))
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, inputs=[5], mode="receive")
-    await caller.call()
-    await caller.ended.wait()
-    await caller.closed.wait()
-    await finish(caller, registry)
+    manager = serve(generation, "receive")
+    client = Client(manager, inputs=[5], mode="receive")
+    await client.call()
+    await client.ended.wait()
+    await client.closed.wait()
+    await finish(client, manager)
     assert steps == [5]
-    assert [m["data"] for m in caller.messages] == [""], "one end, without a word, and no error"
-    assert caller.sounding_seconds() == pytest.approx(2.0, abs=0.02)
-    places = pieces_found(caller.sound(), said)
+    assert [m["data"] for m in client.messages] == [""], "one end, without a word, and no error"
+    assert client.sounding_seconds() == pytest.approx(2.0, abs=0.02)
+    places = pieces_found(client.sound(), said)
     assert places == sorted(places)
     assert min(places) >= 0
 
@@ -68,16 +68,16 @@ async def test_nothing_is_asked_of_the_generator_before_the_inputs_have_come() -
         order.append(word)
         yield (24_000, tone(0.2, 500, 24_000))
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, mode="receive")
-    caller.send_inputs = lambda *_: order.append("connected")  # type: ignore[method-assign]
-    await caller.call()
-    del caller.send_inputs
-    caller.send_inputs("hello")
-    await caller.until(lambda: caller.loud_seconds() > 0)
-    caller.send_inputs("a second click of the same call")
-    await caller.ended.wait()
-    await finish(caller, registry)
+    manager = serve(generation, "receive")
+    client = Client(manager, mode="receive")
+    client.send_inputs = lambda *_: order.append("connected")  # type: ignore[method-assign]
+    await client.call()
+    del client.send_inputs
+    client.send_inputs("hello")
+    await client.until(lambda: client.loud_seconds() > 0)
+    client.send_inputs("a second click of the same call")
+    await client.ended.wait()
+    await finish(client, manager)
     assert order == ["connected", "hello"]
 
 
@@ -86,18 +86,18 @@ async def test_the_generator_is_never_far_ahead_of_the_ear() -> None:
 
     def generation() -> Iterator[tuple[int, NDArray[np.int16]]]:
         for _ in range(15):
-            heard_s.append(caller.loud_seconds())
+            heard_s.append(client.loud_seconds())
             yield (24_000, tone(0.2, 500, 24_000))
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, mode="receive")
-    await caller.call()
-    await caller.ended.wait()
-    await finish(caller, registry)
+    manager = serve(generation, "receive")
+    client = Client(manager, mode="receive")
+    await client.call()
+    await client.ended.wait()
+    await finish(client, manager)
     ahead_s = [0.2 * index - heard for index, heard in enumerate(heard_s)]
     # A second waits in the queue, a chunk for room in it, some frames in the jitter buffer.
     assert max(ahead_s) <= 1.0 + 0.2 + 0.3
-    assert caller.sounding_seconds() == pytest.approx(3.0, abs=0.02)
+    assert client.sounding_seconds() == pytest.approx(3.0, abs=0.02)
 
 
 async def test_another_click_starts_anew_at_once() -> None:
@@ -108,17 +108,17 @@ async def test_another_click_starts_anew_at_once() -> None:
         for _ in range(100):
             yield (24_000, tone(0.1, 500, 24_000))
 
-    registry = serve(generation, "receive", concurrency_limit=1)
-    first = Caller(registry, inputs=["first"], mode="receive")
-    second = Caller(registry, inputs=["second"], mode="receive")
+    manager = serve(generation, "receive", concurrency_limit=1)
+    first = Client(manager, inputs=["first"], mode="receive")
+    second = Client(manager, inputs=["second"], mode="receive")
     await first.call()
     await first.until(lambda: first.loud_seconds() > 0.2)
-    session = registry.find(first.webrtc_id, first.secret)
+    session = manager.find(first.webrtc_id, first.secret)
     await first.hang_up()
     await session.transport.wait_closed()
     answer = await second.call()
     await second.until(lambda: second.loud_seconds() > 0.2)
-    await finish(second, registry)
+    await finish(second, manager)
     assert answer["type"] == "answer"
     assert started == ["first", "second"]
 
@@ -133,11 +133,11 @@ async def test_an_async_generator_cleans_up_when_the_caller_leaves() -> None:
         finally:
             cleaned.set()
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, mode="receive")
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() > 0.2)
-    await finish(caller, registry)
+    manager = serve(generation, "receive")
+    client = Client(manager, mode="receive")
+    await client.call()
+    await client.until(lambda: client.loud_seconds() > 0.2)
+    await finish(client, manager)
     assert cleaned.is_set()
 
 
@@ -150,15 +150,15 @@ async def test_an_error_is_told_and_ends_the_stream(error: Exception, shown: str
         yield (24_000, tone(0.2, 500, 24_000))
         raise error
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, mode="receive")
-    await caller.call()
-    await caller.ended.wait()
-    await finish(caller, registry)
-    kinds = [message["type"] for message in caller.messages]
+    manager = serve(generation, "receive")
+    client = Client(manager, mode="receive")
+    await client.call()
+    await client.ended.wait()
+    await finish(client, manager)
+    kinds = [message["type"] for message in client.messages]
     assert kinds == ["error", "end_stream"]
-    assert str(caller.messages[0]["data"]).startswith(shown)
-    assert "secret" not in str(caller.messages)
+    assert str(client.messages[0]["data"]).startswith(shown)
+    assert "secret" not in str(client.messages)
 
 
 async def test_nothing_now_is_no_end() -> None:
@@ -167,12 +167,12 @@ async def test_nothing_now_is_no_end() -> None:
         yield (24_000, tone(0.2, 500, 24_000))
         yield None
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, mode="receive")
-    await caller.call()
-    await caller.ended.wait()
-    await finish(caller, registry)
-    assert caller.sounding_seconds() == pytest.approx(0.2, abs=0.02)
+    manager = serve(generation, "receive")
+    client = Client(manager, mode="receive")
+    await client.call()
+    await client.ended.wait()
+    await finish(client, manager)
+    assert client.sounding_seconds() == pytest.approx(0.2, abs=0.02)
 
 
 def planar(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
@@ -202,14 +202,14 @@ async def test_both_ears_hear_their_own(
     def generation() -> Iterator[object]:
         yield (rate_hz, convert(*ears), *layout)
 
-    registry = serve(generation, "receive")
-    caller = Caller(registry, mode="receive")
-    await caller.call()
-    await caller.ended.wait()
-    await finish(caller, registry)
-    left = np.concatenate([samples for _, samples in caller.heard])
-    right = np.concatenate(caller.right)
-    assert caller.sounding_seconds() == pytest.approx(1.0, abs=0.02)
+    manager = serve(generation, "receive")
+    client = Client(manager, mode="receive")
+    await client.call()
+    await client.ended.wait()
+    await finish(client, manager)
+    left = np.concatenate([samples for _, samples in client.heard])
+    right = np.concatenate(client.right)
+    assert client.sounding_seconds() == pytest.approx(1.0, abs=0.02)
     assert pitch_hz(left, 48_000) == pytest.approx(500, abs=5)
     assert pitch_hz(right, 48_000) == pytest.approx(800, abs=5)
 
@@ -231,12 +231,12 @@ class Announces(AsyncStreamHandler):
 
 
 async def test_a_handler_may_speak_in_mode_receive() -> None:
-    registry = serve(Announces(), "receive")
-    caller = Caller(registry, inputs=[700], mode="receive")
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 0.28)
-    await finish(caller, registry)
-    loud = np.concatenate([samples for _, samples in caller.heard if np.abs(samples).max() > LOUD])
+    manager = serve(Announces(), "receive")
+    client = Client(manager, inputs=[700], mode="receive")
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 0.28)
+    await finish(client, manager)
+    loud = np.concatenate([samples for _, samples in client.heard if np.abs(samples).max() > LOUD])
     assert pitch_hz(loud, 48_000) == pytest.approx(700, abs=15)
 
 
@@ -265,7 +265,7 @@ class Counts(AsyncStreamHandler):
         return Counts(self.all_given)
 
 
-class CallerWithoutChannel(Caller):
+class ClientWithoutChannel(Client):
     """Its one channel needs no opening (RFC 8832 section 1), so the server hears of none."""
 
     channel_options = {"negotiated": True, "id": 1000}  # noqa: RUF012
@@ -273,18 +273,18 @@ class CallerWithoutChannel(Caller):
 
 async def test_outputs_from_before_the_channel_opens_reach_the_page_in_order() -> None:
     given = asyncio.Event()
-    registry = serve(Counts(given), "send")
-    registry.has_outputs = True
-    caller = CallerWithoutChannel(registry, mode="send")
-    await caller.call()
+    manager = serve(Counts(given), "send")
+    manager.has_outputs = True
+    client = ClientWithoutChannel(manager, mode="send")
+    await client.call()
     await given.wait()
-    caller.open_channel()
-    await caller.until(lambda: len(caller.outputs) == 3)
-    directions = [transceiver.currentDirection for transceiver in caller.pc.getTransceivers()]
-    await finish(caller, registry)
-    assert caller.outputs == [(1, "more"), (2, "more"), (3, "more")]
+    client.open_channel()
+    await client.until(lambda: len(client.outputs) == 3)
+    directions = [transceiver.currentDirection for transceiver in client.pc.getTransceivers()]
+    await finish(client, manager)
+    assert client.outputs == [(1, "more"), (2, "more"), (3, "more")]
     assert directions == ["sendonly"]
-    assert caller.heard == []
+    assert client.heard == []
 
 
 async def test_a_turn_in_mode_send_gives_outputs_and_no_sound() -> None:
@@ -292,14 +292,14 @@ async def test_a_turn_in_mode_send_gives_outputs_and_no_sound() -> None:
         yield (audio[0], tone(1.0, 500, audio[0]))
         yield AdditionalOutputs([*state, "a turn"])
 
-    registry = serve(ReplyOnPause(transcribe), "send")
-    registry.has_outputs = True
-    caller = Caller(registry, inputs=[["before"]], mode="send")
-    await caller.call()
-    handler = registry.find(caller.webrtc_id, caller.secret).handler
+    manager = serve(ReplyOnPause(transcribe), "send")
+    manager.has_outputs = True
+    client = Client(manager, inputs=[["before"]], mode="send")
+    await client.call()
+    handler = manager.find(client.webrtc_id, client.secret).handler
     assert isinstance(handler, ReplyOnPause)
     handler.trigger_response()
-    await caller.until(lambda: len(caller.outputs) == 1)
-    await finish(caller, registry)
-    assert caller.outputs == [(["before", "a turn"],)]
-    assert caller.heard == []
+    await client.until(lambda: len(client.outputs) == 1)
+    await finish(client, manager)
+    assert client.outputs == [(["before", "a turn"],)]
+    assert client.heard == []

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from aioice import ice
-from support.caller import Caller
+from support.client import Client
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import guard as guards
 from gradio_webrtc._transport.webrtc import peer
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 OFFERED = 32
 
 
-def serving() -> SessionRegistry:
-    registry = SessionRegistry()
-    registry.service = Service(ReplyOnPause(lambda audio: audio).copy)
-    return registry
+def serving() -> SessionManager:
+    manager = SessionManager()
+    manager.service = Service(ReplyOnPause(lambda audio: audio).copy)
+    return manager
 
 
 async def offer_with(lines: list[str]) -> dict[str, Any]:
-    caller = Caller(serving())
-    offer = await caller.offer()
-    await caller.pc.close()
+    client = Client(serving())
+    offer = await client.offer()
+    await client.pc.close()
     rest = [line for line in offer["sdp"].splitlines() if not line.startswith("a=candidate")]
     rest = [line for line in rest if line != "a=end-of-candidates"]
     # In the first section, whose transport all of them use.
@@ -53,7 +53,7 @@ async def test_addresses_that_nobody_answers_from_get_a_bounded_number_of_packet
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 4.0)
-    listeners, loop, registry = Listeners(), asyncio.get_running_loop(), serving()
+    listeners, loop, manager = Listeners(), asyncio.get_running_loop(), serving()
     host = ice.get_host_addresses(use_ipv4=True, use_ipv6=False)[0]
     with ExitStack() as stack:
         lines = []
@@ -63,9 +63,9 @@ async def test_addresses_that_nobody_answers_from_get_a_bounded_number_of_packet
             transport, _ = await loop.create_datagram_endpoint(lambda: listeners, sock=sock)
             stack.callback(transport.close)
             lines.append(f"a=candidate:1 1 udp 1 {host} {sock.getsockname()[1]} typ host")
-        answer = await registry.handle(await offer_with(lines))
+        answer = await manager.handle(await offer_with(lines))
         assert "sdp" in answer
-        await registry.wait_idle()
+        await manager.wait_idle()
     assert OFFERED < listeners.came <= guards.MAX_UNASKED
 
 
@@ -79,21 +79,21 @@ async def test_a_name_that_nobody_knows_delays_no_answer_and_leaves_nothing(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(ice, "get_or_create_mdns_protocol", never)
-    registry = serving()
+    manager = serving()
     offer = await offer_with(["a=candidate:1 1 udp 1 some-name.local 50000 typ host"])
-    answer = await registry.handle(offer)
+    answer = await manager.handle(offer)
     assert "sdp" in answer
     await asked.wait()
     body = {"type": "close", "webrtc_id": offer["webrtc_id"], "secret": answer["secret"]}
-    await registry.handle(body)
-    await registry.wait_idle()
+    await manager.handle(body)
+    await manager.wait_idle()
     assert not any("_resolve" in repr(task) for task in asyncio.all_tasks())
 
 
 async def test_who_offers_no_address_that_may_be_checked_connects_nevertheless() -> None:
-    registry = serving()
-    caller = Caller(registry, tone(1.0, 440))
-    offer = caller.offer
+    manager = serving()
+    client = Client(manager, tone(1.0, 440))
+    offer = client.offer
 
     async def with_a_name_alone() -> dict[str, Any]:
         body = await offer()
@@ -101,8 +101,8 @@ async def test_who_offers_no_address_that_may_be_checked_connects_nevertheless()
         name = "a=candidate:1 1 udp 1 some-name.local 50000 typ host"
         return {**body, "sdp": "\r\n".join([*lines, name, ""])}
 
-    caller.offer = with_a_name_alone  # type: ignore[method-assign]
-    await caller.call()
-    assert caller.pc.connectionState == "connected"
-    await caller.hang_up()
-    await registry.wait_idle()
+    client.offer = with_a_name_alone  # type: ignore[method-assign]
+    await client.call()
+    assert client.pc.connectionState == "connected"
+    await client.hang_up()
+    await manager.wait_idle()

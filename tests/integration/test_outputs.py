@@ -7,11 +7,11 @@ import threading
 from typing import Any
 
 import pytest
-from support.caller import Caller
+from support.client import Client
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler
 from gradio_webrtc._session import manager as registry_module
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc.errors import SessionUnknown
 
 
@@ -32,55 +32,55 @@ class Gives(AsyncStreamHandler):
         return Gives(self.items)
 
 
-async def call(*, has_outputs: bool) -> tuple[SessionRegistry, Caller, asyncio.Queue[Any]]:
+async def call(*, has_outputs: bool) -> tuple[SessionManager, Client, asyncio.Queue[Any]]:
     items: asyncio.Queue[Any] = asyncio.Queue()
-    registry = SessionRegistry()
-    registry.service = Service(Gives(items).copy)
-    registry.has_outputs = has_outputs
-    caller = Caller(registry)
-    await caller.call()
-    return registry, caller, items
+    manager = SessionManager()
+    manager.service = Service(Gives(items).copy)
+    manager.has_outputs = has_outputs
+    client = Client(manager)
+    await client.call()
+    return manager, client, items
 
 
-async def finish(registry: SessionRegistry, caller: Caller) -> None:
-    await caller.hang_up()
-    await registry.wait_idle()
+async def finish(manager: SessionManager, client: Client) -> None:
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_values_from_another_thread_reach_the_page() -> None:
-    registry, caller, items = await call(has_outputs=True)
-    set_outputs = registry.output_setter(caller.webrtc_id)
+    manager, client, items = await call(has_outputs=True)
+    set_outputs = manager.output_setter(client.webrtc_id)
     items.put_nowait(AdditionalOutputs("from the handler"))
-    await caller.until(lambda: len(caller.outputs) == 1)
+    await client.until(lambda: len(client.outputs) == 1)
     thread = threading.Thread(target=set_outputs, args=(AdditionalOutputs("from outside"),))
     thread.start()
-    await caller.until(lambda: len(caller.outputs) == 2)
+    await client.until(lambda: len(client.outputs) == 2)
     thread.join()
-    await finish(registry, caller)
+    await finish(manager, client)
     set_outputs(AdditionalOutputs("too late"))
-    assert caller.outputs == [("from the handler",), ("from outside",)]
+    assert client.outputs == [("from the handler",), ("from outside",)]
 
 
 async def test_a_stream_of_values_goes_on_to_the_end_of_the_call() -> None:
-    registry, caller, items = await call(has_outputs=False)
+    manager, client, items = await call(has_outputs=False)
     for value in range(3):
         items.put_nowait(AdditionalOutputs(value))
-    stream = registry.output_stream(caller.webrtc_id)
+    stream = manager.output_stream(client.webrtc_id)
     read = [(await anext(stream)).args for _ in range(3)]
     reading = asyncio.get_running_loop().create_task(anext(stream, None))
-    await finish(registry, caller)
+    await finish(manager, client)
     assert await reading is None
     assert read == [(0,), (1,), (2,)]
 
 
 async def test_one_value_is_fetched_or_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry, caller, items = await call(has_outputs=False)
-    fetching = asyncio.get_running_loop().create_task(registry.fetch_output(caller.webrtc_id))
+    manager, client, items = await call(has_outputs=False)
+    fetching = asyncio.get_running_loop().create_task(manager.fetch_output(client.webrtc_id))
     items.put_nowait(AdditionalOutputs("first"))
     assert (await fetching).args == ("first",)
     monkeypatch.setattr(registry_module, "FETCH_TIMEOUT_S", 0.05)
     with pytest.raises(TimeoutError):
-        await registry.fetch_output(caller.webrtc_id)
-    await finish(registry, caller)
+        await manager.fetch_output(client.webrtc_id)
+    await finish(manager, client)
     with pytest.raises(SessionUnknown):
-        await registry.fetch_output(caller.webrtc_id)
+        await manager.fetch_output(client.webrtc_id)

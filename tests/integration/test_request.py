@@ -12,12 +12,12 @@ import pytest
 import uvicorn
 from aioice import ice
 from fastapi import FastAPI, Request
-from support.caller import Caller
-from support.page import PageCaller, open_page
+from support.client import Client
+from support.page import PageClient, open_page
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler, WebRTC
 from gradio_webrtc._handlers import current_channel, current_context, get_current_context
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -143,15 +143,15 @@ class Server(uvicorn.Server):
 
 
 async def hold(
-    site: Site, notes: Notebook, kind: type[PageCaller] = PageCaller, **options: Any
+    site: Site, notes: Notebook, kind: type[PageClient] = PageClient, **options: Any
 ) -> str:
     """Calls until everything was seen; gives the page's session."""
     login = ("ann", "x") if "auth" in options else None
     async with site.serving(**options), open_page(site.url, login=login) as page:
-        caller = kind(page)
-        await caller.call()
+        client = kind(page)
+        await client.call()
         await asyncio.to_thread(notes.is_full.wait)
-        await caller.hang_up()
+        await client.hang_up()
         return page._session_hash  # noqa: SLF001 - what the page calls itself
 
 
@@ -188,15 +188,15 @@ async def test_every_part_of_an_async_handler_sees_the_user() -> None:
         async def emit(self) -> None:
             raise NotImplementedError
 
-    registry = SessionRegistry()
-    registry.service = Service(Made().copy)
-    caller = Caller(registry)
+    manager = SessionManager()
+    manager.service = Service(Made().copy)
+    client = Client(manager)
     request = gr.Request(username="bob")
-    answer = await registry.handle(await caller.offer(), request)
+    answer = await manager.handle(await client.offer(), request)
     assert "secret" in answer
-    assert await registry.handle({**answer, "type": "close"}) == {"status": "success"}
-    await registry.wait_idle()
-    await caller.hang_up()
+    assert await manager.handle({**answer, "type": "close"}) == {"status": "success"}
+    await manager.wait_idle()
+    await client.hang_up()
     assert notes.seen["task"] is request
     assert notes.seen["shutdown"] is request
 
@@ -237,7 +237,7 @@ async def test_without_a_login_there_is_a_request_without_a_user() -> None:
 async def test_the_query_of_the_page_comes_with_its_offer() -> None:
     notes = Notebook("start_up")
 
-    class Addressed(PageCaller):
+    class Addressed(PageClient):
         async def offer(self) -> dict[str, Any]:
             return {**await super().offer(), "query": "?room=7&name=J%C3%BCrgen"}
 
@@ -251,7 +251,7 @@ async def test_a_query_of_somebody_elses_making_does_no_harm(
 ) -> None:
     notes = Notebook("start_up")
 
-    class Hostile(PageCaller):
+    class Hostile(PageClient):
         async def offer(self) -> dict[str, Any]:
             return {**await super().offer(), "query": query}
 
@@ -280,11 +280,11 @@ async def test_an_offer_that_a_program_hands_over_has_no_request() -> None:
         call = WebRTC(modality="audio", mode="send-receive")
         call.stream(Sync(notes), inputs=[call], outputs=[call])
     sessions = call._sessions  # noqa: SLF001 - as its server functions do
-    caller = Caller(sessions)
-    answer = await call.offer(await caller.offer())
+    client = Client(sessions)
+    answer = await call.offer(await client.offer())
     assert answer["type"] == "answer"
     await sessions.close()
-    await caller.hang_up()
+    await client.hang_up()
     assert notes.seen["copy"] is None
 
 
@@ -299,15 +299,15 @@ async def test_the_names_of_old_are_set_in_a_call_and_nowhere_else() -> None:
         def copy(self) -> Sync:
             return Old(self.notes)
 
-    registry, notes = SessionRegistry(), Notebook()
-    registry.service = Service(Old(notes).copy)
-    caller = Caller(registry)
-    await caller.call()
+    manager, notes = SessionManager(), Notebook()
+    manager.service = Service(Old(notes).copy)
+    client = Client(manager)
+    await client.call()
     await asyncio.to_thread(notes.is_full.wait)
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
     context, channel = seen
-    assert context.webrtc_id == caller.webrtc_id
+    assert context.webrtc_id == client.webrtc_id
     assert callable(channel.send)
     assert current_context.get() is None
     assert current_channel.get() is None

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.caller import Caller
-from support.page import PageCaller, serve_page
+from support.client import Client
+from support.page import PageClient, serve_page
 
 from gradio_webrtc import StreamHandler, WebRTC
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +61,15 @@ async def test_a_call_leaves_neither_its_secret_nor_its_credential(
 ) -> None:
     async with serve_page(page_with(lambda: {"iceServers": SERVERS})) as page:
         given = await page.call_server(page.component("webrtc"), "turn", None)
-        caller = PageCaller(page)
-        await caller.call()
-        wrong = {"type": "close", "webrtc_id": caller.webrtc_id, "secret": "guess-of-somebody"}
+        client = PageClient(page)
+        await client.call()
+        wrong = {"type": "close", "webrtc_id": client.webrtc_id, "secret": "guess-of-somebody"}
         refused = await page.call_server(page.component("webrtc"), "offer", wrong)
-        await caller.hang_up()
+        await client.hang_up()
     assert given["iceServers"][0]["credential"] == CREDENTIAL
     assert refused["status"] == "failed"
-    assert caller.secret
-    assert_none_is_there(every_line, caller.secret, "guess-of-somebody")
+    assert client.secret
+    assert_none_is_there(every_line, client.secret, "guess-of-somebody")
 
 
 async def test_a_function_that_fails_with_a_credential_in_its_words(
@@ -86,10 +86,10 @@ async def test_a_function_that_fails_with_a_credential_in_its_words(
 
 
 async def test_a_relay_that_never_answers(every_line: pytest.LogCaptureFixture) -> None:
-    registry = SessionRegistry(SERVERS)
-    registry.service = Service(Silent)
-    caller = Caller(registry)
-    await caller.call()
-    await caller.hang_up()
-    await registry.wait_idle()
-    assert_none_is_there(every_line, caller.secret)
+    manager = SessionManager(SERVERS)
+    manager.service = Service(Silent)
+    client = Client(manager)
+    await client.call()
+    await client.hang_up()
+    await manager.wait_idle()
+    assert_none_is_there(every_line, client.secret)

@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,11 +62,11 @@ class GreetingLater(Greeting):
 
 @pytest.mark.parametrize("make", [Awaiting, lambda: Greeting(greet), lambda: GreetingLater(greet)])
 async def test_a_caller_hears_what_a_start_up_has_set_in_motion(make: Any) -> None:
-    registry = SessionRegistry()
-    registry.service = Service(make().copy)
-    caller = Caller(registry)
-    await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 0.48)
-    await caller.hang_up()
-    await registry.close()
-    assert caller.loud_seconds() < 0.6, "it is said once"
+    manager = SessionManager()
+    manager.service = Service(make().copy)
+    client = Client(manager)
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 0.48)
+    await client.hang_up()
+    await manager.close()
+    assert client.loud_seconds() < 0.6, "it is said once"

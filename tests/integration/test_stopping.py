@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aioice import ice
 from support.forked import start
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 from support.repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from support.caller import Caller
+    from support.client import Client
     from support.forked import Forked
 
 pytestmark = pytest.mark.network
@@ -120,35 +120,35 @@ async def serving(kind: str, handler: str, **variables: str) -> AsyncIterator[Se
 
 
 @asynccontextmanager
-async def calling(url: str, *labels: str) -> AsyncIterator[list[PageCaller]]:
+async def calling(url: str, *labels: str) -> AsyncIterator[list[PageClient]]:
     """Callers on one page, which stays open as in a browser."""
     async with open_page(url) as page:
         staying = asyncio.get_running_loop().create_task(page.stay())
-        callers = [PageCaller(page, page.component("webrtc", each)) for each in labels]
+        clients = [PageClient(page, page.component("webrtc", each)) for each in labels]
         try:
-            for caller in callers:
-                await caller.call()
-            yield callers
+            for client in clients:
+                await client.call()
+            yield clients
         finally:
-            for caller in callers:
-                await caller.hang_up()
+            for client in clients:
+                await client.hang_up()
             staying.cancel()
             await asyncio.gather(staying, return_exceptions=True)
 
 
-async def until_refused(caller: PageCaller) -> dict[str, Any]:
+async def until_refused(client: PageClient) -> dict[str, Any]:
     """Offers calls until one is refused; why."""
-    offer = await caller.offer()
-    component = caller.page.component("webrtc", "first")
+    offer = await client.offer()
+    component = client.page.component("webrtc", "first")
     while True:
         body = {**offer, "webrtc_id": uuid.uuid4().hex}
-        answer = await caller.page.call_server(component, "offer", body)
+        answer = await client.page.call_server(component, "offer", body)
         if answer.get("status") == "failed":
             return dict(answer["meta"])
 
 
-def ending(caller: Caller) -> dict[str, Any]:
-    (found,) = (each for each in caller.messages if each["type"] == "end_stream")
+def ending(client: Client) -> dict[str, Any]:
+    (found,) = (each for each in client.messages if each["type"] == "end_stream")
     return found
 
 
@@ -169,15 +169,15 @@ async def test_a_caller_is_told_and_newcomers_are_refused(
     kind: str, number: signal.Signals
 ) -> None:
     async with serving(kind, "Talks") as server:
-        async with calling(await server.url(), "first", "second") as callers:
-            late = PageCaller(callers[0].page, callers[0].page.component("webrtc", "first"))
+        async with calling(await server.url(), "first", "second") as clients:
+            late = PageClient(clients[0].page, clients[0].page.component("webrtc", "first"))
             server.send(number)
             refusal = await until_refused(late)
-            await asyncio.gather(*(each.ended.wait() for each in callers))
+            await asyncio.gather(*(each.ended.wait() for each in clients))
             status = await server.wait()
             await late.hang_up()
         assert refusal["error"] == "server_stopping"
-        assert [ending(each) for each in callers] == [STOPPED, STOPPED]
+        assert [ending(each) for each in clients] == [STOPPED, STOPPED]
         assert status == STATUS[kind, number], server.lines
 
 
@@ -194,12 +194,12 @@ async def test_code_that_never_returns_does_not_keep_the_process(
     kind: str, number: signal.Signals, handler: str
 ) -> None:
     async with serving(kind, handler) as server:
-        async with calling(await server.url(), "first") as (caller,):
+        async with calling(await server.url(), "first") as (client,):
             await server.until(lambda: "blocked\n" in server.lines)
             server.send(number)
-            await caller.ended.wait()
+            await client.ended.wait()
             status = await server.wait()
-        assert ending(caller) == STOPPED
+        assert ending(client) == STOPPED
         assert status == STATUS[kind, number], server.lines
 
 
@@ -214,95 +214,95 @@ async def test_a_blocked_event_loop_does_not_keep_the_process(
     kind: str, number: signal.Signals, status: int
 ) -> None:
     async with serving(kind, "BlocksLoop") as server, open_page(await server.url()) as page:
-        caller = PageCaller(page, page.component("webrtc", "first"))
-        call = asyncio.get_running_loop().create_task(caller.call())
+        client = PageClient(page, page.component("webrtc", "first"))
+        call = asyncio.get_running_loop().create_task(client.call())
         await server.until(lambda: "blocked\n" in server.lines)
         server.send(number)
         assert await server.wait() == status, server.lines
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await caller.hang_up()
+        await client.hang_up()
 
 
 @pytest.mark.parametrize(("kind", "number"), [key for key in STATUS if key[0] != "module"])
 async def test_the_second_signal_leaves_no_grace(kind: str, number: signal.Signals) -> None:
     # A grace time that nobody would wait for.
     async with serving(kind, "Talks", GRADIO_WEBRTC_GRACE_S="60") as server:
-        async with calling(await server.url(), "first") as (caller,):
+        async with calling(await server.url(), "first") as (client,):
             # Without a reply under way there is nothing that the grace is for.
-            await caller.until(lambda: caller.loud_seconds() > 0)
-            late = PageCaller(caller.page, caller.page.component("webrtc", "first"))
+            await client.until(lambda: client.loud_seconds() > 0)
+            late = PageClient(client.page, client.page.component("webrtc", "first"))
             server.send(number)
             await until_refused(late)
             server.send(number)
-            await caller.ended.wait()
+            await client.ended.wait()
             status = await server.wait()
             await late.hang_up()
-        assert ending(caller) == STOPPED
+        assert ending(client) == STOPPED
         assert status == STATUS[kind, number], server.lines
 
 
 async def test_a_program_keeps_its_own_handler() -> None:
     async with serving("own handler", "Idle") as server:
-        async with calling(await server.url(), "first") as (caller,):
+        async with calling(await server.url(), "first") as (client,):
             server.send(signal.SIGTERM)
-            await caller.ended.wait()
+            await client.ended.wait()
             assert await server.wait() == 7, server.lines
-        assert ending(caller) == STOPPED
+        assert ending(client) == STOPPED
 
 
 async def test_close_ends_calls_and_a_later_launch_takes_new_ones() -> None:
     async with serving("close", "Idle") as server:
-        async with calling(await server.url(), "first", "second") as callers:
+        async with calling(await server.url(), "first", "second") as clients:
             server.press_enter()
-            await asyncio.gather(*(each.ended.wait() for each in callers))
-            assert [ending(each) for each in callers] == [STOPPED, STOPPED]
-        async with calling(await server.url(1), "first") as (caller,):
+            await asyncio.gather(*(each.ended.wait() for each in clients))
+            assert [ending(each) for each in clients] == [STOPPED, STOPPED]
+        async with calling(await server.url(1), "first") as (client,):
             server.press_enter()
-            await caller.ended.wait()
+            await client.ended.wait()
         assert await server.wait() == 0, server.lines
 
 
 async def test_a_program_that_exits_tells_its_callers() -> None:
     async with serving("exit", "Idle") as server:
-        async with calling(await server.url(), "first") as (caller,):
+        async with calling(await server.url(), "first") as (client,):
             server.press_enter()
-            await caller.ended.wait()
+            await client.ended.wait()
             assert await server.wait() == 3, server.lines
-        assert ending(caller) == STOPPED
+        assert ending(client) == STOPPED
 
 
 async def test_a_child_that_was_forked_ends_no_call() -> None:
     async with (
         serving("fork", "Idle") as server,
-        calling(await server.url(), "first") as (caller,),
+        calling(await server.url(), "first") as (client,),
     ):
         server.press_enter()
         await server.until(lambda: any("its status" in line for line in server.lines))
         assert "its status 0\n" in server.lines
         assert not any("event loop" in line for line in server.lines)
-        assert not caller.ended.is_set()
+        assert not client.ended.is_set()
         server.press_enter()
-        await caller.ended.wait()
+        await client.ended.wait()
         assert await server.wait() == 3, server.lines
 
 
 async def test_a_handler_of_an_event_loop_is_called_once_for_a_signal() -> None:
     async with serving("asyncio", "Talks") as server:
-        async with calling(await server.url(), "first") as (caller,):
+        async with calling(await server.url(), "first") as (client,):
             server.send(signal.SIGTERM)
-            await caller.ended.wait()
+            await client.ended.wait()
             assert await server.wait() == 0, server.lines
-        assert ending(caller) == STOPPED
+        assert ending(client) == STOPPED
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_page_without_a_call_keeps_no_server(number: signal.Signals) -> None:
     async with serving("mounted", "Idle") as server, open_page(await server.url()) as page:
         staying = asyncio.get_running_loop().create_task(page.stay())
-        caller = PageCaller(page, page.component("webrtc", "first"))
-        await caller.call()
-        await caller.hang_up()
+        client = PageClient(page, page.component("webrtc", "first"))
+        await client.call()
+        await client.hang_up()
         server.send(number)
         assert await server.wait() == STATUS["mounted", number], server.lines
         await asyncio.gather(staying, return_exceptions=True)

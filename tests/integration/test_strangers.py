@@ -11,13 +11,13 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.caller import Caller
+from support.client import Client
 from support.datagrams import addresses, check, mutations
 from support.hostile import Hostile, serve_echo
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import guard as guards
 from gradio_webrtc._transport.webrtc import peer
 
@@ -68,20 +68,20 @@ def send(datagrams: Iterable[bytes], targets: Iterable[Address]) -> None:
                 stranger.sendto(datagram, target)
 
 
-async def connected() -> tuple[SessionRegistry, Caller, set[Address]]:
-    registry = SessionRegistry()
-    registry.service = Service(Echo().copy)
-    caller = Caller(registry, tone(60.0, 440))
-    answer = await caller.call()
-    await caller.until(lambda: caller.loud_seconds() > 0.2)
-    return registry, caller, addresses(str(answer["sdp"]))
+async def connected() -> tuple[SessionManager, Client, set[Address]]:
+    manager = SessionManager()
+    manager.service = Service(Echo().copy)
+    client = Client(manager, tone(60.0, 440))
+    answer = await client.call()
+    await client.until(lambda: client.loud_seconds() > 0.2)
+    return manager, client, addresses(str(answer["sdp"]))
 
 
-async def goes_on(caller: Caller) -> None:
+async def goes_on(client: Client) -> None:
     """Returns once a second more was heard; the call could not do that if it had ended."""
-    heard = caller.loud_seconds()
-    await caller.until(lambda: caller.loud_seconds() > heard + 1.0 or caller.closed.is_set())
-    assert not caller.closed.is_set()
+    heard = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > heard + 1.0 or client.closed.is_set())
+    assert not client.closed.is_set()
 
 
 KINDS = {
@@ -102,22 +102,22 @@ KINDS = {
 async def test_what_a_stranger_sends_ends_nothing_and_is_counted(
     kind: str, made: list[DatagramGuard], caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry, caller, targets = await connected()
+    manager, client, targets = await connected()
     assert targets
     passed = made[0].passed
     refused = made[0].refused.total()
     send(KINDS[kind], targets)
-    await goes_on(caller)
+    await goes_on(client)
     assert made[0].refused.total() - refused >= 0.9 * len(KINDS[kind]), "some may be lost"
     assert made[0].passed - passed < 1_000, "those of the call, and none of the stranger's"
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert sum(each.levelno >= logging.WARNING for each in caplog.records) <= 1
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_a_stranger_gets_no_answer() -> None:
-    registry, caller, targets = await connected()
+    manager, client, targets = await connected()
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.settimeout(0)
@@ -125,17 +125,17 @@ async def test_a_stranger_gets_no_answer() -> None:
         for target in targets:
             for datagram in (check("abcd:efgh", "x" * 22), bytes(20), b"\x16" * 100):
                 stranger.sendto(datagram, target)
-        await goes_on(caller)
+        await goes_on(client)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await loop.sock_recv(stranger, 2048)
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramGuard]) -> None:
-    registry, caller, targets = await connected()
-    ice: Any = caller.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
+    manager, client, targets = await connected()
+    ice: Any = client.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
     names = f"{ice.remote_username}:{ice.local_username}"
     refused = made[0].refused["stun"]
     send([check(names, "x" * 22)] * 300, targets)
@@ -148,65 +148,65 @@ async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramG
     )
     assert made[0].refused["stun"] >= refused + 250, "some may be lost"
     assert made[0].refused["rate"] == 0
-    await goes_on(caller)
-    await caller.hang_up()
-    await registry.wait_idle()
+    await goes_on(client)
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
 async def test_all_that_a_peer_encrypts_times_as_heard(
     modality: Modality, made: list[DatagramGuard]
 ) -> None:
-    registry = serve_echo(modality)
-    caller = Hostile(registry, tone(60.0, 440), modality=modality)
-    await caller.call()
+    manager = serve_echo(modality)
+    client = Hostile(manager, tone(60.0, 440), modality=modality)
+    await client.call()
     times = [made[0]._authentic.last_s]  # noqa: SLF001
-    await caller.settle()
+    await client.settle()
     times.append(made[0]._authentic.last_s)  # noqa: SLF001
-    begin = len(caller.seen), len(caller.heard)
-    await caller.until(lambda: (len(caller.seen), len(caller.heard)) > begin)
+    begin = len(client.seen), len(client.heard)
+    await client.until(lambda: (len(client.seen), len(client.heard)) > begin)
     times.append(made[0]._authentic.last_s)  # noqa: SLF001
     assert times == sorted(set(times))
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_a_forged_source_keeps_nobody_who_vanished(
     made: list[DatagramGuard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer, "VANISHED_S", 0.8)
-    registry, caller, _ = await connected()
-    connection: Any = caller.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
+    manager, client, _ = await connected()
+    connection: Any = client.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
     (pair,) = connection._nominated.values()  # noqa: SLF001
     transport = pair.protocol.transport
     forge = functools.partial(type(transport).sendto, transport)
-    caller.vanish()
+    client.vanish()
     passed = made[0].passed
-    while len(registry):
+    while len(manager):
         forge(KINDS["RTP"][0], pair.remote_addr)
         await asyncio.sleep(0.02)
     assert made[0].passed > passed, "where they came from was believed"
-    await caller.hang_up()
+    await client.hang_up()
 
 
 async def test_the_remote_peer_may_send_garbage_and_stays(made: list[DatagramGuard]) -> None:
-    registry, caller, _ = await connected()
-    ice = caller.pc.getSenders()[0].transport.transport
+    manager, client, _ = await connected()
+    ice = client.pc.getSenders()[0].transport.transport
     for datagrams in KINDS.values():
         for datagram in datagrams:
             if len(datagram) < 2_000:
                 await ice._send(datagram)  # noqa: SLF001  # no public way to send garbage
-    await goes_on(caller)
+    await goes_on(client)
     assert made[0].refused["kind"] > 0
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()
 
 
 async def test_a_fault_of_a_parser_costs_its_datagram_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry, caller, _ = await connected()
-    (session,) = registry._sessions.values()  # noqa: SLF001
+    manager, client, _ = await connected()
+    (session,) = manager._sessions.values()  # noqa: SLF001
     assert session is not None
     dtls = session.transport._pc.getTransceivers()[0].receiver.transport  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -216,12 +216,12 @@ async def test_a_fault_of_a_parser_costs_its_datagram_alone(
     monkeypatch.setattr(dtls, "_handle_rtcp_data", fail)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
-            await caller.pc.getSenders()[0].transport._send_rtp(  # noqa: SLF001
+            await client.pc.getSenders()[0].transport._send_rtp(  # noqa: SLF001
                 struct.pack("!BBHI", 0x80, 200, 6, 7) + bytes(20)
             )
-        await goes_on(caller)
+        await goes_on(client)
     lines = [each.getMessage() for each in caplog.records]
     assert sum("IndexError" in line for line in lines) <= 1
     assert not any("\n" in line for line in lines)
-    await caller.hang_up()
-    await registry.wait_idle()
+    await client.hang_up()
+    await manager.wait_idle()

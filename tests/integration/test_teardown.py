@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.caller import Caller
+from support.client import Client
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer, teardown
 
 if TYPE_CHECKING:
@@ -73,19 +73,19 @@ def _sockets() -> int:
     return found
 
 
-async def _call() -> tuple[SessionRegistry, Caller, RTCPeerConnection]:
-    registry = SessionRegistry()
-    registry.service = Service(Echo().copy)
-    caller = Caller(registry)
-    answer = await caller.call()
-    session: Any = registry.find(caller.webrtc_id, answer["secret"])
-    return registry, caller, session.transport._pc  # noqa: SLF001
+async def _call() -> tuple[SessionManager, Client, RTCPeerConnection]:
+    manager = SessionManager()
+    manager.service = Service(Echo().copy)
+    client = Client(manager)
+    answer = await client.call()
+    session: Any = manager.find(client.webrtc_id, answer["secret"])
+    return manager, client, session.transport._pc  # noqa: SLF001
 
 
-async def _everything_ends(registry: SessionRegistry, caller: Caller) -> None:
-    registry.find(caller.webrtc_id, caller.secret).end("the caller left")
-    await registry.wait_idle()
-    await caller.hang_up()
+async def _everything_ends(manager: SessionManager, client: Client) -> None:
+    manager.find(client.webrtc_id, client.secret).end("the caller left")
+    await manager.wait_idle()
+    await client.hang_up()
     # aiortc closes a connection that has failed in a task of its own, too.
     others = {each for each in asyncio.all_tasks() if "_hang" not in repr(each)}
     others.discard(asyncio.current_task())
@@ -105,9 +105,9 @@ async def test_a_part_that_fails_keeps_nothing(
 ) -> None:
     monkeypatch.setattr(peer, "CLOSE_TIMEOUT_S", 0.2)
     before = _sockets()
-    registry, caller, pc = await _call()
+    manager, client, pc = await _call()
     assert teardown.looks_as_expected(pc)
     owner, name = PARTS[part](pc)
     monkeypatch.setattr(owner, name, fault)
-    await _everything_ends(registry, caller)
+    await _everything_ends(manager, client)
     assert _sockets() <= before

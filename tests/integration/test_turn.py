@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
 from numpy.typing import NDArray
-from support.caller import Caller
+from support.client import Client
 from support.signals import chirp, pieces_found
 from support.turn_server import TurnServer, turn_server
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,10 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TurnServer]:
         yield server
 
 
-def serve(*ice_servers: dict[str, Any]) -> SessionRegistry:
-    registry = SessionRegistry(ice_servers)
-    registry.service = Service(Echo)
-    return registry
+def serve(*ice_servers: dict[str, Any]) -> SessionManager:
+    manager = SessionManager(ice_servers)
+    manager.service = Service(Echo)
+    return manager
 
 
 def relayed(ice_server: dict[str, Any]) -> RTCConfiguration:
@@ -72,18 +72,18 @@ async def test_sound_goes_there_and_back_through_the_relay(
     relay: TurnServer, transport: str
 ) -> None:
     ice_server = relay.ice_server(transport)
-    registry = serve(ice_server)
+    manager = serve(ice_server)
     said = chirp(2.0)
     microphone = np.concatenate([np.zeros(24_000, np.int16), said])
-    caller = Caller(registry, microphone, configuration=relayed(ice_server))
-    answer = await caller.call()
-    await caller.until(lambda: caller.loud_seconds() >= 1.9)
-    offered = candidate_types(caller.pc.localDescription.sdp)
-    await caller.hang_up()
-    await registry.wait_idle()
+    client = Client(manager, microphone, configuration=relayed(ice_server))
+    answer = await client.call()
+    await client.until(lambda: client.loud_seconds() >= 1.9)
+    offered = candidate_types(client.pc.localDescription.sdp)
+    await client.hang_up()
+    await manager.wait_idle()
     assert offered == {"relay"}, "there was no way around the relay"
     assert "relay" in candidate_types(answer["sdp"]), "our own side has an address there too"
-    places = [place for place in pieces_found(caller.sound(), said) if place >= 0]
+    places = [place for place in pieces_found(client.sound(), said) if place >= 0]
     assert len(places) >= 9
     assert places == sorted(places)
 
@@ -91,20 +91,20 @@ async def test_sound_goes_there_and_back_through_the_relay(
 async def test_a_server_that_is_refused_by_its_relay_can_be_called_directly(
     relay: TurnServer,
 ) -> None:
-    registry = serve(relay.ice_server("udp", "expired"))
-    caller = Caller(registry)
-    answer = await caller.call()
-    await caller.hang_up()
-    await registry.wait_idle()
+    manager = serve(relay.ice_server("udp", "expired"))
+    client = Client(manager)
+    answer = await client.call()
+    await client.hang_up()
+    await manager.wait_idle()
     assert "relay" not in candidate_types(answer["sdp"])
 
 
 async def test_our_addresses_follow_the_answer_when_the_relay_is_silent() -> None:
     silent = {"urls": "turn:127.0.0.1:9?transport=udp", "username": "x", "credential": "x"}
-    registry = serve(silent)
-    caller = Caller(registry)
-    answer = await caller.call()
-    await caller.hang_up()
-    await registry.wait_idle()
+    manager = serve(silent)
+    client = Client(manager)
+    answer = await client.call()
+    await client.hang_up()
+    await manager.wait_idle()
     assert answer["candidates_follow"] is True
     assert candidate_types(answer["sdp"]) == set()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.pictures import colour_of, number_of, numbered
-from support.video_calls import caller_of, finish, is_growing, see, serve_video, transport_of
+from support.frames import colour_of, number_of, numbered
+from support.video_calls import client_of, finish, is_growing, see, serve_video, transport_of
 
 from gradio_webrtc import AdditionalOutputs, CloseStream, WebRTCError
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Picture = NDArray[Any]
+    PlanarFrame = NDArray[Any]
 
 BLUE = (200, 60, 60)
 
 
 async def test_a_function_gets_the_picture_blue_first_and_its_answer_is_seen() -> None:
-    got: list[Picture] = []
+    got: list[PlanarFrame] = []
 
-    def detection(image: Picture) -> Picture:
+    def detection(image: PlanarFrame) -> PlanarFrame:
         got.append(image.copy())
         image[image.shape[0] // 3 :] = (30, 200, 30)
         return image
 
-    caller = await see(detection, 20, colour=BLUE)
+    client = await see(detection, 20, colour=BLUE)
     assert {(frame.shape, frame.dtype) for frame in got} == {((240, 320, 3), np.dtype(np.uint8))}
     assert colour_of(got[-1]) == pytest.approx(BLUE, abs=12)
-    assert colour_of(caller.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
-    numbers = [number_of(picture) for _, picture in caller.seen]
+    assert colour_of(client.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
+    numbers = [number_of(picture) for _, picture in client.seen]
     assert is_growing(numbers)
-    assert is_growing([pts for pts, _ in caller.seen])
+    assert is_growing([pts for pts, _ in client.seen])
 
 
 async def test_the_time_of_each_picture_is_kept() -> None:
-    caller = await see(lambda image: image, 25)
-    (first_pts, first), *others = [(pts, number_of(picture)) for pts, picture in caller.seen]
+    client = await see(lambda image: image, 25)
+    (first_pts, first), *others = [(pts, number_of(picture)) for pts, picture in client.seen]
     kept = [3000 * (number - first) for _, number in others]
     # aiortc rounds times down on either side.
     assert [pts - first_pts for pts, _ in others] == pytest.approx(kept, abs=3)
@@ -51,30 +51,30 @@ async def test_the_time_of_each_picture_is_kept() -> None:
 async def test_pictures_pass_through_until_the_inputs_come_and_a_moved_slider_counts() -> None:
     got: list[float] = []
 
-    def detection(image: Picture, threshold: float = 0.3) -> Picture:
+    def detection(image: PlanarFrame, threshold: float = 0.3) -> PlanarFrame:
         got.append(threshold)
         image[image.shape[0] // 3 :] = (30, 200, 30)
         return image
 
     def is_green() -> bool:
-        return colour_of(caller.seen[-1][1])[1] > 150
+        return colour_of(client.seen[-1][1])[1] > 150
 
-    registry = serve_video(detection, takes_inputs=True)
-    caller = caller_of(registry)
+    manager = serve_video(detection, takes_inputs=True)
+    client = client_of(manager)
     asked = asyncio.Event()
-    caller.on_send_input = asked.set
-    await caller.call()
+    client.on_send_input = asked.set
+    await client.call()
     await asked.wait()
-    await caller.until(lambda: len(caller.seen) >= 5)
+    await client.until(lambda: len(client.seen) >= 5)
     assert not is_green()
     assert got == []
-    caller.send_inputs(0.5)
-    await caller.until(is_green)
-    caller.send_inputs(0.9)
-    await caller.until(lambda: bool(got) and got[-1] == 0.9)
-    await finish(registry, caller)
+    client.send_inputs(0.5)
+    await client.until(is_green)
+    client.send_inputs(0.9)
+    await client.until(lambda: bool(got) and got[-1] == 0.9)
+    await finish(manager, client)
     assert sorted(set(got)) == [0.5, 0.9]
-    assert is_growing([number_of(picture) for _, picture in caller.seen])
+    assert is_growing([number_of(picture) for _, picture in client.seen])
 
 
 GREEN = np.full((240, 320, 3), (30, 200, 30), np.uint8)
@@ -98,35 +98,35 @@ GREEN = np.full((240, 320, 3), (30, 200, 30), np.uint8)
 async def test_whatever_looks_like_a_picture_is_shown(
     answer: Any, shape: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    caller = await see(lambda _: answer, 4)
-    picture = caller.seen[-1][1]
+    client = await see(lambda _: answer, 4)
+    picture = client.seen[-1][1]
     assert picture.shape[:2] == shape
     assert colour_of(picture) == pytest.approx(colour, abs=12)
-    assert caller.messages == []
+    assert client.messages == []
 
 
 async def test_a_size_that_changes_does_not_freeze_the_picture() -> None:
     sizes = [(320, 240), (160, 120), (321, 241), (640, 480)]
 
-    def resize(image: Picture) -> Picture:
+    def resize(image: PlanarFrame) -> PlanarFrame:
         number = number_of(image)
         width, height = sizes[number // 8 % len(sizes)]
         return numbered(number, width, height)
 
-    caller = await see(resize, 40)
-    shapes = {picture.shape[:2] for _, picture in caller.seen}
+    client = await see(resize, 40)
+    shapes = {picture.shape[:2] for _, picture in client.seen}
     assert shapes == {(240, 320), (120, 160), (242, 322), (480, 640)}
-    assert is_growing([number_of(picture) for _, picture in caller.seen])
+    assert is_growing([number_of(picture) for _, picture in client.seen])
 
 
 async def test_a_function_with_nothing_to_show_lets_pictures_through() -> None:
-    caller = await see(lambda _image: None, 20)
-    assert is_growing([number_of(picture) for _, picture in caller.seen])
+    client = await see(lambda _image: None, 20)
+    assert is_growing([number_of(picture) for _, picture in client.seen])
 
 
 @pytest.mark.parametrize("trouble", [None, ValueError("internal"), np.zeros((2, 3, 4, 5))])
 async def test_trouble_repeats_the_last_answer_and_the_stream_goes_on(trouble: Any) -> None:
-    def sometimes(image: Picture) -> Any:
+    def sometimes(image: PlanarFrame) -> Any:
         number = number_of(image)
         if number < 10 or number >= 20:
             return image
@@ -134,28 +134,28 @@ async def test_trouble_repeats_the_last_answer_and_the_stream_goes_on(trouble: A
             raise trouble
         return trouble
 
-    registry = serve_video(sometimes)
-    caller = caller_of(registry)
-    await caller.call()
-    await caller.until(lambda: bool(caller.seen) and number_of(caller.seen[-1][1]) >= 25)
-    await finish(registry, caller)
-    numbers = [number_of(picture) for _, picture in caller.seen]
+    manager = serve_video(sometimes)
+    client = client_of(manager)
+    await client.call()
+    await client.until(lambda: bool(client.seen) and number_of(client.seen[-1][1]) >= 25)
+    await finish(manager, client)
+    numbers = [number_of(picture) for _, picture in client.seen]
     assert numbers == sorted(numbers)
-    assert is_growing([pts for pts, _ in caller.seen])
+    assert is_growing([pts for pts, _ in client.seen])
     repeated = max(numbers.count(number) for number in numbers)
     assert repeated >= 5, "the last answer stands, with new times"
-    errors = [message["data"] for message in caller.messages if message["type"] == "error"]
+    errors = [message["data"] for message in client.messages if message["type"] == "error"]
     assert len(errors) == (trouble is not None)
     assert "internal" not in str(errors)
 
 
 async def test_an_error_in_words_for_the_caller_reaches_the_page_once() -> None:
-    def refuse(_image: Picture) -> Picture:
+    def refuse(_image: PlanarFrame) -> PlanarFrame:
         raise WebRTCError("no faces, please")
 
-    caller = await see(refuse, 10)
-    assert [message["data"] for message in caller.messages] == ["no faces, please"]
-    assert is_growing([number_of(picture) for _, picture in caller.seen])
+    client = await see(refuse, 10)
+    assert [message["data"] for message in client.messages] == ["no faces, please"]
+    assert is_growing([number_of(picture) for _, picture in client.seen])
 
 
 # A function that takes its time
@@ -165,38 +165,38 @@ async def test_a_slow_function_gets_the_newest_picture_next() -> None:
     got: list[int] = []
     go_on = threading.Event()
 
-    def slow(image: Picture) -> Picture:
+    def slow(image: PlanarFrame) -> PlanarFrame:
         got.append(number_of(image))
         go_on.wait()
         return image
 
-    registry = serve_video(slow)
-    caller = caller_of(registry)
-    await caller.call()
-    transport = transport_of(registry, caller)
-    await caller.camera.has_taken(30)
+    manager = serve_video(slow)
+    client = client_of(manager)
+    await client.call()
+    transport = transport_of(manager, client)
+    await client.camera.has_taken(30)
     go_on.set()
-    taken = caller.camera.taken
-    await caller.until(lambda: len(got) >= 3)
-    await finish(registry, caller)
+    taken = client.camera.taken
+    await client.until(lambda: len(got) >= 3)
+    await finish(manager, client)
     # What is on its way between two codecs may be a few pictures old, and no more.
     assert got[1] >= taken - 8
-    assert transport.skipped_pictures >= got[1] - got[0] - 2
+    assert transport.skipped_frames >= got[1] - got[0] - 2
 
 
 async def test_a_slow_function_holds_up_nobody_else() -> None:
     blocked = threading.Event()
     go_on = threading.Event()
 
-    def patient(image: Picture) -> Picture:
+    def patient(image: PlanarFrame) -> PlanarFrame:
         if colour_of(image)[0] > 150:
             blocked.set()
             go_on.wait()
         return image
 
-    registry = serve_video(patient, concurrency_limit=2)
-    slow = caller_of(registry, colour=BLUE)
-    quick = caller_of(registry)
+    manager = serve_video(patient, concurrency_limit=2)
+    slow = client_of(manager, colour=BLUE)
+    quick = client_of(manager)
     await slow.call()
     await asyncio.to_thread(blocked.wait)
     await quick.call()
@@ -204,19 +204,19 @@ async def test_a_slow_function_holds_up_nobody_else() -> None:
     seen_meanwhile = len(slow.seen)
     go_on.set()
     await slow.until(lambda: len(slow.seen) > 0)
-    await finish(registry, slow, quick)
+    await finish(manager, slow, quick)
     assert seen_meanwhile == 0
     assert is_growing([number_of(picture) for _, picture in quick.seen])
 
 
 async def test_a_function_that_never_returns_ends_with_its_call() -> None:
     forever = threading.Event()
-    registry = serve_video(lambda _image: forever.wait())
-    caller = caller_of(registry)
-    await caller.call()
+    manager = serve_video(lambda _image: forever.wait())
+    client = client_of(manager)
+    await client.call()
     await asyncio.sleep(0)
-    await finish(registry, caller)
-    assert len(registry) == 0
+    await finish(manager, client)
+    assert len(manager) == 0
     forever.set()
 
 
@@ -224,68 +224,68 @@ async def test_a_function_that_never_returns_ends_with_its_call() -> None:
 
 
 async def test_coroutines_and_generators_answer_too() -> None:
-    async def coroutine(image: Picture) -> Picture:
+    async def coroutine(image: PlanarFrame) -> PlanarFrame:
         await asyncio.sleep(0)
         return image
 
-    async def async_generator(image: Picture) -> AsyncIterator[Any]:
+    async def async_generator(image: PlanarFrame) -> AsyncIterator[Any]:
         yield AdditionalOutputs("first")
         yield image
 
-    def generator(image: Picture) -> Iterator[Any]:
+    def generator(image: PlanarFrame) -> Iterator[Any]:
         yield image
 
     class ReturnsAGenerator:
-        def __call__(self, image: Picture) -> Iterator[Any]:
+        def __call__(self, image: PlanarFrame) -> Iterator[Any]:
             return generator(image)
 
     for fn in (coroutine, async_generator, generator, ReturnsAGenerator()):
-        caller = await see(fn, 10)
-        assert is_growing([number_of(picture) for _, picture in caller.seen]), fn
+        client = await see(fn, 10)
+        assert is_growing([number_of(picture) for _, picture in client.seen]), fn
 
 
 async def test_values_for_the_page_come_with_pictures() -> None:
-    def count(image: Picture) -> Any:
+    def count(image: PlanarFrame) -> Any:
         number = number_of(image)
         return image, AdditionalOutputs(number)
 
-    registry = serve_video(count)
-    registry.has_outputs = True
-    caller = caller_of(registry)
-    await caller.call()
-    await caller.until(lambda: len(caller.outputs) >= 15 and len(caller.seen) >= 15)
-    await finish(registry, caller)
-    given = [number for (number,) in caller.outputs]
+    manager = serve_video(count)
+    manager.has_outputs = True
+    client = client_of(manager)
+    await client.call()
+    await client.until(lambda: len(client.outputs) >= 15 and len(client.seen) >= 15)
+    await finish(manager, client)
+    given = [number for (number,) in client.outputs]
     assert is_growing(given)
-    seen = {number_of(picture) for _, picture in caller.seen}
+    seen = {number_of(picture) for _, picture in client.seen}
     assert len(seen & set(given)) >= 12
 
 
 async def test_a_function_may_end_the_call_with_a_last_picture() -> None:
-    def until_ten(image: Picture) -> Any:
+    def until_ten(image: PlanarFrame) -> Any:
         number = number_of(image)
         return (image, CloseStream("ten is enough")) if number >= 10 else image
 
-    registry = serve_video(until_ten)
-    caller = caller_of(registry)
-    await caller.call()
-    await caller.closed.wait()
-    await finish(registry, caller)
-    assert number_of(caller.seen[-1][1]) >= 10
-    assert [m["data"] for m in caller.messages if m["type"] == "end_stream"] == ["ten is enough"]
+    manager = serve_video(until_ten)
+    client = client_of(manager)
+    await client.call()
+    await client.closed.wait()
+    await finish(manager, client)
+    assert number_of(client.seen[-1][1]) >= 10
+    assert [m["data"] for m in client.messages if m["type"] == "end_stream"] == ["ten is enough"]
 
 
 async def test_in_mode_send_values_come_back_and_no_picture() -> None:
-    def count(image: Picture) -> AdditionalOutputs:
+    def count(image: PlanarFrame) -> AdditionalOutputs:
         return AdditionalOutputs(number_of(image))
 
-    registry = serve_video(count, "send")
-    registry.has_outputs = True
-    caller = caller_of(registry, "send")
-    await caller.call()
-    await caller.until(lambda: len(caller.outputs) >= 10)
-    directions = [transceiver.currentDirection for transceiver in caller.pc.getTransceivers()]
-    await finish(registry, caller)
-    assert is_growing([number for (number,) in caller.outputs])
+    manager = serve_video(count, "send")
+    manager.has_outputs = True
+    client = client_of(manager, "send")
+    await client.call()
+    await client.until(lambda: len(client.outputs) >= 10)
+    directions = [transceiver.currentDirection for transceiver in client.pc.getTransceivers()]
+    await finish(manager, client)
+    assert is_growing([number for (number,) in client.outputs])
     assert directions == ["sendonly"]
-    assert caller.seen == []
+    assert client.seen == []

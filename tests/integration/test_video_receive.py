@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.pictures import number_of, numbered
-from support.video_calls import caller_of, finish, serve_video
+from support.frames import number_of, numbered
+from support.video_calls import client_of, finish, serve_video
 
 from gradio_webrtc import AdditionalOutputs, VideoStreamHandler, WebRTCError
 
@@ -25,18 +25,16 @@ async def test_a_recording_is_seen_in_full_at_its_rate_and_ends_quietly(fps: int
             yield numbered(number)
         yield None
 
-    registry = serve_video(
-        VideoStreamHandler(generation, fps=fps) if fps else generation, "receive"
-    )
-    first, second = caller_of(registry, "receive"), caller_of(registry, "receive")
-    for caller in (first, second):
-        await caller.call()
-        await caller.ended.wait()
-        await caller.closed.wait()
-        await finish(registry, caller)
-        assert [number_of(picture) for _, picture in caller.seen] == list(range(45))
-        assert [m["data"] for m in caller.messages] == [""], "no error, no words"
-        pts = [pts for pts, _ in caller.seen]
+    manager = serve_video(VideoStreamHandler(generation, fps=fps) if fps else generation, "receive")
+    first, second = client_of(manager, "receive"), client_of(manager, "receive")
+    for client in (first, second):
+        await client.call()
+        await client.ended.wait()
+        await client.closed.wait()
+        await finish(manager, client)
+        assert [number_of(picture) for _, picture in client.seen] == list(range(45))
+        assert [m["data"] for m in client.messages] == [""], "no error, no words"
+        pts = [pts for pts, _ in client.seen]
         total = 44 * 90_000 // (fps or 30)
         # Where this machine was busy for a moment the recording was late, never early.
         assert total - 5 <= pts[-1] - pts[0]
@@ -49,17 +47,17 @@ async def test_a_generator_of_pictures_is_never_far_ahead_of_the_eye() -> None:
 
     async def generation(count: int) -> AsyncIterator[Any]:
         for number in range(count):
-            ahead.append(number - len(caller.seen))
+            ahead.append(number - len(client.seen))
             yield numbered(number), AdditionalOutputs(number)
 
-    registry = serve_video(generation, "receive")
-    registry.has_outputs = True
-    caller = caller_of(registry, "receive", inputs=[30])
-    await caller.call()
-    await caller.ended.wait()
-    await finish(registry, caller)
+    manager = serve_video(generation, "receive")
+    manager.has_outputs = True
+    client = client_of(manager, "receive", inputs=[30])
+    await client.call()
+    await client.ended.wait()
+    await finish(manager, client)
     assert max(ahead) <= 8
-    assert caller.outputs == [(number,) for number in range(30)]
+    assert client.outputs == [(number,) for number in range(30)]
 
 
 async def test_an_error_in_a_generator_of_pictures_is_told_and_ends_the_stream() -> None:
@@ -67,9 +65,9 @@ async def test_an_error_in_a_generator_of_pictures_is_told_and_ends_the_stream()
         yield numbered(1)
         raise WebRTCError("the film tore")
 
-    registry = serve_video(generation, "receive")
-    caller = caller_of(registry, "receive")
-    await caller.call()
-    await caller.ended.wait()
-    await finish(registry, caller)
-    assert [m["data"] for m in caller.messages] == ["the film tore", ""]
+    manager = serve_video(generation, "receive")
+    client = client_of(manager, "receive")
+    await client.call()
+    await client.ended.wait()
+    await finish(manager, client)
+    assert [m["data"] for m in client.messages] == ["the film tore", ""]

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from aiortc.mediastreams import MediaStreamError
-from support.page import PageCaller, open_page
+from support.page import PageClient, open_page
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
@@ -30,11 +30,11 @@ SETTLE_FRAMES: Final = 150
 WINDOW_FRAMES: Final = 250
 
 
-class Steady(PageCaller):
+class Steady(PageClient):
     """Keeps the times of arrival alone, so that hours of them fit into memory."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]  # those of `PageCaller`
+        super().__init__(*args)  # type: ignore[arg-type]  # those of `PageClient`
         self.arrivals: list[tuple[float, int]] = []
 
     async def _listen(self, track: MediaStreamTrack) -> None:
@@ -101,19 +101,19 @@ async def main(url: str) -> None:
     watching = asyncio.get_running_loop().create_task(watch_the_machine(stalls))
     async with open_page(url) as page:
         tone = (8_000 * np.sin(np.arange(48_000) * 0.0576)).astype(np.int16)
-        caller = Steady(page, page.component("webrtc", "echo"), tone)
-        await caller.call()
-        while len(caller.arrivals) < SETTLE_FRAMES:  # noqa: ASYNC110  # frames are no news
+        client = Steady(page, page.component("webrtc", "echo"), tone)
+        await client.call()
+        while len(client.arrivals) < SETTLE_FRAMES:  # noqa: ASYNC110  # frames are no news
             await asyncio.sleep(FRAME_S)
         begin = SETTLE_FRAMES
         print("connected", flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            is_alive = caller.pc.connectionState == "connected"
-            print(describe(caller.arrivals[begin:], stalls, is_alive=is_alive), flush=True)
-            begin = len(caller.arrivals)
-        is_alive = caller.pc.connectionState == "connected"
-        print(describe(caller.arrivals[SETTLE_FRAMES:], stalls, is_alive=is_alive), flush=True)
-        await caller.hang_up()
+            is_alive = client.pc.connectionState == "connected"
+            print(describe(client.arrivals[begin:], stalls, is_alive=is_alive), flush=True)
+            begin = len(client.arrivals)
+        is_alive = client.pc.connectionState == "connected"
+        print(describe(client.arrivals[SETTLE_FRAMES:], stalls, is_alive=is_alive), flush=True)
+        await client.hang_up()
     watching.cancel()
 
 

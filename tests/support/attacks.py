@@ -12,7 +12,7 @@ import numpy as np
 from .datagrams import addresses, check, mutations
 from .hostile_page import HOSTILE
 from .offers import BROWSERS, make_sdp
-from .page import PageCaller
+from .page import PageClient
 from .soak_calls import connect
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SILENCE: Final = np.zeros(48_000, np.int16)
 
 async def send_garbage(page: GradioPage) -> None:
     """Sends datagrams of all kinds to the port of a session of the attacker's own."""
-    caller = await connect(page, "echo", SILENCE)
+    client = await connect(page, "echo", SILENCE)
     made = random.Random(1)  # noqa: S311  # garbage
     datagrams = [
         b"",
@@ -36,11 +36,11 @@ async def send_garbage(page: GradioPage) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.settimeout(0)
         for _ in range(5):
-            for target in addresses(caller.pc.remoteDescription.sdp):
+            for target in addresses(client.pc.remoteDescription.sdp):
                 for datagram in datagrams:
                     stranger.sendto(datagram, target)
             await asyncio.sleep(0.1)
-    await caller.hang_up()
+    await client.hang_up()
 
 
 async def _offer() -> dict[str, Any]:
@@ -82,12 +82,12 @@ async def offer_nonsense(page: GradioPage) -> None:
 
 async def write_without_end(page: GradioPage) -> None:
     """Sends text on the data channel as fast as it goes."""
-    caller = await connect(page, "echo", SILENCE)
+    client = await connect(page, "echo", SILENCE)
     for _ in range(500):
-        if caller.channel.readyState == "open":
-            caller.channel.send("x" * 5_000)
+        if client.channel.readyState == "open":
+            client.channel.send("x" * 5_000)
         await asyncio.sleep(0.001)
-    await caller.hang_up()
+    await client.hang_up()
 
 
 async def ask_for_servers(page: GradioPage) -> None:
@@ -110,9 +110,9 @@ async def guess_ids(page: GradioPage) -> None:
 
 async def come_and_go(page: GradioPage) -> None:
     """Connects and hangs up at once."""
-    caller = PageCaller(page, page.component("webrtc", "count"), SILENCE)
-    await caller.call()
-    await caller.hang_up()
+    client = PageClient(page, page.component("webrtc", "count"), SILENCE)
+    await client.call()
+    await client.hang_up()
 
 
 ATTACKS: Final[dict[str, Callable[[GradioPage], Awaitable[None]]]] = {

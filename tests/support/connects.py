@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 import numpy as np
 
-from .page import NO_TLS, PageCaller, open_page
+from .page import NO_TLS, PageClient, open_page
 
 AT_ONCE: Final = 2
 BATCH: Final = 100
@@ -35,11 +35,11 @@ Counts = dict[str, int]
 async def connect_once(url: str) -> None:
     """A user who opens the page, calls, hears the first frame, and hangs up."""
     async with open_page(f"{url}/page") as page:
-        caller = PageCaller(page, page.component("webrtc", "connect"), np.zeros(4_800, np.int16))
-        answer = await caller.call()
+        client = PageClient(page, page.component("webrtc", "connect"), np.zeros(4_800, np.int16))
+        answer = await client.call()
         assert answer.get("status") != "failed", answer
-        await caller.until(lambda: bool(caller.heard))
-        await caller.hang_up()
+        await client.until(lambda: bool(client.heard))
+        await client.hang_up()
 
 
 async def connect(url: str, calls: int) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradio_webrtc._handlers import ReplyOnPause, current_call
+from gradio_webrtc._handlers import ReplyOnPause, current_session
 from gradio_webrtc._workers.workers import Worker
 
-from .fake_call import FakeCall
+from .fake_session import FakeSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -54,7 +54,7 @@ def sound(probability: float, windows: float) -> NDArray[np.int16]:
     return np.full((1, round(windows * WINDOW_SAMPLES)), level, np.int16)
 
 
-class Conversation:
+class ReplyQueue:
     """Lets a caller speak to a handler, and collects what the handler says.
 
     Attributes:
@@ -64,7 +64,7 @@ class Conversation:
 
     def __init__(self, handler: StreamHandlerBase) -> None:
         self.handler: Any = handler
-        self.call = FakeCall()
+        self.call = FakeSession()
         self.items: list[Any] = []
         self._worker = Worker("conversation")
         self._moved = asyncio.Event()
@@ -176,13 +176,13 @@ class Endless:
 
 
 @asynccontextmanager
-async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Conversation]:
+async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[ReplyQueue]:
     """A call of a copy of this handler, in which the page answers with these inputs."""
-    conversation = Conversation(template.copy())
+    conversation = ReplyQueue(template.copy())
     handler = conversation.handler
     handler.bind(conversation.call)
     conversation.call.answer_requests(handler, *inputs)
-    token = current_call.set(conversation.call)
+    token = current_session.set(conversation.call)
     started = handler.start_up()
     if inspect.isawaitable(started):
         await started
@@ -194,5 +194,5 @@ async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncItera
         outcome = (await asyncio.gather(pump, return_exceptions=True))[0]
         await handler.release()
         conversation.close()
-        current_call.reset(token)
+        current_session.reset(token)
     assert isinstance(outcome, asyncio.CancelledError), outcome

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
-from .caller import Caller
+from .client import Client
 from .signals import tone
 from .wire import Wire
 
@@ -100,16 +100,16 @@ class Hostile(Wire):
         return self._registry.find(self.webrtc_id, self.secret).transport
 
 
-def serve_echo(modality: Modality = "audio", **service: Any) -> SessionRegistry:
-    registry = SessionRegistry()
+def serve_echo(modality: Modality = "audio", **service: Any) -> SessionManager:
+    manager = SessionManager()
     handler: Any = (
         Echo() if modality == "audio" else make_template(np.flip, "send-receive", "video")
     )
-    registry.service = Service(handler.copy, modality=modality, concurrency_limit=8, **service)
-    return registry
+    manager.service = Service(handler.copy, modality=modality, concurrency_limit=8, **service)
+    return manager
 
 
-class Bystander(Caller):
+class Bystander(Client):
     """Another user, who hears an echo of what they say."""
 
     @property
@@ -127,9 +127,9 @@ class Bystander(Caller):
 @asynccontextmanager
 async def attacked(**service: Any) -> AsyncIterator[tuple[Hostile, Bystander]]:
     """A hostile caller, and another beside them who has as much of their call as before."""
-    registry = serve_echo(**service)
-    hostile = Hostile(registry, tone(30.0, 330))
-    bystander = Bystander(registry, tone(30.0, 440))
+    manager = serve_echo(**service)
+    hostile = Hostile(manager, tone(30.0, 330))
+    bystander = Bystander(manager, tone(30.0, 440))
     await asyncio.gather(hostile.call(), bystander.call())
     await bystander.until(lambda: len(bystander.heard) >= 5)
     before = await bystander.share(10)
@@ -141,4 +141,4 @@ async def attacked(**service: Any) -> AsyncIterator[tuple[Hostile, Bystander]]:
         assert after >= 0.8 * before, "the bystander's call suffered"
     finally:
         await asyncio.gather(hostile.hang_up(), bystander.hang_up())
-        await registry.wait_idle()
+        await manager.wait_idle()

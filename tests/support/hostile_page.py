@@ -16,7 +16,7 @@ from aiortc.rtp import (
     pack_rtcp_packet,
 )
 
-from .page import PageCaller
+from .page import PageClient
 from .signals import tone
 from .wire import TSNS, Wire, data_chunk
 
@@ -33,79 +33,79 @@ SOUND: Final = b"\xf8\xff\xfe"
 """A packet of Opus that is silence."""
 
 
-class HostilePage(Wire, PageCaller):
+class HostilePage(Wire, PageClient):
     """A page's caller who sends whatever they like."""
 
 
 @asynccontextmanager
 async def connected(page: GradioPage, label: str = "echo") -> AsyncIterator[HostilePage]:
     """A call of the attacker's, which the server may end."""
-    caller = HostilePage(page, page.component("webrtc", label), tone(30.0, 330))
-    answer = await caller.call()
+    client = HostilePage(page, page.component("webrtc", label), tone(30.0, 330))
+    answer = await client.call()
     try:
         assert answer.get("status") != "failed", answer
-        yield caller
+        yield client
     finally:
-        await caller.hang_up()
+        await client.hang_up()
 
 
-async def _send_all(caller: HostilePage, packets: Iterable[bytes]) -> None:
+async def _send_all(client: HostilePage, packets: Iterable[bytes]) -> None:
     for number, packet in enumerate(packets):
-        if caller.closed.is_set():
+        if client.closed.is_set():
             return
-        await caller.send_media(packet)
+        await client.send_media(packet)
         if number % IN_A_ROW == 0:
             await asyncio.sleep(0.01)
 
 
 async def acknowledge_what_was_never_sent(page: GradioPage) -> None:
     """Sends acknowledgements with hundreds of wide blocks, a kilobyte each."""
-    async with connected(page) as caller:
+    async with connected(page) as client:
         for blocks in ([(1, 65_535)] * 270, [(each, 65_535 - each) for each in range(1, 271)]):
             for _ in range(20):
-                await caller.send_chunk(caller.acknowledgement(blocks))
-            await caller.settle()
+                await client.send_chunk(client.acknowledgement(blocks))
+            await client.settle()
 
 
 async def send_parts_out_of_order(page: GradioPage) -> None:
     """Sends every other part of a message, gives up some, and never the first."""
-    async with connected(page) as caller:
-        begin = caller.next_tsn
-        caller.is_deaf = True
+    async with connected(page) as client:
+        begin = client.next_tsn
+        client.is_deaf = True
         for number in range(2_000):
-            await caller.send_chunk(data_chunk(begin + 2 + 2 * number, 0, b"x" * 100))
+            await client.send_chunk(data_chunk(begin + 2 + 2 * number, 0, b"x" * 100))
             if number % IN_A_ROW == 0:
                 await asyncio.sleep(0.01)
         for ahead in (100, 1 << 20, (1 << 31) - 1):
             chunk = ForwardTsnChunk()
             chunk.cumulative_tsn = (begin + ahead) % TSNS
             chunk.streams = [(stream, 65_535) for stream in range(300)]
-            await caller.send_chunk(chunk)
-        await caller.settle()
+            await client.send_chunk(chunk)
+        await client.settle()
 
 
 async def send_a_message_without_an_end(page: GradioPage) -> None:
     """Sends parts of a message until the server has had enough."""
-    async with connected(page) as caller:
-        begin = caller.next_tsn
+    async with connected(page) as client:
+        begin = client.next_tsn
         for number in range(20_000):
-            if caller.ended.is_set() or caller.closed.is_set():
+            if client.ended.is_set() or client.closed.is_set():
                 break
-            await caller.send_chunk(data_chunk(begin + number, 0 if number else 2, b"x" * 50))
+            await client.send_chunk(data_chunk(begin + number, 0 if number else 2, b"x" * 50))
             if number % IN_A_ROW == 0:
                 await asyncio.sleep(0.01)
 
 
 async def send_streams_without_end(page: GradioPage) -> None:
     """Sends sound of thousands of sources, and packets far apart, whose gaps are to be filled."""
-    async with connected(page) as caller:
-        opus = caller.payload_type("opus")
+    async with connected(page) as client:
+        opus = client.payload_type("opus")
         await _send_all(
-            caller,
+            client,
             (RtpPacket(opus, 0, 1, 960, 1000 + ssrc, SOUND).serialize() for ssrc in range(2_000)),
         )
         await _send_all(
-            caller,
+            client,
             (
                 RtpPacket(opus, 0, 6 * number % 65_536, 5_760 * number % TSNS, 7, SOUND).serialize()
                 for number in range(2_000)
@@ -115,8 +115,8 @@ async def send_streams_without_end(page: GradioPage) -> None:
 
 async def send_reports_without_end(page: GradioPage) -> None:
     """Asks for all that was sent once more, for key frames and other rates; and says goodbye."""
-    async with connected(page) as caller:
-        ssrc = _ssrc_of_server(caller)
+    async with connected(page) as client:
+        ssrc = _ssrc_of_server(client)
         kinds: list[bytes] = []
         for number in range(200):
             nack = RtcpRtpfbPacket(NACK, 1, ssrc)
@@ -129,16 +129,16 @@ async def send_reports_without_end(page: GradioPage) -> None:
                 bytes(RtcpByePacket(sources=[31 * number + each for each in range(31)])),
                 pack_rtcp_packet(202, 31, bytes(1000)),
             ]
-        await _send_all(caller, kinds)
+        await _send_all(client, kinds)
 
 
 async def show_pictures_that_are_too_large(page: GradioPage) -> None:
     """Sends key frames of VP8, 67 bytes each, that claim 16,383 pixels for each side."""
-    async with connected(page, "video") as caller:
-        vp8 = caller.payload_type("vp8")
+    async with connected(page, "video") as client:
+        vp8 = client.payload_type("vp8")
         huge = b"\x10\x02\x00\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(57)
         await _send_all(
-            caller,
+            client,
             (
                 RtpPacket(vp8, 1, number, 3_000 * number, 77, b"\x10" + huge).serialize()
                 for number in range(1_000)
@@ -146,9 +146,9 @@ async def show_pictures_that_are_too_large(page: GradioPage) -> None:
         )
 
 
-def _ssrc_of_server(caller: HostilePage) -> int:
+def _ssrc_of_server(client: HostilePage) -> int:
     """The source of what this caller hears."""
-    receiver: Any = caller.pc.getTransceivers()[0].receiver
+    receiver: Any = client.pc.getTransceivers()[0].receiver
     sources = receiver.getSynchronizationSources()
     return int(sources[0].source) if sources else 1
 

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 from gradio.routes import App
 
-from .caller import Caller
+from .client import Client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -164,14 +164,14 @@ async def serve_page(demo: gr.Blocks) -> AsyncIterator[GradioPage]:
         yield GradioPage(client, answer.raise_for_status().json())
 
 
-class PageCaller(Caller):
+class PageClient(Client):
     """A caller whose signalling, inputs and outputs go through a Gradio page.
 
     Args:
         page: The page that it calls from.
         component: The id of the `WebRTC` component; by default the page's only one.
         microphone: What it says, int16 ``(n,)`` at 48 kHz; then silence.
-        options: Those of `Caller`.
+        options: Those of `Client`.
 
     Attributes:
         pages: What the components held after each of the outputs.
@@ -256,10 +256,10 @@ class PageCaller(Caller):
 
 
 class _Signalling:
-    """What a `Caller` asks of a registry, for a caller on a page."""
+    """What a `Client` asks of a registry, for a caller on a page."""
 
-    def __init__(self, caller: PageCaller) -> None:
-        self._caller = caller
+    def __init__(self, client: PageClient) -> None:
+        self._client = client
 
     async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
-        return await self._caller.request(body)
+        return await self._client.request(body)

@@ -36,7 +36,7 @@ ANSWERS = ((700.0, 8.0), (1_100.0, 1.0))
 """Pitch in Hz and length in seconds of one answer after the other, round and round."""
 
 
-class Conversation:
+class ReplyQueue:
     """One client of the service."""
 
     def __init__(self, socket: ServerConnection) -> None:
@@ -113,7 +113,7 @@ def start_service() -> str:
 
     async def hold(socket: ServerConnection) -> None:
         with suppress(ConnectionClosed):
-            await Conversation(socket).hold()
+            await ReplyQueue(socket).hold()
 
     async def main() -> None:
         async with serve(hold, "127.0.0.1", 0) as server:

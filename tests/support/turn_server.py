@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-USER, CREDENTIAL = "caller", "pass-of-the-relay"
+USER, CREDENTIAL = "client", "pass-of-the-relay"
 
 START_LIMIT_S = 60.0
 """A machine busy with other work takes seconds to start it."""

@@ -15,7 +15,7 @@ SERVERS: list[dict[str, Any]] = [
     {"urls": ["stun:stun.example.test:3478"]},
     {
         "urls": ["turn:turn.example.test:3478?transport=udp"],
-        "username": "caller",
+        "username": "client",
         "credential": "pass-of-the-relay",
     },
 ]

@@ -6,12 +6,12 @@ import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport import PeerTransport
 from gradio_webrtc._ui.streaming import make_template
 
-from .caller import Caller
-from .pictures import Camera, numbered
+from .client import Client
+from .frames import Camera, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 def serve_video(
     fn: Any, mode: Mode = "send-receive", *, takes_inputs: bool = False, **service: Any
-) -> SessionRegistry:
-    registry = SessionRegistry()
+) -> SessionManager:
+    manager = SessionManager()
     template = make_template(fn, mode, "video", takes_inputs=takes_inputs)
-    registry.service = Service(template.copy, mode=mode, modality="video", **service)
-    return registry
+    manager.service = Service(template.copy, mode=mode, modality="video", **service)
+    return manager
 
 
-def caller_of(
-    registry: SessionRegistry,
+def client_of(
+    manager: SessionManager,
     mode: Mode = "send-receive",
     *,
     inputs: Sequence[Any] = (),
     colour: tuple[int, int, int] | None = None,
-) -> Caller:
-    caller = Caller(registry, inputs=inputs, mode=mode, modality="video")
+) -> Client:
+    client = Client(manager, inputs=inputs, mode=mode, modality="video")
     if colour is not None:
-        caller.camera = Camera(take=lambda number: numbered(number, colour=colour))
-    return caller
+        client.camera = Camera(take=lambda number: numbered(number, colour=colour))
+    return client
 
 
-async def finish(registry: SessionRegistry, *callers: Caller) -> None:
-    await asyncio.gather(*(caller.hang_up() for caller in callers))
-    await registry.wait_idle()
+async def finish(manager: SessionManager, *clients: Client) -> None:
+    await asyncio.gather(*(client.hang_up() for client in clients))
+    await manager.wait_idle()
 
 
-def transport_of(registry: SessionRegistry, caller: Caller) -> PeerTransport:
-    transport = registry.find(caller.webrtc_id, caller.secret).transport
+def transport_of(manager: SessionManager, client: Client) -> PeerTransport:
+    transport = manager.find(client.webrtc_id, client.secret).transport
     assert isinstance(transport, PeerTransport)
     return transport
 
@@ -56,11 +56,11 @@ def is_growing(numbers: list[int]) -> bool:
     return all(a < b for a, b in pairwise(numbers))
 
 
-async def see(fn: Callable[..., Any], pictures: int, **options: Any) -> Caller:
+async def see(fn: Callable[..., Any], pictures: int, **options: Any) -> Client:
     """One call with ``fn`` until so many pictures have come back."""
-    registry = serve_video(fn)
-    caller = caller_of(registry, **options)
-    await caller.call()
-    await caller.until(lambda: len(caller.seen) >= pictures)
-    await finish(registry, caller)
-    return caller
+    manager = serve_video(fn)
+    client = client_of(manager, **options)
+    await client.call()
+    await client.until(lambda: len(client.seen) >= pictures)
+    await finish(manager, client)
+    return client

@@ -16,14 +16,14 @@ from aiortc.rtcsctptransport import (
     serialize_packet,
 )
 
-from .caller import Caller
+from .client import Client
 
 TSNS = 1 << 32
 TEXT = 51
 """What a chunk says that it carries (RFC 8831 section 8)."""
 
 
-class Wire(Caller):
+class Wire(Client):
     """Sends any bytes over its connection: as chunks of SCTP, as RTP and as RTCP.
 
     Attributes:

@@ -25,11 +25,11 @@ from .notices import (
     Context,
     Line,
     Warning,  # noqa: A004 - its predecessors' name
-    current_call,
     current_channel,
     current_context,
+    current_session,
     get_current_context,
-    in_call,
+    in_session,
 )
 from .reply_on_pause import ReplyOnPause
 from .stream_handler import (
@@ -70,10 +70,10 @@ __all__ = [
     "VideoStreamHandler",
     "VideoStreamHandlerImpl",
     "Warning",
-    "current_call",
     "current_channel",
     "current_context",
+    "current_session",
     "get_current_context",
     "get_silero_model",
-    "in_call",
+    "in_session",
 ]

@@ -1,7 +1,7 @@
 """What every handler has: its life in a call, the page's input values, messages to the page.
 
 A handler given to a stream is a template: every call runs on its own ``copy()``, which `bind`
-ties to its `Call`. Handlers know that protocol and nothing else of sessions and networks.
+ties to its `SessionHandle`. Handlers know that protocol and nothing else of sessions and networks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .resampling import FrameResampler
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
-    from gradio_webrtc.types import Call, DataChannel
+    from gradio_webrtc.types import DataChannel, SessionHandle
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class StreamHandlerBase(ABC):
         self.args_set = asyncio.Event()
         self.channel_set = asyncio.Event()
         self._next_args = asyncio.Event()
-        self._call: Call | None = None
+        self._call: SessionHandle | None = None
         # Programs set, test and call this.
         self._clear_queue: Callable[[], None] | None = None
         self._channel: DataChannel | None = None
@@ -129,7 +129,7 @@ class StreamHandlerBase(ABC):
 
     # Life of a call
 
-    def bind(self, call: Call) -> None:
+    def bind(self, call: SessionHandle) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         report_mistakes(self, call)
         if self._call is not None:
@@ -187,7 +187,7 @@ class StreamHandlerBase(ABC):
         return False
 
     @property
-    def spare_s(self) -> float:
+    def batch_allowance_s(self) -> float:
         """How much of the sound to come may wait, in seconds, since nothing could follow from it.
 
         Asked where ``receive_is_light``, whenever something was heard.
@@ -219,7 +219,7 @@ class StreamHandlerBase(ABC):
 
     async def fetch_args(self) -> None:
         """Asks the page for its input values without waiting for them."""
-        self._bound_call.request_inputs()
+        self._bound_session.request_inputs()
 
     async def wait_for_args(self) -> None:
         """Fetches the page's latest input values into ``latest_args``; call on the event loop.
@@ -259,7 +259,7 @@ class StreamHandlerBase(ABC):
 
     def send_message_sync(self, message: str | Mapping[str, object]) -> None:
         """Like `send_message`, from any thread; never blocks."""
-        self._bound_call.send(as_message(message))
+        self._bound_session.send(as_message(message))
 
     def clear_queue(self) -> None:
         """Drops the audio that is queued for the caller's ears, and nothing else; from any thread.
@@ -277,7 +277,7 @@ class StreamHandlerBase(ABC):
         Raises:
             RuntimeError: The handler is not in a call.
         """
-        return self._bound_call.loop
+        return self._bound_session.loop
 
     @property
     def channel(self) -> DataChannel | None:
@@ -308,7 +308,7 @@ class StreamHandlerBase(ABC):
         return self._resampler.resample(frame)
 
     @property
-    def _bound_call(self) -> Call:
+    def _bound_session(self) -> SessionHandle:
         if self._call is None:
             raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
         return self._call

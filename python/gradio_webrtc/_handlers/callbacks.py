@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from gradio_webrtc.errors import HandlerError
 
 if TYPE_CHECKING:
-    from gradio_webrtc.types import Call
+    from gradio_webrtc.types import SessionHandle
 
 HEARD: Final = (
     "nobody takes what it yields, and its body never runs. Put the answer in a queue that {emit} "
     "returns from; or answer each turn of the caller with a generator function, ReplyOnPause(fn)"
 )
 
-HEARD_IN_VAIN: Final = f"receive returned a generator: {HEARD.format(emit='emit')}"
+RECEIVE_YIELDS: Final = f"receive returned a generator: {HEARD.format(emit='emit')}"
 """Words for a generator function that hides behind a decorator."""
 
 GIVEN: Final = (
@@ -93,7 +93,7 @@ def check_handler(handler: object) -> None:
         raise TypeError("; ".join(mistakes))
 
 
-def report_mistakes(handler: object, call: Call) -> None:
+def report_mistakes(handler: object, call: SessionHandle) -> None:
     """Tells of a handler that nobody checked before its call.
 
     Raises:

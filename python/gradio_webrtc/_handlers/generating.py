@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import Stepper
+from gradio_webrtc._turns.runner import GeneratorRunner
 from gradio_webrtc._workers.user_code import describe_callable, never_blocks
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gradio_webrtc._turns.async_runner import Step
-    from gradio_webrtc.types import AudioFrame, Call, EmitType
+    from gradio_webrtc.types import AudioFrame, EmitType, SessionHandle
 
 RELEASE_S: Final = 1.0
 """How long the end of a run waits for the user's code to clean up: the time in which a process is
@@ -40,16 +40,16 @@ class Performance:
     """
 
     def __init__(
-        self, fn: Callable[..., Any], args: Sequence[object], call: Call, worker: Worker
+        self, fn: Callable[..., Any], args: Sequence[object], call: SessionHandle, worker: Worker
     ) -> None:
         self._label = describe_callable(fn)
         self._call = call
-        self._stepper = Stepper(*Callee(fn, call.webrtc_id).bind(*args), worker)
+        self._runner = GeneratorRunner(*Callee(fn, call.webrtc_id).bind(*args), worker)
 
     async def step(self) -> Step:
         """The next item; `FINISHED` after the last, and after an error, which is reported."""
         try:
-            return await self._stepper.step()
+            return await self._runner.step()
         except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
             self._call.report(error)
             return FINISHED
@@ -58,7 +58,7 @@ class Performance:
         """Ends the run; waits no longer than `RELEASE_S` for code that blocks."""
         try:
             async with asyncio.timeout(RELEASE_S):
-                await self._stepper.close()
+                await self._runner.close()
         except TimeoutError:
             _logger.debug("%s is left to return by itself", self._label)
         except Exception as error:  # noqa: BLE001 - the user's clean-up
@@ -77,7 +77,7 @@ class Programme:
         self._worker: Worker | None = None
         self._performance: Performance | None = None
 
-    async def next(self, call: Call, args: Sequence[object]) -> Any:
+    async def next(self, call: SessionHandle, args: Sequence[object]) -> Any:
         """The next item, and after the last one the end of the call."""
         if self._performance is None:
             self._worker = Worker(f"play-{call.webrtc_id[:8]}", expect=Expect.IDLE)
@@ -116,7 +116,7 @@ class AudioGenerator(AsyncStreamHandler):
     @never_blocks
     async def emit(self) -> EmitType:
         """The next item. The session asks for the first when the inputs have come."""
-        item: EmitType = await self._programme.next(self._bound_call, self.latest_args[1:])
+        item: EmitType = await self._programme.next(self._bound_session, self.latest_args[1:])
         return item
 
     async def release(self) -> None:

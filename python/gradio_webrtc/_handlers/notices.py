@@ -43,7 +43,7 @@ class Context:
     request: Any = None
 
 
-current_call: ContextVar[Reachable] = ContextVar("current_call")
+current_session: ContextVar[Reachable] = ContextVar("current_session")
 """The call that the running code serves. A session sets it; tasks and workers carry it on."""
 
 current_context: ContextVar[Context | None] = ContextVar("current_context", default=None)
@@ -55,7 +55,7 @@ current_channel: ContextVar[Channel | None] = ContextVar("current_channel", defa
 _preparations: Final[list[Callable[[Context], AbstractContextManager[None]]]] = []
 
 
-def prepare_calls(prepare: Callable[[Context], AbstractContextManager[None]]) -> None:
+def prepare_sessions(prepare: Callable[[Context], AbstractContextManager[None]]) -> None:
     """Has this entered wherever code of a call begins, from now on.
 
     For what is not known here, such as Gradio's own context variables.
@@ -74,7 +74,7 @@ def holding(variable: ContextVar[T], value: T) -> Iterator[None]:
 
 
 @contextmanager
-def in_call(call: Reachable, request: Any = None) -> Iterator[None]:
+def in_session(call: Reachable, request: Any = None) -> Iterator[None]:
     """Has the block, and every task and worker that it starts, serve a call.
 
     Args:
@@ -85,7 +85,7 @@ def in_call(call: Reachable, request: Any = None) -> Iterator[None]:
     if context is None or context.webrtc_id != call.webrtc_id or request is not None:
         context = Context(call.webrtc_id, request=request)
     with ExitStack() as stack:
-        stack.enter_context(holding(current_call, call))
+        stack.enter_context(holding(current_session, call))
         stack.enter_context(holding(current_context, context))
         stack.enter_context(holding(current_channel, Channel(call)))
         for prepare in _preparations:
@@ -133,7 +133,7 @@ def get_current_context() -> Context:
     Raises:
         RuntimeError: Called from elsewhere, or in a thread that the handler started by itself.
     """
-    context, call = current_context.get(), current_call.get(None)
+    context, call = current_context.get(), current_session.get(None)
     if context is not None:
         return context
     if call is not None:
@@ -143,7 +143,7 @@ def get_current_context() -> Context:
 
 def send_to_page(message: Mapping[str, object]) -> None:
     """Sends a message to the page of the call that the running code serves, or to the log."""
-    call = current_call.get(None)
+    call = current_session.get(None)
     if call is None:
         _logger.warning("no caller to show this to: %s", printable(message.get("data")))
         return

@@ -22,15 +22,15 @@ from gradio_webrtc._legacy.blocks import AppState
 from gradio_webrtc._turns.reply import Turn
 from gradio_webrtc._turns.runner import as_playable
 
+from .reply_signal import ReplySignal
 from .stream_handler import StreamHandler
-from .turn_event import TurnEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._turns.replies import Conversation
+    from gradio_webrtc._turns.replies import ReplyQueue
     from gradio_webrtc._turns.runner import Playable
     from gradio_webrtc.types import AudioFrame
 
@@ -54,9 +54,9 @@ class Prompting(StreamHandler):
 
     def _forget_call(self) -> None:
         super()._forget_call()
-        self._event = TurnEvent(self._on_asked)
+        self._event = ReplySignal(self._on_asked)
         self.state: AppState = self.state.new() if "state" in vars(self) else AppState()
-        self._conversation: Conversation | None = None
+        self._replies: ReplyQueue | None = None
         self._turns = 0
         self._asks_us = self._is_settling = self._has_waited = False
         # Set from outside, and not played yet.
@@ -100,9 +100,9 @@ class Prompting(StreamHandler):
         Raises:
             TypeError: It was set to something that cannot be iterated.
         """
-        if self._held is not None or self._conversation is None:
+        if self._held is not None or self._replies is None:
             return self._held
-        return self._conversation.generator
+        return self._replies.generator
 
     @generator.setter
     def generator(self, generator: Any) -> None:
@@ -150,7 +150,7 @@ class Prompting(StreamHandler):
 
     @property
     @abstractmethod
-    def _in_call(self) -> Conversation: ...
+    def _reply_queue(self) -> ReplyQueue: ...
 
     @abstractmethod
     def _collected(self, *, is_kept: bool) -> NDArray[Any]:
@@ -207,7 +207,7 @@ class Prompting(StreamHandler):
         if self._held is not None:
             if self.event.is_set():
                 self._play()
-        elif self._is_wanted and not self._in_call.is_engaged and self._is_ripe():
+        elif self._is_wanted and not self._reply_queue.is_engaged and self._is_ripe():
             self._answer_what_was_said()
 
     @property
@@ -217,8 +217,8 @@ class Prompting(StreamHandler):
     def _play(self) -> None:
         """Lets the generator that was set be the next answer; what is queued is still heard."""
         kept = self._find_kept()
-        if self._in_call.is_engaged:
-            self._in_call.interrupt(is_silenced=False)
+        if self._reply_queue.is_engaged:
+            self._reply_queue.interrupt(is_silenced=False)
         if kept is not None:
             self._collected(is_kept=True)
         turn = kept or Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
@@ -248,7 +248,7 @@ class Prompting(StreamHandler):
     def _give(self, turn: Turn) -> None:
         self._kept = self._missed = None
         self._event.is_asked = self._has_waited = False
-        self._in_call.take(turn)
+        self._reply_queue.take(turn)
         self._event.mark()
 
     @property
@@ -271,10 +271,10 @@ class Prompting(StreamHandler):
         """Ends the answer under way; an event set meanwhile is heeded then."""
         if self._held is not None:
             return
-        if self._in_call.is_speaking:
-            self._in_call.interrupt()
+        if self._reply_queue.is_speaking:
+            self._reply_queue.interrupt()
         missed, self._missed = self._missed, None
-        if missed is not None and not self._in_call.is_engaged:
+        if missed is not None and not self._reply_queue.is_engaged:
             self._answer_found(*missed)
         elif self._event.is_asked:
             self._heed()
@@ -283,14 +283,14 @@ class Prompting(StreamHandler):
 
     def _keep(self, turn: Turn) -> None:
         """Leaves a turn to a subclass's own ``emit``, and ends the answer before it."""
-        if self._in_call.is_responding:
-            if self._in_call.is_engaged:
-                self._in_call.interrupt()
+        if self._reply_queue.is_responding:
+            if self._reply_queue.is_engaged:
+                self._reply_queue.interrupt()
         elif self.can_interrupt and self.state.responding:
             # Dropping the last reference closes a generator, after the step it may be in.
             self._held = None
-            self._bound_call.interrupt()
-            self._bound_call.event("interrupted", turn=turn.number)
+            self._bound_session.interrupt()
+            self._bound_session.event("interrupted", turn=turn.number)
         self.state.responding = False
         self._kept = (turn, self.state)
 
@@ -320,7 +320,7 @@ class Prompting(StreamHandler):
             self._is_settling = False
             self._event.is_asked |= was_interrupted and is_asked
             is_left = self._event.is_asked or has_turn or self._held is not None
-            if is_left or self._in_call.is_responding:
+            if is_left or self._reply_queue.is_responding:
                 self._event.mark()
 
     @abstractmethod

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
-from gradio_webrtc._legacy.blocks import BlockListener, collect, ends_turn
-from gradio_webrtc._turns.detector import Listener
+from gradio_webrtc._legacy.blocks import BlockTurnDetector, collect, ends_turn
+from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.options import (
     AlgoOptions,
     SileroVadOptions,
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._legacy.blocks import AppState
-    from gradio_webrtc._turns.detector import Heard, TurnListener
+    from gradio_webrtc._turns.detector import TurnDetector, TurnEvent
     from gradio_webrtc._turns.reply import Turn
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
-    from gradio_webrtc.types import AudioFrame, Call, Layout, VoiceActivityDetector
+    from gradio_webrtc.types import AudioFrame, Layout, SessionHandle, VoiceActivityDetector
 
 
 class ReplyOnPause(TurnHandler):
@@ -130,14 +130,14 @@ class ReplyOnPause(TurnHandler):
         self._model = given if self._vad is None else None
         if not self._overrides("receive"):
             self.input_frame_size = self.input_sample_rate // 50
-        if not self._hears_in_blocks:
+        if not self._detects_in_blocks:
             warn_of_idle_options(self._silero_options)
         # Options that contradict each other are told here, and not to the first caller.
         self._make_listener()
 
     def _forget_call(self) -> None:
         super()._forget_call()
-        self._listener: TurnListener | None = None
+        self._listener: TurnDetector | None = None
         channels = 2 if self.expected_layout == "stereo" else 1
         self._intake = Intake(self.input_sample_rate, channels)
         self._heard_rate_hz = self.input_sample_rate
@@ -150,7 +150,7 @@ class ReplyOnPause(TurnHandler):
         self._listening = threading.Lock()
         self._speech_end_s = -math.inf
 
-    def bind(self, call: Call) -> None:
+    def bind(self, call: SessionHandle) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         super().bind(call)
         self._listener = self._make_listener()
@@ -161,15 +161,15 @@ class ReplyOnPause(TurnHandler):
     @property
     def receive_is_light(self) -> bool:
         """Whether listening takes microseconds: with the built-in detector it does."""
-        return self._vad is None and not self._hears_in_blocks and not self._overrides("receive")
+        return self._vad is None and not self._detects_in_blocks and not self._overrides("receive")
 
     @property
-    def spare_s(self) -> float:
+    def batch_allowance_s(self) -> float:
         """How much of the sound to come may wait, in seconds: most of what makes a turn begin."""
         if not self.can_interrupt and self._is_responding:
             return 0.0
         with self._listening:
-            return self._bound_listener.samples_to_spare / self._heard_rate_hz
+            return self._bound_listener.min_samples_until_event / self._heard_rate_hz
 
     def receive(self, frame: AudioFrame) -> None:
         """Listens to the next sound from the caller.
@@ -247,13 +247,13 @@ class ReplyOnPause(TurnHandler):
         return options
 
     @property
-    def _bound_listener(self) -> TurnListener:
+    def _bound_listener(self) -> TurnDetector:
         if self._listener is None:
             raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
         return self._listener
 
     @property
-    def _hears_in_blocks(self) -> bool:
+    def _detects_in_blocks(self) -> bool:
         return (
             self._model is not None
             or self._overrides("determine_pause")
@@ -263,30 +263,30 @@ class ReplyOnPause(TurnHandler):
     def _overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)
 
-    def _listener_at(self, rate_hz: int) -> TurnListener:
+    def _listener_at(self, rate_hz: int) -> TurnDetector:
         if rate_hz != self._heard_rate_hz:
             self._heard_rate_hz = rate_hz
             self._listener = self._make_listener()
         return self._bound_listener
 
-    def _make_listener(self) -> TurnListener:
+    def _make_listener(self) -> TurnDetector:
         rate_hz = self._heard_rate_hz
-        if self._hears_in_blocks:
-            return BlockListener(self, rate_hz)
+        if self._detects_in_blocks:
+            return BlockTurnDetector(self, rate_hz)
         vad = own_detector(self._vad)
-        return Listener(
+        return PauseTurnDetector(
             make_detector(rate_hz, self.algo_options, self._silero_options, vad), rate_hz
         )
 
     # On the event loop
 
-    def _notice(self, heard: Heard) -> None:
+    def _notice(self, heard: TurnEvent) -> None:
         data = heard.times()
         if heard.audio is not None:
             self._speech_end_s = heard.speech_end_s or heard.time_s
             self._note_turn(heard, heard.audio)
             return
-        self._bound_call.event(heard.name, **data)
+        self._bound_session.event(heard.name, **data)
         if heard.name == "started_talking":
             self.state.started_talking = True
             # Where a turn was ended for its length, the speech that goes on is no barge-in: among
@@ -295,9 +295,9 @@ class ReplyOnPause(TurnHandler):
             if self.can_interrupt and not goes_on:
                 self._interrupt()
 
-    def _note_turn(self, heard: Heard, audio: NDArray[np.int16]) -> None:
+    def _note_turn(self, heard: TurnEvent, audio: NDArray[np.int16]) -> None:
         kept = self._find_kept()
-        if kept is not None and self._hears_in_blocks:
+        if kept is not None and self._detects_in_blocks:
             # It is the same turn still, with more silence.
             return
         if kept is not None:
@@ -305,11 +305,11 @@ class ReplyOnPause(TurnHandler):
         self._note_pause(audio)
         turn = self._answer(heard.rate_hz or self._heard_rate_hz, audio)
         sound = (turn.rate_hz, turn.audio)
-        self._bound_call.event(heard.name, turn=turn.number, audio=sound, **heard.times())
+        self._bound_session.event(heard.name, turn=turn.number, audio=sound, **heard.times())
 
     def _note_pause(self, audio: NDArray[np.int16]) -> None:
         """Keeps ``state`` true for its readers where it is not what is listened with."""
-        if not self._hears_in_blocks:
+        if not self._detects_in_blocks:
             self.state.started_talking, self.state.pause_detected = False, True
             self.state.stream, self.state.sampling_rate = audio[0], self._heard_rate_hz
             self._mirrored = self.state.stream
@@ -329,7 +329,7 @@ class ReplyOnPause(TurnHandler):
     def _tell_of(self, turn: Turn) -> None:
         """See `Prompting`. Times are by the call's clock: nobody counted the samples."""
         if not turn.audio.size:
-            self._bound_call.event("response_triggered", turn=turn.number)
+            self._bound_session.event("response_triggered", turn=turn.number)
             return
         now_s = self.loop.time() - self._begun_s
         times = {
@@ -338,7 +338,7 @@ class ReplyOnPause(TurnHandler):
             "speech_end_s": now_s,
         }
         sound = (turn.rate_hz, turn.audio)
-        self._bound_call.event("pause_detected", turn=turn.number, audio=sound, **times)
+        self._bound_session.event("pause_detected", turn=turn.number, audio=sound, **times)
 
     def _trigger(self) -> None:
         if self._is_responding and not self.can_interrupt:
@@ -348,4 +348,4 @@ class ReplyOnPause(TurnHandler):
             self._bound_listener.forget()
         self._note_pause(audio)
         turn = self._answer(self._heard_rate_hz, audio)
-        self._bound_call.event("response_triggered", turn=turn.number)
+        self._bound_session.event("response_triggered", turn=turn.number)

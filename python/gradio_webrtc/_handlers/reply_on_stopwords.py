@@ -19,7 +19,7 @@ from gradio_webrtc._turns.stop_words import (
     ends_with_phrase,
     find_phrase,
 )
-from gradio_webrtc._turns.word_spotter import Spotter, Watch
+from gradio_webrtc._turns.word_spotter import SpotterCallbacks, WordSpotter
 
 from .reply_on_pause import ReplyOnPause
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._turns.detector import Heard, TurnListener
+    from gradio_webrtc._turns.detector import TurnDetector, TurnEvent
     from gradio_webrtc._turns.options import AlgoOptions
-    from gradio_webrtc._turns.stop_words import Look
+    from gradio_webrtc._turns.stop_words import SpeechSegment
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
-    from gradio_webrtc.types import Call, Layout, VoiceActivityDetector
+    from gradio_webrtc.types import Layout, SessionHandle, VoiceActivityDetector
 
 QUICKEST_WORD_S: Final = 0.1
 """Speech that is worth transcribing while waiting for the word: less than a turn needs."""
@@ -156,19 +156,19 @@ class ReplyOnStopWords(ReplyOnPause):
         if "state" not in vars(self):
             self.state: AppState = ReplyOnStopWordsState()
         super()._forget_call()
-        self._spotter: Spotter | None = None
+        self._spotter: WordSpotter | None = None
 
-    def bind(self, call: Call) -> None:
+    def bind(self, call: SessionHandle) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         super().bind(call)
-        watch = Watch(
+        watch = SpotterCallbacks(
             lambda text: self.stop_word_detected(text),  # noqa: PLW0108 - users replace it
             lambda text: ends_with_phrase(text, self.stop_words),
-            self._take_look,
+            self._take_segment,
             self._on_spotted,
             self._on_located,
         )
-        self._spotter = Spotter(call, self.stt_model, watch)
+        self._spotter = WordSpotter(call, self.stt_model, watch)
 
     async def release(self) -> None:
         """Ends the reply under way, and listening; see `ReplyOnPause.release`."""
@@ -221,7 +221,7 @@ class ReplyOnStopWords(ReplyOnPause):
     def _overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnStopWords, name)
 
-    def _make_listener(self) -> TurnListener:
+    def _make_listener(self) -> TurnDetector:
         turns = super()._make_listener()
         if self._overrides("determine_pause") or self._overrides("process_audio"):
             return turns
@@ -252,21 +252,21 @@ class ReplyOnStopWords(ReplyOnPause):
             raise TypeError(f"the listener was replaced by {listener!r}")
         return listener
 
-    def _take_look(self) -> Look | None:
+    def _take_segment(self) -> SpeechSegment | None:
         with self._listening:
-            return self._stop_word_listener.take_look()
+            return self._stop_word_listener.take_segment()
 
-    def _on_spotted(self, look: Look, text: str) -> bool:
+    def _on_spotted(self, look: SpeechSegment, text: str) -> bool:
         """Tells of the word; False when it comes too late to begin a turn."""
         if not self._still_waits(look):
             return False
         self.send_stopword()
-        self._bound_call.event("stopword", text=text)
+        self._bound_session.event("stopword", text=text)
         if self.can_interrupt:
             self._interrupt()
         return True
 
-    def _on_located(self, look: Look, begin: int) -> None:
+    def _on_located(self, look: SpeechSegment, begin: int) -> None:
         if not self._still_waits(look):
             return
         if isinstance(self.state, ReplyOnStopWordsState):
@@ -276,14 +276,14 @@ class ReplyOnStopWords(ReplyOnPause):
         for heard in everything_heard:
             self._notice(heard)
 
-    def _still_waits(self, look: Look) -> bool:
+    def _still_waits(self, look: SpeechSegment) -> bool:
         """Whether nothing has happened since this was heard."""
         with self._listening:
             listener = self._stop_word_listener
             is_waiting = listener.sleep == look.sleep and not listener.is_awake
         return is_waiting and (self.can_interrupt or not self._is_responding)
 
-    def _notice(self, heard: Heard) -> None:
+    def _notice(self, heard: TurnEvent) -> None:
         super()._notice(heard)
         if heard.audio is not None and isinstance(self.state, ReplyOnStopWordsState):
             self.state.stop_word_detected = False

@@ -13,7 +13,7 @@ import numpy as np
 
 from gradio_webrtc._mistakes import advise_on_function
 from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.replies import Conversation
+from gradio_webrtc._turns.replies import ReplyQueue
 from gradio_webrtc._turns.reply import Reply, Turn
 from gradio_webrtc._turns.runner import as_generator
 from gradio_webrtc._workers.user_code import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._legacy.blocks import AppState
     from gradio_webrtc._turns.reply import Arguments
-    from gradio_webrtc.types import AudioFrame, Call, EmitType
+    from gradio_webrtc.types import AudioFrame, EmitType, SessionHandle
 
     from .signature import ReplyOptions
 
@@ -107,13 +107,11 @@ class TurnHandler(Prompting):
         clone._forget_call()  # noqa: SLF001 - it is one of us
         return clone
 
-    def bind(self, call: Call) -> None:
+    def bind(self, call: SessionHandle) -> None:
         """Ties this copy to its call; once, on the event loop, before `start_up`."""
         super().bind(call)
         self._worker = Worker(f"reply-{call.webrtc_id[:8]}", type(self).__name__)
-        self._conversation = Conversation(
-            call, self._make_reply, self._note_reply_over, self._silence
-        )
+        self._replies = ReplyQueue(call, self._make_reply, self._note_reply_over, self._silence)
         if not self._emit_is_overridden:
             # A coroutine function: the session awaits it on the loop, with no thread between.
             self.emit = self.emit_async  # type: ignore[assignment, method-assign]
@@ -167,16 +165,16 @@ class TurnHandler(Prompting):
     async def release(self) -> None:
         """Ends the reply under way; waits no longer than `RELEASE_S` for code that blocks."""
         await super().release()
-        if self._conversation is None or self._worker is None:
+        if self._replies is None or self._worker is None:
             return
         try:
             async with asyncio.timeout(RELEASE_S):
-                await self._conversation.close()
+                await self._replies.close()
         except TimeoutError:
             _logger.debug("%s is left to return by itself", describe_callable(self.fn))
         self._worker.close()
         # Both lead back here, and the handler is to be freed with its call.
-        self._conversation.let_go()
+        self._replies.let_go()
         if not self._emit_is_overridden:
             vars(self).pop("emit", None)
 
@@ -186,7 +184,7 @@ class TurnHandler(Prompting):
         """Returns when there is something to answer; costs nothing meanwhile."""
         self._gave = False
         if not self._emit_is_overridden:
-            await self._in_call.wait_until_ready()
+            await self._reply_queue.wait_until_ready()
 
     def emit(self) -> EmitType:
         """The next item of the answer, or ``None``; blocks until it is there.
@@ -202,7 +200,7 @@ class TurnHandler(Prompting):
         if self._emit_is_overridden:
             self._asks_us = True
             self._answer_what_is_asked()
-        item = await self._in_call.step()
+        item = await self._reply_queue.step()
         self._gave = item is not FINISHED
         if item is FINISHED:
             return None
@@ -230,13 +228,13 @@ class TurnHandler(Prompting):
 
     @property
     def _is_responding(self) -> bool:
-        return self.state.responding or self._in_call.is_responding
+        return self.state.responding or self._reply_queue.is_responding
 
     @property
-    def _in_call(self) -> Conversation:
-        if self._conversation is None:
+    def _reply_queue(self) -> ReplyQueue:
+        if self._replies is None:
             raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
-        return self._conversation
+        return self._replies
 
     # On the event loop
 
@@ -251,7 +249,7 @@ class TurnHandler(Prompting):
             self._keep(turn)
         else:
             held = self._take_held()
-            turn = self._in_call.take(turn if held is None else replace(turn, generator=held))
+            turn = self._reply_queue.take(turn if held is None else replace(turn, generator=held))
         self._event.mark()
         return turn
 
@@ -259,7 +257,7 @@ class TurnHandler(Prompting):
         """Barge-in, unless a subclass's own ``emit`` is left to see to it when the turn is over."""
         if self.emits_by_itself:
             return
-        if self._in_call.interrupt() is not None:
+        if self._reply_queue.interrupt() is not None:
             self.state.interrupted.set()
 
     def _silence(self) -> None:
@@ -269,19 +267,19 @@ class TurnHandler(Prompting):
         without one is its own.
         """
         if self._emit_is_overridden and not self._gave:
-            self._bound_call.clear()
+            self._bound_session.clear()
         else:
-            self._bound_call.interrupt()
+            self._bound_session.interrupt()
         if self._clears_by_itself:
             try:
                 call_user_code(self.clear_queue)
             except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
-                self._bound_call.report(error)
+                self._bound_session.report(error)
 
     @property
     def _clears_by_itself(self) -> bool:
         """Whether a program has something of its own to drop with the queue."""
-        is_replaced = self._clear_queue != self._bound_call.clear
+        is_replaced = self._clear_queue != self._bound_session.clear
         return is_replaced or type(self).clear_queue is not StreamHandlerBase.clear_queue
 
     def _greet(self, turn: Turn) -> None:
@@ -297,24 +295,24 @@ class TurnHandler(Prompting):
             arguments = self._arguments_for(turn)
             given = arguments if isinstance(arguments, tuple) else await arguments
             worker = cast("Worker", self._worker)
-            callee = Callee(cast("Any", self.startup_fn), self._bound_call.webrtc_id)
+            callee = Callee(cast("Any", self.startup_fn), self._bound_session.webrtc_id)
             fn, given = callee.bind(*given)
             greeting = await UserFunction(fn, worker, self.startup_fn)(*given)
         except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
-            self._bound_call.report(error)
+            self._bound_session.report(error)
             return
         self._held = as_generator(greeting)
         self._event.set()
 
     def _end_reply(self) -> None:
-        if self._in_call.is_speaking:
-            self._in_call.interrupt()
-        if self._in_call.is_responding:
+        if self._reply_queue.is_speaking:
+            self._reply_queue.interrupt()
+        if self._reply_queue.is_responding:
             self._event.mark()
 
     def _make_reply(self, turn: Turn) -> Reply:
         fn = self.fn if turn.number else self.startup_fn
-        callee = Callee(cast("Any", fn), self._bound_call.webrtc_id)
+        callee = Callee(cast("Any", fn), self._bound_session.webrtc_id)
         worker = cast("Worker", self._worker)
         return Reply(turn, callee, self._arguments_for, self._note_begin, worker)
 
@@ -352,4 +350,4 @@ class TurnHandler(Prompting):
 
     def _note_begin(self, turn: Turn) -> None:
         self.state.responding = True
-        self._bound_call.event("response_starting", turn=turn.number)
+        self._bound_session.event("response_starting", turn=turn.number)

@@ -74,7 +74,7 @@ class VideoFunction(StreamHandlerBase):
     def start_up(self) -> None:
         """Asks the page for the inputs."""
         if self._takes_inputs:
-            self._bound_call.request_inputs()
+            self._bound_session.request_inputs()
 
     @property
     def lacks_inputs(self) -> bool:
@@ -109,7 +109,7 @@ class VideoGenerator(StreamHandlerBase):
     @never_blocks
     async def video_emit(self) -> VideoEmitType:
         """The next item. The session asks for the first when the inputs have come."""
-        item: VideoEmitType = await self._programme.next(self._bound_call, self.latest_args[1:])
+        item: VideoEmitType = await self._programme.next(self._bound_session, self.latest_args[1:])
         return item
 
     async def release(self) -> None:

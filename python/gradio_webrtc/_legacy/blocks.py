@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gradio_webrtc._turns.detector import Heard
+from gradio_webrtc._turns.detector import TurnEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class AppState:
 
 
 class BlockHandler(Protocol):
-    """What `BlockListener` needs of a handler."""
+    """What `BlockTurnDetector` needs of a handler."""
 
     state: AppState
     algo_options: AlgoOptions
@@ -69,8 +69,8 @@ class BlockHandler(Protocol):
         """Notes in ``state`` what the next frame brings."""
 
 
-class BlockListener:
-    """Asks a handler's ``process_audio`` about each frame; the twin of `listening.Listener`.
+class BlockTurnDetector:
+    """Asks a handler's ``process_audio`` about each frame, as 0.0.31 did.
 
     Args:
         handler: Whose ``process_audio`` and ``state``.
@@ -83,7 +83,7 @@ class BlockListener:
         self._received_samples = 0
         self._speech_start_s: float | None = None
 
-    def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
+    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         """What the handler makes of the next samples, int16 ``(1, n)``.
 
         Raises:
@@ -100,7 +100,7 @@ class BlockListener:
         state = handler.state
         if state.started_talking and not had_started:
             self._speech_start_s = max(now_s - block_s, 0.0)
-            heard.append(Heard("started_talking", now_s, self._speech_start_s, None))
+            heard.append(TurnEvent("started_talking", now_s, self._speech_start_s, None))
         if state.pause_detected:
             audio = self.so_far()
             rate_hz = state.sampling_rate or self._rate_hz
@@ -111,14 +111,14 @@ class BlockListener:
             limit_s = handler.algo_options.longest_turn_s()
             is_cut = audio.size >= limit_s * rate_hz
             end_s = now_s if is_cut else max(now_s - block_s, start_s)
-            heard.append(Heard("pause_detected", now_s, start_s, end_s, audio, rate_hz))
+            heard.append(TurnEvent("pause_detected", now_s, start_s, end_s, audio, rate_hz))
             self.forget()
             # As a subclass finds it that looks when its frame was heard.
             handler.state.pause_detected = True
         return heard
 
     @property
-    def samples_to_spare(self) -> int:
+    def min_samples_until_event(self) -> int:
         """None: what the handler makes of them is its own affair."""
         return 0
 

@@ -18,7 +18,7 @@ MAX_BUFFERED_S: Final = 1.0
 a slow sentence; little enough that a generator is never minutes ahead of what was said."""
 
 
-class Playout:
+class OutboundAudioBuffer:
     """Takes audio of any rate, type and layout, gives 20 ms call frames.
 
     `write` waits while the queue is full; `pull` never waits. All of it runs on the event loop.
@@ -88,7 +88,7 @@ class Playout:
         self._note_taken()
 
     def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
-        """The next 20 ms, int16 ``(1, 960 * channels)``; see `FrameSource.pull`."""
+        """The next 20 ms, int16 ``(1, 960 * channels)``; see `AudioFrameSource.pull`."""
         frame = self._audio.pull(partial=partial)
         if frame is not None:
             self._note_taken()

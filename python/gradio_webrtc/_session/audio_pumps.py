@@ -12,7 +12,7 @@ import numpy as np
 
 from gradio_webrtc._audio import InboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
-from gradio_webrtc._handlers.callbacks import HEARD_IN_VAIN
+from gradio_webrtc._handlers.callbacks import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc._workers.user_code import describe_callable, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import CloseStream
 
-    from .audio_buffer import Playout
-    from .context import SessionCall
+    from .audio_buffer import OutboundAudioBuffer
+    from .context import SessionContext
     from .output_queue import OutputQueue
-    from .video_buffer import Screen
+    from .video_buffer import OutboundVideoBuffer
 
 AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
 """What hears and speaks; whether a method is a coroutine function is looked up, not assumed."""
@@ -55,7 +55,7 @@ MEDIA_S: Final = 0.001
 """Audio that is shorter holds nobody back: a handler that gives single samples is asked no more
 often than one that gives none."""
 
-FAREWELL_S: Final = 0.3
+FLUSH_S: Final = 0.3
 """From the last frame sent to the end of the call: what the network and the far end's jitter
 buffer still hold back then is heard before the connection goes."""
 
@@ -100,7 +100,7 @@ class InboundPump:
         self,
         transport: Transport,
         handler: AudioHandler,
-        call: SessionCall,
+        call: SessionContext,
         worker: Worker,
     ) -> None:
         self.dropped_frames = 0
@@ -152,7 +152,7 @@ class InboundPump:
         for frame in frames:
             self._receive_now(frame)
         # Up to a frame was taken that is not whole, and so not heard.
-        return self._handler.spare_s - self._frame_s
+        return self._handler.batch_allowance_s - self._frame_s
 
     def _convert(self, block: AudioBlock) -> list[NDArray[np.int16]]:
         if self._audio is None or self._format != (block.rate_hz, block.channels):
@@ -187,12 +187,12 @@ class InboundPump:
         try:
             given = await self._receive_of_user((self._handler.input_sample_rate, frame))
             if inspect.isgenerator(given) or inspect.isasyncgen(given):
-                self._call.report(HandlerError(HEARD_IN_VAIN))
+                self._call.report(HandlerError(RECEIVE_YIELDS))
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
 
 
-class Outlets(NamedTuple):
+class EmitSinks(NamedTuple):
     """Where the things go that a handler gives.
 
     Attributes:
@@ -203,8 +203,8 @@ class Outlets(NamedTuple):
         end: Ends the call, with a reason for the page.
     """
 
-    playout: Playout
-    screen: Screen
+    audio_buffer: OutboundAudioBuffer
+    video_buffer: OutboundVideoBuffer
     plays: bool
     outputs: OutputQueue
     end: Callable[[str], None]
@@ -223,14 +223,14 @@ class OutboundPump:
     def __init__(
         self,
         handler: AudioHandler,
-        call: SessionCall,
-        outlets: Outlets,
+        call: SessionContext,
+        sinks: EmitSinks,
         worker: Worker,
     ) -> None:
         self._handler = handler
         self._call = call
-        self._outlets = outlets
-        self._playout = outlets.playout
+        self._sinks = sinks
+        self._audio_buffer = sinks.audio_buffer
         self._emit_of_user = UserFunction(handler.emit, worker)
         self._name = describe_callable(getattr(handler, "fn", handler.emit))
         self._scale = ScaleWatch(self._name)
@@ -264,18 +264,18 @@ class OutboundPump:
     async def _route(self, emitted: Emitted) -> bool:
         """Sends outputs and audio where they belong; True when audio was queued."""
         if emitted.outputs is not None:
-            self._outlets.outputs.put(emitted.outputs)
-        if emitted.audio is None or not self._outlets.plays:
+            self._sinks.outputs.put(emitted.outputs)
+        if emitted.audio is None or not self._sinks.plays:
             return False
         self._scale.look(emitted.audio.samples)
         try:
-            queued = await self._playout.write(*emitted.audio)
+            queued = await self._audio_buffer.write(*emitted.audio)
             return queued >= emitted.audio.rate_hz * MEDIA_S
         except AudioError as error:
             raise HandlerError(f"cannot play what {self._name} gave: {error}") from error
 
     async def _close(self, close: CloseStream) -> None:
-        self._playout.end_reply()
-        await self._playout.drain()
-        await asyncio.sleep(FAREWELL_S)
-        self._outlets.end(close.msg)
+        self._audio_buffer.end_reply()
+        await self._audio_buffer.drain()
+        await asyncio.sleep(FLUSH_S)
+        self._sinks.end(close.msg)

@@ -15,8 +15,8 @@ from .reporting import report_error, words_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .audio_buffer import Playout
-    from .message_sender import Outbox
+    from .audio_buffer import OutboundAudioBuffer
+    from .message_sender import MessageSender
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ MAX_REPORTED_PLACES: Final = 100
 again."""
 
 
-class SessionCall:
-    """Implements `gradio_webrtc.types.Call` for one session.
+class SessionContext:
+    """Implements `gradio_webrtc.types.SessionHandle` for one session.
 
     Everything it does happens on the event loop, in the order it was asked for: at once when asked
     from there, and by way of ``call_soon_threadsafe`` from any other thread.
@@ -55,8 +55,8 @@ class SessionCall:
     def __init__(
         self,
         webrtc_id: str,
-        playout: Playout,
-        outbox: Outbox,
+        audio_buffer: OutboundAudioBuffer,
+        sender: MessageSender,
         on_event: Callable[[float, str, dict[str, Any]], None],
         owner: str = "code",
     ) -> None:
@@ -64,8 +64,8 @@ class SessionCall:
         self._owner = owner
         self.interruptions = 0
         self._loop = asyncio.get_running_loop()
-        self._playout = playout
-        self._outbox = outbox
+        self._audio_buffer = audio_buffer
+        self._sender = sender
         self._on_event = on_event
         self._replied = asyncio.Event()
         self._replied.set()
@@ -78,7 +78,7 @@ class SessionCall:
 
     def send(self, message: Mapping[str, object]) -> None:
         """Sends a JSON message to the page."""
-        self._on_loop(self._outbox.send, message)
+        self._on_loop(self._sender.send, message)
 
     def request_inputs(self) -> None:
         """Asks the page for its latest input values."""
@@ -86,7 +86,7 @@ class SessionCall:
 
     def clear(self) -> None:
         """Drops queued audio, and nothing else."""
-        self._on_loop(self._playout.clear)
+        self._on_loop(self._audio_buffer.clear)
 
     def interrupt(self) -> None:
         """Drops queued audio, and what a running ``emit`` still returns."""
@@ -94,7 +94,7 @@ class SessionCall:
 
     def end_reply(self) -> None:
         """Pads and sends the last partial frame of a reply."""
-        self._on_loop(self._playout.end_reply)
+        self._on_loop(self._audio_buffer.end_reply)
 
     def event(self, name: str, **data: object) -> None:
         """Notes that something happened in the conversation."""
@@ -144,11 +144,11 @@ class SessionCall:
         elif name in REPLY_ENDS:
             self._replied.set()
         if name in PAGE_EVENTS or name in ALSO_FOR_THE_PAGE:
-            self._outbox.send_soon(create_message("log", name))
+            self._sender.send_soon(create_message("log", name))
 
     def _interrupt(self) -> None:
         self.interruptions += 1
-        self._playout.clear()
+        self._audio_buffer.clear()
 
     def _on_loop(self, act: Callable[..., None], *args: object) -> None:
         try:

@@ -8,10 +8,10 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from gradio_webrtc._handlers import Line, in_call
+from gradio_webrtc._handlers import Line, in_session
 from gradio_webrtc._limits import DEFAULT_LIMITS
 from gradio_webrtc._transport import Offer, PeerTransport, TrackTerms, read_offer
-from gradio_webrtc._workers.turnstile import turnstile
+from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.workers import threads_blocked
 from gradio_webrtc.errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
 
@@ -21,7 +21,7 @@ from .copying import HandlerMaker, refuse
 from .directory import Directory
 from .lag import lag_meter
 from .media import Terms
-from .rtc_configuration import ConfigurationDesk
+from .rtc_configuration import ConfigurationCache
 from .session import STOPPING, Session
 from .signaling import handle_request
 from .signals import note_idle, note_offer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_S: Final = 10.0
-"""How long `SessionRegistry.fetch_output` waits: as long as its predecessor did."""
+"""How long `SessionManager.fetch_output` waits: as long as its predecessor did."""
 
 GAVE_WAY: Final = "The call was not connected in time, and gave way to another."
 
@@ -74,7 +74,7 @@ class Service(NamedTuple):
     limits: Limits = DEFAULT_LIMITS
 
 
-class SessionRegistry:
+class SessionManager:
     """Answers offers, keeps the sessions that come of them, and looks them up.
 
     All of it runs on the event loop. Every session is removed when its call is over, whichever
@@ -87,7 +87,7 @@ class SessionRegistry:
     def __init__(self, ice_servers: Sequence[Mapping[str, Any]] = ()) -> None:
         self.service: Service | None = None
         self.has_outputs = False
-        self.configurations = ConfigurationDesk()
+        self.configurations = ConfigurationCache()
         self._ice_servers = ice_servers
         # By the ids that the server made; None for one that is being opened.
         self._sessions: dict[str, Session | None] = {}
@@ -176,7 +176,7 @@ class SessionRegistry:
                 return outputs
         raise SessionUnknown("no call with this id is under way")
 
-    def count_callers(self) -> int:
+    def count_sessions(self) -> int:
         """How many calls are being made or held; from any thread.
 
         One that is over and being freed takes nobody's place: a page that starts anew at once, as
@@ -249,7 +249,7 @@ class SessionRegistry:
         note_offer(self)
         line = Line(naming.name)
         try:
-            with in_call(line, request):
+            with in_session(line, request):
                 session, answer = await self._open(line, service, offer)
                 self._sessions[naming.session_id] = session
                 self._directory.enter(naming, session)
@@ -325,7 +325,7 @@ class SessionRegistry:
         naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
         try:
             # What cannot be answered is to cost neither a place nor a handler.
-            async with turnstile().entering():
+            async with offer_queue().entering():
                 offer = read_offer(body, _track_terms(service), service.limits)
             place = _Place(self, naming.session_id, service)
             return naming, service, offer, await admissions.here().admit(client, place)
@@ -336,7 +336,7 @@ class SessionRegistry:
     def room(self, service: Service) -> Room:
         """How many calls there may be and are, here or in all components that share places."""
         if service.places is None:
-            return Room(service.concurrency_limit, self.count_callers())
+            return Room(service.concurrency_limit, self.count_sessions())
         return Room(service.places.limit_for(self), service.places.count_taken())
 
     def take_place(self, session_id: str, service: Service) -> bool:
@@ -380,18 +380,18 @@ def _refuse_when_busy(limits: Limits, *, is_guest: bool) -> None:
 class _Place(NamedTuple):
     """The place that one offer asks for; see `admission.Place`."""
 
-    registry: SessionRegistry
+    manager: SessionManager
     session_id: str
     service: Service
 
     def room(self) -> Room:
-        return self.registry.room(self.service)
+        return self.manager.room(self.service)
 
     def take(self) -> bool:
-        return self.registry.take_place(self.session_id, self.service)
+        return self.manager.take_place(self.session_id, self.service)
 
     def give_back(self) -> None:
-        self.registry.give_back(self.session_id)
+        self.manager.give_back(self.session_id)
 
 
 def _track_terms(service: Service) -> TrackTerms:

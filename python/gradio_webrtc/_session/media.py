@@ -13,15 +13,20 @@ from gradio_webrtc._workers.workers import Worker
 
 from .audio_pumps import InboundPump, OutboundPump
 from .video_function import VideoFunctionPump
-from .video_pumps import Seer, Shower, VideoInboundPump, VideoOutboundPump
+from .video_pumps import (
+    VideoEmittingHandler,
+    VideoInboundPump,
+    VideoOutboundPump,
+    VideoReceivingHandler,
+)
 
 if TYPE_CHECKING:
     from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc._transport import Transport
     from gradio_webrtc.types import FrameFormat, Modality, Mode
 
-    from .audio_pumps import AudioHandler, Outlets
-    from .context import SessionCall
+    from .audio_pumps import AudioHandler, EmitSinks
+    from .context import SessionContext
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +85,7 @@ class Terms(NamedTuple):
         return self.modality != "audio"
 
 
-class CallMedia:
+class SessionMedia:
     """The pumps of one call, and the threads in which they run blocking code.
 
     Args:
@@ -102,10 +107,10 @@ class CallMedia:
     def __init__(
         self,
         handler: StreamHandlerBase,
-        call: SessionCall,
+        call: SessionContext,
         transport: Transport,
         terms: Terms,
-        outlets: Outlets,
+        sinks: EmitSinks,
         make_worker: Callable[[str, str, Expect], Worker] = Worker,
     ) -> None:
         self.listening: list[Walk] = []
@@ -113,7 +118,7 @@ class CallMedia:
         self._call = call
         self._transport = transport
         self._terms = terms
-        self._outlets = outlets
+        self._sinks = sinks
         self._inbound: InboundPump | None = None
         self._video_inbound: VideoInboundPump | None = None
         # A worker without a job is no thread yet.
@@ -162,34 +167,34 @@ class CallMedia:
         self.listening.clear()
         self.answering.clear()
         self._inbound = self._video_inbound = None
-        del self._outlets
+        del self._sinks
 
     def _add_audio(self, handler: AudioHandler) -> None:
         if self._terms.receives:
-            self._transport.play_audio(self._outlets.playout)
+            self._transport.play_audio(self._sinks.audio_buffer)
         if self._terms.sends:
             self._inbound = InboundPump(self._transport, handler, self._call, self.receive_worker)
             self.listening += [self._inbound.run, self._inbound.deliver]
-        outbound = OutboundPump(handler, self._call, self._outlets, self.emit_worker)
+        outbound = OutboundPump(handler, self._call, self._sinks, self.emit_worker)
         self.answering.append(outbound.run)
 
     def _add_video(self, handler: StreamHandlerBase) -> None:
         if self._terms.receives:
-            self._transport.show_pictures(self._outlets.screen)
+            self._transport.play_video(self._sinks.video_buffer)
         colours = self._terms.frame_format
         if isinstance(handler, VideoFunction):
             through = VideoFunctionPump(
-                self._transport, handler, self._call, self._outlets, self.receive_worker, colours
+                self._transport, handler, self._call, self._sinks, self.receive_worker, colours
             )
             self.listening.append(through.run)
             return
-        if self._terms.sends and isinstance(handler, Seer):
+        if self._terms.sends and isinstance(handler, VideoReceivingHandler):
             self._video_inbound = VideoInboundPump(
                 self._transport, handler, self._call, self._see_worker, colours
             )
             self.listening.append(self._video_inbound.run)
-        if isinstance(handler, Shower):
+        if isinstance(handler, VideoEmittingHandler):
             outbound = VideoOutboundPump(
-                handler, self._call, self._outlets, self._show_worker, colours
+                handler, self._call, self._sinks, self._show_worker, colours
             )
             self.answering.append(outbound.run)

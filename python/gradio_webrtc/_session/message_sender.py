@@ -16,7 +16,7 @@ frame of an answer, and between a pause and the answer to it there are two; a pa
 frame later is none the worse, and a caller who hears the answer later is."""
 
 
-class Outbox:
+class MessageSender:
     """Sends what cannot wait at once, and news when the sound of the moment has gone out.
 
     Every method is called on the event loop.

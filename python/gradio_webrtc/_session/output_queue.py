@@ -219,7 +219,7 @@ class OutputQueue:
         self._announce = announce
         self._is_wanted = is_wanted
         self._waiting: deque[AdditionalOutputs] = deque()
-        self._with_picture: AdditionalOutputs | None = None
+        self._with_frame: AdditionalOutputs | None = None
         self._news = asyncio.Event()
         self._is_announced = False
         self._is_closed = False
@@ -235,12 +235,12 @@ class OutputQueue:
         if self._is_wanted:
             self._announce_next()
 
-    def put_with_picture(self, outputs: AdditionalOutputs) -> None:
+    def put_with_frame(self, outputs: AdditionalOutputs) -> None:
         """Queues values that describe a picture, in place of those of an earlier one."""
-        if self._with_picture is not None and self._with_picture in self._waiting:
-            self._waiting.remove(self._with_picture)
+        if self._with_frame is not None and self._with_frame in self._waiting:
+            self._waiting.remove(self._with_frame)
             self.replaced += 1
-        self._with_picture = outputs
+        self._with_frame = outputs
         self.put(outputs)
 
     def take(self) -> AdditionalOutputs | None:

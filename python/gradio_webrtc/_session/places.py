@@ -15,7 +15,7 @@ DEFAULT_LIMIT: Final = 1
 class CountsCalls(Protocol):
     """Somebody whose calls take places."""
 
-    def count_callers(self) -> int:
+    def count_sessions(self) -> int:
         """How many calls are being made or held; from any thread."""
 
 
@@ -74,7 +74,7 @@ class Places:
 
     def count_taken(self) -> int:
         """How many places are taken; call with the lock."""
-        return sum(component.count_callers() for component in list(self._members))
+        return sum(component.count_sessions() for component in list(self._members))
 
     def _limits(self, app: int) -> list[int]:
         return [

@@ -75,7 +75,7 @@ class _Answer(NamedTuple):
     good_until_s: float
 
 
-class ConfigurationDesk:
+class ConfigurationCache:
     """Gives pages their configuration: asks for it once at a time, and keeps it for a while.
 
     Args:

@@ -16,14 +16,14 @@ from gradio_webrtc._workers.user_code import call_user_code, contain_user_code
 from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import ServerStopping, TransportError
 
-from .audio_buffer import Playout
-from .audio_pumps import FAREWELL_S, Outlets
-from .context import SessionCall
-from .media import UNBLOCK_TIMEOUT_S, CallMedia, Terms
-from .message_sender import Outbox
+from .audio_buffer import OutboundAudioBuffer
+from .audio_pumps import FLUSH_S, EmitSinks
+from .context import SessionContext
+from .media import UNBLOCK_TIMEOUT_S, SessionMedia, Terms
+from .message_sender import MessageSender
 from .output_queue import OutputQueue
 from .reporting import report_error
-from .video_buffer import Screen
+from .video_buffer import OutboundVideoBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,19 +100,19 @@ class Session:
         self.secret = secrets.token_urlsafe(24)
         self.transport = transport
         self.handler = handler
-        self.playout = Playout()
-        self.screen = Screen()
-        self._outbox = outbox = Outbox(transport.send_text)
+        self.audio_buffer = OutboundAudioBuffer()
+        self.video_buffer = OutboundVideoBuffer()
+        self._sender = sender = MessageSender(transport.send_text)
         # Nothing here may refer back to this object, but what `_free` lets go of: it is to be freed
         # when it is over, not when a garbage collection finds it.
         self.outputs = OutputQueue(
-            lambda: outbox.send(create_message("fetch_output")), is_wanted=terms.has_outputs
+            lambda: sender.send(create_message("fetch_output")), is_wanted=terms.has_outputs
         )
         owner = type(handler).__name__
-        self.call = SessionCall(webrtc_id, self.playout, self._outbox, on_event, owner)
+        self.call = SessionContext(webrtc_id, self.audio_buffer, self._sender, on_event, owner)
         self._terms = terms
         loop = asyncio.get_running_loop()
-        contain_user_code(loop, lambda context: handlers.current_call in context)
+        contain_user_code(loop, lambda context: handlers.current_session in context)
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._note_connected: Callable[[], object] = lambda: None
         self._end_code = ""
@@ -121,11 +121,13 @@ class Session:
         self._deadline_s = math.inf
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()
-        with handlers.in_call(self.call):
+        with handlers.in_session(self.call):
             handler.bind(self.call)
             self._context = contextvars.copy_context()
-        outlets = Outlets(self.playout, self.screen, terms.receives, self.outputs, self.end)
-        self._media = CallMedia(handler, self.call, transport, terms, outlets, make_worker)
+        sinks = EmitSinks(
+            self.audio_buffer, self.video_buffer, terms.receives, self.outputs, self.end
+        )
+        self._media = SessionMedia(handler, self.call, transport, terms, sinks, make_worker)
 
     @property
     def is_over(self) -> bool:
@@ -207,9 +209,9 @@ class Session:
     async def _until_said(self) -> None:
         """Returns once no reply is under way, and the last of it was heard."""
         await self._connected.wait()
-        if await self.call.until_replied() or self.playout.buffered_s > 0:
-            await self.playout.drain()
-            await asyncio.sleep(FAREWELL_S)
+        if await self.call.until_replied() or self.audio_buffer.buffered_s > 0:
+            await self.audio_buffer.drain()
+            await asyncio.sleep(FLUSH_S)
 
     def _left_s(self, limit_s: float) -> float:
         """How long user code may take, in seconds: the limit, and less when the server stops."""
@@ -223,7 +225,7 @@ class Session:
             Why it ended, in words.
         """
         reason = STOPPING
-        with handlers.in_call(self.call):
+        with handlers.in_session(self.call):
             try:
                 reason = await self._connect() or await self._converse()
             except TransportError as error:
@@ -323,7 +325,7 @@ class Session:
         """Says goodbye, lets the handler shut down, ends threads and the connection."""
         self._say_goodbye(reason)
         self.outputs.close()
-        self.playout.clear()
+        self.audio_buffer.clear()
         await self._media.unblock(self._left_s(UNBLOCK_TIMEOUT_S))
         self._media.close_workers()
         await self._shut_down()
@@ -331,15 +333,15 @@ class Session:
         self._media.start_up_worker.close()
         self._media.receive_worker.close()
         # What ended with the call is news too.
-        self._outbox.flush()
+        self._sender.flush()
         await self.transport.close()
         self._media.let_go()
-        self._outbox.let_go()
+        self._sender.let_go()
 
     def _say_goodbye(self, reason: str) -> None:
         if not self._has_said_goodbye:
             self._has_said_goodbye = True
-            self._outbox.send(create_ending(reason, self._end_code))
+            self._sender.send(create_ending(reason, self._end_code))
 
     async def _release(self) -> None:
         """Lets go of the reply under way, which may wait for code that blocks."""

@@ -6,14 +6,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from gradio_webrtc._transport import TimedPicture
+from gradio_webrtc._transport import TimedFrame
 
 if TYPE_CHECKING:
-    from gradio_webrtc._transport import Picture
+    from gradio_webrtc._transport import PlanarFrame
 
 logger = logging.getLogger(__name__)
 
-PICTURE_RATE_HZ: Final = 90_000
+VIDEO_CLOCK_HZ: Final = 90_000
 """The clock of every video codec over RTP (RFC 7741 section 4.1, RFC 6184 section 5.1)."""
 
 REFRESH_S: Final = 1.0
@@ -30,7 +30,7 @@ MAX_LAG_S: Final = 0.2
 """A maker that is later than this is not made to catch up: the time it took shows as a gap."""
 
 
-class Screen:
+class OutboundVideoBuffer:
     """Takes pictures from a handler, gives them to a transport. Runs on the event loop.
 
     Attributes:
@@ -40,22 +40,22 @@ class Screen:
 
     def __init__(self) -> None:
         self.replaced = 0
-        self.last: Picture | None = None
-        self._next: TimedPicture | None = None
+        self.last: PlanarFrame | None = None
+        self._next: TimedFrame | None = None
         self._pts = -1
         self._ready = asyncio.Event()
         self._taken = asyncio.Event()
         self._taken.set()
 
-    def show(self, pts: int, picture: Picture) -> None:
+    def show(self, pts: int, picture: PlanarFrame) -> None:
         """Shows a picture in place of one that was not sent yet: the newest counts."""
         self.replaced += self._next is not None
         self.last = picture
-        self._next = TimedPicture(pts, picture)
+        self._next = TimedFrame(pts, picture)
         self._taken.clear()
         self._ready.set()
 
-    async def put(self, pts: int, picture: Picture) -> None:
+    async def put(self, pts: int, picture: PlanarFrame) -> None:
         """Shows a picture after the one before was sent: every one counts."""
         await self.drain()
         self.show(pts, picture)
@@ -73,12 +73,12 @@ class Screen:
             async with asyncio.timeout(FINISH_TIMEOUT_S):
                 await self.drain()
                 if self.last is not None:
-                    self.show(self._pts + round(LAST_S * PICTURE_RATE_HZ), self.last)
+                    self.show(self._pts + round(LAST_S * VIDEO_CLOCK_HZ), self.last)
                     await self.drain()
         except TimeoutError:
             logger.debug("nobody takes the pictures that are shown")
 
-    async def next_picture(self) -> TimedPicture:
+    async def next_frame(self) -> TimedFrame:
         """The next picture when it comes; the last one again after `REFRESH_S` without."""
         try:
             async with asyncio.timeout(None if self.last is None else REFRESH_S):
@@ -89,15 +89,15 @@ class Screen:
         self._ready.clear()
         self._taken.set()
         if shown is None and self.last is not None:
-            shown = TimedPicture(self._pts + round(REFRESH_S * PICTURE_RATE_HZ), self.last)
+            shown = TimedFrame(self._pts + round(REFRESH_S * VIDEO_CLOCK_HZ), self.last)
         if shown is None:
-            return await self.next_picture()
+            return await self.next_frame()
         # A clock that stands or goes back would freeze the picture at the far end.
         self._pts = max(shown.pts, self._pts + 1)
-        return TimedPicture(self._pts, shown.picture)
+        return TimedFrame(self._pts, shown.picture)
 
 
-class PictureClock:
+class FramePacer:
     """Says when the next picture is due, at a steady rate and without drift.
 
     Args:
@@ -124,10 +124,10 @@ class PictureClock:
             self._due_s = now
         elif self._due_s > now:
             await asyncio.sleep(self._due_s - now)
-        return round((self._due_s - self._origin_s) * PICTURE_RATE_HZ)
+        return round((self._due_s - self._origin_s) * VIDEO_CLOCK_HZ)
 
 
-class RateLimit:
+class FrameRateLimiter:
     """Lets through so many pictures a second of those that come, judged by their own clock.
 
     Args:
@@ -135,7 +135,7 @@ class RateLimit:
     """
 
     def __init__(self, fps: float) -> None:
-        self._interval = PICTURE_RATE_HZ / fps
+        self._interval = VIDEO_CLOCK_HZ / fps
         self._due: float | None = None
 
     def admits(self, pts: int) -> bool:

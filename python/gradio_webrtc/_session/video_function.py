@@ -16,19 +16,19 @@ from gradio_webrtc._workers.user_code import is_async_callable, is_being_cancell
 from gradio_webrtc._workers.workers import UserFunction
 
 from .audio_pumps import Rounds
-from .video_buffer import RateLimit
+from .video_buffer import FrameRateLimiter
 from .video_pumps import Shown, read_shown, route_rest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from gradio_webrtc._handlers import VideoFunction
-    from gradio_webrtc._transport import Picture, TimedPicture, Transport
+    from gradio_webrtc._transport import PlanarFrame, TimedFrame, Transport
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import FrameFormat
 
-    from .audio_pumps import Outlets
-    from .context import SessionCall
+    from .audio_pumps import EmitSinks
+    from .context import SessionContext
 
 
 class VideoFunctionPump:
@@ -50,19 +50,19 @@ class VideoFunctionPump:
         self,
         transport: Transport,
         handler: VideoFunction,
-        call: SessionCall,
-        outlets: Outlets,
+        call: SessionContext,
+        sinks: EmitSinks,
         worker: Worker,
         frame_format: FrameFormat,
     ) -> None:
         self._transport = transport
         self._handler = handler
         self._call = call
-        self._outlets = outlets
+        self._sinks = sinks
         self._worker = worker
         self._pixels = PixelConverter(frame_format)
-        self._rate = RateLimit(handler.rate_fps)
-        self._last: Picture | None = None
+        self._rate = FrameRateLimiter(handler.rate_fps)
+        self._last: PlanarFrame | None = None
         self._rounds = Rounds()
         self._plain = UserFunction(self._call_in_worker, worker, handler.fn)
         self._callee = Callee(handler.fn, call.webrtc_id)
@@ -75,11 +75,11 @@ class VideoFunctionPump:
             ConnectionLost: The caller sends no more.
         """
         while not is_being_cancelled():
-            timed = await self._transport.receive_picture()
+            timed = await self._transport.receive_video_frame()
             if self._rate.admits(timed.pts) and await self._answer(timed):
                 return
 
-    async def _answer(self, timed: TimedPicture) -> bool:
+    async def _answer(self, timed: TimedFrame) -> bool:
         """Shows something for this picture, whatever happens; True when the call is to end."""
         if self._handler.lacks_inputs:
             await self._pass_through(timed)
@@ -89,7 +89,7 @@ class VideoFunctionPump:
             async with aclosing(self._apply(timed.picture)) as answers:
                 async for shown in answers:
                     self._show(timed.pts, shown.picture)
-                    if await route_rest(shown, self._outlets):
+                    if await route_rest(shown, self._sinks):
                         return True
                     if not self._is_plain:
                         # The camera's rate holds back functions that answer once.
@@ -100,7 +100,7 @@ class VideoFunctionPump:
             await self._repeat(timed)
         return False
 
-    async def _apply(self, picture: Picture) -> AsyncGenerator[Shown]:
+    async def _apply(self, picture: PlanarFrame) -> AsyncGenerator[Shown]:
         """What the function gives for one picture, in parts; most give one."""
         if self._is_plain:
             result = await self._plain(picture)
@@ -117,7 +117,7 @@ class VideoFunctionPump:
         finally:
             await performance.close()
 
-    def _call_in_worker(self, picture: Picture) -> object:
+    def _call_in_worker(self, picture: PlanarFrame) -> object:
         """All of it in one go: each way to a thread and back is two more switches."""
         fn, args = self._callee.bind(self._pixels.to_array(picture), *self._handler.inputs)
         item = fn(*args)
@@ -129,24 +129,24 @@ class VideoFunctionPump:
         return Performance(fn, args, self._call, self._worker)
 
     def _read(self, item: object) -> Shown:
-        return read_shown(item, self._pixels, plays=self._outlets.plays)
+        return read_shown(item, self._pixels, plays=self._sinks.plays)
 
-    def _show(self, pts: int, picture: Picture | None) -> None:
+    def _show(self, pts: int, picture: PlanarFrame | None) -> None:
         if picture is not None:
             self._last = picture
-            self._outlets.screen.show(pts, picture)
+            self._sinks.video_buffer.show(pts, picture)
 
-    async def _repeat(self, timed: TimedPicture) -> None:
+    async def _repeat(self, timed: TimedFrame) -> None:
         """The function had nothing to show: its last picture stands, and the stream flows on."""
         if self._last is None:
             await self._pass_through(timed)
         else:
             self._show(timed.pts, self._last)
 
-    async def _pass_through(self, timed: TimedPicture) -> None:
-        if self._outlets.plays:
+    async def _pass_through(self, timed: TimedFrame) -> None:
+        if self._sinks.plays:
             picture = await self._worker.run(self._pixels.fit, timed.picture)
-            self._outlets.screen.show(timed.pts, picture)
+            self._sinks.video_buffer.show(timed.pts, picture)
 
 
 def _is_generator_function(fn: object) -> bool:

@@ -16,22 +16,24 @@ from gradio_webrtc._workers.user_code import is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 from gradio_webrtc.errors import HandlerError, PictureError
 
-from .audio_pumps import FAREWELL_S, Rounds
+from .audio_pumps import FLUSH_S, Rounds
 from .output_queue import split_picture
-from .video_buffer import PictureClock, RateLimit
+from .video_buffer import FramePacer, FrameRateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gradio_webrtc._transport import Picture, Transport
+    from gradio_webrtc._transport import PlanarFrame, Transport
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import AdditionalOutputs, CloseStream, FrameFormat
 
-    from .audio_pumps import Outlets
-    from .context import SessionCall
+    from .audio_pumps import EmitSinks
+    from .context import SessionContext
 
-Seer: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler
-Shower: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler | VideoGenerator
+VideoReceivingHandler: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler
+VideoEmittingHandler: TypeAlias = (
+    AudioVideoStreamHandler | AsyncAudioVideoStreamHandler | VideoGenerator
+)
 
 HASTE: Final = 1.1
 """A handler may show a tenth more pictures a second than its ``fps`` says. Cameras run a little
@@ -41,7 +43,7 @@ fast or slow, and one that is echoed at exactly the rate it should have would fa
 class Shown(NamedTuple):
     """What a handler gave to be seen, told apart, its pixels in a codec's form."""
 
-    picture: Picture | None = None
+    picture: PlanarFrame | None = None
     outputs: AdditionalOutputs | None = None
     close: CloseStream | None = None
 
@@ -61,21 +63,21 @@ def read_shown(item: object, pixels: PixelConverter, *, plays: bool = True) -> S
     if emitted.pixels is None or not plays:
         return Shown(None, emitted.outputs, emitted.close)
     try:
-        picture = pixels.to_picture(emitted.pixels)
+        picture = pixels.to_planar(emitted.pixels)
     except PictureError as error:
         raise HandlerError(f"cannot show what the handler gave: {error}") from error
     return Shown(picture, emitted.outputs, emitted.close)
 
 
-async def route_rest(shown: Shown, outlets: Outlets) -> bool:
+async def route_rest(shown: Shown, sinks: EmitSinks) -> bool:
     """Sends everything but the picture where it belongs; True when the call is to end."""
     if shown.outputs is not None:
-        outlets.outputs.put_with_picture(shown.outputs)
+        sinks.outputs.put_with_frame(shown.outputs)
     if shown.close is None:
         return False
-    await outlets.screen.finish()
-    await asyncio.sleep(FAREWELL_S)
-    outlets.end(shown.close.msg)
+    await sinks.video_buffer.finish()
+    await asyncio.sleep(FLUSH_S)
+    sinks.end(shown.close.msg)
     return True
 
 
@@ -93,8 +95,8 @@ class VideoInboundPump:
     def __init__(
         self,
         transport: Transport,
-        handler: Seer,
-        call: SessionCall,
+        handler: VideoReceivingHandler,
+        call: SessionContext,
         worker: Worker,
         frame_format: FrameFormat,
     ) -> None:
@@ -106,11 +108,11 @@ class VideoInboundPump:
             self._receive_of_user = UserFunction(
                 self._receive_in_worker, worker, handler.video_receive
             )
-        self._rate = RateLimit(handler.fps)
+        self._rate = FrameRateLimiter(handler.fps)
         self._call = call
         self._worker = worker
         self._pixels = PixelConverter(frame_format)
-        self._last: Picture | None = None
+        self._last: PlanarFrame | None = None
 
     async def run(self) -> None:
         """Takes pictures until cancelled.
@@ -119,7 +121,7 @@ class VideoInboundPump:
             ConnectionLost: The caller sends no more.
         """
         while not is_being_cancelled():
-            pts, picture = await self._transport.receive_picture()
+            pts, picture = await self._transport.receive_video_frame()
             if self._rate.admits(pts):
                 self._last = picture
                 await self._receive(picture)
@@ -129,7 +131,7 @@ class VideoInboundPump:
         if self._last is not None:
             await self._receive(self._last)
 
-    async def _receive(self, picture: Picture) -> None:
+    async def _receive(self, picture: PlanarFrame) -> None:
         try:
             if self._receive_of_user.is_async:
                 array = await self._worker.run(self._pixels.to_array, picture)
@@ -139,7 +141,7 @@ class VideoInboundPump:
         except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
             self._call.report(error)
 
-    def _receive_in_worker(self, picture: Picture) -> Any:
+    def _receive_in_worker(self, picture: PlanarFrame) -> Any:
         return self._video_receive(self._pixels.to_array(picture))
 
 
@@ -156,9 +158,9 @@ class VideoOutboundPump:
 
     def __init__(
         self,
-        handler: Shower,
-        call: SessionCall,
-        outlets: Outlets,
+        handler: VideoEmittingHandler,
+        call: SessionContext,
+        sinks: EmitSinks,
         worker: Worker,
         frame_format: FrameFormat,
     ) -> None:
@@ -167,11 +169,11 @@ class VideoOutboundPump:
         if not self._emit_of_user.is_async:
             self._emit_of_user = UserFunction(self._emit_in_worker, worker, handler.video_emit)
         if isinstance(handler, VideoGenerator):
-            self._clock = PictureClock(handler.rate_fps, catches_up=True)
+            self._clock = FramePacer(handler.rate_fps, catches_up=True)
         else:
-            self._clock = PictureClock(HASTE * handler.fps, catches_up=False)
+            self._clock = FramePacer(HASTE * handler.fps, catches_up=False)
         self._call = call
-        self._outlets = outlets
+        self._sinks = sinks
         self._worker = worker
         self._pixels = PixelConverter(frame_format)
 
@@ -200,10 +202,10 @@ class VideoOutboundPump:
         return item if inspect.isawaitable(item) else self._read(item)
 
     def _read(self, item: object) -> Shown:
-        return read_shown(item, self._pixels, plays=self._outlets.plays)
+        return read_shown(item, self._pixels, plays=self._sinks.plays)
 
     async def _show(self, shown: Shown) -> bool:
         if shown.picture is not None:
             # Every one of a generator's pictures counts, so it waits for the transport.
-            await self._outlets.screen.put(await self._clock.wait(), shown.picture)
-        return await route_rest(shown, self._outlets)
+            await self._sinks.video_buffer.put(await self._clock.wait(), shown.picture)
+        return await route_rest(shown, self._sinks)

@@ -1,24 +1,24 @@
 """The network side of a call. Knows neither handlers nor Gradio."""
 
-from .base import AudioBlock, AudioSink, FrameSource, PictureSource, Transport
-from .pacing import Pacer
-from .picture import Picture, PixelConverter, TimedPicture
+from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
+from .frame import PixelConverter, PlanarFrame, TimedFrame
+from .pacing import AudioPacer
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
 from .webrtc.tracks import TrackTerms
 
 __all__ = [
     "AudioBlock",
+    "AudioFrameSource",
+    "AudioPacer",
     "AudioSink",
-    "FrameSource",
     "Offer",
-    "Pacer",
     "PeerTransport",
-    "Picture",
-    "PictureSource",
     "PixelConverter",
-    "TimedPicture",
+    "PlanarFrame",
+    "TimedFrame",
     "TrackTerms",
     "Transport",
+    "VideoFrameSource",
     "read_offer",
 ]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .picture import TimedPicture
+    from .frame import TimedFrame
 
 
 class AudioBlock(NamedTuple):
@@ -35,7 +35,7 @@ comes together costs less. 0 or less for none.
 """
 
 
-class FrameSource(Protocol):
+class AudioFrameSource(Protocol):
     """Where a transport takes the sound that it sends.
 
     Frames are 20 ms at 48 kHz, int16 ``(1, 960 * channels)`` interleaved. All of it runs on the
@@ -53,10 +53,10 @@ class FrameSource(Protocol):
         """Returns once there is something to send."""
 
 
-class PictureSource(Protocol):
+class VideoFrameSource(Protocol):
     """Where a transport takes the pictures that it sends. It runs on the event loop."""
 
-    async def next_picture(self) -> TimedPicture:
+    async def next_frame(self) -> TimedFrame:
         """The next picture, when there is one; its ``pts`` is greater than the one before."""
 
 
@@ -84,10 +84,10 @@ class Transport(Protocol):
             Exception: Whatever ``sink`` raises; it is not called again then.
         """
 
-    def play_audio(self, source: FrameSource) -> None:
+    def play_audio(self, source: AudioFrameSource) -> None:
         """Sends what ``source`` gives, in real time. Call it once, before the answer."""
 
-    async def receive_picture(self) -> TimedPicture:
+    async def receive_video_frame(self) -> TimedFrame:
         """The newest of the caller's pictures that was not given yet; waits for one.
 
         Those that came in between are skipped, so whoever takes long is never behind.
@@ -96,7 +96,7 @@ class Transport(Protocol):
             ConnectionLost: The caller sends no more.
         """
 
-    def show_pictures(self, source: PictureSource) -> None:
+    def play_video(self, source: VideoFrameSource) -> None:
         """Sends what ``source`` gives. Call it once, before the answer."""
 
     def send_text(self, text: str) -> None:

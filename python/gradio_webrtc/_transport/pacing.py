@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .base import FrameSource
+    from .base import AudioFrameSource
 
 CALL_RATE_HZ: Final = 48_000
 """The clock of Opus over RTP (RFC 7587 section 4.1)."""
@@ -39,15 +39,15 @@ class PacedFrame(NamedTuple):
     Attributes:
         pts: First sample, counted at 48 kHz from the beginning of the call.
         samples: int16, ``(1, 960 * channels)``.
-        is_sound: False for the silence that fills a gap.
+        is_audio: False for the silence that fills a gap.
     """
 
     pts: int
     samples: NDArray[np.int16]
-    is_sound: bool
+    is_audio: bool
 
 
-class Pacer:
+class AudioPacer:
     """Turns a source into frames that come when they are due.
 
     A source that goes on talking gets one frame every 20 ms without drift: each deadline is the
@@ -58,7 +58,7 @@ class Pacer:
         source: Where the frames come from.
     """
 
-    def __init__(self, source: FrameSource) -> None:
+    def __init__(self, source: AudioFrameSource) -> None:
         self._source = source
         self._origin_s: float | None = None
         self._due_s = 0.0
@@ -76,13 +76,13 @@ class Pacer:
         samples = self._source.pull()
         if samples is None and self._silent_frames >= PARTIAL_AFTER:
             samples = self._source.pull(partial=True)
-        is_sound = samples is not None
-        self._silent_frames = 0 if is_sound else self._silent_frames + 1
+        is_audio = samples is not None
+        self._silent_frames = 0 if is_audio else self._silent_frames + 1
         if samples is None:
             samples = self._silence
         elif samples.size != self._silence.size:
             self._silence = np.zeros_like(samples)
-        frame = PacedFrame(self._pts, samples, is_sound)
+        frame = PacedFrame(self._pts, samples, is_audio)
         self._pts += FRAME_SAMPLES
         self._due_s += FRAME_S
         return frame

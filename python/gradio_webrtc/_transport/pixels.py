@@ -44,7 +44,7 @@ def read_frame(pixels: object, array_format: str) -> VideoFrame:
     """A frame of what a function gave; nobody else changes it. At least `MIN_SIDE` and even.
 
     Args:
-        pixels: See `PixelConverter.to_picture`.
+        pixels: See `PixelConverter.to_planar`.
         array_format: PyAV's name for the order of colours in arrays.
 
     Raises:

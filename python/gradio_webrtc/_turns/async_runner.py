@@ -28,7 +28,7 @@ _REFUSALS: Final = ("generator already executing", "generator is already running
 Step: TypeAlias = object | Literal[Finished.TOKEN]
 
 
-class AsyncDriver:
+class AsyncGeneratorTask:
     """Steps an async generator, all of it in one task of its own.
 
     Task groups, time-outs and cancel scopes that a generator holds across a ``yield`` belong to
@@ -147,7 +147,7 @@ async def _anext(generator: AsyncIterator[object]) -> Step:
         raise
 
 
-class SingleItem:
+class OneShotIterator:
     """Something awaitable, as an async generator of one item.
 
     Attributes:

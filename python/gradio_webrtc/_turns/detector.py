@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._audio import PauseDetector, PauseEvent
 
-HeardName: TypeAlias = Literal[
+TurnEventName: TypeAlias = Literal[
     "started_talking", "pause_candidate", "pause_cancelled", "pause_detected"
 ]
 
-NAMES: Final[dict[str, HeardName]] = {
+NAMES: Final[dict[str, TurnEventName]] = {
     "speech_started": "started_talking",
     "pause_candidate": "pause_candidate",
     "pause_cancelled": "pause_cancelled",
@@ -24,7 +24,7 @@ NAMES: Final[dict[str, HeardName]] = {
 """The detector's events under the names that pages know."""
 
 
-class Heard(NamedTuple):
+class TurnEvent(NamedTuple):
     """Something heard; times in seconds of sound received since the call began.
 
     Attributes:
@@ -36,7 +36,7 @@ class Heard(NamedTuple):
         rate_hz: The rate of ``audio``, when it is not that of what is received.
     """
 
-    name: HeardName
+    name: TurnEventName
     time_s: float
     speech_start_s: float
     speech_end_s: float | None
@@ -49,14 +49,14 @@ class Heard(NamedTuple):
         return times if self.speech_end_s is None else times | {"speech_end_s": self.speech_end_s}
 
 
-class TurnListener(Protocol):
+class TurnDetector(Protocol):
     """Finds turns in sound as it arrives. Not safe to use from two threads at once."""
 
-    def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
+    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         """What can be told from the next samples, int16 ``(1, n)``."""
 
     @property
-    def samples_to_spare(self) -> int:
+    def min_samples_until_event(self) -> int:
         """How many samples can follow of which nothing is told, whatever is in them."""
 
     def skip(self, count: int) -> None:
@@ -69,7 +69,7 @@ class TurnListener(Protocol):
         """Begins afresh with the next samples."""
 
 
-class Listener:
+class PauseTurnDetector:
     """A pause detector on the clock of the call.
 
     Not safe to use from two threads at once.
@@ -86,7 +86,7 @@ class Listener:
         self._origin_s = 0.0
         self._has_gap = False
 
-    def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
+    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         """What can be told from the next samples, int16 ``(1, n)``.
 
         Raises:
@@ -100,13 +100,13 @@ class Listener:
         return [self._heard(event) for event in events] if events else []
 
     @property
-    def samples_to_spare(self) -> int:
+    def min_samples_until_event(self) -> int:
         """How many samples can follow of which nothing is told; 0 during a turn."""
-        return 0 if self._has_gap else self._detector.samples_to_spare
+        return 0 if self._has_gap else self._detector.min_samples_until_event
 
-    def _heard(self, event: PauseEvent) -> Heard:
+    def _heard(self, event: PauseEvent) -> TurnEvent:
         """The event on the clock of the call, with the turn's sound if it is over."""
-        return Heard(
+        return TurnEvent(
             name=NAMES[event.kind],
             time_s=self._origin_s + event.time_s,
             speech_start_s=self._origin_s + event.speech_start_s,

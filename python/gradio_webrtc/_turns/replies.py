@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gradio_webrtc.types import Call
+    from gradio_webrtc.types import SessionHandle
 
     from .async_runner import Step
     from .reply import Reply, Turn
 
 
-class Conversation:
+class ReplyQueue:
     """Takes the caller's turns and gives the items of their replies.
 
     One reply is under way at a time, and at most one turn waits for it to be closed. A turn that
@@ -37,7 +37,7 @@ class Conversation:
 
     def __init__(
         self,
-        call: Call,
+        call: SessionHandle,
         make_reply: Callable[[Turn], Reply],
         on_reply_over: Callable[[bool], None],
         silence: Callable[[], None],

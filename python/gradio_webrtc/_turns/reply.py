@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from .async_runner import FINISHED
-from .runner import Interruptible, Stepper
+from .runner import CancellableWait, GeneratorRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -89,8 +89,8 @@ class Reply:
         self._on_begin = on_begin
         self._worker = worker
         self._given = turn.generator
-        self._preparing = Interruptible()
-        self._stepper: Stepper | None = None
+        self._preparing = CancellableWait()
+        self._runner: GeneratorRunner | None = None
 
     @property
     def is_interrupted(self) -> bool:
@@ -100,12 +100,12 @@ class Reply:
     @property
     def has_begun(self) -> bool:
         """Whether the user's function was called."""
-        return self._stepper is not None
+        return self._runner is not None
 
     @property
     def generator(self) -> Iterator[object] | AsyncIterator[object] | None:
         """What the user's function gave, once it was called."""
-        return self._given if self._stepper is None else self._stepper.generator
+        return self._given if self._runner is None else self._runner.generator
 
     async def step(self) -> Step:
         """The next item, or `FINISHED` when there is none or the reply was interrupted.
@@ -115,7 +115,7 @@ class Reply:
         """
         if self.is_interrupted:
             return FINISHED
-        if self._stepper is None:
+        if self._runner is None:
             arguments = () if self._given is not None else self._get_arguments(self.turn)
             if not isinstance(arguments, tuple):
                 arrived = await self._preparing.run(
@@ -126,14 +126,14 @@ class Reply:
                 arguments = arrived
             self._on_begin(self.turn)
             fn, given = self._callee.bind(*arguments)
-            self._stepper = Stepper(fn, given, self._worker, self._given)
-        return await self._stepper.step()
+            self._runner = GeneratorRunner(fn, given, self._worker, self._given)
+        return await self._runner.step()
 
     def interrupt(self) -> None:
         """Ends the step in the middle at once, and every later one."""
         self._preparing.interrupt()
-        if self._stepper is not None:
-            self._stepper.interrupt()
+        if self._runner is not None:
+            self._runner.interrupt()
 
     async def close(self) -> None:
         """Waits until the user's code has returned and cleaned up.
@@ -141,7 +141,7 @@ class Reply:
         Raises:
             Exception: Whatever the user's clean-up raises.
         """
-        if self._stepper is None and self._given is not None:
-            self._stepper = Stepper(self._callee.fn, (), self._worker, self._given)
-        if self._stepper is not None:
-            await self._stepper.close()
+        if self._runner is None and self._given is not None:
+            self._runner = GeneratorRunner(self._callee.fn, (), self._worker, self._given)
+        if self._runner is not None:
+            await self._runner.close()

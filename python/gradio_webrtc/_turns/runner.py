@@ -22,9 +22,9 @@ from gradio_webrtc._workers.user_code import (
 
 from .async_runner import (
     FINISHED,
-    AsyncDriver,
+    AsyncGeneratorTask,
     Finished,
-    SingleItem,
+    OneShotIterator,
     Step,
     close_async,
     is_in_use,
@@ -48,7 +48,7 @@ can be stopped from outside."""
 _logger = logging.getLogger(__name__)
 
 
-class Interruptible:
+class CancellableWait:
     """Awaits one thing at a time, which `interrupt` cancels without cancelling the waiter.
 
     Every method is called on the event loop.
@@ -86,7 +86,7 @@ class Interruptible:
             self._future.cancel()
 
 
-class Stepper:
+class GeneratorRunner:
     """One call of a user's function, stepped and closed from the event loop.
 
     A sync generator runs in ``worker``, in one context for all its steps; an async one on the
@@ -115,8 +115,8 @@ class Stepper:
         self._worker = worker
         self._label = describe_callable(fn if generator is None else generator)
         self._context = contextvars.copy_context()
-        self._running = Interruptible()
-        self._driver: AsyncDriver | None = None
+        self._running = CancellableWait()
+        self._driver: AsyncGeneratorTask | None = None
 
     async def step(self) -> Step:
         """The next item, or `FINISHED` when there is none or `interrupt` was called.
@@ -136,7 +136,7 @@ class Stepper:
         if isinstance(self.generator, AsyncIterator):
             if self._driver is None:
                 label = self._worker.label(self._label)
-                self._driver = AsyncDriver(
+                self._driver = AsyncGeneratorTask(
                     self.generator, self._context, label, self._worker.expect
                 )
             return await self._driver.step()
@@ -220,7 +220,7 @@ def as_playable(given: object) -> Playable:
     is_item = isinstance(given, (str, bytes, Mapping)) or hasattr(given, "dtype")
     is_item = is_item or (isinstance(given, tuple) and isinstance(next(iter(given), None), int))
     if inspect.isawaitable(given):
-        return SingleItem(given)
+        return OneShotIterator(given)
     if isinstance(given, Iterable) and not is_item:
         return iter(given)
     instead = "generator = iter([item])"
@@ -235,7 +235,7 @@ def as_playable(given: object) -> Playable:
 def as_generator(result: object) -> Playable:
     """What a user's function returned, as something to step: at worst as its one item."""
     if inspect.isawaitable(result):
-        return SingleItem(result)
+        return OneShotIterator(result)
     return result if isinstance(result, (AsyncIterator, Iterator)) else iter((result,))
 
 

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._audio import PauseDetector, PauseEvent
 
-    from .detector import Heard, TurnListener
+    from .detector import TurnDetector, TurnEvent
 
-LOOK_EVERY_S: Final = 1.0
+TRANSCRIBE_EVERY_S: Final = 1.0
 """How much more speech there must be before it is transcribed while it goes on. A word said by
 itself does not wait for this: it is transcribed 0.2 s after its end."""
 
 OVERLAP_S: Final = 1.5
 """How much is transcribed once more with what is new: more than a pair of words takes."""
 
-LONGEST_LOOK_S: Final = 6.0
+MAX_SEGMENT_S: Final = 6.0
 """A transcriber that falls behind real time leaves out what is older than this."""
 
 KEPT_S: Final = 10.0
 """Sound kept while waiting for the word: a look, and what the caller says while it is looked at."""
 
-ISLAND_GAP_S: Final = 0.6
+SEGMENT_GAP_S: Final = 0.6
 """A gap that parts what belongs together: no longer one between the words of a pair."""
 
 LEAD_S: Final = 0.3
@@ -106,7 +106,7 @@ def check_phrases(phrases: str | Sequence[str]) -> list[str]:
     return listed
 
 
-class Look(NamedTuple):
+class SpeechSegment(NamedTuple):
     """Sound in which the word may be. Places count samples since the call began.
 
     Attributes:
@@ -129,7 +129,7 @@ class Look(NamedTuple):
 class StopWordListener:
     """Hears no turn until it is woken, then the one that follows, then none again.
 
-    Meets `TurnListener`; not safe to use from two threads at once.
+    Meets `TurnDetector`; not safe to use from two threads at once.
 
     Args:
         detector: Tells speech from the rest while waiting; hears mono at ``rate_hz``.
@@ -141,7 +141,7 @@ class StopWordListener:
     def __init__(
         self,
         detector: PauseDetector,
-        turns: TurnListener,
+        turns: TurnDetector,
         rate_hz: int,
         on_due: Callable[[], None],
     ) -> None:
@@ -157,11 +157,11 @@ class StopWordListener:
         self._kept_samples = 0
         # Since it fell asleep. Places: where it did; where the speech under way begins, with gaps
         # between words; up to where that was looked at; where it paused last.
-        self._origin = self._island = self._seen = 0
-        self._island_end: int | None = None
+        self._origin = self._segment = self._seen = 0
+        self._segment_end: int | None = None
         self._is_due = self._is_speech = False
 
-    def hear(self, samples: NDArray[np.int16]) -> list[Heard]:
+    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         """What can be told from the next samples, int16 ``(1, n)``: nothing before the word.
 
         Raises:
@@ -173,18 +173,18 @@ class StopWordListener:
         self._keep(samples)
         for event in self._detector.process(samples):
             self._note(event)
-        goes_on = self._detector.is_speaking and self._unseen >= LOOK_EVERY_S * self._rate_hz
+        goes_on = self._detector.is_speaking and self._unseen >= TRANSCRIBE_EVERY_S * self._rate_hz
         if goes_on or self._is_due:
             self._is_due = True
             self._on_due()
         return []
 
     @property
-    def samples_to_spare(self) -> int:
+    def min_samples_until_event(self) -> int:
         """How many samples can follow of which nothing is told, and at which nobody looks."""
         if self.is_awake:
-            return self._turns.samples_to_spare
-        return 0 if self._is_due else self._detector.samples_to_spare
+            return self._turns.min_samples_until_event
+        return 0 if self._is_due else self._detector.min_samples_until_event
 
     def skip(self, count: int) -> None:
         """Lets time pass without listening, in samples. What was heard before is forgotten."""
@@ -204,19 +204,19 @@ class StopWordListener:
         self._turns.forget()
         self._fall_asleep()
 
-    def take_look(self) -> Look | None:
+    def take_segment(self) -> SpeechSegment | None:
         """The sound to look at next, once; ``None`` when there is nothing new."""
         if self.is_awake or not self._is_due:
             return None
         self._is_due = False
-        overlap, longest = (round(each * self._rate_hz) for each in (OVERLAP_S, LONGEST_LOOK_S))
-        begin = max(self._island - round(LEAD_S * self._rate_hz), self._seen - overlap)
+        overlap, longest = (round(each * self._rate_hz) for each in (OVERLAP_S, MAX_SEGMENT_S))
+        begin = max(self._segment - round(LEAD_S * self._rate_hz), self._seen - overlap)
         begin = max(begin, self._received - longest, self._received - self._kept_samples)
         new, self._seen = max(self._seen, begin), self._received
         sound = self._sound_since(begin)
-        return Look(begin, new, sound, self._rate_hz, not self._is_speech, self.sleep)
+        return SpeechSegment(begin, new, sound, self._rate_hz, not self._is_speech, self.sleep)
 
-    def wake(self, begin: int) -> list[Heard]:
+    def wake(self, begin: int) -> list[TurnEvent]:
         """The word was said: what can be told of the turn that begins at this place."""
         self.is_awake = True
         begin = max(begin, self._received - self._kept_samples)
@@ -227,7 +227,7 @@ class StopWordListener:
     def _unseen(self) -> int:
         return self._received - self._seen
 
-    def _hear_turn(self, samples: NDArray[np.int16]) -> list[Heard]:
+    def _hear_turn(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         heard = self._turns.hear(samples)
         self._told_turns = self._received
         if any(each.audio is not None for each in heard):
@@ -238,8 +238,8 @@ class StopWordListener:
         self.is_awake = False
         self.sleep += 1
         self._detector.reset()
-        self._origin = self._island = self._seen = self._received
-        self._island_end = None
+        self._origin = self._segment = self._seen = self._received
+        self._segment_end = None
         self._is_due = self._is_speech = False
         self._kept.clear()
         self._kept_samples = 0
@@ -249,13 +249,13 @@ class StopWordListener:
         self._is_speech = event.kind in ("speech_started", "pause_cancelled")
         if event.kind == "speech_started":
             begin = self._place(event.speech_start_s)
-            gap = ISLAND_GAP_S * self._rate_hz
-            if self._island_end is None or begin - self._island_end > gap:
-                self._island = begin
+            gap = SEGMENT_GAP_S * self._rate_hz
+            if self._segment_end is None or begin - self._segment_end > gap:
+                self._segment = begin
                 self._seen = max(self._seen, begin)
         elif event.speech_end_s is not None and not self._is_speech:
-            self._island_end = self._place(event.speech_end_s)
-            self._is_due |= self._island_end > self._seen
+            self._segment_end = self._place(event.speech_end_s)
+            self._is_due |= self._segment_end > self._seen
 
     def _place(self, time_s: float) -> int:
         return self._origin + round(time_s * self._rate_hz)

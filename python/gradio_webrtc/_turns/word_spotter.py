@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._turns.speech_to_text import STTModel
-    from gradio_webrtc.types import Call
+    from gradio_webrtc.types import SessionHandle
 
-    from .stop_words import Look
+    from .stop_words import SpeechSegment
 
 RESOLUTION_S: Final = 0.1
 """How well the end of the word is found: about one sound of speech."""
 
 
-class Watch(NamedTuple):
+class SpotterCallbacks(NamedTuple):
     """What a spotter asks and tells; all but the first two on the event loop.
 
     Attributes:
         is_word_in: Whether a text holds a stop word.
         is_word_last: Whether a text that holds one ends with it.
-        take_look: Gives the next sound to look at, or ``None``.
+        take_segment: Gives the next sound to look at, or ``None``.
         on_spotted: Called with the look and its text when the word is in it; says whether a turn
             may begin.
         on_located: Called with the look and where the turn begins, in samples of the call.
@@ -37,12 +37,12 @@ class Watch(NamedTuple):
 
     is_word_in: Callable[[str], bool]
     is_word_last: Callable[[str], bool]
-    take_look: Callable[[], Look | None]
-    on_spotted: Callable[[Look, str], bool]
-    on_located: Callable[[Look, int], None]
+    take_segment: Callable[[], SpeechSegment | None]
+    on_spotted: Callable[[SpeechSegment, str], bool]
+    on_located: Callable[[SpeechSegment, int], None]
 
 
-class Spotter:
+class WordSpotter:
     """Looks for the word in a thread of the call's own, while there is something to look at.
 
     Every method is called on the event loop.
@@ -53,7 +53,7 @@ class Spotter:
         watch: What is to be seen, and who is told.
     """
 
-    def __init__(self, call: Call, model: STTModel, watch: Watch) -> None:
+    def __init__(self, call: SessionHandle, model: STTModel, watch: SpotterCallbacks) -> None:
         self._call = call
         self._model = model
         self._watch = watch
@@ -74,7 +74,7 @@ class Spotter:
 
     async def _spot(self) -> None:
         try:
-            while (look := self._watch.take_look()) is not None:
+            while (look := self._watch.take_segment()) is not None:
                 try:
                     await self._look_at(look)
                 except Exception as error:  # noqa: BLE001 - the user's model, or ours
@@ -82,7 +82,7 @@ class Spotter:
         finally:
             self._task = None
 
-    async def _look_at(self, look: Look) -> None:
+    async def _look_at(self, look: SpeechSegment) -> None:
         samples, text = await self._worker.run(self._transcribe, look)
         if not (self._watch.is_word_in(text) and self._watch.on_spotted(look, text)):
             return
@@ -94,11 +94,11 @@ class Spotter:
 
     # In the worker
 
-    def _transcribe(self, look: Look) -> tuple[NDArray[np.float32], str]:
+    def _transcribe(self, look: SpeechSegment) -> tuple[NDArray[np.float32], str]:
         samples = to_stt_rate((look.rate_hz, look.samples))
         return samples, self._model.stt((STT_RATE_HZ, samples))
 
-    def _locate(self, look: Look, samples: NDArray[np.float32]) -> float:
+    def _locate(self, look: SpeechSegment, samples: NDArray[np.float32]) -> float:
         """Where the word ends, in seconds from the beginning of the look.
 
         Models tell words and no times, so this is the shortest beginning in which the word is

@@ -9,7 +9,7 @@ from gradio.components.base import server
 from gradio.context import get_blocks_context
 
 from gradio_webrtc._session.client_address import client_address, page_of
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._session.places import DEFAULT_LIMIT, places_of
 from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc._session.signals import end_with_process
@@ -18,9 +18,9 @@ from gradio_webrtc._workers.workers import Done
 from gradio_webrtc.errors import SignalingError
 
 from .events import (
-    PageEvents,
-    deliver_inputs,
-    deliver_outputs,
+    ComponentEvents,
+    bind_inputs,
+    bind_outputs,
     id_of,
     prepare_gradio,
     show_notices,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import AdditionalOutputs, FrameFormat, Modality, Mode, WebRTCData
 
 
-class Answering(PageEvents):
+class Answering(ComponentEvents):
     """The part of the component that is about its calls: its events, methods and server calls."""
 
     # What is asked of the component's constructor.
@@ -52,7 +52,7 @@ class Answering(PageEvents):
     variant: Literal["wave", "textbox"]
     allow_extra_tracks: bool
     _rtc_configuration: dict[str, Any] | Callable[..., Any] | None
-    _sessions: SessionRegistry
+    _sessions: SessionManager
     page_session: str | None
     allowed_origins: frozenset[str]
     _limits: Limits
@@ -124,7 +124,7 @@ class Answering(PageEvents):
                 queue=False,
                 show_progress="hidden",
             )
-        asked = deliver_inputs(
+        asked = bind_inputs(
             self,
             others,
             js=js,
@@ -156,7 +156,7 @@ class Answering(PageEvents):
             queue: False to bypass Gradio's queue.
         """
         self._sessions.has_outputs = True
-        return deliver_outputs(
+        return bind_outputs(
             self,
             fn,
             _as_list(inputs),

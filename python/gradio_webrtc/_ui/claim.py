@@ -14,7 +14,7 @@ from gradio_webrtc.errors import SessionUnknown
 
 if TYPE_CHECKING:
     from gradio_webrtc._session.directory import Entry
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
     from gradio_webrtc._session.session import Session
 
 
@@ -55,7 +55,7 @@ class PageValue(str):
         return str, (str(self),)
 
 
-def read_value(payload: object, sessions: SessionRegistry, page: str | None) -> PageValue:
+def read_value(payload: object, sessions: SessionManager, page: str | None) -> PageValue:
     """Checks what a page sent as the component's value; in any thread.
 
     Args:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._session.session import Session
 
 
-class PageEvents:
+class ComponentEvents:
     """The component's events, as Gradio's listeners: ``component.submit(fn, inputs, outputs)``.
 
     Gradio's metaclass makes such listeners too, of the names in a component's own ``EVENTS``, where
@@ -59,7 +59,7 @@ def prepare_gradio() -> None:
         importlib.import_module("matplotlib").get_backend()
 
 
-def deliver_inputs(
+def bind_inputs(
     component: Any,
     inputs: Sequence[Component],
     *,
@@ -109,7 +109,7 @@ def deliver_inputs(
     return asked
 
 
-def deliver_outputs(
+def bind_outputs(
     component: Any,
     fn: Callable[..., Any],
     inputs: Sequence[Component],

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.context import LocalContext
 from starlette.requests import Request
 
-from gradio_webrtc._handlers.notices import holding, prepare_calls, send_to_page
+from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_page
 from gradio_webrtc._messages import WORDS, create_words
 
 from .origins import Site, check_request
@@ -97,7 +97,7 @@ def gradio_in_call(context: Context) -> Iterator[None]:
         yield
 
 
-prepare_calls(gradio_in_call)
+prepare_sessions(gradio_in_call)
 
 
 async def find_request(body: object) -> gr.Request | None:

@@ -37,11 +37,11 @@ def _always(_mode: str, _modality: str) -> bool:
     return True
 
 
-def _has_pictures(_mode: str, modality: str) -> bool:
+def _has_video(_mode: str, modality: str) -> bool:
     return modality != "audio"
 
 
-def _has_no_pictures(_mode: str, modality: str) -> bool:
+def _has_no_video(_mode: str, modality: str) -> bool:
     return modality == "audio"
 
 
@@ -76,17 +76,17 @@ CONSTRUCTOR: Final[Mapping[str, _Useless]] = {
     "mirror_webcam": _Useless(_has_no_camera, "where no camera is shown", default=True),
     "track_constraints": _Useless(_records_nothing, _NOT_RECORDED),
     "rtp_params": _Useless(_records_nothing, _NOT_RECORDED),
-    "icon": _Useless(_has_pictures, _VOICE_ONLY),
-    "icon_button_color": _Useless(_has_pictures, _VOICE_ONLY),
-    "pulse_color": _Useless(_has_pictures, _VOICE_ONLY),
-    "icon_radius": _Useless(_has_pictures, _VOICE_ONLY),
-    "full_screen": _Useless(_has_no_pictures, "without pictures", default=True),
+    "icon": _Useless(_has_video, _VOICE_ONLY),
+    "icon_button_color": _Useless(_has_video, _VOICE_ONLY),
+    "pulse_color": _Useless(_has_video, _VOICE_ONLY),
+    "icon_radius": _Useless(_has_video, _VOICE_ONLY),
+    "full_screen": _Useless(_has_no_video, "without pictures", default=True),
     "allow_extra_tracks": _Useless(_takes_both, _BOTH, default=False),
 }
 
 STREAM: Final[Mapping[str, _Useless]] = {
     "trigger": _Useless(_starts_by_itself, _BUTTON, "or leave it out"),
-    "frame_format": _Useless(_has_no_pictures, "without pictures", default="bgr"),
+    "frame_format": _Useless(_has_no_video, "without pictures", default="bgr"),
 }
 
 

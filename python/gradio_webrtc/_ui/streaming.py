@@ -220,7 +220,7 @@ def _check_fit(handler: StreamHandlerBase, mode: Mode, modality: Modality) -> No
             'write WebRTC(modality="audio"), or see AudioVideoStreamHandler'
         )
     if modality == "audio" and can_see:
-        _check_seer(handler)
+        _check_video_receiver(handler)
     if mode == "receive" and isinstance(handler, TurnHandler):
         raise ValueError(
             f"{name} answers a caller, and in mode 'receive' nobody is heard: write "
@@ -229,7 +229,7 @@ def _check_fit(handler: StreamHandlerBase, mode: Mode, modality: Modality) -> No
         )
 
 
-def _check_seer(handler: StreamHandlerBase) -> None:
+def _check_video_receiver(handler: StreamHandlerBase) -> None:
     """A handler of pictures where there are none: no use, unless it hears or speaks as well."""
     text = (
         f"{type(handler).__name__} sees and shows pictures, of which there are none with the "
@@ -255,7 +255,7 @@ def _is_method(fn: object) -> bool:
 
 def _advise_on_handler(fn: object, modality: Modality) -> str:
     """Names an object that is no handler, and what to write instead."""
-    if modality == "audio-video" and callable(fn) and not _is_of_pictures(fn):
+    if modality == "audio-video" and callable(fn) and not _is_video(fn):
         kind = "class" if isinstance(fn, type) else "function"
         return f"Got the {kind} {_name(fn)}: write an AudioVideoStreamHandler, which sees and hears"
     if isinstance(fn, type):
@@ -276,7 +276,7 @@ def _advise_on_callable(fn: Callable[..., Any]) -> str:
     return f"Got {name}: write ReplyOnPause(fn), with it for fn"
 
 
-def _is_of_pictures(fn: object) -> bool:
+def _is_video(fn: object) -> bool:
     """Tells what has a hint of its own where there are pictures and sound."""
     return isinstance(fn, VideoStreamHandler) or hasattr(fn, "video_emit") or _is_method(fn)
 

@@ -11,7 +11,7 @@ from gradio_webrtc.types import WebRTCData
 from .claim import PageValue
 
 if TYPE_CHECKING:
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
 
 WEBRTC_VALUE: Final = "__webrtc_value__"
 """What user code sees in place of the component's own value."""
@@ -23,7 +23,7 @@ PAGE_KEYS: Final = frozenset({"webrtc_id", "secret", "textbox"})
 """What a page's own value has; the twin of ``Credentials`` in ``types.ts``."""
 
 
-def value_is_ours(value: object, sessions: SessionRegistry) -> bool:
+def value_is_ours(value: object, sessions: SessionManager) -> bool:
     """Whether a function's output is an order to start, or the value that it was given.
 
     The call may be over by now: its id was made by our server, or is the UUID of an older page.

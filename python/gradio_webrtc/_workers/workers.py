@@ -64,7 +64,7 @@ def jobs_in_flight(loop: asyncio.AbstractEventLoop) -> int:
     return _jobs_of_loop.get(loop, 0)
 
 
-def jobs_left_behind() -> int:
+def orphaned_jobs() -> int:
     """How many jobs of this process still run although their worker was closed."""
     return len(_left_behind)
 
@@ -99,7 +99,7 @@ class _Job:
         finally:
             WATCHDOG.end(wait)
         # Here and not where the outcome is delivered: a loop may close before it comes to that.
-        # `leave_behind` looks in the other order, so one of the two sees the other's mark.
+        # `orphan` looks in the other order, so one of the two sees the other's mark.
         self.has_returned = True
         _left_behind.discard(self)
         _blocked.discard(self)
@@ -108,7 +108,7 @@ class _Job:
         except RuntimeError:
             _logger.debug("%s came back after its event loop had closed", self.label)
 
-    def leave_behind(self) -> None:
+    def orphan(self) -> None:
         """Counts the job for as long as it still runs; on the event loop."""
         _left_behind.add(self)
         if self.has_returned:
@@ -227,12 +227,12 @@ class Worker:
         """Ends the thread once the jobs handed over have returned; does not wait for them.
 
         Jobs that still run `BLOCKED_AFTER_S` later are named in a warning and counted by
-        `jobs_left_behind`. Closing twice is fine.
+        `orphaned_jobs`. Closing twice is fine.
         """
         if self._stop() is None and not self._unfinished:
             return
         for job in self._unfinished:
-            job.leave_behind()
+            job.orphan()
         # The others wait for this one.
         for job in self._unfinished[:1]:
             loop = job.future.get_loop()

@@ -218,8 +218,8 @@ class _Run:
         has_finished = (
             now_s >= self._transport.duration_s + self._tail_s
             and not self._open_replies
-            and self._session.playout.buffered_s <= FRAME_S
-            and now_s >= self._transport.last_sound_s + QUIET_S
+            and self._session.audio_buffer.buffered_s <= FRAME_S
+            and now_s >= self._transport.last_audio_s + QUIET_S
         )
         if has_finished or now_s >= self._max_duration_s:
             loop = asyncio.get_running_loop()
@@ -236,12 +236,12 @@ class _Run:
                 speech_end_s=event.data["speech_end_s"],
                 pause_s=event.time_s,
                 audio=event.data["audio"],
-                reply_start_s=self._first_sound(event.time_s, end_s),
+                reply_start_s=self._first_audio(event.time_s, end_s),
             )
             for event, end_s in zip(pauses, ends, strict=True)
         ]
 
-    def _first_sound(self, begin_s: float, end_s: float) -> float | None:
+    def _first_audio(self, begin_s: float, end_s: float) -> float | None:
         return next((at for at, _ in self._transport.sent if begin_s <= at < end_s), None)
 
 

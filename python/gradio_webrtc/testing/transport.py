@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradio_webrtc._messages import decode_message
-from gradio_webrtc._transport import AudioBlock, Pacer
+from gradio_webrtc._transport import AudioBlock, AudioPacer
 from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import AudioSink, FrameSource, PictureSource, TimedPicture
+    from gradio_webrtc._transport import AudioFrameSource, AudioSink, TimedFrame, VideoFrameSource
 
 BLOCK_S: Final = 0.02
 """A caller's sound comes in packets of 20 ms, each when its last sample was spoken."""
@@ -39,7 +39,7 @@ class FakeTransport:
     Attributes:
         sent: ``(time_s, samples)`` of each frame of sound that the caller heard.
         messages: ``(time_s, message)`` of each message for the page.
-        last_sound_s: When the last audible frame went out.
+        last_audio_s: When the last audible frame went out.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class FakeTransport:
         self.on_message: Callable[[str], None] = lambda _text: None
         self.sent: list[tuple[float, NDArray[np.int16]]] = []
         self.messages: list[tuple[float, Mapping[str, Any]]] = []
-        self.last_sound_s = 0.0
+        self.last_audio_s = 0.0
         self._rate_hz = rate_hz
         self._samples = samples.reshape(1, -1)
         self._block_samples = round(rate_hz * BLOCK_S)
@@ -60,7 +60,7 @@ class FakeTransport:
         self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._origin_s = 0.0
         self._player: asyncio.Task[None] | None = None
-        self._source: FrameSource | None = None
+        self._source: AudioFrameSource | None = None
 
     @property
     def duration_s(self) -> float:
@@ -94,15 +94,15 @@ class FakeTransport:
             block = np.pad(block, ((0, 0), (0, missing)))
         return AudioBlock(self._rate_hz, 1, np.ascontiguousarray(block))
 
-    def play_audio(self, source: FrameSource) -> None:
+    def play_audio(self, source: AudioFrameSource) -> None:
         """Records what ``source`` gives, paced as on a wire."""
         self._source = source
 
-    async def receive_picture(self) -> TimedPicture:
+    async def receive_video_frame(self) -> TimedFrame:
         """Nothing: the caller has no camera."""
         raise ConnectionLost("the caller sends no pictures")
 
-    def show_pictures(self, source: PictureSource) -> None:
+    def play_video(self, source: VideoFrameSource) -> None:
         """The caller does not look."""
 
     def send_text(self, text: str) -> None:
@@ -128,11 +128,11 @@ class FakeTransport:
             self._player.cancel()
             await asyncio.gather(self._player, return_exceptions=True)
 
-    async def _play(self, source: FrameSource) -> None:
-        pacer = Pacer(source)
+    async def _play(self, source: AudioFrameSource) -> None:
+        pacer = AudioPacer(source)
         while True:
             frame = await pacer.next_frame()
-            if frame.is_sound:
+            if frame.is_audio:
                 self.sent.append((self.now_s, frame.samples))
                 if np.abs(frame.samples).max() > AUDIBLE:
-                    self.last_sound_s = self.now_s
+                    self.last_audio_s = self.now_s

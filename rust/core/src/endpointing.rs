@@ -239,7 +239,7 @@ impl Endpointer {
     /// How many windows can follow without an event, whatever is in them: all but the last of those
     /// that would make a turn if they were speech; none once there is one.
     #[must_use]
-    pub fn windows_to_spare(&self) -> u64 {
+    pub fn min_windows_until_event(&self) -> u64 {
         if self.is_started {
             return 0;
         }

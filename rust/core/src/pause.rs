@@ -164,11 +164,11 @@ impl PauseDetector {
     /// How many samples can follow without an event, whatever is in them: who feeds them need not
     /// hurry. None during a turn, of which everything so far may be asked for.
     #[must_use]
-    pub fn samples_to_spare(&self) -> u64 {
+    pub fn min_samples_until_event(&self) -> u64 {
         if self.is_speaking() {
             return 0;
         }
-        let earliest = self.endpointer.heard() + self.endpointer.windows_to_spare() + 1;
+        let earliest = self.endpointer.heard() + self.endpointer.min_windows_until_event() + 1;
         self.timeline
             .fed(earliest)
             .saturating_sub(self.utterance.end() + 1)

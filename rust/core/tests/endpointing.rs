@@ -36,11 +36,11 @@ fn a_turn_starts_may_end_and_ends() {
 }
 
 #[test]
-fn windows_to_spare_are_all_but_the_one_that_may_begin_a_turn() {
+fn min_windows_until_event_are_all_but_the_one_that_may_begin_a_turn() {
     let mut endpointer = endpointer(EndpointingOptions::default());
     let mut spare_after = |stretch| {
         run(&mut endpointer, &[stretch]);
-        endpointer.windows_to_spare()
+        endpointer.min_windows_until_event()
     };
     assert_eq!(spare_after((0.0, 10)), 6);
     assert_eq!(spare_after((0.9, 1)), 5);

@@ -64,16 +64,16 @@ fn the_silence_at_the_end_is_the_pause_and_a_window_at_most() {
 fn what_is_to_spare_ends_with_the_last_sample_before_an_event() {
     let loud = sound(16_000, &[(LOUD, 1.0)]);
     let (mut detector, mut events) = (detector(16_000), Vec::new());
-    assert_eq!(detector.samples_to_spare(), 7 * 512 - 1);
+    assert_eq!(detector.min_samples_until_event(), 7 * 512 - 1);
     detector.process(&loud[..1_000], &mut events).unwrap();
-    assert_eq!(detector.samples_to_spare(), 7 * 512 - 1 - 1_000);
+    assert_eq!(detector.min_samples_until_event(), 7 * 512 - 1 - 1_000);
     detector
         .process(&loud[1_000..7 * 512 - 1], &mut events)
         .unwrap();
-    assert_eq!((detector.samples_to_spare(), events.len()), (0, 0));
+    assert_eq!((detector.min_samples_until_event(), events.len()), (0, 0));
     detector.process(&loud[..1], &mut events).unwrap();
     assert_eq!(events[0].kind, SpeechStarted);
-    assert_eq!(detector.samples_to_spare(), 0);
+    assert_eq!(detector.min_samples_until_event(), 0);
 }
 
 #[test]

@@ -163,7 +163,7 @@ proptest! {
         let (mut detector, mut events) = (detector(rate_hz), Vec::new());
         let mut rest = &samples[..];
         while !rest.is_empty() {
-            let spare = usize::try_from(detector.samples_to_spare()).unwrap();
+            let spare = usize::try_from(detector.min_samples_until_event()).unwrap();
             prop_assert!(spare == 0 || !detector.is_speaking());
             let (spared, after) = rest.split_at(spare.min(rest.len()));
             detector.process(spared, &mut events).unwrap();

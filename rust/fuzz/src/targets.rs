@@ -209,10 +209,10 @@ fn push(outbound: &mut OutboundAudio, bytes: &mut Bytes<'_>) {
         _ => Chunk::Planar(left.as_slice(), right.as_slice()),
     };
     let whole = chunk.samples();
-    let is_sound = chunk.check().is_ok() && (8_000..=192_000).contains(&rate_hz);
+    let is_audio = chunk.check().is_ok() && (8_000..=192_000).contains(&rate_hz);
     match outbound.push(rate_hz, chunk) {
-        Ok(taken) => assert!(is_sound && taken <= whole),
-        Err(_) => assert!(!is_sound),
+        Ok(taken) => assert!(is_audio && taken <= whole),
+        Err(_) => assert!(!is_audio),
     }
 }
 
@@ -242,15 +242,15 @@ fn listen(vad: &mut dyn Vad, bytes: &mut Bytes<'_>) {
             length
         };
         let window = bytes.floats(count);
-        let is_sound = window.iter().all(|sample| sample.abs() <= 1.0);
+        let is_audio = window.iter().all(|sample| sample.abs() <= 1.0);
         let heard = vad.probability(&window);
         assert_eq!(heard.is_ok(), count == length);
         if let Ok(probability) = heard
-            && is_sound
+            && is_audio
         {
             assert!((0.0..=1.0).contains(&probability), "{probability}");
         }
-        if !is_sound {
+        if !is_audio {
             // What was no sound may spoil what follows, up to here.
             vad.reset();
         }

@@ -173,8 +173,8 @@ impl PauseDetector {
     }
 
     #[getter]
-    fn samples_to_spare(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.state.lock(py)?.detector.samples_to_spare())
+    fn min_samples_until_event(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.state.lock(py)?.detector.min_samples_until_event())
     }
 
     #[getter]

@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from support.frames import colour_of, number_of
 from support.notes import note
-from support.pictures import colour_of, number_of
 
 from gradio_webrtc import WebRTCError
 

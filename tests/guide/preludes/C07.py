@@ -4,8 +4,8 @@ import sys
 from types import ModuleType
 from typing import Any, cast
 
+from support.frames import numbered
 from support.notes import note
-from support.pictures import numbered
 
 __all__: list[str] = []
 

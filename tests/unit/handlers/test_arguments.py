@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pytest
 from support.conversing import conversing, replying
-from support.fake_call import FakeCall
+from support.fake_session import FakeSession
 
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
 from gradio_webrtc._handlers import AudioGenerator, VideoFunction
@@ -339,7 +339,7 @@ async def test_replies_and_the_start_up_function_get_the_request() -> None:
         got.append((p, phone, who))
 
     answer.__annotations__["who"] = gr.Request
-    with holding(current_context, Context("caller", request=REQUEST)):
+    with holding(current_context, Context("client", request=REQUEST)):
         async with conversing(replying(answer, startup_fn=greet), "+44") as talk:
             await talk.until_event("response_finished")
             talk.say()
@@ -379,7 +379,7 @@ async def test_a_generator_gets_the_id() -> None:
         yield name, p, webrtc_id
 
     handler = AudioGenerator(play)
-    call = FakeCall()
+    call = FakeSession()
     handler.bind(call)
     handler.set_args(["Ada"])
     item: Any = await handler.emit()

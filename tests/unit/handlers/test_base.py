@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.fake_call import FakeCall
+from support.fake_session import FakeSession
 
 from gradio_webrtc._handlers import (
     AsyncAudioVideoStreamHandler,
@@ -43,8 +43,8 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
-async def in_a_call(handler: StreamHandler | None = None) -> tuple[StreamHandler, FakeCall]:
-    handler, call = handler or Plain(), FakeCall()
+async def in_a_call(handler: StreamHandler | None = None) -> tuple[StreamHandler, FakeSession]:
+    handler, call = handler or Plain(), FakeSession()
     handler.bind(call)
     return handler, call
 

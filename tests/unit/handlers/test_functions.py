@@ -17,7 +17,7 @@ from gradio_webrtc.types import AdditionalOutputs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
+client: contextvars.ContextVar[str] = contextvars.ContextVar("client")
 
 
 async def reply_async(audio: Any) -> AsyncIterator[Any]:
@@ -193,11 +193,11 @@ async def test_on_the_phone_outputs_come_back_as_the_next_turns_inputs() -> None
 
 
 async def test_context_variables_of_the_call_reach_the_function() -> None:
-    caller.set("Ada")
+    client.set("Ada")
     got: list[str] = []
 
     def reply(audio: Any) -> Iterator[Any]:
-        got.append(caller.get())
+        got.append(client.get())
         yield audio
 
     async with conversing(replying(reply)) as talk:

@@ -17,7 +17,7 @@ from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
+client: contextvars.ContextVar[str] = contextvars.ContextVar("client")
 
 
 async def test_an_idle_handler_waits_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from gradio_webrtc._handlers import (
     ReplyOnPause,
     current_context,
     get_current_context,
-    in_call,
+    in_session,
 )
 from gradio_webrtc._handlers.notices import MAX_EARLY_MESSAGES
 from gradio_webrtc.testing import simulate
@@ -70,7 +70,7 @@ def test_without_a_caller_the_words_are_logged(caplog: pytest.LogCaptureFixture)
 class Page:
     """What a page was sent."""
 
-    webrtc_id = "caller"
+    webrtc_id = "client"
 
     def __init__(self) -> None:
         self.messages: list[Mapping[str, object]] = []
@@ -80,7 +80,7 @@ class Page:
 
 
 def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
-    line, page = Line("caller"), Page()
+    line, page = Line("client"), Page()
     for number in range(3):
         line.send({"type": "log", "data": number})
     line.connect(page)
@@ -89,7 +89,7 @@ def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
 
 
 def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFixture) -> None:
-    line, page = Line("caller"), Page()
+    line, page = Line("client"), Page()
     for number in range(MAX_EARLY_MESSAGES + 1):
         line.send({"type": "log", "data": number})
     line.connect(page)
@@ -99,6 +99,6 @@ def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFi
 
 def test_the_request_of_a_call_stays_known_within_it() -> None:
     page, request = Page(), object()
-    with in_call(page, request), in_call(page):
-        assert get_current_context() == Context("caller", request=request)
+    with in_session(page, request), in_session(page):
+        assert get_current_context() == Context("client", request=request)
     assert current_context.get() is None

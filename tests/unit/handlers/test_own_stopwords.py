@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_SAMPLES, Conversation, ScriptedVad, conversing, sound
+from support.conversing import RATE_HZ, WINDOW_SAMPLES, ReplyQueue, ScriptedVad, conversing, sound
 from support.understanding import COMPUTER, OTHER, FakeModel, computer, windows_at
 
 from gradio_webrtc import ReplyOnStopWords
@@ -30,7 +30,7 @@ class Listening:
         yield "reply"
 
 
-def say(conversation: Conversation, *parts: NDArray[np.int16]) -> None:
+def say(conversation: ReplyQueue, *parts: NDArray[np.int16]) -> None:
     conversation.feed(np.concatenate(parts, axis=1))
 
 
@@ -42,7 +42,7 @@ def quiet(windows: float = 20) -> NDArray[np.int16]:
     return sound(0.0, windows)
 
 
-async def until_looked(conversation: Conversation) -> None:
+async def until_looked(conversation: ReplyQueue) -> None:
     """Waits until everything heard was looked at."""
     task = conversation.handler._spotter._task  # noqa: SLF001 - nothing tells of a vain look
     if task is not None:

@@ -16,7 +16,7 @@ from gradio_webrtc._handlers import ReplyOnPause
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
+client: contextvars.ContextVar[str] = contextvars.ContextVar("client")
 
 
 async def test_a_turn_is_answered_once_with_all_of_it() -> None:

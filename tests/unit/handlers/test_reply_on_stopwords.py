@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_SAMPLES, Conversation, ScriptedVad, conversing, sound
+from support.conversing import RATE_HZ, WINDOW_SAMPLES, ReplyQueue, ScriptedVad, conversing, sound
 from support.understanding import COMPUTER, OTHER, WORD_WINDOWS, FakeModel, computer, windows_at
 
 from gradio_webrtc import AlgoOptions, ReplyOnStopWords, SileroVadOptions
-from gradio_webrtc._turns.stop_words import KEPT_S, LONGEST_LOOK_S, LOOK_EVERY_S
+from gradio_webrtc._turns.stop_words import KEPT_S, MAX_SEGMENT_S, TRANSCRIBE_EVERY_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,7 +44,7 @@ def handler(fn: Any, model: FakeModel, **options: Any) -> ReplyOnStopWords:
     )
 
 
-def say(conversation: Conversation, *parts: NDArray[np.int16]) -> None:
+def say(conversation: ReplyQueue, *parts: NDArray[np.int16]) -> None:
     conversation.feed(np.concatenate(parts, axis=1))
 
 
@@ -60,7 +60,7 @@ async def until_asked(model: FakeModel) -> None:
     await asyncio.to_thread(model.asked.wait)
 
 
-async def until_looked(conversation: Conversation) -> None:
+async def until_looked(conversation: ReplyQueue) -> None:
     """Waits until everything heard was looked at."""
     task = conversation.handler._spotter._task  # noqa: SLF001 - nothing tells of a vain look
     if task is not None:
@@ -207,9 +207,9 @@ async def test_the_model_runs_off_the_event_loop_and_sees_the_new_speech() -> No
         await until_looked(conversation)
     assert threading.main_thread().ident not in model.threads
     assert len(model.threads) == 1
-    assert len(model.looks) <= 10 / LOOK_EVERY_S + 1
+    assert len(model.looks) <= 10 / TRANSCRIBE_EVERY_S + 1
     assert sum(model.looks) >= 10
-    assert max(model.looks) <= LOOK_EVERY_S + 2
+    assert max(model.looks) <= TRANSCRIBE_EVERY_S + 2
 
 
 async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
@@ -227,7 +227,7 @@ async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
         await until_looked(conversation)
         say(conversation, other(10), quiet())
         await conversation.until_event("response_finished")
-    assert max(model.looks) <= LONGEST_LOOK_S
+    assert max(model.looks) <= MAX_SEGMENT_S
     assert windows_at(fn.heard[0], OTHER) == 20
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from av import AudioFrame
-from support.fake_call import FakeCall
+from support.fake_session import FakeSession
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause, StreamHandler
@@ -98,7 +98,7 @@ class Tells(StreamHandler):
 
 
 async def test_a_subclass_is_told_of_its_channel() -> None:
-    tells, call = Tells(), FakeCall()
+    tells, call = Tells(), FakeSession()
     assert tells.channel is None
     tells.bind(call)
     assert tells.told == [tells.channel]
@@ -112,7 +112,7 @@ async def test_a_channel_that_is_refused_is_reported() -> None:
         def set_channel(self, channel: Any) -> None:
             raise LookupError(channel)
 
-    call = FakeCall()
+    call = FakeSession()
     Refuses().bind(call)
     [error] = call.errors
     assert isinstance(error, LookupError)

@@ -65,13 +65,13 @@ async def test_a_function_of_one_argument_gets_the_sound_alone() -> None:
 
 
 def test_the_components_own_value_takes_the_place_of_the_placeholder() -> None:
-    class Listener(StreamHandler):
+    class PauseTurnDetector(StreamHandler):
         def receive(self, frame: Any) -> None: ...
         def emit(self) -> None: ...
-        def copy(self) -> Listener:
-            return Listener()
+        def copy(self) -> PauseTurnDetector:
+            return PauseTurnDetector()
 
-    handler = Listener()
+    handler = PauseTurnDetector()
     handler.set_args([WebRTCData("call", "Hello"), 3])
     assert handler.latest_args == [WebRTCData("call", "Hello"), 3]
     handler.set_args([3])

@@ -93,7 +93,7 @@ class Held:
     def __init__(self, handler: AsyncTalker | SyncTalker) -> None:
         self.handler = handler
         self.transport = FakeTransport(48_000, np.zeros(960, np.int16))
-        self.session = Session("caller", self.transport, handler, Terms(has_outputs=True))
+        self.session = Session("client", self.transport, handler, Terms(has_outputs=True))
         self._running = asyncio.get_running_loop().create_task(self.session.run())
 
     def outputs(self) -> list[Any]:
@@ -111,11 +111,11 @@ class Held:
         return sum(bool(np.abs(frame).max() > 7_000) for _, frame in self.transport.sent)
 
     async def until_half_a_second_waits(self) -> None:
-        while self.session.playout.buffered_s < 0.5:  # noqa: ASYNC110 - no event says so
+        while self.session.audio_buffer.buffered_s < 0.5:  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0.001)
 
     async def until_quiet(self) -> None:
-        await self.session.playout.drain()
+        await self.session.audio_buffer.drain()
 
 
 def from_the_loop(handler: AsyncTalker | SyncTalker) -> None:
@@ -156,7 +156,7 @@ async def test_queued_audio_goes_and_so_does_the_rest_of_a_long_piece(kind: Any)
     await held.until_half_a_second_waits()
     held.handler.clear_queue()
     await asyncio.sleep(0)
-    assert held.session.playout.buffered_s == 0
+    assert held.session.audio_buffer.buffered_s == 0
     held.handler.put(PIECE)
     await held.handler.until_it_waits()
     await held.until_quiet()

@@ -18,7 +18,7 @@ from gradio_webrtc import (
 )
 from gradio_webrtc._session.media import Terms
 from gradio_webrtc._session.session import Session
-from gradio_webrtc._transport import PixelConverter, TimedPicture
+from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc._workers.user_code import (
     WatchedCoroutine,
@@ -131,15 +131,15 @@ class Pictures(FakeTransport):
 
     def __init__(self) -> None:
         super().__init__(48_000, np.zeros(960, np.int16))
-        self.picture = PixelConverter().to_picture(np.zeros((32, 32, 3), np.uint8))
+        self.picture = PixelConverter().to_planar(np.zeros((32, 32, 3), np.uint8))
         self.pts = 0
 
-    def show_pictures(self, source: Any) -> None: ...
+    def play_video(self, source: Any) -> None: ...
 
-    async def receive_picture(self) -> TimedPicture:
+    async def receive_video_frame(self) -> TimedFrame:
         await asyncio.sleep(0.01)
         self.pts += 3_000
-        return TimedPicture(self.pts, self.picture)
+        return TimedFrame(self.pts, self.picture)
 
 
 async def _until_reported(

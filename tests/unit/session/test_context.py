@@ -12,9 +12,9 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from gradio_webrtc._session.audio_buffer import MAX_BUFFERED_S, Playout
-from gradio_webrtc._session.context import MAX_REPORTED_PLACES, SessionCall
-from gradio_webrtc._session.message_sender import Outbox
+from gradio_webrtc._session.audio_buffer import MAX_BUFFERED_S, OutboundAudioBuffer
+from gradio_webrtc._session.context import MAX_REPORTED_PLACES, SessionContext
+from gradio_webrtc._session.message_sender import MessageSender
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ class Ears:
     def __init__(self) -> None:
         self.messages: list[Mapping[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.playout = Playout()
-        self.call = SessionCall("caller", self.playout, Outbox(self._take), self.on_event)
+        self.audio_buffer = OutboundAudioBuffer()
+        self.call = SessionContext(
+            "client", self.audio_buffer, MessageSender(self._take), self.on_event
+        )
 
     def _take(self, text: str) -> None:
         self.messages.append(json.loads(text))
@@ -127,8 +129,8 @@ async def test_a_broken_contract_is_told_by_its_mark_only() -> None:
 async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
     ears = Ears()
     where: list[int] = []
-    outbox = Outbox(lambda _text: where.append(threading.get_ident()))
-    call = SessionCall("caller", ears.playout, outbox, ears.on_event)
+    sender = MessageSender(lambda _text: where.append(threading.get_ident()))
+    call = SessionContext("client", ears.audio_buffer, sender, ears.on_event)
 
     def work() -> None:
         call.send({"type": "log"})
@@ -141,45 +143,47 @@ async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
 
 
 async def test_a_write_waits_when_a_second_is_queued_and_goes_on_when_it_is_taken() -> None:
-    playout = Playout()
-    writing = asyncio.get_running_loop().create_task(playout.write(48_000, np.tile(SECOND, 3)))
+    audio_buffer = OutboundAudioBuffer()
+    writing = asyncio.get_running_loop().create_task(audio_buffer.write(48_000, np.tile(SECOND, 3)))
     await asyncio.sleep(0)
-    assert playout.buffered_s <= MAX_BUFFERED_S
+    assert audio_buffer.buffered_s <= MAX_BUFFERED_S
     assert not writing.done()
     taken = 0
-    while not writing.done() or playout.buffered_s > 0:
-        frame = playout.pull()
+    while not writing.done() or audio_buffer.buffered_s > 0:
+        frame = audio_buffer.pull()
         taken += 0 if frame is None else frame.size
         await asyncio.sleep(0)
     assert await writing == taken == 3 * 48_000
 
 
 async def test_clear_lets_go_of_a_write_that_waits_and_forgets_the_rest() -> None:
-    playout = Playout()
-    writing = asyncio.get_running_loop().create_task(playout.write(48_000, np.tile(SECOND, 600)))
+    audio_buffer = OutboundAudioBuffer()
+    writing = asyncio.get_running_loop().create_task(
+        audio_buffer.write(48_000, np.tile(SECOND, 600))
+    )
     await asyncio.sleep(0)
-    playout.clear()
+    audio_buffer.clear()
     assert await writing == 48_000
-    assert playout.buffered_s == 0
-    assert playout.pull(partial=True) is None
+    assert audio_buffer.buffered_s == 0
+    assert audio_buffer.pull(partial=True) is None
 
 
 async def test_what_is_no_audio_is_refused_and_nothing_is_queued() -> None:
-    playout = Playout()
+    audio_buffer = OutboundAudioBuffer()
     for rate_hz, samples in ((0, SECOND), (48_000, np.zeros((2, 2, 2))), (48_000, "text")):
         with pytest.raises(AudioError, match="expected"):
-            await playout.write(rate_hz, samples)
-    assert playout.buffered_s == 0
+            await audio_buffer.write(rate_hz, samples)
+    assert audio_buffer.buffered_s == 0
 
 
 async def test_the_last_partial_frame_of_a_reply_is_sent_padded() -> None:
-    playout = Playout()
-    await playout.write(48_000, SECOND[:, :1_000])
-    first = playout.pull()
+    audio_buffer = OutboundAudioBuffer()
+    await audio_buffer.write(48_000, SECOND[:, :1_000])
+    first = audio_buffer.pull()
     assert first is not None
-    assert playout.pull() is None
-    playout.end_reply()
-    second = playout.pull()
+    assert audio_buffer.pull() is None
+    audio_buffer.end_reply()
+    second = audio_buffer.pull()
     assert second is not None
     assert np.count_nonzero(second) == 40
-    await asyncio.wait_for(playout.drain(), 1)
+    await asyncio.wait_for(audio_buffer.drain(), 1)

@@ -19,7 +19,7 @@ from gradio_webrtc._handlers import (
     VideoStreamHandler,
 )
 from gradio_webrtc._session.copying import HandlerMaker
-from gradio_webrtc._workers.workers import jobs_left_behind
+from gradio_webrtc._workers.workers import orphaned_jobs
 from gradio_webrtc.errors import HandlerError, HandlerUnavailable
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def made_by(make: Callable[[], Any]) -> HandlerMaker:
 
 async def refused(maker: HandlerMaker) -> HandlerUnavailable:
     with pytest.raises(HandlerUnavailable) as caught:
-        await maker.make_for("caller")
+        await maker.make_for("client")
     return caught.value
 
 
@@ -86,21 +86,21 @@ async def test_a_sync_handler_is_made_in_a_thread_that_knows_loop_and_context() 
         return Sync()
 
     colour.set("blue")
-    handler = await made_by(make).make_for("caller")
+    handler = await made_by(make).make_for("client")
     assert isinstance(handler, Sync)
     assert handler.made_in != threading.get_ident()
     assert seen == {"loop": asyncio.get_running_loop(), "colour": "blue"}
 
 
 async def test_the_thread_ends_with_the_copy() -> None:
-    await made_by(Sync).make_for("caller")
+    await made_by(Sync).make_for("client")
     for thread in threading.enumerate():
         if thread.name.startswith("copy-"):
             await asyncio.to_thread(thread.join)
 
 
 async def test_an_async_handler_is_made_on_the_loop() -> None:
-    handler = await HandlerMaker(Async().copy).make_for("caller")
+    handler = await HandlerMaker(Async().copy).make_for("client")
     assert isinstance(handler, Async)
     assert handler.made_in == threading.get_ident()
 
@@ -119,7 +119,7 @@ async def test_copies_of_ours_need_no_thread(
     template: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "Thread", None)
-    assert await HandlerMaker(template.copy).make_for("caller") is not template
+    assert await HandlerMaker(template.copy).make_for("client") is not template
 
 
 async def test_a_copy_that_needs_a_running_loop_is_called_again_on_it_and_from_then_on() -> None:
@@ -205,7 +205,7 @@ async def test_a_copy_that_does_not_return_is_not_waited_for(
     assert "see the server's log" in str(refusal)
     assert "has not returned within 0.01 s" in caplog.text
     assert "start_up()" in caplog.text
-    assert jobs_left_behind() == 1
+    assert orphaned_jobs() == 1
     may_return.set()
 
 

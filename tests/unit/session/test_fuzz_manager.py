@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session import manager as registry
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session import manager
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc.errors import ConnectionLost, SessionUnknown
 from gradio_webrtc.testing.clock import VirtualClockLoop
 from gradio_webrtc.testing.transport import FakeTransport
@@ -34,10 +34,10 @@ TIME_LIMIT_S = 2.0
 IDS = st.sampled_from(["anna", "bela", "cleo", "dora", "emil"])
 
 
-class Listener(StreamHandler):
+class PauseTurnDetector(StreamHandler):
     """Keeps the inputs that it gets."""
 
-    made: ClassVar[list[Listener]] = []
+    made: ClassVar[list[PauseTurnDetector]] = []
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,8 +58,8 @@ class Listener(StreamHandler):
     def emit(self) -> None:
         """Has nothing to say."""
 
-    def copy(self) -> Listener:
-        Listener.made.append(listener := Listener())
+    def copy(self) -> PauseTurnDetector:
+        PauseTurnDetector.made.append(listener := PauseTurnDetector())
         return listener
 
 
@@ -102,15 +102,15 @@ class Calls(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        Listener.made.clear()
+        PauseTurnDetector.made.clear()
         Wire.made.clear()
         self.loop = VirtualClockLoop()
         asyncio.set_event_loop(self.loop)
-        self.registry = SessionRegistry()
-        self.registry.service = Service(
-            Listener().copy, concurrency_limit=LIMIT, time_limit_s=TIME_LIMIT_S
+        self.manager = SessionManager()
+        self.manager.service = Service(
+            PauseTurnDetector().copy, concurrency_limit=LIMIT, time_limit_s=TIME_LIMIT_S
         )
-        self.expected: dict[str, tuple[Listener, list[Any]]] = {}
+        self.expected: dict[str, tuple[PauseTurnDetector, list[Any]]] = {}
         self.names: set[str] = set()
         self.aliases: dict[str, str] = {}
         self.inputs = 0
@@ -120,13 +120,13 @@ class Calls(RuleBasedStateMachine):
 
     def ask(self, kind: str, webrtc_id: str, **more: object) -> dict[str, Any]:
         body = {"type": kind, "webrtc_id": webrtc_id, "sdp": "v=0", **more}
-        answer: dict[str, Any] = self.run(self.registry.handle(body))
+        answer: dict[str, Any] = self.run(self.manager.handle(body))
         return answer
 
     @rule(target=sessions, webrtc_id=IDS, connects=st.booleans())
     def offer(self, webrtc_id: str, connects: bool) -> tuple[str, str]:  # noqa: FBT001  # drawn
         Wire.next_connects = connects
-        before, known = self.registry.count_callers(), len(self.registry)
+        before, known = self.manager.count_sessions(), len(self.manager)
         answer = self.ask("offer", webrtc_id)
         if answer.get("status") == "failed":
             assert before >= LIMIT or (webrtc_id in self.names and known > 0)
@@ -134,14 +134,14 @@ class Calls(RuleBasedStateMachine):
         # One that was to end may have ended while the offer was looked at; an invariant counts.
         self.names.add(webrtc_id)
         self.aliases[answer["secret"]] = webrtc_id
-        self.expected[answer["secret"]] = (Listener.made[-1], [])
+        self.expected[answer["secret"]] = (PauseTurnDetector.made[-1], [])
         return answer["webrtc_id"], answer["secret"]
 
     @rule(session=sessions)
     def type_something(self, session: tuple[str, str]) -> None:
         self.inputs += 1
         try:
-            self.registry.find(*session).set_inputs([self.inputs])
+            self.manager.find(*session).set_inputs([self.inputs])
         except SessionUnknown:
             return
         self.expected[session[1]][1].append(self.inputs)
@@ -170,7 +170,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule(webrtc_id=IDS)
     def end_from_python(self, webrtc_id: str) -> None:
-        self.registry.end(webrtc_id, "enough")
+        self.manager.end(webrtc_id, "enough")
 
     @rule(seconds=st.sampled_from([0.0, 0.02, 0.5]))
     def wait(self, seconds: float) -> None:
@@ -185,8 +185,8 @@ class Calls(RuleBasedStateMachine):
 
     @invariant()
     def places_are_counted(self) -> None:
-        assert 0 <= self.registry.count_callers() <= LIMIT
-        assert self.registry.count_callers() <= len(self.registry) <= len(Wire.made)
+        assert 0 <= self.manager.count_sessions() <= LIMIT
+        assert self.manager.count_sessions() <= len(self.manager) <= len(Wire.made)
 
     @invariant()
     def inputs_reach_their_own_session(self) -> None:
@@ -196,16 +196,16 @@ class Calls(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
-        self.run(self.registry.close())
+        self.run(self.manager.close())
         self.run(asyncio.sleep(0))
         left = asyncio.all_tasks(self.loop)
         self.loop.close()
-        assert len(self.registry) == 0
+        assert len(self.manager) == 0
         assert left == set()
         assert all(each.is_closed for each in Wire.made)
 
 
 def test_calls_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "PeerTransport", Wire)
-    monkeypatch.setattr(registry, "read_offer", lambda *_: None)
+    monkeypatch.setattr(manager, "PeerTransport", Wire)
+    monkeypatch.setattr(manager, "read_offer", lambda *_: None)
     run_state_machine_as_test(Calls, settings=settings(stateful_step_count=15))

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -36,7 +36,7 @@ REQUESTS = st.fixed_dictionaries(
     optional={
         "type": st.sampled_from(KINDS) | JSON,
         "sdp": SDP.map(lambda rest: "v=0\r\n" + rest) | JSON,
-        "webrtc_id": st.sampled_from(["caller", "", "__webrtc_value__", "\ud800"]) | JSON,
+        "webrtc_id": st.sampled_from(["client", "", "__webrtc_value__", "\ud800"]) | JSON,
         "secret": JSON,
         "candidate": JSON
         | st.fixed_dictionaries({"candidate": st.text() | st.sampled_from(LINES), "sdpMid": JSON}),
@@ -62,20 +62,20 @@ class Silent(StreamHandler):
 
 async def ask(body: object) -> tuple[dict[str, Any], int, int]:
     """The answer to one request, and what is left of it: sessions, and tasks besides this one."""
-    registry = SessionRegistry()
-    registry.service = Service(Silent)
-    answer = await registry.handle(body)
+    manager = SessionManager()
+    manager.service = Service(Silent)
+    answer = await manager.handle(body)
     # An answered offer is a call, which may go on.
     if answer.get("status") == "failed":
-        left = len(registry), len(asyncio.all_tasks()) - 1
+        left = len(manager), len(asyncio.all_tasks()) - 1
     else:
         left = 0, 0
-    await registry.close()
+    await manager.close()
     return answer, *left
 
 
 @given(JSON | REQUESTS)
-@example({"type": "offer", "webrtc_id": "caller", "sdp": "v=0\r\n" + "".join(LINES[1:6])})
+@example({"type": "offer", "webrtc_id": "client", "sdp": "v=0\r\n" + "".join(LINES[1:6])})
 @example({"type": "close", "webrtc_id": "\ud800", "secret": "\ud800"})
 @example({"type": [], "webrtc_id": {}, "secret": b""})
 def test_every_request_has_an_answer_and_leaves_nothing(body: object) -> None:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 
-from gradio_webrtc._session.message_sender import NEWS_DELAY_S, Outbox
+from gradio_webrtc._session.message_sender import NEWS_DELAY_S, MessageSender
 
 
-def make() -> tuple[Outbox, list[object]]:
+def make() -> tuple[MessageSender, list[object]]:
     sent: list[object] = []
-    return Outbox(lambda text: sent.append(json.loads(text)["type"])), sent
+    return MessageSender(lambda text: sent.append(json.loads(text)["type"])), sent
 
 
 async def test_a_message_goes_at_once() -> None:
-    outbox, sent = make()
-    outbox.send({"type": "error"})
+    sender, sent = make()
+    sender.send({"type": "error"})
     assert sent == ["error"]
 
 
 async def test_news_lets_sound_go_first_and_comes_in_order_by_itself() -> None:
-    outbox, sent = make()
-    outbox.send_soon({"type": "first"})
-    outbox.send_soon({"type": "second"})
+    sender, sent = make()
+    sender.send_soon({"type": "first"})
+    sender.send_soon({"type": "second"})
     await asyncio.sleep(0)
     assert sent == []
     await asyncio.sleep(2 * NEWS_DELAY_S)
@@ -30,11 +30,11 @@ async def test_news_lets_sound_go_first_and_comes_in_order_by_itself() -> None:
 
 
 async def test_news_goes_before_the_message_after_it_and_only_once() -> None:
-    outbox, sent = make()
-    outbox.send_soon({"type": "news"})
-    outbox.send({"type": "error"})
+    sender, sent = make()
+    sender.send_soon({"type": "news"})
+    sender.send({"type": "error"})
     assert sent == ["news", "error"]
     await asyncio.sleep(2 * NEWS_DELAY_S)
-    outbox.send_soon({"type": "more"})
-    outbox.flush()
+    sender.send_soon({"type": "more"})
+    sender.flush()
     assert sent == ["news", "error", "more"]

@@ -233,7 +233,7 @@ def test_a_page_that_is_too_slow_loses_the_oldest_and_the_log_says_so(
 def test_of_outputs_beside_pictures_the_newest_alone_waits() -> None:
     queue = OutputQueue(lambda: None)
     for value in range(4):
-        queue.put_with_picture(AdditionalOutputs(value))
+        queue.put_with_frame(AdditionalOutputs(value))
         queue.put(AdditionalOutputs("spoken", value))
     assert (queue.replaced, queue.dropped) == (3, 0)
     assert [outputs.args for outputs in iter(queue.take, None)] == [
@@ -243,7 +243,7 @@ def test_of_outputs_beside_pictures_the_newest_alone_waits() -> None:
         (3,),
         ("spoken", 3),
     ]
-    queue.put_with_picture(AdditionalOutputs("later"))
+    queue.put_with_frame(AdditionalOutputs("later"))
     assert queue.replaced == 3
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from support.caller import Caller
+from support.client import Client
 
 from gradio_webrtc import ReplyOnPause, WebRTC
 
@@ -22,18 +22,18 @@ def add(concurrency_id: str | None, **settings: Any) -> WebRTC:
     return webrtc
 
 
-async def call(webrtc: WebRTC) -> tuple[Caller, Any]:
+async def call(webrtc: WebRTC) -> tuple[Client, Any]:
     """A call, and the limit that refused it, or nothing."""
-    caller = Caller(webrtc._sessions)  # noqa: SLF001 - as its server functions do
-    answer = await caller.call()
-    return caller, answer.get("meta", {}).get("limit")
+    client = Client(webrtc._sessions)  # noqa: SLF001 - as its server functions do
+    answer = await client.call()
+    return client, answer.get("meta", {}).get("limit")
 
 
-async def hang_up(*callers: Caller) -> None:
-    for caller in callers:
-        await caller.hang_up()
-    for caller in callers:
-        await caller._registry.wait_idle()  # noqa: SLF001 - the test's own tool
+async def hang_up(*clients: Client) -> None:
+    for client in clients:
+        await client.hang_up()
+    for client in clients:
+        await client._registry.wait_idle()  # noqa: SLF001 - the test's own tool
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class EagerPictures(AsyncAudioVideoStreamHandler):
 
 async def _hold(handler: StreamHandlerBase, terms: Terms, held_s: float = HELD_S) -> FakeTransport:
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("caller", transport, handler, terms)
+    session = Session("client", transport, handler, terms)
     running = asyncio.get_running_loop().create_task(session.run())
     session.set_inputs([])
     await asyncio.sleep(held_s)
@@ -195,7 +195,7 @@ async def test_a_receive_that_never_waits_lets_the_loop_turn_between_two_frames(
 
     handler = Busy(Counting(None))
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("caller", transport, handler, Terms())
+    session = Session("client", transport, handler, Terms())
     inbound = session._media._inbound  # noqa: SLF001 - the frames that came while it was busy
     assert inbound is not None
     for _ in range(5):

@@ -16,7 +16,7 @@ from gradio_webrtc._session.rtc_configuration import (
     DEFAULT_LIFETIME_S,
     MAX_ASKS,
     MAX_CLIENTS,
-    ConfigurationDesk,
+    ConfigurationCache,
     lifetime_of,
 )
 
@@ -49,7 +49,7 @@ async def test_a_flood_of_pages_asks_a_service_once() -> None:
 
 
 async def test_who_leaves_takes_nothing_from_those_who_wait() -> None:
-    service, desk = Service(), ConfigurationDesk()
+    service, desk = Service(), ConfigurationCache()
     service.may_answer.clear()
     loop = asyncio.get_running_loop()
     first, second = (loop.create_task(desk.give(service, each)) for each in "ab")
@@ -62,7 +62,7 @@ async def test_who_leaves_takes_nothing_from_those_who_wait() -> None:
 
 async def test_an_answer_serves_for_half_of_its_lifetime() -> None:
     now_s = [0.0]
-    service, desk = Service(), ConfigurationDesk(lambda: now_s[0])
+    service, desk = Service(), ConfigurationCache(lambda: now_s[0])
     for then_s, asked in ((0.0, 1), (DEFAULT_LIFETIME_S / 2 - 1, 1), (DEFAULT_LIFETIME_S / 2, 2)):
         now_s[0] = then_s
         await desk.give(service, "")
@@ -72,7 +72,7 @@ async def test_an_answer_serves_for_half_of_its_lifetime() -> None:
 async def test_what_failed_is_logged_once_and_asked_for_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    desk, asked = ConfigurationDesk(), list[int]()
+    desk, asked = ConfigurationCache(), list[int]()
 
     async def fail() -> dict[str, Any]:
         asked.append(1)
@@ -87,7 +87,7 @@ async def test_what_failed_is_logged_once_and_asked_for_again(
 
 async def test_each_client_has_its_own_share() -> None:
     now_s = 0.0
-    desk, given = ConfigurationDesk(lambda: now_s), {"iceServers": list[Any]()}
+    desk, given = ConfigurationCache(lambda: now_s), {"iceServers": list[Any]()}
     answers = [await desk.give(given, "a") for _ in range(MAX_ASKS + 5)]
     assert [each is not None for each in answers] == [True] * MAX_ASKS + [False] * 5
     assert await desk.give(given, "b") == given

@@ -14,7 +14,7 @@ from support.offers import make_sdp
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
 from gradio_webrtc._session.client_address import MAX_PAGE_CHARS, page_of
-from gradio_webrtc._session.manager import Service, SessionRegistry
+from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc.offer import read_candidate
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import InvalidCandidate
@@ -51,7 +51,7 @@ FUNCTIONS: dict[str, Any] = {
 
 def registry_of(
     modality: Modality, mode: Mode = "send-receive"
-) -> tuple[SessionRegistry, list[Any]]:
+) -> tuple[SessionManager, list[Any]]:
     """A registry with one place, and the handlers that it made."""
     fn = FUNCTIONS[modality] if mode != "receive" or modality == "audio-video" else print
     template, made = make_template(fn, mode, modality), list[Any]()
@@ -60,13 +60,13 @@ def registry_of(
         made.append(template.copy())
         return made[-1]
 
-    registry = SessionRegistry()
-    registry.service = Service(make, mode=mode, modality=modality)
-    return registry, made
+    manager = SessionManager()
+    manager.service = Service(make, mode=mode, modality=modality)
+    return manager, made
 
 
-async def ask(registry: SessionRegistry, sdp: str, webrtc_id: Any = "caller") -> dict[str, Any]:
-    answer = await registry.handle({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
+async def ask(manager: SessionManager, sdp: str, webrtc_id: Any = "client") -> dict[str, Any]:
+    answer = await manager.handle({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
     json.dumps(answer, ensure_ascii=False).encode()
     return answer
 
@@ -205,21 +205,21 @@ PLAYS_AUDIO = "expected an offer in which the page receives audio"
 async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
     modality: Modality, mode: Mode, kinds: list[str], change: Callable[[str], str], text: str
 ) -> None:
-    registry, made = registry_of(modality, mode)
+    manager, made = registry_of(modality, mode)
     sdp = await make_sdp(*kinds)
-    answer = await ask(registry, change(sdp))
+    answer = await ask(manager, change(sdp))
     assert answer["status"] == "failed"
     assert answer["meta"]["error"] == "invalid_offer"
     assert text in answer["meta"]["message"]
-    assert len(registry) == 0, "the place is free at once"
+    assert len(manager) == 0, "the place is free at once"
     assert made == [] or "codecs" in text or "password" in text
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
 async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
-    registry, _ = registry_of("audio-video")
-    answer = await ask(registry, await make_sdp(kind))
-    await registry.close()
+    manager, _ = registry_of("audio-video")
+    answer = await ask(manager, await make_sdp(kind))
+    await manager.close()
     assert re.findall(r"m=(\w+)", answer["sdp"]) == [kind, "application"]
 
 
@@ -228,10 +228,10 @@ async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
     [("send-receive", "", "sendrecv"), ("send", "a=sendonly\r\n", "recvonly")],
 )
 async def test_a_direction_need_not_be_said(mode: Mode, for_all: str, direction: str) -> None:
-    registry, _ = registry_of("audio", mode)
+    manager, _ = registry_of("audio", mode)
     sdp = without("sendrecv")(await make_sdp("audio")).replace("m=", f"{for_all}m=", 1)
-    answer = await ask(registry, sdp)
-    await registry.close()
+    answer = await ask(manager, sdp)
+    await manager.close()
     assert f"a={direction}\r\n" in section(answer["sdp"], "audio")
 
 
@@ -240,42 +240,42 @@ async def test_a_direction_need_not_be_said(mode: Mode, for_all: str, direction:
     ["", "x" * 129, "\ud800", "a\nb", "a\n", "a b", "é", "__webrtc_value__", 7, ["x"], {"a": "b"}],
 )
 async def test_what_is_no_id_is_refused(webrtc_id: Any) -> None:
-    registry, _ = registry_of("audio")
-    answer = await ask(registry, await make_sdp("audio"), webrtc_id)
+    manager, _ = registry_of("audio")
+    answer = await ask(manager, await make_sdp("audio"), webrtc_id)
     assert answer["meta"]["error"] == "invalid_offer"
     assert "webrtc_id" in answer["meta"]["message"]
-    assert len(registry) == 0
+    assert len(manager) == 0
 
 
 @pytest.mark.parametrize("kind", [["x"] * 100_000, "x" * 100_000, "\ud800", None, 7])
 async def test_a_request_of_no_known_type_is_refused_briefly(kind: Any) -> None:
-    registry, _ = registry_of("audio")
-    answer = await registry.handle({"type": kind, "webrtc_id": "caller"})
+    manager, _ = registry_of("audio")
+    answer = await manager.handle({"type": kind, "webrtc_id": "client"})
     assert answer["meta"]["error"] == "invalid_offer"
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 300
 
 
 async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
-    registry, _ = registry_of("audio")
-    await ask(registry, await make_sdp("audio"))
+    manager, _ = registry_of("audio")
+    await ask(manager, await make_sdp("audio"))
     for secret in ("\ud800", "x" * 100_000, None, 7, ["x"]):
-        request = {"type": "close", "webrtc_id": "caller", "secret": secret}
-        assert (await registry.handle(request))["meta"]["error"] == "unknown_connection"
-    await registry.close()
+        request = {"type": "close", "webrtc_id": "client", "secret": secret}
+        assert (await manager.handle(request))["meta"]["error"] == "unknown_connection"
+    await manager.close()
 
 
 @pytest.mark.parametrize("place", [{"sdpMid": ["x"]}, {"sdpMLineIndex": {}}, {"sdpMid": 7}])
 async def test_a_candidate_of_no_place_is_refused(place: dict[str, Any]) -> None:
-    registry, _ = registry_of("audio")
-    answer = await ask(registry, await make_sdp("audio"))
-    refusal = await registry.handle(
+    manager, _ = registry_of("audio")
+    answer = await ask(manager, await make_sdp("audio"))
+    refusal = await manager.handle(
         {
             "type": "ice-candidate",
             "candidate": {"candidate": "candidate:1 1 UDP 1 127.0.0.1 9 typ host", **place},
             **{name: answer[name] for name in ("webrtc_id", "secret")},
         }
     )
-    await registry.close()
+    await manager.close()
     assert refusal["meta"]["error"] == "invalid_candidate_format"
 
 
@@ -300,7 +300,7 @@ def test_a_page_with_a_long_name_is_kept_short() -> None:
 async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry, _ = registry_of("audio")
+    manager, _ = registry_of("audio")
     sdp = await make_sdp("audio")
 
     async def fail(*_: Any) -> None:
@@ -308,7 +308,7 @@ async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
 
     with monkeypatch.context() as patch:
         patch.setattr(RTCPeerConnection, "createAnswer", fail)
-        answer = await ask(registry, sdp)
+        answer = await ask(manager, sdp)
     assert answer["meta"]["error"] == "server_error"
     assert "hunter2" not in str(answer)
     assert "see the server's log" in answer["meta"]["message"]
@@ -317,6 +317,6 @@ async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
     assert re.fullmatch("[0-9a-f]{8}", mark)
     assert mark in answer["meta"]["message"]
     assert record.exc_info is not None
-    assert len(registry) == 0, "the place is free at once"
-    assert (await ask(registry, sdp))["type"] == "answer"
-    await registry.close()
+    assert len(manager) == 0, "the place is free at once"
+    assert (await ask(manager, sdp))["type"] == "answer"
+    await manager.close()

@@ -193,15 +193,15 @@ class SilentTransport(FakeTransport):
         self.seen = 0
         self.third = asyncio.Event()
 
-    def show_pictures(self, source: Any) -> None:
-        self._pictures = source
+    def play_video(self, source: Any) -> None:
+        self._frames = source
 
-    async def receive_picture(self) -> Any:
+    async def receive_video_frame(self) -> Any:
         await asyncio.Event().wait()
 
     async def watch(self) -> None:
         while True:
-            await self._pictures.next_picture()
+            await self._frames.next_frame()
             self.seen += 1
             if self.seen == 3:
                 self.third.set()
@@ -301,7 +301,7 @@ async def test_the_function_of_mode_receive_waits_for_its_inputs() -> None:
 
 async def _run_to_its_end(handler: StreamHandlerBase, ready: asyncio.Event) -> None:
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("caller", transport, handler, Terms())
+    session = Session("client", transport, handler, Terms())
     running = asyncio.get_running_loop().create_task(session.run())
     await ready.wait()
     session.end("over")

@@ -6,18 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.fake_call import FakeCall
-from support.pictures import colour_of, number_of, numbered
+from support.fake_session import FakeSession
+from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc import VideoStreamHandler
 from gradio_webrtc._handlers import VideoFunction
-from gradio_webrtc._session.audio_buffer import Playout
-from gradio_webrtc._session.audio_pumps import Outlets
+from gradio_webrtc._session.audio_buffer import OutboundAudioBuffer
+from gradio_webrtc._session.audio_pumps import EmitSinks
 from gradio_webrtc._session.output_queue import OutputQueue
-from gradio_webrtc._session.video_buffer import Screen
+from gradio_webrtc._session.video_buffer import OutboundVideoBuffer
 from gradio_webrtc._session.video_function import VideoFunctionPump
-from gradio_webrtc._transport import PixelConverter, TimedPicture
-from gradio_webrtc._transport.picture import fit
+from gradio_webrtc._transport import PixelConverter, TimedFrame
+from gradio_webrtc._transport.frame import fit
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import ConnectionLost
 
@@ -36,11 +36,11 @@ class Film:
     def __init__(self, pictures: Sequence[NDArray[np.uint8]], fps: int = 30) -> None:
         pixels = PixelConverter()
         self._frames = [
-            TimedPicture(index * 90_000 // fps, pixels.to_picture(picture))
+            TimedFrame(index * 90_000 // fps, pixels.to_planar(picture))
             for index, picture in enumerate(pictures)
         ]
 
-    async def receive_picture(self) -> TimedPicture:
+    async def receive_video_frame(self) -> TimedFrame:
         if not self._frames:
             raise ConnectionLost("the film is over")
         return self._frames.pop(0)
@@ -53,10 +53,12 @@ async def show(
     inputs: Sequence[Any] | None = None,
     frame_format: FrameFormat = "bgr",
     plays: bool = True,
-) -> tuple[list[NDArray[np.uint8]], FakeCall]:
+) -> tuple[list[NDArray[np.uint8]], FakeSession]:
     """Everything that the caller would see of a film sent through a function."""
-    screen, call, worker = Screen(), FakeCall(), Worker("film")
-    outlets = Outlets(Playout(), screen, plays, OutputQueue(lambda: None), lambda _reason: None)
+    video_buffer, call, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
+    sinks = EmitSinks(
+        OutboundAudioBuffer(), video_buffer, plays, OutputQueue(lambda: None), lambda _reason: None
+    )
     handler = VideoFunction(video, takes_inputs=inputs is not None)
     handler.bind(call)
     handler.start_up()
@@ -67,10 +69,10 @@ async def show(
 
     async def look() -> None:
         while True:
-            seen.append(pixels.to_array((await screen.next_picture()).picture))
+            seen.append(pixels.to_array((await video_buffer.next_frame()).picture))
 
     looking = asyncio.get_running_loop().create_task(look())
-    pump = VideoFunctionPump(film, handler, call, outlets, worker, frame_format)  # type: ignore[arg-type]
+    pump = VideoFunctionPump(film, handler, call, sinks, worker, frame_format)  # type: ignore[arg-type]
     with pytest.raises(ConnectionLost):
         await pump.run()
     await asyncio.sleep(0)
@@ -118,8 +120,8 @@ async def test_more_than_full_hd_is_scaled_down_before_the_function() -> None:
     # As a camera gives it: the codec's form, in its full size.
     film = Film([])
     large = PixelConverter()
-    frame = large.to_picture(numbered(9)).frame.reformat(width=2800, height=1600)
-    film._frames = [TimedPicture(0, type(large.to_picture(numbered(9)))(frame))]  # noqa: SLF001
+    frame = large.to_planar(numbered(9)).frame.reformat(width=2800, height=1600)
+    film._frames = [TimedFrame(0, type(large.to_planar(numbered(9)))(frame))]  # noqa: SLF001
     shapes = []
 
     def look(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

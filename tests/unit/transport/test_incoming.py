@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport import AudioBlock, AudioSink
 
 OPUS = 96
-caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
+client: contextvars.ContextVar[str] = contextvars.ContextVar("client", default="nobody")
 
 
 class Packets:
@@ -142,12 +142,12 @@ async def test_the_hearer_runs_in_the_context_of_its_call() -> None:
     packets, heard = Packets(inline=True), list[str]()
 
     def hear(_block: AudioBlock) -> float:
-        heard.append(caller.get())
+        heard.append(client.get())
         return 0.0
 
-    token = caller.set("Ada")
+    token = client.set("Ada")
     carrying = await packets.carry(hear)
-    caller.reset(token)
+    client.reset(token)
     packets.send()
     assert heard == ["Ada"]
     carrying.cancel()

@@ -18,7 +18,6 @@ from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
 from gradio_webrtc._transport.webrtc import opus
-from gradio_webrtc._transport.webrtc.arrivals import OpusArrivals
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.incoming import read_block
 from gradio_webrtc._transport.webrtc.inline import (
@@ -28,6 +27,7 @@ from gradio_webrtc._transport.webrtc.inline import (
     work_inline,
 )
 from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,16 +185,16 @@ def test_a_sender_whose_encoder_fails_goes_on_with_frames(
 
 async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
     """The answering side of a connection on which only that codec is offered."""
-    caller, callee = RTCPeerConnection(), RTCPeerConnection()
-    transceiver = caller.addTransceiver("audio")
+    client, callee = RTCPeerConnection(), RTCPeerConnection()
+    transceiver = client.addTransceiver("audio")
     capabilities = type(transceiver.sender).getCapabilities("audio").codecs
     transceiver.setCodecPreferences([c for c in capabilities if c.name.lower() == preferred])
-    offer = await caller.createOffer()
+    offer = await client.createOffer()
     await callee.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
     callee.addTrack(sender)
     answer = await callee.createAnswer()
     work_inline(callee, answer.sdp)
-    await caller.close()
+    await client.close()
     return callee
 
 
@@ -209,7 +209,7 @@ async def test_only_a_call_in_opus_is_encoded_by_us(codec: str, kind: type) -> N
 async def test_an_aiortc_that_looks_different_decodes_by_itself() -> None:
     callee = await _answered(AudioSender(Saying(1)), "opus")
     (receiver,) = callee.getReceivers()
-    assert isinstance(getattr(receiver, JITTER_BUFFER), OpusArrivals)
+    assert isinstance(getattr(receiver, JITTER_BUFFER), OpusReceiver)
     setattr(receiver, JITTER_BUFFER, other := object())
     assert not decode_inline(receiver, [96])
     assert getattr(receiver, JITTER_BUFFER) is other

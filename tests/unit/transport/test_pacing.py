@@ -13,8 +13,8 @@ from gradio_webrtc._transport.pacing import (
     FRAME_SAMPLES,
     IDLE_AFTER,
     PARTIAL_AFTER,
+    AudioPacer,
     PacedFrame,
-    Pacer,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ListSource:
         await self.ready.wait()
 
 
-async def _take(pacer: Pacer, count: int) -> list[tuple[float, PacedFrame]]:
+async def _take(pacer: AudioPacer, count: int) -> list[tuple[float, PacedFrame]]:
     loop = asyncio.get_running_loop()
     taken = []
     for _ in range(count):
@@ -63,7 +63,7 @@ async def _take(pacer: Pacer, count: int) -> list[tuple[float, PacedFrame]]:
 
 def test_ten_minutes_have_no_gap_and_no_drift() -> None:
     async def scenario() -> list[tuple[float, PacedFrame]]:
-        return await _take(Pacer(ListSource(frames=30_000)), 30_000)
+        return await _take(AudioPacer(ListSource(frames=30_000)), 30_000)
 
     taken = run_virtual(scenario())
     times = np.array([time_s for time_s, _ in taken])
@@ -74,7 +74,7 @@ def test_ten_minutes_have_no_gap_and_no_drift() -> None:
 def test_a_consumer_that_comes_late_does_not_shift_the_clock() -> None:
     async def scenario() -> list[float]:
         loop = asyncio.get_running_loop()
-        pacer = Pacer(ListSource(frames=100))
+        pacer = AudioPacer(ListSource(frames=100))
         times = []
         for k in range(100):
             await pacer.next_frame()
@@ -90,13 +90,13 @@ def test_a_consumer_that_comes_late_does_not_shift_the_clock() -> None:
 def test_an_idle_source_is_waited_for_and_not_asked() -> None:
     async def scenario() -> tuple[list[tuple[float, PacedFrame]], int]:
         source = ListSource(frames=2)
-        pacer = Pacer(source)
+        pacer = AudioPacer(source)
         asyncio.get_running_loop().call_later(60.0, source.add, 1)
         return await _take(pacer, 2 + IDLE_AFTER + 1), source.waits
 
     taken, waits = run_virtual(scenario())
     assert waits == 2
-    assert [frame.is_sound for _, frame in taken] == [True, True] + [False] * IDLE_AFTER + [True]
+    assert [frame.is_audio for _, frame in taken] == [True, True] + [False] * IDLE_AFTER + [True]
     last_time, last = taken[-1]
     assert abs(last_time - 60.0) < 1e-6
     assert last.pts == 60 * 48_000
@@ -106,16 +106,16 @@ def test_a_short_gap_is_filled_with_silence_and_sound_goes_on_in_step() -> None:
     async def scenario() -> list[tuple[float, PacedFrame]]:
         source = ListSource(frames=2)
         asyncio.get_running_loop().call_later(0.05, source.add, 2)
-        return await _take(Pacer(source), 5)
+        return await _take(AudioPacer(source), 5)
 
     taken = run_virtual(scenario())
-    assert [frame.is_sound for _, frame in taken] == [True, True, False, True, True]
+    assert [frame.is_audio for _, frame in taken] == [True, True, False, True, True]
     assert [frame.pts for _, frame in taken] == [0, 960, 1920, 2880, 3840]
 
 
 def test_an_unfinished_frame_is_padded_only_after_a_while() -> None:
     async def scenario() -> list[tuple[float, PacedFrame]]:
-        return await _take(Pacer(ListSource(frames=1, partial=FRAME * 2)), 2 + PARTIAL_AFTER)
+        return await _take(AudioPacer(ListSource(frames=1, partial=FRAME * 2)), 2 + PARTIAL_AFTER)
 
     taken = run_virtual(scenario())
     assert [int(frame.samples[0, 0]) for _, frame in taken] == [1] + [0] * PARTIAL_AFTER + [2]
@@ -123,7 +123,7 @@ def test_an_unfinished_frame_is_padded_only_after_a_while() -> None:
 
 def test_a_clock_far_behind_starts_afresh_instead_of_bursting() -> None:
     async def scenario() -> tuple[list[tuple[float, PacedFrame]], list[tuple[float, PacedFrame]]]:
-        pacer = Pacer(ListSource(frames=20))
+        pacer = AudioPacer(ListSource(frames=20))
         before = await _take(pacer, 3)
         await asyncio.sleep(5.0)
         return before, await _take(pacer, 3)

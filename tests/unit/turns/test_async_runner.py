@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import Interruptible, Stepper
+from gradio_webrtc._turns.runner import CancellableWait, GeneratorRunner
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def test_an_interrupted_async_step_is_cancelled_at_once(worker: Worker) ->
         finally:
             steps.append("cleaned")
 
-    stepper = Stepper(hanging, (), worker)
+    stepper = GeneratorRunner(hanging, (), worker)
     step = asyncio.get_running_loop().create_task(stepper.step())
     await waiting.wait()
     stepper.interrupt()
@@ -60,7 +60,7 @@ async def test_an_item_that_survives_its_interruption_is_discarded(worker: Worke
         except asyncio.CancelledError:
             yield "all the same"
 
-    stepper = Stepper(stubborn, (), worker)
+    stepper = GeneratorRunner(stubborn, (), worker)
     step = asyncio.get_running_loop().create_task(stepper.step())
     await waiting.wait()
     stepper.interrupt()
@@ -79,7 +79,7 @@ async def test_an_async_generator_lives_in_one_task(worker: Worker) -> None:
         finally:
             tasks.add(asyncio.current_task())
 
-    stepper = Stepper(scoped, (), worker)
+    stepper = GeneratorRunner(scoped, (), worker)
     assert [await stepper.step(), await stepper.step()] == [0, 1]
     await stepper.close()
     assert len(tasks) == 1
@@ -97,7 +97,7 @@ async def test_an_error_in_an_interrupted_step_reaches_whoever_closes(worker: Wo
             raise ValueError("in the clean-up")
         yield 1
 
-    stepper = Stepper(failing, (), worker)
+    stepper = GeneratorRunner(failing, (), worker)
     step = asyncio.get_running_loop().create_task(stepper.step())
     await waiting.wait()
     stepper.interrupt()
@@ -118,7 +118,7 @@ async def test_cancelling_the_waiter_of_an_async_step_cancels_the_step(worker: W
         finally:
             steps.append("cleaned")
 
-    stepper = Stepper(hanging, (), worker)
+    stepper = GeneratorRunner(hanging, (), worker)
     waiter = asyncio.get_running_loop().create_task(stepper.step())
     await waiting.wait()
     waiter.cancel()
@@ -129,7 +129,7 @@ async def test_cancelling_the_waiter_of_an_async_step_cancels_the_step(worker: W
 
 
 async def test_an_interruption_in_the_first_moment_leaves_nothing_behind(worker: Worker) -> None:
-    stepper = Stepper(one_async, (3,), worker)
+    stepper = GeneratorRunner(one_async, (3,), worker)
     step = asyncio.get_running_loop().create_task(stepper.step())
     for _ in range(3):
         await asyncio.sleep(0)
@@ -154,7 +154,7 @@ async def yield_and_await_a_cancelled_task() -> AsyncIterator[int]:
 
 
 async def test_code_that_is_cancelled_from_within_ends_with_an_error(worker: Worker) -> None:
-    stepper = Stepper(yield_and_await_a_cancelled_task, (), worker)
+    stepper = GeneratorRunner(yield_and_await_a_cancelled_task, (), worker)
     assert await stepper.step() == 1
     with pytest.raises(RuntimeError, match="cancelled from within"):
         await stepper.step()
@@ -163,4 +163,4 @@ async def test_code_that_is_cancelled_from_within_ends_with_an_error(worker: Wor
 
     task = asyncio.get_running_loop().create_task(await_a_cancelled_task())
     with pytest.raises(RuntimeError, match="cancelled from within"):
-        await Interruptible().run(task)
+        await CancellableWait().run(task)

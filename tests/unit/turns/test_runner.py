@@ -13,7 +13,7 @@ import pytest
 
 from gradio_webrtc._turns import runner as stepping
 from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import Interruptible, Stepper
+from gradio_webrtc._turns.runner import CancellableWait, GeneratorRunner
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
 
 
-async def interrupt_in_the_middle(stepper: Stepper, entered: asyncio.Event) -> None:
+async def interrupt_in_the_middle(stepper: GeneratorRunner, entered: asyncio.Event) -> None:
     """Interrupts a step once the user's code is in it."""
     step = asyncio.get_running_loop().create_task(stepper.step())
     await entered.wait()
@@ -37,7 +37,7 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
-async def collect(stepper: Stepper) -> list[object]:
+async def collect(stepper: GeneratorRunner) -> list[object]:
     """Every item until there is none."""
     items = []
     while (item := await stepper.step()) is not FINISHED:
@@ -97,7 +97,7 @@ class Methods:
 async def test_every_kind_of_function_gives_its_items(
     fn: Any, items: list[object], worker: Worker
 ) -> None:
-    assert await collect(Stepper(fn, (3,), worker)) == items
+    assert await collect(GeneratorRunner(fn, (3,), worker)) == items
 
 
 async def test_a_generator_that_yields_none_goes_on(worker: Worker) -> None:
@@ -105,7 +105,7 @@ async def test_a_generator_that_yields_none_goes_on(worker: Worker) -> None:
         yield None
         yield 1
 
-    assert await collect(Stepper(pausing, (), worker)) == [None, 1]
+    assert await collect(GeneratorRunner(pausing, (), worker)) == [None, 1]
 
 
 async def test_sync_code_runs_in_the_worker_and_async_code_on_the_loop(worker: Worker) -> None:
@@ -115,8 +115,8 @@ async def test_sync_code_runs_in_the_worker_and_async_code_on_the_loop(worker: W
     async def threads_async() -> AsyncIterator[int]:
         yield threading.get_ident()
 
-    assert await collect(Stepper(threads, (), worker)) != [threading.get_ident()]
-    assert await collect(Stepper(threads_async, (), worker)) == [threading.get_ident()]
+    assert await collect(GeneratorRunner(threads, (), worker)) != [threading.get_ident()]
+    assert await collect(GeneratorRunner(threads_async, (), worker)) == [threading.get_ident()]
 
 
 async def test_context_variables_are_kept_from_step_to_step(worker: Worker) -> None:
@@ -129,8 +129,8 @@ async def test_context_variables_are_kept_from_step_to_step(worker: Worker) -> N
         for number in counting():
             yield number
 
-    assert await collect(Stepper(counting, (), worker)) == [1, 2, 3]
-    assert await collect(Stepper(counting_async, (), worker)) == [1, 2, 3]
+    assert await collect(GeneratorRunner(counting, (), worker)) == [1, 2, 3]
+    assert await collect(GeneratorRunner(counting_async, (), worker)) == [1, 2, 3]
     assert variable.get() == 0
 
 
@@ -144,7 +144,7 @@ async def test_an_error_arrives_as_it_was_raised(is_async: bool, worker: Worker)
         for number in failing():
             yield number
 
-    stepper = Stepper(failing_async if is_async else failing, (), worker)
+    stepper = GeneratorRunner(failing_async if is_async else failing, (), worker)
     assert await stepper.step() == 1
     with pytest.raises(ValueError, match="mine"):
         await stepper.step()
@@ -174,7 +174,7 @@ async def test_closing_between_steps_runs_the_generators_clean_up(
             await asyncio.sleep(0)
             cleaned.append(threading.get_ident())
 
-    stepper = Stepper(careful_async if is_async else careful, (), worker)
+    stepper = GeneratorRunner(careful_async if is_async else careful, (), worker)
     await stepper.step()
     await stepper.close()
     await stepper.close()
@@ -196,7 +196,7 @@ async def test_an_interrupted_sync_step_is_left_to_return_and_then_closed(worker
         finally:
             order.append("closed")
 
-    stepper = Stepper(slow, (), worker)
+    stepper = GeneratorRunner(slow, (), worker)
     await interrupt_in_the_middle(stepper, entered)
     closing = loop.create_task(stepper.close())
     await asyncio.sleep(0)
@@ -215,7 +215,7 @@ async def test_closing_waits_for_a_plain_function_in_the_middle(worker: Worker) 
         gate.wait()
         order.append("returned")
 
-    stepper = Stepper(plain, (), worker)
+    stepper = GeneratorRunner(plain, (), worker)
     await interrupt_in_the_middle(stepper, entered)
     gate.set()
     await stepper.close()
@@ -234,7 +234,7 @@ async def test_a_step_that_keeps_the_next_turn_waiting_is_named(
         gate.wait()
         yield 1
 
-    stepper = Stepper(never_ready, (), worker)
+    stepper = GeneratorRunner(never_ready, (), worker)
     step = loop.create_task(stepper.step())
     await entered.wait()
     stepper.interrupt()
@@ -247,7 +247,7 @@ async def test_a_step_that_keeps_the_next_turn_waiting_is_named(
 
 @pytest.mark.parametrize("fn", [count, count_async, one, one_async])
 async def test_nothing_is_called_after_an_interruption(fn: Any, worker: Worker) -> None:
-    stepper = Stepper(fn, (3,), worker)
+    stepper = GeneratorRunner(fn, (3,), worker)
     stepper.interrupt()
     assert await stepper.step() is FINISHED
     await stepper.close()
@@ -260,7 +260,7 @@ async def test_an_error_in_the_clean_up_reaches_whoever_closes(worker: Worker) -
         finally:
             raise ValueError("in the clean-up")
 
-    stepper = Stepper(messy, (), worker)
+    stepper = GeneratorRunner(messy, (), worker)
     await stepper.step()
     with pytest.raises(ValueError, match="in the clean-up"):
         await stepper.close()
@@ -278,7 +278,7 @@ async def test_something_async_that_came_after_an_interruption_is_closed_quietly
         may_return.wait()
         return fn(value)
 
-    stepper = Stepper(give_late, (3,), worker)
+    stepper = GeneratorRunner(give_late, (3,), worker)
     await interrupt_in_the_middle(stepper, called)
     may_return.set()
     await stepper.close()
@@ -299,7 +299,7 @@ async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: W
         finally:
             cleaned.set()
 
-    stepper = Stepper(answer_late, (), worker)
+    stepper = GeneratorRunner(answer_late, (), worker)
     await interrupt_in_the_middle(stepper, begun)
     may_yield.set()
     await stepper.close()
@@ -307,7 +307,7 @@ async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: W
 
 
 async def test_cancelling_the_waiter_is_not_an_interruption() -> None:
-    running = Interruptible()
+    running = CancellableWait()
     cancelled = asyncio.Event()
 
     async def hang() -> None:
@@ -327,7 +327,7 @@ async def test_cancelling_the_waiter_is_not_an_interruption() -> None:
 
 
 async def test_a_waiter_cancelled_during_an_interruption_stays_cancelled() -> None:
-    running = Interruptible()
+    running = CancellableWait()
     never = asyncio.get_running_loop().create_future()
     waiter = asyncio.get_running_loop().create_task(running.run(never))
     await asyncio.sleep(0)

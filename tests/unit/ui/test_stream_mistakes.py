@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.fake_call import FakeCall
+from support.fake_session import FakeSession
 
 from gradio_webrtc import (
     AsyncAudioVideoStreamHandler,
@@ -179,7 +179,7 @@ def test_a_callback_that_cannot_work_is_refused(make: Any, text: str) -> None:
 
 @pytest.mark.parametrize(("make", "text"), MISTAKES)
 async def test_a_call_tells_of_one_that_nobody_refused(make: Any, text: str) -> None:
-    call = FakeCall()
+    call = FakeSession()
     make().bind(call)
     [error] = call.errors
     assert isinstance(error, HandlerError)
@@ -194,7 +194,7 @@ def test_pictures_are_given_one_at_a_time_as_well() -> None:
 
 @pytest.mark.parametrize("make", [PlainAsync, SyncWithCoroutines, Echo])
 async def test_a_callback_may_be_sync_or_async(make: Any) -> None:
-    call = FakeCall()
+    call = FakeSession()
     make_template(make(), "send-receive", "audio").copy().bind(call)
     assert call.errors == []
 
@@ -205,7 +205,7 @@ async def test_a_forgotten_init_of_the_base_class_is_told(make: Any) -> None:
     with pytest.raises(TypeError, match=text):
         make_template(make(), "send-receive", "audio")
     with pytest.raises(HandlerError, match=text):
-        make().bind(FakeCall())
+        make().bind(FakeSession())
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from gradio_webrtc.errors import SessionUnknown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
 
 
 class Echo(StreamHandler):
@@ -157,7 +157,7 @@ def id_of(component: Any) -> int:
     return component._id  # type: ignore[no-any-return]  # noqa: SLF001 - Gradio has no public name
 
 
-def sessions_of(webrtc: WebRTC) -> SessionRegistry:
+def sessions_of(webrtc: WebRTC) -> SessionManager:
     return webrtc._sessions  # noqa: SLF001 - what the events act on
 
 

@@ -19,7 +19,7 @@ import pytest
 from gradio_webrtc import AsyncStreamHandler, StreamHandler
 from gradio_webrtc._session.media import Terms
 from gradio_webrtc._session.session import Session
-from gradio_webrtc._turns.runner import Stepper
+from gradio_webrtc._turns.runner import GeneratorRunner
 from gradio_webrtc._workers import user_code, watchdog
 from gradio_webrtc._workers import workers as concurrency
 from gradio_webrtc._workers.user_code import await_user_code, call_user_code
@@ -87,7 +87,7 @@ class Held:
 
     def __init__(self, handler: Any, samples: int = 960) -> None:
         self._session = Session(
-            "caller", FakeTransport(48_000, np.zeros(samples, np.int16)), handler, Terms()
+            "client", FakeTransport(48_000, np.zeros(samples, np.int16)), handler, Terms()
         )
 
     async def __aenter__(self) -> Session:
@@ -314,7 +314,7 @@ async def test_a_plain_coroutine_that_answers_turns_is_named(
         await (asyncio.gather(waiting) if is_gathered else waiting)  # hangs
 
     worker = Worker("reply", "ReplyOnPause")
-    stepper = Stepper(reply, (), worker)
+    stepper = GeneratorRunner(reply, (), worker)
     stepping = asyncio.get_running_loop().create_task(stepper.step())
     text = await named.until()
     stepper.interrupt()

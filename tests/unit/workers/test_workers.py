@@ -19,7 +19,7 @@ from gradio_webrtc._workers.workers import (
     UserFunction,
     Worker,
     jobs_in_flight,
-    jobs_left_behind,
+    orphaned_jobs,
     wait_for_item,
 )
 
@@ -231,7 +231,7 @@ async def test_a_job_that_outlives_its_worker_is_named_and_counted(
     job = asyncio.get_running_loop().create_task(worker.run(never_returns))
     await asyncio.sleep(0)
     worker.close()
-    assert jobs_left_behind() == 1
+    assert orphaned_jobs() == 1
 
     message = (await log_watch.record).getMessage()
     assert "never_returns" in message
@@ -239,7 +239,7 @@ async def test_a_job_that_outlives_its_worker_is_named_and_counted(
 
     gate.set()
     await job
-    assert jobs_left_behind() == 0
+    assert orphaned_jobs() == 0
 
 
 def test_a_job_that_returns_after_its_loop_has_ended_is_counted_no_more() -> None:
@@ -251,7 +251,7 @@ def test_a_job_that_returns_after_its_loop_has_ended_is_counted_no_more() -> Non
         job = loop.create_task(worker.run(gate.wait))
         await asyncio.sleep(0)
         worker.close()
-        assert jobs_left_behind() == 1
+        assert orphaned_jobs() == 1
         job.cancel()
 
     loop.run_until_complete(leave_a_job_behind())
@@ -260,7 +260,7 @@ def test_a_job_that_returns_after_its_loop_has_ended_is_counted_no_more() -> Non
     gate.set()
     thread.join(timeout=60)
     loop.close()
-    assert jobs_left_behind() == 0
+    assert orphaned_jobs() == 0
 
 
 def test_a_job_blocked_for_ever_does_not_keep_the_process() -> None:

@@ -12,14 +12,14 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 from av.error import FFmpegError
 
-from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES, Pacer
+from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES, AudioPacer
 
 from .opus import S16, TIME_BASE, OpusEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport.base import FrameSource
+    from gradio_webrtc._transport.base import AudioFrameSource
     from gradio_webrtc._transport.pacing import PacedFrame
 
 logger = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ class AudioSender(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, source: FrameSource) -> None:
+    def __init__(self, source: AudioFrameSource) -> None:
         super().__init__()
-        self._pacer = Pacer(source)
+        self._pacer = AudioPacer(source)
         self._encodes = False
         self._encoder: OpusEncoder | None = None
         self._last: PacedFrame | None = None

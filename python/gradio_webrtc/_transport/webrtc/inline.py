@@ -18,8 +18,8 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.sdp import SessionDescription
 from av import Packet
 
-from .arrivals import OpusArrivals
 from .audio import AudioSender
+from .opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -70,7 +70,7 @@ def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None
     frames: object = getattr(receiver.track, "_queue", None)
     theirs: object = getattr(receiver, JITTER_BUFFER, None)
     if isinstance(frames, asyncio.Queue) and isinstance(theirs, JitterBuffer):
-        setattr(receiver, JITTER_BUFFER, OpusArrivals(payload_types, theirs, frames.put_nowait))
+        setattr(receiver, JITTER_BUFFER, OpusReceiver(payload_types, theirs, frames.put_nowait))
         return True
     return False
 
@@ -83,7 +83,7 @@ def deliver_inline(receiver: RTCRtpReceiver, deliver: Callable[[AudioFrame], flo
     of it comes through the track anyway, and nothing is done.
     """
     arrivals: object = getattr(receiver, JITTER_BUFFER, None)
-    if not isinstance(arrivals, OpusArrivals):
+    if not isinstance(arrivals, OpusReceiver):
         return
     frames: asyncio.Queue[AudioFrame | Exception | None] = vars(receiver.track)["_queue"]
 

@@ -20,7 +20,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
-from gradio_webrtc._workers.turnstile import turnstile
+from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from . import teardown
@@ -28,19 +28,19 @@ from .addresses import offer_loopback_when_alone
 from .aiortc_internals import count_unacknowledged, hold_in_check
 from .candidates import CandidateGate
 from .certificate import accept_rsa
+from .fast_path import install_fast_path
 from .foreign_logs import filter_foreign_logs
 from .guard import DatagramGuard, guard
 from .inline import work_inline
 from .offer import explain, read_candidate
-from .shortcut import take_shortcut
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from gradio_webrtc._limits import Limits
-    from gradio_webrtc._transport.base import AudioSink, FrameSource, PictureSource
-    from gradio_webrtc._transport.picture import TimedPicture
+    from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
+    from gradio_webrtc._transport.frame import TimedFrame
 
     from .offer import Offer
 
@@ -128,7 +128,7 @@ class PeerTransport:
         self._pc.on("datachannel", self._on_channel)
 
     async def answer(self, offer: Offer) -> dict[str, object]:
-        """Our answer to an offer; call it once, after `play_audio` and `show_pictures`.
+        """Our answer to an offer; call it once, after `play_audio` and `play_video`.
 
         Returns:
             ``type`` and ``sdp``, and ``candidates_follow: True`` when the page should ask for
@@ -138,7 +138,7 @@ class PeerTransport:
             InvalidOffer: It asks for what we cannot do.
         """
         try:
-            async with turnstile().passing():
+            async with offer_queue().passing():
                 answer = await self._make_answer(offer)
         except InvalidOffer:
             raise
@@ -218,7 +218,7 @@ class PeerTransport:
             raise ConnectionTimeout(
                 f"the caller did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
-        take_shortcut(self._pc)
+        install_fast_path(self._pc)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         loop = asyncio.get_running_loop()
         if self._guards:
@@ -231,22 +231,22 @@ class PeerTransport:
         """Hands on the caller's sound; see `Transport.carry_audio`."""
         await self._tracks.carry_audio(sink)
 
-    async def receive_picture(self) -> TimedPicture:
-        """The newest of the caller's pictures; see `Transport.receive_picture`."""
-        return await self._tracks.receive_picture()
+    async def receive_video_frame(self) -> TimedFrame:
+        """The newest of the caller's pictures; see `Transport.receive_video_frame`."""
+        return await self._tracks.receive_video_frame()
 
-    def play_audio(self, source: FrameSource) -> None:
+    def play_audio(self, source: AudioFrameSource) -> None:
         """Sends what ``source`` gives; see `Transport.play_audio`."""
         self._tracks.play(source)
 
-    def show_pictures(self, source: PictureSource) -> None:
-        """Sends what ``source`` gives; see `Transport.show_pictures`."""
+    def play_video(self, source: VideoFrameSource) -> None:
+        """Sends what ``source`` gives; see `Transport.play_video`."""
         self._tracks.show(source)
 
     @property
-    def skipped_pictures(self) -> int:
+    def skipped_frames(self) -> int:
         """How many of the caller's pictures nobody took before the next one came."""
-        return self._tracks.skipped_pictures
+        return self._tracks.skipped_frames
 
     def send_text(self, text: str) -> None:
         """Sends text over the data channel; see `Transport.send_text`."""

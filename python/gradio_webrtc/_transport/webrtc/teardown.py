@@ -11,10 +11,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .arrivals import OpusArrivals
 from .ice_internals import CHECK_LIST, CONNECTION, PROTOCOLS, RECEIVE_NEXT, transports_of
 from .incoming import drop
 from .inline import JITTER_BUFFER, NEXT_FRAME
+from .opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +114,7 @@ def let_go(pc: RTCPeerConnection) -> None:
     for each in pc.getTransceivers():
         vars(each.sender).pop(NEXT_FRAME, None)
         arrivals = vars(each.receiver).pop(JITTER_BUFFER, None)
-        if isinstance(arrivals, OpusArrivals):
+        if isinstance(arrivals, OpusReceiver):
             arrivals.deliver = drop
     if pc.sctp is not None:
         pc.sctp.remove_all_listeners()

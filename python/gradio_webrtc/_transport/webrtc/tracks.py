@@ -13,8 +13,8 @@ from .video import VideoReceiver, VideoSender
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
-    from gradio_webrtc._transport.base import AudioSink, FrameSource, PictureSource
-    from gradio_webrtc._transport.picture import TimedPicture
+    from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
+    from gradio_webrtc._transport.frame import TimedFrame
     from gradio_webrtc.types import Modality
 
 
@@ -64,15 +64,15 @@ class Tracks:
         return self._audio is not None or self._video is not None
 
     @property
-    def skipped_pictures(self) -> int:
+    def skipped_frames(self) -> int:
         """How many of the caller's pictures nobody took before the next one came."""
         return 0 if self._video is None else self._video.skipped
 
-    def play(self, source: FrameSource) -> None:
+    def play(self, source: AudioFrameSource) -> None:
         """Lets `settle` add a track of sound."""
         self._audio_sender = AudioSender(source)
 
-    def show(self, source: PictureSource) -> None:
+    def show(self, source: VideoFrameSource) -> None:
         """Lets `settle` add a track of pictures."""
         self._video_sender = VideoSender(source)
 
@@ -96,8 +96,8 @@ class Tracks:
             raise ConnectionLost("the caller sends no sound")
         await self._audio.carry(sink)
 
-    async def receive_picture(self) -> TimedPicture:
-        """See `Transport.receive_picture`."""
+    async def receive_video_frame(self) -> TimedFrame:
+        """See `Transport.receive_video_frame`."""
         if self._video is None:
             raise ConnectionLost("the caller sends no pictures")
         return await self._video.receive()

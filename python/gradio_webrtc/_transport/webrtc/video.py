@@ -12,11 +12,11 @@ from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError
 from av import VideoFrame
 from av.video.frame import PictureType
 
-from gradio_webrtc._transport.picture import Picture, TimedPicture
+from gradio_webrtc._transport.frame import PlanarFrame, TimedFrame
 from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:
-    from gradio_webrtc._transport.base import PictureSource
+    from gradio_webrtc._transport.base import VideoFrameSource
 
 BITRATES: Final = (
     (320 * 180, 200_000),
@@ -53,12 +53,12 @@ class VideoReceiver:
     def __init__(self, track: MediaStreamTrack) -> None:
         self.skipped = 0
         self._track = track
-        self._newest: TimedPicture | None = None
+        self._newest: TimedFrame | None = None
         self._is_over = False
         self._news = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._read())
 
-    async def receive(self) -> TimedPicture:
+    async def receive(self) -> TimedFrame:
         """The newest picture, once there is one that was not given yet.
 
         Raises:
@@ -88,7 +88,7 @@ class VideoReceiver:
 
     def _take(self, frame: VideoFrame) -> None:
         self.skipped += self._newest is not None
-        self._newest = TimedPicture(frame.pts or 0, Picture(frame))
+        self._newest = TimedFrame(frame.pts or 0, PlanarFrame(frame))
         self._news.set()
 
 
@@ -101,7 +101,7 @@ class VideoSender(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, source: PictureSource) -> None:
+    def __init__(self, source: VideoFrameSource) -> None:
         super().__init__()
         self._source = source
         self._sender: RTCRtpSender | None = None
@@ -115,7 +115,7 @@ class VideoSender(MediaStreamTrack):
         """The next picture, when there is one."""
         if self.readyState != "live":
             raise MediaStreamError
-        pts, picture = await self._source.next_picture()
+        pts, picture = await self._source.next_frame()
         frame = picture.frame
         frame.pts, frame.time_base = pts, VIDEO_TIME_BASE
         # What it was when it was decoded, or encoded before, would be forced upon it again.

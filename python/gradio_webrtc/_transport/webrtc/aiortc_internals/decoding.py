@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
 from gradio_webrtc._transport.buckets import TokenBucket
-from gradio_webrtc._transport.webrtc.picture_sizes import SizeError, check_h264, check_vp8
+from gradio_webrtc._transport.webrtc.frame_sizes import SizeError, check_h264, check_vp8
 
 if TYPE_CHECKING:
     import threading
@@ -45,7 +45,7 @@ class DecoderQueue(queue.Queue[Any]):
         self.refused = 0
         self._failed = failed
         self._most_pixels = limits.picture_pixels
-        self._pictures = TokenBucket(limits.pictures_per_s, limits.pictures_per_s)
+        self._frames = TokenBucket(limits.pictures_per_s, limits.pictures_per_s)
         self._wants_key = False
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # as the base class has it
@@ -69,7 +69,7 @@ class DecoderQueue(queue.Queue[Any]):
             logger.debug("a picture is not decoded: %s", error)
             self._wants_key = True
             return False
-        if check is not None and not self._pictures.take():
+        if check is not None and not self._frames.take():
             self._wants_key = True
             return False
         if is_key and check is not None:

@@ -9,10 +9,10 @@ import pytest
 from av import VideoFrame
 from av.video.reformatter import ColorRange
 from PIL import Image
-from support.pictures import colour_of, number_of, numbered
+from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc._transport import PixelConverter
-from gradio_webrtc._transport.picture import MAX_PICTURE_PIXELS, fit
+from gradio_webrtc._transport.frame import MAX_FRAME_PIXELS, fit
 from gradio_webrtc._transport.webrtc.video import suitable_bitrate
 from gradio_webrtc.errors import PictureError
 
@@ -24,24 +24,24 @@ ORANGE = (30, 120, 230)
 
 def test_there_and_back_keeps_the_picture() -> None:
     pixels = PixelConverter()
-    array = pixels.to_array(pixels.to_picture(numbered(1234, colour=ORANGE)))
+    array = pixels.to_array(pixels.to_planar(numbered(1234, colour=ORANGE)))
     assert array.shape == (240, 320, 3)
     assert number_of(array) == 1234
     assert colour_of(array) == pytest.approx(ORANGE, abs=6)
 
 
 def test_the_order_of_colours_is_the_users_choice() -> None:
-    picture = PixelConverter("bgr").to_picture(numbered(1, colour=ORANGE))
+    picture = PixelConverter("bgr").to_planar(numbered(1, colour=ORANGE))
     seen = PixelConverter("rgb").to_array(picture)
     assert colour_of(seen) == pytest.approx(ORANGE[::-1], abs=6)
-    back = PixelConverter("bgr").to_array(PixelConverter("rgb").to_picture(seen))
+    back = PixelConverter("bgr").to_array(PixelConverter("rgb").to_planar(seen))
     assert colour_of(back) == pytest.approx(ORANGE, abs=6)
 
 
 @pytest.mark.parametrize("width", [320, 322, 642])
 def test_an_array_is_the_users_own_to_draw_in(width: int) -> None:
     pixels = PixelConverter()
-    picture = pixels.to_picture(numbered(1, width))
+    picture = pixels.to_planar(numbered(1, width))
     array = pixels.to_array(picture)
     array[:] = 0
     assert array.flags["C_CONTIGUOUS"]
@@ -64,21 +64,21 @@ def test_more_than_full_hd_is_scaled_down_in_its_shape(
     width: int, height: int, expected: tuple[int, int]
 ) -> None:
     assert fit(width, height) == expected
-    assert expected[0] * expected[1] <= MAX_PICTURE_PIXELS
+    assert expected[0] * expected[1] <= MAX_FRAME_PIXELS
 
 
 def test_a_large_picture_is_scaled_on_each_way() -> None:
     pixels = PixelConverter()
-    large = pixels.to_picture(numbered(77, 2800, 1600))
+    large = pixels.to_planar(numbered(77, 2800, 1600))
     assert (large.width, large.height) == fit(2800, 1600)
     assert number_of(pixels.to_array(large)) == 77
-    small = pixels.to_picture(numbered(78))
+    small = pixels.to_planar(numbered(78))
     assert pixels.fit(small).frame is small.frame
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (17, 33), (16, 2), (241, 320)])
 def test_any_size_becomes_one_that_encoders_take(rows: int, columns: int) -> None:
-    picture = PixelConverter().to_picture(np.full((rows, columns, 3), 90, np.uint8))
+    picture = PixelConverter().to_planar(np.full((rows, columns, 3), 90, np.uint8))
     assert picture.width % 2 == picture.height % 2 == 0
     assert picture.width >= max(16, columns)
     assert picture.height >= max(16, rows)
@@ -111,7 +111,7 @@ GRAY = np.full((32, 32), 100)
 )
 def test_numbers_of_every_kind_become_shades(given: Any, expected: int) -> None:
     pixels = PixelConverter()
-    shade = colour_of(pixels.to_array(pixels.to_picture(given)))
+    shade = colour_of(pixels.to_array(pixels.to_planar(given)))
     assert shade == pytest.approx((expected,) * 3, abs=4)
 
 
@@ -129,7 +129,7 @@ class Tensor:
 
 def test_an_array_of_another_library_is_a_picture() -> None:
     pixels = PixelConverter()
-    shown = pixels.to_array(pixels.to_picture(Tensor(np.full((32, 32, 3), 100, np.uint8))))
+    shown = pixels.to_array(pixels.to_planar(Tensor(np.full((32, 32, 3), 100, np.uint8))))
     assert colour_of(shown) == pytest.approx((100,) * 3, abs=4)
 
 
@@ -148,7 +148,7 @@ def test_a_pil_image_has_its_own_colours_whatever_arrays_have(
 ) -> None:
     image = pil_image(mode)
     assert image.mode == mode
-    seen = PixelConverter("bgr").to_array(PixelConverter(order).to_picture(image))
+    seen = PixelConverter("bgr").to_array(PixelConverter(order).to_planar(image))
     assert colour_of(seen) == pytest.approx(expected, abs=6)
 
 
@@ -174,7 +174,7 @@ def test_a_pil_image_that_cannot_be_converted_is_refused_by_its_mode() -> None:
     image = Image.new("RGB", (32, 32))
     image.close()
     with pytest.raises(PictureError, match="got one of mode 'RGB': Operation on closed image"):
-        PixelConverter().to_picture(image)
+        PixelConverter().to_planar(image)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 17), (2, 6)])
@@ -185,7 +185,7 @@ def test_a_frame_of_pyav_is_shown_as_it_is(pixel_format: str, size: tuple[int, i
     rgb = np.full((size[1], size[0], 3), ORANGE[::-1], np.uint8)
     frame = VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
     pixels = PixelConverter()
-    picture = pixels.to_picture(frame)
+    picture = pixels.to_planar(frame)
     assert picture.width % 2 == picture.height % 2 == 0
     assert colour_of(pixels.to_array(picture)) == pytest.approx(ORANGE, abs=8)
 
@@ -194,13 +194,13 @@ def test_a_frame_of_full_range_is_not_brightened() -> None:
     white = VideoFrame.from_ndarray(np.full((32, 32, 3), 255, np.uint8), format="rgb24")
     full = white.reformat(format="yuv420p", dst_color_range=ColorRange.JPEG)
     assert full.to_ndarray()[0, 0] == 255
-    assert PixelConverter().to_picture(full).frame.to_ndarray()[0, 0] == 235
+    assert PixelConverter().to_planar(full).frame.to_ndarray()[0, 0] == 235
 
 
 def test_a_frame_of_the_users_is_not_written_to() -> None:
     # A sender writes the time into what it sends, and two callers may be shown one frame.
     frame = VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8)).reformat(format="yuv420p")
-    assert PixelConverter().to_picture(frame).frame is not frame
+    assert PixelConverter().to_planar(frame).frame is not frame
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_frame_of_the_users_is_not_written_to() -> None:
 )
 def test_what_to_write_instead_is_told(given: Any, advice: str) -> None:
     with pytest.raises(PictureError, match=advice):
-        PixelConverter().to_picture(given)
+        PixelConverter().to_planar(given)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_to_write_instead_is_told(given: Any, advice: str) -> None:
 )
 def test_what_is_no_picture_is_refused_by_name(given: Any) -> None:
     with pytest.raises(PictureError, match=r"expected .* got "):
-        PixelConverter().to_picture(given)
+        PixelConverter().to_planar(given)
 
 
 def test_more_pixels_get_more_bits() -> None:

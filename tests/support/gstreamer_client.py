@@ -1,4 +1,4 @@
-"""A caller made of GStreamer's `webrtcbin`: ``/usr/bin/python3 gstreamer_caller.py SECONDS``.
+"""A caller made of GStreamer's `webrtcbin`: ``/usr/bin/python3 gstreamer_client.py SECONDS``.
 
 With ``--check`` in place of the seconds it only tells, by its exit code, whether all it needs is
 installed.
@@ -45,7 +45,7 @@ rtpopusdepay ! opusdec ! audioconvert ! audioresample
 """
 
 
-class GStreamerCaller:
+class GStreamerClient:
     """One call; `run` returns when the sound is complete."""
 
     def __init__(self, seconds: float) -> None:
@@ -120,4 +120,4 @@ if __name__ == "__main__":
     Gst.init(None)
     if sys.argv[1] == "--check":
         sys.exit(0 if all(map(Gst.ElementFactory.find, ELEMENTS)) else 1)
-    GStreamerCaller(float(sys.argv[1])).run()
+    GStreamerClient(float(sys.argv[1])).run()

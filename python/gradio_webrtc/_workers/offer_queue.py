@@ -21,7 +21,7 @@ MOST_WAITING: Final = 32
 whoever comes then is better told to call again."""
 
 
-class Turnstile:
+class OfferQueue:
     """Lets one in at a time, in the order in which they came."""
 
     def __init__(self) -> None:
@@ -57,11 +57,11 @@ class Turnstile:
             self._present -= 1
 
 
-_turnstiles: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = (
+_offer_queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, OfferQueue] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def turnstile() -> Turnstile:
+def offer_queue() -> OfferQueue:
     """The one of the running event loop."""
-    return _turnstiles.setdefault(asyncio.get_running_loop(), Turnstile())
+    return _offer_queues.setdefault(asyncio.get_running_loop(), OfferQueue())

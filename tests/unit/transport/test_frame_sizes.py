@@ -11,7 +11,7 @@ from av import CodecContext, VideoFrame
 
 from gradio_webrtc import Limits
 from gradio_webrtc._transport.webrtc.aiortc_internals.decoding import MAX_FRAMES, DecoderQueue
-from gradio_webrtc._transport.webrtc.picture_sizes import SizeError, check_h264, check_vp8
+from gradio_webrtc._transport.webrtc.frame_sizes import SizeError, check_h264, check_vp8
 
 MOST = Limits().picture_pixels
 

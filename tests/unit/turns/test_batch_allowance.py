@@ -16,10 +16,10 @@ from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
 from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
 from gradio_webrtc._session.audio_pumps import InboundPump
-from gradio_webrtc._transport.webrtc.arrivals import OpusArrivals, SoundPacket
 from gradio_webrtc._transport.webrtc.incoming import read_block
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
-from gradio_webrtc._turns.detector import Listener
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
+from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.stop_words import StopWordListener
 from gradio_webrtc._workers.workers import Worker
 
@@ -62,7 +62,7 @@ class Wire:
         self._sink: AudioSink = lambda _block: 0.0
         self._encoder = OpusEncoder(1)
         buffer = JitterBuffer(capacity=16, prefetch=4)
-        self._arrivals = OpusArrivals([OPUS], buffer, self._hand_over, lambda: 0.02 * self.sent)
+        self._arrivals = OpusReceiver([OPUS], buffer, self._hand_over, lambda: 0.02 * self.sent)
 
     async def carry_audio(self, sink: AudioSink) -> None:
         self._sink = sink
@@ -71,15 +71,15 @@ class Wire:
     def send(self, frame: NDArray[np.int16]) -> None:
         payload = bytes(self._encoder.encode(frame, 0))
         self._blocks = 0
-        self._arrivals.add(SoundPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
+        self._arrivals.add(RtpAudioPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
         self.sent += 1
         if self._blocks > 0:
             self.together.append(self._blocks)
 
     def _hand_over(self, frame: AudioFrame) -> float:
         self._blocks += 1
-        spare_s = self._sink(read_block(frame))
-        return 0.0 if self._hurries else spare_s
+        batch_allowance_s = self._sink(read_block(frame))
+        return 0.0 if self._hurries else batch_allowance_s
 
 
 async def converse(
@@ -143,17 +143,17 @@ def looks(*, hurries: bool) -> tuple[list[int], int]:
     """After how many frames a word was looked for, and how often frames were handed over."""
     due, times, waiting = list[int](), 0, list[NDArray[np.int16]]()
     quick = PauseDetector(48_000, started_talking_s=QUICKEST_WORD_S)
-    turns = Listener(PauseDetector(48_000), 48_000)
+    turns = PauseTurnDetector(PauseDetector(48_000), 48_000)
     listener = StopWordListener(quick, turns, 48_000, lambda: due.append(sent))
     for sent, frame in enumerate(FRAMES):
         waiting.append(frame)
-        if hurries or (len(waiting) + 1) * 960 > listener.samples_to_spare:
+        if hurries or (len(waiting) + 1) * 960 > listener.min_samples_until_event:
             for each in waiting:
                 listener.hear(each)
             times += 1
             waiting.clear()
         if sent % 10 == 0:
-            listener.take_look()
+            listener.take_segment()
     return due, times
 
 

@@ -13,16 +13,16 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from support.signals import chirp, pieces_found
 
-from gradio_webrtc._transport.webrtc.arrivals import (
+from gradio_webrtc._transport.webrtc.opus import OpusEncoder
+from gradio_webrtc._transport.webrtc.opus_receiver import (
     DECODED_AFTER_PAUSE_S,
     DECODED_AT_ONCE_S,
     DECODED_RATE,
     LOST_AFTER,
     MAX_LATE,
-    OpusArrivals,
-    PacketOrder,
+    OpusReceiver,
+    ReorderBuffer,
 )
-from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,13 +56,13 @@ def spoken(first: int = 0) -> list[RtpPacket]:
 
 def taken(numbers: Iterable[int]) -> list[int]:
     """The sequence numbers in the order in which they are given on."""
-    order = PacketOrder()
+    order = ReorderBuffer()
     return [each.sequence_number for number in numbers for each in order.put(packet(number))]
 
 
 def hear(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
     frames: list[AudioFrame] = []
-    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
+    arrivals = OpusReceiver([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
     for each in packets:
         assert arrivals.add(each) == (False, None)
     return frames
@@ -72,16 +72,16 @@ class Unhurried:
     """Somebody who can spare some of the sound to come, and counts when it came.
 
     Attributes:
-        spare_s: How much.
+        batch_allowance_s: How much.
         came: The packets that had arrived when each frame came.
     """
 
-    def __init__(self, spare_s: float) -> None:
-        self.spare_s = spare_s
+    def __init__(self, batch_allowance_s: float) -> None:
+        self.batch_allowance_s = batch_allowance_s
         self.came: list[int] = []
         self.frames: list[AudioFrame] = []
         self._arrived = 0
-        self._arrivals = OpusArrivals(
+        self._arrivals = OpusReceiver(
             [OPUS], JitterBuffer(capacity=16, prefetch=4), self._take, HURRYING
         )
 
@@ -93,7 +93,7 @@ class Unhurried:
     def _take(self, frame: AudioFrame) -> float:
         self.frames.append(frame)
         self.came.append(self._arrived)
-        return self.spare_s
+        return self.batch_allowance_s
 
 
 def hear_through_aiortc(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
@@ -118,7 +118,7 @@ def lost(heard: Sequence[AudioFrame]) -> int:
 
 
 def test_packets_in_order_are_given_at_once() -> None:
-    order = PacketOrder()
+    order = ReorderBuffer()
     assert [len(order.put(packet(k))) for k in range(65_530, 65_550)] == [1] * 20
 
 
@@ -143,7 +143,7 @@ def test_packets_are_given_in_order(sent: list[int], expected: list[int]) -> Non
 
 
 def test_no_more_wait_than_it_takes_to_give_one_up() -> None:
-    order = PacketOrder()
+    order = ReorderBuffer()
     waiting = 0
     for number in [0, *range(2, 200, 2)]:
         waiting += 1 - len(order.put(packet(number)))
@@ -221,7 +221,7 @@ def test_packets_that_are_no_opus_are_concealed_and_logged_once(
 
 def test_other_codecs_are_left_to_aiortc() -> None:
     frames: list[AudioFrame] = []
-    arrivals = OpusArrivals([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
+    arrivals = OpusReceiver([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
     reference = JitterBuffer(capacity=16, prefetch=4)
     for number in range(20):
         given = packet(number, bytes([number]))
@@ -233,7 +233,7 @@ def test_other_codecs_are_left_to_aiortc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spare_s", "came"),
+    ("batch_allowance_s", "came"),
     [
         (-0.02, [1, 2, 3, 4, 5, 6, 7]),
         (0.02, [1, 2, 3, 4, 5, 6, 7]),
@@ -242,8 +242,10 @@ def test_other_codecs_are_left_to_aiortc() -> None:
         (10.0, [1, 6, 6, 6, 6, 6, 11]),
     ],
 )
-def test_packets_that_nobody_hurries_for_come_together(spare_s: float, came: list[int]) -> None:
-    hearer = Unhurried(spare_s)
+def test_packets_that_nobody_hurries_for_come_together(
+    batch_allowance_s: float, came: list[int]
+) -> None:
+    hearer = Unhurried(batch_allowance_s)
     hearer.send(spoken()[:11])
     assert hearer.came[:7] == came
 
@@ -262,7 +264,7 @@ def test_what_waited_is_the_same_sound() -> None:
 def test_nothing_waits_once_there_is_a_hurry() -> None:
     hearer, packets = Unhurried(10.0), spoken()
     hearer.send(packets[:5])
-    hearer.spare_s = 0.0
+    hearer.batch_allowance_s = 0.0
     hearer.send(packets[5:10])
     assert hearer.came == [1, 6, 6, 6, 6, 6, 7, 8, 9, 10]
 
@@ -294,7 +296,7 @@ def test_packets_that_are_all_stamped_alike_do_not_pile_up() -> None:
 def decoded_seconds(packets: Iterable[RtpPacket], clock: list[float]) -> tuple[float, int]:
     frames: list[AudioFrame] = []
     buffer = JitterBuffer(capacity=16, prefetch=4)
-    arrivals = OpusArrivals([OPUS], buffer, frames.append, lambda: clock[0])
+    arrivals = OpusReceiver([OPUS], buffer, frames.append, lambda: clock[0])
     for each in packets:
         arrivals.add(each)
     return sum(frame.samples for frame in frames) / 48_000, arrivals.refused

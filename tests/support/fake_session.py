@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from gradio_webrtc._handlers import StreamHandlerBase
 
 
-class FakeCall:
-    """Meets the `Call` protocol; made on the loop. Its lists are in the order things happened."""
+class FakeSession:
+    """Meets the `SessionHandle` protocol. Its lists are in the order of events."""
 
-    def __init__(self, webrtc_id: str = "caller") -> None:
+    def __init__(self, webrtc_id: str = "client") -> None:
         self.webrtc_id = webrtc_id
         self.loop = asyncio.get_running_loop()
         self.messages: list[Mapping[str, object]] = []

@@ -86,7 +86,7 @@ class Player(NamedTuple):
 
 
 class Quiet(MediaStreamTrack):
-    """Stands for a microphone while the connection is made; `Caller` sends the packets itself."""
+    """Stands for a microphone while the connection is made; `Client` sends the packets itself."""
 
     kind = "audio"
 
@@ -95,7 +95,7 @@ class Quiet(MediaStreamTrack):
         await asyncio.Event().wait()
 
 
-class Caller:
+class Client:
     """One caller: aiortc makes and keeps the connection, the packets of sound go past it.
 
     aiortc takes longer over a packet that it sends than a server over one that it hears. Sixty
@@ -168,7 +168,7 @@ class Caller:
         self._tick()
 
     def _hear(self, theirs: Callable[[bytes, object], None], data: bytes, addr: object) -> None:
-        if _is_sound(data):
+        if _is_audio(data):
             self.arrivals.append((asyncio.get_running_loop().time(), len(data)))
         else:
             theirs(data, addr)
@@ -196,7 +196,7 @@ def _header(transceiver: Any) -> bytearray:
     return bytearray(packet.serialize(extensions))
 
 
-def _is_sound(data: bytes) -> bool:
+def _is_audio(data: bytes) -> bool:
     """RTP, neither RTCP (RFC 5761 section 4) nor STUN, nor DTLS (RFC 7983)."""
     return 127 < data[0] < 192 and not 64 <= data[1] & 0x7F <= 95  # noqa: PLR2004  # as in the RFCs
 

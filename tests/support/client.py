@@ -14,14 +14,14 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, VideoFrame
 
-from .pictures import Camera
+from .frames import Camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._session.manager import SessionRegistry
+    from gradio_webrtc._session.manager import SessionManager
     from gradio_webrtc.types import Modality, Mode
 
 RATE_HZ = 48_000
@@ -64,7 +64,7 @@ class Microphone(MediaStreamTrack):
         return frame
 
 
-class Caller:
+class Client:
     """One caller of a registry.
 
     Attributes:
@@ -84,7 +84,7 @@ class Caller:
 
     def __init__(
         self,
-        registry: SessionRegistry,
+        manager: SessionManager,
         microphone: NDArray[np.int16] | None = None,
         inputs: Sequence[Any] = (),
         *,
@@ -104,7 +104,7 @@ class Caller:
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self.ended = asyncio.Event()
-        self._registry = registry
+        self._registry = manager
         self._inputs = inputs
         self._mode = mode
         self._modality = modality

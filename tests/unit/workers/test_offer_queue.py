@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from gradio_webrtc._workers.turnstile import MOST_WAITING, Turnstile, turnstile
+from gradio_webrtc._workers.offer_queue import MOST_WAITING, OfferQueue, offer_queue
 from gradio_webrtc.errors import ServerBusy
 
 
@@ -18,7 +18,7 @@ async def test_between_two_the_loop_has_a_turn(*, fails: bool) -> None:
 
     async def work(name: str) -> None:
         with suppress(ZeroDivisionError):
-            async with turnstile().passing():
+            async with offer_queue().passing():
                 log.append(name)
                 if fails:
                     raise ZeroDivisionError
@@ -35,7 +35,7 @@ async def test_between_two_the_loop_has_a_turn(*, fails: bool) -> None:
 
 
 async def test_too_many_are_not_let_in_and_those_inside_go_on() -> None:
-    gate, hold = Turnstile(), asyncio.Event()
+    gate, hold = OfferQueue(), asyncio.Event()
 
     async def stand() -> None:
         async with gate.passing():
@@ -59,7 +59,7 @@ async def test_too_many_are_not_let_in_and_those_inside_go_on() -> None:
 
 
 async def test_a_failure_lets_the_next_in() -> None:
-    gate = Turnstile()
+    gate = OfferQueue()
     with pytest.raises(ZeroDivisionError):
         async with gate.entering():
             raise ZeroDivisionError

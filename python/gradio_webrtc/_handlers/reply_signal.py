@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class TurnEvent(threading.Event):
+class ReplySignal(threading.Event):
     """Set while there is something to answer; tells its handler when somebody else sets it.
 
     Args:

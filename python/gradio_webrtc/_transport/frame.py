@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from gradio_webrtc.types import FrameFormat
 
-MAX_PICTURE_PIXELS: Final = 1920 * 1080
+MAX_FRAME_PIXELS: Final = 1920 * 1080
 """The largest picture that reaches a user's function, or an encoder: full HD, in any shape. A page
 may send what it likes, and four times the pixels take four times the time of everything."""
 
 
-class Picture:
+class PlanarFrame:
     """One picture in a codec's form. Nobody changes its pixels.
 
     Args:
@@ -42,7 +42,7 @@ class Picture:
         return self.frame.height
 
 
-class TimedPicture(NamedTuple):
+class TimedFrame(NamedTuple):
     """A picture and its place on a clock of 90 kHz (RFC 7741 section 4.1).
 
     Attributes:
@@ -51,7 +51,7 @@ class TimedPicture(NamedTuple):
     """
 
     pts: int
-    picture: Picture
+    picture: PlanarFrame
 
 
 class PixelConverter:
@@ -67,7 +67,7 @@ class PixelConverter:
         self._to_array = VideoReformatter()
         self._to_codec = VideoReformatter()
 
-    def to_array(self, picture: Picture) -> NDArray[np.uint8]:
+    def to_array(self, picture: PlanarFrame) -> NDArray[np.uint8]:
         """The pixels, uint8 ``(height, width, 3)``, the caller's own, at most full HD."""
         width, height = fit(picture.width, picture.height)
         frame = self._to_array.reformat(
@@ -75,7 +75,7 @@ class PixelConverter:
         )
         return np.ascontiguousarray(frame.to_ndarray())
 
-    def to_picture(self, pixels: object) -> Picture:
+    def to_planar(self, pixels: object) -> PlanarFrame:
         """A picture of what a function gave, at most full HD.
 
         Args:
@@ -91,13 +91,13 @@ class PixelConverter:
         """
         return self._fitted(read_frame(pixels, self._array_format))
 
-    def fit(self, picture: Picture) -> Picture:
+    def fit(self, picture: PlanarFrame) -> PlanarFrame:
         """The picture itself; a smaller one if it is larger than full HD."""
         return self._fitted(picture.frame)
 
-    def _fitted(self, frame: VideoFrame) -> Picture:
+    def _fitted(self, frame: VideoFrame) -> PlanarFrame:
         width, height = fit(frame.width, frame.height)
-        return Picture(
+        return PlanarFrame(
             self._to_codec.reformat(
                 frame,
                 width=width,
@@ -110,10 +110,10 @@ class PixelConverter:
 
 
 def fit(width: int, height: int) -> tuple[int, int]:
-    """The same shape with `MAX_PICTURE_PIXELS` at most; even sides where it had to shrink."""
-    if width * height <= MAX_PICTURE_PIXELS:
+    """The same shape with `MAX_FRAME_PIXELS` at most; even sides where it had to shrink."""
+    if width * height <= MAX_FRAME_PIXELS:
         return width, height
-    scale = math.sqrt(MAX_PICTURE_PIXELS / (width * height))
+    scale = math.sqrt(MAX_FRAME_PIXELS / (width * height))
     return _shrunk(width, scale), _shrunk(height, scale)
 
 

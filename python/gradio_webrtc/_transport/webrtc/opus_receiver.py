@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiortc.rtp import RtpPacket
     from av import AudioFrame
 
-    AnyPacket: TypeAlias = "RtpPacket | SoundPacket"
+    AnyPacket: TypeAlias = "RtpPacket | RtpAudioPacket"
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ SEQUENCES: Final = 1 << 16
 TIMESTAMPS: Final = 1 << 32
 
 
-class SoundPacket(NamedTuple):
+class RtpAudioPacket(NamedTuple):
     """As much of an RTP packet as matters to sound."""
 
     payload_type: int
@@ -64,7 +64,7 @@ class SoundPacket(NamedTuple):
     payload: bytes
 
 
-class PacketOrder:
+class ReorderBuffer:
     """Gives packets in the order they were sent, and those that come in order at once.
 
     Whoever plays sound on a clock has to hold packets back, so that a late one is in time. Nothing
@@ -105,7 +105,7 @@ class PacketOrder:
         return taken
 
 
-class OpusArrivals:
+class OpusReceiver:
     """Stands where aiortc's receiver of sound has its jitter buffer, and decodes Opus itself.
 
     That one holds five packets back in any case, and at the first that is lost stands still for 16.
@@ -137,11 +137,11 @@ class OpusArrivals:
         self._theirs = theirs
         self.deliver = deliver
         self.ssrc: int | None = None
-        self._order = PacketOrder()
+        self._order = ReorderBuffer()
         self._decoder = OpusDecoder()
         self._waiting: list[AnyPacket] = []
         self._packet_samples = 0
-        self._spare_samples = 0
+        self._batch_allowance_samples = 0
         self._next_timestamp = 0
         self._pts = 0
         self._has_failed = False
@@ -164,7 +164,7 @@ class OpusArrivals:
         if packet.ssrc != self.ssrc:
             self._hear_waiting()
             self.ssrc = packet.ssrc
-            self._order = PacketOrder()
+            self._order = ReorderBuffer()
             self._decoder = OpusDecoder()
             self._next_timestamp = packet.timestamp
         self._waiting += self._order.put(packet)
@@ -178,7 +178,7 @@ class OpusArrivals:
         if len(self._waiting) >= MAX_TOGETHER:
             return True
         before = (self._waiting[-1].timestamp - self._next_timestamp) % TIMESTAMPS
-        return before + self._packet_samples >= self._spare_samples
+        return before + self._packet_samples >= self._batch_allowance_samples
 
     def _hear_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -213,7 +213,7 @@ class OpusArrivals:
             frame.pts, frame.time_base = self._pts, TIME_BASE
             self._pts += frame.samples
             given += frame.samples
-            self._spare_samples = round(CALL_RATE_HZ * (self.deliver(frame) or 0))
+            self._batch_allowance_samples = round(CALL_RATE_HZ * (self.deliver(frame) or 0))
         self._next_timestamp = (self._next_timestamp + given) % TIMESTAMPS
         return given
 

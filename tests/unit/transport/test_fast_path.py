@@ -14,11 +14,11 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
-from gradio_webrtc._transport.webrtc import shortcut
-from gradio_webrtc._transport.webrtc.arrivals import OpusArrivals
+from gradio_webrtc._transport.webrtc import fast_path
+from gradio_webrtc._transport.webrtc.fast_path import RtpFastPath, install_fast_path
 from gradio_webrtc._transport.webrtc.inline import decode_inline
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
-from gradio_webrtc._transport.webrtc.shortcut import Shortcut, take_shortcut
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -42,18 +42,18 @@ class Ends:
         self.passed_on: list[bytes] = []
         clock = itertools.count(0.0).__next__
         buffer = JitterBuffer(capacity=16, prefetch=4)
-        arrivals = OpusArrivals([OPUS], buffer, self.heard.append, clock)
+        arrivals = OpusReceiver([OPUS], buffer, self.heard.append, clock)
         self.dtls, self.receiver = _bare(), _bare()
         vars(self.dtls).update(
             {
                 "_rx_srtp": Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND)),
-                shortcut.RX_BYTES: 0,
-                shortcut.RX_PACKETS: 0,
+                fast_path.RX_BYTES: 0,
+                fast_path.RX_PACKETS: 0,
             }
         )
         self.streams: dict[int, StreamStatistics] = {}
-        vars(self.receiver).update({shortcut.REMOTE_STREAMS: self.streams, "_enabled": True})
-        self.receive = Shortcut(
+        vars(self.receiver).update({fast_path.REMOTE_STREAMS: self.streams, "_enabled": True})
+        self.receive = RtpFastPath(
             self.dtls, self.receiver, arrivals, lambda data, _component: self.passed_on.append(data)
         )
         # aiortc has routed the first packet of the stream.
@@ -87,8 +87,8 @@ def test_packets_of_a_known_stream_are_decoded_at_once() -> None:
     assert [frame.pts for frame in ends.heard] == [960 * k for k in range(51)]
     assert ends.passed_on == []
     assert ends.receive.taken == 50
-    assert getattr(ends.dtls, shortcut.RX_PACKETS) == 50
-    assert getattr(ends.dtls, shortcut.RX_BYTES) == sent
+    assert getattr(ends.dtls, fast_path.RX_PACKETS) == 50
+    assert getattr(ends.dtls, fast_path.RX_BYTES) == sent
 
 
 def test_the_reports_are_made_of_the_same_counts() -> None:
@@ -115,7 +115,7 @@ def test_everything_else_goes_on_to_aiortc_as_it_came(changes: dict[str, int], f
     data = ends.send(packet(1, **changes), flags)
     assert ends.passed_on == [data]
     assert len(ends.heard) == 1
-    assert getattr(ends.dtls, shortcut.RX_PACKETS) == 0
+    assert getattr(ends.dtls, fast_path.RX_PACKETS) == 0
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", bytes([0x16] * 60), bytes([0x80, 200] + [0] * 60)])
@@ -165,16 +165,16 @@ class _Connection:
 async def test_an_aiortc_that_looks_different_is_left_alone(missing: str) -> None:
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     receiver = pc.addTransceiver("audio").receiver
-    assert take_shortcut(pc) is None, "its jitter buffer is its own"
+    assert install_fast_path(pc) is None, "its jitter buffer is its own"
     vars(receiver)["_track"] = _Track()
     assert decode_inline(receiver, [OPUS])
     dtls, connection = receiver.transport, _Connection()
     vars(dtls)["_rx_srtp"] = None if missing == "keys" else Session()
     vars(dtls.transport)["_connection"] = object() if missing == "connection" else connection
     if missing == "counts":
-        del vars(dtls)[shortcut.RX_PACKETS]
+        del vars(dtls)[fast_path.RX_PACKETS]
     if missing == "streams":
-        del vars(receiver)[shortcut.REMOTE_STREAMS]
-    taken = take_shortcut(pc)
+        del vars(receiver)[fast_path.REMOTE_STREAMS]
+    taken = install_fast_path(pc)
     assert (taken is None) is bool(missing)
     assert (connection.data_received is taken) is not bool(missing)

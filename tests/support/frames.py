@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Picture = NDArray[np.uint8]
+    Pixels = NDArray[np.uint8]
 
 BITS = 12
 CLOCK_HZ = 90_000
@@ -24,7 +24,7 @@ CLOCK_HZ = 90_000
 
 def numbered(
     number: int, width: int = 320, height: int = 240, colour: tuple[int, int, int] = (90, 90, 90)
-) -> Picture:
+) -> Pixels:
     """A plain picture, ``(height, width, 3)``, with its number in black and white at the top."""
     picture = np.full((height, width, 3), colour, np.uint8)
     bits = [number >> bit & 1 for bit in range(BITS)]
@@ -37,7 +37,7 @@ def numbered(
     return picture
 
 
-def number_of(picture: Picture) -> int:
+def number_of(picture: Pixels) -> int:
     """The number in a picture, whatever its size has become."""
     height, width = picture.shape[:2]
     edges = np.linspace(0, width, BITS + 1).astype(int)
@@ -46,7 +46,7 @@ def number_of(picture: Picture) -> int:
     return sum(1 << bit for bit, is_set in enumerate(bits) if is_set)
 
 
-def colour_of(picture: Picture) -> tuple[int, int, int]:
+def colour_of(picture: Pixels) -> tuple[int, int, int]:
     """The colour in the middle of the picture, in the array's own order."""
     height, width = picture.shape[:2]
     patch = picture[height // 2 - 4 : height // 2 + 4, width // 2 - 4 : width // 2 + 4]
@@ -67,7 +67,7 @@ class Camera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, fps: int = 30, take: Callable[[int], Picture] = numbered) -> None:
+    def __init__(self, fps: int = 30, take: Callable[[int], Pixels] = numbered) -> None:
         super().__init__()
         self.taken = 0
         self._fps = fps

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pylibsrtp
 
-from .arrivals import OpusArrivals, SoundPacket
 from .inline import JITTER_BUFFER
+from .opus_receiver import OpusReceiver, RtpAudioPacket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ MAX_BYTES: Final = 1500
 """The MTU of Ethernet. A packet of 20 ms has some hundred."""
 
 
-class Shortcut:
+class RtpFastPath:
     """Stands where aioice hands the datagrams of a connection to its queue.
 
     Args:
@@ -54,7 +54,7 @@ class Shortcut:
         self,
         dtls: RTCDtlsTransport,
         receiver: RTCRtpReceiver,
-        arrivals: OpusArrivals,
+        arrivals: OpusReceiver,
         theirs: Callable[[bytes, int], None],
     ) -> None:
         self.taken = 0
@@ -87,7 +87,7 @@ class Shortcut:
         if flags & EXTENSION_BIT:
             begin += 4 + 4 * int.from_bytes(plain[begin + 2 : begin + 4])
         self.taken += 1
-        packet = SoundPacket(kind & 0x7F, sequence, timestamp, ssrc, plain[begin:])
+        packet = RtpAudioPacket(kind & 0x7F, sequence, timestamp, ssrc, plain[begin:])
         self._streams[ssrc].add(packet)
         self._arrivals.add(packet)
         return True
@@ -102,7 +102,7 @@ class Shortcut:
         )
 
 
-def take_shortcut(pc: RTCPeerConnection) -> Shortcut | None:
+def install_fast_path(pc: RTCPeerConnection) -> RtpFastPath | None:
     """Leads a connected connection's packets of sound past aiortc's tasks.
 
     Returns:
@@ -111,12 +111,12 @@ def take_shortcut(pc: RTCPeerConnection) -> Shortcut | None:
     for transceiver in pc.getTransceivers():
         receiver = transceiver.receiver
         arrivals = getattr(receiver, JITTER_BUFFER, None)
-        if isinstance(arrivals, OpusArrivals):
+        if isinstance(arrivals, OpusReceiver):
             return _connect(receiver, arrivals)
     return None
 
 
-def _connect(receiver: RTCRtpReceiver, arrivals: OpusArrivals) -> Shortcut | None:
+def _connect(receiver: RTCRtpReceiver, arrivals: OpusReceiver) -> RtpFastPath | None:
     dtls = receiver.transport
     connection: Any = getattr(dtls.transport, "_connection", None)
     looks_as_expected = (
@@ -129,6 +129,6 @@ def _connect(receiver: RTCRtpReceiver, arrivals: OpusArrivals) -> Shortcut | Non
     )
     if not looks_as_expected:
         return None
-    shortcut = Shortcut(dtls, receiver, arrivals, connection.data_received)
+    shortcut = RtpFastPath(dtls, receiver, arrivals, connection.data_received)
     connection.data_received = shortcut
     return shortcut
