@@ -11,7 +11,7 @@ import functools
 import inspect
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast
 
 from .watchdog import WATCHDOG, Expect, Wait, is_own_file
 
@@ -85,6 +85,42 @@ def is_being_cancelled() -> bool:
     """Whether the running task is to end, even if the code it awaited has swallowed that."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+class guard:  # noqa: N801 - read as a statement: `with guard(report):`
+    """The edge between user code and ours: reports what the block raises, and goes on behind it.
+
+    Cancellation and the end of the process pass. Any thread.
+
+    Args:
+        report: Called with the exception.
+
+    Attributes:
+        error: The exception that was raised; ``None`` without one.
+
+    Example:
+        >>> with guard(print) as guarded:
+        ...     raise ValueError("of the user's")
+        of the user's
+        >>> guarded.error
+        ValueError("of the user's")
+    """
+
+    __slots__ = ("_report", "error")
+
+    def __init__(self, report: Callable[[Exception], object]) -> None:
+        self._report = report
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.error = error
+        self._report(error)
+        return True
 
 
 class WatchedCoroutine(Coroutine[Any, Any, Any]):

@@ -1,0 +1,66 @@
+"""The terms of a component's sessions, as one frozen value that transports and sessions share.
+
+Plain data: whoever enforces a term imports it from here. Imports nothing but the limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ._limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from .types import FrameFormat, Modality, Mode
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """The terms of one session; the same for all sessions of a component.
+
+    Attributes:
+        mode: The direction of the media, from the client's side.
+        modality: The kinds of media.
+        frame_format: The channel order of video frames in handlers.
+        time_limit_s: Ends the session this many seconds after it connected; ``None`` for never.
+        has_outputs: The client fetches AdditionalOutputs.
+        allows_other_tracks: An offer with tracks of other kinds is answered, and they are declined;
+            otherwise it is refused.
+        limits: What one client may do, apart from the number and the length of its sessions.
+    """
+
+    mode: Mode = "send-receive"
+    modality: Modality = "audio"
+    frame_format: FrameFormat = "bgr"
+    time_limit_s: float | None = None
+    has_outputs: bool = False
+    allows_other_tracks: bool = False
+    limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def client_sends(self) -> bool:
+        """True if the client sends media."""
+        return self.mode != "receive"
+
+    @property
+    def client_receives(self) -> bool:
+        """True if the client plays or shows what the handler emits."""
+        return self.mode != "send"
+
+    @property
+    def has_audio(self) -> bool:
+        """True if there is audio, in one direction at least."""
+        return self.modality != "video"
+
+    @property
+    def has_video(self) -> bool:
+        """True if there is video, in one direction at least."""
+        return self.modality != "audio"
+
+    @property
+    def track_kinds(self) -> list[str]:
+        """The kinds of tracks of the modality: "audio", "video" or both."""
+        return self.modality.split("-")
+
+
+DEFAULT_CONFIG = SessionConfig()

@@ -1,0 +1,79 @@
+"""The owner of tasks. No other module of the package starts one.
+
+Runs on the event loop. Knows no media and no user code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+
+class TaskScope:
+    """Owns tasks, each of which ends by itself or with the scope.
+
+    asyncio keeps only weak references to tasks: one that nobody owns may be collected in the middle
+    of its work. ``asyncio.TaskGroup`` is no owner for tasks that come and go with callbacks, since
+    it must be entered and left by one task, and the first failure ends all others.
+
+    Every method is called on the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(
+        self, coroutine: Coroutine[Any, Any, T], *, context: contextvars.Context | None = None
+    ) -> asyncio.Task[T]:
+        """Runs a coroutine in a task of the scope.
+
+        Args:
+            coroutine: To be run. Its exception is that of the task: whoever cares awaits the task.
+            context: The context variables it runs with; by default a copy of the current ones.
+        """
+        task = asyncio.get_running_loop().create_task(coroutine, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel(self) -> None:
+        """Cancels every task, and does not wait."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def close(self, timeout_s: float | None = None) -> set[asyncio.Task[Any]]:
+        """Cancels every task but the running one, and waits until they have ended.
+
+        Args:
+            timeout_s: How long to wait, in seconds; ``None`` for as long as it takes.
+
+        Returns:
+            The tasks that still run, since their code swallows its cancellation. They are no longer
+            owned by the scope.
+        """
+        ending = self._tasks - {asyncio.current_task()}
+        for task in ending:
+            task.cancel()
+        if not ending:
+            return set()
+        ended, running = await asyncio.wait(ending, timeout=timeout_s)
+        for task in ended:
+            # Retrieved, so that asyncio does not log it: the owner asked for the end.
+            if not task.cancelled():
+                task.exception()
+        self._tasks -= running
+        return running
+
+    async def wait(self) -> None:
+        """Returns once every task has ended, those that start meanwhile included."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
