@@ -20,9 +20,9 @@ from aiortc import (
 
 from gradio_webrtc._transport.webrtc.aiortc_internals import hold_in_check, names
 from gradio_webrtc._transport.webrtc.aiortc_internals.association import HeldAssociation
-from gradio_webrtc._transport.webrtc.aiortc_internals.datagrams import HeldDtls, HeldRouter
-from gradio_webrtc._transport.webrtc.aiortc_internals.receiving import HeldRateCounter, HeldReceiver
-from gradio_webrtc._transport.webrtc.aiortc_internals.sending import HeldSender
+from gradio_webrtc._transport.webrtc.aiortc_internals.dtls import HeldDtls, HeldRouter
+from gradio_webrtc._transport.webrtc.aiortc_internals.receiver import HeldRateCounter, HeldReceiver
+from gradio_webrtc._transport.webrtc.aiortc_internals.sender import HeldSender
 
 USED = [
     (HeldAssociation, rtcsctptransport, names.SCTP),

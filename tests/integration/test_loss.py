@@ -13,7 +13,7 @@ from support.signals import chirp, pieces_found
 from gradio_webrtc import AsyncStreamHandler
 from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
-from gradio_webrtc._transport.webrtc.fast_path import install_fast_path
+from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import install_fast_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport.webrtc.fast_path import RtpFastPath
+    from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import RtpFastPath
 
 SAID_S = 3.0
 LOST_EVERY = 25

@@ -15,7 +15,8 @@ from support.client import Client
 
 from gradio_webrtc import StreamHandler
 from gradio_webrtc._session.manager import Service, SessionManager
-from gradio_webrtc._transport.webrtc import peer, teardown
+from gradio_webrtc._transport.webrtc import peer
+from gradio_webrtc._transport.webrtc.aiortc_internals import teardown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

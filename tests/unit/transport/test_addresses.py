@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from aioice import ice
 
-from gradio_webrtc._transport.webrtc.addresses import offer_loopback_when_alone
+from gradio_webrtc._transport.webrtc.aiortc_internals.host_addresses import (
+    offer_loopback_when_alone,
+)
 
 if TYPE_CHECKING:
     import pytest

@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
-from gradio_webrtc._transport.webrtc import certificate
-from gradio_webrtc._transport.webrtc.aiortc_internals import names
-from gradio_webrtc._transport.webrtc.certificate import OpenCertificate, accept_rsa
+from gradio_webrtc._transport.webrtc.aiortc_internals import certificate, names
+from gradio_webrtc._transport.webrtc.aiortc_internals.certificate import OpenCertificate, accept_rsa
 
 if TYPE_CHECKING:
     import pytest

@@ -14,9 +14,12 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
-from gradio_webrtc._transport.webrtc import fast_path
-from gradio_webrtc._transport.webrtc.fast_path import RtpFastPath, install_fast_path
-from gradio_webrtc._transport.webrtc.inline import decode_inline
+from gradio_webrtc._transport.webrtc.aiortc_internals import fast_path
+from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import (
+    RtpFastPath,
+    install_fast_path,
+)
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import decode_inline
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 

@@ -10,7 +10,7 @@ import pytest
 from av import CodecContext, VideoFrame
 
 from gradio_webrtc import Limits
-from gradio_webrtc._transport.webrtc.aiortc_internals.decoding import MAX_FRAMES, DecoderQueue
+from gradio_webrtc._transport.webrtc.aiortc_internals.decoder_queue import MAX_FRAMES, DecoderQueue
 from gradio_webrtc._transport.webrtc.frame_sizes import SizeError, check_h264, check_vp8
 
 MOST = Limits().picture_pixels

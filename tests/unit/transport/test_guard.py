@@ -12,8 +12,8 @@ from aioice.ice import CandidatePair
 from support.datagrams import check, mutations
 
 from gradio_webrtc._transport.buckets import TokenBucket
-from gradio_webrtc._transport.webrtc import guard as guards
-from gradio_webrtc._transport.webrtc.aiortc_internals import AuthenticPackets
+from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
+from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable

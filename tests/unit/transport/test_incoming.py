@@ -13,8 +13,8 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import JITTER_BUFFER, decode_inline
 from gradio_webrtc._transport.webrtc.incoming import AudioReceiver
-from gradio_webrtc._transport.webrtc.inline import JITTER_BUFFER, decode_inline
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc.errors import ConnectionLost
 

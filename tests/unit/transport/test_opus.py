@@ -18,14 +18,14 @@ from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
 from gradio_webrtc._transport.webrtc import opus
-from gradio_webrtc._transport.webrtc.audio import AudioSender
-from gradio_webrtc._transport.webrtc.incoming import read_block
-from gradio_webrtc._transport.webrtc.inline import (
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import (
     JITTER_BUFFER,
     NEXT_FRAME,
     decode_inline,
     work_inline,
 )
+from gradio_webrtc._transport.webrtc.audio import AudioSender
+from gradio_webrtc._transport.webrtc.incoming import read_block
 from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 

@@ -12,7 +12,7 @@ from av import AudioFrame
 from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc.errors import ConnectionLost
 
-from .inline import deliver_inline
+from .aiortc_internals.inline import deliver_inline
 from .opus import S16
 
 if TYPE_CHECKING:

@@ -23,15 +23,14 @@ from gradio_webrtc._limits import DEFAULT_LIMITS
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
-from . import teardown
-from .addresses import offer_loopback_when_alone
-from .aiortc_internals import count_unacknowledged, hold_in_check
+from .aiortc_internals import count_unacknowledged, hold_in_check, teardown
+from .aiortc_internals.certificate import accept_rsa
+from .aiortc_internals.datagram_guard import DatagramGuard, guard
+from .aiortc_internals.fast_path import install_fast_path
+from .aiortc_internals.host_addresses import offer_loopback_when_alone
+from .aiortc_internals.inline import work_inline
 from .candidates import CandidateGate
-from .certificate import accept_rsa
-from .fast_path import install_fast_path
 from .foreign_logs import filter_foreign_logs
-from .guard import DatagramGuard, guard
-from .inline import work_inline
 from .offer import explain, read_candidate
 from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
 

@@ -15,9 +15,9 @@ from gradio_webrtc._limits import DEFAULT_LIMITS
 from . import names
 from .association import HeldAssociation
 from .authentic import AuthenticPackets
-from .datagrams import HeldDtls
-from .receiving import HeldReceiver
-from .sending import HeldSender
+from .dtls import HeldDtls
+from .receiver import HeldReceiver
+from .sender import HeldSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from gradio_webrtc._transport.buckets import TokenBucket
 
 from .channels import Mischief, check_message
 from .chunks import is_in_order
-from .datagrams import HeldDtls
+from .dtls import HeldDtls
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPa
 from gradio_webrtc._transport.buckets import TokenBucket
 
 from . import names
-from .decoding import DecoderQueue
+from .decoder_queue import DecoderQueue
 
 if TYPE_CHECKING:
     from aiortc.rtp import AnyRtcpPacket, RtpPacket

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCCertificate
 
-from .aiortc_internals.names import warn_unprotected
+from .names import warn_unprotected
 
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection

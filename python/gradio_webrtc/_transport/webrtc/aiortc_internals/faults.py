@@ -8,8 +8,9 @@ import logging
 import reprlib
 from typing import TYPE_CHECKING, Any, Final
 
+from gradio_webrtc._transport.webrtc.quiet_log import QuietLog
+
 from .ice_internals import RECEIVE_NEXT
-from .quiet_log import QuietLog
 
 if TYPE_CHECKING:
     from aiortc import RTCDtlsTransport

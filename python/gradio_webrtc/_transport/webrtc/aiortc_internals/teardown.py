@@ -11,10 +11,11 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from gradio_webrtc._transport.webrtc.incoming import drop
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
+
 from .ice_internals import CHECK_LIST, CONNECTION, PROTOCOLS, RECEIVE_NEXT, transports_of
-from .incoming import drop
 from .inline import JITTER_BUFFER, NEXT_FRAME
-from .opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

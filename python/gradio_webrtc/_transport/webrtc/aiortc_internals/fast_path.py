@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pylibsrtp
 
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
+
 from .inline import JITTER_BUFFER
-from .opus_receiver import OpusReceiver, RtpAudioPacket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from gradio_webrtc._transport.buckets import TokenBucket
 
 from . import names
 from .authentic import AuthenticPackets
-from .receiving import HeldReceiver
+from .receiver import HeldReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.sdp import SessionDescription
 from av import Packet
 
-from .audio import AudioSender
-from .opus_receiver import OpusReceiver
+from gradio_webrtc._transport.webrtc.audio import AudioSender
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

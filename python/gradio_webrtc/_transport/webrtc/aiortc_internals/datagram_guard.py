@@ -20,7 +20,8 @@ from aioice.ice import CandidatePair
 
 from gradio_webrtc._transport.buckets import TokenBucket
 
-from .aiortc_internals import AuthenticPackets, HeldDtls
+from .authentic import AuthenticPackets
+from .dtls import HeldDtls
 from .faults import contain_faults, note_fault
 from .ice_internals import (
     CHECK_LIST,
