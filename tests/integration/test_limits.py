@@ -75,7 +75,7 @@ async def test_a_caller_who_sends_nothing_is_told_and_let_go() -> None:
     await client.call()
     await client.ended.wait()
     [end] = [each for each in client.messages if each["type"] == "end_stream"]
-    assert end["data"] == f"No sound or picture came for {IDLE_S:g} seconds."
+    assert end["data"] == f"No audio or video came for {IDLE_S:g} seconds."
     await manager.wait_idle()
     assert len(manager) == 0
     forever.set()

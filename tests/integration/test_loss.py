@@ -12,7 +12,7 @@ from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
 from gradio_webrtc._session.manager import Service, SessionManager
-from gradio_webrtc._transport.webrtc import peer
+from gradio_webrtc._transport.webrtc import aiortc_internals as internals
 from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import install_fast_path
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def test_both_ways_to_the_decoder_count_every_packet(
         shortcuts.append(install_fast_path(pc) if way == "shortcut" else None)
         return shortcuts[-1]
 
-    monkeypatch.setattr(peer, "install_fast_path", take)
+    monkeypatch.setattr(internals, "install_fast_path", take)
     listener, manager = PauseTurnDetector(), SessionManager()
     manager.service = Service(listener.copy)
     client = Client(manager)

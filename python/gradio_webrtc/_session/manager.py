@@ -8,9 +8,10 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import Line, in_session
 from gradio_webrtc._limits import DEFAULT_LIMITS
-from gradio_webrtc._transport import Offer, PeerTransport, TrackTerms, read_offer
+from gradio_webrtc._transport import Offer, PeerTransport, read_offer
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.workers import threads_blocked
 from gradio_webrtc.errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
@@ -278,7 +279,7 @@ class SessionManager:
             copy = f"copy() of {type(handler).__name__}"
             error = HandlerError(f"{copy} returned a handler that serves another call")
             raise refuse(error, f"{copy}, asked for {line.webrtc_id}")
-        transport = PeerTransport(self._ice_servers, _track_terms(service), service.limits)
+        transport = PeerTransport(self._ice_servers, _config(service))
         try:
             session = self._introduce(line, service, transport, handler)
             answer = await transport.answer(offer)
@@ -326,7 +327,7 @@ class SessionManager:
         try:
             # What cannot be answered is to cost neither a place nor a handler.
             async with offer_queue().entering():
-                offer = read_offer(body, _track_terms(service), service.limits)
+                offer = read_offer(body, _config(service))
             place = _Place(self, naming.session_id, service)
             return naming, service, offer, await admissions.here().admit(client, place)
         except BaseException:
@@ -394,9 +395,10 @@ class _Place(NamedTuple):
         self.manager.give_back(self.session_id)
 
 
-def _track_terms(service: Service) -> TrackTerms:
-    return TrackTerms(
-        service.modality,
-        are_taken=service.mode != "receive",
-        allows_others=service.allows_other_tracks,
+def _config(service: Service) -> SessionConfig:
+    return SessionConfig(
+        mode=service.mode,
+        modality=service.modality,
+        allows_other_tracks=service.allows_other_tracks,
+        limits=service.limits,
     )

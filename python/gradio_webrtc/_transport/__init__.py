@@ -1,11 +1,10 @@
-"""The network side of a call. Knows neither handlers nor Gradio."""
+"""The network side of a session. Imports neither handlers nor sessions nor Gradio."""
 
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .pacing import AudioPacer
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
-from .webrtc.tracks import TrackTerms
 
 __all__ = [
     "AudioBlock",
@@ -17,7 +16,6 @@ __all__ = [
     "PixelConverter",
     "PlanarFrame",
     "TimedFrame",
-    "TrackTerms",
     "Transport",
     "VideoFrameSource",
     "read_offer",

@@ -85,10 +85,10 @@ def going(direction: str) -> Callable[[str], str]:
     return lambda sdp: sdp.replace("a=sendrecv", f"a={direction}")
 
 
-WANTS_AUDIO = "expected an offer in which the page sends audio"
-WANTS_VIDEO = "expected an offer in which the page sends video"
-WANTS_BOTH = "expected an offer in which the page sends audio or video"
-PLAYS_AUDIO = "expected an offer in which the page receives audio"
+WANTS_AUDIO = "expected an offer in which the client sends audio"
+WANTS_VIDEO = "expected an offer in which the client sends video"
+WANTS_BOTH = "expected an offer in which the client sends audio or video"
+PLAYS_AUDIO = "expected an offer in which the client receives audio"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc._transport import PixelConverter
 from gradio_webrtc._transport.frame import MAX_FRAME_PIXELS, fit
-from gradio_webrtc._transport.webrtc.video import suitable_bitrate
+from gradio_webrtc._transport.webrtc.aiortc_internals.bit_rates import suitable_bitrate
 from gradio_webrtc.errors import PictureError
 
 if TYPE_CHECKING:

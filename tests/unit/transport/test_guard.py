@@ -12,8 +12,8 @@ from aioice.ice import CandidatePair
 from support.datagrams import check, mutations
 
 from gradio_webrtc._transport.buckets import TokenBucket
-from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
+from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,7 +210,7 @@ async def test_an_answer_that_is_signed_is_heard_from_a_peer(
     for source in (HERE, ("192.0.2.2", 7)):
         sock.datagram_received(bytes(answer), source)
     assert sent == [HERE, ("192.0.2.2", 7)], "aioice judges the answers to its own questions"
-    assert made._heard_from == ({HERE} if is_heard else set())  # noqa: SLF001
+    assert made._known_sources == ({HERE} if is_heard else set())  # noqa: SLF001
 
 
 async def test_ten_thousand_mutations_of_a_check_raise_nothing(

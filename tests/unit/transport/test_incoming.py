@@ -13,7 +13,8 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from gradio_webrtc._transport.webrtc.aiortc_internals.inline import JITTER_BUFFER, decode_inline
+from gradio_webrtc._transport.webrtc.aiortc_internals import names
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import decode_inline
 from gradio_webrtc._transport.webrtc.incoming import AudioReceiver
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc.errors import ConnectionLost
@@ -41,15 +42,15 @@ class Packets:
         self.heard: list[int] = []
         self._encoder = OpusEncoder(1)
         if inline:
-            setattr(self, JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
-            assert decode_inline(self, [OPUS])  # type: ignore[arg-type]
+            setattr(self, names.JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
+            decode_inline(self, [OPUS])  # type: ignore[arg-type]
 
     def send(self) -> None:
         """A packet of 20 ms, which is decoded at once."""
-        payload = bytes(self._encoder.encode(np.zeros((1, 960), np.int16), 0))
+        payload = self._encoder.encode(np.zeros((1, 960), np.int16))
         packet = RtpPacket(OPUS, 0, self.sent, 960 * self.sent, 1, payload)
         self.sent += 1
-        getattr(self, JITTER_BUFFER).add(packet)
+        getattr(self, names.JITTER_BUFFER).add(packet)
 
     def put(self, item: object) -> None:
         """A frame that aiortc decoded, or its mark of the end."""

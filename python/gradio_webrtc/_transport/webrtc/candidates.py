@@ -13,11 +13,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ifaddr
-from aioice import ice
 from aiortc.sdp import candidate_from_sdp
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
 from gradio_webrtc.errors import InvalidCandidate, InvalidOffer
+
+from .aiortc_internals import host_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -208,8 +209,9 @@ class CandidateGate:
 
     def _offered_addresses(self) -> list[Address]:
         if self._offered is None:
-            found = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-            self._offered = [ipaddress.ip_address(each.partition("%")[0]) for each in found]
+            self._offered = [
+                ipaddress.ip_address(each.partition("%")[0]) for each in host_addresses()
+            ]
         return self._offered
 
 

@@ -24,9 +24,9 @@ from aiortc.rtcsctptransport import (
 
 from gradio_webrtc._transport.buckets import TokenBucket
 
-from .channels import Mischief, check_message
+from .channels import ProtocolBreach, check_message
 from .chunks import is_in_order
-from .dtls import HeldDtls
+from .dtls import HardenedDtls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,10 +74,10 @@ def ahead(tsn: int, of: int) -> int:
     return distance - SERIAL if distance >= HALF else distance
 
 
-class HeldAssociation(RTCSctpTransport):
-    """Stands in the place of a connection's association: see `hold`."""
+class HardenedAssociation(RTCSctpTransport):
+    """Stands in the place of a connection's association: see `harden`."""
 
-    def hold(self, end: Callable[[str], None], limits: Limits) -> None:
+    def harden(self, end: Callable[[str], None], limits: Limits) -> None:
         """Begins. Call it once, before the association starts.
 
         Args:
@@ -107,13 +107,13 @@ class HeldAssociation(RTCSctpTransport):
 
     async def _handle_data(self, data: bytes) -> None:
         """Takes a packet, if all of it is in order."""
-        if isinstance(self.transport, HeldDtls):
+        if isinstance(self.transport, HardenedDtls):
             self.transport.authentic.note()
         if not is_in_order(data):
             return
         try:
             await super()._handle_data(data)
-        except Mischief as error:
+        except ProtocolBreach as error:
             self._refuse(str(error))
         except Exception as error:  # whatever aiortc asserts of its peer
             logger.debug("aiortc failed at a packet of SCTP", exc_info=error)
@@ -237,7 +237,9 @@ class HeldAssociation(RTCSctpTransport):
         self._advertised_rwnd -= len(chunk.user_data)
         most = self._limits.message_bytes
         if self._parts_bytes > most or len(self._parts) > most // LEAST_PART_BYTES:
-            raise Mischief(f"The connection was closed: a message was larger than {most} bytes.")
+            raise ProtocolBreach(
+                f"The connection was closed: a message was larger than {most} bytes."
+            )
         if chunk.flags & SCTP_DATA_LAST_FRAG:
             data = b"".join(part.user_data for part in self._parts)
             self._drop_parts()
@@ -277,6 +279,6 @@ class HeldAssociation(RTCSctpTransport):
         """Takes a message, if a page of ours could have sent it."""
         if not self._messages.take():
             most = self._limits.messages_per_s
-            raise Mischief(f"The connection was closed: more than {most} messages a second.")
+            raise ProtocolBreach(f"The connection was closed: more than {most} messages a second.")
         if check_message(self._data_channels, stream_id, pp_id, data):
             await super()._data_channel_receive(stream_id, pp_id, data)

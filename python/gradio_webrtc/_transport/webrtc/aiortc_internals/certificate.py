@@ -1,7 +1,8 @@
-"""Which certificates of callers a call is secured with. Not: whose they are, the offer says that.
+"""Our own certificate: the cipher suites and the chains of certificates that our side accepts.
 
 aiortc offers cipher suites for ECDSA certificates alone, as browsers use. GStreamer's webrtcbin
-and others bring an RSA certificate, and would find no suite in common.
+and others bring an RSA certificate, and would find no suite in common. Whose a certificate is, the
+fingerprint in the offer decides, and nothing here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCCertificate
 
-from .names import warn_unprotected
+from . import names, probe
 
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
@@ -21,33 +22,26 @@ SUITES: Final = (
     "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305:"
     "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
 )
-"""In OpenSSL's names. The first must be there (RFC 8827, 6.5), the last two are aiortc's own; the
-RSA ones are those with forward secrecy and authenticated encryption alone."""
-
-_CERTIFICATES: Final = "_RTCPeerConnection__certificates"
+"""In OpenSSL's names. The first must be there (RFC 8827 section 6.5), the last two are aiortc's
+own; the RSA ones are those with forward secrecy and authenticated encryption alone."""
 
 
 class OpenCertificate(RTCCertificate):
-    """Our side's certificate, and with it the suites and the chains that our side takes part in."""
+    """Our side's certificate, and with it the suites and the chains that our side accepts."""
 
     def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
         context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(SUITES.encode())
-        # The offer's fingerprint says whose the certificate is. Those above it are nobody's, and
-        # their signatures, of keys of the caller's choice, take OpenSSL 10 ms each to check.
+        # The offer's fingerprint identifies the certificate. Those above it identify nobody, and
+        # their signatures, with keys of the peer's choice, take OpenSSL 10 ms each to check.
         context.set_verify_depth(0)
         return context
 
 
 def accept_rsa(pc: RTCPeerConnection) -> None:
-    """Lets callers with an RSA certificate in, and checks none above theirs.
+    """Accepts remote peers with an RSA certificate, and checks none above theirs.
 
-    Call it before anything else is done with ``pc``. There is no public way to. An aiortc that is
-    made in another way is left as it is, which is logged once.
+    Call it before anything else is done with ``pc``. aiortc has no public way to do this.
     """
-    own = vars(pc).get(_CERTIFICATES)
-    makes_contexts = hasattr(RTCCertificate, "_create_ssl_context")
-    if not makes_contexts or not isinstance(own, list):
-        warn_unprotected("chains of certificates that take long to check")
-        return
-    own[:] = [OpenCertificate.generateCertificate()]
+    if probe.has(names.CERTIFICATE):
+        vars(pc)[names.CERTIFICATES][:] = [OpenCertificate.generateCertificate()]

@@ -27,7 +27,7 @@ OPEN: Final = struct.Struct("!BBHLHH")
 section 5.1)."""
 
 
-class Mischief(Exception):
+class ProtocolBreach(Exception):
     """What a caller sent ends the call; says why, in words for the page."""
 
 
@@ -41,7 +41,7 @@ def check_message(channels: Mapping[int, object], stream: int, kind: int, data: 
         data: All of it.
 
     Raises:
-        Mischief: The call is to end.
+        ProtocolBreach: The call is to end.
     """
     if kind == WEBRTC_DCEP:
         return _check_control(channels, stream, data)
@@ -56,12 +56,12 @@ def _check_control(channels: Mapping[int, object], stream: int, data: bytes) -> 
         return False
     *_, label, protocol = OPEN.unpack_from(data)
     if max(label, protocol) > MAX_LABEL_BYTES:
-        raise Mischief(
+        raise ProtocolBreach(
             "The connection was closed: the name of a data channel was longer than "
             f"{MAX_LABEL_BYTES} bytes."
         )
     if len(channels) >= MAX_CHANNELS:
-        raise Mischief(f"The connection was closed: more than {MAX_CHANNELS} data channels.")
+        raise ProtocolBreach(f"The connection was closed: more than {MAX_CHANNELS} data channels.")
     end = OPEN.size + label
     return end + protocol <= len(data) and _is_text(data[OPEN.size : end]) and _is_text(data[end:])
 

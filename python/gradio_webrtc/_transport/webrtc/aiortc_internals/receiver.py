@@ -12,8 +12,9 @@ from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPa
 
 from gradio_webrtc._transport.buckets import TokenBucket
 
-from . import names
+from . import names, probe
 from .decoder_queue import DecoderQueue
+from .objects import become
 
 if TYPE_CHECKING:
     from aiortc.rtp import AnyRtcpPacket, RtpPacket
@@ -38,10 +39,10 @@ request for packets that is left out is made good by the next, which names all t
 SEQUENCES: Final = 1 << 16
 
 
-class HeldReceiver(RTCRtpReceiver):
-    """Stands in the place of a connection's receiver: see `hold`."""
+class HardenedReceiver(RTCRtpReceiver):
+    """Stands in the place of a connection's receiver: see `harden`."""
 
-    def hold(self, limits: Limits) -> None:
+    def harden(self, limits: Limits) -> None:
         """Begins. Call it once, before the receiver starts.
 
         Args:
@@ -55,15 +56,13 @@ class HeldReceiver(RTCRtpReceiver):
         self._loss_reports = TokenBucket(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
         self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
         self._due: int | None = None
-        self._hold_video(own)
+        self._harden_video(own)
 
-    def _hold_video(self, own: dict[str, Any]) -> None:
+    def _harden_video(self, own: dict[str, Any]) -> None:
         if own[names.NACK_GENERATOR] is not None:
-            own[names.NACK_GENERATOR] = HeldLosses()
-        if (estimator := own[names.RATE_ESTIMATOR]) is not None:
-            names.become(
-                estimator.incoming_bitrate, HeldRateCounter, names.RATE, "a clock that jumps"
-            )
+            own[names.NACK_GENERATOR] = HardenedLosses()
+        if (estimator := own[names.RATE_ESTIMATOR]) is not None and probe.has(names.RATE):
+            become(estimator.incoming_bitrate, HardenedRateCounter)
 
     @property
     def refused_frames(self) -> int:
@@ -100,7 +99,7 @@ class HeldReceiver(RTCRtpReceiver):
             if (estimator := own[names.RATE_ESTIMATOR]) is not None:
                 estimator.ssrcs.pop(self._ssrc, None)
             if own[names.NACK_GENERATOR] is not None:
-                own[names.NACK_GENERATOR] = HeldLosses()
+                own[names.NACK_GENERATOR] = HardenedLosses()
         self._ssrc = ssrc
 
     async def _run_rtcp(self) -> None:
@@ -130,7 +129,7 @@ class HeldReceiver(RTCRtpReceiver):
             await super()._send_rtcp_nack(media_ssrc, lost)
 
 
-class HeldLosses(NackGenerator):
+class HardenedLosses(NackGenerator):
     """Tells which packets are missing, among the last 128 alone: no others are asked for."""
 
     def add(self, packet: RtpPacket) -> bool:
@@ -144,7 +143,7 @@ class HeldLosses(NackGenerator):
         return bool(super().add(packet))
 
 
-class HeldRateCounter(RateCounter):
+class HardenedRateCounter(RateCounter):
     """Counts what came in the last second, without a step for every millisecond without."""
 
     def _erase_old(self, now_ms: int) -> None:

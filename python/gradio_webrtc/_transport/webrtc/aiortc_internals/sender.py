@@ -43,10 +43,10 @@ DEFAULT_ROUND_TRIP_S: Final = 0.1
 """Until there is a report."""
 
 
-class HeldSender(RTCRtpSender):
-    """Stands in the place of a connection's sender: see `hold`."""
+class HardenedSender(RTCRtpSender):
+    """Stands in the place of a connection's sender: see `harden`."""
 
-    def hold(self) -> None:
+    def harden(self) -> None:
         """Begins. Call it once, before the sender starts."""
         self._resends = False
         self._resent_s: dict[int, float] = {}
