@@ -62,7 +62,7 @@ class Frames:
         return frame
 
 
-class Pictures:
+class NumberedFrames:
     """A source of video without an end: numbered frames, 30 a second."""
 
     def __init__(self) -> None:
@@ -359,13 +359,13 @@ async def test_the_newest_texts_are_kept_up_to_a_bound(webrtc: Make) -> None:
 @pytest.mark.network
 async def test_video_goes_both_ways_and_the_newest_frame_counts(webrtc: Make) -> None:
     ends = webrtc(SessionConfig(modality="video"))
-    ends.transport.play_video(Pictures())
+    ends.transport.play_video(NumberedFrames())
     await connect(ends)
     pixels = PixelConverter()
     received: list[TimedFrame] = []
     while len(received) < 5:
         received.append(await ends.transport.receive_video_frame())
-    numbers = [number_of(pixels.to_array(frame.picture)) for frame in received]
+    numbers = [number_of(pixels.to_array(frame.planar)) for frame in received]
     assert numbers == sorted(set(numbers))
     assert [each.pts for each in received] == sorted({each.pts for each in received})
     await ends.until(lambda: len(ends.client.seen) >= 5)

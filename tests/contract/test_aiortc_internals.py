@@ -241,7 +241,7 @@ async def converse() -> None:
 
 @pytest.mark.network
 @pytest.mark.parametrize("name", LISTED)
-async def test_without_a_name_a_session_works_and_one_warning_tells_the_loss(
+async def test_without_a_name_a_session_works_and_one_warning_names_the_loss(
     name: str, warnings: list[str]
 ) -> None:
     with renamed(name):

@@ -19,6 +19,12 @@ LIBRARIES = ("aiortc", "aioice")
 FRESH = (*LIBRARIES, "gradio_webrtc._transport")
 """Packages that are imported again: the libraries, and all that imports them."""
 
+NAMES_OF_OTHERS = {"pack"}
+"""Names that another module's functions have, too, and that are imported from there."""
+
+METHOD = r"(?:(?<=def )|(?<=encoder\.))"
+"""Where a name is that of a method of an encoder."""
+
 MANGLED = re.compile(r"_[A-Z][A-Za-z]*?(?=__)")
 
 
@@ -31,7 +37,8 @@ class _Renamer(importlib.abc.MetaPathFinder):
 
     def __init__(self, name: str) -> None:
         word = MANGLED.sub("", name)
-        self._pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])")
+        before = METHOD if word in NAMES_OF_OTHERS else ""
+        self._pattern = re.compile(rf"{before}(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])")
         self._word = f"{word}_in_another_version"
 
     def find_spec(

@@ -94,7 +94,7 @@ class OutboundVideoBuffer:
             return await self.next_frame()
         # A clock that stands or goes back would freeze the picture at the far end.
         self._pts = max(shown.pts, self._pts + 1)
-        return TimedFrame(self._pts, shown.picture)
+        return TimedFrame(self._pts, shown.planar)
 
 
 class FramePacer:

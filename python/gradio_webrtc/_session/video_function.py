@@ -86,7 +86,7 @@ class VideoFunctionPump:
             return False
         shown = Shown()
         try:
-            async with aclosing(self._apply(timed.picture)) as answers:
+            async with aclosing(self._apply(timed.planar)) as answers:
                 async for shown in answers:
                     self._show(timed.pts, shown.picture)
                     if await route_rest(shown, self._sinks):
@@ -145,7 +145,7 @@ class VideoFunctionPump:
 
     async def _pass_through(self, timed: TimedFrame) -> None:
         if self._sinks.plays:
-            picture = await self._worker.run(self._pixels.fit, timed.picture)
+            picture = await self._worker.run(self._pixels.fit, timed.planar)
             self._sinks.video_buffer.show(timed.pts, picture)
 
 

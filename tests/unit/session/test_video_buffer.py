@@ -63,7 +63,7 @@ def test_a_picture_that_stands_is_sent_again_once_a_second() -> None:
             (90_000, pytest.approx(1)),
             (180_000, pytest.approx(2)),
         ]
-        assert {id(sent.picture) for sent, _ in got} == {id(still)}
+        assert {id(sent.planar) for sent, _ in got} == {id(still)}
 
     run_virtual(scene())
 

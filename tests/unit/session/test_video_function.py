@@ -69,7 +69,7 @@ async def show(
 
     async def look() -> None:
         while True:
-            seen.append(pixels.to_array((await video_buffer.next_frame()).picture))
+            seen.append(pixels.to_array((await video_buffer.next_frame()).planar))
 
     looking = asyncio.get_running_loop().create_task(look())
     pump = VideoFunctionPump(film, handler, call, sinks, worker, frame_format)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""The remote peer's candidates: addresses that it asks us to send to, so each is looked at first.
+"""The gate for the remote peer's candidates: addresses that it asks the server to send to.
 
-A server that checks whatever it is told to is a port scanner for the one who tells it. What is
-refused here is not checked; the remote peer can still be reached at it, for its own checks are
+A server that checks every address of an offer is a port scanner for its author. A candidate that is
+refused here is not checked; the remote peer can still be reached there, since its own checks are
 answered at whatever address they come from (peer-reflexive candidates, RFC 8445 section 7.3.1.3).
 """
 

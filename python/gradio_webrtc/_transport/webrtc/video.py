@@ -91,8 +91,8 @@ class VideoSender(MediaStreamTrack):
         """Returns the next frame, when there is one."""
         if self.readyState != "live":
             raise MediaStreamError
-        pts, picture = await self._source.next_frame()
-        frame = picture.frame
+        pts, planar = await self._source.next_frame()
+        frame = planar.frame
         frame.pts, frame.time_base = pts, VIDEO_TIME_BASE
         # The type that it had when it was decoded, or encoded before, would be forced upon it
         # again.

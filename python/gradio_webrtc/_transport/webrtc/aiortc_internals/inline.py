@@ -108,7 +108,7 @@ def deliver_inline(
 ) -> None:
     """Delivers to a sink at once what is decoded inline, behind what already waits in the track.
 
-    The sink runs in the context of the caller: what user code looks up there belongs to its
+    The sink runs in the current context: what user code looks up there belongs to its
     session, whichever task made the socket. An exception of the sink takes the place of a frame in
     the track, and is the last delivery: it must not reach the socket, whose other streams have no
     part in it. Where aiortc decodes, all of it comes through the track anyway, and nothing is done.

@@ -1,4 +1,4 @@
-"""aiortc's receiver of a track, whose tables, reports and requests the peer can make grow."""
+"""aiortc's receiver of a track, hardened: the peer can make its tables and reports grow."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ LARGEST: Final = (1 << 32) - 1
 KEY_REQUESTS_PER_S: Final = 3
 LOSS_REPORTS_PER_S: Final = 100
 RATE_REPORTS_PER_S: Final = 5
-"""What we send back of our own accord: requests for a key frame (RFC 4585 section 6.3.1), for lost
-packets (section 6.2.1), and what we can receive. Any packet that comes can bring them forth; a
-request for packets that is left out is made good by the next, which names all that are missing."""
+"""Messages that we send back by ourselves: requests for a key frame (RFC 4585 section 6.3.1) and
+for lost packets (section 6.2.1), and the bit rate that we can receive. Any packet that comes can
+cause them; the next request for packets makes up for one that is left out, since it names all that
+are missing."""
 
 SEQUENCES: Final = 1 << 16
 
@@ -46,7 +47,7 @@ class HardenedReceiver(RTCRtpReceiver):
         """Begins. Call it once, before the receiver starts.
 
         Args:
-            limits: Of pictures.
+            limits: Of video frames.
         """
         own = vars(self)
         own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR], limits)
@@ -66,12 +67,12 @@ class HardenedReceiver(RTCRtpReceiver):
 
     @property
     def refused_frames(self) -> int:
-        """How many coded frames were not given to the decoder."""
+        """The number of coded frames that were kept from the decoder."""
         waiting: DecoderQueue = vars(self)[names.DECODER_QUEUE]
         return waiting.refused
 
     def takes(self, packet: RtpPacket) -> bool:
-        """Whether a packet is of this track's stream, or of the retransmissions of it.
+        """True if a packet is of this track's stream, or of the retransmissions of it.
 
         A track has one stream at a time; a new one takes the place of the old one for good.
         """
@@ -90,7 +91,7 @@ class HardenedReceiver(RTCRtpReceiver):
             await self._send_rtcp_pli(self._due)
 
     def _change_stream(self, ssrc: int) -> None:
-        """Forgets what was known of the stream before."""
+        """Forgets the stream before, and everything that was counted for it."""
         own = vars(self)
         if self._ssrc is not None:
             self._former.add(self._ssrc)
@@ -130,10 +131,10 @@ class HardenedReceiver(RTCRtpReceiver):
 
 
 class HardenedLosses(NackGenerator):
-    """Tells which packets are missing, among the last 128 alone: no others are asked for."""
+    """Finds the missing packets among the last 128 alone: no others are asked for."""
 
     def add(self, packet: RtpPacket) -> bool:
-        """Takes a packet; whether there is something new to ask for."""
+        """Takes a packet; True if there is something new to ask for."""
         if self.max_seq is not None:
             gap = (packet.sequence_number - self.max_seq) % SEQUENCES
             if RTP_HISTORY_SIZE < gap < SEQUENCES // 2:
@@ -155,7 +156,7 @@ class HardenedRateCounter(RateCounter):
 
 
 def _fit(packet: RtcpRrPacket) -> None:
-    """Makes a report fit its fields, whatever the peer's clock said."""
+    """Makes a report fit its fields, whatever the peer's clock was."""
     del packet.reports[MAX_REPORTS:]
     for report in packet.reports:
         report.jitter = min(max(report.jitter, 0), LARGEST)
