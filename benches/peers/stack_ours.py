@@ -7,7 +7,8 @@ from conversing import make_handler
 
 from gradio_webrtc import ReplyOnPause, StreamHandler
 from gradio_webrtc._handlers.turn_handler import TurnHandler
-from gradio_webrtc._session.manager import Service, SessionManager
+from gradio_webrtc._session.manager import SessionManager
+from gradio_webrtc._session.signaling import Signaling
 
 
 def make_offer(scenario, meter):
@@ -26,5 +27,5 @@ def make_offer(scenario, meter):
         own_part.watch(meter)
     manager = SessionManager()
     handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter)
-    manager.service = Service(handler.copy, concurrency_limit=None)
-    return manager.handle
+    manager.serve(handler.copy, concurrency_limit=None)
+    return Signaling(manager).handle_request
