@@ -1,9 +1,11 @@
 """Counts the Python calls of this package per packet, and fails when there are more than recorded.
 
-A session with aiortc on the other end of the loopback address runs for some seconds; a profiler
+A session with aiortc on the other end of the loopback address runs for some seconds. A profiler
 counts every call of a function in this package, in all threads. A count does not depend on how
-busy the machine is. ``python_calls.py`` compares, ``--record`` writes ``benches/python_calls.json``,
-``--functions`` lists the functions by their number of calls.
+busy the machine is.
+
+``python_calls.py`` compares, ``--record`` writes ``benches/python_calls.json``, ``--functions``
+lists the functions by their number of calls.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ PACKAGE: Final = str(Path(gradio_webrtc.__file__).parent)
 RECORD: Final = Path(__file__).resolve().parents[1] / "python_calls.json"
 
 TOLERANCE: Final = 0.5
-"""Calls per packet. Packets that are decoded together, and timers, come out a little differently."""
+"""Calls per packet. Packets that are decoded together, and timers, vary a little."""
 
 WARM_S: Final = 1.0
 """The connection and the first packets, which are not counted."""

@@ -225,6 +225,9 @@ class OutboundPump:
         context: Reports errors of ``emit``.
         sinks: The destinations.
         worker: Runs an ``emit`` that is no coroutine function.
+
+    Attributes:
+        emits: How many times ``emit`` was called.
     """
 
     def __init__(
@@ -234,6 +237,7 @@ class OutboundPump:
         sinks: EmitSinks,
         worker: Worker,
     ) -> None:
+        self.emits = 0
         self._handler = handler
         self._context = context
         self._sinks = sinks
@@ -258,6 +262,7 @@ class OutboundPump:
             await self._rounds.end(has_media=has_media, has_anything=has_anything)
 
     async def _emit(self) -> Emission:
+        self.emits += 1
         interruptions = self._context.interruptions
         item = await self._emit_of_user()
         if interruptions != self._context.interruptions:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from gradio_webrtc._audio import OutboundAudio
@@ -33,6 +34,9 @@ REFRESH_S: Final = 1.0
 """Time after which an unchanged frame is sent again. A client that lost it asks for a key frame,
 which only a further frame can be; and a still image grows sharper with each repetition."""
 
+MAX_REPLY_DELAYS: Final = 100
+"""Replies whose delay is kept, the latest."""
+
 LAST_S: Final = 1 / 30
 """The time between the last frame and its repetition."""
 
@@ -48,10 +52,14 @@ class OutboundAudioBuffer:
 
     Attributes:
         epoch: Grows with every `clear`, which ends each `write` that began before it.
+        reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
+            latest `MAX_REPLY_DELAYS`.
     """
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
+        self._expected_since_s: float | None = None
         self._audio = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
         self._ready = asyncio.Event()
         self._space = asyncio.Event()
@@ -98,6 +106,10 @@ class OutboundAudioBuffer:
                 break
         return taken
 
+    def expect_reply(self) -> None:
+        """Measures the time from now to the next frame, for `reply_delays_s`."""
+        self._expected_since_s = asyncio.get_running_loop().time()
+
     def end_reply(self) -> None:
         """Pads the last partial frame of a reply, so that it is sent."""
         self._audio.end()
@@ -114,6 +126,10 @@ class OutboundAudioBuffer:
         """Returns the next 20 ms, int16 ``(1, 960 * channels)``; see `AudioFrameSource.pull`."""
         frame = self._audio.pull(partial=partial)
         if frame is not None:
+            if self._expected_since_s is not None:
+                now_s = asyncio.get_running_loop().time()
+                self.reply_delays_s.append(now_s - self._expected_since_s)
+                self._expected_since_s = None
             self._note_taken()
         return frame
 

@@ -28,6 +28,8 @@ shows them in words."""
 MORE_LOG_EVENTS: Final = frozenset({"response_finished", "interrupted"})
 """Events that only our page knows."""
 
+TURN_ENDS: Final = "pause_detected"
+
 REPLY_BEGINS: Final = "response_starting"
 
 REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
@@ -144,6 +146,8 @@ class SessionContext:
     def _record(self, name: str, data: dict[str, Any]) -> None:
         self.events[name] += 1
         self._on_event(self._loop.time(), name, data)
+        if name == TURN_ENDS:
+            self._buffer.expect_reply()
         if name == REPLY_BEGINS:
             self._replied.clear()
         elif name in REPLY_ENDS:

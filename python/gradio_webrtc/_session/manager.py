@@ -177,6 +177,10 @@ class SessionManager:
         session = self.get(webrtc_id)
         return None if session is None else session.stats()
 
+    def all_stats(self) -> list[SessionStats]:
+        """Returns the counters of all sessions under way; from any thread."""
+        return [each.stats() for each in list(self._sessions.values()) if each is not None]
+
     def end(self, webrtc_id: object, reason: str) -> bool:
         """Ends a session, from any thread.
 

@@ -65,6 +65,7 @@ class SessionMedia:
         emit_worker: Runs ``emit``.
         receive_worker: Runs ``receive``.
         audio: The inbound audio pump; ``None`` without inbound audio.
+        emitted_audio: The outbound audio pump; ``None`` without audio.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class SessionMedia:
         self.inbound: list[Pump] = []
         self.outbound: list[Pump] = []
         self.audio: InboundPump | None = None
+        self.emitted_audio: OutboundPump | None = None
         self._context = context
         self._transport = transport
         self._config = config
@@ -129,7 +131,7 @@ class SessionMedia:
         """Drops the pumps and their sinks, last of all: the handler may be kept by its user."""
         self.inbound.clear()
         self.outbound.clear()
-        self.audio = self._video = None
+        self.audio = self.emitted_audio = self._video = None
         del self._sinks
 
     def _add_audio(self, handler: AudioHandler) -> None:
@@ -138,8 +140,8 @@ class SessionMedia:
         if self._config.client_sends:
             self.audio = InboundPump(self._transport, handler, self._context, self.receive_worker)
             self.inbound += [self.audio.run, self.audio.deliver]
-        outbound = OutboundPump(handler, self._context, self._sinks, self.emit_worker)
-        self.outbound.append(outbound.run)
+        self.emitted_audio = OutboundPump(handler, self._context, self._sinks, self.emit_worker)
+        self.outbound.append(self.emitted_audio.run)
 
     def _add_video(self, handler: StreamHandlerBase) -> None:
         if self._config.client_receives:

@@ -154,19 +154,21 @@ class Session:
         if self._final_stats is not None:
             return self._final_stats
         now_s = self.context.loop.time()
-        audio = self._media.audio
+        audio, emitted = self._media.audio, self._media.emitted_audio
         return SessionStats(
             webrtc_id=self.webrtc_id,
             duration_s=0.0 if self._connected_s is None else now_s - self._connected_s,
             transport=self.transport.stats(),
             audio_frames_dropped=0 if audio is None else audio.dropped_frames,
             audio_backlog_s=0.0 if audio is None else audio.backlog_s,
+            emits=0 if emitted is None else emitted.emits,
+            reply_delays_s=tuple(self.audio_buffer.reply_delays_s),
             audio_buffered_s=self.audio_buffer.buffered_s,
             non_finite_samples=self.audio_buffer.non_finite,
             video_frames_replaced=self.video_buffer.replaced,
             outputs_dropped=self.outputs.dropped,
             outputs_replaced=self.outputs.replaced,
-            interruptions=self.context.interruptions,
+            interruptions=self.context.events["interrupted"],
             events=dict(self.context.events),
         )
 

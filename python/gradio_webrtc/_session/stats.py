@@ -22,6 +22,9 @@ class SessionStats:
         transport: The counters of packets and frames, under the names of the W3C.
         audio_frames_dropped: Inbound audio frames that ``receive`` was too slow for.
         audio_backlog_s: Inbound audio that waits for ``receive``, in seconds.
+        emits: Calls of ``emit``.
+        reply_delays_s: Seconds from each detected pause to the first frame of the reply to it, as
+            it is passed to the transport; the latest 100.
         audio_buffered_s: Emitted audio that waits to be sent, in seconds.
         non_finite_samples: Emitted samples that were NaN or infinite and became silence.
         video_frames_replaced: Emitted video frames that a newer one replaced before they were sent.
@@ -37,6 +40,8 @@ class SessionStats:
     transport: TransportStats = field(default_factory=TransportStats)
     audio_frames_dropped: int = 0
     audio_backlog_s: float = 0.0
+    emits: int = 0
+    reply_delays_s: tuple[float, ...] = ()
     audio_buffered_s: float = 0.0
     non_finite_samples: int = 0
     video_frames_replaced: int = 0
