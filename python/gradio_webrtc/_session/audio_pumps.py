@@ -144,7 +144,13 @@ class InboundPump:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting and not is_being_cancelled():
-                await self._receive(self._waiting.popleft())
+                try:
+                    frame = (self._rate_hz, self._waiting.popleft())
+                    returned = await self._receive_of_user(frame)
+                    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+                        self._context.report(HandlerError(RECEIVE_YIELDS))
+                except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                    self._context.report(error)
                 if self._waiting:
                     # A ``receive`` that never awaits would keep the loop until it has caught up.
                     await asyncio.sleep(0)
@@ -152,7 +158,9 @@ class InboundPump:
     async def send_silence(self) -> None:
         """Passes one frame of silence, which wakes a handler that waits for input."""
         channels = 2 if self._handler.expected_layout == "stereo" else 1
-        await self._receive(np.zeros((1, self._handler.input_frame_size * channels), np.int16))
+        silence = np.zeros((1, self._handler.input_frame_size * channels), np.int16)
+        with guard(self._context.report):
+            await self._receive_of_user((self._rate_hz, silence))
 
     def _take(self, block: AudioBlock) -> float:
         """Runs for every packet; see `AudioSink`."""
@@ -191,12 +199,6 @@ class InboundPump:
                 )
         self._waiting.append(frame)
         self._arrived.set()
-
-    async def _receive(self, frame: NDArray[np.int16]) -> None:
-        with guard(self._context.report):
-            returned = await self._receive_of_user((self._rate_hz, frame))
-            if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-                raise HandlerError(RECEIVE_YIELDS)
 
 
 class EmitSinks(NamedTuple):
@@ -251,23 +253,25 @@ class OutboundPump:
         """Calls ``emit`` whenever it may have something, until cancelled or closed by it."""
         while not is_being_cancelled():
             await self._handler.wait_until_ready()
-            emission, has_media = NOTHING, False
-            with guard(self._context.report) as guarded:
-                emission = await self._emit()
-                has_media = await self._route(emission)
+            emission, has_media, has_anything = NOTHING, False, False
+            # One coroutine for each step of this loop would be resumed with every packet.
+            try:
+                self.emits += 1
+                interruptions = self._context.interruptions
+                item = await self._emit_of_user()
+                # Barge-in while the step ran: what it returns belongs to a reply that is over.
+                if item is not None and interruptions == self._context.interruptions:
+                    emission = self._read(item)
+                    has_media = await self._route(emission)
+                    has_anything = True
+            except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                self._context.report(error)
             if emission.close is not None:
                 await self._close(emission.close)
                 return
-            has_anything = guarded.error is None and emission is not NOTHING
             await self._rounds.end(has_media=has_media, has_anything=has_anything)
 
-    async def _emit(self) -> Emission:
-        self.emits += 1
-        interruptions = self._context.interruptions
-        item = await self._emit_of_user()
-        if interruptions != self._context.interruptions:
-            # Barge-in came while the step ran: what it returns belongs to a reply that is over.
-            return NOTHING
+    def _read(self, item: object) -> Emission:
         try:
             return read_audio(item)
         except HandlerError as error:

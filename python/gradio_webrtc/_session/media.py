@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler, VideoFunction
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Pump: TypeAlias = Callable[[], Awaitable[Any]]
+Pump: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Runs until it is cancelled, or has ended the session."""
 
 UNBLOCK_TIMEOUT_S: Final = 0.5

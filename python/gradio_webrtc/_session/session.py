@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import hmac
 import logging
 import math
@@ -294,10 +295,12 @@ class Session:
         """Runs the session's tasks until one of them, or anybody else, ends the session."""
         # Its first steps come before the first step of any other task.
         self._starting_up = self._tasks.start(self._start_up())
+        outbound = self._media.outbound
+        if not self._config.client_sends:
+            outbound = [functools.partial(self._run_after_inputs, pump) for pump in outbound]
         tasks: set[asyncio.Task[Any]] = {
             self._tasks.start(self._until_closed()),
-            *(self._tasks.start(self._run_pump(pump)) for pump in self._media.inbound),
-            *(self._tasks.start(self._run_after_inputs(pump)) for pump in self._media.outbound),
+            *(self._start_pump(pump) for pump in [*self._media.inbound, *outbound]),
         }
         if self._config.time_limit_s is not None:
             tasks.add(self._tasks.start(self._until_time_limit(self._config.time_limit_s)))
@@ -325,21 +328,29 @@ class Session:
                 limit_s,
             )
 
-    async def _run_pump(self, pump: Pump) -> None:
-        """Runs a pump, whose failure ends the session and is never lost."""
-        try:
-            await pump()
-        except TransportError:
+    def _start_pump(self, pump: Pump) -> asyncio.Task[Any]:
+        """Runs a pump in a task of its own, whose failure ends the session and is never lost.
+
+        A callback looks at the failure: a coroutine around the pump would be resumed with each of
+        its steps, which is several times a packet.
+        """
+        task = self._tasks.start(pump())
+        task.add_done_callback(self._note_pump_over)
+        return task
+
+    def _note_pump_over(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TransportError):
             logger.debug("%s: the transport ended", self.webrtc_id)
-        except Exception as error:  # noqa: BLE001 - a fault of ours: the user is shown the end
+        elif error is not None:
+            # A fault of ours: the user is shown the end of the session.
             shown = report_error(error, f"a task of {self.webrtc_id}", "the session ends")
             self.end("" if shown is None else shown.text)
 
     async def _run_after_inputs(self, pump: Pump) -> None:
-        """Runs a pump; in mode "receive", from the inputs of the click that started the session."""
-        if not self._config.client_sends:
-            await self._has_inputs.wait()
-        await self._run_pump(pump)
+        """Runs a pump from the inputs of the click that started the session (mode "receive")."""
+        await self._has_inputs.wait()
+        await pump()
 
     async def _start_up(self) -> None:
         """Runs ``start_up``, which may take as long as the session."""
