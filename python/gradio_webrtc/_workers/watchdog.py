@@ -13,6 +13,7 @@ import gc
 import linecache
 import logging
 import math
+import os
 import sys
 import sysconfig
 import threading
@@ -38,7 +39,8 @@ answer before they ask whether somebody is there."""
 MAX_NAMED: Final = 1000
 """How many places are remembered so as to name each of them once."""
 
-_OURS: Final = str(Path(__file__).parent)
+# The whole package, and with the separator, so that no neighbour of a similar name is taken for it.
+_OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 _LIBRARIES: Final = tuple(
     {sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
 )

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import gradio_webrtc
 from gradio_webrtc import AsyncStreamHandler, StreamHandler
+from gradio_webrtc._session import session as session_module
 from gradio_webrtc._session.media import Terms
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._turns.runner import GeneratorRunner
@@ -29,6 +31,7 @@ from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from types import ModuleType
 
     from gradio_webrtc.types import EmitType
 
@@ -323,6 +326,19 @@ async def test_a_plain_coroutine_that_answers_turns_is_named(
     worker.close()
     assert "of ReplyOnPause has not returned" in text
     assert f"test_watchdog.py:{line_of(reply, '# hangs')}" in text
+
+
+@pytest.mark.parametrize("module", [gradio_webrtc, watchdog, session_module])
+def test_every_module_of_the_package_is_its_own_file(module: ModuleType) -> None:
+    assert module.__file__ is not None
+    assert watchdog.is_own_file(module.__file__)
+    assert not watchdog.is_user_file(module.__file__)
+
+
+def test_a_neighbour_of_the_package_is_not_its_own_file() -> None:
+    assert gradio_webrtc.__file__ is not None
+    neighbour = gradio_webrtc.__file__.replace("gradio_webrtc", "gradio_webrtc_extra")
+    assert not watchdog.is_own_file(neighbour)
 
 
 SLEEPER = """
