@@ -11,7 +11,7 @@ import functools
 import inspect
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar
 
 from .watchdog import WATCHDOG, Expect, Wait, is_own_file
 
@@ -47,11 +47,27 @@ def is_async_callable(fn: object) -> bool:
 
     Looks through partials, bound methods and objects with ``__call__``.
     """
+    fn = _unwrap(fn)
+    return inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+
+
+def runs_nothing_when_called(fn: object) -> bool:
+    """True if calling ``fn`` runs none of its code: it was written with ``async def``.
+
+    A sync function can be marked as a coroutine function (``inspect.markcoroutinefunction``), and
+    does run when it is called.
+    """
+    code = getattr(_unwrap(fn), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+
+
+def _unwrap(fn: object) -> object:
+    """Returns the function behind partials, or behind an object that can be called."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     if not (inspect.isroutine(fn) or inspect.isclass(fn)):
         fn = getattr(fn, "__call__", fn)  # noqa: B004 - the method is wanted, not whether it exists
-    return inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+    return fn
 
 
 def describe_callable(fn: object) -> str:
@@ -131,27 +147,30 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
         label: What the log calls it.
     """
 
-    __slots__ = ("_awaitable", "_label", "_steps")
+    __slots__ = ("_advance", "_awaitable", "_label", "_steps")
 
     def __init__(self, awaitable: Awaitable[Any], label: str) -> None:
         self._awaitable = awaitable
         self._label = label
-        self._steps: Any = awaitable.__await__()
+        self._steps = steps = awaitable.__await__()
+        # Any iterator will do for an awaitable, and most of those have no `send`. The substitute
+        # does not refer to this object, which is to be freed when it is over.
+        self._advance = getattr(steps, "send", None) or (lambda _value: next(steps))
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return cast("Generator[Any, Any, Any]", self)
+        # An iterator is enough, and asks for no frame of its own as a generator would.
+        return self
 
     def __next__(self) -> Any:
-        return self.send(None)
+        return self._step(self._advance, None)
 
     def __getattr__(self, name: str) -> Any:
         # Debuggers, and libraries that look into tasks, find the coroutine that it stands for.
         return getattr(self._awaitable, name)
 
     def send(self, value: Any) -> Any:
-        """Goes on to the next thing that the code waits for."""
-        # Any iterator will do for an awaitable, and into most of those nothing can be handed.
-        return self._step(getattr(self._steps, "send", self._go_on), value)
+        """Runs the code until it waits again."""
+        return self._step(self._advance, value)
 
     def throw(self, *error: Any) -> Any:
         """Goes on with an exception raised where the code waits, such as its cancellation."""
@@ -176,9 +195,6 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
         finally:
             WATCHDOG.leave(step)
             del args
-
-    def _go_on(self, _value: object) -> Any:
-        return next(self._steps)
 
     def _fail(self, *error: Any) -> NoReturn:
         raise error[0] if isinstance(error[0], BaseException) else error[1] or error[0]()
@@ -273,7 +289,7 @@ async def await_user_code(
     loop = asyncio.get_running_loop()
     wait = WATCHDOG.begin(Wait(label, expect, awaitable=root or awaitable, loop=loop))
     try:
-        return cast("T", await WatchedCoroutine(awaitable, label))
+        return await WatchedCoroutine(awaitable, label)  # type: ignore[no-any-return]  # `cast` is a call
     except asyncio.CancelledError:
         if is_being_cancelled():
             raise
@@ -289,7 +305,23 @@ def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         Exception: As with `await_user_code`.
     """
     label = describe_callable(fn)
-    step = WATCHDOG.enter(label) if _is_on_loop() else None
+    if _is_on_loop():
+        return call_on_loop(label, fn, *args, **kwargs)
+    try:
+        return fn(*args, **kwargs)
+    except Exception:
+        raise
+    except BaseException as raised:
+        raise contained(raised, label) from raised
+
+
+def call_on_loop(label: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Like `call_user_code`, on the event loop and under a name that the caller has made before.
+
+    Raises:
+        Exception: As with `await_user_code`.
+    """
+    step = WATCHDOG.enter(label)
     try:
         return fn(*args, **kwargs)
     except Exception:
@@ -297,8 +329,7 @@ def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except BaseException as raised:
         raise contained(raised, label) from raised
     finally:
-        if step is not None:
-            WATCHDOG.leave(step)
+        WATCHDOG.leave(step)
 
 
 def _is_on_loop() -> bool:

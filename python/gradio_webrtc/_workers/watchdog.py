@@ -20,11 +20,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
-    from types import FrameType
+    from collections.abc import Awaitable, Callable, Iterator
+    from types import CodeType, FrameType, FunctionType
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 _logger = logging.getLogger(__name__)
 
@@ -273,7 +275,17 @@ class Watchdog:
 
 
 WATCHDOG: Final = Watchdog()
-"""The one of this process."""
+"""The watchdog of this process."""
+
+_entries: Final[set[CodeType]] = {asyncio.Handle._run.__code__}  # noqa: SLF001 - the loop's every step
+"""The functions below which, on a thread's stack, user code begins. They are recognised by their
+code: a name may be the user's, too."""
+
+
+def enters_user_code(fn: F) -> F:
+    """Marks a function of ours as one that passes from our frames to the user's."""
+    _entries.add(cast("FunctionType", fn).__code__)
+    return fn
 
 
 def _place_of(frame: FrameType) -> Place:
@@ -285,11 +297,10 @@ def _frames_of_thread(thread: int) -> list[Place]:
     """Returns the frames of a thread from the user's entry on, the innermost last."""
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented, for debuggers such as this
     frames: list[Place] = []
-    while frame is not None:
-        frames.insert(0, _place_of(frame))
+    while frame is not None and frame.f_code not in _entries:
+        frames.append(_place_of(frame))
         frame = frame.f_back
-    steps = [n for n, place in enumerate(frames) if place.function in ("Handle._run", "_Job.run")]
-    frames = frames[steps[-1] + 1 :] if steps else frames
+    frames.reverse()
     begin = next((n for n, place in enumerate(frames) if not is_own_file(place.file)), len(frames))
     # Without user code in it, it is ours that blocks.
     return frames[begin:] or frames[-1:]
