@@ -39,7 +39,7 @@ SOON_S = 0.1
 
 
 class Named(logging.Handler):
-    """What the watchdog has named, to be waited for from a thread or from the loop."""
+    """The texts of the watchdog's warnings, to be waited for from a thread or from the loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Held:
 
 
 class Quiet(AsyncStreamHandler):
-    """Has nothing to say, and says so with nobody's time."""
+    """Waits in a queue that stays empty."""
 
     def copy(self) -> Any:
         return type(self)()
@@ -294,6 +294,20 @@ async def test_its_thread_ends_when_there_is_nothing_to_watch(dog: Watchdog, nam
     assert named.texts == []
 
 
+async def test_quick_jobs_one_after_the_other_share_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(concurrency, "WATCHDOG", Watchdog())
+    before, seen = set(threading.enumerate()), set()
+    worker = Worker("quick")
+    for _ in range(50):
+        await worker.run(time.monotonic)
+        seen |= {each for each in threading.enumerate() if each.name == "watchdog"}
+        await asyncio.sleep(0.001)
+    worker.close()
+    assert len(seen - before) == 1
+
+
 async def test_code_that_never_begins_to_run_wakes_nobody(dog: Watchdog) -> None:
     worker = Worker("idle", expect=Expect.NOTHING)
     await worker.run(time.monotonic)
@@ -317,12 +331,12 @@ async def test_a_plain_coroutine_that_answers_turns_is_named(
         await (asyncio.gather(waiting) if is_gathered else waiting)  # hangs
 
     worker = Worker("reply", "ReplyOnPause")
-    stepper = GeneratorRunner(reply, (), worker)
-    stepping = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(reply, (), worker)
+    stepping = asyncio.get_running_loop().create_task(runner.step())
     text = await named.until()
-    stepper.interrupt()
+    runner.interrupt()
     await stepping
-    await stepper.close()
+    await runner.close()
     worker.close()
     assert "of ReplyOnPause has not returned" in text
     assert f"test_watchdog.py:{line_of(reply, '# hangs')}" in text
