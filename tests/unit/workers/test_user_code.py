@@ -182,7 +182,7 @@ def test_an_exception_is_raised_where_the_code_waits() -> None:
 def test_an_iterator_that_cannot_take_an_exception_raises_it(error: Any) -> None:
     watched = WatchedCoroutine(Stepwise(2), "steps")
     watched.send(None)
-    with pytest.raises(ValueError, match="^(thrown)?$"):
+    with pytest.raises(ValueError, match=r"^(thrown)?$"):
         watched.throw(error)
     watched.close()
 
