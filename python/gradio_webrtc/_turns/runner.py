@@ -113,7 +113,7 @@ class GeneratorRunner:
         self._fn = fn
         self._args = args
         self._worker = worker
-        self._label = describe_callable(fn if generator is None else generator)
+        self._label = worker.label(describe_callable(fn if generator is None else generator))
         self._context = contextvars.copy_context()
         self._running = CancellableWait()
         self._driver: AsyncGeneratorTask | None = None
@@ -135,9 +135,8 @@ class GeneratorRunner:
                 return first
         if isinstance(self.generator, AsyncIterator):
             if self._driver is None:
-                label = self._worker.label(self._label)
                 self._driver = AsyncGeneratorTask(
-                    self.generator, self._context, label, self._worker.expect
+                    self.generator, self._context, self._label, self._worker.expect
                 )
             return await self._driver.step()
         return await self._running.run(self._in_worker(_next, self.generator))

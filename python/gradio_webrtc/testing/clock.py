@@ -7,11 +7,11 @@ import selectors
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gradio_webrtc._workers.watchdog import Expect
-from gradio_webrtc._workers.workers import Worker, jobs_in_flight
+from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now_s = 0.0
         self.stands_for_jobs = True
+        self._jobs: list[Sized] = []
         self._patient: set[asyncio.Future[Any]] = set()
         self._endless: set[asyncio.Future[Any]] = set()
         self._settled: set[asyncio.Future[Any]] = set()
@@ -48,14 +49,27 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     def holds_clock(self) -> bool:
         """Whether a job is in flight that the clock waits for, however long it takes."""
         others = len(self._patient) + len(self._endless) + len(self._settled)
-        return self.stands_for_jobs and jobs_in_flight(self) > others
+        return self.stands_for_jobs and self.jobs_in_flight > others
+
+    @property
+    def jobs_in_flight(self) -> int:
+        """The number of jobs of this loop that have not returned yet."""
+        return sum(len(unfinished) for unfinished in self._jobs)
+
+    def watch_jobs(self, unfinished: Sized) -> None:
+        """Counts a worker's jobs from now on, as long as the loop lives; workers call it.
+
+        Args:
+            unfinished: The worker's own list of jobs that have not returned.
+        """
+        self._jobs.append(unfinished)
 
     @property
     def patience_s(self) -> float:
         """How long the clock waits for the jobs in flight, in real time."""
         if self._endless:
             return ENDLESS_PATIENCE_S
-        return PATIENCE_S if jobs_in_flight(self) > len(self._settled) else 0.0
+        return PATIENCE_S if self.jobs_in_flight > len(self._settled) else 0.0
 
     def note_job(self, job: asyncio.Future[Any], *, is_endless: bool) -> None:
         """Takes note of a job that the clock waits for only so long."""
