@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.workers import UserFunction, Worker
 
 from .reporting import report_without_text
@@ -93,6 +94,8 @@ class ConfigurationCache:
         self._source: object = None
         self._answer: _Answer | None = None
         self._asking: asyncio.Task[_Answer] | None = None
+        # A client that asks may leave before the answer; the task is nobody's but the cache's.
+        self._tasks = TaskScope()
         self._asks: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def give(
@@ -122,10 +125,9 @@ class ConfigurationCache:
         return self._answer.configuration
 
     def _ask(self, source: RTCConfigurationCallable) -> asyncio.Task[_Answer]:
-        loop = asyncio.get_running_loop()
         task = self._asking
-        if task is None or task.done() or task.get_loop() is not loop:
-            task = self._asking = loop.create_task(self._resolve(source))
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            task = self._asking = self._tasks.start(self._resolve(source))
         return task
 
     async def _resolve(self, source: RTCConfigurationCallable) -> _Answer:

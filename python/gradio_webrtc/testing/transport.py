@@ -9,6 +9,7 @@ import numpy as np
 
 from gradio_webrtc._messages import decode_message
 from gradio_webrtc._transport import AudioBlock, AudioPacer, TransportStats
+from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class FakeTransport:
         self._on_page_message = on_page_message
         self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._origin_s = 0.0
-        self._player: asyncio.Task[None] | None = None
+        self._tasks = TaskScope()
         self._source: AudioFrameSource | None = None
 
     @property
@@ -76,7 +77,7 @@ class FakeTransport:
         """Connects at once; the caller's first sample is spoken now."""
         self._origin_s = asyncio.get_running_loop().time()
         if self._source is not None:
-            self._player = asyncio.get_running_loop().create_task(self._play(self._source))
+            self._tasks.start(self._play(self._source))
 
     async def carry_audio(self, sink: AudioSink) -> None:
         """Hands on 20 ms at a time, when they have been spoken."""
@@ -128,9 +129,7 @@ class FakeTransport:
     async def close(self) -> None:
         """Ends the connection."""
         self.hang_up("closed by the server")
-        if self._player is not None:
-            self._player.cancel()
-            await asyncio.gather(self._player, return_exceptions=True)
+        await self._tasks.close()
 
     async def _play(self, source: AudioFrameSource) -> None:
         pacer = AudioPacer(source)
