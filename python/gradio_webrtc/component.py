@@ -73,17 +73,17 @@ TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js
 
 
 class WithoutStubs(ComponentMeta):
-    """Gradio's metaclass, but for the type stubs that it writes beside a component's source.
+    """Gradio's metaclass without the type stubs that it writes beside a component's source.
 
-    They would be made at each import, and take a quarter of it, of source that has its types
-    already, and be left in whatever directory it is installed in.
+    Writing them takes a quarter of each import. They would be left in the directory of the
+    installation, beside source that has its types already.
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
-        """The class; of a component that somebody else makes of ours, all that Gradio does."""
-        if attrs["__module__"] != __name__:
+        """Returns the class; for a subclass of ours, made by all that Gradio's metaclass does."""
+        if any(isinstance(base, cls) for base in bases):
             return super().__new__(cls, name, bases, attrs)  # type: ignore[no-untyped-call]
-        # For a class that inherits its events, this is all but the stubs.
+        # For a class that inherits its events, these are all steps but the stubs.
         attrs["__init__"] = updateable(attrs["__init__"])  # type: ignore[no-untyped-call]
         return ABCMeta.__new__(cls, name, bases, attrs)
 
