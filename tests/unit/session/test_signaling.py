@@ -14,7 +14,7 @@ from support.offers import make_sdp
 from support.serving import SessionServer
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
-from gradio_webrtc._session.client_address import MAX_PAGE_CHARS, page_of
+from gradio_webrtc._session.client_address import MAX_SESSION_CHARS, gradio_session_of
 from gradio_webrtc._transport.webrtc.offer import read_candidate
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import InvalidCandidate
@@ -287,12 +287,13 @@ async def test_a_candidate_is_no_longer_than_candidates_are(long: str) -> None:
 
 def test_a_page_with_a_long_name_is_kept_short() -> None:
     first, same, other = (
-        page_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last)) for last in "112"
+        gradio_session_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last))
+        for last in "112"
     )
     assert first == same != other
     assert first is not None
-    assert len(first) <= MAX_PAGE_CHARS
-    assert page_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
+    assert len(first) <= MAX_SESSION_CHARS
+    assert gradio_session_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
 
 
 async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
