@@ -515,8 +515,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
 
     def _check_page(self) -> tuple[str, ...]:
         """Raises for a request of another server's page; returns the trusted proxies."""
-        limits: Any = getattr(self, "limits", None)
-        trusted = tuple(getattr(limits, "trusted_proxies", ()))
+        trusted = tuple(self._limits.trusted_proxies)
         check_page(self.allowed_origins, trusted)
         return trusted
 
