@@ -19,7 +19,6 @@ from .aliases import (
     VideoEventHandler,
     VideoStreamHandlerImpl,
 )
-from .base import StreamHandlerBase
 from .generating import AudioGenerator
 from .notices import (
     Context,
@@ -37,6 +36,7 @@ from .stream_handler import (
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
+    StreamHandlerBase,
 )
 from .turn_handler import TurnHandler
 from .video import VideoFunction, VideoGenerator, VideoStreamHandler

@@ -6,20 +6,19 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import GeneratorRunner
+from gradio_webrtc._turns.runner import FINISHED, GeneratorRunner
 from gradio_webrtc._workers.user_code import describe_callable, never_blocks
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.types import CloseStream
 
-from .arguments import Callee
+from .signatures import Callee
 from .stream_handler import AsyncStreamHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gradio_webrtc._turns.async_runner import Step
+    from gradio_webrtc._turns.runner import Step
     from gradio_webrtc.types import AudioFrame, EmitType, SessionHandle
 
 RELEASE_S: Final = 1.0

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from gradio_webrtc._messages import create_message, printable
 
-from .channel import Channel
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from .channel import Reachable
+
+class Reachable(Protocol):
+    """A call as far as its page can be told something; from any thread."""
+
+    webrtc_id: str
+
+    def send(self, message: Mapping[str, object]) -> None:
+        """Sends a JSON message to the page."""
+
+
+class Channel:
+    """What stands for the data channel: an object with ``send(text)``; from any thread.
+
+    Args:
+        call: The call whose page it sends to.
+    """
+
+    def __init__(self, call: Reachable) -> None:
+        self._call = call
+
+    def send(self, message: str) -> None:
+        """Sends a JSON object as text; other text arrives as a log message."""
+        self._call.send(as_message(message))
+
+
+def as_message(message: str | Mapping[str, object]) -> Mapping[str, object]:
+    """The JSON object in this text, or one around it that makes it a log message."""
+    if isinstance(message, Mapping):
+        return message
+    try:
+        decoded = json.loads(message)
+    except ValueError:
+        decoded = None
+    return decoded if isinstance(decoded, dict) else create_message("log", message)
+
 
 T = TypeVar("T")
 

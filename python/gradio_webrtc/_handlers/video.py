@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from gradio_webrtc._mistakes import advise_on_function
 from gradio_webrtc._workers.user_code import never_blocks
 
-from .base import StreamHandlerBase
 from .generating import Programme
+from .stream_handler import StreamHandlerBase
 
 if TYPE_CHECKING:
     from collections.abc import Callable

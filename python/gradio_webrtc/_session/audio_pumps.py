@@ -12,7 +12,7 @@ import numpy as np
 
 from gradio_webrtc._audio import InboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
-from gradio_webrtc._handlers.callbacks import RECEIVE_YIELDS
+from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc._workers.user_code import describe_callable, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction

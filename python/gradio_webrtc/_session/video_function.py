@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from gradio_webrtc._handlers.arguments import Callee
 from gradio_webrtc._handlers.generating import Performance
+from gradio_webrtc._handlers.signatures import Callee
 from gradio_webrtc._transport import PixelConverter
-from gradio_webrtc._turns.async_runner import FINISHED
+from gradio_webrtc._turns.runner import FINISHED
 from gradio_webrtc._workers.user_code import is_async_callable, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 

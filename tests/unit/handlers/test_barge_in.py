@@ -19,7 +19,7 @@ from support.conversing import (
 )
 
 from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause
-from gradio_webrtc._turns import reply
+from gradio_webrtc._turns import replies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -234,7 +234,7 @@ async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
 
 
 async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply, "MAX_CARRIED_S", 1.0)
+    monkeypatch.setattr(replies, "MAX_CARRIED_S", 1.0)
     lengths: list[int] = []
 
     async def answer(audio: Any, _text: str) -> AsyncIterator[Any]:

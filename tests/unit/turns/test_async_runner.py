@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import CancellableWait, GeneratorRunner
+from gradio_webrtc._turns.runner import FINISHED, CancellableWait, GeneratorRunner
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:

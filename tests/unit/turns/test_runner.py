@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradio_webrtc._turns import runner as stepping
-from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import CancellableWait, GeneratorRunner
+from gradio_webrtc._turns.runner import FINISHED, CancellableWait, GeneratorRunner
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:

@@ -8,14 +8,133 @@ import re
 import types
 from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin
 
-from gradio_webrtc._mistakes import shorten
+from gradio_webrtc.errors import HandlerError
 
 from .notices import current_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .turn_handler import TurnHandler
+    from gradio_webrtc.types import SessionHandle
+
+
+HEARD: Final = (
+    "nobody takes what it yields, and its body never runs. Put the answer in a queue that {emit} "
+    "returns from; or answer each turn of the caller with a generator function, ReplyOnPause(fn)"
+)
+
+RECEIVE_YIELDS: Final = f"receive returned a generator: {HEARD.format(emit='emit')}"
+"""Words for a generator function that hides behind a decorator."""
+
+GIVEN: Final = (
+    "{emit} gives one item each time it is asked. Write return in place of yield, or keep one "
+    "generator and return next(self.generator, None)"
+)
+
+RUN_ONCE: Final = "its body never runs. Write it with def or async def, and without yield"
+
+NO_GENERATORS: Final = {
+    "receive": HEARD.format(emit="emit"),
+    "video_receive": HEARD.format(emit="video_emit"),
+    "emit": GIVEN.format(emit="emit"),
+    "video_emit": GIVEN.format(emit="video_emit"),
+    "start_up": RUN_ONCE,
+    "shutdown": RUN_ONCE,
+}
+"""Callbacks that may be sync or async, but no generators."""
+
+PARAMETERS: Final = {
+    "receive": ("frame",),
+    "emit": (),
+    "video_receive": ("frame",),
+    "video_emit": (),
+    "start_up": (),
+    "shutdown": (),
+    "copy": (),
+}
+"""What callbacks are called with, beside ``self``."""
+
+SYNC_ALONE: Final = (
+    "copy",
+    "reset",
+    "set_args",
+    "set_channel",
+    "clear_queue",
+    "determine_pause",
+    "process_audio",
+    "trigger_response",
+)
+"""Methods that are called and not awaited."""
+
+
+def mistakes_of(handler: object) -> list[str]:
+    """Lists the mistakes in a handler's methods, each with what to write instead."""
+    return (
+        [
+            f"{_name(handler, name)} is a generator function: {advice}"
+            for name, advice in NO_GENERATORS.items()
+            if _is_generator_function(getattr(handler, name, None))
+        ]
+        + [
+            f"{_name(handler, name)} is async, and is called without await. Write def {name}"
+            for name in SYNC_ALONE
+            if _is_async(getattr(handler, name, None))
+        ]
+        + [
+            f"{_name(handler, name)} cannot be called as it is: {misfit}. "
+            f"Write def {name}({', '.join(('self', *parameters))})"
+            for name, parameters in PARAMETERS.items()
+            if (misfit := _misfit(getattr(handler, name, None), len(parameters)))
+        ]
+    )
+
+
+def report_mistakes(handler: object, call: SessionHandle) -> None:
+    """Tells of a handler that nobody checked before its call.
+
+    Raises:
+        HandlerError: It is not initialised, so that no call can be made with it.
+    """
+    forgotten = init_is_forgotten(handler)
+    if forgotten:
+        raise HandlerError(forgotten)
+    for mistake in mistakes_of(handler):
+        call.report(HandlerError(mistake))
+
+
+def init_is_forgotten(handler: object) -> str:
+    """Words for a handler whose base class never was initialised; empty for any other."""
+    if hasattr(handler, "latest_args"):
+        return ""
+    name = type(handler).__qualname__
+    return (
+        f"{name} is not initialised: write super().__init__() as the first line of "
+        f"{name}.__init__, or in __post_init__ where it is a dataclass"
+    )
+
+
+def _is_generator_function(method: Any) -> bool:
+    return inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+
+
+def _is_async(method: Any) -> bool:
+    return inspect.iscoroutinefunction(method) or _is_generator_function(method)
+
+
+def _misfit(method: Any, count: int) -> str:
+    """Says why a method cannot take so many arguments; empty when it can or will not say."""
+    try:
+        inspect.signature(method).bind(*(None,) * count)
+    except TypeError as error:
+        return str(error) if callable(method) else ""
+    except ValueError:
+        return ""
+    return ""
+
+
+def _name(handler: object, method: str) -> str:
+    return f"{type(handler).__qualname__}.{method}"
+
 
 CALL_ID: Final = "webrtc_id"
 """A parameter of this name gets the id of the call, and none of the inputs' values."""
@@ -101,80 +220,6 @@ def why_not_callable(fn: Callable[..., Any], count: int) -> str | None:
     return misfit
 
 
-def check_function(fn: Callable[..., Any], first: str, inputs: Sequence[str]) -> list[str]:
-    """Compares a function with what a stream has for it, when the page is built.
-
-    Args:
-        fn: The user's function.
-        first: What comes before the inputs, in words; empty when nothing does.
-        inputs: What gives the values behind it, in words.
-
-    Returns:
-        What to warn of.
-
-    Raises:
-        TypeError: It cannot be called with them; names the function with its signature, and them.
-    """
-    reason = why_not_callable(fn, bool(first) + len(inputs))
-    if reason is not None:
-        raise TypeError(
-            f"{describe_call(fn)} cannot be called with {_in_words(first, inputs)}: {reason}. Give "
-            "it one parameter for each of them, or change the inputs of the stream; a parameter "
-            f"called {CALL_ID} takes none of them and gets the id of the call"
-        )
-    if not (inputs and Callee(fn).takes_id_among_inputs):
-        return []
-    text = (
-        f"{describe_call(fn)}: {CALL_ID} gets the id of the call, and the parameters behind it the "
-        f"values of {', '.join(inputs)}. To say so, write {CALL_ID} last, or behind *"
-    )
-    return [text]
-
-
-def check_turns(handler: TurnHandler, inputs: Sequence[str]) -> list[str]:
-    """Compares the functions of a handler of turns with the inputs of its stream.
-
-    Args:
-        handler: One whose own ``emit`` calls the functions is trusted to know how.
-        inputs: What gives the values behind the sound, in words.
-
-    Returns:
-        What to warn of.
-
-    Raises:
-        TypeError: See `check_function`.
-    """
-    if handler.emits_by_itself:
-        return []
-    for_turns, for_start = handler._takes_inputs  # noqa: SLF001 - it is one of us
-    told = check_function(handler.fn, "the audio", inputs if for_turns else ())
-    if handler.startup_fn is not None:
-        told += check_function(handler.startup_fn, "", inputs if for_start else ())
-    # A subclass may read the values from `latest_args`.
-    is_ours = type(handler).__module__.startswith("gradio_webrtc.")
-    if inputs and is_ours and not (for_turns or for_start):
-        told.append(
-            f"{describe_call(handler.fn)} takes the audio alone: the values of "
-            f"{', '.join(inputs)} are not used. Give it a parameter for each of them, or leave "
-            "them out of the inputs of the stream"
-        )
-    return told
-
-
-def describe_call(fn: Callable[..., Any]) -> str:
-    """The function as its first line would call it, without annotations."""
-    inner = fn
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    name = getattr(inner, "__qualname__", type(inner).__qualname__).rpartition("<locals>.")[2]
-    signature = signature_of(fn)
-    if signature is None:
-        return name
-    bare = [_bare(each) for each in signature.parameters.values()]
-    plain = signature.replace(parameters=bare, return_annotation=signature.empty)
-    return f"{name}{plain}"
-
-
 def signature_of(fn: Callable[..., Any]) -> inspect.Signature | None:
     """The signature that ``fn`` shows, or ``None`` when it shows none, as some compiled ones."""
     try:
@@ -245,27 +290,3 @@ def _positionals(signature: inspect.Signature | None) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = {} if signature is None else signature.parameters
     return [name for name, each in parameters.items() if each.kind in kinds]
-
-
-class _Shown:
-    """A default in a signature, as far as a text repeats it."""
-
-    def __init__(self, default: object) -> None:
-        self._text = shorten(default)
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _bare(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The parameter without its annotation, and with a default that is short."""
-    has_default = parameter.default is not parameter.empty
-    default = _Shown(parameter.default) if has_default else parameter.empty
-    return parameter.replace(annotation=parameter.empty, default=default)
-
-
-def _in_words(first: str, inputs: Sequence[str]) -> str:
-    if not inputs:
-        return f"{first} alone" if first else "no values"
-    values = f"the values of {', '.join(inputs)}"
-    return f"{first} and {values}" if first else values
