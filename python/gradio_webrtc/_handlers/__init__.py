@@ -19,7 +19,7 @@ from .aliases import (
     VideoEventHandler,
     VideoStreamHandlerImpl,
 )
-from .generating import AudioGenerator
+from .functions import AudioGenerator, VideoFunction, VideoGenerator, VideoStreamHandler
 from .notices import (
     Context,
     Line,
@@ -39,7 +39,6 @@ from .stream_handler import (
     StreamHandlerBase,
 )
 from .turn_handler import TurnHandler
-from .video import VideoFunction, VideoGenerator, VideoStreamHandler
 
 __all__ = [
     "AlgoOptions",

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 from gradio_webrtc.types import EmitType, VideoEmitType
 
+from .functions import VideoStreamHandler
 from .stream_handler import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
 )
-from .video import VideoStreamHandler
 
 StreamHandlerImpl: TypeAlias = StreamHandler | AsyncStreamHandler
 """A handler of sound."""

@@ -22,7 +22,6 @@ from gradio_webrtc._turns.replies import Reply, ReplyQueue, Turn
 from gradio_webrtc._turns.runner import FINISHED, as_generator, as_playable
 from gradio_webrtc._workers.user_code import (
     call_user_code,
-    describe_callable,
     is_async_callable,
     never_blocks,
 )
@@ -376,10 +375,6 @@ TURN_INPUTS_TIMEOUT_S: Final = 10.0
 """How long a turn waits for the page's input values: as long as the predecessor did. The next turn
 asks anew."""
 
-RELEASE_S: Final = 1.0
-"""How long the end of a call waits for the user's code to clean up: the time in which a process is
-expected to end. What takes longer goes on by itself."""
-
 _logger = logging.getLogger(__name__)
 
 
@@ -498,14 +493,10 @@ class TurnHandler(Prompting):
         await super().release()
         if self._replies is None or self._worker is None:
             return
-        try:
-            async with asyncio.timeout(RELEASE_S):
-                await self._replies.close()
-        except TimeoutError:
-            _logger.debug("%s is left to return by itself", describe_callable(self.fn))
+        await self._replies.close()
         self._worker.close()
         # Both lead back here, and the handler is to be freed with its call.
-        self._replies.let_go()
+        self._replies.detach()
         if not self._emit_is_overridden:
             vars(self).pop("emit", None)
 
@@ -645,7 +636,8 @@ class TurnHandler(Prompting):
         fn = self.fn if turn.number else self.startup_fn
         callee = Callee(cast("Any", fn), self._bound_session.webrtc_id)
         worker = cast("Worker", self._worker)
-        return Reply(turn, callee, self._arguments_for, self._note_begin, worker)
+        session = self._bound_session
+        return Reply(turn, callee, self._arguments_for, self._note_begin, session, worker)
 
     def _arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
         """What the function is called with; a coroutine when the page must be asked for it."""

@@ -6,12 +6,11 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gradio_webrtc._handlers.generating import Performance
 from gradio_webrtc._handlers.signatures import Callee
 from gradio_webrtc._transport import PixelConverter
-from gradio_webrtc._turns.runner import FINISHED
+from gradio_webrtc._turns.runner import FINISHED, GeneratorRun
 from gradio_webrtc._workers.user_code import is_async_callable, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 
@@ -20,7 +19,7 @@ from .video_buffer import FrameRateLimiter
 from .video_pumps import Shown, read_shown, route_rest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
     from gradio_webrtc._handlers import VideoFunction
     from gradio_webrtc._transport import PlanarFrame, TimedFrame, Transport
@@ -107,15 +106,16 @@ class VideoFunctionPump:
             if isinstance(result, Shown):
                 yield result
                 return
-            performance = self._perform(lambda: result)
+            run = GeneratorRun(lambda: result, (), self._call, self._worker)
         else:
             array = await self._worker.run(self._pixels.to_array, picture)
-            performance = self._perform(self._handler.fn, array, *self._handler.inputs)
+            fn, args = self._callee.bind(array, *self._handler.inputs)
+            run = GeneratorRun(fn, args, self._call, self._worker)
         try:
-            while (item := await performance.step()) is not FINISHED:
+            while (item := await run.step()) is not FINISHED:
                 yield await self._worker.run(self._read, item)
         finally:
-            await performance.close()
+            await run.close()
 
     def _call_in_worker(self, picture: PlanarFrame) -> object:
         """All of it in one go: each way to a thread and back is two more switches."""
@@ -124,9 +124,6 @@ class VideoFunctionPump:
         if isinstance(item, Iterator | AsyncIterator | Awaitable):
             return item
         return self._read(item)
-
-    def _perform(self, fn: Callable[..., Any], *args: object) -> Performance:
-        return Performance(fn, args, self._call, self._worker)
 
     def _read(self, item: object) -> Shown:
         return read_shown(item, self._pixels, plays=self._sinks.plays)

@@ -13,8 +13,9 @@ from support.fake_session import FakeSession
 
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
 from gradio_webrtc._handlers import AudioGenerator, VideoFunction
+from gradio_webrtc._handlers.checks import describe_call
 from gradio_webrtc._handlers.notices import Context, current_context, holding
-from gradio_webrtc._handlers.signatures import Callee, describe_call
+from gradio_webrtc._handlers.signatures import Callee
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -17,7 +17,7 @@ from gradio_webrtc._handlers import (
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
-    base,
+    stream_handler,
 )
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import AudioError, ConnectionLost
@@ -225,7 +225,7 @@ async def test_inputs_may_be_set_from_any_thread(worker: Worker) -> None:
 
 
 async def test_a_page_that_never_answers_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "INPUTS_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(stream_handler, "INPUTS_TIMEOUT_S", 0.0)
     handler, _ = await in_a_call()
     with pytest.raises(TimeoutError, match="did not send its input values"):
         await handler.wait_for_args()

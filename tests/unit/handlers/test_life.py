@@ -81,7 +81,7 @@ async def test_the_end_of_the_call_closes_the_generator(is_async: bool) -> None:
 async def test_the_end_of_the_call_does_not_wait_for_blocked_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gradio_webrtc._handlers.turn_handler.RELEASE_S", 0.0)
+    monkeypatch.setattr("gradio_webrtc._turns.replies.RELEASE_S", 0.0)
     gate, done, entered = threading.Event(), threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
