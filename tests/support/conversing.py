@@ -73,7 +73,7 @@ class ReplyQueue:
         """Hands sound over in frames, as a session does."""
         frame_samples = self.handler.input_frame_size
         for start in range(0, samples.shape[1], frame_samples):
-            self.handler.receive((RATE_HZ, samples[:, start : start + frame_samples]))
+            self.handler.session_receive((RATE_HZ, samples[:, start : start + frame_samples]))
 
     def speak(self, windows: float = 16, probability: float = 0.9) -> None:
         """The caller speaks for so many windows of 32 ms."""
@@ -109,10 +109,11 @@ class ReplyQueue:
         """Asks for items as a session does, for ever."""
         while True:
             await self.handler.wait_until_ready()
-            if inspect.iscoroutinefunction(self.handler.emit):
-                item = await self.handler.emit()
+            emit = self.handler.session_emit
+            if inspect.iscoroutinefunction(emit):
+                item = await emit()
             else:
-                item = await self._worker.run(self.handler.emit)
+                item = await self._worker.run(emit)
             if item is not None:
                 self.items.append(item)
             self._moved.set()

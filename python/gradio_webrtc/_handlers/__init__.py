@@ -1,4 +1,4 @@
-"""The handlers: what users subclass, and the ready-made ones but `reply_on_stopwords`."""
+"""The handlers: base classes for users, and the ready-made ones but `reply_on_stopwords`."""
 
 from gradio_webrtc._legacy.blocks import AppState
 from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions
@@ -22,8 +22,8 @@ from .aliases import (
 from .functions import AudioGenerator, VideoFunction, VideoGenerator, VideoStreamHandler
 from .notices import (
     Context,
-    Line,
-    Warning,  # noqa: A004 - its predecessors' name
+    MessageRelay,
+    Warning,  # noqa: A004 - the name in fastrtc
     current_channel,
     current_context,
     current_session,
@@ -51,7 +51,7 @@ __all__ = [
     "AudioVideoStreamHandlerImpl",
     "Context",
     "HandlerType",
-    "Line",
+    "MessageRelay",
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyFnGenerator",

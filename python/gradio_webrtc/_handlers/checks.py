@@ -1,4 +1,4 @@
-"""Checks of handlers and functions, when the interface of a stream is built."""
+"""Checks of handlers and functions when the interface of a stream is built, before any session."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gradio_webrtc._mistakes import shorten
 from .signatures import (
     CALL_ID,
     Callee,
+    explain_misfit,
     init_is_forgotten,
     mistakes_of,
     signature_of,
-    why_not_callable,
 )
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def check_handler(handler: object) -> None:
-    """Refuses a handler that cannot work, when the page is built.
+    """Refuses a handler that cannot work.
 
     Raises:
-        TypeError: Says what is wrong, and what to write instead.
+        TypeError: It has a mistake; the text has the remedy.
     """
     forgotten = init_is_forgotten(handler)
     mistakes = [forgotten] if forgotten else mistakes_of(handler)
@@ -36,31 +36,31 @@ def check_handler(handler: object) -> None:
 
 
 def check_function(fn: Callable[..., Any], first: str, inputs: Sequence[str]) -> list[str]:
-    """Compares a function with what a stream has for it, when the page is built.
+    """Compares the parameters of a function with the values of a stream.
 
     Args:
         fn: The user's function.
-        first: What comes before the inputs, in words; empty when nothing does.
-        inputs: What gives the values behind it, in words.
+        first: The value before the inputs, in words; empty if there is none.
+        inputs: The sources of the values behind it, in words.
 
     Returns:
-        What to warn of.
+        Warnings for the user.
 
     Raises:
         TypeError: It cannot be called with them; names the function with its signature, and them.
     """
-    reason = why_not_callable(fn, bool(first) + len(inputs))
+    reason = explain_misfit(fn, bool(first) + len(inputs))
     if reason is not None:
         raise TypeError(
             f"{describe_call(fn)} cannot be called with {_in_words(first, inputs)}: {reason}. Give "
             "it one parameter for each of them, or change the inputs of the stream; a parameter "
-            f"called {CALL_ID} takes none of them and gets the id of the call"
+            f"called {CALL_ID} takes none of them and gets the id of the session"
         )
     if not (inputs and Callee(fn).takes_id_among_inputs):
         return []
     text = (
-        f"{describe_call(fn)}: {CALL_ID} gets the id of the call, and the parameters behind it the "
-        f"values of {', '.join(inputs)}. To say so, write {CALL_ID} last, or behind *"
+        f"{describe_call(fn)}: {CALL_ID} gets the id of the session, and the parameters behind it "
+        f"the values of {', '.join(inputs)}. To make that clear, write {CALL_ID} last, or behind *"
     )
     return [text]
 
@@ -69,11 +69,11 @@ def check_turns(handler: TurnHandler, inputs: Sequence[str]) -> list[str]:
     """Compares the functions of a handler of turns with the inputs of its stream.
 
     Args:
-        handler: One whose own ``emit`` calls the functions is trusted to know how.
-        inputs: What gives the values behind the sound, in words.
+        handler: One with an ``emit`` of its own calls its functions as it likes.
+        inputs: The sources of the values behind the audio, in words.
 
     Returns:
-        What to warn of.
+        Warnings for the user.
 
     Raises:
         TypeError: See `check_function`.
@@ -81,22 +81,22 @@ def check_turns(handler: TurnHandler, inputs: Sequence[str]) -> list[str]:
     if handler.emits_by_itself:
         return []
     for_turns, for_start = handler._takes_inputs  # noqa: SLF001 - it is one of us
-    told = check_function(handler.fn, "the audio", inputs if for_turns else ())
+    warnings = check_function(handler.fn, "the audio", inputs if for_turns else ())
     if handler.startup_fn is not None:
-        told += check_function(handler.startup_fn, "", inputs if for_start else ())
-    # A subclass may read the values from `latest_args`.
-    is_ours = type(handler).__module__.startswith("gradio_webrtc.")
-    if inputs and is_ours and not (for_turns or for_start):
-        told.append(
+        warnings += check_function(handler.startup_fn, "", inputs if for_start else ())
+    # Of the class itself: the code of a subclass may read the values from `latest_args`.
+    is_ready_made = vars(type(handler)).get("_is_ready_made", False)
+    if inputs and is_ready_made and not (for_turns or for_start):
+        warnings.append(
             f"{describe_call(handler.fn)} takes the audio alone: the values of "
             f"{', '.join(inputs)} are not used. Give it a parameter for each of them, or leave "
             "them out of the inputs of the stream"
         )
-    return told
+    return warnings
 
 
 def describe_call(fn: Callable[..., Any]) -> str:
-    """The function as its first line would call it, without annotations."""
+    """Returns the function as its first line would call it, without annotations."""
     inner = fn
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -109,8 +109,8 @@ def describe_call(fn: Callable[..., Any]) -> str:
     return f"{name}{plain}"
 
 
-class _Shown:
-    """A default in a signature, as far as a text repeats it."""
+class _ShortDefault:
+    """A default in a signature, as short as a text repeats it."""
 
     def __init__(self, default: object) -> None:
         self._text = shorten(default)
@@ -120,9 +120,9 @@ class _Shown:
 
 
 def _bare(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The parameter without its annotation, and with a default that is short."""
+    """Returns the parameter without its annotation, and with a default that is short."""
     has_default = parameter.default is not parameter.empty
-    default = _Shown(parameter.default) if has_default else parameter.empty
+    default = _ShortDefault(parameter.default) if has_default else parameter.empty
     return parameter.replace(annotation=parameter.empty, default=default)
 
 

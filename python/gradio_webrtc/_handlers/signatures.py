@@ -1,4 +1,8 @@
-"""The arguments of a user's function: whether they fit, and what is among them besides inputs."""
+"""The signatures of user code: the arguments of functions, and the methods of handlers.
+
+Read when a session calls a function or binds a handler. `checks` uses them earlier, when the
+interface is built.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +21,36 @@ if TYPE_CHECKING:
 
     from gradio_webrtc.types import SessionHandle
 
+CALL_ID: Final = "webrtc_id"
+"""A parameter of this name gets the id of the session, and none of the inputs' values."""
 
-HEARD: Final = (
-    "nobody takes what it yields, and its body never runs. Put the answer in a queue that {emit} "
-    "returns from; or answer each turn of the caller with a generator function, ReplyOnPause(fn)"
+REQUEST_IN_WORDS: Final = re.compile(r"Request(\|None)?|None\|Request|Optional\[Request\]")
+"""The annotation of a ``gr.Request`` that was left as text, without modules, quotes and spaces."""
+
+NO_ITEMS_FROM_RECEIVE: Final = (
+    "its items are dropped, and its body never runs. Put the answer in a queue that {emit} returns "
+    "from; or answer each turn of the user with a generator function, ReplyOnPause(fn)"
 )
 
-RECEIVE_YIELDS: Final = f"receive returned a generator: {HEARD.format(emit='emit')}"
-"""Words for a generator function that hides behind a decorator."""
+RECEIVE_YIELDS: Final = f"receive returned a generator: {NO_ITEMS_FROM_RECEIVE.format(emit='emit')}"
+"""The report of a generator function that hides behind a decorator."""
 
-GIVEN: Final = (
-    "{emit} gives one item each time it is asked. Write return in place of yield, or keep one "
+ONE_ITEM_A_CALL: Final = (
+    "{emit} gives one item each time it is called. Write return in place of yield, or keep one "
     "generator and return next(self.generator, None)"
 )
 
 RUN_ONCE: Final = "its body never runs. Write it with def or async def, and without yield"
 
 NO_GENERATORS: Final = {
-    "receive": HEARD.format(emit="emit"),
-    "video_receive": HEARD.format(emit="video_emit"),
-    "emit": GIVEN.format(emit="emit"),
-    "video_emit": GIVEN.format(emit="video_emit"),
+    "receive": NO_ITEMS_FROM_RECEIVE.format(emit="emit"),
+    "video_receive": NO_ITEMS_FROM_RECEIVE.format(emit="video_emit"),
+    "emit": ONE_ITEM_A_CALL.format(emit="emit"),
+    "video_emit": ONE_ITEM_A_CALL.format(emit="video_emit"),
     "start_up": RUN_ONCE,
     "shutdown": RUN_ONCE,
 }
-"""Callbacks that may be sync or async, but no generators."""
+"""Methods that may be sync or async, but no generators, with the reason and the remedy."""
 
 PARAMETERS: Final = {
     "receive": ("frame",),
@@ -52,7 +61,7 @@ PARAMETERS: Final = {
     "shutdown": (),
     "copy": (),
 }
-"""What callbacks are called with, beside ``self``."""
+"""The parameters of methods, beside ``self``."""
 
 SYNC_ALONE: Final = (
     "copy",
@@ -67,87 +76,11 @@ SYNC_ALONE: Final = (
 """Methods that are called and not awaited."""
 
 
-def mistakes_of(handler: object) -> list[str]:
-    """Lists the mistakes in a handler's methods, each with what to write instead."""
-    return (
-        [
-            f"{_name(handler, name)} is a generator function: {advice}"
-            for name, advice in NO_GENERATORS.items()
-            if _is_generator_function(getattr(handler, name, None))
-        ]
-        + [
-            f"{_name(handler, name)} is async, and is called without await. Write def {name}"
-            for name in SYNC_ALONE
-            if _is_async(getattr(handler, name, None))
-        ]
-        + [
-            f"{_name(handler, name)} cannot be called as it is: {misfit}. "
-            f"Write def {name}({', '.join(('self', *parameters))})"
-            for name, parameters in PARAMETERS.items()
-            if (misfit := _misfit(getattr(handler, name, None), len(parameters)))
-        ]
-    )
-
-
-def report_mistakes(handler: object, call: SessionHandle) -> None:
-    """Tells of a handler that nobody checked before its call.
-
-    Raises:
-        HandlerError: It is not initialised, so that no call can be made with it.
-    """
-    forgotten = init_is_forgotten(handler)
-    if forgotten:
-        raise HandlerError(forgotten)
-    for mistake in mistakes_of(handler):
-        call.report(HandlerError(mistake))
-
-
-def init_is_forgotten(handler: object) -> str:
-    """Words for a handler whose base class never was initialised; empty for any other."""
-    if hasattr(handler, "latest_args"):
-        return ""
-    name = type(handler).__qualname__
-    return (
-        f"{name} is not initialised: write super().__init__() as the first line of "
-        f"{name}.__init__, or in __post_init__ where it is a dataclass"
-    )
-
-
-def _is_generator_function(method: Any) -> bool:
-    return inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
-
-
-def _is_async(method: Any) -> bool:
-    return inspect.iscoroutinefunction(method) or _is_generator_function(method)
-
-
-def _misfit(method: Any, count: int) -> str:
-    """Says why a method cannot take so many arguments; empty when it can or will not say."""
-    try:
-        inspect.signature(method).bind(*(None,) * count)
-    except TypeError as error:
-        return str(error) if callable(method) else ""
-    except ValueError:
-        return ""
-    return ""
-
-
-def _name(handler: object, method: str) -> str:
-    return f"{type(handler).__qualname__}.{method}"
-
-
-CALL_ID: Final = "webrtc_id"
-"""A parameter of this name gets the id of the call, and none of the inputs' values."""
-
-REQUEST_IN_WORDS: Final = re.compile(r"Request(\|None)?|None\|Request|Optional\[Request\]")
-"""The annotation of a ``gr.Request`` that was left as text, without modules, quotes and spaces."""
-
-
 class Callee:
-    """A user's function, and what belongs among its arguments besides the inputs' values.
+    """A user's function, and its arguments besides the inputs' values.
 
-    A parameter called ``webrtc_id`` gets the id of the call, and one that is annotated as a
-    ``gr.Request`` the request of the call. A default that is a ``gr.Progress`` stays.
+    A parameter called ``webrtc_id`` gets the id of the session, and one that is annotated as a
+    ``gr.Request`` the request of the session. A default that is a ``gr.Progress`` stays.
 
     Args:
         fn: Any callable. One that names no parameters is called with the values alone.
@@ -162,7 +95,7 @@ class Callee:
 
     @property
     def takes_id_among_inputs(self) -> bool:
-        """True when positional parameters follow that of the id, so that it can be misread."""
+        """True if positional parameters follow that of the id, so that it can be misread."""
         specials = {each.name for each in self._specials}
         if CALL_ID not in specials & set(self._positionals):
             return False
@@ -170,7 +103,7 @@ class Callee:
         return not specials.issuperset(behind)
 
     def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        """Returns a callable and its positional arguments, with what is wanted besides the values.
+        """Returns a callable and its positional arguments, complete with those besides the values.
 
         Args:
             *args: The values for all other parameters.
@@ -194,7 +127,7 @@ class Callee:
 
 
 def max_positionals(fn: Callable[..., Any]) -> float:
-    """Counts the inputs' values that ``fn`` can take; 0 when it will not say."""
+    """Returns the number of inputs' values that ``fn`` can take; 0 if it shows no signature."""
     signature = signature_of(fn)
     if signature is None:
         return 0
@@ -206,12 +139,12 @@ def max_positionals(fn: Callable[..., Any]) -> float:
 
 
 def requires_positional(fn: Callable[..., Any]) -> bool:
-    """Tells whether ``fn`` cannot be called without values."""
-    return why_not_callable(fn, 0) is not None
+    """True if ``fn`` cannot be called without values."""
+    return explain_misfit(fn, 0) is not None
 
 
-def why_not_callable(fn: Callable[..., Any], count: int) -> str | None:
-    """Says why ``fn`` cannot take so many values; ``None`` when it can or will not say."""
+def explain_misfit(fn: Callable[..., Any], count: int) -> str | None:
+    """Returns the reason why ``fn`` cannot take so many values; ``None`` if none is known."""
     called, args = Callee(fn).bind(*(None,) * count)
     misfit = _misfit(signature_of(called), args)
     if misfit is not None and _misfit(_outermost_signature(called), args) is None:
@@ -221,11 +154,57 @@ def why_not_callable(fn: Callable[..., Any], count: int) -> str | None:
 
 
 def signature_of(fn: Callable[..., Any]) -> inspect.Signature | None:
-    """The signature that ``fn`` shows, or ``None`` when it shows none, as some compiled ones."""
+    """Returns the signature that ``fn`` shows; ``None`` if it shows none, as some compiled ones."""
     try:
         return inspect.signature(fn)
     except (TypeError, ValueError):
         return None
+
+
+def mistakes_of(handler: object) -> list[str]:
+    """Returns the mistakes in a handler's methods, each with its remedy."""
+    return (
+        [
+            f"{_name(handler, name)} is a generator function: {advice}"
+            for name, advice in NO_GENERATORS.items()
+            if _is_generator_function(getattr(handler, name, None))
+        ]
+        + [
+            f"{_name(handler, name)} is async, and is called without await. Write def {name}"
+            for name in SYNC_ALONE
+            if _is_async(getattr(handler, name, None))
+        ]
+        + [
+            f"{_name(handler, name)} cannot be called as it is: {misfit}. "
+            f"Write def {name}({', '.join(('self', *parameters))})"
+            for name, parameters in PARAMETERS.items()
+            if (misfit := _method_misfit(getattr(handler, name, None), len(parameters)))
+        ]
+    )
+
+
+def report_mistakes(handler: object, session: SessionHandle) -> None:
+    """Reports the mistakes of a handler that was not checked before its session.
+
+    Raises:
+        HandlerError: It is not initialised, so that no session can use it.
+    """
+    forgotten = init_is_forgotten(handler)
+    if forgotten:
+        raise HandlerError(forgotten)
+    for mistake in mistakes_of(handler):
+        session.report(HandlerError(mistake))
+
+
+def init_is_forgotten(handler: object) -> str:
+    """Returns advice if a handler's base class was never initialised; else an empty text."""
+    if hasattr(handler, "latest_args"):
+        return ""
+    name = type(handler).__qualname__
+    return (
+        f"{name} is not initialised: write super().__init__() as the first line of "
+        f"{name}.__init__, or in __post_init__ where it is a dataclass"
+    )
 
 
 def _outermost_signature(fn: Callable[..., Any]) -> inspect.Signature | None:
@@ -244,8 +223,12 @@ def _misfit(signature: inspect.Signature | None, args: Sequence[object]) -> str 
     return None
 
 
+def _method_misfit(method: Any, count: int) -> str | None:
+    return _misfit(signature_of(method), (None,) * count) if callable(method) else None
+
+
 def _specials_of(fn: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters that none of the inputs' values is for, in their order."""
+    """Returns the parameters that take none of the inputs' values, in their order."""
     signature = signature_of(fn)
     parameters = [] if signature is None else signature.parameters.values()
     return [
@@ -262,7 +245,7 @@ def _is_progress(default: object) -> bool:
 
 
 def _is_request(annotation: object) -> bool:
-    """Tells a ``gr.Request``, or ``None`` besides, also when the annotation is a text."""
+    """True for a ``gr.Request``, or ``None`` besides, also if the annotation is a text."""
     if isinstance(annotation, str):
         bare = re.sub(r"\w+\.|[\s'\"]", "", annotation)
         return REQUEST_IN_WORDS.fullmatch(bare) is not None
@@ -272,13 +255,13 @@ def _is_request(annotation: object) -> bool:
 
 
 def _is_gradios(kind: object, name: str) -> bool:
-    """Tells a class of Gradio's, which is not known here, by its name."""
+    """True for a class of Gradio's, by its name: handlers work without Gradio, and import none."""
     package = str(getattr(kind, "__module__", "")).partition(".")[0]
     return getattr(kind, "__name__", "") == name and package == "gradio"
 
 
 def _is_bound_by_user(fn: Callable[..., Any], name: str) -> bool:
-    """Tells whether a partial has given the parameter already."""
+    """True if a partial has bound the parameter already."""
     while isinstance(fn, functools.partial):
         if name in fn.keywords:
             return True
@@ -290,3 +273,15 @@ def _positionals(signature: inspect.Signature | None) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = {} if signature is None else signature.parameters
     return [name for name, each in parameters.items() if each.kind in kinds]
+
+
+def _is_generator_function(method: Any) -> bool:
+    return inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+
+
+def _is_async(method: Any) -> bool:
+    return inspect.iscoroutinefunction(method) or _is_generator_function(method)
+
+
+def _name(handler: object, method: str) -> str:
+    return f"{type(handler).__qualname__}.{method}"

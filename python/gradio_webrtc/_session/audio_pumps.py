@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -109,8 +109,8 @@ class InboundPump:
         self._call = call
         self._audio: InboundAudio | None = None
         self._format = (0, 0)
-        self._receive_at_once: Callable[..., Any] = handler.receive
-        self._receive_of_user = UserFunction(handler.receive, worker)
+        self._receive_at_once = handler.session_receive
+        self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
         self._frame_s = handler.input_frame_size / handler.input_sample_rate
         self._waiting: deque[NDArray[np.int16]] = deque(
@@ -231,8 +231,8 @@ class OutboundPump:
         self._call = call
         self._sinks = sinks
         self._audio_buffer = sinks.audio_buffer
-        self._emit_of_user = UserFunction(handler.emit, worker)
-        self._name = describe_callable(getattr(handler, "fn", handler.emit))
+        self._emit_of_user = UserFunction(handler.session_emit, worker)
+        self._name = describe_callable(getattr(handler, "fn", handler.session_emit))
         self._scale = ScaleWatch(self._name)
         self._rounds = Rounds()
 

@@ -8,7 +8,7 @@ import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from gradio_webrtc._handlers import Line, in_session
+from gradio_webrtc._handlers import MessageRelay, in_session
 from gradio_webrtc._limits import DEFAULT_LIMITS
 from gradio_webrtc._transport import Offer, PeerTransport, TrackTerms, read_offer
 from gradio_webrtc._workers.offer_queue import offer_queue
@@ -247,7 +247,7 @@ class SessionManager:
         self._check_open()
         naming, service, offer, ticket = await self._admit(body, request)
         note_offer(self)
-        line = Line(naming.name)
+        line = MessageRelay(naming.name)
         try:
             with in_session(line, request):
                 session, answer = await self._open(line, service, offer)
@@ -268,7 +268,7 @@ class SessionManager:
         return {**answer, "webrtc_id": naming.session_id, "secret": session.secret}
 
     async def _open(
-        self, line: Line, service: Service, offer: Offer
+        self, line: MessageRelay, service: Service, offer: Offer
     ) -> tuple[Session, dict[str, Any]]:
         """A session and our answer; what the user's code takes part in comes first."""
         if self._maker is None or self._maker.make != service.make_handler:
@@ -290,7 +290,7 @@ class SessionManager:
 
     def _introduce(
         self,
-        line: Line,
+        line: MessageRelay,
         service: Service,
         transport: PeerTransport,
         handler: StreamHandlerBase,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -165,6 +167,40 @@ class Reply:
             self._run = GeneratorRun(fn, (), self._session, self._worker, self.turn.generator)
         if self._run is not None:
             await self._run.close(timeout_s)
+
+
+class ReplySignal(threading.Event):
+    """Set while there is a turn to answer; notifies its handler when other code sets it.
+
+    Args:
+        on_asked: A method, called by whoever calls `set`, in their thread. Its object is not kept:
+            the handler has the event.
+
+    Attributes:
+        is_asked: True if `set` was called, and the handler has not acted on it yet.
+    """
+
+    def __init__(self, on_asked: Callable[[], None]) -> None:
+        super().__init__()
+        self.is_asked = False
+        self._on_asked = WeakMethod(on_asked)
+
+    def set(self) -> None:
+        """Asks the handler for an answer; from any thread."""
+        self.is_asked = True
+        super().set()
+        on_asked = self._on_asked()
+        if on_asked is not None:
+            on_asked()
+
+    def clear(self) -> None:
+        """Takes that back, if the handler has not acted on it yet."""
+        self.is_asked = False
+        super().clear()
+
+    def mark(self) -> None:
+        """Sets the event on behalf of the handler, without asking it."""
+        super().set()
 
 
 class ReplyQueue:

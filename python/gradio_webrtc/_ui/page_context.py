@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.context import LocalContext
 from starlette.requests import Request
 
-from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_page
+from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_client
 from gradio_webrtc._messages import WORDS, create_words
 
 from .origins import Site, check_request
@@ -54,7 +54,7 @@ class CallQueue(_Standing):
     ) -> None:
         """Sends the words to the page of the call, in any thread."""
         if visible:
-            send_to_page(create_words(level if level in WORDS else "info", log, title, duration))
+            send_to_client(create_words(level if level in WORDS else "info", log, title, duration))
 
     def set_progress(self, event_id: str, iterables: object) -> None:
         """Does nothing: ``gr.Progress`` has no place in the page of a call."""

@@ -230,7 +230,7 @@ async def test_a_subclass_may_read_the_values_by_itself() -> None:
 
 async def test_an_id_among_the_inputs_is_told_of() -> None:
     [told] = built(ReplyOnPause(id_in_the_middle), 1)
-    assert "webrtc_id gets the id of the call" in told
+    assert "webrtc_id gets the id of the session" in told
     assert "Textbox 'Name 0'" in told
 
 

@@ -205,7 +205,7 @@ async def test_the_end_of_the_call_ends_the_wait(worker: Worker) -> None:
     waiting = asyncio.get_running_loop().create_task(worker.run(handler.wait_for_args_sync))
     await call.until(lambda: call.requests == 1)
     await handler.release()
-    with pytest.raises(ConnectionLost, match="the call ended"):
+    with pytest.raises(ConnectionLost, match="the session ended"):
         await waiting
 
 
@@ -317,7 +317,7 @@ async def test_the_loop_is_the_calls(worker: Worker) -> None:
 
 async def test_outside_a_call_a_handler_says_so() -> None:
     handler = Plain()
-    with pytest.raises(RuntimeError, match="Plain is not in a call"):
+    with pytest.raises(RuntimeError, match="Plain is in no session"):
         _ = handler.loop
     with pytest.raises(RuntimeError, match="not in a call"):
         await handler.wait_for_args()

@@ -36,7 +36,7 @@ async def test_an_idle_handler_waits_without_a_thread(monkeypatch: pytest.Monkey
         for _ in range(10):
             await asyncio.sleep(0)
         assert started == []
-        assert inspect.iscoroutinefunction(talk.handler.emit)
+        assert inspect.iscoroutinefunction(talk.handler.session_emit)
 
 
 async def test_the_thread_ends_with_the_call() -> None:

@@ -12,7 +12,7 @@ from support.signals import speech
 import gradio_webrtc
 from gradio_webrtc._handlers import (
     Context,
-    Line,
+    MessageRelay,
     ReplyOnPause,
     current_context,
     get_current_context,
@@ -80,7 +80,7 @@ class Page:
 
 
 def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
-    line, page = Line("client"), Page()
+    line, page = MessageRelay("client"), Page()
     for number in range(3):
         line.send({"type": "log", "data": number})
     line.connect(page)
@@ -89,7 +89,7 @@ def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
 
 
 def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFixture) -> None:
-    line, page = Line("client"), Page()
+    line, page = MessageRelay("client"), Page()
     for number in range(MAX_EARLY_MESSAGES + 1):
         line.send({"type": "log", "data": number})
     line.connect(page)

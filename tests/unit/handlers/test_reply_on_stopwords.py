@@ -219,8 +219,8 @@ async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
         say(conversation, other(40))
         await until_asked(model)
         say(conversation, other(2000))
-        listener = conversation.handler._listener  # noqa: SLF001 - what it holds is not public
-        assert listener._kept_samples <= (KEPT_S + 0.1) * RATE_HZ  # noqa: SLF001 - as above
+        detector = conversation.handler._detector  # noqa: SLF001 - what it holds is not public
+        assert detector._kept_samples <= (KEPT_S + 0.1) * RATE_HZ  # noqa: SLF001 - as above
         say(conversation, computer(), other(10))
         model.may_answer.set()
         await conversation.until_event("stopword")
@@ -307,10 +307,10 @@ async def test_a_model_of_blocks_finds_the_turn_behind_the_word() -> None:
     )
     async with conversing(answering) as conversation:
         begin = RATE_HZ - RATE_HZ % WINDOW_SAMPLES
-        listener = conversation.handler._listener  # noqa: SLF001 - Silero hears no word in a level
+        detector = conversation.handler._detector  # noqa: SLF001 - Silero hears no word in a level
         say(conversation, quiet(62), other(60), quiet(60))
-        for heard in listener.wake(begin):
-            conversation.handler._notice(heard)  # noqa: SLF001 - as above
+        for event in detector.wake(begin):
+            conversation.handler._on_turn_event(event)  # noqa: SLF001 - as above
         say(conversation, quiet(40))
         await conversation.until_event("response_finished")
     assert windows_at(fn.heard[0], OTHER) == 60
