@@ -48,13 +48,13 @@ class ScriptedVad:
         self.resets += 1
 
 
-def sound(probability: float, windows: float) -> NDArray[np.int16]:
+def audio_at(probability: float, windows: float) -> NDArray[np.int16]:
     """So many windows that a `ScriptedVad` takes for speech with this probability; ``(1, n)``."""
     level = round(probability * LOUDNESS)
     return np.full((1, round(windows * WINDOW_SAMPLES)), level, np.int16)
 
 
-class ReplyQueue:
+class Dialogue:
     """Lets a caller speak to a handler, and collects what the handler says.
 
     Attributes:
@@ -77,11 +77,11 @@ class ReplyQueue:
 
     def speak(self, windows: float = 16, probability: float = 0.9) -> None:
         """The caller speaks for so many windows of 32 ms."""
-        self.feed(sound(probability, windows))
+        self.feed(audio_at(probability, windows))
 
     def pause(self, windows: float = 17) -> None:
         """The caller is silent for so many windows of 32 ms; 16 end a turn."""
-        self.feed(sound(0.0, windows))
+        self.feed(audio_at(0.0, windows))
 
     def say(self, windows: float = 16) -> None:
         """One whole turn."""
@@ -177,9 +177,9 @@ class Endless:
 
 
 @asynccontextmanager
-async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[ReplyQueue]:
+async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Dialogue]:
     """A call of a copy of this handler, in which the page answers with these inputs."""
-    conversation = ReplyQueue(template.copy())
+    conversation = Dialogue(template.copy())
     handler = conversation.handler
     handler.bind(conversation.call)
     conversation.call.answer_requests(handler, *inputs)

@@ -62,8 +62,8 @@ class ReplyOnPause(TurnHandler):
     next turn (``can_interrupt``).
 
     The positional order is that of fastrtc 0.0.34, as below, or that of gradio_webrtc 0.0.31,
-    which had no ``startup_fn``, ``can_interrupt``, ``model`` and ``needs_args``. The two are told
-    apart by the types of the arguments.
+    which had no ``startup_fn``, ``can_interrupt``, ``model`` and ``needs_args``. The two
+    differ in the types of the arguments.
 
     Args:
         fn: Called once a turn with ``(rate, samples)``, int16 ``(1, n)``, followed by the values of
@@ -411,7 +411,8 @@ class Intake:
             samples = self._as_int16(samples)
         if samples.shape[:-1] == (1,) and self._channels == 1:
             # The frames of a session, fifty a second, pass as they are.
-            return samples
+            mono: NDArray[np.int16] = samples
+            return mono
         if not samples.ndim:
             raise TypeError(f"{_EXPECTED}; got the single number {samples}")
         if samples.ndim > 1 and min(samples.shape) > 1:

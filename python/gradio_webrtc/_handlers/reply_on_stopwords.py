@@ -1,4 +1,4 @@
-"""ReplyOnStopWords: silent until the user says a word, then answers the turn behind it."""
+"""ReplyOnStopWords: silent until a stop word, then answers the turn behind it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ReplyOnStopWordsState(AppState):
 
 
 class ReplyOnStopWords(ReplyOnPause):
-    """Answers what the user says behind a stop word; before it, nothing.
+    """Answers the turn behind a stop word, and no other.
 
     While somebody speaks, the speech is transcribed in a thread of the session's own. When a stop
     word is in it, the client is notified (`send_stopword`), an answer under way is interrupted

@@ -266,10 +266,10 @@ class StreamHandlerBase(ABC):
         if self.phone_mode:
             self.args_set.set()
             return
-        arrival = self._next_args if self.args_set.is_set() else self.args_set
+        received = self._next_args if self.args_set.is_set() else self.args_set
         await self.fetch_args()
         async with inputs_within(INPUTS_TIMEOUT_S):
-            await arrival.wait()
+            await received.wait()
 
     def wait_for_args_sync(self) -> None:
         """Like `wait_for_args`, for sync handlers; blocks the handler's own thread.

@@ -188,7 +188,7 @@ class TurnHandler(StreamHandler):
 
     @property
     def _takes_inputs(self) -> tuple[bool, bool]:
-        """Whether ``fn`` is called with the client's inputs, and whether ``startup_fn`` is."""
+        """Two answers: is ``fn`` called with the client's inputs, and is ``startup_fn``."""
         for_start = self.startup_fn is not None and self._startup_takes_inputs(self.startup_fn)
         return self._needs_additional_inputs, for_start
 

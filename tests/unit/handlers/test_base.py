@@ -49,7 +49,7 @@ async def in_a_call(handler: StreamHandler | None = None) -> tuple[StreamHandler
     return handler, call
 
 
-def test_the_defaults_are_those_of_the_predecessors() -> None:
+def test_the_defaults_are_those_of_gradio_webrtc_and_fastrtc() -> None:
     handler = Plain()
     assert handler.expected_layout == "mono"
     assert handler.output_sample_rate == 24000
@@ -63,7 +63,7 @@ def test_the_defaults_are_those_of_the_predecessors() -> None:
     assert not handler.receive_is_light
 
 
-def test_the_positional_order_is_that_of_the_predecessors() -> None:
+def test_the_positional_order_is_that_of_gradio_webrtc_and_fastrtc() -> None:
     class Full(Plain):
         def __init__(self) -> None:
             super().__init__("stereo", 16000, 480, 8000, 60)
@@ -109,7 +109,7 @@ def test_what_a_subclass_must_write(kind: Any, missing: set[str]) -> None:
     assert kind.__abstractmethods__ == missing
 
 
-async def test_an_audio_video_handler_without_sound_is_silent_and_deaf() -> None:
+async def test_an_audio_video_handler_without_audio_sends_and_receives_none() -> None:
     class Seeing(AudioVideoStreamHandler):
         def video_receive(self, frame: object) -> None: ...
 
@@ -290,7 +290,7 @@ async def test_messages_reach_the_page_as_json_objects(
     assert call.messages == [sent, sent]
 
 
-async def test_the_predecessors_channel_sends_messages() -> None:
+async def test_the_channel_of_older_programs_sends_messages() -> None:
     handler = Plain()
     assert handler.channel is None
     assert not handler.channel_set.is_set()
@@ -315,11 +315,11 @@ async def test_the_loop_is_the_calls(worker: Worker) -> None:
     assert threading.current_thread() is threading.main_thread()
 
 
-async def test_outside_a_call_a_handler_says_so() -> None:
+async def test_outside_a_session_a_handler_raises() -> None:
     handler = Plain()
     with pytest.raises(RuntimeError, match="Plain is in no session"):
         _ = handler.loop
-    with pytest.raises(RuntimeError, match="not in a call"):
+    with pytest.raises(RuntimeError, match="in no session"):
         await handler.wait_for_args()
-    with pytest.raises(RuntimeError, match="not in a call"):
+    with pytest.raises(RuntimeError, match="in no session"):
         handler.wait_for_args_sync()

@@ -37,14 +37,14 @@ async def warn_async(audio: Any) -> AsyncIterator[Any]:
 
 
 def shown(messages: Any) -> list[Any]:
-    """The texts that the page shows as warnings, under both predecessors' names for them."""
+    """The texts shown as warnings, under their names in gradio_webrtc 0.0.31 and in fastrtc."""
     warnings = [message for message in messages if message["type"] == "warning"]
     assert all(message["data"] == message["message"] for message in warnings)
     return [message["data"] for message in warnings]
 
 
 @pytest.mark.parametrize("fn", [warn, warn_async])
-async def test_a_warning_reaches_the_page_of_the_caller_concerned(fn: Any) -> None:
+async def test_a_warning_reaches_the_client_concerned(fn: Any) -> None:
     handler = ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ)
     async with conversing(handler) as other, conversing(handler) as talk:
         talk.say()
@@ -55,14 +55,14 @@ async def test_a_warning_reaches_the_page_of_the_caller_concerned(fn: Any) -> No
 
 
 @pytest.mark.parametrize("fn", [warn, warn_async])
-def test_a_session_tells_its_handler_whose_call_it_is(fn: Any) -> None:
+def test_a_session_is_the_context_of_its_handler(fn: Any) -> None:
     result = simulate(fn, speech("asterisk_hello_world_16k"))
     texts = shown(message for _, message in result.messages)
     assert texts == ["mind the gap"] * len(result.turns)
     assert texts
 
 
-def test_without_a_caller_the_words_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_session_the_text_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     gradio_webrtc.Warning()
     assert "Warning issued." in caplog.text
 

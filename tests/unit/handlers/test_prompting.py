@@ -1,4 +1,4 @@
-"""Answers that a subclass asks for by ``generator`` and ``event``, as in the predecessors."""
+"""Answers that a subclass asks for by ``generator`` and ``event``, as in fastrtc."""
 
 from __future__ import annotations
 

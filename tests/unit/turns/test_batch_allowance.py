@@ -1,4 +1,4 @@
-"""Sound that may wait is heard together, and nothing that follows from it comes a packet later."""
+"""Audio that may wait is processed together, and no event of it comes a packet later."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ FRAMES = SAID[: SAID.size // 960 * 960].reshape(-1, 1, 960)
 
 
 class Wire:
-    """A transport as far as sound passes through it, in packets of 20 ms.
+    """The audio part of a transport, in packets of 20 ms.
 
     Args:
-        hurries: Whoever listens is given each packet when it comes, whatever he can spare.
+        hurries: Each packet is handed over when it arrives, whatever the batch allowance.
 
     Attributes:
         sent: How many packets.
@@ -62,7 +62,7 @@ class Wire:
         self._sink: AudioSink = lambda _block: 0.0
         self._encoder = OpusEncoder(1)
         buffer = JitterBuffer(capacity=16, prefetch=4)
-        self._arrivals = OpusReceiver([OPUS], buffer, self._hand_over, lambda: 0.02 * self.sent)
+        self._receiver = OpusReceiver([OPUS], buffer, self._hand_over, lambda: 0.02 * self.sent)
 
     async def carry_audio(self, sink: AudioSink) -> None:
         self._sink = sink
@@ -71,7 +71,7 @@ class Wire:
     def send(self, frame: NDArray[np.int16]) -> None:
         payload = bytes(self._encoder.encode(frame, 0))
         self._blocks = 0
-        self._arrivals.add(RtpAudioPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
+        self._receiver.add(RtpAudioPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
         self.sent += 1
         if self._blocks > 0:
             self.together.append(self._blocks)

@@ -62,5 +62,5 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
     assert all(audio.size > PAUSE_S * CALL_HZ for audio in heard)
 
 
-def power(sounds: list[NDArray[np.int16]]) -> float:
-    return float(sum(np.square(sound, dtype=np.float64).sum() for sound in sounds))
+def power(chunks: list[NDArray[np.int16]]) -> float:
+    return float(sum(np.square(chunk, dtype=np.float64).sum() for chunk in chunks))

@@ -1,4 +1,4 @@
-"""Transcription: the default model on a voice that it knows, and what is told without it."""
+"""Transcription: the default model on a known voice, and the error without it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_both_forms_of_chunks() -> None:
 
 
 class Counting:
-    """Says how long the chunk is."""
+    """Returns the length of the chunk as its text."""
 
     def stt(self, audio: tuple[int, Any]) -> str:
         return str(audio[1].size) if audio[1].size else ""
