@@ -94,7 +94,7 @@ def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFi
         line.send({"type": "log", "data": number})
     line.connect(page)
     assert len(page.messages) == MAX_EARLY_MESSAGES
-    assert "too many messages before the call" in caplog.text
+    assert "too many messages before the session" in caplog.text
 
 
 def test_the_request_of_a_call_stays_known_within_it() -> None:

@@ -107,7 +107,7 @@ def test_a_model_is_whatever_transcribes() -> None:
 
 def test_the_names_of_models() -> None:
     assert get_stt_model() is get_stt_model("moonshine/tiny")
-    with pytest.warns(UserWarning, match="moonshine/tiny it is"):
+    with pytest.warns(UserWarning, match="using moonshine/tiny"):
         assert get_stt_model("moonshine/base") is get_stt_model()
     with pytest.raises(ValueError, match="Invalid model"):
         get_stt_model("whisper")  # type: ignore[arg-type]
