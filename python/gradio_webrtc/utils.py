@@ -20,8 +20,8 @@ from ._handlers import (
     current_context,
     get_current_context,
 )
+from ._legacy.outputs import split_output
 from ._messages import create_message
-from ._session.output_queue import split_output
 from ._session.rtc_configuration import RTCConfigurationCallable
 from ._transport.pacing import FRAME_S as AUDIO_PTIME
 from ._workers.workers import wait_for_item

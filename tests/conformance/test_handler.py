@@ -192,7 +192,7 @@ HANDLERS: Final = {
 }
 
 
-@pytest.fixture(params=HANDLERS.values(), ids=HANDLERS.keys())
+@pytest.fixture(params=HANDLERS.values(), ids=[*HANDLERS])
 def case(request: pytest.FixtureRequest) -> Any:
     return request.param
 

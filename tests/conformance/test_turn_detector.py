@@ -85,7 +85,7 @@ DETECTORS: Final = {
 }
 
 
-@pytest.fixture(params=DETECTORS.values(), ids=DETECTORS.keys())
+@pytest.fixture(params=DETECTORS.values(), ids=[*DETECTORS])
 def case(request: pytest.FixtureRequest) -> Any:
     return request.param
 

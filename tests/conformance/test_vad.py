@@ -73,7 +73,7 @@ DETECTORS: Final = {
 }
 
 
-@pytest.fixture(params=DETECTORS.values(), ids=DETECTORS.keys())
+@pytest.fixture(params=DETECTORS.values(), ids=[*DETECTORS])
 def case(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -93,8 +93,8 @@ def test_it_meets_the_protocol(case: Case) -> None:
 
 def test_rate_and_window_are_whole_numbers_that_stay(case: Case) -> None:
     vad = case.make()
-    before = (vad.sample_rate, vad.window_samples)
-    assert all(isinstance(each, int) and each > 0 for each in before)
+    before: tuple[object, ...] = (vad.sample_rate, vad.window_samples)
+    assert all(isinstance(each, int) for each in before)
     assert 8_000 <= vad.sample_rate <= 192_000
     assert 0.005 <= vad.window_samples / vad.sample_rate <= 0.2
     probabilities(vad, case.speech(vad.sample_rate))

@@ -35,7 +35,7 @@ GRADIOS = {
 
 SERVERS = {
     "_page",
-    "_sessions",
+    "_signaling",
     "allow_extra_tracks",
     "limits",
     "allowed_origins",

@@ -11,7 +11,7 @@ from support.guide import build, guide
 from support.page import PageClient, open_page
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport
 
@@ -46,7 +46,7 @@ async def test_each_caller_has_a_handler_that_nobody_elses_blocks(
     make_handler = build("C03")["EchoHandler"]().copy
     transports = [FakeTransport(48_000, tone(0.5, 400 + 40 * number)) for number in range(CALLERS)]
     # Less than half a second is looked at; fifty threads may take their time to begin.
-    terms = Terms(time_limit_s=5.0)
+    terms = SessionConfig(time_limit_s=5.0)
     # Each frame of each caller is waited for inside a `queue.get` of its own.
     await asyncio.gather(
         *(

@@ -12,11 +12,11 @@ from support.client import Client
 from support.dead_offers import Flood, request_from
 from support.offers import make_sdp
 from support.page import GradioPage, PageClient, serve_page
+from support.serving import SessionServer
 from support.signals import chirp
 
 from gradio_webrtc import Limits, StreamHandler, WebRTC
-from gradio_webrtc._session import manager as registries
-from gradio_webrtc._session.manager import Service, SessionManager
+from gradio_webrtc._session import signaling
 from gradio_webrtc._transport import read_offer
 
 if TYPE_CHECKING:
@@ -53,32 +53,34 @@ class From:
     """
 
     def __init__(
-        self, manager: SessionManager, address: str, sessions: Iterator[str] | None = None
+        self, manager: SessionServer, address: str, sessions: Iterator[str] | None = None
     ) -> None:
-        self._registry = manager
+        self._server = manager
         self._address = address
         self._sessions = sessions or itertools.repeat("one")
 
-    async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
-        return await self._registry.handle(body, request_from(self._address, next(self._sessions)))
+    async def handle_request(self, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._server.handle_request(
+            body, request_from(self._address, next(self._sessions))
+        )
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
+        return getattr(self._server, name)
 
 
-def serve(**service: Any) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(Echo, **service)
+def serve(**service: Any) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(Echo, **service)
     return manager
 
 
-def client_at(manager: SessionManager, address: str, *args: Any) -> Client:
+def client_at(manager: SessionServer, address: str, *args: Any) -> Client:
     return Client(From(manager, address), *args)  # type: ignore[arg-type]  # what a registry does
 
 
 async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
     manager = serve(concurrency_limit=1)
-    async with Flood(From(manager, "8.8.8.8").handle).running() as flood:
+    async with Flood(From(manager, "8.8.8.8").handle_request).running() as flood:
         for n in range(2):
             client = client_at(manager, f"9.9.9.{n}")
             answer = await client.call()
@@ -92,9 +94,9 @@ async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> No
     said = chirp(1.0)
     first = client_at(manager, "9.9.9.1", said)
     await first.call()
-    async with Flood(From(manager, "8.8.8.8", map(str, itertools.count())).handle).running() as (
-        flood
-    ):
+    async with Flood(
+        From(manager, "8.8.8.8", map(str, itertools.count())).handle_request
+    ).running() as (flood):
         await flood.until(lambda: len(flood.refused) >= 5)
         assert flood.taken <= 3
         second = client_at(manager, "9.9.9.2", said)
@@ -114,16 +116,14 @@ async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
         "webrtc_id": "x",
     }
     counted: list[int] = []
-    service = manager.service
-    assert service is not None
 
     def make() -> Echo:
         counted.append(1)
         return Echo()
 
-    manager.service = service._replace(make_handler=make)
+    manager.serve(make, concurrency_limit=1)
     for _ in range(10):
-        refusal = await manager.handle(bad, request_from("8.8.8.8"))
+        refusal = await manager.handle_request(bad, request_from("8.8.8.8"))
         assert refusal["meta"]["error"] == "invalid_offer"
     assert not counted
     assert len(manager) == 0
@@ -136,10 +136,12 @@ async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch
         read.append(body)
         return read_offer(body, *terms)  # type: ignore[arg-type]  # whatever came
 
-    monkeypatch.setattr(registries, "read_offer", note)
+    monkeypatch.setattr(signaling, "read_offer", note)
     manager = serve(limits=Limits(offers_per_minute=12))
     refusals = [
-        (await manager.handle({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))["meta"]
+        (await manager.handle_request({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))[
+            "meta"
+        ]
         for _ in range(6)
     ]
     assert [each["error"] for each in refusals] == ["invalid_offer"] * 4 + ["too_many_offers"] * 2

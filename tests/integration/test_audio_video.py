@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from support.client import Client
 from support.frames import colour_of, number_of, numbered
+from support.serving import SessionServer
 from support.signals import pitch_hz, tone
 from support.video_calls import finish, is_growing
 
@@ -21,7 +22,6 @@ from gradio_webrtc import (
     CloseStream,
     wait_for_item,
 )
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc._workers.workers import orphaned_jobs
 
@@ -90,11 +90,11 @@ class AsyncMirror(AsyncAudioVideoStreamHandler):
         return AsyncMirror()
 
 
-def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionManager:
-    manager = SessionManager()
+def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionServer:
+    manager = SessionServer()
     mode: Mode = service.get("mode", "send-receive")
     template = make_template(handler, mode, modality)
-    manager.service = Service(template.copy, modality=modality, **service)
+    manager.serve(template.copy, modality=modality, **service)
     manager.has_outputs = True
     return manager
 

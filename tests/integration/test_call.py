@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found, pitch_hz, speech, tone
 
 from gradio_webrtc import (
@@ -24,7 +25,6 @@ from gradio_webrtc import (
     StreamHandler,
 )
 from gradio_webrtc._audio import Resampler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class BlockingEcho(StreamHandler):
         return BlockingEcho()
 
 
-def serve(handler: StreamHandlerBase, **service: object) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(handler.copy, **service)  # type: ignore[arg-type]
+def serve(handler: StreamHandlerBase, **service: object) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(handler.copy, **service)
     return manager
 
 
@@ -227,7 +227,7 @@ async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, 
     manager = serve(BlockingEcho())
     client = Client(manager)
     body = await client.offer()
-    refusal = await manager.handle(body | damage)
+    refusal = await manager.handle_request(body | damage)
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "invalid_offer"
     assert len(manager) == 0
@@ -258,11 +258,11 @@ async def test_knowing_an_id_gives_nothing() -> None:
         ("nobody", client.secret),
     ):
         body = {"webrtc_id": webrtc_id, "secret": secret, "candidate": candidate}
-        added = await manager.handle({"type": "ice-candidate", **body})
-        listed = await manager.handle({"type": "candidates", **body})
+        added = await manager.handle_request({"type": "ice-candidate", **body})
+        listed = await manager.handle_request({"type": "candidates", **body})
         assert added == listed
         assert added["meta"]["error"] == "unknown_connection"
-    taken = await manager.handle(
+    taken = await manager.handle_request(
         {
             "type": "ice-candidate",
             "webrtc_id": client.webrtc_id,
@@ -337,7 +337,7 @@ async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.M
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.3)
     manager = serve(BlockingEcho())
     client = Client(manager)
-    answer = await manager.handle(await client.offer())
+    answer = await manager.handle_request(await client.offer())
     assert answer["type"] == "answer"
     assert len(manager) == 1
     await manager.wait_idle()
@@ -348,12 +348,14 @@ async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.M
 async def test_a_caller_who_gives_up_while_connecting_frees_the_slot_at_once() -> None:
     manager = serve(BlockingEcho())
     client = Client(manager)
-    answer = await manager.handle(await client.offer())
+    answer = await manager.handle_request(await client.offer())
     body = {"type": "close", "webrtc_id": client.webrtc_id}
-    refused = await manager.handle(body | {"secret": "guess"})
+    refused = await manager.handle_request(body | {"secret": "guess"})
     assert refused["meta"]["error"] == "unknown_connection"
     assert len(manager) == 1
-    assert await manager.handle(body | {"secret": answer["secret"]}) == {"status": "success"}
+    assert await manager.handle_request(body | {"secret": answer["secret"]}) == {
+        "status": "success"
+    }
     await manager.wait_idle()
     assert len(manager) == 0
     await client.hang_up()
@@ -382,7 +384,7 @@ async def test_a_hundred_calls_leave_no_task_no_thread_and_no_socket() -> None:
             await asyncio.sleep(0.05)
 
 
-async def _call_and_hang_up(manager: SessionManager) -> None:
+async def _call_and_hang_up(manager: SessionServer) -> None:
     client = Client(manager)
     await client.call()
     await client.until(lambda: len(client.heard) > 0)

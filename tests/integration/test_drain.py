@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pytest
 from support.client import Client
+from support.serving import server_of
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause, WebRTC
@@ -17,7 +18,7 @@ from gradio_webrtc._session.stopping import GRACE_S, GRACE_VARIABLE, grace_from_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
 
 pytestmark = pytest.mark.network
 
@@ -49,18 +50,18 @@ def be_silent(_audio: Any) -> None:
     """Answers nothing."""
 
 
-def make_page(reply: Callable[..., Any]) -> tuple[WebRTC, SessionManager]:
+def make_page(reply: Callable[..., Any]) -> tuple[WebRTC, SessionServer]:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(Prompt(reply), inputs=[webrtc], outputs=[webrtc], concurrency_limit=2)
-    return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
+    return webrtc, server_of(webrtc)
 
 
 def endings(client: Client) -> list[dict[str, Any]]:
     return [each for each in client.messages if each["type"] == "end_stream"]
 
 
-async def answered(manager: SessionManager) -> Client:
+async def answered(manager: SessionServer) -> Client:
     """A caller who hears the begin of an answer."""
     client = Client(manager, tone(30.0, 440))
     await client.call()

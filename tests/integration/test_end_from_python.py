@@ -9,24 +9,25 @@ import gradio as gr
 import pytest
 from support.client import Client
 from support.page import PageClient, serve_page
+from support.serving import server_of
 
 from gradio_webrtc import ReplyOnPause, WebRTC, WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
 
 
 def reply(audio: Any) -> Any:
     yield audio
 
 
-def make_page() -> tuple[WebRTC, SessionManager]:
+def make_page() -> tuple[WebRTC, SessionServer]:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(ReplyOnPause(reply), inputs=[webrtc], outputs=[webrtc])
-    return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
+    return webrtc, server_of(webrtc)
 
 
 def reasons(client: Client) -> list[Any]:

@@ -10,6 +10,7 @@ import gradio as gr
 import pytest
 from gradio.context import LocalContext
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import (
@@ -19,7 +20,6 @@ from gradio_webrtc import (
     VideoStreamHandler,
     get_current_context,
 )
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ async def call(
     template: StreamHandlerBase, expected: int, mode: Mode, modality: Modality = "audio"
 ) -> list[dict[str, Any]]:
     """The first words that a page gets in a call of this handler."""
-    manager = SessionManager()
-    manager.service = Service(template.copy, mode=mode, modality=modality)
+    manager = SessionServer()
+    manager.serve(template.copy, mode=mode, modality=modality)
     client = Client(manager, LOUD, mode=mode, modality=modality)
     await client.call()
     await client.until(lambda: len(words(client)) >= expected)
@@ -227,8 +227,8 @@ async def test_from_a_task_that_a_handler_starts_when_it_is_made() -> None:
 
 
 async def test_from_what_the_page_sends() -> None:
-    manager = SessionManager()
-    manager.service = Service(Sync("set_args", say).copy)
+    manager = SessionServer()
+    manager.serve(Sync("set_args", say).copy)
     client = Client(manager)
     await client.call()
     client.send_inputs("value")
@@ -248,8 +248,8 @@ async def test_a_progress_bar_does_no_harm() -> None:
             yield (24_000, tone(0.1, 440, 24_000).reshape(1, -1))
         loop.call_soon_threadsafe(heard.set)
 
-    manager = SessionManager()
-    manager.service = Service(make_template(play, "receive", "audio").copy, mode="receive")
+    manager = SessionServer()
+    manager.serve(make_template(play, "receive", "audio").copy, mode="receive")
     client = Client(manager, mode="receive")
     await client.call()
     await heard.wait()

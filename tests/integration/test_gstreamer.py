@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support.serving import SessionServer
 from support.signals import pitch_hz
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Greeter(StreamHandler):
         return Greeter()
 
 
-async def converse(manager: SessionManager) -> list[dict[str, Any]]:
+async def converse(manager: SessionServer) -> list[dict[str, Any]]:
     """One call; everything that the caller told, its sound last."""
     process = await asyncio.create_subprocess_exec(
         SYSTEM_PYTHON,
@@ -74,15 +74,15 @@ async def converse(manager: SessionManager) -> list[dict[str, Any]]:
         await process.wait()
 
 
-async def negotiate(manager: SessionManager, sdp: str) -> list[dict[str, Any]]:
+async def negotiate(manager: SessionServer, sdp: str) -> list[dict[str, Any]]:
     """What the server answers, in the caller's words."""
     name = "gstreamer"
-    answer: Any = await manager.handle({"type": "offer", "sdp": sdp, "webrtc_id": name})
+    answer: Any = await manager.handle_request({"type": "offer", "sdp": sdp, "webrtc_id": name})
     assert "sdp" in answer, answer
     lines: list[dict[str, Any]] = [{"answer": answer["sdp"]}]
     if answer.get("candidates_follow"):
         body = {"type": "candidates", "webrtc_id": name, "secret": answer["secret"]}
-        later: Any = await manager.handle(body)
+        later: Any = await manager.handle_request(body)
         lines += [
             {"candidate": each["candidate"], "line": each["sdpMLineIndex"]}
             for each in later["candidates"]
@@ -91,8 +91,8 @@ async def negotiate(manager: SessionManager, sdp: str) -> list[dict[str, Any]]:
 
 
 async def test_gstreamer_holds_an_audio_call() -> None:
-    manager = SessionManager()
-    manager.service = Service(Greeter().copy)
+    manager = SessionServer()
+    manager.serve(Greeter().copy)
     told = await converse(manager)
     await manager.close()
     messages = [json.loads(each["message"]) for each in told if "message" in each]

@@ -19,7 +19,7 @@ from aiortc.rtp import (
 from support.hostile import Hostile, attacked, serve_echo
 
 if TYPE_CHECKING:
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
 
 pytestmark = pytest.mark.network
 
@@ -122,7 +122,7 @@ async def test_what_a_report_lies_about_its_own_length_ends_no_call() -> None:
         assert sender_of(hostile).transport.state == "connected"
 
 
-async def video_call() -> tuple[SessionManager, Hostile]:
+async def video_call() -> tuple[SessionServer, Hostile]:
     manager = serve_echo("video")
     hostile = Hostile(manager, modality="video")
     await hostile.call()

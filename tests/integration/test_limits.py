@@ -13,11 +13,11 @@ import pytest
 from support.client import Client
 from support.dead_offers import request_from
 from support.offers import make_sdp
+from support.serving import SessionServer
 from support.signals import chirp
 
 from gradio_webrtc import AsyncStreamHandler, Limits, StreamHandler
 from gradio_webrtc._session.lag import lag_meter
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._workers.workers import threads_blocked
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ class Echo(AsyncStreamHandler):
         return Echo()
 
 
-def serve(make: Callable[[], Any], **service: Any) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(make, **service)
+def serve(make: Callable[[], Any], **service: Any) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(make, **service)
     return manager
 
 
-async def offer(manager: SessionManager, webrtc_id: str) -> dict[str, Any]:
+async def offer(manager: SessionServer, webrtc_id: str) -> dict[str, Any]:
     body = {"type": "offer", "sdp": await make_sdp("audio"), "webrtc_id": webrtc_id}
-    return await manager.handle(body, request_from("9.9.9.9"))
+    return await manager.handle_request(body, request_from("9.9.9.9"))
 
 
 async def test_a_caller_who_sends_nothing_is_told_and_let_go() -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc._transport.webrtc.fast_path import install_fast_path
 
@@ -84,8 +84,8 @@ def _is_audio(data: bytes) -> bool:
 
 async def test_what_gets_through_is_heard_in_order_and_nothing_else_is_missing() -> None:
     said = chirp(SAID_S)
-    listener, manager = PauseTurnDetector(), SessionManager()
-    manager.service = Service(listener.copy)
+    listener, manager = PauseTurnDetector(), SessionServer()
+    manager.serve(listener.copy)
     client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), said]))
     await client.call()
     ice: Any = client.pc.getSenders()[0].transport.transport
@@ -113,8 +113,8 @@ async def test_both_ways_to_the_decoder_count_every_packet(
         return shortcuts[-1]
 
     monkeypatch.setattr(peer, "install_fast_path", take)
-    listener, manager = PauseTurnDetector(), SessionManager()
-    manager.service = Service(listener.copy)
+    listener, manager = PauseTurnDetector(), SessionServer()
+    manager.serve(listener.copy)
     client = Client(manager)
     await client.call()
     await listener.all_heard.wait()

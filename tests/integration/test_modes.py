@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, WebRTCError
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 LOUD = 200
 
 
-def serve(fn: Any, mode: Mode, **service: Any) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(make_template(fn, mode, "audio").copy, mode=mode, **service)
+def serve(fn: Any, mode: Mode, **service: Any) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(make_template(fn, mode, "audio").copy, mode=mode, **service)
     return manager
 
 
-async def finish(client: Client, manager: SessionManager) -> None:
+async def finish(client: Client, manager: SessionServer) -> None:
     await client.hang_up()
     await manager.wait_idle()
 

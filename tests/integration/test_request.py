@@ -14,10 +14,10 @@ from aioice import ice
 from fastapi import FastAPI, Request
 from support.client import Client
 from support.page import PageClient, open_page
+from support.serving import SessionServer, server_of
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler, WebRTC
 from gradio_webrtc._handlers import current_channel, current_context, get_current_context
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -188,13 +188,13 @@ async def test_every_part_of_an_async_handler_sees_the_user() -> None:
         async def emit(self) -> None:
             raise NotImplementedError
 
-    manager = SessionManager()
-    manager.service = Service(Made().copy)
+    manager = SessionServer()
+    manager.serve(Made().copy)
     client = Client(manager)
     request = gr.Request(username="bob")
-    answer = await manager.handle(await client.offer(), request)
+    answer = await manager.handle_request(await client.offer(), request)
     assert "secret" in answer
-    assert await manager.handle({**answer, "type": "close"}) == {"status": "success"}
+    assert await manager.handle_request({**answer, "type": "close"}) == {"status": "success"}
     await manager.wait_idle()
     await client.hang_up()
     assert notes.seen["task"] is request
@@ -279,7 +279,7 @@ async def test_an_offer_that_a_program_hands_over_has_no_request() -> None:
     with gr.Blocks():
         call = WebRTC(modality="audio", mode="send-receive")
         call.stream(Sync(notes), inputs=[call], outputs=[call])
-    sessions = call._sessions  # noqa: SLF001 - as its server functions do
+    sessions = server_of(call)
     client = Client(sessions)
     answer = await call.offer(await client.offer())
     assert answer["type"] == "answer"
@@ -299,8 +299,8 @@ async def test_the_names_of_old_are_set_in_a_call_and_nowhere_else() -> None:
         def copy(self) -> Sync:
             return Old(self.notes)
 
-    manager, notes = SessionManager(), Notebook()
-    manager.service = Service(Old(notes).copy)
+    manager, notes = SessionServer(), Notebook()
+    manager.serve(Old(notes).copy)
     client = Client(manager)
     await client.call()
     await asyncio.to_thread(notes.is_full.wait)

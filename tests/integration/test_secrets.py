@@ -9,9 +9,9 @@ import gradio as gr
 import pytest
 from support.client import Client
 from support.page import PageClient, serve_page
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler, WebRTC
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +86,8 @@ async def test_a_function_that_fails_with_a_credential_in_its_words(
 
 
 async def test_a_relay_that_never_answers(every_line: pytest.LogCaptureFixture) -> None:
-    manager = SessionManager(SERVERS)
-    manager.service = Service(Silent)
+    manager = SessionServer(SERVERS)
+    manager.serve(Silent)
     client = Client(manager)
     await client.call()
     await client.hang_up()

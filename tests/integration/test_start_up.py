@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,8 @@ class GreetingLater(Greeting):
 
 @pytest.mark.parametrize("make", [Awaiting, lambda: Greeting(greet), lambda: GreetingLater(greet)])
 async def test_a_caller_hears_what_a_start_up_has_set_in_motion(make: Any) -> None:
-    manager = SessionManager()
-    manager.service = Service(make().copy)
+    manager = SessionServer()
+    manager.serve(make().copy)
     client = Client(manager)
     await client.call()
     await client.until(lambda: client.loud_seconds() >= 0.48)

@@ -14,10 +14,10 @@ import pytest
 from support.client import Client
 from support.datagrams import addresses, check, mutations
 from support.hostile import Hostile, serve_echo
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import guard as guards
 from gradio_webrtc._transport.webrtc import peer
 
@@ -68,9 +68,9 @@ def send(datagrams: Iterable[bytes], targets: Iterable[Address]) -> None:
                 stranger.sendto(datagram, target)
 
 
-async def connected() -> tuple[SessionManager, Client, set[Address]]:
-    manager = SessionManager()
-    manager.service = Service(Echo().copy)
+async def connected() -> tuple[SessionServer, Client, set[Address]]:
+    manager = SessionServer()
+    manager.serve(Echo().copy)
     client = Client(manager, tone(60.0, 440))
     answer = await client.call()
     await client.until(lambda: client.loud_seconds() > 0.2)
@@ -208,7 +208,7 @@ async def test_a_fault_of_a_parser_costs_its_datagram_alone(
     manager, client, _ = await connected()
     (session,) = manager._sessions.values()  # noqa: SLF001
     assert session is not None
-    dtls = session.transport._pc.getTransceivers()[0].receiver.transport  # type: ignore[attr-defined]  # noqa: SLF001
+    dtls = session.transport._pc.getTransceivers()[0].receiver.transport  # noqa: SLF001
 
     async def fail(_data: bytes) -> None:
         raise IndexError("index out of range\nINFO: all is well")

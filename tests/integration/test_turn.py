@@ -11,11 +11,11 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
 from numpy.typing import NDArray
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found
 from support.turn_server import TurnServer, turn_server
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +50,9 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TurnServer]:
         yield server
 
 
-def serve(*ice_servers: dict[str, Any]) -> SessionManager:
-    manager = SessionManager(ice_servers)
-    manager.service = Service(Echo)
+def serve(*ice_servers: dict[str, Any]) -> SessionServer:
+    manager = SessionServer(ice_servers)
+    manager.serve(Echo)
     return manager
 
 

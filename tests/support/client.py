@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from support.serving import SessionServer
 
-    from gradio_webrtc._session.manager import SessionManager
     from gradio_webrtc.types import Modality, Mode
 
 RATE_HZ = 48_000
@@ -84,7 +84,7 @@ class Client:
 
     def __init__(
         self,
-        manager: SessionManager,
+        manager: SessionServer,
         microphone: NDArray[np.int16] | None = None,
         inputs: Sequence[Any] = (),
         *,
@@ -104,7 +104,7 @@ class Client:
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self.ended = asyncio.Event()
-        self._registry = manager
+        self._server = manager
         self._inputs = inputs
         self._mode = mode
         self._modality = modality
@@ -141,7 +141,7 @@ class Client:
 
         Gives the server's answer or refusal.
         """
-        answer = await self._registry.handle(await self.offer())
+        answer = await self._server.handle_request(await self.offer())
         if answer.get("status") == "failed":
             await self.hang_up()
             return answer
@@ -160,7 +160,7 @@ class Client:
     def send_inputs(self, *inputs: Any) -> None:
         """Delivers the values of the page's inputs, as the Gradio event ``tick`` does."""
         self._inputs = inputs or self._inputs
-        self._registry.find(self.webrtc_id, self.secret).set_inputs(self._inputs)
+        self._server.find(self.webrtc_id, self.secret).set_inputs(self._inputs)
 
     async def hang_up(self) -> None:
         """Leaves as a page does, with a goodbye."""
@@ -218,7 +218,7 @@ class Client:
     async def _take_candidates(self) -> None:
         """Asks for the server's addresses, which took longer than its answer."""
         body = {"type": "candidates", "webrtc_id": self.webrtc_id, "secret": self.secret}
-        answer: dict[str, Any] = await self._registry.handle(body)
+        answer: dict[str, Any] = await self._server.handle_request(body)
         for each in answer["candidates"]:
             candidate = candidate_from_sdp(each["candidate"].removeprefix("candidate:"))
             candidate.sdpMid, candidate.sdpMLineIndex = each["sdpMid"], each["sdpMLineIndex"]
@@ -236,7 +236,7 @@ class Client:
         self._news.set()
 
     def _fetch_output(self) -> None:
-        waiting = self._registry.find(self.webrtc_id, self.secret).outputs
+        waiting = self._server.find(self.webrtc_id, self.secret).outputs
         if (outputs := waiting.take()) is not None:
             self.outputs.append(outputs.args)
             waiting.done()

@@ -9,9 +9,9 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 from .client import Client
@@ -97,15 +97,15 @@ class Hostile(Wire):
     @property
     def transport(self) -> Any:
         """The server's end of this call."""
-        return self._registry.find(self.webrtc_id, self.secret).transport
+        return self._server.find(self.webrtc_id, self.secret).transport
 
 
-def serve_echo(modality: Modality = "audio", **service: Any) -> SessionManager:
-    manager = SessionManager()
+def serve_echo(modality: Modality = "audio", **service: Any) -> SessionServer:
+    manager = SessionServer()
     handler: Any = (
         Echo() if modality == "audio" else make_template(np.flip, "send-receive", "video")
     )
-    manager.service = Service(handler.copy, modality=modality, concurrency_limit=8, **service)
+    manager.serve(handler.copy, modality=modality, concurrency_limit=8, **service)
     return manager
 
 

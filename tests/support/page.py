@@ -261,5 +261,5 @@ class _Signalling:
     def __init__(self, client: PageClient) -> None:
         self._client = client
 
-    async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def handle_request(self, body: dict[str, Any]) -> dict[str, Any]:
         return await self._client.request(body)

@@ -18,7 +18,7 @@ from gradio_webrtc._workers.user_code import (
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import HandlerError, HandlerUnavailable
 
-from .reporting import Told, report_error
+from .reporting import UserMessage, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +36,14 @@ tasks and futures in its ``__init__``."""
 NO_LOOP: Final = "no running event loop"
 """What Python says where code needs to run on an event loop, and does not."""
 
-NOBODY: Final = Told("There is nobody to take the call.")
-"""What the page shows for an error that is not to be shown."""
+NOBODY: Final = UserMessage("There is nobody to take the call.")
+"""Shown for an error that is marked as not to be shown."""
 
 
 def refuse(error: BaseException, where: str) -> HandlerUnavailable:
     """Logs why there is no handler for a call, and gives the refusal for its page."""
-    told = report_error(error, where, "the caller is refused") or Told(
-        "There is nobody to take the call."
-    )
-    return HandlerUnavailable(told.text, told.title)
+    shown = report_error(error, where, "the session is refused") or NOBODY
+    return HandlerUnavailable(shown.text, shown.title)
 
 
 class HandlerMaker:

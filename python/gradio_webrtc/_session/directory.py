@@ -35,7 +35,7 @@ _NO_SECRET: Final = hashlib.sha256().digest()
 """Of what cannot be a secret; no session has the empty one."""
 
 
-class Naming(NamedTuple):
+class SessionNames(NamedTuple):
     """What one session is called, and to whom it belongs.
 
     Attributes:
@@ -55,7 +55,7 @@ class Naming(NamedTuple):
 class Entry(NamedTuple):
     """A session with its names."""
 
-    naming: Naming
+    names: SessionNames
     session: Session
 
 
@@ -70,10 +70,10 @@ class Directory:
     def __init__(self) -> None:
         self._by_secret: dict[bytes, Entry] = {}
         self._by_name: dict[str, Session] = {}
-        self._claimed: dict[str, Naming] = {}
+        self._claimed: dict[str, SessionNames] = {}
         self._owners: OrderedDict[str, str | None] = OrderedDict()
 
-    def claim(self, alias: object, page: str | None) -> Naming:
+    def claim(self, alias: object, page: str | None) -> SessionNames:
         """Names a session that is about to be made; `release` frees the names again.
 
         An alias that another page has is not refused: that would tell strangers who is in a call.
@@ -89,13 +89,13 @@ class Directory:
         """
         session_id = secrets.token_hex(ID_BYTES)
         if alias is None:
-            naming = Naming(session_id, session_id, None, page)
+            names = SessionNames(session_id, session_id, None, page)
         else:
-            naming = self._claim_alias(alias, session_id, page)
-        self._claimed[naming.session_id] = self._claimed[naming.name] = naming
-        return naming
+            names = self._claim_alias(alias, session_id, page)
+        self._claimed[names.session_id] = self._claimed[names.name] = names
+        return names
 
-    def _claim_alias(self, alias: object, session_id: str, page: str | None) -> Naming:
+    def _claim_alias(self, alias: object, session_id: str, page: str | None) -> SessionNames:
         if not isinstance(alias, str) or not is_id(alias):
             raise InvalidOffer(
                 "expected a webrtc_id of 1 to 128 letters, digits, - and _, or none: the answer "
@@ -110,16 +110,16 @@ class Directory:
             self._owners.move_to_end(alias)
             if len(self._owners) > MAX_ALIASES:
                 self._owners.popitem(last=False)
-        return Naming(session_id, alias if is_free else session_id, alias, page)
+        return SessionNames(session_id, alias if is_free else session_id, alias, page)
 
-    def enter(self, naming: Naming, session: Session) -> None:
+    def enter(self, names: SessionNames, session: Session) -> None:
         """Makes a session known that was claimed."""
-        self._by_secret[_digest(session.secret)] = Entry(naming, session)
-        self._by_name[naming.session_id] = self._by_name[naming.name] = session
+        self._by_secret[_digest(session.secret)] = Entry(names, session)
+        self._by_name[names.session_id] = self._by_name[names.name] = session
 
-    def release(self, naming: Naming) -> None:
+    def release(self, names: SessionNames) -> None:
         """Forgets a session, or what was claimed for it."""
-        for name in {naming.session_id, naming.name}:
+        for name in {names.session_id, names.name}:
             self._claimed.pop(name, None)
             session = self._by_name.pop(name, None)
             if session is not None:
@@ -141,7 +141,7 @@ class Directory:
         entry = self._by_secret.get(_digest(secret))
         if entry is None or not isinstance(webrtc_id, str):
             raise SessionUnknown
-        if webrtc_id not in (entry.naming.session_id, entry.naming.alias):
+        if webrtc_id not in (entry.names.session_id, entry.names.alias):
             raise SessionUnknown
         return entry
 
@@ -152,7 +152,7 @@ class Directory:
             SessionUnknown: There is none, the secret is another, or the page is.
         """
         entry = self.check(webrtc_id, secret)
-        if entry.naming.page != page:
+        if entry.names.page != page:
             raise SessionUnknown
         return entry.session
 

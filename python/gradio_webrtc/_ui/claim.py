@@ -37,7 +37,7 @@ class PageValue(str):
     def __new__(cls, text: str, entry: Entry | None = None) -> Self:
         """The text, with the session."""
         made = super().__new__(cls, text)
-        made._page = None if entry is None else entry.naming.page
+        made._page = None if entry is None else entry.names.page
         made._session = None if entry is None else weakref.ref(entry.session)
         return made
 
@@ -71,5 +71,5 @@ def read_value(payload: object, sessions: SessionManager, page: str | None) -> P
         entry = sessions.check(held.get("webrtc_id"), held.get("secret"))
     except SessionUnknown:
         return PageValue(INPUT_PLACEHOLDER)
-    is_own = entry.naming.page == page
-    return PageValue(entry.naming.name if is_own else INPUT_PLACEHOLDER, entry)
+    is_own = entry.names.page == page
+    return PageValue(entry.names.name if is_own else INPUT_PLACEHOLDER, entry)

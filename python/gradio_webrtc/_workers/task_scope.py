@@ -73,6 +73,10 @@ class TaskScope:
         self._tasks -= running
         return running
 
+    def disown(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Gives up tasks: the scope neither cancels them nor waits for them any more."""
+        self._tasks -= tasks
+
     async def wait(self) -> None:
         """Returns once every task has ended, those that start meanwhile included."""
         while self._tasks:

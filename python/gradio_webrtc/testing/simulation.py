@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
-from gradio_webrtc._session.media import Terms
 from gradio_webrtc._session.session import Session
+from gradio_webrtc._session.stats import SessionStats
 from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_S
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
@@ -81,7 +82,8 @@ class Simulation:
         messages: What the page was sent.
         end_reason: Why the call ended.
         duration_s: How long it took on its own clock.
-        handler: This call's copy of the handler.
+        handler: This session's copy of the handler.
+        stats: The session's counters, as of its end.
     """
 
     turns: list[Turn] = field(default_factory=list)
@@ -92,6 +94,7 @@ class Simulation:
     end_reason: str = ""
     duration_s: float = 0.0
     handler: StreamHandlerBase | None = None
+    stats: SessionStats = field(default_factory=lambda: SessionStats("simulated"))
 
 
 def simulate(
@@ -175,12 +178,13 @@ class _Run:
             "simulated",
             self._transport,
             self._handler,
-            Terms(has_outputs=True, time_limit_s=time_limit_s),
+            SessionConfig(has_outputs=True, time_limit_s=time_limit_s),
             on_event=self._on_event,
             make_worker=self._make_worker,
         )
         result = self._result
         result.end_reason = await self._session.run()
+        result.stats = self._session.stats()
         result.duration_s = self._transport.now_s
         result.messages = self._transport.messages
         result.audio = (CALL_RATE_HZ, _place(self._transport.sent, result.duration_s))

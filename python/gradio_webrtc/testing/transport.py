@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradio_webrtc._messages import decode_message
-from gradio_webrtc._transport import AudioBlock, AudioPacer
+from gradio_webrtc._transport import AudioBlock, AudioPacer, TransportStats
 from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:
@@ -111,6 +111,10 @@ class FakeTransport:
         if message is not None:
             self.messages.append((self.now_s, message))
             self._on_page_message(message)
+
+    def stats(self) -> TransportStats:
+        """Returns the packets that were received and sent, one for each frame of 20 ms."""
+        return TransportStats(packets_received=self._blocks, packets_sent=len(self.sent))
 
     def hang_up(self, reason: str = "the caller left") -> None:
         """The caller leaves."""

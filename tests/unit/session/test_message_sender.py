@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from gradio_webrtc._session.message_sender import NEWS_DELAY_S, MessageSender
+from gradio_webrtc._session.messages import BATCH_DELAY_S, MessageSender
 
 
 def make() -> tuple[MessageSender, list[object]]:
@@ -25,7 +25,7 @@ async def test_news_lets_sound_go_first_and_comes_in_order_by_itself() -> None:
     sender.send_soon({"type": "second"})
     await asyncio.sleep(0)
     assert sent == []
-    await asyncio.sleep(2 * NEWS_DELAY_S)
+    await asyncio.sleep(2 * BATCH_DELAY_S)
     assert sent == ["first", "second"]
 
 
@@ -34,7 +34,7 @@ async def test_news_goes_before_the_message_after_it_and_only_once() -> None:
     sender.send_soon({"type": "news"})
     sender.send({"type": "error"})
     assert sent == ["news", "error"]
-    await asyncio.sleep(2 * NEWS_DELAY_S)
+    await asyncio.sleep(2 * BATCH_DELAY_S)
     sender.send_soon({"type": "more"})
     sender.flush()
     assert sent == ["news", "error", "more"]

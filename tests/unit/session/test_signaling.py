@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiortc import RTCPeerConnection
 from support.offers import make_sdp
+from support.serving import SessionServer
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
 from gradio_webrtc._session.client_address import MAX_PAGE_CHARS, page_of
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc.offer import read_candidate
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import InvalidCandidate
@@ -49,9 +49,7 @@ FUNCTIONS: dict[str, Any] = {
 }
 
 
-def registry_of(
-    modality: Modality, mode: Mode = "send-receive"
-) -> tuple[SessionManager, list[Any]]:
+def registry_of(modality: Modality, mode: Mode = "send-receive") -> tuple[SessionServer, list[Any]]:
     """A registry with one place, and the handlers that it made."""
     fn = FUNCTIONS[modality] if mode != "receive" or modality == "audio-video" else print
     template, made = make_template(fn, mode, modality), list[Any]()
@@ -60,13 +58,13 @@ def registry_of(
         made.append(template.copy())
         return made[-1]
 
-    manager = SessionManager()
-    manager.service = Service(make, mode=mode, modality=modality)
+    manager = SessionServer()
+    manager.serve(make, mode=mode, modality=modality)
     return manager, made
 
 
-async def ask(manager: SessionManager, sdp: str, webrtc_id: Any = "client") -> dict[str, Any]:
-    answer = await manager.handle({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
+async def ask(manager: SessionServer, sdp: str, webrtc_id: Any = "client") -> dict[str, Any]:
+    answer = await manager.handle_request({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
     json.dumps(answer, ensure_ascii=False).encode()
     return answer
 
@@ -250,7 +248,7 @@ async def test_what_is_no_id_is_refused(webrtc_id: Any) -> None:
 @pytest.mark.parametrize("kind", [["x"] * 100_000, "x" * 100_000, "\ud800", None, 7])
 async def test_a_request_of_no_known_type_is_refused_briefly(kind: Any) -> None:
     manager, _ = registry_of("audio")
-    answer = await manager.handle({"type": kind, "webrtc_id": "client"})
+    answer = await manager.handle_request({"type": kind, "webrtc_id": "client"})
     assert answer["meta"]["error"] == "invalid_offer"
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 300
 
@@ -260,7 +258,7 @@ async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
     await ask(manager, await make_sdp("audio"))
     for secret in ("\ud800", "x" * 100_000, None, 7, ["x"]):
         request = {"type": "close", "webrtc_id": "client", "secret": secret}
-        assert (await manager.handle(request))["meta"]["error"] == "unknown_connection"
+        assert (await manager.handle_request(request))["meta"]["error"] == "unknown_connection"
     await manager.close()
 
 
@@ -268,7 +266,7 @@ async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
 async def test_a_candidate_of_no_place_is_refused(place: dict[str, Any]) -> None:
     manager, _ = registry_of("audio")
     answer = await ask(manager, await make_sdp("audio"))
-    refusal = await manager.handle(
+    refusal = await manager.handle_request(
         {
             "type": "ice-candidate",
             "candidate": {"candidate": "candidate:1 1 UDP 1 127.0.0.1 9 typ host", **place},

@@ -28,7 +28,11 @@ from gradio_webrtc.errors import SessionUnknown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
+
+from support.serving import server_of
+
+from gradio_webrtc._config import SessionConfig
 
 
 class Echo(StreamHandler):
@@ -157,8 +161,8 @@ def id_of(component: Any) -> int:
     return component._id  # type: ignore[no-any-return]  # noqa: SLF001 - Gradio has no public name
 
 
-def sessions_of(webrtc: WebRTC) -> SessionManager:
-    return webrtc._sessions  # noqa: SLF001 - what the events act on
+def sessions_of(webrtc: WebRTC) -> SessionServer:
+    return server_of(webrtc)
 
 
 def events(blocks: gr.Blocks) -> list[tuple[int, str, list[int], list[int]]]:
@@ -220,10 +224,14 @@ async def test_terms_of_the_stream_reach_the_calls() -> None:
         limits = Limits(idle_limit_s=7)
         webrtc = WebRTC(modality="video", allow_extra_tracks=True, limits=limits)
         webrtc.stream(plain, webrtc, webrtc, time_limit=10, concurrency_limit=3, frame_format="rgb")
-    service = sessions_of(webrtc).service
-    assert service is not None
-    assert service[1:-1] == (3, 10, "send-receive", "video", "rgb", True, None)
-    assert service.limits == Limits(idle_limit_s=7)
+    assert sessions_of(webrtc).config == SessionConfig(
+        modality="video",
+        frame_format="rgb",
+        time_limit_s=10,
+        allows_other_tracks=True,
+        limits=limits,
+    )
+    assert sessions_of(webrtc).concurrency_limit == 3
     assert webrtc.time_limit == 10
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import AsyncStreamHandler, StreamHandler
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._turns.runner import GeneratorRunner
 from gradio_webrtc._workers import user_code, watchdog
@@ -87,7 +87,7 @@ class Held:
 
     def __init__(self, handler: Any, samples: int = 960) -> None:
         self._session = Session(
-            "client", FakeTransport(48_000, np.zeros(samples, np.int16)), handler, Terms()
+            "client", FakeTransport(48_000, np.zeros(samples, np.int16)), handler, SessionConfig()
         )
 
     async def __aenter__(self) -> Session:
