@@ -56,7 +56,7 @@ async def memory(turn):
             await asyncio.sleep(0)
         if call.pauses > count:
             await handler.wait_until_ready()
-            while await handler.emit() is not None:
+            while await handler.session_emit() is not None:
                 pass
     grown_mb = footprints.resident_mb() - begin_mb
     if call.pauses != footprints.TURNS:

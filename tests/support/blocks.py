@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .conversing import LOUDNESS, RATE_HZ, sound
+from .conversing import LOUDNESS, RATE_HZ, audio_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,4 +46,4 @@ class Recorder:
 
 def block(probability: float) -> NDArray[np.int16]:
     """A block with this share of speech in it."""
-    return sound(probability, BLOCK_S * RATE_HZ / 512)
+    return audio_at(probability, BLOCK_S * RATE_HZ / 512)

@@ -48,13 +48,13 @@ class ScriptedVad:
         self.resets += 1
 
 
-def sound(probability: float, windows: float) -> NDArray[np.int16]:
+def audio_at(probability: float, windows: float) -> NDArray[np.int16]:
     """So many windows that a `ScriptedVad` takes for speech with this probability; ``(1, n)``."""
     level = round(probability * LOUDNESS)
     return np.full((1, round(windows * WINDOW_SAMPLES)), level, np.int16)
 
 
-class ReplyQueue:
+class Dialogue:
     """Lets a caller speak to a handler, and collects what the handler says.
 
     Attributes:
@@ -73,15 +73,15 @@ class ReplyQueue:
         """Hands sound over in frames, as a session does."""
         frame_samples = self.handler.input_frame_size
         for start in range(0, samples.shape[1], frame_samples):
-            self.handler.receive((RATE_HZ, samples[:, start : start + frame_samples]))
+            self.handler.session_receive((RATE_HZ, samples[:, start : start + frame_samples]))
 
     def speak(self, windows: float = 16, probability: float = 0.9) -> None:
         """The caller speaks for so many windows of 32 ms."""
-        self.feed(sound(probability, windows))
+        self.feed(audio_at(probability, windows))
 
     def pause(self, windows: float = 17) -> None:
         """The caller is silent for so many windows of 32 ms; 16 end a turn."""
-        self.feed(sound(0.0, windows))
+        self.feed(audio_at(0.0, windows))
 
     def say(self, windows: float = 16) -> None:
         """One whole turn."""
@@ -109,10 +109,11 @@ class ReplyQueue:
         """Asks for items as a session does, for ever."""
         while True:
             await self.handler.wait_until_ready()
-            if inspect.iscoroutinefunction(self.handler.emit):
-                item = await self.handler.emit()
+            emit = self.handler.session_emit
+            if inspect.iscoroutinefunction(emit):
+                item = await emit()
             else:
-                item = await self._worker.run(self.handler.emit)
+                item = await self._worker.run(emit)
             if item is not None:
                 self.items.append(item)
             self._moved.set()
@@ -176,9 +177,9 @@ class Endless:
 
 
 @asynccontextmanager
-async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[ReplyQueue]:
+async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Dialogue]:
     """A call of a copy of this handler, in which the page answers with these inputs."""
-    conversation = ReplyQueue(template.copy())
+    conversation = Dialogue(template.copy())
     handler = conversation.handler
     handler.bind(conversation.call)
     conversation.call.answer_requests(handler, *inputs)

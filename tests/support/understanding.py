@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .conversing import LOUDNESS, RATE_HZ, WINDOW_SAMPLES, sound
+from .conversing import LOUDNESS, RATE_HZ, WINDOW_SAMPLES, audio_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def windows_at(samples: NDArray[Any], probability: float) -> float:
 
 def computer() -> NDArray[np.int16]:
     """Somebody says the word."""
-    return sound(COMPUTER, WORD_WINDOWS)
+    return audio_at(COMPUTER, WORD_WINDOWS)
 
 
 class FakeModel:

@@ -10,13 +10,13 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from gradio_webrtc._audio import InboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
-from gradio_webrtc._handlers.callbacks import RECEIVE_YIELDS
+from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc._workers.user_code import describe_callable, guard, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
@@ -116,8 +116,8 @@ class InboundPump:
         self._audio: InboundAudio | None = None
         self._format = (0, 0)
         self._rate_hz = handler.input_sample_rate
-        self._receive_at_once: Callable[..., Any] = handler.receive
-        self._receive_of_user = UserFunction(handler.receive, worker)
+        self._receive_at_once = handler.session_receive
+        self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
         self._frame_s = handler.input_frame_size / handler.input_sample_rate
         self._waiting: deque[NDArray[np.int16]] = deque(
@@ -244,8 +244,8 @@ class OutboundPump:
         self._context = context
         self._sinks = sinks
         self._buffer = sinks.audio
-        self._emit_of_user = UserFunction(handler.emit, worker)
-        self._name = describe_callable(getattr(handler, "fn", handler.emit))
+        self._emit_of_user = UserFunction(handler.session_emit, worker)
+        self._name = describe_callable(getattr(handler, "fn", handler.session_emit))
         self._scale = ScaleWatch(self._name)
         self._rounds = Rounds()
 

@@ -13,7 +13,7 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gradio_webrtc._handlers.base import INPUT_PLACEHOLDER
+from gradio_webrtc._handlers.stream_handler import INPUT_PLACEHOLDER
 from gradio_webrtc.errors import InvalidOffer, SessionExists, SessionUnknown
 
 if TYPE_CHECKING:

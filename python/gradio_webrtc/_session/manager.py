@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from gradio_webrtc._config import DEFAULT_CONFIG
-from gradio_webrtc._handlers import Line, in_session
+from gradio_webrtc._handlers import MessageRelay, in_session
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.workers import threads_blocked
@@ -293,7 +293,7 @@ class SessionManager:
         ticket: Ticket,
     ) -> Entry:
         """Makes and starts a session; the user's code, which may refuse it, comes first."""
-        line = Line(names.name)
+        line = MessageRelay(names.name)
         with in_session(line, request):
             handler = await served.maker.make_for(names.name)
             self._refuse_shared(handler, names)
@@ -324,7 +324,11 @@ class SessionManager:
             raise refuse(error, f"{copy}, called for {names.name}")
 
     def _bind(
-        self, line: Line, transport: Transport, handler: StreamHandlerBase, config: SessionConfig
+        self,
+        line: MessageRelay,
+        transport: Transport,
+        handler: StreamHandlerBase,
+        config: SessionConfig,
     ) -> Session:
         config = dataclasses.replace(config, has_outputs=self.has_outputs)
         try:

@@ -18,10 +18,9 @@ from gradio_webrtc._handlers import (
     AudioVideoStreamHandler,
     VideoGenerator,
 )
-from gradio_webrtc._handlers.arguments import Callee
-from gradio_webrtc._handlers.generating import Performance
+from gradio_webrtc._handlers.signatures import Callee
 from gradio_webrtc._transport import PixelConverter
-from gradio_webrtc._turns.async_runner import FINISHED
+from gradio_webrtc._turns.runner import FINISHED, GeneratorRun
 from gradio_webrtc._workers.user_code import guard, is_async_callable, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 
@@ -315,15 +314,16 @@ class VideoFunctionPump:
             if isinstance(result, Emission):
                 yield result
                 return
-            performance = self._perform(lambda: result)
+            run = GeneratorRun(lambda: result, (), self._context, self._worker)
         else:
             array = await self._worker.run(self._pixels.to_array, frame)
-            performance = self._perform(self._handler.fn, array, *self._handler.inputs)
+            fn, args = self._callee.bind(array, *self._handler.inputs)
+            run = GeneratorRun(fn, args, self._context, self._worker)
         try:
-            while (item := await performance.step()) is not FINISHED:
+            while (item := await run.step()) is not FINISHED:
                 yield await self._worker.run(self._read, item)
         finally:
-            await performance.close()
+            await run.close()
 
     def _call_in_worker(self, frame: PlanarFrame) -> object:
         """Converts, calls and converts in one job: each way to a thread costs two switches."""
@@ -332,9 +332,6 @@ class VideoFunctionPump:
         if isinstance(item, Iterator | AsyncIterator | Awaitable):
             return item
         return self._read(item)
-
-    def _perform(self, fn: Callable[..., Any], *args: object) -> Performance:
-        return Performance(fn, args, self._context, self._worker)
 
     def _read(self, item: object) -> Emission:
         return read_frame(item, self._pixels, plays=self._sinks.plays)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from gradio_webrtc._handlers.base import INPUT_PLACEHOLDER
+from gradio_webrtc._handlers.stream_handler import INPUT_PLACEHOLDER
 from gradio_webrtc.errors import SessionUnknown
 
 if TYPE_CHECKING:

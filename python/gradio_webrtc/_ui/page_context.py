@@ -15,7 +15,7 @@ import gradio as gr
 from gradio.context import LocalContext
 from starlette.requests import Request
 
-from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_page
+from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_client
 from gradio_webrtc._messages import WORDS, create_words
 
 from .origins import Site, check_request
@@ -58,7 +58,7 @@ class CallQueue(_StandIn):
     ) -> None:
         """Sends the message to the page of the call; in any thread."""
         if visible:
-            send_to_page(create_words(level if level in WORDS else "info", log, title, duration))
+            send_to_client(create_words(level if level in WORDS else "info", log, title, duration))
 
     def set_progress(self, event_id: str, iterables: object) -> None:
         """Does nothing: ``gr.Progress`` has no place in the page of a call."""

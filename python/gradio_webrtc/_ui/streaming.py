@@ -20,8 +20,8 @@ from gradio_webrtc._handlers import (
     VideoGenerator,
     VideoStreamHandler,
 )
-from gradio_webrtc._handlers.arguments import check_function, check_turns
-from gradio_webrtc._handlers.callbacks import NO_GENERATORS, check_handler
+from gradio_webrtc._handlers.checks import check_function, check_handler, check_turns
+from gradio_webrtc._handlers.signatures import NO_GENERATORS
 from gradio_webrtc._mistakes import advise_on_function, shorten
 from gradio_webrtc.types import Modality, Mode
 

@@ -13,8 +13,9 @@ from support.fake_session import FakeSession
 
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
 from gradio_webrtc._handlers import AudioGenerator, VideoFunction
-from gradio_webrtc._handlers.arguments import Callee, describe_call
+from gradio_webrtc._handlers.checks import describe_call
 from gradio_webrtc._handlers.notices import Context, current_context, holding
+from gradio_webrtc._handlers.signatures import Callee
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -234,7 +235,7 @@ async def test_a_subclass_may_read_the_values_by_itself() -> None:
 
 async def test_an_id_among_the_inputs_is_told_of() -> None:
     [told] = built(ReplyOnPause(id_in_the_middle), 1)
-    assert "webrtc_id gets the id of the call" in told
+    assert "webrtc_id gets the id of the session" in told
     assert "Textbox 'Name 0'" in told
 
 

@@ -1,4 +1,4 @@
-"""The arguments of `ReplyOnPause` in both predecessors' orders."""
+"""The arguments of `ReplyOnPause` in the orders of gradio_webrtc 0.0.31 and of fastrtc 0.0.34."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ FASTRTC_ORDER: Final = (
     "model",
     "needs_args",
 )
+"""The positional order of fastrtc 0.0.34, behind ``fn``."""
+
 GRADIO_WEBRTC_ORDER: Final = (
     "algo_options",
     "model_options",
@@ -32,11 +34,12 @@ GRADIO_WEBRTC_ORDER: Final = (
     "output_frame_size",
     "input_sample_rate",
 )
+"""The positional order of gradio_webrtc 0.0.31, behind ``fn``."""
 
 
 @dataclass
 class ReplyOptions:
-    """Everything that `ReplyOnPause` takes besides the function; it documents the fields."""
+    """The arguments of `ReplyOnPause` besides the function, which documents them."""
 
     startup_fn: Callable[..., Any] | None = None
     algo_options: AlgoOptions | None = None
@@ -52,7 +55,7 @@ class ReplyOptions:
 
 
 def reply_options(positional: tuple[object, ...], keywords: Mapping[str, object]) -> ReplyOptions:
-    """The arguments behind the function, by name, in whichever order they came.
+    """Returns the arguments behind the function, by name, from either order.
 
     Args:
         positional: In the order of fastrtc 0.0.34 or of gradio_webrtc 0.0.31, told apart by type.
@@ -80,7 +83,7 @@ def reply_options(positional: tuple[object, ...], keywords: Mapping[str, object]
 
 
 def _is_gradio_webrtc_order(positional: tuple[object, ...]) -> bool:
-    """Behind ``fn``, that order has the AlgoOptions, the options of the model, the layout."""
+    """True if AlgoOptions, the options of the model or the layout stand where 0.0.31 has them."""
     first, second, third = (*positional, None, None, None)[:3]
     return (
         isinstance(first, AlgoOptions)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import CancellableWait, GeneratorRunner
+from gradio_webrtc._turns.runner import FINISHED, CancellableWait, GeneratorRunner
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
@@ -41,12 +40,12 @@ async def test_an_interrupted_async_step_is_cancelled_at_once(worker: Worker) ->
         finally:
             steps.append("cleaned")
 
-    stepper = GeneratorRunner(hanging, (), worker)
-    step = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(hanging, (), worker)
+    step = asyncio.get_running_loop().create_task(runner.step())
     await waiting.wait()
-    stepper.interrupt()
+    runner.interrupt()
     assert await step is FINISHED
-    await stepper.close()
+    await runner.close()
     assert steps == ["cleaned"]
 
 
@@ -60,12 +59,12 @@ async def test_an_item_that_survives_its_interruption_is_discarded(worker: Worke
         except asyncio.CancelledError:
             yield "all the same"
 
-    stepper = GeneratorRunner(stubborn, (), worker)
-    step = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(stubborn, (), worker)
+    step = asyncio.get_running_loop().create_task(runner.step())
     await waiting.wait()
-    stepper.interrupt()
+    runner.interrupt()
     assert await step is FINISHED
-    await stepper.close()
+    await runner.close()
 
 
 async def test_an_async_generator_lives_in_one_task(worker: Worker) -> None:
@@ -79,9 +78,9 @@ async def test_an_async_generator_lives_in_one_task(worker: Worker) -> None:
         finally:
             tasks.add(asyncio.current_task())
 
-    stepper = GeneratorRunner(scoped, (), worker)
-    assert [await stepper.step(), await stepper.step()] == [0, 1]
-    await stepper.close()
+    runner = GeneratorRunner(scoped, (), worker)
+    assert [await runner.step(), await runner.step()] == [0, 1]
+    await runner.close()
     assert len(tasks) == 1
     assert tasks != {asyncio.current_task()}
 
@@ -97,13 +96,13 @@ async def test_an_error_in_an_interrupted_step_reaches_whoever_closes(worker: Wo
             raise ValueError("in the clean-up")
         yield 1
 
-    stepper = GeneratorRunner(failing, (), worker)
-    step = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(failing, (), worker)
+    step = asyncio.get_running_loop().create_task(runner.step())
     await waiting.wait()
-    stepper.interrupt()
+    runner.interrupt()
     assert await step is FINISHED
     with pytest.raises(ValueError, match="in the clean-up"):
-        await stepper.close()
+        await runner.close()
 
 
 async def test_cancelling_the_waiter_of_an_async_step_cancels_the_step(worker: Worker) -> None:
@@ -118,24 +117,24 @@ async def test_cancelling_the_waiter_of_an_async_step_cancels_the_step(worker: W
         finally:
             steps.append("cleaned")
 
-    stepper = GeneratorRunner(hanging, (), worker)
-    waiter = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(hanging, (), worker)
+    waiter = asyncio.get_running_loop().create_task(runner.step())
     await waiting.wait()
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
-    await stepper.close()
+    await runner.close()
     assert steps == ["cleaned"]
 
 
 async def test_an_interruption_in_the_first_moment_leaves_nothing_behind(worker: Worker) -> None:
-    stepper = GeneratorRunner(one_async, (3,), worker)
-    step = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(one_async, (3,), worker)
+    step = asyncio.get_running_loop().create_task(runner.step())
     for _ in range(3):
         await asyncio.sleep(0)
-    stepper.interrupt()
+    runner.interrupt()
     await step
-    await stepper.close()
+    await runner.close()
 
 
 def a_cancelled_task() -> asyncio.Task[bool]:
@@ -154,12 +153,12 @@ async def yield_and_await_a_cancelled_task() -> AsyncIterator[int]:
 
 
 async def test_code_that_is_cancelled_from_within_ends_with_an_error(worker: Worker) -> None:
-    stepper = GeneratorRunner(yield_and_await_a_cancelled_task, (), worker)
-    assert await stepper.step() == 1
+    runner = GeneratorRunner(yield_and_await_a_cancelled_task, (), worker)
+    assert await runner.step() == 1
     with pytest.raises(RuntimeError, match="cancelled from within"):
-        await stepper.step()
-    assert await stepper.step() is FINISHED
-    await stepper.close()
+        await runner.step()
+    assert await runner.step() is FINISHED
+    await runner.close()
 
     task = asyncio.get_running_loop().create_task(await_a_cancelled_task())
     with pytest.raises(RuntimeError, match="cancelled from within"):
