@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 
 use crate::array::{Planes, int16, mismatch, planes, row, work};
 use crate::error::{OrRaise, audio_error, rate_hz};
-use crate::serial::Serial;
+use crate::exclusive_cell::Serial;
 
 type Int16Array<'py> = Bound<'py, PyArray2<i16>>;
 

@@ -6,9 +6,9 @@ use numpy::PyArray2;
 use pyo3::prelude::*;
 
 use crate::array::{row, work};
+use crate::audio_input::{Sound, Taker};
 use crate::error::{OrRaise, audio_error, rate_hz};
-use crate::serial::{Guard, Serial};
-use crate::sound::{Sound, Taker};
+use crate::exclusive_cell::{Guard, Serial};
 
 /// See [`core::OutboundAudio`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]

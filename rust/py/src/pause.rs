@@ -9,7 +9,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::array::{int16, planes, work};
 use crate::error::{OrRaise, from_core, rate_hz};
-use crate::serial::Serial;
+use crate::exclusive_cell::Serial;
 use crate::vad::{PythonVad, Raised, Slot};
 
 /// The rates of Silero's two nets, in Hz. The lower one is for telephone sound alone: everything

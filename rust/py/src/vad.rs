@@ -11,7 +11,7 @@ use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::array::{Planes, mismatch};
 use crate::error::{OrRaise, rate_hz};
-use crate::serial::Serial;
+use crate::exclusive_cell::Serial;
 
 /// See [`vad::SileroVad`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]

@@ -4,7 +4,7 @@
 //! quarters of the channels are zero, and what a zero is multiplied with need not be read.
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
-use super::heard::Heard;
+use super::active_channel::Heard;
 use crate::simd::{LANES, Row, Simd};
 
 /// The weights of a channel in `BLOCKS` times sixteen outputs, side by side in memory.

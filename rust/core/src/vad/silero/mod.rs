@@ -3,7 +3,7 @@
 //! Model: Silero Team, <https://github.com/snakers4/silero-vad>, MIT; `models/PROVENANCE.md`.
 
 mod activation;
-mod heard;
+mod active_channel;
 mod layer;
 mod network;
 mod spectrum;

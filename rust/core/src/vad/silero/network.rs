@@ -4,7 +4,7 @@
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
 use super::activation::{sigmoid, tanh};
-use super::heard::{Heard, rectified};
+use super::active_channel::{Heard, rectified};
 use super::layer::Layer;
 use super::spectrum::{MAX_BINS, Spectrum};
 use crate::AudioError;

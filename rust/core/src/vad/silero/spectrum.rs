@@ -10,7 +10,7 @@
 use std::f64::consts::TAU;
 use std::ops::{Add, Sub};
 
-use super::heard::Heard;
+use super::active_channel::Heard;
 
 /// Overlapping frames of a window.
 pub(super) const FRAMES: usize = 4;
