@@ -119,11 +119,11 @@ impl OutboundAudio {
         };
         let channels = source.converters.iter_mut().zip(&mut self.planes);
         for (index, (converter, plane)) in channels.enumerate() {
-            let strange = chunk.append_channel(index, samples, converter.input());
+            let non_finite = chunk.append_channel(index, samples, converter.input());
             plane.write(converter.convert());
             // A mono chunk is converted for both channels but counted once.
             if index < chunk.layout().channels() {
-                self.non_finite += strange as u64;
+                self.non_finite += non_finite as u64;
             }
         }
     }

@@ -164,7 +164,7 @@ def test_a_layout_that_does_not_fit_is_refused() -> None:
     outbound = OutboundAudio()
     with pytest.raises(AudioError, match="an even number of stereo samples"):
         outbound.push(48_000, LEFT, layout="stereo")
-    with pytest.raises(AudioError, match="say layout='stereo'"):
+    with pytest.raises(AudioError, match="pass layout='stereo'"):
         outbound.push(48_000, np.zeros((2, 9)), layout="mono")
     with pytest.raises(AudioError, match="'mono' or 'stereo'"):
         outbound.push(48_000, LEFT, layout="quad")  # type: ignore[arg-type]

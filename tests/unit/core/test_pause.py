@@ -201,7 +201,7 @@ def test_a_detector_that_calls_its_own_pause_detector_is_told_so() -> None:
     vad = LevelVad()
     detector = PauseDetector(16_000, vad=vad)
     vad.before_answer = lambda: detector.process(TURN)
-    with pytest.raises(RuntimeError, match="at work on this very thread"):
+    with pytest.raises(RuntimeError, match="already in use on this thread"):
         detector.process(TURN[:WINDOW])
     vad.before_answer = bool
     assert told(fed(detector, TURN, 320))[-1] == ("pause", 67)

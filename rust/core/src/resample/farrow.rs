@@ -143,7 +143,7 @@ impl Cursor {
 }
 
 /// How many outputs are computed at once: their sums across lanes are formed together.
-const TOGETHER: usize = 4;
+const OUTPUTS_PER_STEP: usize = 4;
 
 /// The next `count` outputs from `cursor` on.
 struct Outputs<'a> {
@@ -168,14 +168,14 @@ impl Kernel for Outputs<'_> {
         } = self;
         let begin = out.len();
         out.resize(begin + count, 0.0);
-        let (fours, rest) = out[begin..].as_chunks_mut::<TOGETHER>();
+        let (fours, rest) = out[begin..].as_chunks_mut::<OUTPUTS_PER_STEP>();
         for four in fours {
             let places = std::array::from_fn(|_| cursor.advance());
             *four = tables.outputs(simd, places, history);
         }
         if !rest.is_empty() {
             // The first is computed again in place of those beyond the end, which may lack inputs.
-            let mut places = [cursor.advance(); TOGETHER];
+            let mut places = [cursor.advance(); OUTPUTS_PER_STEP];
             for place in &mut places[1..rest.len()] {
                 *place = cursor.advance();
             }
@@ -190,9 +190,9 @@ impl FarrowTables {
     fn outputs<S: Simd>(
         &self,
         simd: S,
-        places: [Place; TOGETHER],
+        places: [Place; OUTPUTS_PER_STEP],
         history: &[f32],
-    ) -> [f32; TOGETHER] {
+    ) -> [f32; OUTPUTS_PER_STEP] {
         // Spelled out: a closure would not carry the processor's features, should it not be inlined.
         simd.sum_each([
             self.products(simd, places[0], history),

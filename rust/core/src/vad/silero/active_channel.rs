@@ -3,12 +3,12 @@
 
 /// A channel and its value at each time step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heard<const STEPS: usize> {
+pub(super) struct ActiveChannel<const STEPS: usize> {
     pub(super) channel: usize,
     pub(super) steps: [f32; STEPS],
 }
 
-impl<const STEPS: usize> Heard<STEPS> {
+impl<const STEPS: usize> ActiveChannel<STEPS> {
     pub(super) const NOTHING: Self = Self {
         channel: 0,
         steps: [0.0; STEPS],
@@ -23,14 +23,14 @@ impl<const STEPS: usize> Heard<STEPS> {
 #[allow(clippy::needless_range_loop)] // an index counts channels of several steps at once
 pub(super) fn rectified<'a, const STEPS: usize, const CHANNELS: usize>(
     outputs: &[[f32; CHANNELS]; STEPS],
-    list: &'a mut [Heard<STEPS>],
-) -> &'a [Heard<STEPS>] {
+    list: &'a mut [ActiveChannel<STEPS>],
+) -> &'a [ActiveChannel<STEPS>] {
     let list = &mut list[..CHANNELS];
     let mut count = 0;
     for channel in 0..CHANNELS {
         let steps: [f32; STEPS] = std::array::from_fn(|step| outputs[step][channel].max(0.0));
         // Without a branch, which would be guessed wrong every other time.
-        list[count] = Heard { channel, steps };
+        list[count] = ActiveChannel { channel, steps };
         count += usize::from(steps.iter().sum::<f32>() > 0.0);
     }
     &list[..count]
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn what_is_above_zero_at_some_step_is_heard_and_nothing_else() {
         let outputs = [[-1.0, 0.5, 0.0, -2.0], [-1.0, -3.0, 0.0, 1e-40]];
-        let mut list = [Heard::NOTHING; 4];
+        let mut list = [ActiveChannel::NOTHING; 4];
         let heard: Vec<_> = rectified(&outputs, &mut list)
             .iter()
             .map(|heard| (heard.channel, heard.steps.map(f32::to_bits)))

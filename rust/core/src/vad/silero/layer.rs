@@ -4,7 +4,7 @@
 //! quarters of the channels are zero, and what a zero is multiplied with need not be read.
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
-use super::active_channel::Heard;
+use super::active_channel::ActiveChannel;
 use crate::simd::{LANES, Row, Simd};
 
 /// The weights of a channel in `BLOCKS` times sixteen outputs, side by side in memory.
@@ -70,7 +70,7 @@ impl<const TAPS: usize, const BLOCKS: usize> Layer<TAPS, BLOCKS> {
     >(
         &self,
         simd: S,
-        input: &[Heard<STEPS>],
+        input: &[ActiveChannel<STEPS>],
         mut output: [&mut [f32]; POSITIONS],
     ) {
         for (nth, group) in self.groups.iter().enumerate() {
@@ -103,7 +103,7 @@ impl<const TAPS: usize, const BLOCKS: usize> Group<TAPS, BLOCKS> {
         &self,
         simd: S,
         part: usize,
-        input: &[Heard<STEPS>],
+        input: &[ActiveChannel<STEPS>],
     ) -> [[S::Vector; POSITIONS]; AT_ONCE] {
         let biases = &self.biases.as_chunks::<AT_ONCE>().0[part];
         let mut sums = biases.map(|biases| [simd.load(&biases.0); POSITIONS]);

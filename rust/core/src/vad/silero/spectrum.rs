@@ -10,7 +10,7 @@
 use std::f64::consts::TAU;
 use std::ops::{Add, Sub};
 
-use super::active_channel::Heard;
+use super::active_channel::ActiveChannel;
 
 /// Overlapping frames of a window.
 pub(super) const FRAMES: usize = 4;
@@ -160,8 +160,8 @@ impl Spectrum {
     pub(super) fn magnitudes<'a>(
         &self,
         samples: &[f32],
-        out: &'a mut [Heard<FRAMES>; MAX_BINS],
-    ) -> &'a [Heard<FRAMES>] {
+        out: &'a mut [ActiveChannel<FRAMES>; MAX_BINS],
+    ) -> &'a [ActiveChannel<FRAMES>] {
         let half = self.points / 2;
         let (mut bins, mut spare) = ([Bin::ZERO; MAX_POINTS / 2], [Bin::ZERO; MAX_POINTS / 2]);
         let (mut from, mut to) = (&mut bins[..half], &mut spare[..half]);
@@ -195,7 +195,7 @@ impl Spectrum {
 
     /// From the transform of the pairs to the magnitudes of the transform of the samples.
     #[inline(always)]
-    fn unpack(&self, bins: &[Bin], out: &mut [Heard<FRAMES>]) {
+    fn unpack(&self, bins: &[Bin], out: &mut [ActiveChannel<FRAMES>]) {
         for (i, &twiddle) in self.unpacking.iter().enumerate() {
             let mirrored = bins.len() - i;
             let (here, there) = (bins[i], bins[mirrored % bins.len()].conjugate());
@@ -203,7 +203,7 @@ impl Spectrum {
             let odd = (there - here).turned().times(twiddle);
             let (lower, upper) = ((even + odd).magnitude(), (even - odd).magnitude());
             for (channel, steps) in [(i, lower), (mirrored, upper)] {
-                out[channel] = Heard { channel, steps };
+                out[channel] = ActiveChannel { channel, steps };
             }
         }
     }
@@ -271,7 +271,7 @@ mod tests {
             let wave = |i: u16| (f32::from(i) * 0.37).sin() + f32::from(i % 7) / 7.0 - 0.5;
             let samples: Vec<f32> = (0..640).map(wave).take(points / 2 * 5).collect();
             let spectrum = Spectrum::new(points);
-            let mut magnitudes = [Heard::NOTHING; MAX_BINS];
+            let mut magnitudes = [ActiveChannel::NOTHING; MAX_BINS];
             let magnitudes = spectrum.magnitudes(&samples, &mut magnitudes);
             assert_eq!(magnitudes.len(), spectrum.bins());
             for (bin, heard) in magnitudes.iter().enumerate() {
