@@ -136,7 +136,8 @@ pub fn outbound(voice_hz: u32) -> impl FnMut() {
     }
 }
 
-/// [`ASSEMBLED_BYTES`] bytes in chunks of that length, half of which end in mid-sample if it is odd.
+/// [`ASSEMBLED_BYTES`] bytes in chunks of that length, half of which end in mid-sample if it is
+/// odd.
 pub fn assembler(chunk_bytes: usize) -> impl FnMut() {
     let bytes: Vec<u8> = speech(CALL_HZ)
         .into_iter()

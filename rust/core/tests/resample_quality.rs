@@ -1,8 +1,8 @@
 //! The resampler's sound: level, noise, images, aliases and delay, measured with sines.
 //!
 //! Thresholds: signal to noise 120 dB in f32 and 94 dB in int16, stop band 110 dB (100 dB for low
-//! latency), ripple 0.001 dB, delay 72 periods of the lower rate (4.5 ms at 16 kHz, 9 ms at 8 kHz) and
-//! 0.2 ms more at odd ratios.
+//! latency), ripple 0.001 dB, delay 72 periods of the lower rate (4.5 ms at 16 kHz, 9 ms at 8 kHz)
+//! and 0.2 ms more at odd ratios.
 
 use std::f64::consts::TAU;
 
@@ -22,8 +22,8 @@ const USUAL_HZ: [(u32, u32); 10] = [
     (96_000, 48_000),
 ];
 
-/// Rates that nobody chose on purpose: ratios of more phases than are tabulated, in both directions,
-/// with rates in between that are a few times and a fraction of the input's.
+/// Rates that nobody chose on purpose: ratios of more phases than are tabulated, in both
+/// directions, with rates in between that are a few times and a fraction of the input's.
 const ODD_HZ: [(u32, u32); 5] = [
     (44_101, 48_000),
     (48_000, 44_101),

@@ -3,8 +3,8 @@
 //! `fuzz SECONDS [TARGET] [SEED]` runs each target (or one) on its corpus and then for so long on
 //! what mutation makes of it, as many targets side by side as there are cores. An input depends on
 //! the seed and its number alone, so a run is the same on any machine but for its length. An input
-//! that panics, or takes longer than [`PATIENCE`], is written into `findings/` and named; put it into
-//! `corpus/` with the fix.
+//! that panics, or takes longer than [`PATIENCE`], is written into `findings/` and named; put it
+//! into `corpus/` with the fix.
 //!
 //! Works on stable Rust, without instrumentation: targets read operations out of the bytes, so that
 //! chance alone gets deep enough.

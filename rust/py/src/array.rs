@@ -5,9 +5,9 @@
 //!
 //! The GIL is released only where a call receives [`LONG_SAMPLES`] or more. A 20 ms frame is 2 to
 //! 25 µs of work, and a thread that releases the GIL may wait for it up to the interpreter's switch
-//! interval of 5 ms, on the event loop at that. Measured on two cores beside one busy Python thread:
-//! a frame through `PauseDetector.process` took 43 µs on average with the GIL held and 161 µs where
-//! it was released (the median was 17 µs both ways).
+//! interval of 5 ms, on the event loop at that. Measured on two cores beside one busy Python
+//! thread: a frame through `PauseDetector.process` took 43 µs on average with the GIL held and 161
+//! µs where it was released (the median was 17 µs both ways).
 
 use gradio_webrtc_core::reserve;
 use numpy::ndarray::{Array2, ArrayView2};

@@ -325,8 +325,8 @@ impl InboundAudio {
     }
 }
 
-/// Samples per channel that are converted to floats at once: a second at 48 kHz. It bounds the buffer
-/// in between however long the input is.
+/// Samples per channel that are converted to floats at once: a second at 48 kHz. It bounds the
+/// buffer in between however long the input is.
 const PIECE_SAMPLES: usize = 48_000;
 
 /// More channels than any audio here has; bounds the memory that a mistyped number can ask for.

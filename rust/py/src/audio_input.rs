@@ -92,7 +92,8 @@ impl<'py> AudioInput<'py> {
             (b'i', 4) => self.visit_as::<i32>(offset, limit, visitor),
             (b'i', 8) => self.visit_as::<i64>(offset, limit, visitor),
             (b'u', 1) => self.visit_as::<u8>(offset, limit, visitor),
-            // Only floats are left. NumPy's float16 has no counterpart in Rust: `copy_of` widens it.
+            // Only floats are left. NumPy's float16 has no counterpart in Rust: `copy_of` widens
+            // it.
             (_, 2 | 4) => self.visit_as::<f32>(offset, limit, visitor),
             _ => self.visit_as::<f64>(offset, limit, visitor),
         }
@@ -132,8 +133,8 @@ impl<'py> AudioInput<'py> {
 
     /// Copies `count` samples per channel, aligned, contiguous and in native byte order.
     ///
-    /// Only those: a long view that is pushed piece by piece would otherwise be copied whole for each
-    /// piece.
+    /// Only those: a long view that is pushed piece by piece would otherwise be copied whole for
+    /// each piece.
     fn copy_of<S: Element>(
         &self,
         offset: usize,

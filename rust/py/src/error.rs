@@ -1,7 +1,7 @@
 //! The one mapping of the core's errors to Python exceptions.
 //!
-//! Everything becomes `gradio_webrtc.errors.AudioError`, except missing memory, for which Python has
-//! `MemoryError`.
+//! Everything becomes `gradio_webrtc.errors.AudioError`, except missing memory, for which Python
+//! has `MemoryError`.
 
 use gradio_webrtc_core::AudioError as CoreError;
 use pyo3::exceptions::PyMemoryError;

@@ -10,8 +10,8 @@ use pyo3::sync::MutexExt;
 
 /// A value that one thread uses at a time; a second thread waits, without the GIL.
 ///
-/// Use from inside a use would wait for itself for ever, and is an error instead: a detector written
-/// in Python could do it, or a finalizer that runs in between.
+/// Use from inside a use would wait for itself for ever, and is an error instead: a detector
+/// written in Python could do it, or a finalizer that runs in between.
 #[derive(Debug)]
 pub struct ExclusiveCell<T> {
     value: Mutex<T>,

@@ -112,7 +112,8 @@ impl OutboundAudio {
 struct Push<'a, 'py> {
     py: Python<'py>,
     rate_hz: u32,
-    /// Samples per channel that are taken at most: they decide about the GIL, not the chunk's length.
+    /// Samples per channel that are taken at most: they decide about the GIL, not the chunk's
+    /// length.
     room: usize,
     outbound: &'a mut core::OutboundAudio,
 }

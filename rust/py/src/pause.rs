@@ -12,8 +12,8 @@ use crate::error::{IntoPyResult, from_core, rate_hz};
 use crate::exclusive_cell::ExclusiveCell;
 use crate::vad::{GcRef, PendingException, PythonVad};
 
-/// The rates of Silero's two nets, in Hz. The lower one is for telephone audio alone: everything else
-/// has the band of the higher one.
+/// The rates of Silero's two nets, in Hz. The lower one is for telephone audio alone: everything
+/// else has the band of the higher one.
 const SILERO_RATES_HZ: [u32; 2] = [8_000, 16_000];
 
 /// See [`core::PauseEvent`].

@@ -105,7 +105,8 @@ impl GcRef {
     /// Visits the object for the garbage collector; skips it while another thread holds the lock.
     ///
     /// Waiting could last for ever: a free-threaded interpreter stops the other threads while it
-    /// collects, the holder included. A skipped object counts as reachable until the next collection.
+    /// collects, the holder included. A skipped object counts as reachable until the next
+    /// collection.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.0.try_lock() {
             Ok(object) => visit.call(&*object),
@@ -135,8 +136,8 @@ impl PythonVad {
     /// A detector that calls `object` and stores what that raises later in `exception`.
     ///
     /// # Errors
-    /// `AttributeError` or `TypeError` for an object that is no detector, `AudioError` for a negative
-    /// rate.
+    /// `AttributeError` or `TypeError` for an object that is no detector, `AudioError` for a
+    /// negative rate.
     pub fn new(object: &Bound<'_, PyAny>, exception: PendingException) -> PyResult<Self> {
         let py = object.py();
         let sample_rate: i64 = object.getattr(intern!(py, "sample_rate"))?.extract()?;

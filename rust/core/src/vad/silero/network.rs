@@ -1,6 +1,6 @@
 //! Silero's net: four convolutions over four frames, an LSTM, and one output.
 //!
-//! The time steps shrink from four to two to one; a function for each layer says how.
+//! The time steps shrink from four to two to one, in one function for each layer.
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
 use super::activation::{sigmoid, tanh};
@@ -14,7 +14,7 @@ use crate::vad::weights::{NARROW, WIDE, Weights};
 /// The gates of the LSTM: input, forget, cell, output.
 const GATES: usize = 4;
 
-/// What the net remembers from window to window.
+/// The net's state from window to window.
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     hidden: [f32; WIDE],
@@ -119,23 +119,23 @@ impl Kernel for Forward<'_> {
             memory,
             samples,
         } = self;
-        let mut spectrum = [ActiveChannel::NOTHING; MAX_BINS];
+        let mut spectrum = [ActiveChannel::EMPTY; MAX_BINS];
         let spectrum = network.spectrum.magnitudes(samples, &mut spectrum);
         let four_steps = network.first_convolution(simd, spectrum);
-        let mut list = [ActiveChannel::NOTHING; WIDE];
+        let mut list = [ActiveChannel::EMPTY; WIDE];
         let two_steps = network.second_convolution(simd, rectified(&four_steps, &mut list));
-        let mut list = [ActiveChannel::NOTHING; NARROW];
+        let mut list = [ActiveChannel::EMPTY; NARROW];
         let one_step = network.third_convolution(simd, rectified(&two_steps, &mut list));
-        let mut list = [ActiveChannel::NOTHING; NARROW];
+        let mut list = [ActiveChannel::EMPTY; NARROW];
         let features = network.fourth_convolution(simd, rectified(&one_step, &mut list));
-        let mut list = [ActiveChannel::NOTHING; 2 * WIDE];
+        let mut list = [ActiveChannel::EMPTY; 2 * WIDE];
         let gates = network.lstm_gates(simd, with_hidden(&features, memory, &mut list));
         update_memory(&gates, memory);
         network.head(memory)
     }
 }
 
-/// What the LSTM hears: the features of this window, and its own state after them.
+/// The inputs of the LSTM: the features of this window, and its own state after them.
 #[inline(always)]
 fn with_hidden<'a>(
     features: &[[f32; WIDE]; 1],
@@ -143,8 +143,9 @@ fn with_hidden<'a>(
     list: &'a mut [ActiveChannel<1>; 2 * WIDE],
 ) -> &'a [ActiveChannel<1>] {
     let count = rectified(features, list).len();
-    for ((unit, &value), heard) in memory.hidden.iter().enumerate().zip(&mut list[count..]) {
-        *heard = ActiveChannel {
+    // All units, zero or not: no rectifier precedes them, so hardly one is zero.
+    for ((unit, &value), active) in memory.hidden.iter().enumerate().zip(&mut list[count..]) {
+        *active = ActiveChannel {
             channel: WIDE + unit,
             steps: [value],
         };
@@ -152,7 +153,7 @@ fn with_hidden<'a>(
     &list[..count + WIDE]
 }
 
-/// The layers, each for as many blocks at a time as the instruction set has accumulators for.
+/// The layers, each with as many blocks at a time as the instruction set has accumulators for.
 impl Network {
     /// Four time steps to four.
     #[inline(always)]
@@ -232,7 +233,7 @@ impl Network {
         output
     }
 
-    /// The gates before their curves, in the order of the packing.
+    /// The gates before their activation functions, in the order of the packing.
     #[inline(always)]
     fn lstm_gates<S: Simd>(&self, simd: S, input: &[ActiveChannel<1>]) -> [f32; GATES * WIDE] {
         let mut gates = [0.0; GATES * WIDE];
@@ -250,7 +251,7 @@ impl Network {
         gates
     }
 
-    /// The probability: one unit on what is above zero of the hidden state.
+    /// The probability: one unit on the rectified hidden state.
     #[inline(always)]
     fn head(&self, memory: &Memory) -> f32 {
         let products = memory
