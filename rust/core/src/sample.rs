@@ -76,7 +76,7 @@ pub fn i16_to_f32(sample: i16) -> f32 {
 #[must_use]
 #[allow(
     clippy::cast_possible_truncation,
-    reason = "`as` saturates, which is what is wanted"
+    reason = "`as` saturates, as intended"
 )]
 pub fn f32_to_i16(sample: f32) -> i16 {
     if !sample.is_finite() {
@@ -177,7 +177,7 @@ pub fn append_interleaved(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates, which is what is wanted"
+    reason = "`as` saturates, as intended"
 )]
 pub(crate) fn samples_in(duration_s: f64, rate_hz: u32) -> u64 {
     (duration_s * f64::from(rate_hz)).round() as u64
