@@ -1,5 +1,6 @@
 /** One caller's call as the page sees it: runes around the states, the peer and the devices. */
 import type { NoticeKind, Surroundings } from "../types";
+import { CallSound } from "./audio.svelte";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
 import type { ServerMessage, Words } from "./messages";
@@ -8,7 +9,6 @@ import { causeOfEnding, causeOfFirst, meansAway, problemOf, Unavailable } from "
 import { RECOVER_MS, type Cause } from "./redial";
 import { Redialler } from "./redialler";
 import { Seconds } from "./seconds.svelte";
-import { CallSound } from "./sound.svelte";
 import {
   IDLE,
   isActive,
