@@ -57,7 +57,7 @@ export class Host {
   /** Read by Gradio when an event is dispatched; belongs to the call, never to Python. */
   value: Value = null;
 
-  readonly #given: SharedProps;
+  readonly #sharedProps: SharedProps;
   readonly #i18n: Translate;
   /** Counts changes of the page's language, so that whoever translates is run again. */
   #language = $state(0);
@@ -65,7 +65,7 @@ export class Host {
   /** Call while the component is being created: it registers itself, and leaves with it. */
   constructor({ shared_props, props }: HostProps) {
     const { value: _value, i18n, i18n_store, ...own } = props;
-    this.#given = shared_props;
+    this.#sharedProps = shared_props;
     this.#i18n = i18n ?? ((key) => key);
     const { id, register_component, unregister_component } = shared_props;
     const set = (data: Record<string, unknown>): void => this.#set(data);
@@ -75,15 +75,15 @@ export class Host {
     });
     this.#set({ ...shared_props, ...own });
     register_component?.(id, set, get);
-    const forget = i18n_store?.subscribe(() => this.#language++);
+    const unsubscribe = i18n_store?.subscribe(() => this.#language++);
     onDestroy(() => {
-      forget?.();
+      unsubscribe?.();
       unregister_component?.(id, set);
     });
   }
 
   get server(): SharedProps["server"] {
-    return this.#given.server;
+    return this.#sharedProps.server;
   }
 
   /** A key of Gradio's dictionaries in the language of the page. */
@@ -93,14 +93,14 @@ export class Host {
   };
 
   dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void {
-    this.#given.dispatcher?.(this.#given.id, name, asText(data));
+    this.#sharedProps.dispatcher?.(this.#sharedProps.id, name, asText(data));
   }
 
   #set(data: Record<string, unknown>): void {
-    for (const [name, given] of Object.entries(data)) {
-      if (name === "value") this.oncommand?.(given);
-      else if (SHARED.has(name)) Object.assign(this.shared, { [name]: given });
-      else if (name in DEFAULTS) Object.assign(this.props, { [name]: given ?? fallback(name) });
+    for (const [name, value] of Object.entries(data)) {
+      if (name === "value") this.oncommand?.(value);
+      else if (SHARED.has(name)) Object.assign(this.shared, { [name]: value });
+      else if (name in DEFAULTS) Object.assign(this.props, { [name]: value ?? fallback(name) });
     }
   }
 }

@@ -82,7 +82,7 @@ export interface Server {
 }
 
 /** What a call needs of the page around it. */
-export interface Surroundings {
+export interface CallHost {
   readonly props: WebRTCProps;
   readonly server: Server;
   value: Value;

@@ -4,7 +4,7 @@ import type { Activity } from "./state";
 /** An answer that is complete on the server is over when it has been silent for this long. */
 const QUIET_MS = 400;
 
-const AFTER_WORD = new Map<string, Activity>([
+const ACTIVITY_AFTER_LOG = new Map<string, Activity>([
   ["started_talking", "listening"],
   ["pause_detected", "thinking"],
   ["response_starting", "speaking"],
@@ -20,24 +20,24 @@ export class ActivityTracker {
   #activity: Activity = "none";
   /** The server has made the whole answer; set together with the time it was last heard. */
   #isComplete = false;
-  #lastSoundMs = 0;
+  #lastAudibleMs = 0;
 
   /** Takes in a log word of the server; words without a meaning for us change nothing. */
-  word(word: string, atMs: number): Activity {
-    const activity = AFTER_WORD.get(word);
+  onServerLog(text: string, atMs: number): Activity {
+    const activity = ACTIVITY_AFTER_LOG.get(text);
     if (activity) {
       this.#activity = activity;
       this.#isComplete = false;
-    } else if (word === "response_finished") {
+    } else if (text === "response_finished") {
       this.#finish(atMs);
     }
     return this.#activity;
   }
 
   /** Takes in how loud the answer is at the moment, 0 to 1. */
-  sound(loudness: number, atMs: number): Activity {
-    if (loudness > 0) this.#lastSoundMs = atMs;
-    else if (this.#isComplete && atMs - this.#lastSoundMs >= QUIET_MS) this.#activity = "ready";
+  onRemoteLevel(loudness: number, atMs: number): Activity {
+    if (loudness > 0) this.#lastAudibleMs = atMs;
+    else if (this.#isComplete && atMs - this.#lastAudibleMs >= QUIET_MS) this.#activity = "ready";
     return this.#activity;
   }
 
@@ -46,6 +46,6 @@ export class ActivityTracker {
     if (this.#activity !== "speaking") return;
     this.#isComplete = true;
     // What has just been made is still on its way to the ear.
-    this.#lastSoundMs = atMs;
+    this.#lastAudibleMs = atMs;
   }
 }

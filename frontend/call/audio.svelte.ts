@@ -3,10 +3,10 @@ import { ActivityTracker } from "./activity";
 import { LevelMeter, SILENCE, type Level } from "./levels";
 import type { Activity } from "./state";
 
-export class CallSound {
+export class CallAudio {
   /** Levels of the microphone and of the answer. */
-  said = $state.raw<Level>(SILENCE);
-  heard = $state.raw<Level>(SILENCE);
+  localLevel = $state.raw<Level>(SILENCE);
+  remoteLevel = $state.raw<Level>(SILENCE);
   isMicrophoneMuted = $state(false);
   isSpeakerMuted = $state(false);
 
@@ -18,25 +18,25 @@ export class CallSound {
     this.#tracker = new ActivityTracker();
     this.#meter = new LevelMeter((read) => {
       // A muted track is silent already; the level fades only with the meter's smoothing.
-      this.said = this.isMicrophoneMuted ? SILENCE : read("said");
-      this.heard = read("heard");
-      onactivity(this.#tracker.sound(this.heard.loudness, performance.now()));
+      this.localLevel = this.isMicrophoneMuted ? SILENCE : read("local");
+      this.remoteLevel = read("remote");
+      onactivity(this.#tracker.onRemoteLevel(this.remoteLevel.loudness, performance.now()));
     });
   }
 
-  /** Takes this stream for what is said or heard; before `start` there is nothing to do. */
-  watch(what: "said" | "heard", stream: MediaStream | null): void {
-    if (stream) this.#meter?.watch(what, stream);
+  /** Takes this stream for the local or the remote end; before `start` there is nothing to do. */
+  watch(end: "local" | "remote", stream: MediaStream | null): void {
+    if (stream) this.#meter?.watch(end, stream);
   }
 
   /** Takes in a log word of the server. */
-  word(word: string): Activity {
-    return this.#tracker.word(word, performance.now());
+  onServerLog(text: string): Activity {
+    return this.#tracker.onServerLog(text, performance.now());
   }
 
   stop(): void {
     this.#meter?.close();
     this.#meter = null;
-    this.said = this.heard = SILENCE;
+    this.localLevel = this.remoteLevel = SILENCE;
   }
 }

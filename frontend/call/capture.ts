@@ -39,10 +39,10 @@ export class Capture {
    */
   async replace(kind: "audio" | "video"): Promise<MediaStreamTrack | null> {
     const constraints = this.#options.constraints();
-    const fresh = await this.#get({ [kind]: constraints[kind] ?? true });
-    const track = fresh.getTracks()[0] ?? null;
-    const old = this.#stream?.getTracks().filter((one) => one.kind === kind) ?? [];
-    for (const one of old) {
+    const stream = await this.#get({ [kind]: constraints[kind] ?? true });
+    const track = stream.getTracks()[0] ?? null;
+    const replaced = this.#stream?.getTracks().filter((one) => one.kind === kind) ?? [];
+    for (const one of replaced) {
       this.#stream?.removeTrack(one);
       one.onended = null;
       one.stop();

@@ -5,7 +5,7 @@ import { listDevices, NO_DEVICES, type Devices } from "./devices";
 import type { Medium, Problem } from "./state";
 
 export class DeviceChoice {
-  found = $state.raw<Devices>(NO_DEVICES);
+  available = $state.raw<Devices>(NO_DEVICES);
   /** Ids of devices; null leaves the choice to the browser. */
   microphone = $state<string | null>(null);
   camera = $state<string | null>(null);
@@ -16,16 +16,16 @@ export class DeviceChoice {
   /** Looks again at what is there; the browser tells names only after the user has agreed. */
   async refresh(): Promise<void> {
     const media = navigator.mediaDevices;
-    if (media) this.found = await listDevices(media);
+    if (media) this.available = await listDevices(media);
   }
 
   /** Back to the browser's choice: the chosen device is gone. */
-  forget(medium: Medium): void {
+  reset(medium: Medium): void {
     this[medium] = null;
   }
 
-  constraints(modality: Modality, wanted: TrackConstraints | null): MediaStreamConstraints {
+  constraints(modality: Modality, appConstraints: TrackConstraints | null): MediaStreamConstraints {
     const { microphone, camera } = this;
-    return mediaConstraints(modality, wanted, { microphone, camera });
+    return mediaConstraints(modality, appConstraints, { microphone, camera });
   }
 }

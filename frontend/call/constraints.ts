@@ -10,14 +10,14 @@ export interface ChosenDevices {
 /** The constraints for a call of this modality, with the chosen devices in them. */
 export function mediaConstraints(
   modality: Modality,
-  given: TrackConstraints | null,
+  appConstraints: TrackConstraints | null,
   chosen: ChosenDevices,
 ): MediaStreamConstraints {
-  const wantsAudio = modality !== "video";
-  const wantsVideo = modality !== "audio";
+  const hasAudio = modality !== "video";
+  const hasVideo = modality !== "audio";
   return {
-    ...(wantsAudio && { audio: withDevice(part(given, "audio"), chosen.microphone) }),
-    ...(wantsVideo && { video: withDevice(part(given, "video"), chosen.camera) }),
+    ...(hasAudio && { audio: withDevice(part(appConstraints, "audio"), chosen.microphone) }),
+    ...(hasVideo && { video: withDevice(part(appConstraints, "video"), chosen.camera) }),
   };
 }
 
@@ -32,15 +32,15 @@ export function withoutExact(constraints: MediaStreamConstraints): MediaStreamCo
 }
 
 /** `{audio, video}` names its parts; anything else is meant for whatever is captured. */
-function part(given: TrackConstraints | null, kind: "audio" | "video"): MediaTrackConstraints {
-  if (given === null) return {};
-  if (!("audio" in given) && !("video" in given)) return given as MediaTrackConstraints;
-  const named = (given as { audio?: unknown; video?: unknown })[kind];
+function part(appConstraints: TrackConstraints | null, kind: "audio" | "video"): MediaTrackConstraints {
+  if (appConstraints === null) return {};
+  if (!("audio" in appConstraints) && !("video" in appConstraints)) return appConstraints as MediaTrackConstraints;
+  const named = (appConstraints as { audio?: unknown; video?: unknown })[kind];
   return typeof named === "object" && named !== null ? named : {};
 }
 
-function withDevice(wanted: MediaTrackConstraints, deviceId: string | null): MediaTrackConstraints {
-  return deviceId === null ? wanted : { ...wanted, deviceId: { exact: deviceId } };
+function withDevice(constraints: MediaTrackConstraints, deviceId: string | null): MediaTrackConstraints {
+  return deviceId === null ? constraints : { ...constraints, deviceId: { exact: deviceId } };
 }
 
 function relaxed(value: unknown): unknown {

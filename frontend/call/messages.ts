@@ -5,31 +5,36 @@ export type ServerMessage =
   | { type: "send_input" }
   | { type: "fetch_output" }
   | { type: "stopword" }
-  | ({ type: "warning" } & Words)
-  | ({ type: "error" } & Words)
-  | ({ type: "info" } & Words)
-  | ({ type: "success" } & Words)
+  | ({ type: "warning" } & NoticeText)
+  | ({ type: "error" } & NoticeText)
+  | ({ type: "info" } & NoticeText)
+  | ({ type: "success" } & NoticeText)
   | { type: "end_stream"; text: string; code: string }
   | { type: "log"; text: string };
 
 /** What is shown to the reader, as Gradio shows its own warnings. */
-export interface Words {
+export interface NoticeText {
   text: string;
   /** Absent when it is Gradio's usual look: the name of the kind above it, for ten seconds. */
-  look?: Look;
+  style?: NoticeStyle;
 }
 
-export interface Look {
+export interface NoticeStyle {
   title: string;
   /** Seconds; null for until the reader closes it. */
   duration: number | null;
 }
 
-const USUAL_TITLES = { warning: "Warning", error: "Error", info: "Info", success: "Success" } as const;
+const USUAL_TITLES = {
+  warning: "Warning",
+  error: "Error",
+  info: "Info",
+  success: "Success",
+} as const;
 const USUAL_DURATION = 10;
 
 /** Words of the first dialect, before messages were JSON. */
-const PLAIN = new Map<string, ServerMessage>([
+const PLAIN_TEXT_MESSAGES = new Map<string, ServerMessage>([
   ["tick", { type: "send_input" }],
   ["change", { type: "fetch_output" }],
   ["stopword", { type: "stopword" }],
@@ -38,7 +43,7 @@ const PLAIN = new Map<string, ServerMessage>([
 /** The message in `raw`, or null when it is none we know: newer servers may say more than we do. */
 export function parseMessage(raw: unknown): ServerMessage | null {
   if (typeof raw !== "string") return null;
-  const plain = PLAIN.get(raw);
+  const plain = PLAIN_TEXT_MESSAGES.get(raw);
   if (plain) return plain;
   const parsed = asRecord(parseJson(raw));
   switch (parsed?.type) {
@@ -50,7 +55,7 @@ export function parseMessage(raw: unknown): ServerMessage | null {
     case "error":
     case "info":
     case "success":
-      return { type: parsed.type, ...wordsOf(parsed.type, parsed) };
+      return { type: parsed.type, ...noticeTextOf(parsed.type, parsed) };
     case "end_stream":
       return {
         type: parsed.type,
@@ -125,11 +130,11 @@ export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
 }
 
 /** Whether the server knows a call, by its reply to a request for candidates. */
-export function readKnown(reply: unknown): "known" | "unknown" | "away" {
-  if (reply === undefined) return "away";
+export function readLookup(reply: unknown): "found" | "not_found" | "unreachable" {
+  if (reply === undefined) return "unreachable";
   // A server that fails for another reason has not said so.
   const meta = asRecord(asRecord(reply)?.meta);
-  return meta?.error === "unknown_connection" ? "unknown" : "known";
+  return meta?.error === "unknown_connection" ? "not_found" : "found";
 }
 
 function refusal(meta: Record<string, unknown>): OfferRefused {
@@ -139,15 +144,18 @@ function refusal(meta: Record<string, unknown>): OfferRefused {
   return new OfferRefused(code, message, limit, typeof meta.title === "string" ? meta.title : null);
 }
 
-function wordsOf(kind: keyof typeof USUAL_TITLES, message: Record<string, unknown>): Words {
+function noticeTextOf(
+  kind: keyof typeof USUAL_TITLES,
+  message: Record<string, unknown>,
+): NoticeText {
   const text = textOf(message);
   const title = typeof message.title === "string" ? message.title : USUAL_TITLES[kind];
-  const { duration: given = USUAL_DURATION } = message;
-  const duration = typeof given === "number" ? given : null;
+  const { duration: sent = USUAL_DURATION } = message;
+  const duration = typeof sent === "number" ? sent : null;
   // Of its own accord Gradio shows a component's words in the usual look, and no success.
   const isUsual =
     kind !== "success" && title === USUAL_TITLES[kind] && duration === USUAL_DURATION;
-  return isUsual ? { text } : { text, look: { title, duration } };
+  return isUsual ? { text } : { text, style: { title, duration } };
 }
 
 /** `message` is the older name of `data`; servers of today send both. */

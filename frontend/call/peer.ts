@@ -4,7 +4,7 @@ import {
   parseMessage,
   readAnswer,
   readCandidates,
-  readKnown,
+  readLookup,
   type ServerMessage,
 } from "./messages";
 
@@ -40,7 +40,7 @@ export interface PeerOptions {
 
 /** The label the server looks for, and the first word it hears. */
 const CHANNEL_LABEL = "text";
-const GREETING = "handshake";
+const HANDSHAKE = "handshake";
 
 export class Peer {
   readonly #connection: RTCPeerConnection;
@@ -52,8 +52,8 @@ export class Peer {
 
   /** Makes the connection and gathers what is to be sent; `call` starts the talking. */
   static async create(options: PeerOptions, listener: PeerListener): Promise<Peer> {
-    const fresh = (await options.server.turn(null)) as RTCConfiguration | null;
-    return new Peer(options, listener, fresh ?? options.configuration ?? {});
+    const serverConfiguration = (await options.server.turn(null)) as RTCConfiguration | null;
+    return new Peer(options, listener, serverConfiguration ?? options.configuration ?? {});
   }
 
   private constructor(
@@ -63,14 +63,15 @@ export class Peer {
   ) {
     this.#options = options;
     this.#listener = listener;
-    const make = options.newConnection ?? ((given) => new RTCPeerConnection(given));
+    const newConnection =
+      options.newConnection ?? ((config) => new RTCPeerConnection(config));
     // One path for all media: half the candidates, and what every server of today offers anyway.
-    this.#connection = make({ bundlePolicy: "max-bundle", ...configuration });
+    this.#connection = newConnection({ bundlePolicy: "max-bundle", ...configuration });
     this.#openChannel();
     this.#addMedia();
     this.#connection.ontrack = ({ track }) => this.#listener?.ontrack(track);
-    this.#connection.onicecandidate = ({ candidate }) => this.#found(candidate);
-    this.#connection.onconnectionstatechange = () => this.#report();
+    this.#connection.onicecandidate = ({ candidate }) => this.#handleCandidate(candidate);
+    this.#connection.onconnectionstatechange = () => this.#reportState();
   }
 
   /**
@@ -85,10 +86,10 @@ export class Peer {
     const { server, query } = this.#options;
     const answer = readAnswer(await server.offer({ type: "offer", sdp, query }));
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
-    if (this.#listener === null) return this.#leave(credentials);
+    if (this.#listener === null) return this.#sendClose(credentials);
     this.#credentials = credentials;
     this.#listener.onanswer(credentials);
-    for (const candidate of this.#earlyCandidates.splice(0)) this.#send(candidate, credentials);
+    for (const candidate of this.#earlyCandidates.splice(0)) this.#sendCandidate(candidate, credentials);
     await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     await this.#setParameters();
     if (answer.hasMoreCandidates) await this.#fetchCandidates(credentials);
@@ -101,13 +102,13 @@ export class Peer {
   }
 
   /** Asks the server whether it still knows this call. Never rejects. */
-  async isKnown(): Promise<"known" | "unknown" | "away"> {
-    const question = { type: "candidates", ...this.#credentials };
-    return readKnown(await this.#options.server.offer(question).catch(() => undefined));
+  async lookUp(): Promise<"found" | "not_found" | "unreachable"> {
+    const request = { type: "candidates", ...this.#credentials };
+    return readLookup(await this.#options.server.offer(request).catch(() => undefined));
   }
 
   /** Has the listener hear nothing more; what still sounds goes on until `close`. */
-  hush(): void {
+  detachListener(): void {
     this.#listener = null;
   }
 
@@ -116,19 +117,19 @@ export class Peer {
     this.#listener = null;
     // A connection that stands says goodbye by itself; before that the server would wait for it.
     if (this.#credentials && this.#connection.connectionState !== "connected") {
-      this.#leave(this.#credentials);
+      this.#sendClose(this.#credentials);
     }
     this.#connection.close();
   }
 
-  #leave(credentials: Credentials): void {
+  #sendClose(credentials: Credentials): void {
     // When this is lost, the server gives the slot back after its own time-out.
     this.#options.server.offer({ type: "close", ...credentials }).catch(() => undefined);
   }
 
   #openChannel(): void {
     const channel = this.#connection.createDataChannel(CHANNEL_LABEL);
-    channel.onopen = () => channel.send(GREETING);
+    channel.onopen = () => channel.send(HANDSHAKE);
     channel.onmessage = ({ data }) => {
       const message = parseMessage(data);
       if (message) this.#listener?.onmessage(message);
@@ -148,14 +149,14 @@ export class Peer {
     }
   }
 
-  #found(candidate: RTCIceCandidate | null): void {
+  #handleCandidate(candidate: RTCIceCandidate | null): void {
     // null and "" mark the end of the search: nothing the server waits for.
     if (!candidate?.candidate) return;
-    if (this.#credentials) this.#send(candidate, this.#credentials);
+    if (this.#credentials) this.#sendCandidate(candidate, this.#credentials);
     else this.#earlyCandidates.push(candidate);
   }
 
-  #send(candidate: RTCIceCandidate, credentials: Credentials): void {
+  #sendCandidate(candidate: RTCIceCandidate, credentials: Credentials): void {
     const body = { type: "ice-candidate", candidate: candidate.toJSON(), ...credentials };
     // A lost candidate leaves one path untried. When none is left the connection itself reports.
     this.#options.server.offer(body).catch(() => undefined);
@@ -181,7 +182,7 @@ export class Peer {
     }
   }
 
-  #report(): void {
+  #reportState(): void {
     switch (this.#connection.connectionState) {
       case "connected":
         return this.#listener?.onconnected();

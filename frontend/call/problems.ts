@@ -38,11 +38,11 @@ export function causeOfFirst(error: unknown): Cause | null {
 }
 
 /** Whether a call that was given up for this has no server to hear of it; one that refused has. */
-export const meansAway = ({ code }: Problem): boolean =>
+export const impliesServerAway = ({ code }: Problem): boolean =>
   code === "lost" || code === "stopping" || code === "unreachable";
 
-/** What an error of starting a call means; `wanted` is what the browser was asked for. */
-export function problemOf(error: unknown, wanted: MediaStreamConstraints): Problem {
+/** What an error of starting a call means; `requested` is what the browser was asked for. */
+export function problemOf(error: unknown, requested: MediaStreamConstraints): Problem {
   if (error instanceof Unavailable) return { code: error.code };
   if (error instanceof OfferRefused) {
     const { code, limit, message, title } = error;
@@ -53,7 +53,7 @@ export function problemOf(error: unknown, wanted: MediaStreamConstraints): Probl
     if (code === "handler_failed") return { code, title, message };
     return { code: "refused", message };
   }
-  return deviceProblem(error, wanted.video ? "camera" : "microphone");
+  return deviceProblem(error, requested.video ? "camera" : "microphone");
 }
 
 /** The errors of `getUserMedia` (W3C Media Capture and Streams, 10.2) and all that is left. */

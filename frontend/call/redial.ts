@@ -23,7 +23,7 @@ const JITTER = 0.25;
 export const TRY_MS = 10_000;
 
 /** Within a try, a server that cannot be reached is asked again after this time. */
-export const KNOCK_MS = 2000;
+export const OFFER_RETRY_MS = 2000;
 
 /** How long a connection may take to recover by itself once the browser calls it disconnected. */
 export const RECOVER_MS = 6000;

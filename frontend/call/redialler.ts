@@ -1,11 +1,11 @@
 /** Makes a call that broke again by itself: waits, tries, and leaves it to the user in the end. */
 import { causeOf } from "./problems";
-import { KNOCK_MS, Redial, TRY_MS, type Cause } from "./redial";
+import { OFFER_RETRY_MS, Redial, TRY_MS, type Cause } from "./redial";
 import type { Problem, Redialling } from "./state";
 import { Timers } from "./timers";
 
 /** What is needed of the call. */
-export interface Broken {
+export interface RedialTarget {
   /** Shows that the call is made again; what was connected is left alone from here on. */
   redialling(redial: Redialling): void;
   /** Drops what was connected and offers the call anew. Rejects as a first offer does. */
@@ -16,15 +16,15 @@ export interface Broken {
 }
 
 export class Redialler {
-  readonly #call: Broken;
+  readonly #call: RedialTarget;
   readonly #timers = new Timers();
   #tries = new Redial();
   /** The cause for which the browser's network is waited for. */
-  #waiting: Cause | null = null;
+  #causeAwaitingNetwork: Cause | null = null;
   /** Grows with each offer and each end: what an earlier one still awaits is recognised. */
   #attempt = 0;
 
-  constructor(call: Broken) {
+  constructor(call: RedialTarget) {
     this.#call = call;
   }
 
@@ -41,7 +41,7 @@ export class Redialler {
 
   cancel(): void {
     this.#attempt++;
-    this.#waiting = null;
+    this.#causeAwaitingNetwork = null;
     this.#timers.cancelAll();
   }
 
@@ -56,9 +56,9 @@ export class Redialler {
 
   /** The browser has a network again: a call that waits for one is made now. */
   online(): void {
-    const cause = this.#waiting;
+    const cause = this.#causeAwaitingNetwork;
     if (cause === null) return;
-    this.#waiting = null;
+    this.#causeAwaitingNetwork = null;
     this.#call.redialling({ cause, isOffline: false });
     this.#try(cause);
   }
@@ -70,17 +70,17 @@ export class Redialler {
       if (navigator.onLine === false) this.#awaitNetwork(cause);
       else this.callAgain(cause, { code: cause });
     });
-    void this.#knock();
+    void this.#offer();
   }
 
   #awaitNetwork(cause: Cause): void {
     this.cancel();
-    this.#waiting = cause;
+    this.#causeAwaitingNetwork = cause;
     this.#call.redialling({ cause, isOffline: true });
   }
 
   /** Offers the call; a server that cannot be reached is asked again until the try is over. */
-  async #knock(): Promise<void> {
+  async #offer(): Promise<void> {
     const attempt = ++this.#attempt;
     try {
       await this.#call.offer();
@@ -88,7 +88,7 @@ export class Redialler {
       if (attempt !== this.#attempt) return;
       const cause = causeOf(error);
       const problem = this.#call.problemOf(error);
-      if (cause === "lost") this.#timers.after("wait", KNOCK_MS, () => void this.#knock());
+      if (cause === "lost") this.#timers.after("wait", OFFER_RETRY_MS, () => void this.#offer());
       else if (cause) this.callAgain(cause, problem);
       else this.#call.fail(problem);
     }

@@ -48,8 +48,8 @@ describe("LevelMeter", () => {
 
   it("reads what it watches, and silence for the rest", () => {
     const levels: Level[] = [];
-    const meter = new LevelMeter((read) => levels.push(read("said"), read("heard")));
-    meter.watch("said", stream);
+    const meter = new LevelMeter((read) => levels.push(read("local"), read("remote")));
+    meter.watch("local", stream);
     FakeAudioContext.amplitude = 0.5;
     vi.advanceTimersToNextTimer();
     expect(levels[0]?.loudness).toBeGreaterThan(0.5);
@@ -63,7 +63,7 @@ describe("LevelMeter", () => {
   it("gives the audio hardware back and stops", () => {
     const onlevels = vi.fn();
     const meter = new LevelMeter(onlevels);
-    meter.watch("said", stream);
+    meter.watch("local", stream);
     expect(FakeAudioContext.open).toBe(1);
     meter.close();
     vi.runAllTimers();
@@ -75,41 +75,41 @@ describe("LevelMeter", () => {
 describe("ActivityTracker", () => {
   it("follows the server's words", () => {
     const turn = new ActivityTracker();
-    expect(turn.word("Server received: handshake", 0)).toBe("none");
-    expect(turn.word("started_talking", 1)).toBe("listening");
-    expect(turn.word("pause_detected", 2)).toBe("thinking");
-    expect(turn.word("response_starting", 3)).toBe("speaking");
+    expect(turn.onServerLog("Server received: handshake", 0)).toBe("none");
+    expect(turn.onServerLog("started_talking", 1)).toBe("listening");
+    expect(turn.onServerLog("pause_detected", 2)).toBe("thinking");
+    expect(turn.onServerLog("response_starting", 3)).toBe("speaking");
   });
 
   it("hears when a complete answer is over", () => {
     const turn = new ActivityTracker();
-    turn.word("response_starting", 0);
-    turn.sound(0.5, 1000);
-    expect(turn.sound(0, 3000)).toBe("speaking");
-    turn.word("response_finished", 4000);
-    expect(turn.sound(0, 4300)).toBe("speaking");
-    turn.sound(0.5, 4350);
-    expect(turn.sound(0, 4700)).toBe("speaking");
-    expect(turn.sound(0, 4750)).toBe("ready");
+    turn.onServerLog("response_starting", 0);
+    turn.onRemoteLevel(0.5, 1000);
+    expect(turn.onRemoteLevel(0, 3000)).toBe("speaking");
+    turn.onServerLog("response_finished", 4000);
+    expect(turn.onRemoteLevel(0, 4300)).toBe("speaking");
+    turn.onRemoteLevel(0.5, 4350);
+    expect(turn.onRemoteLevel(0, 4700)).toBe("speaking");
+    expect(turn.onRemoteLevel(0, 4750)).toBe("ready");
   });
 
   it("does not wait for an answer that never begins", () => {
     const turn = new ActivityTracker();
-    turn.word("pause_detected", 0);
-    expect(turn.word("response_finished", 10)).toBe("ready");
+    turn.onServerLog("pause_detected", 0);
+    expect(turn.onServerLog("response_finished", 10)).toBe("ready");
   });
 
   it("lets the next turn begin before the last answer is over", () => {
     const turn = new ActivityTracker();
-    turn.word("response_starting", 0);
-    turn.word("response_finished", 100);
-    expect(turn.word("started_talking", 200)).toBe("listening");
-    expect(turn.sound(0, 9000)).toBe("listening");
+    turn.onServerLog("response_starting", 0);
+    turn.onServerLog("response_finished", 100);
+    expect(turn.onServerLog("started_talking", 200)).toBe("listening");
+    expect(turn.onRemoteLevel(0, 9000)).toBe("listening");
   });
 
   it("says nothing of whose turn it is when the server says nothing", () => {
     const turn = new ActivityTracker();
-    turn.sound(0.5, 1000);
-    expect(turn.sound(0, 9000)).toBe("none");
+    turn.onRemoteLevel(0.5, 1000);
+    expect(turn.onRemoteLevel(0, 9000)).toBe("none");
   });
 });

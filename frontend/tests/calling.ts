@@ -1,12 +1,12 @@
 /** A call without a page around it, on stand-ins for what jsdom has not. */
 import { afterEach, beforeEach, vi } from "vitest";
 import { Call } from "../call/call.svelte";
-import type { Surroundings } from "../types";
+import type { CallHost } from "../types";
 import { FakePeerConnection, FakeServer, installFakes, PROPS, type FakeMediaDevices } from "./fakes";
 
 export let media: FakeMediaDevices;
 export let server: FakeServer;
-export let page: Surroundings;
+export let host: CallHost;
 export let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
 export let call: Call;
 
@@ -18,8 +18,8 @@ beforeEach(() => {
   media = installFakes();
   server = new FakeServer();
   dispatch = vi.fn();
-  page = { props: { ...PROPS }, server, value: null, dispatch };
-  call = new Call(page);
+  host = { props: { ...PROPS }, server, value: null, dispatch };
+  call = new Call(host);
 });
 afterEach(() => {
   call.stop();

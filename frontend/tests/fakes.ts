@@ -118,7 +118,7 @@ export class FakePeerConnection {
     this.connectionState = state;
     this.onconnectionstatechange?.();
   }
-  say(data: unknown): void {
+  deliver(data: unknown): void {
     this.channel?.onmessage?.({ data: typeof data === "string" ? data : JSON.stringify(data) });
   }
 }
@@ -153,9 +153,9 @@ export const device = (kind: Kind, deviceId: string, label = deviceId): MediaDev
 
 export class FakeMediaDevices extends EventTarget {
   list: MediaDeviceInfo[] = [device("audioinput", "mic-1"), device("audiooutput", "speaker-1")];
-  asked: MediaStreamConstraints[] = [];
+  requests: MediaStreamConstraints[] = [];
   /** Every track ever given out. */
-  given: FakeTrack[] = [];
+  opened: FakeTrack[] = [];
   /** What the next requests fail with, in this order. */
   refusals: Error[] = [];
   /** Set to keep the user thinking. */
@@ -163,18 +163,18 @@ export class FakeMediaDevices extends EventTarget {
 
   enumerateDevices = vi.fn(async (): Promise<MediaDeviceInfo[]> => this.list);
   getUserMedia = async (constraints: MediaStreamConstraints): Promise<MediaStream> => {
-    this.asked.push(constraints);
+    this.requests.push(constraints);
     await this.pending;
     const refusal = this.refusals.shift();
     if (refusal) throw refusal;
     const kinds = (["audio", "video"] as const).filter((kind) => constraints[kind]);
     const tracks = kinds.map((kind) => new FakeTrack(kind));
-    this.given.push(...tracks);
+    this.opened.push(...tracks);
     return asStream(new FakeStream(tracks));
   };
 }
 
-export const named = (name: string): Error => Object.assign(new Error(name), { name });
+export const namedError = (name: string): Error => Object.assign(new Error(name), { name });
 
 /** Sound that is as loud as `FakeAudioContext.amplitude` says. */
 export class FakeAudioContext {
@@ -213,9 +213,9 @@ export function installFakes(): FakeMediaDevices {
   return media;
 }
 
-/** A promise to be kept by hand. */
-export function later<T>(): { promise: Promise<T>; keep: (value: T) => void } {
-  let keep: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((resolve) => (keep = resolve));
-  return { promise, keep };
+/** A promise that a test resolves by hand. */
+export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
 }

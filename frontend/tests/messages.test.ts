@@ -11,15 +11,15 @@ describe("parseMessage", () => {
     ['{"type":"info","message":"m","title":"Info","duration":10}', { type: "info", text: "m" }],
     [
       '{"type":"warning","message":"m","title":"Mind","duration":10}',
-      { type: "warning", text: "m", look: { title: "Mind", duration: 10 } },
+      { type: "warning", text: "m", style: { title: "Mind", duration: 10 } },
     ],
     [
       '{"type":"error","message":"m","title":"Error","duration":null}',
-      { type: "error", text: "m", look: { title: "Error", duration: null } },
+      { type: "error", text: "m", style: { title: "Error", duration: null } },
     ],
     [
       '{"type":"success","message":"m"}',
-      { type: "success", text: "m", look: { title: "Success", duration: 10 } },
+      { type: "success", text: "m", style: { title: "Success", duration: 10 } },
     ],
     ['{"type":"end_stream","data":"done"}', { type: "end_stream", text: "done", code: "" }],
     [

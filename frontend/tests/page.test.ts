@@ -2,7 +2,7 @@
 import { cleanup, screen } from "@testing-library/svelte";
 import { flushSync, tick } from "svelte";
 import { describe, expect, it, vi } from "vitest";
-import { FakeTrack, later, named } from "./fakes";
+import { deferred, FakeTrack, namedError } from "./fakes";
 import {
   button,
   connection,
@@ -45,8 +45,8 @@ describe("the server's words", () => {
   it("are text for Gradio, which takes them for HTML", async () => {
     show();
     await open();
-    connection().say({ type: "error", data: "<img src=x onerror=alert(1)> & more" });
-    connection().say({ type: "warning", data: "<b>", title: "Mind", duration: 3 });
+    connection().deliver({ type: "error", data: "<img src=x onerror=alert(1)> & more" });
+    connection().deliver({ type: "warning", data: "<b>", title: "Mind", duration: 3 });
     expect(dispatched).toContainEqual(["error", "&lt;img src=x onerror=alert(1)&gt; &amp; more"]);
     expect(dispatched).toContainEqual([
       "notice",
@@ -66,7 +66,7 @@ describe("the states of an audio call", () => {
   });
 
   it("asking for permission can be cancelled", async () => {
-    media.pending = later<void>().promise;
+    media.pending = deferred<void>().promise;
     show();
     button().click();
     await tick();
@@ -80,7 +80,7 @@ describe("the states of an audio call", () => {
   });
 
   it("permission refused: says what to do", async () => {
-    media.refusals = [named("NotAllowedError")];
+    media.refusals = [namedError("NotAllowedError")];
     show();
     button().click();
     await vi.waitFor(() => expect(state()).toBe("failed"));
@@ -112,7 +112,7 @@ describe("the states of an audio call", () => {
     mute.click();
     await tick();
     expect(mute.getAttribute("aria-pressed")).toBe("true");
-    expect(media.given[0]?.enabled).toBe(false);
+    expect(media.opened[0]?.enabled).toBe(false);
     expect(await violations()).toEqual([]);
     button().click();
     await tick();
@@ -132,7 +132,7 @@ describe("the states of an audio call", () => {
     show();
     await open();
     expect(live()).toBe("Connected");
-    connection().say({ type: "log", data: "pause_detected" });
+    connection().deliver({ type: "log", data: "pause_detected" });
     flushSync();
     expect(status()).toBe("Thinking…");
     expect(live()).toBe("Connected");
@@ -166,7 +166,7 @@ describe("what Gradio sees", () => {
   it("a tick for each request of inputs", async () => {
     show();
     await open();
-    connection().say({ type: "send_input", data: [] });
+    connection().deliver({ type: "send_input", data: [] });
     expect(dispatched).toEqual([
       ["start_recording", undefined],
       ["tick", undefined],
@@ -202,7 +202,7 @@ describe("a call ends", () => {
     await open();
     cleanup();
     expect(connection().isClosed).toBe(true);
-    expect(media.given[0]?.readyState).toBe("ended");
+    expect(media.opened[0]?.readyState).toBe("ended");
   });
 
   it("when a parent hides it, and it comes back idle", async () => {
@@ -240,9 +240,9 @@ describe("receiving", () => {
     await vi.waitFor(() => expect(connection()).not.toBe(first));
     await vi.waitFor(() => expect(connection().remoteDescription).not.toBeNull());
     connection().become("connected");
-    connection().say({ type: "end_stream", data: "" });
+    connection().deliver({ type: "end_stream", data: "" });
     await vi.waitFor(() => expect(state()).toBe("ended"));
-    expect(media.asked).toEqual([]);
+    expect(media.requests).toEqual([]);
     expect(dispatched.filter(([name]) => name === "error")).toEqual([]);
   });
 

@@ -34,7 +34,7 @@ describe("the device menu", () => {
     select.value = "lid";
     select.dispatchEvent(new Event("change", { bubbles: true }));
     await open();
-    expect(media.asked).toEqual([{ audio: { deviceId: { exact: "lid" } } }]);
+    expect(media.requests).toEqual([{ audio: { deviceId: { exact: "lid" } } }]);
   });
 
   it("closes on Escape and gives the focus back", async () => {
@@ -61,7 +61,7 @@ describe("the device menu", () => {
     media.list = [device("audioinput", "desk", "Desk")];
     screen.getByRole("button", { name: "Show device names" }).click();
     expect(await screen.findByRole("option", { name: "Desk" })).toBeTruthy();
-    await vi.waitFor(() => expect(media.given[0]?.readyState).toBe("ended"));
+    await vi.waitFor(() => expect(media.opened[0]?.readyState).toBe("ended"));
     expect(state()).toBe("idle");
   });
 });

@@ -3,11 +3,11 @@ import { Peer, type PeerListener, type PeerOptions } from "../call/peer";
 import {
   ANSWER,
   asStream,
+  deferred,
   FakePeerConnection,
   FakeServer,
   FakeStream,
   FakeTrack,
-  later,
 } from "./fakes";
 
 let server: FakeServer;
@@ -84,12 +84,12 @@ describe("the offer", () => {
   });
 
   it("is forgotten when the call was closed meanwhile", async () => {
-    const reply = later<unknown>();
+    const reply = deferred<unknown>();
     server.replies.offer = reply.promise;
     const peer = await create();
     const calling = peer.call();
     peer.close();
-    reply.keep(ANSWER);
+    reply.resolve(ANSWER);
     await calling;
     expect(listener.onanswer).not.toHaveBeenCalled();
     expect(connection().remoteDescription).toBeNull();
@@ -116,14 +116,14 @@ describe("the configuration", () => {
 
 describe("candidates", () => {
   it("wait for the answer and go with its secret", async () => {
-    const reply = later<unknown>();
+    const reply = deferred<unknown>();
     server.replies.offer = reply.promise;
     const peer = await create();
     const calling = peer.call();
     await vi.waitFor(() => expect(server.ofType("offer")).toHaveLength(1));
     connection().find("candidate:early");
     expect(server.ofType("ice-candidate")).toEqual([]);
-    reply.keep(ANSWER);
+    reply.resolve(ANSWER);
     await calling;
     connection().find("candidate:late");
     const common = { type: "ice-candidate", webrtc_id: "call-1", secret: "s3cret" };
@@ -227,8 +227,8 @@ describe("the data channel", () => {
 
   it("hands messages on, and leaves out what is none", async () => {
     await create();
-    connection().say({ type: "send_input" });
-    connection().say("nonsense");
+    connection().deliver({ type: "send_input" });
+    connection().deliver("nonsense");
     expect(listener.onmessage.mock.calls).toEqual([[{ type: "send_input" }]]);
   });
 
@@ -256,10 +256,10 @@ describe("the connection", () => {
     const peer = await create();
     peer.close();
     connection().become("connected");
-    connection().say({ type: "send_input" });
+    connection().deliver({ type: "send_input" });
     connection().channel?.onclose?.();
     connection().ontrack?.({ track: new FakeTrack("audio") });
     expect(connection().isClosed).toBe(true);
-    for (const heard of Object.values(listener)) expect(heard).not.toHaveBeenCalled();
+    for (const callback of Object.values(listener)) expect(callback).not.toHaveBeenCalled();
   });
 });

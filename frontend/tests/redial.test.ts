@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { KNOCK_MS, RECOVER_MS, Redial, TRY_MS, WAITS_MS } from "../call/redial";
-import { call, connection, events, media, open, page, server } from "./calling";
+import { OFFER_RETRY_MS, RECOVER_MS, Redial, TRY_MS, WAITS_MS } from "../call/redial";
+import { call, connection, events, host, media, open, server } from "./calling";
 import { ANSWER } from "./fakes";
 
 describe("the tries of a call", () => {
@@ -46,15 +46,15 @@ describe("a call that broke", () => {
     goAway();
     broken.become("failed");
     expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "lost" } });
-    expect(page.value).toBeNull();
+    expect(host.value).toBeNull();
     await vi.advanceTimersByTimeAsync(1000);
     expect(call.status.phase).toBe("redialling");
     comeBack();
-    await vi.advanceTimersByTimeAsync(KNOCK_MS);
+    await vi.advanceTimersByTimeAsync(OFFER_RETRY_MS);
     connection().become("connected");
     expect(call.status).toMatchObject({ phase: "open", redial: null });
-    expect(page.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
-    expect(media.asked).toHaveLength(1);
+    expect(host.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
+    expect(media.requests).toHaveLength(1);
     expect(broken.isClosed).toBe(true);
     expect(server.ofType("close")).toEqual([
       { type: "close", webrtc_id: "call-1", secret: "s3cret" },
@@ -68,7 +68,7 @@ describe("a call that broke", () => {
     broken.become("failed");
     await vi.advanceTimersByTimeAsync(3 * (WAIT_MS + TRY_MS));
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
     expect(vi.getTimerCount()).toBe(0);
     // Gradio would reload the page over an event that it cannot deliver.
     expect(events()).toEqual(["start_recording"]);
@@ -189,13 +189,13 @@ describe("a call that broke", () => {
   });
 
   it("is left to the app when it only receives: it would begin anew", async () => {
-    page.props.mode = "receive";
+    host.props.mode = "receive";
     (await open()).become("failed");
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
   });
 
   it("is no loss at the time limit", async () => {
-    page.props.time_limit = 60;
+    host.props.time_limit = 60;
     const pc = await open();
     vi.advanceTimersByTime(59_800);
     pc.become("failed");
@@ -208,7 +208,7 @@ describe("a server that stops", () => {
 
   it("is called again, once its last sounds were heard", async () => {
     const stopped = await open();
-    stopped.say(STOPPING);
+    stopped.deliver(STOPPING);
     expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "stopping" } });
     expect(stopped.isClosed).toBe(false);
     // What its connection says from now on is old.
@@ -219,7 +219,7 @@ describe("a server that stops", () => {
   });
 
   it("is called again when it still says so", async () => {
-    (await open()).say(STOPPING);
+    (await open()).deliver(STOPPING);
     server.replies.offer = refusal("server_stopping");
     await vi.advanceTimersByTimeAsync(3 * WAIT_MS);
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "stopping" } });

@@ -1,6 +1,6 @@
 import { describe as group, expect, it } from "vitest";
 import { IDLE, type CallState } from "../call/state";
-import { announce, buttonLabel, clock, describe, explain, say } from "../texts";
+import { announce, buttonLabel, clock, describe, explain, localize } from "../texts";
 
 const english = (key: string): string =>
   ({ "audio.record": "Record", "audio.stop": "Stop", "audio.waiting": "Waiting" })[key] ?? key;
@@ -10,14 +10,14 @@ const german = (key: string): string =>
 const open: CallState = { ...IDLE, phase: "open", openedAtMs: 0 };
 const audio = { mode: "send-receive", modality: "audio", time_limit: null } as const;
 
-group("say", () => {
+group("localize", () => {
   it("speaks our English, and Gradio's other languages", () => {
-    expect(say("start", english)).toBe("Start");
-    expect(say("start", german)).toBe("Aufnehmen");
+    expect(localize("start", english)).toBe("Start");
+    expect(localize("start", german)).toBe("Aufnehmen");
   });
 
   it("does not show a key that Gradio does not know", () => {
-    expect(say("noMicrophone", (key) => key)).toBe("No microphone found");
+    expect(localize("noMicrophone", (key) => key)).toBe("No microphone found");
   });
 });
 
@@ -89,9 +89,9 @@ group("describe", () => {
 
 group("explain", () => {
   it("says what to do when the microphone is blocked", () => {
-    const words = explain({ code: "permission_refused", medium: "microphone" }, english);
-    expect(words.title).toBe("The microphone is blocked");
-    expect(words.detail).toContain("address bar");
+    const statusText = explain({ code: "permission_refused", medium: "microphone" }, english);
+    expect(statusText.title).toBe("The microphone is blocked");
+    expect(statusText.detail).toContain("address bar");
   });
 
   it.each([
@@ -103,25 +103,25 @@ group("explain", () => {
   });
 
   it("keeps the server's words", () => {
-    const words = explain({ code: "refused", message: "No audio in it." }, english);
-    expect(words.detail).toBe("No audio in it.");
+    const statusText = explain({ code: "refused", message: "No audio in it." }, english);
+    expect(statusText.detail).toBe("No audio in it.");
   });
 });
 
 group("announce", () => {
-  const words = { title: "Speaking", detail: "" };
+  const statusText = { title: "Speaking", detail: "" };
 
   it("does not talk over the conversation", () => {
-    const said = (["listening", "thinking", "speaking"] as const).map((activity) =>
-      announce({ ...open, activity }, words, false, Infinity),
+    const announcements = (["listening", "thinking", "speaking"] as const).map((activity) =>
+      announce({ ...open, activity }, statusText, false, Infinity),
     );
-    expect(new Set(said)).toEqual(new Set(["Connected"]));
+    expect(new Set(announcements)).toEqual(new Set(["Connected"]));
   });
 
   it("says when time runs out, when it stutters, and that the stop word was heard", () => {
-    expect(announce(open, words, false, 10)).toContain("Ten seconds");
-    expect(announce({ ...open, isUnstable: true }, words, false, 10)).toContain("unstable");
-    expect(announce(open, words, true, 60)).toBe("Heard you");
+    expect(announce(open, statusText, false, 10)).toContain("Ten seconds");
+    expect(announce({ ...open, isUnstable: true }, statusText, false, 10)).toContain("unstable");
+    expect(announce(open, statusText, true, 60)).toBe("Heard you");
   });
 
   it("says everything else in full", () => {
