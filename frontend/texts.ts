@@ -1,16 +1,16 @@
-/** Every word the page shows, and which of them Gradio can say in the language of the page. */
+/** All texts of the page, and those of them that Gradio translates. */
 import type { Cause } from "./call/redial";
 import type { Activity, CallState, Medium, Problem, Redialling } from "./call/state";
 import type { ButtonLabels, Mode, WebRTCProps } from "./types";
 
 export type Translate = (key: string) => string;
 
-/** Seconds before the limit from which the page warns. */
+/** The page warns from this many seconds before the time limit. */
 export const WARN_S = 10;
 
 /**
- * Gradio's keys that fit, with their English. A page in English shows our words, which are meant
- * for calls; any other language shows Gradio's translation.
+ * Keys of Gradio's dictionaries that fit, with Gradio's English text for each. A page in English
+ * shows our texts, which are meant for calls; any other language shows Gradio's translation.
  */
 const GRADIO = {
   start: { key: "audio.record", english: "Record", ours: "Start" },
@@ -34,7 +34,7 @@ const GRADIO = {
   submit: { key: "common.submit", english: "Submit", ours: "Send" },
 } as const;
 
-/** Labels of controls, in English: Gradio has no keys for them. */
+/** Labels of controls in English, for which Gradio has no keys. */
 export const LABELS = {
   microphone: "Microphone",
   camera: "Camera",
@@ -63,14 +63,14 @@ export interface StatusText {
 
 export type Phrase = keyof typeof GRADIO;
 
-/** A phrase in the language of the page. */
+/** Returns a phrase in the language of the page, as far as Gradio has a translation. */
 export function localize(phrase: Phrase, translate: Translate): string {
   const { key, english, ours } = GRADIO[phrase];
   const translated = translate(key);
   return translated === english || translated === key ? ours : translated;
 }
 
-/** Minutes and seconds, with hours only when there are some. */
+/** Formats a duration as minutes and seconds, with hours only if there are some. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
@@ -78,7 +78,7 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
-/** What the status line says of a call. */
+/** Returns the status text of a call. */
 export function describe(
   status: CallState,
   hasStopword: boolean,
@@ -107,7 +107,7 @@ export function describe(
   }
 }
 
-/** What a screen reader says: each change of the call, not each turn of the conversation. */
+/** Returns the text for screen readers: for changes of the call, but not for each turn. */
 export function announce(
   status: CallState,
   statusText: StatusText,
@@ -122,7 +122,7 @@ export function announce(
   return hasStopword ? STOPWORD.title : "Connected";
 }
 
-/** What the button says: the app's own words first. */
+/** Returns the label of the button: that of the app if it has one. */
 export function buttonLabel(
   { phase }: CallState,
   labels: ButtonLabels | null,
@@ -141,7 +141,7 @@ export function buttonLabel(
   }
 }
 
-/** What went wrong, and what can be done about it. */
+/** Returns a description of a problem, with advice for the user. */
 export function explain(problem: Problem, translate: Translate): StatusText {
   switch (problem.code) {
     case "permission_refused":

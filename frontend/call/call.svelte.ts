@@ -1,4 +1,4 @@
-/** One caller's call as the page sees it: runes around the states, the peer and the devices. */
+/** One call as the page sees it: runes around the state machine, the peer and the devices. */
 import type { CallHost, NoticeKind } from "../types";
 import { CallAudio } from "./audio.svelte";
 import { Capture } from "./capture";
@@ -22,14 +22,15 @@ import {
 } from "./state";
 import { Timers } from "./timers";
 
-/** As long as the server waits for a connection to come about. */
+/** The time limit for a connection to be established, in ms: as long as the server waits. */
 const CONNECT_TIMEOUT_MS = 30_000;
-/** What a browser's jitter buffer may still hold when the server says that it is done. */
+/** The audio that a browser's jitter buffer may still hold when the server ends a call, in ms. */
 const DRAIN_MS = 400;
-/** A call that ends this close to its limit was ended by the limit. */
+/** A call that ends within this many seconds of its limit counts as ended by the limit. */
 const LIMIT_SLACK_S = 1.5;
-/** How the server's words for that begin; the twin of those in `session.py`. */
+/** The beginning of the server's reason for that; the twin of the text in `session.py`. */
 const LIMIT_REASON = "The time limit of ";
+/** The stop word is confirmed on the page for this long, in ms. */
 const STOPWORD_SHOWN_MS = 2500;
 
 const TRACK_KINDS = {
@@ -51,7 +52,7 @@ export class Call {
   readonly #timers = new Timers();
   #capture: Capture | null = null;
   #peer: Peer | null = null;
-  /** Whether `start_recording` has been dispatched without its counterpart. */
+  /** True if `start_recording` has been dispatched and `stop_recording` has not. */
   #isOpen = false;
   readonly #redialler = new Redialler({
     redialling: (redial) => this.#prepareRedial(redial),
@@ -59,7 +60,7 @@ export class Call {
     fail: (problem) => this.#fail(problem),
     problemOf: (error) => problemOf(error, this.#constraints()),
   });
-  /** Grows with each start and each end: what an earlier attempt still awaits is recognised. */
+  /** Grows with each start and each end, so that a result for an earlier attempt is recognised. */
   #attempt = 0;
 
   constructor(host: CallHost) {
@@ -74,7 +75,7 @@ export class Call {
     return isActive(this.status.phase);
   }
 
-  /** Starts a call unless there is one. Never rejects: `status` tells what came of it. */
+  /** Starts a call unless there is one. Never rejects: `status` holds the outcome. */
   async start(): Promise<void> {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
@@ -98,12 +99,12 @@ export class Call {
     }
   }
 
-  /** The browser has a network again: a call that waits for one is made now. */
+  /** Call when the browser has a network again: a call that waits for one is made now. */
   online(): void {
     this.#redialler.online();
   }
 
-  /** Hangs up, at once. */
+  /** Hangs up at once; has no effect without a call. */
   stop(): void {
     if (!this.isActive) return;
     const isServerAway = this.#isServerAway();
@@ -116,7 +117,7 @@ export class Call {
     else void this.start();
   }
 
-  /** Connects anew: what Python's order to start means while a call is running. */
+  /** Ends a running call and starts another: the effect of Python's command to start. */
   async restart(): Promise<void> {
     this.stop();
     await this.start();
@@ -127,14 +128,14 @@ export class Call {
     this.#capture?.mute(isMuted);
   }
 
-  /** Sends a line of text along with the credentials; there must be a call to send it in. */
+  /** Sends a line of text along with the credentials; has no effect without a call. */
   submit(textbox: string): void {
     if (this.#host.value === null) return;
     this.#host.value = { ...this.#host.value, textbox };
     this.#host.dispatch("submit");
   }
 
-  /** Takes this microphone or camera from here on, in a running call too. */
+  /** Switches to this microphone or camera, in a running call too; null is the browser's choice. */
   async choose(medium: Medium, id: string | null): Promise<void> {
     const before = this.devices[medium];
     this.devices[medium] = id;
@@ -147,7 +148,7 @@ export class Call {
     }
   }
 
-  /** Asks for leave to use the devices and lets go of them again: now they can be told apart. */
+  /** Opens and releases the devices: browsers report labels only after the user has agreed. */
   async nameDevices(): Promise<void> {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
@@ -218,10 +219,10 @@ export class Call {
     this.audio.watch("local", this.local);
     this.audio.watch("remote", this.remote);
     this.#seconds.start(() => void this.#lookUpCall());
-    // For the app, a call that was made again is the one that broke.
+    // For the app, a call that was made again is the same one as the call that broke.
     if (!this.#isOpen) this.#host.dispatch("start_recording");
     this.#isOpen = true;
-    // In receive mode this is what makes the server call the app's function.
+    // In receive mode the tick makes the server call the app's function.
     if (this.#host.props.mode === "receive") this.#host.dispatch("tick");
   }
 
@@ -247,7 +248,7 @@ export class Call {
         this.hasStopword = true;
         return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
       case "log":
-        // The turn behind the word is over: the word is wanted again.
+        // The turn that the stop word opened is over: the next one needs the stop word again.
         if (message.text === "pause_detected") this.hasStopword = false;
         return this.#transition({
           type: "activity",
@@ -256,13 +257,18 @@ export class Call {
     }
   }
 
-  /** Gradio shows a look of its own only from Python: the words go there and come back. */
+  /**
+   * Dispatches a message to the user.
+   *
+   * Gradio shows a title or a duration of our own only when they come from Python: such a message
+   * goes to the server as an event and returns from there.
+   */
   #dispatchNotice(kind: NoticeKind, { text, style }: NoticeText): void {
     if (style) this.#host.dispatch("notice", { kind, text, ...style });
     else if (kind !== "success") this.#host.dispatch(kind, text);
   }
 
-  /** A device was pulled out: the browser's next best takes its place. */
+  /** Replaces an unplugged device with the browser's next choice. */
   async #replaceLost(medium: Medium): Promise<void> {
     this.devices.reset(medium);
     const capture = this.#capture;
@@ -280,12 +286,17 @@ export class Call {
     if (medium === "microphone") this.audio.watch("local", this.local);
   }
 
-  /** A click of the app's own starts what a page receives; by itself it would begin anew. */
+  /**
+   * True if a call that breaks may be made again by itself.
+   *
+   * In receive mode it may not: the app starts the stream, on a click of its own, and a new call
+   * would begin it again.
+   */
   #mayCallAgain(): boolean {
     return this.status.phase === "open" && this.#host.props.mode !== "receive";
   }
 
-  /** Media stopped for now: whether the call is still there tells the server, or time. */
+  /** Media stopped for the moment: the server's reply, or the time, decides about the call. */
   #handleUnstable(): void {
     this.#transition({ type: "unstable" });
     if (!this.#mayCallAgain()) return;
@@ -293,14 +304,14 @@ export class Call {
     void this.#lookUpCall();
   }
 
-  /** Makes the call again at once when the server knows nothing of it any more. */
+  /** Makes the call again at once when the server no longer has it. */
   async #lookUpCall(): Promise<void> {
     const peer = this.#peer;
     const lookup = await peer?.lookUp();
     if (peer === this.#peer && lookup === "not_found" && this.#mayCallAgain()) this.#handleLost();
   }
 
-  /** The server's side is closed. A server that is there did that on purpose. */
+  /** Ends the call after the server closed it; a server that still answers did so on purpose. */
   async #handleClosed(): Promise<void> {
     if (!this.#mayCallAgain() || this.#isAtLimit()) return this.#end("");
     const peer = this.#peer;
@@ -323,7 +334,7 @@ export class Call {
     this.#redialler.callAgain(cause, problem);
   }
 
-  /** What broke is left alone, so that its last sounds are heard, until the call is offered anew. */
+  /** Leaves the broken connection open until the next offer, so that its last audio is played. */
   #prepareRedial(redial: Redialling): void {
     this.#attempt++;
     this.#timers.cancelAll();
@@ -346,7 +357,10 @@ export class Call {
     else this.#end(reason);
   }
 
-  /** Whether the server is out of reach as far as is known: Gradio would reload the page over it. */
+  /**
+   * True if the server is out of reach, as far as is known: of the causes for which a call is made
+   * again, only `busy` comes from a server that stays.
+   */
   #isServerAway(): boolean {
     const { redial } = this.status;
     return redial !== null && redial.cause !== "busy";
@@ -355,7 +369,7 @@ export class Call {
   #end(reason: string): void {
     if (this.status.phase === "connecting") return this.#fail({ code: "unreachable" });
     if (this.status.phase !== "open") return;
-    // The limit's own words are the page's to choose; any other reason came from the app.
+    // The page has its own text for the limit; any other reason came from the app.
     const isApps = reason !== "" && !reason.startsWith(LIMIT_REASON);
     const ending =
       !isApps && this.#isAtLimit()
@@ -383,7 +397,12 @@ export class Call {
     this.status = next(this.status, event);
   }
 
-  /** Gives back everything a call holds; the app hears of it unless the server is away. */
+  /**
+   * Releases everything that a call holds, and dispatches `stop_recording`.
+   *
+   * The event is left out when the server is away: Gradio would reload the page over an event
+   * that it cannot deliver.
+   */
   #release(isServerAway = false): void {
     this.#attempt++;
     const wasOpen = this.#isOpen;

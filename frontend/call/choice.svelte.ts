@@ -1,4 +1,4 @@
-/** The devices the user can choose from, and has chosen. */
+/** The devices that the user can choose from, and those chosen. */
 import type { Modality, TrackConstraints } from "../types";
 import { mediaConstraints } from "./constraints";
 import { listDevices, NO_DEVICES, type Devices } from "./devices";
@@ -10,16 +10,16 @@ export class DeviceChoice {
   microphone = $state<string | null>(null);
   camera = $state<string | null>(null);
   speaker = $state<string | null>(null);
-  /** Why the last choice could not be followed; the device before it stays in use. */
+  /** The reason why the last choice failed; the device before it stays in use. */
   problem = $state.raw<Problem | null>(null);
 
-  /** Looks again at what is there; the browser tells names only after the user has agreed. */
+  /** Lists the devices again; the browser gives their labels only after the user has agreed. */
   async refresh(): Promise<void> {
     const media = navigator.mediaDevices;
     if (media) this.available = await listDevices(media);
   }
 
-  /** Back to the browser's choice: the chosen device is gone. */
+  /** Returns to the browser's choice, because the chosen device is gone. */
   reset(medium: Medium): void {
     this[medium] = null;
   }

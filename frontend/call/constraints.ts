@@ -1,7 +1,7 @@
-/** What to ask `getUserMedia` for: the app's constraints, and the devices the user chose. */
+/** The constraints for `getUserMedia`: those of the app, with the devices that the user chose. */
 import type { Modality, TrackConstraints } from "../types";
 
-/** Device ids the user chose; null leaves the choice to the browser. */
+/** The device ids that the user chose; null leaves the choice to the browser. */
 export interface ChosenDevices {
   microphone: string | null;
   camera: string | null;
@@ -22,24 +22,32 @@ export function mediaConstraints(
 }
 
 /**
- * The same wishes, none of them a condition: every `exact` becomes an `ideal`.
+ * Returns the same constraints as preferences: every `exact` becomes an `ideal`.
  *
- * Many devices have no automatic gain control, say, and a browser then refuses the device
- * altogether (W3C Media Capture, OverconstrainedError).
+ * Many devices lack a feature such as automatic gain control, and a browser then refuses the
+ * device altogether (W3C Media Capture, OverconstrainedError).
  */
 export function withoutExact(constraints: MediaStreamConstraints): MediaStreamConstraints {
   return relaxed(constraints) as MediaStreamConstraints;
 }
 
-/** `{audio, video}` names its parts; anything else is meant for whatever is captured. */
-function part(appConstraints: TrackConstraints | null, kind: "audio" | "video"): MediaTrackConstraints {
+/** The constraints of one medium; those without a key `audio` or `video` apply to every medium. */
+function part(
+  appConstraints: TrackConstraints | null,
+  kind: "audio" | "video",
+): MediaTrackConstraints {
   if (appConstraints === null) return {};
-  if (!("audio" in appConstraints) && !("video" in appConstraints)) return appConstraints as MediaTrackConstraints;
+  if (!("audio" in appConstraints) && !("video" in appConstraints)) {
+    return appConstraints as MediaTrackConstraints;
+  }
   const named = (appConstraints as { audio?: unknown; video?: unknown })[kind];
   return typeof named === "object" && named !== null ? named : {};
 }
 
-function withDevice(constraints: MediaTrackConstraints, deviceId: string | null): MediaTrackConstraints {
+function withDevice(
+  constraints: MediaTrackConstraints,
+  deviceId: string | null,
+): MediaTrackConstraints {
   return deviceId === null ? constraints : { ...constraints, deviceId: { exact: deviceId } };
 }
 

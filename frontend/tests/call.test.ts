@@ -26,7 +26,7 @@ describe("a call", () => {
     expect.assertions(2);
   });
 
-  it("leaves its name to the server, each time", async () => {
+  it("gets its id from the server, each time", async () => {
     await open();
     call.stop();
     server.replies.offer = { ...ANSWER, webrtc_id: "call-2", secret: "0ther" };
@@ -35,7 +35,7 @@ describe("a call", () => {
     expect(host.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
   });
 
-  it("gives everything back when hung up", async () => {
+  it("releases everything when hung up", async () => {
     const pc = await open();
     pc.ontrack?.({ track: new FakeTrack("audio") });
     call.stop();
@@ -63,7 +63,7 @@ describe("a call", () => {
 });
 
 describe("giving up", () => {
-  it("while the browser asks lets go of what is granted later", async () => {
+  it("while the browser asks releases what is granted later", async () => {
     const permission = deferred<void>();
     media.pending = permission.promise;
     const starting = call.start();
@@ -75,7 +75,7 @@ describe("giving up", () => {
     expect(server.bodies).toEqual([]);
   });
 
-  it("while the server thinks forgets its answer", async () => {
+  it("while the server has not answered ignores the answer", async () => {
     const reply = deferred<unknown>();
     server.replies.offer = reply.promise;
     const starting = call.start();
@@ -100,7 +100,7 @@ describe("no call", () => {
     expect(server.bodies).toEqual([]);
   });
 
-  it("when all lines are busy, and the microphone is let go", async () => {
+  it("when all lines are busy, and the microphone is released", async () => {
     const meta = { error: "concurrency_limit_reached", limit: 2 };
     server.replies.offer = { status: "failed", meta };
     await call.start();
@@ -133,7 +133,7 @@ describe("no call", () => {
     expect(connection().isClosed).toBe(true);
   });
 
-  it("leaves the way free for another try", async () => {
+  it("does not prevent another try", async () => {
     media.refusals = [namedError("NotAllowedError")];
     await call.start();
     await open();
@@ -142,7 +142,7 @@ describe("no call", () => {
 });
 
 describe("the server", () => {
-  it("ends a call with its reason once the last sounds are played", async () => {
+  it("ends a call with its reason once the last audio is played", async () => {
     const pc = await open();
     pc.deliver({ type: "end_stream", data: "Good night." });
     expect(call.status.phase).toBe("closing");
@@ -170,7 +170,7 @@ describe("the server", () => {
     expect(call.status.ending).toEqual({ by: "time_limit" });
   });
 
-  it("ends a call at its limit, and says so itself", async () => {
+  it("ends a call at its limit, and sends that as its reason", async () => {
     host.props.time_limit = 60;
     const pc = await open();
     vi.advanceTimersByTime(59_800);
@@ -188,7 +188,7 @@ describe("the server", () => {
     expect(call.status.ending).toEqual({ by: "server", reason: "We close at noon." });
   });
 
-  it("may get lost, but not at the first stutter", async () => {
+  it("may get lost, but not at the first interruption", async () => {
     const pc = await open();
     pc.become("disconnected");
     expect(call.status).toMatchObject({ phase: "open", isUnstable: true });
@@ -196,7 +196,7 @@ describe("the server", () => {
     expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "lost" } });
   });
 
-  it("speaks through events, toasts and signs", async () => {
+  it("reaches the user through events, toasts and the stop word", async () => {
     const pc = await open();
     dispatch.mockClear();
     pc.deliver({ type: "fetch_output", data: [] });
@@ -224,8 +224,8 @@ describe("the server", () => {
   });
 });
 
-describe("the sound", () => {
-  it("is shown while it is heard, the microphone's only while it is on", async () => {
+describe("the audio", () => {
+  it("has levels, those of the microphone only while it is on", async () => {
     const pc = await open();
     pc.ontrack?.({ track: new FakeTrack("audio") });
     FakeAudioContext.amplitude = 0.5;
@@ -238,7 +238,7 @@ describe("the sound", () => {
     expect(media.opened[0]?.enabled).toBe(false);
   });
 
-  it("tells when an answer is over", async () => {
+  it("shows when an answer is over", async () => {
     const pc = await open();
     pc.ontrack?.({ track: new FakeTrack("audio") });
     pc.deliver({ type: "log", data: "response_starting" });
@@ -267,7 +267,7 @@ describe("devices", () => {
     expect(server.ofType("offer")).toHaveLength(1);
   });
 
-  it("that cannot be had leave the old one in use", async () => {
+  it("that cannot be opened leave the old one in use", async () => {
     await open();
     media.refusals = [namedError("NotReadableError")];
     await call.choose("microphone", "desk");
@@ -277,7 +277,7 @@ describe("devices", () => {
     expect(media.opened[0]?.readyState).toBe("live");
   });
 
-  it("that are pulled out are replaced by what is left", async () => {
+  it("that are unplugged are replaced by what is left", async () => {
     const pc = await open();
     call.devices.microphone = "desk";
     media.opened[0]?.onended?.();
@@ -306,7 +306,7 @@ describe("devices", () => {
 describe("receiving", () => {
   beforeEach(() => void (host.props.mode = "receive"));
 
-  it("asks for no microphone and ticks when it stands", async () => {
+  it("asks for no microphone and ticks when it is connected", async () => {
     await call.start();
     expect(events()).toEqual([]);
     connection().become("connected");
@@ -314,7 +314,7 @@ describe("receiving", () => {
     expect(events()).toEqual(["start_recording", "tick"]);
   });
 
-  it("starts over on a second order", async () => {
+  it("starts again on a second command", async () => {
     const first = await open();
     await call.restart();
     expect(first.isClosed).toBe(true);

@@ -1,8 +1,14 @@
-/** A call without a page around it, on stand-ins for what jsdom has not. */
+/** A call without a page around it, on fakes of the browser's interfaces that jsdom lacks. */
 import { afterEach, beforeEach, vi } from "vitest";
 import { Call } from "../call/call.svelte";
 import type { CallHost } from "../types";
-import { FakePeerConnection, FakeServer, installFakes, PROPS, type FakeMediaDevices } from "./fakes";
+import {
+  FakePeerConnection,
+  FakeServer,
+  installFakes,
+  PROPS,
+  type FakeMediaDevices,
+} from "./fakes";
 
 export let media: FakeMediaDevices;
 export let server: FakeServer;
@@ -27,7 +33,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** A call that stands. */
+/** Starts and connects a call. */
 export async function open(): Promise<FakePeerConnection> {
   await call.start();
   connection().become("connected");

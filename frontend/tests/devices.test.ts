@@ -49,7 +49,7 @@ describe("mediaConstraints", () => {
     expect(mediaConstraints(modality, appConstraints, NONE)).toEqual(expected);
   });
 
-  it("asks for the chosen devices and keeps the wishes", () => {
+  it("names the chosen devices and keeps the constraints", () => {
     const chosen = { microphone: "desk", camera: "lid" };
     const constraints = mediaConstraints("audio-video", { audio, video }, chosen);
     expect(constraints).toEqual({
@@ -64,7 +64,7 @@ describe("openMedia", () => {
     audio: { autoGainControl: { exact: true }, channelCount: { exact: 1 }, sampleRate: 24_000 },
   };
 
-  it("asks again without conditions that no device meets", async () => {
+  it("asks again without `exact` constraints that no device meets", async () => {
     const media = new FakeMediaDevices();
     media.refusals = [namedError("OverconstrainedError")];
     await openMedia(asMedia(media), strict);
@@ -75,14 +75,14 @@ describe("openMedia", () => {
     expect(withoutExact(strict)).toEqual(relaxed);
   });
 
-  it("does not ask again when the user has said no", async () => {
+  it("does not ask again when the user has refused", async () => {
     const media = new FakeMediaDevices();
     media.refusals = [namedError("NotAllowedError")];
     await expect(openMedia(asMedia(media), strict)).rejects.toThrow("NotAllowedError");
     expect(media.requests).toHaveLength(1);
   });
 
-  it("finds its way through lists", () => {
+  it("relaxes constraints in lists", () => {
     const advanced = { video: { advanced: [{ width: { exact: 640 } }] } };
     expect(withoutExact(advanced)).toEqual({ video: { advanced: [{ width: { ideal: 640 } }] } });
   });
@@ -104,14 +104,14 @@ describe("problemOf", () => {
     });
   });
 
-  it("keeps the limit and the words of a refusal", () => {
+  it("keeps the limit and the message of a refusal", () => {
     const limit = new OfferRefused("concurrency_limit_reached", "full", 2);
     expect(problemOf(limit, {})).toEqual({ code: "limit_reached", limit: 2 });
     const other = new OfferRefused("invalid_offer", "No audio in it.");
     expect(problemOf(other, {})).toEqual({ code: "refused", message: "No audio in it." });
   });
 
-  it("has words for anything else", () => {
+  it("covers every other error", () => {
     expect(problemOf(new Unavailable("insecure_page"), {})).toEqual({ code: "insecure_page" });
     expect(problemOf(new TypeError("x is y"), {})).toEqual({ code: "refused", message: "x is y" });
     expect(problemOf("why", {})).toEqual({ code: "refused", message: "why" });
@@ -126,7 +126,7 @@ describe("Capture", () => {
       onlost,
     });
 
-  it("lets go of everything it has opened", async () => {
+  it("releases everything that it has opened", async () => {
     const media = new FakeMediaDevices();
     const one = capture(media);
     await one.open();
@@ -134,7 +134,7 @@ describe("Capture", () => {
     expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
   });
 
-  it("lets go of what was granted too late", async () => {
+  it("releases a device that was granted too late", async () => {
     const media = new FakeMediaDevices();
     const permission = deferred<void>();
     media.pending = permission.promise;
@@ -158,7 +158,7 @@ describe("Capture", () => {
     expect(media.opened[1]?.enabled).toBe(true);
   });
 
-  it("replaces a device and lets go of the old one", async () => {
+  it("replaces a device and releases the old one", async () => {
     const media = new FakeMediaDevices();
     const one = capture(media);
     const stream = await one.open();
@@ -176,7 +176,7 @@ describe("Capture", () => {
     expect(media.opened[0]?.readyState).toBe("live");
   });
 
-  it("tells when a device is pulled out, but not when it is let go of", async () => {
+  it("reports a device that is unplugged, but not one that is released", async () => {
     const media = new FakeMediaDevices();
     const lost: number[] = [];
     const one = capture(media, () => void lost.push(1));

@@ -19,7 +19,7 @@ import {
 } from "./mounted";
 
 describe("a call that broke", () => {
-  it("says so, can be given up, and keeps what is being written", async () => {
+  it("is shown as such, can be cancelled, and keeps the text in the input", async () => {
     show({ variant: "textbox" });
     await open();
     const text = screen.getByTestId<HTMLInputElement>("webrtc-text");
@@ -41,8 +41,8 @@ describe("a call that broke", () => {
   });
 });
 
-describe("the server's words", () => {
-  it("are text for Gradio, which takes them for HTML", async () => {
+describe("the server's texts", () => {
+  it("are escaped, because Gradio renders them as HTML", async () => {
     show();
     await open();
     connection().deliver({ type: "error", data: "<img src=x onerror=alert(1)> & more" });
@@ -79,7 +79,7 @@ describe("the states of an audio call", () => {
     expect(state()).toBe("idle");
   });
 
-  it("permission refused: says what to do", async () => {
+  it("permission refused: advice for the user", async () => {
     media.refusals = [namedError("NotAllowedError")];
     show();
     button().click();
@@ -98,7 +98,7 @@ describe("the states of an audio call", () => {
     await vi.waitFor(() => expect(state()).toBe("failed"));
     expect(status()).toContain("All lines are busy");
     expect(status()).toContain("2 callers");
-    // It is said in the component: a toast beside it would say it twice.
+    // The component shows it: a toast in addition would show it twice.
     expect(dispatched).toEqual([]);
   });
 
@@ -128,7 +128,7 @@ describe("the states of an audio call", () => {
     expect((screen.getByTestId("webrtc-audio") as HTMLAudioElement).muted).toBe(true);
   });
 
-  it("shows whose turn it is without saying it aloud", async () => {
+  it("shows the turn without announcing it", async () => {
     show();
     await open();
     expect(live()).toBe("Connected");
@@ -150,7 +150,7 @@ describe("the states of an audio call", () => {
   });
 });
 
-describe("what Gradio sees", () => {
+describe("Gradio gets", () => {
   it("the credentials while there is a call, and nothing else", async () => {
     show();
     expect(await gradio.get()).toMatchObject({ value: null });
@@ -173,7 +173,7 @@ describe("what Gradio sees", () => {
     ]);
   });
 
-  it("new arguments take effect at once", async () => {
+  it("the effect of new arguments at once", async () => {
     show();
     gradio.set({ button_labels: { start: "Call Anna" }, label: "Anna", height: 300 });
     await tick();
@@ -182,7 +182,7 @@ describe("what Gradio sees", () => {
     expect(group.style.height).toBe("300px");
   });
 
-  it("the component leaves with its registration", () => {
+  it("the end of the registration with the component", () => {
     show();
     cleanup();
     expect(gradio.unregister).toHaveBeenCalledExactlyOnceWith(7);
@@ -228,7 +228,7 @@ describe("a call ends", () => {
 });
 
 describe("receiving", () => {
-  it("starts on Python's order, again on the next, and ends quietly", async () => {
+  it("starts on Python's command, again on the next, and ends without an error", async () => {
     show({ mode: "receive" });
     expect(screen.queryByTestId("webrtc-button")).toBeNull();
     gradio.set({ value: "start_webrtc_stream" });
@@ -246,7 +246,7 @@ describe("receiving", () => {
     expect(dispatched.filter(([name]) => name === "error")).toEqual([]);
   });
 
-  it("takes no orders in other modes", async () => {
+  it("ignores the command in other modes", async () => {
     show();
     gradio.set({ value: "start_webrtc_stream" });
     await tick();
