@@ -159,5 +159,5 @@ def test_changed_sources_without_node_name_the_version_wanted(
     shutil.copytree(unpacked, tree)
     with (tree / "frontend/index.ts").open("a") as source:
         source.write("// changed\n")
-    with pytest.raises(AssertionError, match=r"Node\.js \^20\.19 .* is wanted to build the page"):
+    with pytest.raises(AssertionError, match=r"Node\.js \^20\.19 .* is required to build the page"):
         build("wheel", tree, tmp_path / "dist", path=path_without_node(tmp_path / "bin"))
