@@ -112,9 +112,10 @@ fuzz-python: $(STAMPS)/dev $(STAMPS)/package
 		HYPOTHESIS_PROFILE=$(HYPOTHESIS_PROFILE) $(BIN)/python -m pytest -q --timeout 3600 \
 			$(wildcard tests/unit/*/test_fuzz_*.py) tests/unit/transport/test_mutated_offers.py || exit 1; done
 
+# Not --quiet: mkdocs would not count the warnings then, which --strict makes errors.
 .PHONY: reference
 reference: $(STAMPS)/dev $(STAMPS)/docs ## build the documentation, with the API reference, into build/reference
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 .PHONY: notice
 notice: frontend/node_modules/.dev ## write the licences of all that the wheel carries into NOTICE
