@@ -1,4 +1,4 @@
-"""How long our own part of a reply takes: from the pause decided to the first packet sent."""
+"""Measures our own part of a reply: from the decision that the turn is over to the first packet."""
 
 import asyncio
 import functools

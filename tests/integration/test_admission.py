@@ -15,7 +15,7 @@ from support.page import GradioPage, PageClient, serve_page
 from support.signals import chirp
 
 from gradio_webrtc import Limits, StreamHandler, WebRTC
-from gradio_webrtc._session import manager as registries
+from gradio_webrtc._session import manager as manager_module
 from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport import read_offer
 
@@ -44,26 +44,26 @@ class Echo(StreamHandler):
 
 
 class From:
-    """A registry as clients at one address see it.
+    """A session manager as clients at one address see it.
 
     Args:
-        registry: Whose offers they are.
-        address: Where they come from.
+        manager: The one that takes their offers.
+        address: The address that they come from.
         sessions: The session of each offer.
     """
 
     def __init__(
         self, manager: SessionManager, address: str, sessions: Iterator[str] | None = None
     ) -> None:
-        self._registry = manager
+        self._manager = manager
         self._address = address
         self._sessions = sessions or itertools.repeat("one")
 
     async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
-        return await self._registry.handle(body, request_from(self._address, next(self._sessions)))
+        return await self._manager.handle(body, request_from(self._address, next(self._sessions)))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
+        return getattr(self._manager, name)
 
 
 def serve(**service: Any) -> SessionManager:
@@ -73,7 +73,7 @@ def serve(**service: Any) -> SessionManager:
 
 
 def client_at(manager: SessionManager, address: str, *args: Any) -> Client:
-    return Client(From(manager, address), *args)  # type: ignore[arg-type]  # what a registry does
+    return Client(From(manager, address), *args)  # type: ignore[arg-type]  # the part that a client calls
 
 
 async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
@@ -89,15 +89,15 @@ async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
 
 async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
     manager = serve(concurrency_limit=4)
-    said = chirp(1.0)
-    first = client_at(manager, "9.9.9.1", said)
+    sent = chirp(1.0)
+    first = client_at(manager, "9.9.9.1", sent)
     await first.call()
     async with Flood(From(manager, "8.8.8.8", map(str, itertools.count())).handle).running() as (
         flood
     ):
         await flood.until(lambda: len(flood.refused) >= 5)
         assert flood.taken <= 3
-        second = client_at(manager, "9.9.9.2", said)
+        second = client_at(manager, "9.9.9.2", sent)
         assert "secret" in await second.call()
         await second.until(lambda: second.loud_seconds() >= 0.9)
     await first.until(lambda: first.loud_seconds() >= 0.9)
@@ -132,11 +132,11 @@ async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
 async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
 
-    def note(body: object, *terms: Any) -> Any:
+    def note(body: object, *arguments: Any) -> Any:
         read.append(body)
-        return read_offer(body, *terms)  # type: ignore[arg-type]  # whatever came
+        return read_offer(body, *arguments)  # type: ignore[arg-type]  # any body
 
-    monkeypatch.setattr(registries, "read_offer", note)
+    monkeypatch.setattr(manager_module, "read_offer", note)
     manager = serve(limits=Limits(offers_per_minute=12))
     refusals = [
         (await manager.handle({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))["meta"]
@@ -163,7 +163,7 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
     made: list[WebRTC] = []
     async with serve_page(page_of(made)) as page:
         stranger = GradioPage(page._client, page.config)  # noqa: SLF001 - a page like any other
-        stranger._session_hash = session  # noqa: SLF001 - what a stranger may say
+        stranger._session_hash = session  # noqa: SLF001 - a stranger may send any
         component = page.component("webrtc")
 
         async def post(body: dict[str, Any]) -> dict[str, Any]:

@@ -150,7 +150,7 @@ async def test_a_secret_is_worth_nothing_in_another_gradio_session() -> None:
         await leave(site, client, thief)
 
 
-async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over() -> None:
+async def test_an_id_that_somebody_else_uses_is_not_revealed_and_is_not_taken_over() -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
         client = await call_in(page)
@@ -173,7 +173,7 @@ async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over()
 
 
 @pytest.mark.parametrize("kind", ["close", "candidates", "ice-candidate"])
-async def test_nothing_tells_whether_an_id_exists(kind: str) -> None:
+async def test_nothing_reveals_whether_an_id_exists(kind: str) -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
         client = await call_in(page)
@@ -217,6 +217,6 @@ async def test_a_page_gets_none_of_the_servers_own_settings() -> None:
         servers = [{"urls": "turn:127.0.0.1", "username": "server", "credential": "hunter2"}]
         WebRTC(modality="audio", server_rtc_configuration={"iceServers": servers})
     async with serve_page(blocks) as page:
-        told = str(page.config)
-    assert "hunter2" not in told
-    assert "SessionManager" not in told
+        config = str(page.config)
+    assert "hunter2" not in config
+    assert "SessionManager" not in config

@@ -10,7 +10,7 @@ import pytest
 from support.client import Client
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler
-from gradio_webrtc._session import manager as registry_module
+from gradio_webrtc._session import manager as manager_module
 from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc.errors import SessionUnknown
 
@@ -78,7 +78,7 @@ async def test_one_value_is_fetched_or_waited_for(monkeypatch: pytest.MonkeyPatc
     fetching = asyncio.get_running_loop().create_task(manager.fetch_output(client.webrtc_id))
     items.put_nowait(AdditionalOutputs("first"))
     assert (await fetching).args == ("first",)
-    monkeypatch.setattr(registry_module, "FETCH_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(manager_module, "FETCH_TIMEOUT_S", 0.05)
     with pytest.raises(TimeoutError):
         await manager.fetch_output(client.webrtc_id)
     await finish(manager, client)
