@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import CHUNK, LOUDNESS, RATE_HZ, ReplyQueue, ScriptedVad, conversing
+from support.conversing import CHUNK, LOUDNESS, RATE_HZ, Dialogue, ScriptedVad, conversing
 
 from gradio_webrtc import ReplyOnPause
 from gradio_webrtc._handlers.intake import Intake
@@ -48,7 +48,7 @@ class Model:
     def warmup(self) -> None: ...
 
 
-def say_a_turn(talk: ReplyQueue) -> None:
+def say_a_turn(talk: Dialogue) -> None:
     talk.speak(75)
     talk.pause(38)
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_S, Recorder, ScriptedVad, conversing, replying, sound
+from support.conversing import (
+    RATE_HZ,
+    WINDOW_S,
+    Recorder,
+    ScriptedVad,
+    audio_at,
+    conversing,
+    replying,
+)
 
 from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause
 
@@ -137,7 +145,7 @@ async def test_a_copy_calls_its_own_methods() -> None:
 async def test_outside_a_call_it_hears_and_says_nothing() -> None:
     handler = replying(Recorder())
     with pytest.raises(RuntimeError, match="not in a call"):
-        handler.receive((RATE_HZ, sound(1, 1)))
+        handler.receive((RATE_HZ, audio_at(1, 1)))
     with pytest.raises(RuntimeError, match="not in a call"):
         await handler.wait_until_ready()
     with pytest.raises(RuntimeError, match="not in a call"):
@@ -175,14 +183,14 @@ def test_listening_is_light_with_the_built_in_detector_alone() -> None:
 async def test_stereo_is_heard_as_the_mean_of_its_channels() -> None:
     fn = Recorder()
     handler = ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, expected_layout="stereo")
-    mono = np.concatenate([sound(0.9, 16), sound(0, 17)], axis=1)
+    mono = np.concatenate([audio_at(0.9, 16), audio_at(0, 17)], axis=1)
     stereo = np.stack([mono[0] + 100, mono[0] - 100], axis=1).reshape(1, -1)
     async with conversing(handler) as talk:
         talk.feed(stereo)
         await talk.until_event("response_finished")
     audio = fn.calls[0][0][1]
     assert set(np.unique(audio)) == {0, mono.max()}
-    assert np.count_nonzero(audio) == sound(1, 16).size
+    assert np.count_nonzero(audio) == audio_at(1, 16).size
 
 
 async def test_a_detector_of_ones_own_may_listen_in_a_thread() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_SAMPLES, ReplyQueue, ScriptedVad, conversing, sound
+from support.conversing import RATE_HZ, WINDOW_SAMPLES, Dialogue, ScriptedVad, audio_at, conversing
 from support.understanding import COMPUTER, OTHER, WORD_WINDOWS, FakeModel, computer, windows_at
 
 from gradio_webrtc import AlgoOptions, ReplyOnStopWords, SileroVadOptions
@@ -44,23 +44,23 @@ def handler(fn: Any, model: FakeModel, **options: Any) -> ReplyOnStopWords:
     )
 
 
-def say(conversation: ReplyQueue, *parts: NDArray[np.int16]) -> None:
+def say(conversation: Dialogue, *parts: NDArray[np.int16]) -> None:
     conversation.feed(np.concatenate(parts, axis=1))
 
 
 def other(windows: float = 40) -> NDArray[np.int16]:
-    return sound(OTHER, windows)
+    return audio_at(OTHER, windows)
 
 
 def quiet(windows: float = 20) -> NDArray[np.int16]:
-    return sound(0.0, windows)
+    return audio_at(0.0, windows)
 
 
 async def until_asked(model: FakeModel) -> None:
     await asyncio.to_thread(model.asked.wait)
 
 
-async def until_looked(conversation: ReplyQueue) -> None:
+async def until_looked(conversation: Dialogue) -> None:
     """Waits until everything heard was looked at."""
     task = conversation.handler._spotter._task  # noqa: SLF001 - nothing tells of a vain look
     if task is not None:

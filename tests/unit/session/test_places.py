@@ -33,7 +33,7 @@ async def hang_up(*clients: Client) -> None:
     for client in clients:
         await client.hang_up()
     for client in clients:
-        await client._registry.wait_idle()  # noqa: SLF001 - the test's own tool
+        await client._manager.wait_idle()  # noqa: SLF001 - the test's own tool
 
 
 @pytest.fixture
