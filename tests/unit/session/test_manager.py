@@ -14,6 +14,7 @@ from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, Limits, get_cur
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session import manager as manager_module
 from gradio_webrtc._session.manager import SessionManager
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.errors import (
     HandlerUnavailable,
     InvalidOffer,
@@ -274,7 +275,9 @@ async def test_a_session_that_is_opened_while_the_server_stops_is_refused(
     assert factory.line.is_closed
 
 
-async def test_outputs_are_fetched_where_the_component_says_so(manager: SessionManager) -> None:
+async def test_outputs_are_fetched_where_the_component_has_a_function(
+    manager: SessionManager,
+) -> None:
     manager.has_outputs = True
     factory = LineFactory()
     names, _ = await manager.admit(factory)
@@ -333,7 +336,7 @@ async def test_a_session_that_fails_is_logged_and_forgotten(
     async def fail(_session: object) -> str:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr(manager_module.Session, "run", fail)
+    monkeypatch.setattr(Session, "run", fail)
     await manager.admit(LineFactory(), "mine")
     await manager.wait_idle()
     await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from support.fake_session import FakeSession
 
 from gradio_webrtc import Limits, WebRTC
-from gradio_webrtc._handlers import Line, in_session
+from gradio_webrtc._handlers import MessageRelay, in_session
 from gradio_webrtc._ui import origins
 from gradio_webrtc._ui.page_context import (
     MAX_QUERY_CHARS,
@@ -64,7 +64,7 @@ def serve() -> Iterator[Any]:
 
 
 async def test_words_of_gradio_go_to_the_page_of_the_call() -> None:
-    line, session = Line("client"), FakeSession()
+    line, session = MessageRelay("client"), FakeSession()
     with in_session(line, None):
         line.connect(session)
         gr.Warning("careful", duration=3, title="Look")
@@ -190,7 +190,7 @@ def test_a_name_that_gradio_published_is_one_of_ours(serve: Any) -> None:
 async def test_the_proxies_of_a_components_limits_are_trusted(serve: Any, proxies: Any) -> None:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio", limits=Limits(trusted_proxies=proxies))
-    forwarded = {"x_forwarded_host": "outside.example", "origin": "http://outside.example"}
+    forwarded: Any = {"x_forwarded_host": "outside.example", "origin": "http://outside.example"}
     serve(http({"type": "close", "session_hash": "first"}, **forwarded))
     answer = await webrtc.offer({"type": "close"})
     assert answer["meta"]["error"] == ("unknown_connection" if proxies else "request_refused")
