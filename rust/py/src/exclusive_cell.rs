@@ -53,7 +53,7 @@ impl<T> ExclusiveCell<T> {
     }
 }
 
-/// Access to the value of a [`ExclusiveCell`].
+/// Access to the value of an [`ExclusiveCell`].
 pub struct Guard<'a, T> {
     value: MutexGuard<'a, T>,
     thread: &'a AtomicUsize,
