@@ -37,7 +37,7 @@ class UIArgs(TypedDict, total=False):
     Attributes:
         title: Of the page.
         subtitle: Below the title.
-        icon: Path or URL of the picture in the middle of an audio call.
+        icon: Path or URL of the image in the middle of an audio call.
         icon_button_color: CSS colour of the button.
         pulse_color: CSS colour of the pulse around the icon.
         icon_radius: Roundness of the icon, in percent.
@@ -61,7 +61,7 @@ class Stream:
     """The name alone, for annotations.
 
     Raises:
-        NotImplementedError: Whenever one is made: says what to write instead.
+        NotImplementedError: Whenever one is made; the text has the alternative.
     """
 
     def __init__(self, *_: Any, **__: Any) -> None:

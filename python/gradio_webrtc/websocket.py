@@ -1,4 +1,4 @@
-"""A module of fastrtc whose names are not here: importing one says what to write instead."""
+"""A module of fastrtc whose names are not here: importing one raises with advice."""
 
 import typing
 

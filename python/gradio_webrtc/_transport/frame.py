@@ -47,11 +47,11 @@ class TimedFrame(NamedTuple):
 
     Attributes:
         pts: Since the first picture; grows from each to the next.
-        picture: The picture.
+        frame: The frame.
     """
 
     pts: int
-    picture: PlanarFrame
+    frame: PlanarFrame
 
 
 class PixelConverter:

@@ -27,14 +27,14 @@ T_contra = TypeVar("T_contra", bound=TTSOptions, contravariant=True)
 
 @runtime_checkable
 class TTSModel(Protocol[T_contra]):
-    """Turns text into speech: whole, or piece by piece. What it gives may be yielded as it is."""
+    """Turns text into speech: whole, or piece by piece. Its results may be yielded as they are."""
 
     def tts(self, text: str, options: T_contra | None = None) -> tuple[int, NDArray[Any]]:
-        """The whole text as sound.
+        """Returns the whole text as audio.
 
         Args:
-            text: What to say.
-            options: How; the synthesiser's own by default.
+            text: The text to speak.
+            options: Settings; the synthesiser's own by default.
 
         Returns:
             Rate in Hz, and float32 from -1 to 1 or int16, ``(n,)`` or ``(1, n)``.
@@ -43,9 +43,9 @@ class TTSModel(Protocol[T_contra]):
     def stream_tts(
         self, text: str, options: T_contra | None = None
     ) -> AsyncGenerator[tuple[int, NDArray[Any]], None]:
-        """The text as sound, in pieces; on the event loop. See `tts`."""
+        """Yields the text as audio, in pieces; on the event loop. See `tts`."""
 
     def stream_tts_sync(
         self, text: str, options: T_contra | None = None
     ) -> Generator[tuple[int, NDArray[Any]], None, None]:
-        """The text as sound, in pieces; blocks. See `tts`."""
+        """Yields the text as audio, in pieces; blocks. See `tts`."""

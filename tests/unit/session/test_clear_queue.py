@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, CloseStream, StreamHandler
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport
 
@@ -93,7 +93,7 @@ class Held:
     def __init__(self, handler: AsyncTalker | SyncTalker) -> None:
         self.handler = handler
         self.transport = FakeTransport(48_000, np.zeros(960, np.int16))
-        self.session = Session("client", self.transport, handler, Terms(has_outputs=True))
+        self.session = Session("client", self.transport, handler, SessionConfig(has_outputs=True))
         self._running = asyncio.get_running_loop().create_task(self.session.run())
 
     def outputs(self) -> list[Any]:

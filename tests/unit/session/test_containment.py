@@ -16,7 +16,7 @@ from gradio_webrtc import (
     AsyncStreamHandler,
     ReplyOnPause,
 )
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._ui.streaming import make_template
@@ -153,7 +153,9 @@ async def _until_reported(
             events.append(data["error"])
             reported.set()
 
-    session = Session("viewer", Pictures(), handler, Terms(modality=modality), on_event=on_event)
+    session = Session(
+        "viewer", Pictures(), handler, SessionConfig(modality=modality), on_event=on_event
+    )
     running = asyncio.get_running_loop().create_task(session.run())
     await reported.wait()
     before = calls()
@@ -345,7 +347,7 @@ async def test_what_the_loop_calls_back_ends_nothing_but_itself(
     loop.set_exception_handler(see)
     handler = type("Failing", (Calling,), {"error": error, "way": way})()
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("1", transport, handler, Terms())
+    session = Session("1", transport, handler, SessionConfig())
     running = loop.create_task(session.run())
     if "task" in way:
         while not hasattr(handler, "task"):  # noqa: ASYNC110 - start_up is about to make it

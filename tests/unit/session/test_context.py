@@ -12,9 +12,9 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from gradio_webrtc._session.audio_buffer import MAX_BUFFERED_S, OutboundAudioBuffer
+from gradio_webrtc._session.buffers import MAX_BUFFERED_S, OutboundAudioBuffer
 from gradio_webrtc._session.context import MAX_REPORTED_PLACES, SessionContext
-from gradio_webrtc._session.message_sender import MessageSender
+from gradio_webrtc._session.messages import MessageSender
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from gradio_webrtc import (
     ReplyOnPause,
     StreamHandler,
 )
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport, simulate
 
@@ -213,7 +213,7 @@ async def test_pictures_are_shown_while_start_up_runs(
 ) -> None:
     transport, loop = SilentTransport(), asyncio.get_running_loop()
     own = handler.copy()
-    session = Session("viewer", transport, own, Terms(modality="audio-video"))
+    session = Session("viewer", transport, own, SessionConfig(modality="audio-video"))
     running = loop.create_task(session.run())
     watching = loop.create_task(transport.watch())
     await transport.third.wait()
@@ -285,7 +285,7 @@ async def test_the_function_of_mode_receive_waits_for_its_inputs() -> None:
 
     started, transport = asyncio.Event(), FakeTransport(48_000, np.zeros(960, np.int16))
     handler = Playing()
-    session = Session("listener", transport, handler, Terms(mode="receive"))
+    session = Session("listener", transport, handler, SessionConfig(mode="receive"))
     running = asyncio.get_running_loop().create_task(session.run())
     await started.wait()
     for _ in range(5):
@@ -301,7 +301,7 @@ async def test_the_function_of_mode_receive_waits_for_its_inputs() -> None:
 
 async def _run_to_its_end(handler: StreamHandlerBase, ready: asyncio.Event) -> None:
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("client", transport, handler, Terms())
+    session = Session("client", transport, handler, SessionConfig())
     running = asyncio.get_running_loop().create_task(session.run())
     await ready.wait()
     session.end("over")

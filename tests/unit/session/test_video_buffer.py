@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from support.clock import run_virtual
 
-from gradio_webrtc._session import video_buffer
-from gradio_webrtc._session.video_buffer import FramePacer, FrameRateLimiter, OutboundVideoBuffer
+from gradio_webrtc._session import buffers
+from gradio_webrtc._session.buffers import OutboundVideoBuffer
+from gradio_webrtc._session.video_pumps import FramePacer, FrameRateLimiter
 from gradio_webrtc._transport import PixelConverter, PlanarFrame
 
 
@@ -63,7 +64,7 @@ def test_a_picture_that_stands_is_sent_again_once_a_second() -> None:
             (90_000, pytest.approx(1)),
             (180_000, pytest.approx(2)),
         ]
-        assert {id(sent.picture) for sent, _ in got} == {id(still)}
+        assert {id(sent.frame) for sent, _ in got} == {id(still)}
 
     run_virtual(scene())
 
@@ -93,7 +94,7 @@ def test_an_end_that_nobody_looks_at_is_not_waited_for() -> None:
         shown = OutboundVideoBuffer()
         shown.show(0, picture())
         await shown.finish()
-        assert asyncio.get_running_loop().time() == pytest.approx(video_buffer.FINISH_TIMEOUT_S)
+        assert asyncio.get_running_loop().time() == pytest.approx(buffers.FINISH_TIMEOUT_S)
 
     run_virtual(scene())
 

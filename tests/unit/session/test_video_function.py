@@ -11,11 +11,10 @@ from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc import VideoStreamHandler
 from gradio_webrtc._handlers import VideoFunction
-from gradio_webrtc._session.audio_buffer import OutboundAudioBuffer
 from gradio_webrtc._session.audio_pumps import EmitSinks
+from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._session.output_queue import OutputQueue
-from gradio_webrtc._session.video_buffer import OutboundVideoBuffer
-from gradio_webrtc._session.video_function import VideoFunctionPump
+from gradio_webrtc._session.video_pumps import VideoFunctionPump
 from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._transport.frame import fit
 from gradio_webrtc._workers.workers import Worker
@@ -69,7 +68,7 @@ async def show(
 
     async def look() -> None:
         while True:
-            seen.append(pixels.to_array((await video_buffer.next_frame()).picture))
+            seen.append(pixels.to_array((await video_buffer.next_frame()).frame))
 
     looking = asyncio.get_running_loop().create_task(look())
     pump = VideoFunctionPump(film, handler, call, sinks, worker, frame_format)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
+from gradio_webrtc._transport.stats import TransportStats
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
@@ -265,6 +266,10 @@ class PeerTransport:
             self._channel.send(text)
         except InvalidStateError:
             logger.debug("a message found the data channel closed")
+
+    def stats(self) -> TransportStats:
+        """Returns the counters of packets and frames; see `Transport.stats`."""
+        return TransportStats(frames_dropped=self._tracks.skipped_frames)
 
     async def wait_closed(self) -> str:
         """Returns once the connection is over, with the reason."""
