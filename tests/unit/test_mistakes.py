@@ -1,4 +1,4 @@
-"""Sound in a scale that was not meant: told once, while it is played."""
+"""Audio in a scale that was not meant is warned of once, while it is played."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound files out of what handlers hear: what a decoder finds in them."""
+"""Audio files contain, for a decoder, the audio that they were made of."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DELAY_S = 0.15
-"""At most this much silence is added around a sound: an encoder works in whole frames of 72 ms at
-8 kHz, and is a frame behind."""
+"""Seconds of silence that are added at most: an encoder works in whole frames of 72 ms at 8 kHz,
+and is a frame behind."""
 
 
 def decode(content: bytes) -> tuple[int, NDArray[np.float32]]:
-    """Rate and samples, float32 ``(channels, n)``."""
+    """Returns rate and samples, float32 ``(channels, n)``."""
     with av.open(io.BytesIO(content), "r") as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate_hz = container.streams.audio[0].rate
@@ -60,7 +60,7 @@ def test_any_rate_keeps_length_pitch_and_level(rate_hz: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_float_samples_sound_like_the_same_in_int16(dtype: type) -> None:
+def test_float_samples_give_the_same_file_as_int16(dtype: type) -> None:
     said = tone(0.5, 440, 24_000)
     assert audio_to_bytes((24_000, (said / 32767).astype(dtype))) == audio_to_bytes((24_000, said))
 
@@ -72,7 +72,7 @@ def test_stereo_keeps_its_sides() -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [24_000, 10_000])
-def test_no_sound_is_a_file_all_the_same(rate_hz: int) -> None:
+def test_no_samples_give_a_file_all_the_same(rate_hz: int) -> None:
     _, samples = decode(audio_to_bytes((rate_hz, np.zeros((1, 0), np.int16))))
     assert np.abs(samples).max(initial=0) < 1e-3
 
@@ -116,7 +116,9 @@ def test_a_file_is_named_for_what_it_holds() -> None:
         (np.zeros((1, 100), np.int32), TypeError),
     ],
 )
-def test_what_is_no_sound_is_refused(samples: NDArray[Any], error: type[Exception]) -> None:
+def test_samples_of_another_shape_or_type_are_refused(
+    samples: NDArray[Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         audio_to_bytes((24_000, samples))
 
