@@ -225,9 +225,9 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
 
 
 def contain_user_code(
-    loop: asyncio.AbstractEventLoop, is_in_call: Callable[[contextvars.Context], bool]
+    loop: asyncio.AbstractEventLoop, is_in_session: Callable[[contextvars.Context], bool]
 ) -> None:
-    """Contains the tasks, timers and calls from threads that user code starts in a call.
+    """Contains the tasks, timers and calls from threads that user code starts in a session.
 
     asyncio lets SystemExit and KeyboardInterrupt of any of them end the loop, and with it a server
     with all its sessions. Libraries that a handler uses are contained with it, for they run its
@@ -237,7 +237,7 @@ def contain_user_code(
     Args:
         loop: The loop whose task factory and timers are wrapped. `call_soon` is not, which runs at
             every step of every task.
-        is_in_call: True for the contexts of sessions.
+        is_in_session: True for the contexts of sessions.
     """
     inner: Any = loop.get_task_factory()
     if getattr(inner, "contains_user_code", False):
@@ -248,7 +248,7 @@ def contain_user_code(
         frame = getattr(coro, "cr_frame", None)
         if frame is not None and _package_of(frame.f_globals) not in MEDIA_PACKAGES:
             context = options.get("context")
-            if is_in_call(contextvars.copy_context() if context is None else context):
+            if is_in_session(contextvars.copy_context() if context is None else context):
                 coro = WatchedCoroutine(coro, describe_callable(coro))
         return make(loop, coro, **options)
 
@@ -256,18 +256,20 @@ def contain_user_code(
     make_contained.contains_user_code = True  # type: ignore[attr-defined]
     loop.set_task_factory(make_contained)
     for name, position in CALLBACK_POSITIONS.items():
-        setattr(loop, name, _containing(getattr(loop, name), position, is_in_call))
+        setattr(loop, name, _containing(getattr(loop, name), position, is_in_session))
 
 
 def _containing(
-    schedule: Callable[..., Any], position: int, is_in_call: Callable[[contextvars.Context], bool]
+    schedule: Callable[..., Any],
+    position: int,
+    is_in_session: Callable[[contextvars.Context], bool],
 ) -> Callable[..., Any]:
     """Wraps a method of a loop that takes a callback at a position of its arguments."""
 
     @functools.wraps(schedule)
     def schedule_contained(*args: Any, context: contextvars.Context | None = None) -> Any:
         callback: Any = args[position] if len(args) > position else None
-        if not _is_harmless(callback) and is_in_call(
+        if not _is_harmless(callback) and is_in_session(
             contextvars.copy_context() if context is None else context
         ):
             callback = functools.partial(call_user_code, callback)

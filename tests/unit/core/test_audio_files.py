@@ -26,7 +26,7 @@ DELAY_S = 0.15
 
 
 def decode(content: bytes) -> tuple[int, NDArray[np.float32]]:
-    """Rate and samples, float32 ``(channels, n)``."""
+    """Returns rate and samples, float32 ``(channels, n)``."""
     with av.open(io.BytesIO(content), "r") as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate_hz = container.streams.audio[0].rate
