@@ -274,7 +274,9 @@ async def test_a_session_that_is_opened_while_the_server_stops_is_refused(
     assert factory.line.is_closed
 
 
-async def test_outputs_are_fetched_where_the_component_says_so(manager: SessionManager) -> None:
+async def test_outputs_are_fetched_where_the_component_has_a_function(
+    manager: SessionManager,
+) -> None:
     manager.has_outputs = True
     factory = LineFactory()
     names, _ = await manager.admit(factory)
