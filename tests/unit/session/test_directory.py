@@ -19,7 +19,7 @@ def entered(
     directory: Directory, alias: object = None, gradio_session: str | None = "first"
 ) -> tuple[SessionNames, Any]:
     names = directory.claim(alias, gradio_session)
-    made = SimpleNamespace(secret=f"secret of {names.session_id}")
+    made: Any = SimpleNamespace(secret=f"secret of {names.session_id}")
     directory.enter(names, made)
     return names, made
 

@@ -190,7 +190,7 @@ def test_a_name_that_gradio_published_is_one_of_ours(serve: Any) -> None:
 async def test_the_proxies_of_a_components_limits_are_trusted(serve: Any, proxies: Any) -> None:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio", limits=Limits(trusted_proxies=proxies))
-    forwarded = {"x_forwarded_host": "outside.example", "origin": "http://outside.example"}
+    forwarded: Any = {"x_forwarded_host": "outside.example", "origin": "http://outside.example"}
     serve(http({"type": "close", "session_hash": "first"}, **forwarded))
     answer = await webrtc.offer({"type": "close"})
     assert answer["meta"]["error"] == ("unknown_connection" if proxies else "request_refused")
