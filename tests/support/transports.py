@@ -38,7 +38,7 @@ class Line(FakeTransport):
 
 
 class LineFactory:
-    """Meets `TransportFactory`, and fails where a test wants it to.
+    """Meets `TransportFactory`, and fails where a test asks for it.
 
     Args:
         fails_in: The method that raises; empty for none.

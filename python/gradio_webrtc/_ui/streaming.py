@@ -269,7 +269,7 @@ def _advise_on_handler(fn: object, modality: Modality) -> str:
     """Returns a text that names an object which is no handler, and the code to write instead."""
     if modality == "audio-video" and callable(fn) and not _is_video(fn):
         kind = "class" if isinstance(fn, type) else "function"
-        return f"Got the {kind} {_name(fn)}: write a subclass of AudioVideoStreamHandler"
+        return f"Got the {kind} {_name(fn)}: write an AudioVideoStreamHandler"
     if isinstance(fn, type):
         needs = "fn" if issubclass(fn, TurnHandler | VideoStreamHandler) else ""
         return f"Got the class {fn.__name__}: write {fn.__name__}({needs})"

@@ -50,7 +50,7 @@ class AsyncTalker(AsyncStreamHandler):
             self.loop.call_soon_threadsafe(self.items.put_nowait, item)
 
     async def until_it_waits(self) -> None:
-        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - no event says so
+        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
 
 
@@ -80,7 +80,7 @@ class SyncTalker(StreamHandler):
             self.items.put(item)
 
     async def until_it_waits(self) -> None:
-        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - no event says so
+        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
 
     def shutdown(self) -> None:
@@ -111,7 +111,7 @@ class Held:
         return sum(bool(np.abs(frame).max() > 7_000) for _, frame in self.transport.sent)
 
     async def until_half_a_second_waits(self) -> None:
-        while self.session.audio_buffer.buffered_s < 0.5:  # noqa: ASYNC110 - no event says so
+        while self.session.audio_buffer.buffered_s < 0.5:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
 
     async def until_quiet(self) -> None:

@@ -39,7 +39,7 @@ PIECE = (24_000, np.full((1, 2_400), 9_000, np.int16))
 
 
 class Ending(BaseException):
-    """No Exception, and nothing that anybody knows."""
+    """No Exception, and nothing that any code expects."""
 
 
 ERRORS = [SystemExit(3), KeyboardInterrupt(), Ending(), ValueError("no"), asyncio.CancelledError()]
@@ -47,7 +47,7 @@ IDS = [type(error).__name__ for error in ERRORS]
 
 
 class Fine(AsyncStreamHandler):
-    """Says three pieces; its subclasses fail somewhere."""
+    """Emits three pieces; its subclasses fail somewhere."""
 
     pieces = 3
 
@@ -126,12 +126,12 @@ def test_a_clean_up_may_raise_it_too(error: BaseException) -> None:
     assert any(_is_of(each, error) for each in _errors(call))
 
 
-class Pictures(FakeTransport):
-    """A remote peer whose camera gives the same picture for ever."""
+class Camera(FakeTransport):
+    """A remote peer whose camera sends the same frame for ever."""
 
     def __init__(self) -> None:
         super().__init__(48_000, np.zeros(960, np.int16))
-        self.picture = PixelConverter().to_planar(np.zeros((32, 32, 3), np.uint8))
+        self.frame = PixelConverter().to_planar(np.zeros((32, 32, 3), np.uint8))
         self.pts = 0
 
     def play_video(self, source: Any) -> None: ...
@@ -139,7 +139,7 @@ class Pictures(FakeTransport):
     async def receive_video_frame(self) -> TimedFrame:
         await asyncio.sleep(0.01)
         self.pts += 3_000
-        return TimedFrame(self.pts, self.picture)
+        return TimedFrame(self.pts, self.frame)
 
 
 async def _until_reported(
@@ -154,12 +154,12 @@ async def _until_reported(
             reported.set()
 
     session = Session(
-        "viewer", Pictures(), handler, SessionConfig(modality=modality), on_event=on_event
+        "viewer", Camera(), handler, SessionConfig(modality=modality), on_event=on_event
     )
     running = asyncio.get_running_loop().create_task(session.run())
     await reported.wait()
     before = calls()
-    while calls() < before + 3:  # noqa: ASYNC110 - it goes on with the next pictures
+    while calls() < before + 3:  # noqa: ASYNC110 - it goes on with the next frames
         await asyncio.sleep(0.001)
     session.end("seen")
     await running
@@ -168,7 +168,7 @@ async def _until_reported(
 
 @pytest.mark.parametrize("error", ERRORS, ids=IDS)
 @pytest.mark.parametrize("hook", ["video_receive", "video_emit"])
-async def test_pictures_go_on_after_it(hook: str, error: BaseException) -> None:
+async def test_video_goes_on_after_it(hook: str, error: BaseException) -> None:
     calls = 0
 
     async def fail(*_args: Any) -> None:
@@ -187,7 +187,7 @@ async def test_pictures_go_on_after_it(hook: str, error: BaseException) -> None:
 async def test_a_video_function_is_called_again_after_it(error: BaseException) -> None:
     calls = 0
 
-    async def fail(_picture: Any) -> None:
+    async def fail(_frame: Any) -> None:
         nonlocal calls
         calls += 1
         raise error

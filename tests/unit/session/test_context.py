@@ -24,7 +24,7 @@ SECOND = np.ones((1, 48_000), np.int16)
 
 
 class Ears:
-    """Keeps what a call sends and tells."""
+    """Keeps what a session sends and records."""
 
     def __init__(self) -> None:
         self.messages: list[Mapping[str, Any]] = []

@@ -46,7 +46,7 @@ def test_every_accepted_form_is_told_apart(item: object, expected: Emission) -> 
 
 
 @pytest.mark.parametrize(
-    ("item", "says"),
+    ("item", "text"),
     [
         ("text", "got str"),
         (TONE, "got ndarray"),
@@ -56,10 +56,10 @@ def test_every_accepted_form_is_told_apart(item: object, expected: Emission) -> 
         ((None, TONE), "expected a sample rate in Hz, got None"),
     ],
 )
-def test_anything_else_is_refused_with_what_came(item: object, says: str) -> None:
+def test_anything_else_is_refused_with_what_came(item: object, text: str) -> None:
     with pytest.raises(HandlerError, match="expected") as raised:
         read_audio(item)
-    assert says in str(raised.value)
+    assert text in str(raised.value)
 
 
 def iter_nothing() -> Iterator[None]:
@@ -67,7 +67,7 @@ def iter_nothing() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("item", "says"),
+    ("item", "text"),
     [
         ((TONE, 24000), "the two are swapped, write (24000, array)"),
         (([0.1, 0.2], 24000), "the two are swapped, write (24000, array)"),
@@ -101,10 +101,10 @@ def iter_nothing() -> Iterator[None]:
         ((bytearray(8), None), "got bytearray: write (rate, np.frombuffer(data, np.int16))"),
     ],
 )
-def test_a_mistake_is_told_with_what_to_write_instead(item: object, says: str) -> None:
+def test_a_mistake_is_told_with_what_to_write_instead(item: object, text: str) -> None:
     with pytest.raises(HandlerError, match="expected") as raised:
         read_audio(item)
-    assert says in str(raised.value)
+    assert text in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_mistake_is_told_with_what_to_write_instead(item: object, says: str) -
         np.zeros((480, 320, 3), np.int16),
     ],
 )
-def test_sound_is_not_taken_for_a_picture(item: object) -> None:
+def test_audio_is_not_taken_for_a_frame(item: object) -> None:
     with pytest.raises(HandlerError, match="without its rate") as raised:
         read_audio(item)
     assert "video" not in str(raised.value)
@@ -189,7 +189,7 @@ def test_what_is_to_be_seen_is_told_apart(item: object, expected: Emission) -> N
 
 
 @pytest.mark.parametrize(
-    ("item", "says"),
+    ("item", "text"),
     [
         ((PIXELS, "two people"), "a tuple (ndarray, str): for the page's other components write"),
         ((PIXELS, "two people"), "(picture, AdditionalOutputs(value, ...))"),
@@ -202,7 +202,7 @@ def test_what_is_to_be_seen_is_told_apart(item: object, expected: Emission) -> N
         ((), "got a tuple ()"),
     ],
 )
-def test_a_tuple_that_is_no_picture_is_refused_in_words(item: object, says: str) -> None:
+def test_a_tuple_that_is_no_frame_is_refused_in_words(item: object, text: str) -> None:
     with pytest.raises(HandlerError, match="expected a video frame") as raised:
         read_frame(item, PixelConverter())
-    assert says in str(raised.value)
+    assert text in str(raised.value)

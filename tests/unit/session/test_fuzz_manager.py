@@ -96,7 +96,7 @@ class Wire(FakeTransport):
 
 
 class Calls(RuleBasedStateMachine):
-    """A registry, and what each of its callers knows and expects."""
+    """A server, and what each of its clients has and expects."""
 
     sessions = Bundle("sessions")
 

@@ -45,7 +45,7 @@ REQUESTS = st.fixed_dictionaries(
 
 
 class Silent(StreamHandler):
-    """Says nothing."""
+    """Emits nothing."""
 
     made = 0
 

@@ -275,7 +275,7 @@ async def test_a_session_that_is_opened_while_the_server_stops_is_refused(
     assert factory.line.is_closed
 
 
-async def test_outputs_are_fetched_where_the_component_has_a_function(
+async def test_outputs_are_fetched_where_a_function_takes_them(
     manager: SessionManager,
 ) -> None:
     manager.has_outputs = True

@@ -40,7 +40,7 @@ def test_an_empty_queue_gives_nothing_and_announces_nothing() -> None:
     assert announced == []
 
 
-def test_a_page_that_is_too_slow_loses_the_oldest_and_the_log_says_so(
+def test_a_page_that_is_too_slow_loses_the_oldest_and_it_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     queue = OutputQueue(lambda: None)
@@ -53,7 +53,7 @@ def test_a_page_that_is_too_slow_loses_the_oldest_and_the_log_says_so(
     assert [str(MAX_WAITING_OUTPUTS) in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_of_outputs_beside_pictures_the_newest_alone_waits() -> None:
+def test_of_outputs_beside_frames_the_newest_alone_waits() -> None:
     queue = OutputQueue(lambda: None)
     for value in range(4):
         queue.put_with_frame(AdditionalOutputs(value))
@@ -70,7 +70,7 @@ def test_of_outputs_beside_pictures_the_newest_alone_waits() -> None:
     assert queue.replaced == 3
 
 
-async def test_what_nobody_wants_makes_nobody_wait_and_only_the_latest_are_kept() -> None:
+async def test_what_nobody_fetches_makes_nobody_wait_and_only_the_latest_are_kept() -> None:
     announced: list[int] = []
     queue = OutputQueue(lambda: announced.append(1), is_wanted=False)
     for value in range(1000):

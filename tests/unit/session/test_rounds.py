@@ -116,7 +116,7 @@ def test_an_emit_without_media_is_asked_50_times_a_second_at_most(kind: Any, ite
 
 
 @pytest.mark.parametrize("kind", [Eager, EagerInThread])
-def test_audio_that_nobody_hears_is_no_reason_to_ask_more_often(kind: Any) -> None:
+def test_audio_that_nobody_plays_is_no_reason_to_ask_more_often(kind: Any) -> None:
     source = Counting(PIECE)
     run_virtual(_hold(kind(source), SessionConfig(mode="send")))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
@@ -131,7 +131,7 @@ def test_audio_is_held_back_by_its_own_length(item: Any) -> None:
 
 
 @pytest.mark.parametrize("item", [OUTPUTS, None], ids=str)
-def test_pictures_that_do_not_come_are_asked_for_no_more_often(item: Any) -> None:
+def test_frames_that_do_not_come_are_asked_for_no_more_often(item: Any) -> None:
     source = Counting(item)
     run_virtual(_hold(EagerPictures(source), SessionConfig(mode="receive", modality="audio-video")))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)

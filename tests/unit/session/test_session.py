@@ -86,7 +86,7 @@ def line_of(session: Session) -> Line:
 
 
 def ending_of(session: Session) -> Mapping[str, Any]:
-    """The message that tells the client of the end; there is one."""
+    """The one message that announces the end to the client."""
     [ending] = [each for _, each in line_of(session).messages if each["type"] == "end_stream"]
     return ending
 
@@ -140,7 +140,7 @@ async def test_it_lasts_as_long_as_its_time_limit_from_the_connection_on() -> No
 async def test_without_a_limit_it_goes_on() -> None:
     session = make()
     running = begin(session)
-    await asyncio.sleep(3600)
+    await asyncio.sleep(60)
     assert not running.done()
     session.end("enough")
     await running
@@ -288,7 +288,7 @@ async def test_the_grace_time_can_be_ended_from_any_thread() -> None:
     await stopping
 
 
-# What it tells others
+# What others learn
 
 
 @on_virtual_clock

@@ -51,7 +51,7 @@ class Mirror(AsyncAudioVideoStreamHandler):
 
 FUNCTIONS: dict[str, Any] = {
     "audio": ReplyOnPause(lambda audio: audio),
-    "video": lambda picture: picture,
+    "video": lambda frame: frame,
     "audio-video": Mirror(),
 }
 
@@ -90,27 +90,27 @@ def going(direction: str) -> Callable[[str], str]:
     return lambda sdp: sdp.replace("a=sendrecv", f"a={direction}")
 
 
-WANTS_AUDIO = "expected an offer in which the page sends audio"
-WANTS_VIDEO = "expected an offer in which the page sends video"
-WANTS_BOTH = "expected an offer in which the page sends audio or video"
+EXPECTS_AUDIO = "expected an offer in which the page sends audio"
+EXPECTS_VIDEO = "expected an offer in which the page sends video"
+EXPECTS_BOTH = "expected an offer in which the page sends audio or video"
 PLAYS_AUDIO = "expected an offer in which the page receives audio"
 
 
 @pytest.mark.parametrize(
     ("modality", "mode", "kinds", "change", "text"),
     [
-        ("audio", "send-receive", [], str, f"{WANTS_AUDIO}; got a data channel alone"),
-        ("video", "send", [], str, f"{WANTS_VIDEO}; got a data channel alone"),
-        ("audio-video", "send-receive", [], str, f"{WANTS_BOTH}; got a data channel alone"),
+        ("audio", "send-receive", [], str, f"{EXPECTS_AUDIO}; got a data channel alone"),
+        ("video", "send", [], str, f"{EXPECTS_VIDEO}; got a data channel alone"),
+        ("audio-video", "send-receive", [], str, f"{EXPECTS_BOTH}; got a data channel alone"),
         ("audio", "receive", [], str, f"{PLAYS_AUDIO}; got a data channel alone"),
         (
             "audio",
             "send-receive",
             ["audio"],
             going("recvonly"),
-            f"{WANTS_AUDIO}; got audio recvonly",
+            f"{EXPECTS_AUDIO}; got audio recvonly",
         ),
-        ("audio", "send", ["audio"], going("inactive"), f"{WANTS_AUDIO}; got audio inactive"),
+        ("audio", "send", ["audio"], going("inactive"), f"{EXPECTS_AUDIO}; got audio inactive"),
         ("audio", "receive", ["audio"], going("sendonly"), f"{PLAYS_AUDIO}; got audio sendonly"),
         ("video", "send-receive", ["audio"], str, "Unsupported track kind 'audio' for modality"),
         (
@@ -118,7 +118,7 @@ PLAYS_AUDIO = "expected an offer in which the page receives audio"
             "send-receive",
             ["audio"],
             going("recvonly"),
-            f"{WANTS_VIDEO}; got audio recvonly",
+            f"{EXPECTS_VIDEO}; got audio recvonly",
         ),
         ("audio", "send-receive", ["audio"], without("rtpmap"), "none of its codecs is known here"),
         (
@@ -221,7 +221,7 @@ async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
-async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
+async def test_a_client_with_one_of_two_media_is_let_in(kind: str) -> None:
     manager, _ = registry_of("audio-video")
     answer = await ask(manager, await make_sdp(kind))
     await manager.close()
@@ -348,7 +348,7 @@ async def test_a_session_that_is_over_has_no_candidates() -> None:
     assert (await manager.handle_request(body))["meta"]["error"] == SessionUnknown.code
 
 
-async def test_a_refusal_says_its_limit_and_its_title() -> None:
+async def test_a_refusal_has_its_limit_and_its_title() -> None:
     assert refusal_of(TooManySessions(3))["meta"]["limit"] == 3
     assert refusal_of(HandlerUnavailable("text", "title"))["meta"] == {
         "error": HandlerUnavailable.code,

@@ -133,7 +133,7 @@ def test_members_are_held_weakly(other_loop: asyncio.AbstractEventLoop) -> None:
     assert not has_sessions()
 
 
-def test_sessions_end_on_their_own_loop_while_the_caller_waits(
+def test_sessions_end_on_their_own_loop_while_this_thread_waits(
     other_loop: asyncio.AbstractEventLoop,
 ) -> None:
     member = Member(other_loop)

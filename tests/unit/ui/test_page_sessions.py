@@ -1,4 +1,4 @@
-"""An event finds the call of its own page, and the page gets a component that knows it."""
+"""An event finds the call of its own page, and the page gets a component of its own."""
 
 from __future__ import annotations
 

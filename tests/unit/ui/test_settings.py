@@ -1,4 +1,4 @@
-"""Arguments either take effect or are told to have none, with what to write instead.
+"""Arguments either take effect or are reported to have none, with what to write instead.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
@@ -177,7 +177,7 @@ async def test_the_time_limit_of_the_component_ends_calls_unless_stream_has_one(
     assert config.time_limit_s == webrtc.time_limit == counts
 
 
-async def test_a_component_that_gradio_rebuilds_says_nothing_again() -> None:
+async def test_a_component_that_gradio_rebuilds_warns_of_nothing_again() -> None:
     with gr.Blocks():
         with pytest.warns(UserWarning, match="every"):
             webrtc = WebRTC(modality="audio", every=2)

@@ -1,4 +1,4 @@
-"""What ``WebRTC.stream`` takes, refuses, and tells Gradio.
+"""What ``WebRTC.stream`` takes, refuses, and passes to Gradio.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
@@ -86,7 +86,7 @@ NEEDS_TRIGGER = "In the receive mode stream event, the trigger parameter must be
         ("receive", "audio", plain, "s", "c", NEEDS_TRIGGER),
     ],
 )
-async def test_what_does_not_fit_is_refused_in_the_predecessors_words(
+async def test_what_does_not_fit_is_refused_in_the_words_of_fastrtc(
     mode: Any, modality: Any, fn: Any, inputs: str, outputs: str, text: str
 ) -> None:
     with gr.Blocks():
@@ -150,7 +150,7 @@ async def test_an_output_that_gets_nothing_is_warned_of() -> None:
             webrtc.stream(Echo(), [webrtc], [text])
 
 
-# What Gradio is told
+# What Gradio gets
 
 
 def id_of(component: Any) -> int:
