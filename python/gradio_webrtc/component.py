@@ -1,6 +1,7 @@
 """The Gradio component: its properties, its value, its events and its server functions.
 
-The class must stay in this file: Gradio finds the built page beside it.
+The class must stay in this file: Gradio finds the built front end beside it. Gradio reads the
+sections ``Parameters`` of the docstrings, of which each entry has one line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gradio.context import get_blocks_context
 
 from ._config import SessionConfig
 from ._limits import DEFAULT_LIMITS
-from ._session.client_address import client_address, page_of
+from ._session.client_address import client_address, gradio_session_of
 from ._session.manager import SessionManager
 from ._session.places import DEFAULT_LIMIT, places_of
 from ._session.signaling import Signaling, refusal_of
@@ -67,23 +68,24 @@ accept_messages_type()
 SERVER_ONLY: Final = frozenset(
     {"_page", "_signaling", "allow_extra_tracks", "allowed_origins", "server_rtc_configuration"}
 )
-"""Arguments that do not go to a page: there are credentials among them."""
+"""Arguments that are not sent to a page: there are credentials among them."""
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
+"""The built front end."""
 
 
 class WithoutStubs(ComponentMeta):
-    """Gradio's metaclass, but for the type stubs that it writes beside a component's source.
+    """Gradio's metaclass without the type stubs that it writes beside a component's source.
 
-    They would be made at each import, and take a quarter of it, of source that has its types
-    already, and be left in whatever directory it is installed in.
+    Writing them takes a quarter of each import. They would be left in the directory of the
+    installation, beside source that has its types already.
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
-        """The class; of a component that somebody else makes of ours, all that Gradio does."""
-        if attrs["__module__"] != __name__:
+        """Returns the class; for a subclass of ours, made by all that Gradio's metaclass does."""
+        if any(isinstance(base, cls) for base in bases):
             return super().__new__(cls, name, bases, attrs)  # type: ignore[no-untyped-call]
-        # For a class that inherits its events, this is all but the stubs.
+        # For a class that inherits its events, these are all steps but the stubs.
         attrs["__init__"] = updateable(attrs["__init__"])  # type: ignore[no-untyped-call]
         return ABCMeta.__new__(cls, name, bases, attrs)
 
@@ -137,46 +139,46 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     ) -> None:
         """
         Parameters:
-            value: Has no effect: a call has no value.
+            value: Has no effect, since a call has no value.
             height: Of the component, in pixels or any CSS length.
             width: Of the component, in pixels or any CSS length.
-            label: Shown at the top, and read out by screen readers.
-            every: Has no effect; kept for the order of arguments.
-            inputs: Has no effect: those of `stream` count.
-            show_label: Whether the label is shown.
-            container: Whether there is a border and padding around.
-            scale: Size beside other components in a row.
+            label: Label at the top, also for screen readers.
+            every: Has no effect; kept for the order of the arguments.
+            inputs: Has no effect; the inputs of `stream` count.
+            show_label: True to show the label.
+            container: True for a border and padding around the component.
+            scale: Size relative to other components in a row.
             min_width: Least width in pixels before wrapping.
-            interactive: Whether calls can be started.
-            visible: Whether it is shown; "hidden" keeps it in the page.
+            interactive: False to prevent calls.
+            visible: False to remove the component from the page; "hidden" keeps it there unseen.
             elem_id: HTML id.
             elem_classes: HTML classes.
             render: False to place it later with `.render()`.
             key: Identity across re-renders.
-            mirror_webcam: Show the caller's own picture as a mirror does.
-            rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, called for each call.
+            mirror_webcam: True to show the user's own camera as a mirror does.
+            rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, that returns it.
             track_constraints: W3C MediaTrackConstraints; {"audio": ..., "video": ...} for audio-video. Asked again without "exact" when a device cannot meet them.
-            time_limit: Seconds a call may last from the moment it connects; that of `stream` goes before it.
+            time_limit: Seconds that a call may last once it is connected; the time limit of `stream` takes precedence.
             mode: "send-receive", "send" (nothing comes back) or "receive" (nothing is recorded).
             modality: "audio", "video" or "audio-video".
             rtp_params: W3C RTCRtpSendParameters for the page's sender.
-            icon: Path of the picture in the middle of an audio call, or its URL (https:, http: or data:).
+            icon: Path of the image in the middle of an audio call, or its URL (https:, http: or data:).
             icon_button_color: CSS colour of the button.
             pulse_color: CSS colour of the pulse around the icon.
             button_labels: Texts of the button, under "start", "stop" and "waiting".
             server_rtc_configuration: {"iceServers": [...]} for the server's own side.
-            allow_extra_tracks: Accept tracks that the modality does not ask for, and ignore them.
+            allow_extra_tracks: True to accept offers with tracks that the modality does not need, and ignore the tracks.
             icon_radius: Roundness of the icon, in percent.
             variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
-            full_screen: Ask for a large picture and offer a full-screen button.
-            allowed_origins: Other web pages that may call, such as ["https://example.com"]; by default those of this server alone.
-            limits: What a client of the server may do, such as Limits(idle_limit_s=60); by default Limits().
+            full_screen: True to ask for video of 1280 x 720 and show a full-screen button.
+            allowed_origins: Origins of other web pages that may call, such as ["https://example.com"]; by default pages of this server alone.
+            limits: Limits for the clients of the server, such as Limits(idle_limit_s=60); by default Limits().
         """
-        given = dict(locals())
+        arguments = dict(locals())
         check_mode(mode, modality)
         if _signaling is None and not _is_an_update():
-            for text in check_constructor(given, mode, modality):
-                # Between here and whoever is to read it is Gradio's wrapper.
+            for text in check_constructor(arguments, mode, modality):
+                # Gradio's wrapper is between here and the code that the warning is for.
                 warnings.warn(text, stacklevel=3)
         self.height = height
         self.width = width
@@ -229,9 +231,10 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             )
 
     def _settle(self) -> None:
-        """Serves the icon, and has Gradio rebuild what an event updates with what we have.
+        """Serves the icon, and passes it and the signalling on to a component that Gradio rebuilds.
 
-        The rebuilt component must answer for the same calls, and its icon's file may be gone.
+        Gradio rebuilds a component from its arguments when an event updates it. The new one must
+        answer for the same calls, and the file of its icon may be gone.
         """
         self.icon = serve_icon(self.icon, self)
         self.constructor_args.update(_signaling=self._signaling, icon=self.icon)
@@ -240,20 +243,20 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         """Makes this the component of one Gradio session, also after updates of its properties.
 
         Parameters:
-            page: The session hash.
+            page: The hash of the Gradio session.
         """
         self.page_session = page
         self._constructor_args = [{**self.constructor_args, "_page": page}]
 
     def get_config(self, cls: type[Any] | None = None) -> dict[str, Any]:
-        """The properties that a page gets: not those that only the server has a use for."""
+        """Returns the properties that are sent to a page, without those for the server alone."""
         config: dict[str, Any] = super().get_config(cls)
         return {name: value for name, value in config.items() if name not in SERVER_ONLY}
 
     def preprocess(self, payload: Any) -> str | WebRTCData:
         """
         Parameters:
-            payload: The id and the secret of the call under way, and the text last sent, as the page has them.
+            payload: The id and the secret of the call under way, and the text last sent, as the page sends them.
         Returns:
             The id, when the secret is right and the call is this page's; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
         """
@@ -266,15 +269,15 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     def postprocess(self, value: Any) -> Any:
         """
         Parameters:
-            value: "start_webrtc_stream" starts a call in mode "receive", None does nothing, and the value that a function got for this component may go back. Anything else is an error: what is to be heard or seen comes from `stream`.
+            value: "start_webrtc_stream" starts a call in mode "receive", None does nothing, and the value that a function got for this component may be returned. Anything else is an error: audio and video come from `stream`.
         Returns:
             The same.
         """
         if value is None or value_is_ours(value, self._sessions):
             return value
         raise gr.Error(
-            f"A WebRTC component got {describe_kind(value)} as the output of an event. What is to be "
-            "heard or seen comes from a stream: write .stream(fn, inputs=[...], outputs=[webrtc], "
+            f"A WebRTC component got {describe_kind(value)} as the output of an event. Audio and "
+            "video come from a stream: write .stream(fn, inputs=[...], outputs=[webrtc], "
             'trigger=button.click), with WebRTC(mode="receive"), in place of button.click(fn, ...)'
         )
 
@@ -304,19 +307,19 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         *,
         frame_format: FrameFormat = "bgr",
     ) -> Dependency | None:
-        """Connects callers of this component to a handler.
+        """Connects users of this component to a handler.
 
         Parameters:
-            fn: A handler, of which every caller gets a copy; or a function: one that answers each picture of a video call, or in mode "receive" a generator, called once with the values of `inputs`.
-            inputs: This component first, then those whose values the handler gets; in mode "receive" only the latter.
+            fn: A handler, of which every call gets a copy; or a function: one that returns a frame for each frame of a video call, or in mode "receive" a generator, called once with the values of `inputs`.
+            inputs: This component first, then the components whose values the handler gets; in mode "receive" only the latter.
             outputs: This component.
-            js: JavaScript to run in the page with each delivery of inputs.
-            concurrency_limit: How many calls at once; "default" and None stand for 1.
+            js: JavaScript to run in the page each time that it sends the inputs.
+            concurrency_limit: Number of calls at once; "default" and None stand for 1.
             concurrency_id: Shares that limit with all components of the same id, whose calls are counted together.
-            time_limit: Seconds a call may last from the moment it connects; by default that of the component.
+            time_limit: Seconds that a call may last once it is connected; by default the time limit of the component.
             trigger: In mode "receive", the event that starts the stream, such as button.click.
-            send_input_on: When the inputs reach a call under way, other than at its beginning and at each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
-            frame_format: The order of colours in pictures: "bgr", as OpenCV has it, or "rgb".
+            send_input_on: Occasion on which the inputs are sent to a call under way, besides its beginning and each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
+            frame_format: Channel order of video frames: "bgr", as in OpenCV, or "rgb".
         """
         settings = {
             "concurrency_limit": concurrency_limit,
@@ -327,9 +330,9 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             "variant": self.variant,
         }
         self._warn_of(settings)
-        given, taken = _as_list(inputs), _as_list(outputs)
-        check_stream(self, fn, given, taken, trigger)
-        others = [each for each in given if each is not self]
+        components = _as_list(inputs)
+        check_stream(self, fn, components, _as_list(outputs), trigger)
+        others = [each for each in components if each is not self]
         template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
         check_arguments(template, others)
         prepare_gradio()
@@ -384,11 +387,11 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         Parameters:
             fn: Called with the values of `inputs`, then those of the AdditionalOutputs.
             inputs: Components whose values come first.
-            outputs: Components that get what `fn` returns.
+            outputs: Components that get the values that `fn` returns.
             js: JavaScript to run in the page.
-            concurrency_limit: How many may run at once in the queue.
+            concurrency_limit: Number of runs at once in the queue.
             concurrency_id: Shares that limit with other events of the same id.
-            show_progress: How the outputs show that `fn` runs.
+            show_progress: Display of the progress of `fn` on the outputs.
             queue: False to bypass Gradio's queue.
         """
         self._sessions.has_outputs = True
@@ -405,7 +408,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         )
 
     def _warn_of(self, settings: dict[str, Any]) -> None:
-        """Says which settings of `stream` do nothing, to whoever called it."""
+        """Warns the code that called `stream` of arguments without an effect."""
         for text in check_stream_settings(settings, self.mode, self.modality):
             warnings.warn(text, stacklevel=3)
         if self._sessions.config is not None:
@@ -416,7 +419,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             )
 
     def _share_places(self, concurrency_id: str | None, limit: int | None) -> Places | None:
-        """The places of an id, which this component's calls take from now on."""
+        """Returns the places of an id, which this component's calls take from now on."""
         if concurrency_id is None:
             return None
         places = places_of(concurrency_id)
@@ -427,27 +430,27 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         return places
 
     def set_input(self, webrtc_id: str, *args: Any) -> None:
-        """Hands new input values to a call; does nothing when there is no such call.
+        """Passes new input values to a call; does nothing when there is no such call.
 
         Parameters:
             webrtc_id: The id of the call.
-            args: The values, without the component's own.
+            args: The values, without that of this component.
         """
         if (session := self._sessions.get(webrtc_id)) is not None:
             session.set_inputs(args)
 
     def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
-        """Gives a function that sends AdditionalOutputs to the page of a call from outside its handler.
+        """Returns a function that sends AdditionalOutputs to the page of a call from outside its handler.
 
         Parameters:
             webrtc_id: The id of the call.
         Returns:
-            Takes AdditionalOutputs, in any thread; does nothing when there is no such call.
+            A function of AdditionalOutputs, for any thread; it does nothing when there is no such call.
         """
         return self._sessions.output_setter(webrtc_id)
 
     def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """The AdditionalOutputs of a call as they come, until it ends. Each goes to one reader, this or the page.
+        """Yields the AdditionalOutputs of a call as they come, until it ends. Each goes to one reader, this one or the page.
 
         Parameters:
             webrtc_id: The id of the call.
@@ -455,7 +458,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         return self._sessions.output_stream(webrtc_id)
 
     async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The oldest AdditionalOutputs of a call that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
+        """Returns the oldest AdditionalOutputs of a call that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
 
         Parameters:
             webrtc_id: The id of the call.
@@ -463,19 +466,19 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         return await self._sessions.fetch_output(webrtc_id)
 
     def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
-        """Ends a call from Python, from any thread: the page hears out what is on its way, and shows why it ended. Does nothing when there is no such call.
+        """Ends a call from Python, from any thread: the page plays the audio that is on its way, and shows the reason. Does nothing when there is no such call.
 
         Parameters:
             webrtc_id: The id of the call, or the value that a function got for this component.
-            reason: A sentence for the caller; may be empty.
+            reason: A sentence for the user; may be empty.
         """
         if not isinstance(reason, str):
             raise TypeError(f"expected the reason as text, got {type(reason).__name__}")
-        # Without a result: Gradio would warn of it where a function of the page ends with this.
+        # No result: a function of a page may end with this line, and Gradio would warn of a value.
         self._sessions.end(id_of(webrtc_id), reason)
 
     async def drain(self, grace_s: float = GRACE_S) -> None:
-        """Refuses new calls at once, and ends those under way: replies may be finished, and every page is told that the server is stopping. Await it on any event loop, or in any other thread with asyncio.run(webrtc.drain()).
+        """Refuses new calls at once, and ends those under way: replies may be finished, and every page shows that the server is stopping. Await it on any event loop, or in any other thread with asyncio.run(webrtc.drain()).
 
         Parameters:
             grace_s: Seconds that replies under way may take.
@@ -495,7 +498,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     def update_connection(
         self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
     ) -> Done[bool]:
-        """Ends a call from Python, from any thread; `close` also tells the page why.
+        """Ends a call from Python, from any thread; `close` also sends a reason to the page.
 
         Parameters:
             webrtc_id: The id of the call, or the value that a function got for this component.
@@ -512,8 +515,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
 
     def _check_page(self) -> tuple[str, ...]:
         """Raises for a request of another server's page; returns the trusted proxies."""
-        limits: Any = getattr(self, "limits", None)
-        trusted = tuple(getattr(limits, "trusted_proxies", ()))
+        trusted = tuple(self._limits.trusted_proxies)
         check_page(self.allowed_origins, trusted)
         return trusted
 
@@ -528,25 +530,25 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         request = await find_request(body)
         answer = await self._signaling.handle_request(body, request)
         if "secret" in answer:
-            remember_page(self, page_of(request))
+            remember_page(self, gradio_session_of(request))
         return answer
 
     @server  # type: ignore[untyped-decorator]
     async def turn(self, _: Any) -> dict[str, Any] | None:
-        """The RTCConfiguration for the call that the page is about to make."""
+        """Returns the RTCConfiguration for the call that the page is about to make."""
         try:
             trusted = self._check_page()
         except SignalingError:
             return None
         request = await find_request(None)
-        if request is not None and not page_of(request):
+        if request is not None and not gradio_session_of(request):
             return None
         client = client_address(request, trusted)
         return await self._signaling.configurations.give(self._rtc_configuration, client)
 
 
 def _is_an_update() -> bool:
-    """Whether a component that is being made is what an event's function returns, and no more.
+    """True if a component that is being made is only the update that an event's function returns.
 
     Gradio takes its arguments for an update of the one on the page, and never finishes it.
     """

@@ -84,10 +84,19 @@ class WebRTCData:
 
 
 AudioPart: TypeAlias = tuple[int, AudioArray] | tuple[int, AudioArray, Layout]
+"""Audio that a handler emits: rate in Hz, samples, and the layout if it is not mono."""
+
 Extra: TypeAlias = AdditionalOutputs | CloseStream
+"""Anything that a handler may emit beside media."""
+
 AudioEmitType: TypeAlias = AudioPart | Extra | tuple[AudioPart, Extra] | None
+"""The items that ``emit``, or a function that answers turns, may return; ``None`` for nothing."""
+
 VideoEmitType: TypeAlias = VideoFrame | Extra | tuple[VideoFrame, Extra] | None
+"""The items that ``video_emit``, or a video function, may return; ``None`` for nothing."""
+
 EmitType: TypeAlias = AudioEmitType
+"""Another name of `AudioEmitType`."""
 
 
 @runtime_checkable

@@ -44,11 +44,11 @@ class Echo(StreamHandler):
 
 
 class From:
-    """A registry as clients at one address see it.
+    """A session manager as clients at one address see it.
 
     Args:
-        registry: Whose offers they are.
-        address: Where they come from.
+        manager: The one that takes their offers.
+        address: The address that they come from.
         sessions: The session of each offer.
     """
 
@@ -91,15 +91,15 @@ async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
 
 async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
     manager = serve(concurrency_limit=4)
-    said = chirp(1.0)
-    first = client_at(manager, "9.9.9.1", said)
+    sent = chirp(1.0)
+    first = client_at(manager, "9.9.9.1", sent)
     await first.call()
     async with Flood(
         From(manager, "8.8.8.8", map(str, itertools.count())).handle_request
     ).running() as (flood):
         await flood.until(lambda: len(flood.refused) >= 5)
         assert flood.taken <= 3
-        second = client_at(manager, "9.9.9.2", said)
+        second = client_at(manager, "9.9.9.2", sent)
         assert "secret" in await second.call()
         await second.until(lambda: second.loud_seconds() >= 0.9)
     await first.until(lambda: first.loud_seconds() >= 0.9)
@@ -132,9 +132,9 @@ async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
 async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
 
-    def note(body: object, *terms: Any) -> Any:
+    def note(body: object, *arguments: Any) -> Any:
         read.append(body)
-        return read_offer(body, *terms)  # type: ignore[arg-type]  # whatever came
+        return read_offer(body, *arguments)  # type: ignore[arg-type]  # any body
 
     monkeypatch.setattr(signaling, "read_offer", note)
     manager = serve(limits=Limits(offers_per_minute=12))
@@ -165,7 +165,7 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
     made: list[WebRTC] = []
     async with serve_page(page_of(made)) as page:
         stranger = GradioPage(page._client, page.config)  # noqa: SLF001 - a page like any other
-        stranger._session_hash = session  # noqa: SLF001 - what a stranger may say
+        stranger._session_hash = session  # noqa: SLF001 - a stranger may send any
         component = page.component("webrtc")
 
         async def post(body: dict[str, Any]) -> dict[str, Any]:

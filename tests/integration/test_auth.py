@@ -79,7 +79,7 @@ class Site:
 
 
 def requests_about(client: PageClient) -> list[dict[str, Any]]:
-    """Everything that can be asked about a session by whoever knows its secret."""
+    """Every request about a session that a holder of its secret can make."""
     known = {"webrtc_id": client.webrtc_id, "secret": client.secret}
     candidate = {"candidate": "", "sdpMid": "0", "sdpMLineIndex": 0}
     return [

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.network
 
 
 class Echo(StreamHandler):
-    """Says what it hears; every copy but the first waits until the test lets it go on."""
+    """Gives back what it receives; every copy but the first waits until the test lets it go on."""
 
     made = 0
     is_waiting: Callable[[], object]
@@ -56,8 +56,8 @@ async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
     await first.call()
     calling = loop.create_task(second.call())
     await is_waiting.wait()
-    heard = len(first.heard)
-    await first.until(lambda: len(first.heard) >= heard + 50)
+    received = len(first.audio_frames)
+    await first.until(lambda: len(first.audio_frames) >= received + 50)
     assert not calling.done()
     Echo.may_go_on.set()
     assert "secret" in await calling
@@ -66,7 +66,7 @@ async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
     await manager.wait_idle()
 
 
-async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place() -> None:
+async def test_a_client_without_a_handler_is_refused_in_words_and_takes_no_place() -> None:
     errors: list[Exception] = [ConnectionRefusedError("hunter2")]
 
     class Moody(Echo):
@@ -92,7 +92,7 @@ async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place
 async def test_a_handler_that_cannot_be_bound_is_refused_in_words() -> None:
     class Unfinished(Echo):
         def __init__(self) -> None:
-            """Forgets what every handler needs."""
+            """Leaves out what every handler needs."""
 
         def copy(self) -> Echo:
             return Unfinished()

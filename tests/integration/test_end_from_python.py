@@ -43,7 +43,7 @@ async def in_a_thread(act: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("run", [in_this_task, in_a_thread])
-async def test_close_ends_a_call_and_the_page_is_told_why(
+async def test_close_ends_a_call_and_the_page_gets_the_reason(
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
 ) -> None:
     webrtc, manager = make_page()

@@ -32,7 +32,7 @@ CODECS = (OpusEncoder, OpusDecoder)
 
 
 class Greeting(AsyncStreamHandler):
-    """Says a tone, again and again."""
+    """Emits a tone, again and again."""
 
     def __init__(self) -> None:
         super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
@@ -100,7 +100,7 @@ async def test_a_session_that_is_over(end: str, made: list[weakref.ref[Any]]) ->
                 manager.end(client.webrtc_id, "enough")
         await manager.wait_idle()
         await client.hang_up()
-        # What was told of the end is told in the next turn.
+        # The callbacks of the end run in the next turn of the event loop.
         await asyncio.sleep(0.05)
         assert alive(made, client) == []
 

@@ -151,7 +151,7 @@ async def test_a_secret_is_worth_nothing_in_another_gradio_session() -> None:
         await leave(site, client, thief)
 
 
-async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over() -> None:
+async def test_an_id_that_somebody_else_uses_is_not_revealed_and_is_not_taken_over() -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
         client = await call_in(page)
@@ -174,7 +174,7 @@ async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over()
 
 
 @pytest.mark.parametrize("kind", ["close", "candidates", "ice-candidate"])
-async def test_nothing_tells_whether_an_id_exists(kind: str) -> None:
+async def test_nothing_reveals_whether_an_id_exists(kind: str) -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
         client = await call_in(page)

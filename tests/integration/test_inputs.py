@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Waits(AsyncStreamHandler):
-    """Tells which inputs it got, each time anew."""
+    """Reports the inputs that it got, each time again."""
 
     async def receive(self, frame: Any) -> None:
         pass
@@ -40,7 +40,7 @@ def make_page(fn: Any, modality: Modality) -> tuple[WebRTC, SessionServer]:
 
 
 async def call_without_inputs(manager: SessionServer, modality: Modality) -> Client:
-    """A caller whose page has been asked for the inputs and gives none."""
+    """A client whose page has been asked for the inputs and gives none."""
     client = Client(manager, modality=modality)
     asked = asyncio.Event()
     client.on_send_input = asked.set

@@ -69,7 +69,7 @@ async def test_addresses_that_nobody_answers_from_get_a_bounded_number_of_packet
     assert OFFERED < listeners.came <= guards.MAX_UNASKED
 
 
-async def test_a_name_that_nobody_knows_delays_no_answer_and_leaves_nothing(
+async def test_an_unknown_host_name_delays_no_answer_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = asyncio.Event()

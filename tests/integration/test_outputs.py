@@ -11,7 +11,7 @@ from support.client import Client
 from support.serving import SessionServer
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler
-from gradio_webrtc._session import manager as sessions
+from gradio_webrtc._session import manager as manager_module
 from gradio_webrtc.errors import SessionUnknown
 
 
@@ -78,7 +78,7 @@ async def test_one_value_is_fetched_or_waited_for(monkeypatch: pytest.MonkeyPatc
     fetching = asyncio.get_running_loop().create_task(manager.fetch_output(client.webrtc_id))
     items.put_nowait(AdditionalOutputs("first"))
     assert (await fetching).args == ("first",)
-    monkeypatch.setattr(sessions, "FETCH_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(manager_module, "FETCH_TIMEOUT_S", 0.05)
     with pytest.raises(TimeoutError):
         await manager.fetch_output(client.webrtc_id)
     await finish(manager, client)

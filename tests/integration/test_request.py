@@ -1,4 +1,4 @@
-"""A handler can tell who is calling: the request of the offer, as Gradio's own events have it."""
+"""A handler can find out who is calling: the request of the offer, as in Gradio's own events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Notebook:
-    """What each part of a handler's code saw, and when all of it has."""
+    """The requests that each part of a handler's code saw, and an event for all of them."""
 
     def __init__(self, *places: str) -> None:
         self.seen: Seen = {}
@@ -107,7 +107,7 @@ class Site:
     """A page with one component, served on this event loop.
 
     Attributes:
-        url: Where it is.
+        url: The address of the page.
     """
 
     def __init__(self, handler: Any) -> None:
@@ -131,7 +131,7 @@ class Site:
 
 
 class Server(uvicorn.Server):
-    """Tells when it is up."""
+    """Sets an event when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -205,7 +205,7 @@ async def test_the_function_behind_a_turn_sees_the_user() -> None:
     notes = Notebook("greet", "reply")
 
     class Prompt(ReplyOnPause):
-        """Answers a turn as soon as it hears anything."""
+        """Answers a turn as soon as it receives anything."""
 
         def receive(self, frame: Any) -> None:
             del frame

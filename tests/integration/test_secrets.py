@@ -24,13 +24,13 @@ SERVERS = [{"urls": "turn:127.0.0.1:9?transport=udp", "username": USER, "credent
 
 
 class Silent(StreamHandler):
-    """Says nothing."""
+    """Emits nothing."""
 
     def receive(self, _frame: object) -> None:
-        """Listens to nobody."""
+        """Takes a frame, and does nothing with it."""
 
     def emit(self) -> None:
-        """Has nothing to say."""
+        """Has nothing to emit."""
 
     def copy(self) -> Silent:
         return Silent()
@@ -60,13 +60,13 @@ async def test_a_call_leaves_neither_its_secret_nor_its_credential(
     every_line: pytest.LogCaptureFixture,
 ) -> None:
     async with serve_page(page_with(lambda: {"iceServers": SERVERS})) as page:
-        given = await page.call_server(page.component("webrtc"), "turn", None)
+        answer = await page.call_server(page.component("webrtc"), "turn", None)
         client = PageClient(page)
         await client.call()
         wrong = {"type": "close", "webrtc_id": client.webrtc_id, "secret": "guess-of-somebody"}
         refused = await page.call_server(page.component("webrtc"), "offer", wrong)
         await client.hang_up()
-    assert given["iceServers"][0]["credential"] == CREDENTIAL
+    assert answer["iceServers"][0]["credential"] == CREDENTIAL
     assert refused["status"] == "failed"
     assert client.secret
     assert_none_is_there(every_line, client.secret, "guess-of-somebody")

@@ -1,4 +1,4 @@
-"""Programs that speak first, by what they do in ``start_up``, heard by a caller over loopback."""
+"""Programs that speak first, by what they do in ``start_up``, over loopback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def greet(_audio: Any = None) -> Iterator[Any]:
 
 
 class Awaiting(AsyncStreamHandler):
-    """Awaits ours, as the predecessor's async handlers do."""
+    """Awaits ours, as the async handlers of fastrtc do."""
 
     has_started = False
 
@@ -61,7 +61,7 @@ class GreetingLater(Greeting):
 
 
 @pytest.mark.parametrize("make", [Awaiting, lambda: Greeting(greet), lambda: GreetingLater(greet)])
-async def test_a_caller_hears_what_a_start_up_has_set_in_motion(make: Any) -> None:
+async def test_a_client_receives_what_a_start_up_has_set_in_motion(make: Any) -> None:
     manager = SessionServer()
     manager.serve(make().copy)
     client = Client(manager)
@@ -69,4 +69,4 @@ async def test_a_caller_hears_what_a_start_up_has_set_in_motion(make: Any) -> No
     await client.until(lambda: client.loud_seconds() >= 0.48)
     await client.hang_up()
     await manager.close()
-    assert client.loud_seconds() < 0.6, "it is said once"
+    assert client.loud_seconds() < 0.6, "it is played once"

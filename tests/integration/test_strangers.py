@@ -78,9 +78,9 @@ async def connected() -> tuple[SessionServer, Client, set[Address]]:
 
 
 async def goes_on(client: Client) -> None:
-    """Returns once a second more was heard; the call could not do that if it had ended."""
-    heard = client.loud_seconds()
-    await client.until(lambda: client.loud_seconds() > heard + 1.0 or client.closed.is_set())
+    """Returns once a second more was received; the call could not do that if it had ended."""
+    before_s = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > before_s + 1.0 or client.closed.is_set())
     assert not client.closed.is_set()
 
 
@@ -133,7 +133,9 @@ async def test_a_stranger_gets_no_answer() -> None:
     await manager.wait_idle()
 
 
-async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramGuard]) -> None:
+async def test_a_stranger_with_a_valid_user_name_shuts_nobody_out(
+    made: list[DatagramGuard],
+) -> None:
     manager, client, targets = await connected()
     ice: Any = client.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
     names = f"{ice.remote_username}:{ice.local_username}"
@@ -154,7 +156,7 @@ async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramG
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-async def test_all_that_a_peer_encrypts_times_as_heard(
+async def test_all_that_a_peer_encrypts_counts_as_a_sign_of_life(
     modality: Modality, made: list[DatagramGuard]
 ) -> None:
     manager = serve_echo(modality)
@@ -163,8 +165,8 @@ async def test_all_that_a_peer_encrypts_times_as_heard(
     times = [made[0]._authentic.last_s]  # noqa: SLF001
     await client.settle()
     times.append(made[0]._authentic.last_s)  # noqa: SLF001
-    begin = len(client.seen), len(client.heard)
-    await client.until(lambda: (len(client.seen), len(client.heard)) > begin)
+    begin = len(client.video_frames), len(client.audio_frames)
+    await client.until(lambda: (len(client.video_frames), len(client.audio_frames)) > begin)
     times.append(made[0]._authentic.last_s)  # noqa: SLF001
     assert times == sorted(set(times))
     await client.hang_up()

@@ -36,7 +36,7 @@ PARTS: dict[str, Callable[[Any], tuple[object, str]]] = {
 
 
 class Echo(StreamHandler):
-    """Says what it hears."""
+    """Gives back what it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ async def _call() -> tuple[SessionServer, Client, RTCPeerConnection]:
 
 
 async def _everything_ends(manager: SessionServer, client: Client) -> None:
-    manager.find(client.webrtc_id, client.secret).end("the caller left")
+    manager.find(client.webrtc_id, client.secret).end("the client left")
     await manager.wait_idle()
     await client.hang_up()
     # aiortc closes a connection that has failed in a task of its own, too.

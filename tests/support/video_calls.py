@@ -1,4 +1,4 @@
-"""Video calls between a function and a caller with a camera, in one process."""
+"""Video calls between a function and a client with a camera, in one process."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def is_growing(numbers: list[int]) -> bool:
     return all(a < b for a, b in pairwise(numbers))
 
 
-async def see(fn: Callable[..., Any], pictures: int, **options: Any) -> Client:
-    """One call with ``fn`` until so many pictures have come back."""
+async def see(fn: Callable[..., Any], frames: int, **options: Any) -> Client:
+    """One call with ``fn`` until so many frames have come back."""
     manager = serve_video(fn)
     client = client_of(manager, **options)
     await client.call()
-    await client.until(lambda: len(client.seen) >= pictures)
+    await client.until(lambda: len(client.video_frames) >= frames)
     await finish(manager, client)
     return client

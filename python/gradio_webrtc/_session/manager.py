@@ -21,7 +21,7 @@ from gradio_webrtc._workers.workers import threads_blocked
 from gradio_webrtc.errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
 
 from .admission import Admissions, Room
-from .client_address import client_of, page_of
+from .client_address import client_of, gradio_session_of
 from .copying import HandlerMaker, refuse
 from .directory import Directory, Entry
 from .lag import lag_meter
@@ -273,7 +273,7 @@ class SessionManager:
         # Counted before it is read: reading takes time, of which a stranger could ask without end.
         _refuse_when_busy(limits, is_guest=client is not None)
         admissions.here().count(client, limits)
-        names = self._directory.claim(alias, page_of(request))
+        names = self._directory.claim(alias, gradio_session_of(request))
         try:
             # An offer that cannot be answered costs neither a place nor a handler.
             async with offer_queue().entering():

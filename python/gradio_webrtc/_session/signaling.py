@@ -19,7 +19,7 @@ from gradio_webrtc.errors import (
     TooManySessions,
 )
 
-from .client_address import page_of
+from .client_address import gradio_session_of
 from .reporting import report_error
 from .rtc_configuration import ConfigurationCache
 
@@ -137,7 +137,7 @@ class Signaling:
 
     def _find(self, body: Mapping[str, object], request: Any) -> Session:
         webrtc_id, secret = body.get("webrtc_id"), body.get("secret")
-        return self.sessions.find(webrtc_id, secret, page_of(request))
+        return self.sessions.find(webrtc_id, secret, gradio_session_of(request))
 
     def _peer_of(self, session: Session) -> PeerTransport:
         peer = self._peers.get(session)

@@ -1,6 +1,6 @@
 """The owner of tasks. No other module of the package starts one.
 
-Runs on the event loop. Knows no media and no user code.
+Runs on the event loop. Imports nothing of ours: neither media nor user code.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TaskScope:
         """Runs a coroutine in a task of the scope.
 
         Args:
-            coroutine: To be run. Its exception is that of the task: whoever cares awaits the task.
+            coroutine: Code to run. Its exception is that of the task: await the task for it.
             context: The context variables it runs with; by default a copy of the current ones.
         """
         task = asyncio.get_running_loop().create_task(coroutine, context=context)

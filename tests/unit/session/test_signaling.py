@@ -12,12 +12,19 @@ import pytest
 from aiortc import RTCPeerConnection
 from support.offers import make_sdp
 from support.serving import SessionServer
+from support.transports import LineFactory
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
-from gradio_webrtc._session.client_address import MAX_PAGE_CHARS, page_of
+from gradio_webrtc._session.client_address import MAX_SESSION_CHARS, gradio_session_of
+from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc._transport.webrtc.offer import read_candidate
 from gradio_webrtc._ui.streaming import make_template
-from gradio_webrtc.errors import InvalidCandidate
+from gradio_webrtc.errors import (
+    HandlerUnavailable,
+    InvalidCandidate,
+    SessionUnknown,
+    TooManySessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -287,12 +294,13 @@ async def test_a_candidate_is_no_longer_than_candidates_are(long: str) -> None:
 
 def test_a_page_with_a_long_name_is_kept_short() -> None:
     first, same, other = (
-        page_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last)) for last in "112"
+        gradio_session_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last))
+        for last in "112"
     )
     assert first == same != other
     assert first is not None
-    assert len(first) <= MAX_PAGE_CHARS
-    assert page_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
+    assert len(first) <= MAX_SESSION_CHARS
+    assert gradio_session_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
 
 
 async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
@@ -318,3 +326,42 @@ async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
     assert len(manager) == 0, "the place is free at once"
     assert (await ask(manager, sdp))["type"] == "answer"
     await manager.close()
+
+
+async def test_candidates_are_for_sessions_over_webrtc_alone() -> None:
+    manager, _ = registry_of("audio")
+    names, session = await manager.admit(LineFactory())
+    body = {"webrtc_id": names.session_id, "secret": session.secret}
+    for kind in ("candidates", "ice-candidate"):
+        answer = await manager.handle_request({**body, "type": kind, "candidate": None})
+        assert answer["meta"]["error"] == SessionUnknown.code
+        assert not session.is_over
+    assert await manager.handle_request({**body, "type": "close"}) == {"status": "success"}
+    await manager.close()
+
+
+async def test_a_session_that_is_over_has_no_candidates() -> None:
+    manager, _ = registry_of("audio")
+    names, session = await manager.admit(LineFactory())
+    await manager.close()
+    body = {"type": "close", "webrtc_id": names.session_id, "secret": session.secret}
+    assert (await manager.handle_request(body))["meta"]["error"] == SessionUnknown.code
+
+
+async def test_a_refusal_says_its_limit_and_its_title() -> None:
+    assert refusal_of(TooManySessions(3))["meta"]["limit"] == 3
+    assert refusal_of(HandlerUnavailable("text", "title"))["meta"] == {
+        "error": HandlerUnavailable.code,
+        "message": "text",
+        "title": "title",
+    }
+    assert set(refusal_of(HandlerUnavailable("text"))["meta"]) == {"error", "message"}
+
+
+@pytest.mark.parametrize("body", [None, 7, "offer", ["offer"]])
+async def test_a_request_of_no_known_form_is_refused(body: Any) -> None:
+    manager, made = registry_of("audio")
+    answer = await manager.handle_request(body)
+    assert answer["meta"]["error"] == "invalid_offer"
+    assert "expected a JSON object" in answer["meta"]["message"]
+    assert made == []

@@ -5,7 +5,6 @@ All in an event loop: outside of one Gradio makes loops that it never closes.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -21,13 +20,10 @@ from gradio_webrtc import (
     WebRTC,
 )
 from gradio_webrtc._handlers import AudioGenerator, VideoFunction, VideoGenerator
-from gradio_webrtc._ui import chatbot
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import SessionUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.serving import SessionServer
 
 from support.serving import server_of
@@ -244,32 +240,3 @@ async def test_a_call_that_is_not_there_gives_and_takes_nothing() -> None:
     with pytest.raises(SessionUnknown):
         await webrtc.fetch_latest_output("nobody")
     assert len(sessions_of(webrtc)) == 0
-
-
-# Gradio 5's chatbot
-
-
-@pytest.fixture
-def _first_time() -> Iterator[None]:
-    forget = chatbot._warn_once.cache_clear  # noqa: SLF001 - once a process, but not in a test
-    forget()
-    yield
-    forget()
-
-
-@pytest.mark.usefixtures("_first_time")
-async def test_a_chatbot_of_messages_is_taken_and_said_once() -> None:
-    with gr.Blocks():
-        with pytest.warns(DeprecationWarning, match="leave the argument out"):
-            first = gr.Chatbot(label="transcript", type="messages")  # type: ignore[call-arg]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            gr.Chatbot([], type="messages")  # type: ignore[call-arg]
-    assert first.label == "transcript"
-    assert "type" not in first.constructor_args
-
-
-@pytest.mark.parametrize("value", ["tuples", None, "Messages"])
-async def test_any_other_type_of_chatbot_is_gradios_to_refuse(value: Any) -> None:
-    with gr.Blocks(), pytest.raises(TypeError, match="type"):
-        gr.Chatbot(type=value)  # type: ignore[call-arg]

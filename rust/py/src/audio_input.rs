@@ -1,4 +1,4 @@
-//! What a handler may yield: sound in whatever dtype and shape, told apart once.
+//! Audio in any dtype and layout that a handler may yield, classified once.
 
 use gradio_webrtc_core::sample::Sample;
 use gradio_webrtc_core::{AudioError as CoreError, Chunk};
@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyEllipsis, PySlice};
 
 use crate::array::mismatch;
-use crate::error::{OrRaise, audio_error};
+use crate::error::{IntoPyResult, audio_error};
 
-/// How the samples stand in the array.
+/// The order of the samples in an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrangement {
     /// One channel.
@@ -24,27 +24,29 @@ enum Arrangement {
     Planar,
 }
 
-/// One array of sound, understood but not yet copied.
-pub struct Sound<'py> {
+/// One array of audio, classified but not yet copied.
+pub struct AudioInput<'py> {
     array: Bound<'py, PyUntypedArray>,
     arrangement: Arrangement,
-    /// Whether time runs along the last axis; otherwise along the first.
+    /// True if time runs along the last axis; otherwise it runs along the first.
     is_time_last: bool,
     /// Samples per channel.
     pub samples: usize,
 }
 
-/// Somebody who takes the chunk, whatever its number format.
-pub trait Taker {
-    /// Takes some of the chunk and says how many samples per channel.
-    fn take<S: Sample>(&mut self, chunk: Chunk<'_, S>) -> Result<usize, CoreError>;
+/// A receiver of chunks of any number format.
+///
+/// A trait and not a closure: a closure cannot be generic over the format.
+pub trait ChunkVisitor {
+    /// Takes the head of the chunk; returns how many samples per channel it took.
+    fn visit<S: Sample>(&mut self, chunk: Chunk<'_, S>) -> Result<usize, CoreError>;
 }
 
-impl<'py> Sound<'py> {
-    /// Understands `samples`: an array, or anything that `NumPy` makes one of.
+impl<'py> AudioInput<'py> {
+    /// Classifies `samples`: an array, or anything that `NumPy` converts to one.
     ///
     /// # Errors
-    /// `AudioError` for shapes and dtypes that are no sound.
+    /// `AudioError` for shapes and dtypes that are no audio.
     pub fn read(samples: &Bound<'py, PyAny>, layout: Option<&str>) -> PyResult<Self> {
         let array = as_array(samples)?;
         if !is_number(&array) {
@@ -70,44 +72,54 @@ impl<'py> Sound<'py> {
         })
     }
 
-    /// Hands `limit` samples per channel from `offset` on to `taker`.
+    /// Passes the samples from `offset` on to `visitor`, at least `limit` of each channel if there
+    /// are as many; returns the visitor's result.
+    ///
+    /// An array that is already contiguous is passed whole, without a copy.
     ///
     /// # Errors
-    /// What the taker says.
-    pub fn give(&self, offset: usize, limit: usize, taker: &mut impl Taker) -> PyResult<usize> {
-        let dtype = self.array.dtype();
-        match (dtype.kind(), dtype.itemsize()) {
-            (b'i', 1) => self.give_as::<i8>(offset, limit, taker),
-            (b'i', 2) => self.give_as::<i16>(offset, limit, taker),
-            (b'i', 4) => self.give_as::<i32>(offset, limit, taker),
-            (b'i', 8) => self.give_as::<i64>(offset, limit, taker),
-            (b'u', 1) => self.give_as::<u8>(offset, limit, taker),
-            (_, 2 | 4) => self.give_as::<f32>(offset, limit, taker),
-            _ => self.give_as::<f64>(offset, limit, taker),
-        }
-    }
-
-    fn give_as<S: Sample + Element>(
+    /// Those of the visitor, and those of `NumPy`'s copy.
+    pub fn visit(
         &self,
         offset: usize,
         limit: usize,
-        taker: &mut impl Taker,
+        visitor: &mut impl ChunkVisitor,
+    ) -> PyResult<usize> {
+        let dtype = self.array.dtype();
+        match (dtype.kind(), dtype.itemsize()) {
+            (b'i', 1) => self.visit_as::<i8>(offset, limit, visitor),
+            (b'i', 2) => self.visit_as::<i16>(offset, limit, visitor),
+            (b'i', 4) => self.visit_as::<i32>(offset, limit, visitor),
+            (b'i', 8) => self.visit_as::<i64>(offset, limit, visitor),
+            (b'u', 1) => self.visit_as::<u8>(offset, limit, visitor),
+            // Only floats are left. NumPy's float16 has no counterpart in Rust: `copy_of` widens
+            // it.
+            (_, 2 | 4) => self.visit_as::<f32>(offset, limit, visitor),
+            _ => self.visit_as::<f64>(offset, limit, visitor),
+        }
+    }
+
+    fn visit_as<S: Sample + Element>(
+        &self,
+        offset: usize,
+        limit: usize,
+        visitor: &mut impl ChunkVisitor,
     ) -> PyResult<usize> {
         if let Ok(array) = self.array.cast::<PyArrayDyn<S>>()
             && array.is_c_contiguous()
             && let Ok(samples) = array.readonly().as_slice()
         {
             let chunk = self.chunk(samples, self.samples, offset);
-            return taker.take(chunk).or_raise();
+            return visitor.visit(chunk).into_py_result();
         }
         let count = limit.min(self.samples - offset);
         let copy = self.copy_of::<S>(offset, count)?.readonly();
-        taker
-            .take(self.chunk(copy.as_slice()?, count, 0))
-            .or_raise()
+        visitor
+            .visit(self.chunk(copy.as_slice()?, count, 0))
+            .into_py_result()
     }
 
-    /// The samples from `offset` on out of values that hold `samples` per channel.
+    /// The chunk from `offset` on, of values that hold `samples` per channel.
     fn chunk<'a, S>(&self, values: &'a [S], samples: usize, offset: usize) -> Chunk<'a, S> {
         match self.arrangement {
             Arrangement::Mono => Chunk::Mono(&values[offset..]),
@@ -119,8 +131,10 @@ impl<'py> Sound<'py> {
         }
     }
 
-    /// An aligned, contiguous copy of `count` samples per channel in native byte order: only of
-    /// those, so that a long view pushed piece by piece is not copied again and again.
+    /// Copies `count` samples per channel, aligned, contiguous and in native byte order.
+    ///
+    /// Only those: a long view that is pushed piece by piece would otherwise be copied whole for
+    /// each piece.
     fn copy_of<S: Element>(
         &self,
         offset: usize,
@@ -141,7 +155,7 @@ impl<'py> Sound<'py> {
         Ok(copy.cast_into::<PyArrayDyn<S>>()?)
     }
 
-    /// Whether left and right alternate along the axis of time.
+    /// True if left and right alternate along the axis of time.
     fn is_packed(&self) -> bool {
         let shape = self.array.shape();
         self.is_time_last || shape.len() < 2 || shape[1] == 1
@@ -149,24 +163,21 @@ impl<'py> Sound<'py> {
 }
 
 fn as_array<'py>(samples: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    // `asarray` would return it, too, but as a call into Python for each frame.
     if let Ok(array) = samples.cast::<PyUntypedArray>() {
         return Ok(array.clone());
     }
     let py = samples.py();
     let made = get_array_module(py)?.call_method1(intern!(py, "asarray"), (samples,));
     let made = made.map_err(|cause| {
-        let error = mismatch(
-            samples,
-            "an array of samples",
-            "numpy cannot make one of it",
-        );
+        let error = mismatch(samples, "an array of samples", "numpy cannot convert it");
         error.set_cause(py, Some(cause));
         error
     })?;
     Ok(made.cast_into::<PyUntypedArray>()?)
 }
 
-/// Whether the dtype is one of those that `give` tells apart.
+/// True if the dtype is one of those that `visit` distinguishes.
 fn is_number(array: &Bound<'_, PyUntypedArray>) -> bool {
     let dtype = array.dtype();
     matches!(
@@ -175,7 +186,9 @@ fn is_number(array: &Bound<'_, PyUntypedArray>) -> bool {
     )
 }
 
-/// How the samples stand, and whether time runs along the last axis.
+/// Returns the order of the samples, and true if time runs along the last axis.
+///
+/// Rows win where an array is both `(2, n)` and `(n, 2)`, that is `(2, 2)`.
 fn arrange(
     array: &Bound<'_, PyUntypedArray>,
     layout: Option<&str>,
@@ -201,12 +214,12 @@ fn arrange(
         _ if layout == Some("mono") => Err(mismatch(
             array,
             "mono of shape (n,), (1, n) or (n, 1)",
-            "say layout='stereo'",
+            "pass layout='stereo'",
         )),
         _ => Err(mismatch(
             array,
             "mono of shape (n,) or (1, n) or stereo of shape (2, n) or (n, 2)",
-            "bring it to one or two channels first",
+            "convert it to one or two channels first",
         )),
     }
 }
