@@ -112,6 +112,11 @@ fuzz-python: $(STAMPS)/dev $(STAMPS)/package
 		HYPOTHESIS_PROFILE=$(HYPOTHESIS_PROFILE) $(BIN)/python -m pytest -q --timeout 3600 \
 			$(wildcard tests/unit/*/test_fuzz_*.py) tests/unit/transport/test_mutated_offers.py || exit 1; done
 
+# Not --quiet: mkdocs would not count the warnings then, which --strict makes errors.
+.PHONY: reference
+reference: $(STAMPS)/dev $(STAMPS)/docs ## build the documentation, with the API reference, into build/reference
+	$(BIN)/mkdocs build --strict
+
 .PHONY: notice
 notice: frontend/node_modules/.dev ## write the licences of all that the wheel carries into NOTICE
 	$(BIN)/python frontend/notice.py
@@ -159,7 +164,7 @@ wheel: $(STAMPS)/packages ## build the wheel into dist/
 lock: $(STAMPS)/packages ## bring constraints.txt up to date with the registry
 	$(BIN)/uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-index-url \
 		--custom-compile-command 'make lock' --python-version 3.11 \
-		--all-extras --group dev --group bench --group deny pyproject.toml --output-file constraints.txt
+		--all-extras --group dev --group bench --group docs --group deny pyproject.toml --output-file constraints.txt
 
 .PHONY: clean
 clean: ## remove what was built and set up
@@ -179,6 +184,10 @@ $(STAMPS)/packages: pyproject.toml constraints.txt
 # The same for working on it: linters and test tools.
 $(STAMPS)/dev: $(STAMPS)/packages
 	$(UV) --group dev
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/packages
+	$(UV) --group docs
 	@touch $@
 
 $(STAMPS)/deny: $(STAMPS)/packages

@@ -1,8 +1,8 @@
-"""Additional outputs: whatever you say, the page writes down how long and how loud it was.
+"""Additional outputs: the page writes down how long and how loud each turn was.
 
     python demo/additional_outputs.py
 
-Put a speech recogniser in place of the ruler, and these are minutes of a meeting.
+Put a speech recogniser in place of `measure`, and it takes the minutes of a meeting.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Messages = list[dict[str, Any]]
 def measure(
     audio: tuple[int, npt.NDArray[np.int16]], spoken_s: float, messages: Messages
 ) -> Iterator[AdditionalOutputs]:
-    """Answer a turn: behind `audio` come the values of the other `inputs`, as they are now."""
+    """Answers a turn: `audio`, then the current values of the other `inputs`."""
     sample_rate, samples = audio
     seconds = samples.size / sample_rate
     loudness = 20 * np.log10(np.sqrt(np.mean((samples / 32768) ** 2)) + 1e-5)
@@ -33,12 +33,12 @@ with gr.Blocks(title="Minutes") as demo:
     gr.Markdown("# Minutes\nSpeak, pause, and read how much you have said.")
     spoken_s = gr.State(0.0)
     with gr.Row():
-        call = WebRTC(label="Microphone", mode="send", modality="audio", height=400)
+        webrtc = WebRTC(label="Microphone", mode="send", modality="audio", height=400)
         messages = gr.Chatbot(label="Minutes", height=400)
-    call.stream(
-        ReplyOnPause(measure), inputs=[call, spoken_s, messages], outputs=[call], time_limit=90
+    webrtc.stream(
+        ReplyOnPause(measure), inputs=[webrtc, spoken_s, messages], outputs=[webrtc], time_limit=90
     )
-    call.on_additional_outputs(
+    webrtc.on_additional_outputs(
         lambda seconds, minutes: (seconds, minutes),
         outputs=[spoken_s, messages],
         queue=False,

@@ -1,9 +1,9 @@
-"""An async handler: a live session with a service, as Gemini or OpenAI offer it.
+"""An async handler: a live session with a service, as for Gemini Live or OpenAI Realtime.
 
     python demo/async_handler.py
 
-The service is `RobotService`, which needs no account, takes any key and says back what it hears in
-the voice of a robot. Put a client of your own in its place. Use headphones.
+The service is `RobotService`, which needs no account, accepts any key and returns the audio that it
+receives in the voice of a robot. Put your own client in its place. Use headphones.
 """
 
 import asyncio
@@ -26,32 +26,32 @@ Audio = tuple[int, npt.NDArray[np.int16]]
 
 
 class RobotService:
-    """Stands in for a service: takes and gives bytes of 16-bit sound, in pieces of any length."""
+    """Stands in for a service: takes and returns bytes of 16-bit audio, in chunks of any length."""
 
     def __init__(self, api_key: str) -> None:
         if not api_key:
             raise WebRTCError("Any key will do, but there must be one.")
-        self._sound: asyncio.Queue[bytes] = asyncio.Queue(maxsize=100)
+        self._audio: asyncio.Queue[bytes] = asyncio.Queue(maxsize=100)
         self._position = 0
 
-    async def send(self, sound: bytes) -> None:
-        """Say something to it."""
-        samples = np.frombuffer(sound, np.int16)
+    async def send(self, audio: bytes) -> None:
+        """Sends it the user's audio."""
+        samples = np.frombuffer(audio, np.int16)
         times = (self._position + np.arange(samples.size)) / SAMPLE_RATE
         self._position += samples.size
         answer = (samples * np.sin(2 * np.pi * 60 * times)).astype(np.int16)
-        await self._sound.put(answer.tobytes())
+        await self._audio.put(answer.tobytes())
 
     async def listen(self) -> AsyncIterator[bytes]:
-        """Hear what it says; the pieces are cut where it likes, in the middle of a sample too."""
+        """Yields its answer; chunks may end anywhere, in the middle of a sample too."""
         while True:
-            sound = await self._sound.get()
-            yield sound[:333]
-            yield sound[333:]
+            audio = await self._audio.get()
+            yield audio[:333]
+            yield audio[333:]
 
 
 class Robot(AsyncStreamHandler):
-    """Holds one caller's session with the service."""
+    """Holds one user's session with the service."""
 
     def __init__(self) -> None:
         super().__init__(input_sample_rate=SAMPLE_RATE, output_sample_rate=SAMPLE_RATE)
@@ -59,11 +59,11 @@ class Robot(AsyncStreamHandler):
         self._answers: asyncio.Queue[Audio | CloseStream] = asyncio.Queue(maxsize=100)
 
     def copy(self) -> "Robot":
-        """A handler for each caller."""
+        """Returns a handler of its own for each session."""
         return Robot()
 
     async def start_up(self) -> None:
-        """Hold the session for as long as the call; `latest_args` has the values of `inputs`."""
+        """Reads from the service until the session ends; `latest_args` has the input values."""
         await self.wait_for_args()
         self._service = RobotService(api_key=self.latest_args[1])
         async for samples in async_aggregate_bytes_to_16bit(self._service.listen()):
@@ -71,16 +71,16 @@ class Robot(AsyncStreamHandler):
         await self._answers.put(CloseStream("The service hung up."))
 
     async def receive(self, frame: Audio) -> None:
-        """Take 960 samples from the caller, while `start_up` listens to the service."""
+        """Sends 960 samples to the service, while `start_up` reads its answers."""
         if self._service is not None:
             await self._service.send(frame[1].tobytes())
 
     async def emit(self) -> Audio | CloseStream:
-        """Wait for the next piece of the answer."""
+        """Waits for the next chunk of the answer."""
         return await self._answers.get()
 
     async def shutdown(self) -> None:
-        """Let go of the session: the call is over, whoever ended it."""
+        """Drops the service: the session is over, whoever ended it."""
         self._service = None
 
 
@@ -89,14 +89,16 @@ with gr.Blocks(title="Robot") as demo:
     with gr.Row() as key_row:
         key = gr.Textbox(label="API key", type="password", placeholder="Type any key, press Enter")
     with gr.Row(visible=False) as call_row:
-        call = WebRTC(
+        webrtc = WebRTC(
             label="Robot",
             mode="send-receive",
             modality="audio",
             icon_button_color="rgb(35, 157, 225)",
             pulse_color="rgb(35, 157, 225)",
         )
-    call.stream(Robot(), inputs=[call, key], outputs=[call], time_limit=90, concurrency_limit=2)
+    webrtc.stream(
+        Robot(), inputs=[webrtc, key], outputs=[webrtc], time_limit=90, concurrency_limit=2
+    )
     key.submit(
         lambda: (gr.update(visible=False), gr.update(visible=True)),
         outputs=[key_row, call_row],

@@ -1,8 +1,8 @@
-"""Sound to the page: a click plays an arpeggio, made note by note while it is heard.
+"""Receive-only audio: a click plays an arpeggio, made note by note while it plays.
 
     python demo/audio_to_client.py
 
-No microphone is asked for. Click again to hear it from the beginning.
+The browser does not ask for a microphone. Click again to start from the beginning.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ CHORD = (261.63, 329.63, 392.00, 523.25)  # C major, in Hz
 
 
 def arpeggio(rounds: int) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-    """Yield one plucked note after the other: floats of shape (1, samples), -1 to 1."""
+    """Yields one plucked note after the other: floats of shape (1, samples), -1 to 1."""
     times = np.arange(SAMPLE_RATE // 3) / SAMPLE_RATE
     for _ in range(rounds):
         for hz in CHORD:
@@ -28,10 +28,10 @@ def arpeggio(rounds: int) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
 
 with gr.Blocks(title="Arpeggio") as demo:
     gr.Markdown("# Arpeggio\nFour notes a round, a third of a second each.")
-    sound = WebRTC(label="Sound", mode="receive", modality="audio")
+    webrtc = WebRTC(label="Audio", mode="receive", modality="audio")
     rounds = gr.Slider(label="Rounds", minimum=1, maximum=10, step=1, value=3)
     button = gr.Button("Play", variant="primary")
-    sound.stream(arpeggio, inputs=[rounds], outputs=[sound], trigger=button.click)
+    webrtc.stream(arpeggio, inputs=[rounds], outputs=[webrtc], trigger=button.click)
 
 if __name__ == "__main__":
     demo.launch()

@@ -1,4 +1,4 @@
-"""Reply on pause: say something, and a parrot says it back in a voice of its own.
+"""Reply on pause: say something, and a parrot repeats it in a voice of its own.
 
     python demo/reply_on_pause.py
 
@@ -17,15 +17,15 @@ Audio = tuple[int, npt.NDArray[np.int16]]
 
 
 def parrot(audio: Audio) -> Iterator[Audio]:
-    """Answer a turn: `audio` is all that was said before the pause, int16 of shape (1, samples)."""
+    """Answers a turn: `audio` is everything said before the pause, int16 of shape (1, samples)."""
     sample_rate, samples = audio
     yield (sample_rate * 5 // 4, samples)  # played a quarter faster, so higher too
 
 
 with gr.Blocks(title="Parrot") as demo:
     gr.Markdown("# Parrot\nSay something, and pause. Interrupt it whenever you like.")
-    call = WebRTC(label="Call", mode="send-receive", modality="audio")
-    call.stream(ReplyOnPause(parrot), inputs=[call], outputs=[call], time_limit=60)
+    webrtc = WebRTC(label="Call", mode="send-receive", modality="audio")
+    webrtc.stream(ReplyOnPause(parrot), inputs=[webrtc], outputs=[webrtc], time_limit=60)
 
 if __name__ == "__main__":
     demo.launch()

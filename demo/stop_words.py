@@ -1,9 +1,9 @@
-"""Reply on stop words: a lamp that listens for "computer", and then does what you say.
+"""Reply on stop words: a lamp that waits for "computer", and then does what you say.
 
     pip install "gradio_webrtc[stopword]"
     python demo/stop_words.py
 
-Try "Computer, make it red." Everything is understood on this machine.
+Try "Computer, make it red." The speech recogniser runs on this machine.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ COLOURS = {"red": "crimson", "blue": "royalblue", "green": "seagreen", "yellow":
 
 
 def lamp(colour: str) -> str:
-    """Draw the lamp, in any colour that CSS knows."""
+    """Draws the lamp, in any CSS colour."""
     light = f"background: {colour}; box-shadow: 0 0 4em {colour}"
     bulb = "width: 11em; height: 11em; margin: 4em auto; border-radius: 50%"
     return f'<div style="{bulb}; {light}"></div>'
 
 
 def obey(audio: Audio) -> Iterator[AdditionalOutputs]:
-    """Answer a turn: `audio` is what was said behind the stop word."""
+    """Answers a turn: `audio` is what was said after the stop word."""
     words = get_stt_model().stt(audio)
     for name, colour in COLOURS.items():
         if name in words.lower():
@@ -40,17 +40,17 @@ with gr.Blocks(title="Lamp") as demo:
     gr.Markdown('# Lamp\nSay "Computer, make it red", or blue, green, yellow.')
     with gr.Row():
         with gr.Column():
-            call = WebRTC(label="Microphone", mode="send", modality="audio")
+            webrtc = WebRTC(label="Microphone", mode="send", modality="audio")
             heard = gr.Textbox(label="Understood", interactive=False)
         light = gr.HTML(lamp("gray"))
-    call.stream(
+    webrtc.stream(
         ReplyOnStopWords(obey, stop_words=["computer"], input_sample_rate=16_000),
-        inputs=[call],
-        outputs=[call],
+        inputs=[webrtc],
+        outputs=[webrtc],
         time_limit=90,
         concurrency_limit=10,
     )
-    call.on_additional_outputs(
+    webrtc.on_additional_outputs(
         lambda colour, words: (colour, words),
         outputs=[light, heard],
         queue=False,

@@ -1,12 +1,12 @@
-"""Talk to this machine: speak, pause, and be answered aloud. Interrupt it whenever you like.
+"""A voice assistant: speak, pause, and be answered aloud. Interrupt it whenever you like.
 
 Everything runs here, without an account, a key or a download. Start it with
 
     pip install "gradio_webrtc[talk]"
     python demo/talk.py
 
-Turns are found by `ReplyOnPause`; `talk_speech.py` hears and speaks; `talk_replies.py` decides
-what to say. Replace `reply_to` by a language model, and this is a voice assistant.
+`ReplyOnPause` detects the turns, `talk_speech.py` transcribes and speaks, `talk_replies.py`
+chooses the answer. Replace `reply_to` with a language model for answers to anything.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,8 +24,8 @@ from gradio_webrtc import AdditionalOutputs, ReplyOnPause, WebRTC
 Message: TypeAlias = dict[str, Any]
 Spoken: TypeAlias = tuple[int, npt.NDArray[np.float32]] | AdditionalOutputs
 
-CALLERS = 4
-"""How many may talk at the same time."""
+CONCURRENCY_LIMIT = 4
+"""Sessions that may be open at the same time."""
 
 SUGGESTIONS = (
     "What time is it?",
@@ -63,20 +63,20 @@ CSS = """
 
 
 class Conversation:
-    """What one question needs: to be heard, thought about and answered aloud."""
+    """Transcribes each turn, chooses the answer and speaks it."""
 
     def __init__(self, ears: Ears, voice: Voice) -> None:
         self._ears = ears
         self._voice = voice
 
     def greet(self, messages: list[Message]) -> Iterator[Spoken]:
-        """What is said when the call opens."""
+        """Yields the greeting, when the session opens."""
         yield from self._speak(GREETING, messages)
 
     def answer(
         self, audio: tuple[int, npt.NDArray[np.int16]], messages: list[Message]
     ) -> Iterator[Spoken]:
-        """What is said after each pause: `audio` is the caller's turn, int16 (1, samples)."""
+        """Yields the answer to a turn: `audio` is what the user said, int16 (1, samples)."""
         _rate_hz, samples = audio
         heard = self._ears.transcribe(samples)
         messages = [*messages, {"role": "user", "content": heard or "…"}]
@@ -84,8 +84,8 @@ class Conversation:
         yield from self._speak(reply_to(heard, datetime.now().astimezone()), messages)
 
     def _speak(self, sentences: Iterable[str], messages: list[Message]) -> Iterator[Spoken]:
-        # One sentence at a time: the first is heard while the others are still text, and when
-        # the caller interrupts, the conversation ends where the voice did.
+        # One sentence at a time: the first is audible while the others are still text, and after an
+        # interruption the written conversation ends where the voice did.
         said = ""
         for sentence in sentences:
             said = f"{said} {sentence}".strip()
@@ -95,13 +95,13 @@ class Conversation:
 
 
 def build(conversation: Conversation) -> gr.Blocks:
-    """The page: the call on the left, what was said on the right."""
+    """Builds the page: the call on the left, the conversation on the right."""
     page = gr.Blocks(title="Talk to this machine")
     with page:
         gr.HTML(HEADING)
         with gr.Row():
             with gr.Column(scale=2):
-                call = WebRTC(label="Call", mode="send-receive", modality="audio", height=340)
+                webrtc = WebRTC(label="Call", mode="send-receive", modality="audio", height=340)
                 gr.HTML(CHIPS)
             with gr.Column(scale=3):
                 messages = gr.Chatbot(
@@ -110,25 +110,25 @@ def build(conversation: Conversation) -> gr.Blocks:
                     placeholder="Press **Start** and say hello.",
                     buttons=[],
                 )
-        call.stream(
+        webrtc.stream(
             ReplyOnPause(
                 conversation.answer,
                 startup_fn=conversation.greet,
                 input_sample_rate=Ears.sample_rate,
                 output_sample_rate=Voice.sample_rate,
             ),
-            inputs=[call, messages],
-            outputs=[call],
-            concurrency_limit=CALLERS,
+            inputs=[webrtc, messages],
+            outputs=[webrtc],
+            concurrency_limit=CONCURRENCY_LIMIT,
         )
-        call.on_additional_outputs(
+        webrtc.on_additional_outputs(
             lambda said: said, outputs=[messages], queue=False, show_progress="hidden"
         )
     return page
 
 
 def main() -> None:
-    """Load both models, and only then open the page: whoever sees it can talk."""
+    """Loads both models, then opens the page: whoever opens it can talk at once."""
     # A font that Gradio carries; its semi-bold cut lacks most letters, so bold stands in.
     font = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
     theme = gr.themes.Soft(font=(font, "system-ui", "sans-serif"))

@@ -1,6 +1,6 @@
-"""What `talk.py` answers: a pure function from the words heard to the sentences spoken.
+"""The answers of `talk.py`: a pure function from a transcript to the sentences to speak.
 
-No models, no sound, no clock of its own, so every rule here is tested by calling it.
+No models, no audio, no clock of its own, so a test can call every rule directly.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 COUNT_LIMIT = 100
-"""The farthest number it counts to: a minute and a half of speech, time enough to interrupt."""
+"""The highest number it counts to: a minute and a half of speech, time enough to interrupt."""
 
 GREETING = (
     "Hello! I am listening.",
@@ -28,7 +28,7 @@ STORY = (
     "I only needed a pause. The end.",
 )
 
-_SMALL = (  # noqa: SIM905 - twenty words read best as a line
+_SMALL = (  # noqa: SIM905 - twenty words are easiest to read on one line
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
     " fifteen sixteen seventeen eighteen nineteen"
 ).split()
@@ -41,7 +41,7 @@ _NUMBER = rf"\d+|hundred|{'|'.join(_VALUES)}"
 
 
 def reply_to(heard: str, now: datetime) -> tuple[str, ...]:
-    """The sentences that answer `heard`, in the order in which they are spoken.
+    """Returns the sentences that answer `heard`, in the order in which they are spoken.
 
     Args:
         heard: A transcript in English; case and punctuation do not matter, and numbers may be
@@ -49,7 +49,7 @@ def reply_to(heard: str, now: datetime) -> tuple[str, ...]:
         now: The local time, used when it asks for the time or the date.
 
     Returns:
-        At least one sentence. Anything that is no request is repeated.
+        At least one sentence. Text that is not a request is repeated.
 
     Example:
         >>> reply_to("Count to three, please!", datetime(2026, 11, 22, 15, 42))
@@ -65,16 +65,16 @@ def reply_to(heard: str, now: datetime) -> tuple[str, ...]:
 
 
 def normalise(text: str) -> str:
-    """`text` in lower case, without punctuation, in single spaces: what the patterns look at."""
+    """Returns `text` in lower case, without punctuation, in single spaces, for the patterns."""
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.lower().replace("\u2019", "'"))
     text = re.sub(r"\b(what|that|it)'s\b", r"\1 is", text)
     return " ".join(re.findall(r"[a-z0-9]+", text.replace("'", "")))
 
 
 def numbers_in(words: list[str]) -> list[int]:
-    """The whole numbers named in `words`, as digits or as English below one thousand."""
+    """Returns the whole numbers in `words`: digits, or English below one thousand."""
     numbers: list[int] = []
-    growing = False  # whether the next word may still belong to the last number
+    growing = False  # True if the next word may still belong to the last number
     for word in words:
         value = int(word) if word.isdigit() else _VALUES.get(word)
         if word == "hundred":
@@ -91,7 +91,7 @@ def numbers_in(words: list[str]) -> list[int]:
 
 
 def _extends(number: int, value: int) -> bool:
-    """Whether `value` said after `number` is one number: "twenty one", "two hundred thirty"."""
+    """True if `value` after `number` is one number: "twenty one", "two hundred thirty"."""
     after_hundreds = number > 0 and number % 100 == 0
     after_tens = number % 100 in range(20, 100, 10)
     return (after_hundreds and value in range(1, 100)) or (after_tens and value in range(1, 10))
@@ -140,11 +140,11 @@ def _say(*sentences: str) -> _Answer:
 _POLITE = r"(?:please|okay|ok|oh|no|now|hey|can you|could you|will you)"
 _BEFORE = rf"^(?:{_POLITE} )*"
 _AFTER = r"(?: (?:please|now|it|that|there|talking|again|for me|okay|ok|thanks|thank you))*$"
-# A small recogniser hears "to" as "two", "a", "at", "of" or "the": all may stand before the number.
+# A small recogniser takes "to" for "two", "a", "at", "of" or "the": all may precede the number.
 _GLUE = rf"up|down|backwards?|from|to|too|till|until|a|an|at|of|the|it|and|{_NUMBER}"
 _COUNT = rf"\b(?:count|counter|counting|countdown)(?: (?:{_GLUE}))* (?:{_NUMBER})\b"
 
-# In this order: "stop counting to twenty" is no request to count.
+# The order matters: "stop counting to twenty" is not a request to count.
 _INTENTS: tuple[tuple[re.Pattern[str], _Answer], ...] = tuple(
     (re.compile(pattern), answer)
     for pattern, answer in (

@@ -1,8 +1,8 @@
-"""Pictures to the page: a click shows ten seconds of plasma, painted while it is seen.
+"""Receive-only video: a click plays ten seconds of plasma, computed while it plays.
 
     python demo/video_to_client.py
 
-No camera is asked for.
+The browser does not ask for a camera.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ PALETTE = (127.5 + 127.5 * np.sin(_angles)).astype(np.uint8)  # 256 colours in a
 
 
 def plasma() -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield pictures: uint8 (height, width, 3), blue first. They are shown at 30 a second."""
+    """Yields video frames, 30 a second: uint8 (height, width, 3) in BGR order."""
     x = np.linspace(0, 7, WIDTH, dtype=np.float32)
     y = np.linspace(0, 4, HEIGHT, dtype=np.float32)[:, np.newaxis]
     ripples = 2 * np.hypot(x - 3.5, y - 2)
@@ -33,9 +33,9 @@ def plasma() -> Iterator[npt.NDArray[np.uint8]]:
 
 with gr.Blocks(title="Plasma") as demo:
     gr.Markdown("# Plasma\nThree waves and 256 colours.")
-    screen = WebRTC(label="Screen", mode="receive", modality="video")
+    webrtc = WebRTC(label="Video", mode="receive", modality="video")
     button = gr.Button("Play", variant="primary")
-    screen.stream(plasma, inputs=None, outputs=[screen], trigger=button.click)
+    webrtc.stream(plasma, inputs=None, outputs=[webrtc], trigger=button.click)
 
 if __name__ == "__main__":
     demo.launch()

@@ -1,12 +1,12 @@
 /**
- * `npm run build`: the two folders Gradio serves for a custom component.
+ * `npm run build`: builds the two folders that Gradio serves for a custom component.
  *
  *     <templates>/component/{index.js, style.css, svelte_runtime_entry.js, runtime.js}
  *     <templates>/example/…                                            the same files
  *
- * Gradio serves flat folders of UTF-8 text, and a page waits for ever when one of the first three
- * files is missing: so all are written here, and checked. Another target folder can be named in
- * GRADIO_WEBRTC_TEMPLATES.
+ * Gradio serves flat folders of UTF-8 text, and its page waits forever if one of the first three
+ * files is missing. This script therefore writes all of them and checks that they exist.
+ * GRADIO_WEBRTC_TEMPLATES names another target folder.
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "vite";
 import { plugins } from "./svelte.plugin.mjs";
 
-/** The promise of the README: JavaScript and CSS of both folders together, gzipped. */
+/** The limit that the README states for JavaScript and CSS of both folders together, gzipped. */
 const LIMIT_BYTES = 60_000;
 const REQUIRED = ["index.js", "style.css", "svelte_runtime_entry.js"];
 
@@ -38,14 +38,14 @@ async function bundle(name, entry) {
       modulePreload: false,
       cssCodeSplit: false,
       sourcemap: false,
-      // An application build, not Vite's library mode: that one leaves the white space in.
+      // An application build: Vite's library mode leaves white space in the output.
       rollupOptions: {
         input: { index: join(here, entry), svelte_runtime_entry: join(here, "runtime.ts") },
         preserveEntrySignatures: "strict",
         checks: { pluginTimings: false },
         output: {
           entryFileNames: "[name].js",
-          // One shared chunk, without a hash in its name: the list of files is part of the wheel.
+          // One shared chunk without a hash in its name: the wheel contains a fixed list of files.
           chunkFileNames: "runtime.js",
           assetFileNames: "[name][extname]",
         },

@@ -1,6 +1,6 @@
-"""The build backend (PEP 517, PEP 660): maturin, with the tools checked and the page built first.
+"""The build backend (PEP 517, PEP 660): maturin, after a check of the tools and the page's build.
 
-maturin packs whatever lies in ``python/gradio_webrtc/templates`` and knows nothing of npm.
+maturin packs the files that lie in ``python/gradio_webrtc/templates`` and does not run npm.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import build_page
 import maturin
 
-# The hooks that only ask are maturin's as they are.
+# The hooks that build nothing are those of maturin.
 get_requires_for_build_wheel = maturin.get_requires_for_build_wheel
 get_requires_for_build_sdist = maturin.get_requires_for_build_sdist
 get_requires_for_build_editable = maturin.get_requires_for_build_editable
@@ -26,13 +26,13 @@ def build_wheel(
     config_settings: Settings = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """PEP 517: build a wheel into the folder; returns its file name."""
+    """Builds a wheel into the folder and returns its file name (PEP 517)."""
     _prepare()
     return str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    """PEP 517: pack the sources, with the built page; returns the file name."""
+    """Packs the sources with the built page and returns the file name (PEP 517)."""
     _prepare()
     return str(maturin.build_sdist(sdist_directory, config_settings))
 
@@ -42,13 +42,14 @@ def build_editable(
     config_settings: Settings = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """PEP 660: build a wheel that points at this folder; returns its file name."""
+    """Builds a wheel that points at this folder and returns its file name (PEP 660)."""
     _prepare()
     return str(maturin.build_editable(wheel_directory, config_settings, metadata_directory))
 
 
 def _prepare() -> None:
-    # Without any cargo maturin asks for a package that brings Rust; an old one it would only try.
+    # Without any cargo maturin requires a package that installs Rust. With an old cargo it would
+    # start a build, which then fails.
     if shutil.which("cargo") is not None:
         build_page.require_rust()
     build_page.ensure_page()

@@ -1,13 +1,13 @@
-"""Builds the page into ``python/gradio_webrtc/templates``, when its sources have changed.
+"""Builds the page into ``python/gradio_webrtc/templates`` when its sources have changed.
 
-A stamp in the templates holds the hash of the sources they were built from:
+A stamp in the templates holds the hash of the sources that they were built from:
 
-* it equals the hash of the present sources: nothing is done. Every sdist is packed that way, so
-  that installing one needs no Node.js;
-* it differs: ``npm ci`` (when the packages are not there) and ``npm run build``.
+* if it equals the hash of the current sources, nothing is done. Every sdist is packed in that
+  state, so that installing one needs no Node.js;
+* if it differs, ``npm ci`` (unless the packages are installed) and ``npm run build`` are run.
 
-Run as a program it only looks: ``python frontend/build_page.py`` names the tools that are
-missing or too old for a build of the whole package. It needs nothing but Python.
+``python frontend/build_page.py`` builds nothing: it names the tools that are missing or too old
+for a build of the whole package. It needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ROOT = FRONTEND.parent
 TEMPLATES = ROOT / "python" / "gradio_webrtc" / "templates"
 STAMP = TEMPLATES / "SOURCES.sha256"
 
-# Gradio's page loads each of these; it stays on "Loading..." when one is missing.
+# Gradio's page loads each of these files, and stays on "Loading..." if one is missing.
 BUILT = tuple(
     TEMPLATES / part / name
     for part in ("component", "example")
     for name in ("index.js", "style.css", "svelte_runtime_entry.js")
 )
-# What a built page depends on: these kinds of file, outside these folders.
+# The built page depends on these kinds of file, outside these folders.
 SOURCE_SUFFIXES = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svelte", ".ts"})
 NOT_SOURCES = frozenset({"node_modules", "tests"})
 
@@ -42,7 +42,7 @@ class BuildError(RuntimeError):
 
 
 def source_files() -> list[Path]:
-    """The files that the built page depends on, in a fixed order."""
+    """Returns the files that the built page depends on, in a fixed order."""
     found: list[Path] = []
     for folder, folders, names in os.walk(FRONTEND):
         folders[:] = [name for name in folders if name not in NOT_SOURCES]
@@ -51,7 +51,7 @@ def source_files() -> list[Path]:
 
 
 def source_hash() -> str:
-    """SHA-256 (hex) over names and contents; line ends do not count, as git may change them."""
+    """Returns the SHA-256 (hex) of names and contents, with LF line ends: git may change them."""
     digest = hashlib.sha256()
     for path in source_files():
         content = path.read_bytes().replace(b"\r\n", b"\n")
@@ -61,16 +61,17 @@ def source_hash() -> str:
 
 
 def is_built() -> bool:
-    """Whether the templates hold a complete build of the present sources."""
+    """True if the templates hold a complete build of the current sources."""
     stamped = STAMP.read_text("ascii").strip() if STAMP.exists() else None
     return all(path.exists() for path in BUILT) and stamped == source_hash()
 
 
 def ensure_page() -> None:
-    """Build the page when the templates are not of the present sources.
+    """Builds the page unless the templates are those of the current sources.
 
     Raises:
-        BuildError: Node.js is missing or too old, or npm failed. The stamp is not written.
+        BuildError: Node.js is missing or too old, or npm failed. No stamp is written then, so that
+            the next call builds again.
     """
     if is_built():
         return
@@ -89,56 +90,56 @@ def ensure_page() -> None:
 
 
 def _packages_are_current() -> bool:
-    # npm writes this file when it has installed all that package-lock.json asks for.
+    # npm writes this file after it has installed everything in package-lock.json.
     installed = FRONTEND / "node_modules" / ".package-lock.json"
     lock = FRONTEND / "package-lock.json"
     return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime
 
 
 def _run(npm: str, *arguments: str) -> None:
-    # A build's standard output belongs to the front end that called us (pip, uv, build).
-    done = subprocess.run([npm, *arguments], cwd=FRONTEND, check=False, stdout=sys.stderr)
-    if done.returncode != 0:
-        raise BuildError(f"`npm {' '.join(arguments)}` failed with code {done.returncode}")
+    # Standard output belongs to the build front end that runs this backend (pip, uv, build).
+    completed = subprocess.run([npm, *arguments], cwd=FRONTEND, check=False, stdout=sys.stderr)
+    if completed.returncode != 0:
+        raise BuildError(f"`npm {' '.join(arguments)}` failed with code {completed.returncode}")
 
 
 def require_node() -> None:
-    """Check that Node.js is one that frontend/package.json admits.
+    """Checks that the version of Node.js is one that frontend/package.json admits.
 
     Raises:
-        BuildError: it is missing or of another version; the text names the versions wanted.
+        BuildError: It is missing or has another version; the text names the required versions.
     """
-    wanted = json.loads((FRONTEND / "package.json").read_text("utf-8"))["engines"]["node"]
+    required = json.loads((FRONTEND / "package.json").read_text("utf-8"))["engines"]["node"]
     found = _version_of("node")
-    if found is None or not any(_admits(clause, found) for clause in wanted.split("||")):
-        raise BuildError(_complaint("Node.js", wanted, found, "to build the page"))
+    if found is None or not any(_admits(clause, found) for clause in required.split("||")):
+        raise BuildError(_version_error("Node.js", required, found, "to build the page"))
 
 
 def require_rust() -> None:
-    """Check that cargo is at least the ``rust-version`` of Cargo.toml.
+    """Checks that the version of cargo is at least the ``rust-version`` of Cargo.toml.
 
     Raises:
-        BuildError: it is missing or older; the text names the version wanted.
+        BuildError: It is missing or older; the text names the required version.
     """
-    wanted = ">=" + _setting("Cargo.toml", "rust-version")
+    required = ">=" + _setting("Cargo.toml", "rust-version")
     found = _version_of("cargo")
-    if found is None or not _admits(wanted, found):
-        raise BuildError(_complaint("Rust", wanted, found, "to build the audio core"))
+    if found is None or not _admits(required, found):
+        raise BuildError(_version_error("Rust", required, found, "to build the audio core"))
 
 
 def require_python() -> None:
-    """Check that this Python is at least the ``requires-python`` of pyproject.toml.
+    """Checks that this Python is at least the ``requires-python`` of pyproject.toml.
 
     Raises:
-        BuildError: it is older; the text names the version wanted.
+        BuildError: It is older; the text names the required version.
     """
-    wanted = _setting("pyproject.toml", "requires-python")
-    if not _admits(wanted, sys.version_info[:3]):
-        raise BuildError(_complaint("Python", wanted, sys.version_info[:3], "for everything"))
+    required = _setting("pyproject.toml", "requires-python")
+    if not _admits(required, sys.version_info[:3]):
+        raise BuildError(_version_error("Python", required, sys.version_info[:3], "for everything"))
 
 
 def _setting(file: str, key: str) -> str:
-    # Python 3.10 and older must still be told what is wanted, and they have no tomllib.
+    # Python 3.10 and older must still get this error, and they have no tomllib.
     line = re.search(rf'^{key} = "(.+)"', (ROOT / file).read_text("utf-8"), re.MULTILINE)
     if line is None:
         raise BuildError(f"{file} names no {key}")
@@ -149,24 +150,24 @@ def _version_of(tool: str) -> tuple[int, ...] | None:
     path = shutil.which(tool)
     if path is None:
         return None
-    done = subprocess.run([path, "--version"], check=False, capture_output=True, text=True)
-    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout)
+    completed = subprocess.run([path, "--version"], check=False, capture_output=True, text=True)
+    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", completed.stdout)
     return tuple(int(part) for part in numbers.groups()) if numbers else None
 
 
 def _admits(clause: str, version: tuple[int, ...]) -> bool:
-    # The two kinds of npm's version ranges in use here: "^20.19" and ">=22.12".
+    # Two kinds of npm's version ranges are in use: "^20.19" and ">=22.12".
     least = tuple(int(part) for part in re.findall(r"\d+", clause))
     return version >= least and (">=" in clause or version[0] == least[0])
 
 
-def _complaint(name: str, wanted: str, found: tuple[int, ...] | None, purpose: str) -> str:
+def _version_error(name: str, required: str, found: tuple[int, ...] | None, purpose: str) -> str:
     state = "was not found" if found is None else f"is {'.'.join(map(str, found))} here"
-    return f"{name} {wanted} is wanted {purpose}, and {state}"
+    return f"{name} {required} is required {purpose}, but it {state}"
 
 
 def main() -> int:
-    """Name every tool that is missing, on standard error; returns the exit code."""
+    """Writes every missing tool to standard error and returns the exit code."""
     failures = 0
     for check in (require_python, require_rust, require_node):
         try:

@@ -1,8 +1,9 @@
 /**
- * The page around the component: what Gradio 6.20 and later hands over at mount, kept reactive.
+ * The page around the component: the objects that Gradio 6.20 and later passes at mount, kept
+ * reactive.
  *
- * Gradio mounts with fixed objects and speaks through callbacks afterwards: it calls `set` with
- * changed arguments and `get` for the value whenever an event is dispatched.
+ * Gradio mounts with fixed objects and uses callbacks afterwards: it calls `set` with changed
+ * arguments, and `get` for the value whenever an event is dispatched.
  */
 import { onDestroy } from "svelte";
 import type { Notice, SharedProps, Value, WebRTCEvents, WebRTCProps } from "./types";
@@ -17,7 +18,7 @@ export interface HostProps {
   props: Partial<WebRTCProps> & { value?: unknown; i18n?: Translate; i18n_store?: Store };
 }
 
-/** Arguments that Gradio files under `shared_props`, of those this component reads. */
+/** The arguments in `shared_props` that this component reads. */
 const SHARED = new Set([
   "elem_id",
   "elem_classes",
@@ -52,20 +53,20 @@ const DEFAULTS: WebRTCProps = {
 export class Host {
   readonly props: WebRTCProps = $state({ ...DEFAULTS });
   readonly shared: Partial<SharedProps> = $state({});
-  /** Called with whatever Python sends as the value: an order, not something to keep. */
+  /** Called with each value from Python: a command to carry out, not a value to store. */
   oncommand: ((value: unknown) => void) | null = null;
-  /** Read by Gradio when an event is dispatched; belongs to the call, never to Python. */
+  /** Read by Gradio when an event is dispatched. Only the call writes it, never Python. */
   value: Value = null;
 
-  readonly #given: SharedProps;
+  readonly #sharedProps: SharedProps;
   readonly #i18n: Translate;
-  /** Counts changes of the page's language, so that whoever translates is run again. */
+  /** Counts changes of the page's language: `translate` reads it, so that its users run again. */
   #language = $state(0);
 
-  /** Call while the component is being created: it registers itself, and leaves with it. */
+  /** Registers with Gradio until the component is destroyed. Call during component creation. */
   constructor({ shared_props, props }: HostProps) {
     const { value: _value, i18n, i18n_store, ...own } = props;
-    this.#given = shared_props;
+    this.#sharedProps = shared_props;
     this.#i18n = i18n ?? ((key) => key);
     const { id, register_component, unregister_component } = shared_props;
     const set = (data: Record<string, unknown>): void => this.#set(data);
@@ -75,32 +76,33 @@ export class Host {
     });
     this.#set({ ...shared_props, ...own });
     register_component?.(id, set, get);
-    const forget = i18n_store?.subscribe(() => this.#language++);
+    const unsubscribe = i18n_store?.subscribe(() => this.#language++);
     onDestroy(() => {
-      forget?.();
+      unsubscribe?.();
       unregister_component?.(id, set);
     });
   }
 
   get server(): SharedProps["server"] {
-    return this.#given.server;
+    return this.#sharedProps.server;
   }
 
-  /** A key of Gradio's dictionaries in the language of the page. */
+  /** Returns the text for a key of Gradio's dictionaries, in the language of the page. */
   translate = (key: string): string => {
+    // The read makes whatever shows the text depend on the language.
     void this.#language;
     return this.#i18n(key);
   };
 
   dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void {
-    this.#given.dispatcher?.(this.#given.id, name, asText(data));
+    this.#sharedProps.dispatcher?.(this.#sharedProps.id, name, asText(data));
   }
 
   #set(data: Record<string, unknown>): void {
-    for (const [name, given] of Object.entries(data)) {
-      if (name === "value") this.oncommand?.(given);
-      else if (SHARED.has(name)) Object.assign(this.shared, { [name]: given });
-      else if (name in DEFAULTS) Object.assign(this.props, { [name]: given ?? fallback(name) });
+    for (const [name, value] of Object.entries(data)) {
+      if (name === "value") this.oncommand?.(value);
+      else if (SHARED.has(name)) Object.assign(this.shared, { [name]: value });
+      else if (name in DEFAULTS) Object.assign(this.props, { [name]: value ?? fallback(name) });
     }
   }
 }
@@ -108,7 +110,10 @@ export class Host {
 const MARKUP: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 const escapeMarkup = (text: string): string => text.replace(/[&<>]/g, (sign) => MARKUP[sign] ?? "");
 
-/** Gradio shows words for the reader as HTML; those of a server, or a stranger's in them, are none. */
+/**
+ * Escapes markup in a text of the server: Gradio renders these texts as HTML, and a text may
+ * contain input of another user.
+ */
 function asText(data: string | Notice | undefined): string | Notice | undefined {
   if (typeof data === "string") return escapeMarkup(data);
   return data && { ...data, text: escapeMarkup(data.text) };

@@ -1,11 +1,11 @@
-"""Writes ``NOTICE``: the licences of all that the wheel carries besides our own.
+"""Writes ``NOTICE``: the licences of all third-party parts of the wheel.
 
-Three kinds of code of others are in a wheel: the crates linked into ``_core``, with the standard
-library of Rust; the packages whose code is in the built page; and the weights of Silero VAD. Tools
-of the build and procedural macros leave nothing of themselves there, and are left out.
+A wheel contains three kinds of them: the crates linked into ``_core``, with the standard library
+of Rust; the packages whose code is in the built page; and the weights of Silero VAD. Build tools
+and procedural macros leave no code in the wheel, and are left out.
 
-``python frontend/notice.py`` writes the file; it wants the crates and ``node_modules`` on disk, as
-``make build`` leaves them. `tests/contract/test_notice.py` says when it is out of date.
+``python frontend/notice.py`` writes the file. It needs the crates and ``node_modules`` on disk, as
+``make build`` leaves them. `tests/contract/test_notice.py` fails when the file is out of date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"
 LICENCE_NAMES = ("LICENSE-MIT", "LICENSE", "LICENSE.md", "license", "LICENSE.txt")
 
-# Svelte, and the packages that its run time imports.
+# Svelte and the packages that its runtime imports.
 PAGE_PACKAGES = ("clsx", "esm-env", "svelte")
 
 INTRODUCTION = """\
@@ -37,13 +37,13 @@ is the one below."""
 
 
 class Part(NamedTuple):
-    """Code of others in the wheel.
+    """A third-party part of the wheel.
 
     Attributes:
-        name: As its registry calls it.
-        version: Of the lock file.
-        licence: SPDX, as its manifest says.
-        text: Its licence, as it ships it.
+        name: Its name in its registry.
+        version: The version in the lock file.
+        licence: The SPDX expression in its manifest.
+        text: The licence text that it ships.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Part(NamedTuple):
 
 
 def linked_crates() -> list[Part]:
-    """The crates that are linked into ``_core`` on one platform or another, by name.
+    """Returns the crates that are linked into ``_core`` on any platform, sorted by name.
 
     Raises:
-        RuntimeError: cargo failed; its words are in the message.
+        RuntimeError: cargo failed; the message contains its output.
         FileNotFoundError: A crate ships no licence.
     """
     graph = _cargo_metadata()
@@ -69,13 +69,13 @@ def linked_crates() -> list[Part]:
         if key not in linked and not _is_macro(packages[key]):
             linked.add(key)
             waiting += [each["pkg"] for each in depends[key] if _is_linked(each)]
-    # A crate without a source is ours.
+    # A crate without a source is part of this repository.
     others = [packages[key] for key in linked if packages[key]["source"] is not None]
     return sorted(map(_crate, others))
 
 
 def page_packages(modules: Path = ROOT / "frontend/node_modules") -> list[Part]:
-    """The packages whose code is in the built page, by name.
+    """Returns the packages whose code is in the built page, sorted by name.
 
     Raises:
         FileNotFoundError: A package is not installed, or ships no licence.
@@ -87,14 +87,14 @@ def page_packages(modules: Path = ROOT / "frontend/node_modules") -> list[Part]:
 
 
 def locked_page_packages() -> list[tuple[str, str, str]]:
-    """Name, version and licence of the same, from the lock file alone."""
+    """Returns name, version and licence of these packages, from the lock file alone."""
     lock = json.loads((ROOT / "frontend/package-lock.json").read_text("utf-8"))["packages"]
     entries = {name: lock[f"node_modules/{name}"] for name in PAGE_PACKAGES}
     return [(name, each["version"], each["license"]) for name, each in entries.items()]
 
 
 def notice(crates: list[Part], packages: list[Part]) -> str:
-    """The text of the file: parts under the same words stand together."""
+    """Returns the text of the file, with parts under the same licence text in one section."""
     silero = (ROOT / "rust/core/models/LICENSE.silero").read_text("utf-8")
     weights = Part("Silero VAD, the weights of its two nets", "6.2", "MIT", silero)
     together: dict[str, list[Part]] = {}
@@ -106,22 +106,22 @@ def notice(crates: list[Part], packages: list[Part]) -> str:
 
 
 def heading(part: Part) -> str:
-    """The line that names a part."""
+    """Returns the line that names a part."""
     return f"{part.name} {part.version} ({part.licence})"
 
 
 def _cargo_metadata() -> dict[str, Any]:
     cargo = shutil.which("cargo") or "cargo"
-    asked = subprocess.run(
+    completed = subprocess.run(
         [cargo, "metadata", "--format-version", "1", "--locked"],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
     )
-    if asked.returncode != 0:
-        raise RuntimeError(f"cargo metadata failed: {asked.stderr.strip()}")
-    graph: dict[str, Any] = json.loads(asked.stdout)
+    if completed.returncode != 0:
+        raise RuntimeError(f"cargo metadata failed: {completed.stderr.strip()}")
+    graph: dict[str, Any] = json.loads(completed.stdout)
     return graph
 
 
@@ -130,7 +130,7 @@ def _is_macro(package: dict[str, Any]) -> bool:
 
 
 def _is_linked(dependency: dict[str, Any]) -> bool:
-    # Neither for tests ("dev") nor for a build script ("build").
+    # None is a normal dependency; those for tests are "dev", those of a build script "build".
     return any(kind["kind"] is None for kind in dependency["dep_kinds"])
 
 
@@ -147,7 +147,7 @@ def _licence_text(folder: Path) -> str:
 
 
 def _normal(text: str) -> str:
-    """The words of a licence, whatever its line ends and indents are."""
+    """Returns a licence text without differences in line ends, indents and runs of empty lines."""
     lines = [line.strip() for line in text.strip().splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 

@@ -1,2 +1,2 @@
-/** Gradio mounts the component with the Svelte it was built with, which it finds here. */
+/** The Svelte runtime that the component was built with: Gradio mounts the component with it. */
 export { mount, unmount } from "svelte";

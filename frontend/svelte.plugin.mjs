@@ -1,4 +1,4 @@
-/** The one Svelte set-up, of the build and of the tests; the build must do without vitest. */
+/** The Svelte set-up of build and tests, in a file of its own: the build must not import vitest. */
 import { svelte, vitePreprocess } from "@sveltejs/vite-plugin-svelte";
 
 export const plugins = () => [

@@ -1,16 +1,16 @@
-/** Every word the page shows, and which of them Gradio can say in the language of the page. */
+/** All texts of the page, and those of them that Gradio translates. */
 import type { Cause } from "./call/redial";
 import type { Activity, CallState, Medium, Problem, Redialling } from "./call/state";
 import type { ButtonLabels, Mode, WebRTCProps } from "./types";
 
 export type Translate = (key: string) => string;
 
-/** Seconds before the limit from which the page warns. */
+/** The page warns from this many seconds before the time limit. */
 export const WARN_S = 10;
 
 /**
- * Gradio's keys that fit, with their English. A page in English shows our words, which are meant
- * for calls; any other language shows Gradio's translation.
+ * Keys of Gradio's dictionaries that fit, with Gradio's English text for each. A page in English
+ * shows our texts, which are meant for calls; any other language shows Gradio's translation.
  */
 const GRADIO = {
   start: { key: "audio.record", english: "Record", ours: "Start" },
@@ -34,7 +34,7 @@ const GRADIO = {
   submit: { key: "common.submit", english: "Submit", ours: "Send" },
 } as const;
 
-/** Labels of controls, in English: Gradio has no keys for them. */
+/** Labels of controls in English, for which Gradio has no keys. */
 export const LABELS = {
   microphone: "Microphone",
   camera: "Camera",
@@ -48,29 +48,29 @@ export const LABELS = {
   namesHint: "Names appear once the browser allows access.",
   fullScreen: "Full screen",
   leaveFullScreen: "Leave full screen",
-  playSound: "Play sound",
+  playAudio: "Play sound",
   elapsed: "Time in this call",
   almostOver: "Ten seconds left in this call.",
-  blockedSound: "The browser waits for a click before it plays sound.",
-  ownPicture: "Your camera",
-  remotePicture: "Live picture",
+  blockedAudio: "The browser waits for a click before it plays sound.",
+  localVideo: "Your camera",
+  remoteVideo: "Live picture",
 } as const;
 
-export interface Words {
+export interface StatusText {
   title: string;
   detail: string;
 }
 
 export type Phrase = keyof typeof GRADIO;
 
-/** A phrase in the language of the page. */
-export function say(phrase: Phrase, translate: Translate): string {
+/** Returns a phrase in the language of the page, as far as Gradio has a translation. */
+export function localize(phrase: Phrase, translate: Translate): string {
   const { key, english, ours } = GRADIO[phrase];
   const translated = translate(key);
   return translated === english || translated === key ? ours : translated;
 }
 
-/** Minutes and seconds, with hours only when there are some. */
+/** Formats a duration as minutes and seconds, with hours only if there are some. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
@@ -78,20 +78,20 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
-/** What the status line says of a call. */
+/** Returns the status text of a call. */
 export function describe(
   status: CallState,
   hasStopword: boolean,
   { mode, modality, time_limit }: Pick<WebRTCProps, "mode" | "modality" | "time_limit">,
   translate: Translate,
-): Words {
+): StatusText {
   switch (status.phase) {
     case "idle":
       return idle(status, mode, modality === "audio" ? "microphone" : "camera");
     case "permission":
       return PERMISSION[modality];
     case "connecting":
-      return { title: say("connecting", translate), detail: "" };
+      return { title: localize("connecting", translate), detail: "" };
     case "open":
       if (status.isUnstable) return UNSTABLE;
       if (hasStopword) return STOPWORD;
@@ -107,20 +107,22 @@ export function describe(
   }
 }
 
-/** What a screen reader says: each change of the call, not each turn of the conversation. */
+/** Returns the text for screen readers: for changes of the call, but not for each turn. */
 export function announce(
   status: CallState,
-  words: Words,
+  statusText: StatusText,
   hasStopword: boolean,
   leftS: number,
 ): string {
-  if (status.phase !== "open") return [words.title, words.detail].filter(Boolean).join(". ");
+  if (status.phase !== "open") {
+    return [statusText.title, statusText.detail].filter(Boolean).join(". ");
+  }
   if (status.isUnstable) return UNSTABLE.title;
   if (leftS <= WARN_S) return LABELS.almostOver;
   return hasStopword ? STOPWORD.title : "Connected";
 }
 
-/** What the button says: the app's own words first. */
+/** Returns the label of the button: that of the app if it has one. */
 export function buttonLabel(
   { phase }: CallState,
   labels: ButtonLabels | null,
@@ -130,17 +132,17 @@ export function buttonLabel(
     case "permission":
     case "connecting":
     case "redialling":
-      return labels?.waiting || say("cancel", translate);
+      return labels?.waiting || localize("cancel", translate);
     case "open":
     case "closing":
-      return labels?.stop || say("stop", translate);
+      return labels?.stop || localize("stop", translate);
     default:
-      return labels?.start || say(phase === "failed" ? "retry" : "start", translate);
+      return labels?.start || localize(phase === "failed" ? "retry" : "start", translate);
   }
 }
 
-/** What went wrong, and what can be done about it. */
-export function explain(problem: Problem, translate: Translate): Words {
+/** Returns a description of a problem, with advice for the user. */
+export function explain(problem: Problem, translate: Translate): StatusText {
   switch (problem.code) {
     case "permission_refused":
       return {
@@ -149,7 +151,7 @@ export function explain(problem: Problem, translate: Translate): Words {
       };
     case "no_device":
       return {
-        title: say(problem.medium === "camera" ? "noDevices" : "noMicrophone", translate),
+        title: localize(problem.medium === "camera" ? "noDevices" : "noMicrophone", translate),
         detail: `Connect a ${problem.medium}, then try again.`,
       };
     case "device_busy":
@@ -168,7 +170,7 @@ export function explain(problem: Problem, translate: Translate): Words {
   }
 }
 
-const PERMISSION: Record<WebRTCProps["modality"], Words> = {
+const PERMISSION: Record<WebRTCProps["modality"], StatusText> = {
   audio: { title: "Allow the microphone", detail: "The browser is asking for your permission." },
   video: { title: "Allow the camera", detail: "The browser is asking for your permission." },
   "audio-video": {
@@ -177,14 +179,14 @@ const PERMISSION: Record<WebRTCProps["modality"], Words> = {
   },
 };
 
-const UNSTABLE: Words = {
+const UNSTABLE: StatusText = {
   title: "The connection is unstable",
   detail: "Waiting for it to recover…",
 };
 
-const STOPWORD: Words = { title: "Heard you", detail: "Go ahead and speak." };
+const STOPWORD: StatusText = { title: "Heard you", detail: "Go ahead and speak." };
 
-const TURNS: Record<Activity, Words> = {
+const TURNS: Record<Activity, StatusText> = {
   none: { title: "Connected", detail: "Go ahead and speak." },
   ready: { title: "Your turn", detail: "Go ahead and speak." },
   listening: { title: "Listening", detail: "" },
@@ -192,9 +194,9 @@ const TURNS: Record<Activity, Words> = {
   speaking: { title: "Speaking", detail: "" },
 };
 
-const live = (title: string): Words => ({ title, detail: "" });
+const live = (title: string): StatusText => ({ title, detail: "" });
 
-const IN_CALL: Record<Mode, Record<Activity, Words>> = {
+const IN_CALL: Record<Mode, Record<Activity, StatusText>> = {
   "send-receive": TURNS,
   send: { ...TURNS, none: live("Live"), ready: live("Live"), speaking: live("Live") },
   receive: {
@@ -206,24 +208,24 @@ const IN_CALL: Record<Mode, Record<Activity, Words>> = {
   },
 };
 
-const AGAIN: Record<Cause, Words> = {
+const AGAIN: Record<Cause, StatusText> = {
   lost: { title: "The connection was lost", detail: "Calling again…" },
   stopping: { title: "The server is restarting", detail: "Calling again…" },
   busy: { title: "The server is busy", detail: "Calling again…" },
 };
 
-const OFFLINE: Words = {
+const OFFLINE: StatusText = {
   title: "There is no network",
   detail: "The call goes on as soon as there is one.",
 };
 
-const again = (redial: Redialling | null): Words =>
+const again = (redial: Redialling | null): StatusText =>
   redial?.isOffline ? OFFLINE : AGAIN[redial?.cause ?? "lost"];
 
 type Failure =
   "insecure_page" | "unsupported_browser" | "unreachable" | "lost" | "busy" | "stopping";
 
-const FAILURES: Record<Failure, Words> = {
+const FAILURES: Record<Failure, StatusText> = {
   insecure_page: {
     title: "This page is not secure",
     detail:
@@ -251,7 +253,7 @@ const FAILURES: Record<Failure, Words> = {
   },
 };
 
-function idle({ lastedS }: CallState, mode: Mode, medium: Medium): Words {
+function idle({ lastedS }: CallState, mode: Mode, medium: Medium): StatusText {
   if (lastedS !== null) {
     const title = mode === "receive" ? "Stopped" : "Call ended";
     return { title, detail: `It lasted ${clock(lastedS)}.` };
@@ -260,7 +262,7 @@ function idle({ lastedS }: CallState, mode: Mode, medium: Medium): Words {
   return { title: "Ready when you are", detail: `Your ${medium} is off.` };
 }
 
-function ended({ ending, lastedS }: CallState, mode: Mode, limitS: number | null): Words {
+function ended({ ending, lastedS }: CallState, mode: Mode, limitS: number | null): StatusText {
   if (ending?.by === "time_limit" && limitS !== null) {
     return { title: "Time is up", detail: `Calls here are limited to ${clock(limitS)}.` };
   }
@@ -272,6 +274,6 @@ function ended({ ending, lastedS }: CallState, mode: Mode, limitS: number | null
 
 function busy(limit: number | null): string {
   if (limit === null) return "Try again in a moment.";
-  const callers = limit === 1 ? "one caller" : `${limit} callers`;
-  return `There is room for ${callers} at a time. Try again in a moment.`;
+  const people = limit === 1 ? "one caller" : `${limit} callers`;
+  return `There is room for ${people} at a time. Try again in a moment.`;
 }

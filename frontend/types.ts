@@ -1,18 +1,18 @@
-/** What crosses the border between Python and the page: the twin of the component's constructor. */
+/** The types that Python and the page exchange: the twin of the component's constructor. */
 
 export type Mode = "send-receive" | "send" | "receive";
 export type Modality = "audio" | "video" | "audio-video";
 
-/** How the page says which call it means; the secret was issued by the server with its answer. */
+/** Identifies a call in requests to the server, which issued both with its answer. */
 export interface Credentials {
   webrtc_id: string;
   secret: string;
 }
 
-/** What the page gives to Python: nothing between calls, the credentials during one. */
+/** The component's value in Python: null between calls, the credentials during one. */
 export type Value = (Credentials & { textbox?: string }) | null;
 
-/** Python's order to a component in receive mode: connect now. */
+/** The value with which Python starts a call in receive mode. */
 export const START_COMMAND = "start_webrtc_stream";
 
 export interface ButtonLabels {
@@ -26,7 +26,7 @@ export type TrackConstraints =
   | MediaTrackConstraints
   | { audio?: MediaTrackConstraints | boolean; video?: MediaTrackConstraints | boolean };
 
-/** The component's own arguments; label, visible, container and the like are Gradio's. */
+/** The component's own arguments. Label, visible, container and similar ones are Gradio's. */
 export interface WebRTCProps {
   mode: Mode;
   modality: Modality;
@@ -39,7 +39,7 @@ export interface WebRTCProps {
   /** Seconds, or null for no limit. */
   time_limit: number | null;
   rtp_params: Partial<RTCRtpSendParameters> | null;
-  /** Address of a picture, or Gradio's file of one: what an event changed comes so. */
+  /** Address of an image, or Gradio's file of one, which is its form after a change by an event. */
   icon: string | { url?: string | null } | null;
   /** CSS colours. */
   icon_button_color: string | null;
@@ -48,13 +48,13 @@ export interface WebRTCProps {
   icon_radius: number | null;
   button_labels: ButtonLabels | null;
   variant: "wave" | "textbox";
-  /** Whether a button offers to fill the screen with the picture. */
+  /** True if a button offers to fill the screen with the video. */
   full_screen: boolean;
 }
 
 export type NoticeKind = "warning" | "error" | "info" | "success";
 
-/** Words for the reader; `duration` in seconds, null for until they are closed. */
+/** A message to the user; `duration` in seconds, null to show it until the user closes it. */
 export interface Notice {
   kind: NoticeKind;
   text: string;
@@ -62,7 +62,7 @@ export interface Notice {
   duration: number | null;
 }
 
-/** Gradio events the page dispatches, with what they carry. */
+/** The Gradio events that the page dispatches, with their data. */
 export interface WebRTCEvents {
   tick: undefined;
   state_change: undefined;
@@ -75,21 +75,21 @@ export interface WebRTCEvents {
   info: string;
 }
 
-/** The server functions of the component, as Gradio hands them over. */
+/** The server functions of the component, as Gradio passes them. */
 export interface Server {
   turn(argument: null): Promise<unknown>;
   offer(body: object): Promise<unknown>;
 }
 
-/** What a call needs of the page around it. */
-export interface Surroundings {
+/** The environment of a call: its arguments, the server, the value and the events. */
+export interface CallHost {
   readonly props: WebRTCProps;
   readonly server: Server;
   value: Value;
   dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void;
 }
 
-/** Gradio's shared arguments, as far as they are used here. */
+/** The shared arguments of Gradio that are used here. */
 export interface SharedProps {
   id: number;
   elem_id?: string | null;

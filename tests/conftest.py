@@ -39,5 +39,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def only_jobs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test counts no job that a call of an earlier one has left behind."""
     if concurrency := sys.modules.get("gradio_webrtc._workers.workers"):
-        monkeypatch.setattr(concurrency, "_left_behind", set())
+        monkeypatch.setattr(concurrency, "_orphaned", set())
         monkeypatch.setattr(concurrency, "_blocked", set())

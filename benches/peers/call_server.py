@@ -1,4 +1,4 @@
-"""A server of calls on one of four stacks, told what to do over standard input.
+"""A server of calls on one of four stacks, controlled over standard input.
 
 Runs in each stack's environment: ``call_server.py STACK SCENARIO CORE [unwatched]``; unwatched is a
 server whose lag is not measured, since that wakes it. One JSON object a line:
@@ -25,6 +25,8 @@ class Meter:
         self.received = 0
         self.emits = 0
         self.own_ms: list[float] = []
+        # Where a stack keeps counters of its own: brings those here up to date.
+        self.update: Any = lambda: None
         self._late: list[float] = []
         self._since = (0.0, 0.0)
 
@@ -37,7 +39,7 @@ class Meter:
             self._late.append(loop.time() - due)
 
     def take(self) -> dict[str, Any]:
-        """What happened since the last time."""
+        """Returns the counts since the last time."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s, now_s = usage.ru_utime + usage.ru_stime, asyncio.get_running_loop().time()
         late = sorted(self._late) or [0.0]
@@ -87,7 +89,7 @@ async def main() -> None:
         await respond(json.loads(line))
     if watch is not None:
         watch.cancel()
-    # Calls are still open: nothing is to be said for a tidy end.
+    # Calls are still open: a tidy end has no use.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""What every stack's handlers say and do, so that all do the same."""
+"""The handlers' replies, the same for every stack."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ TONE = _tone()
 
 
 def answer(_audio):
-    """Three seconds of sound, as a voice would come: in chunks of 0.2 s."""
+    """Three seconds of audio, as a voice would come: in chunks of 0.2 s."""
     for _ in range(CHUNKS):
         yield (REPLY_RATE_HZ, TONE)
 
 
 def answer_briefly(_audio):
-    """A fifth of a second of sound."""
+    """A fifth of a second of audio."""
     yield (REPLY_RATE_HZ, TONE)
 
 

@@ -1,4 +1,4 @@
-"""What fastrtc takes to import, to install, and to hold a thousand turns, in its environment."""
+"""Measures the import, the size and a thousand turns of fastrtc, in its environment."""
 
 import json
 import sys
@@ -11,12 +11,12 @@ RATE_HZ = 48_000
 
 
 def reply(audio):
-    """Answers with what was said."""
+    """Answers with the user's own audio."""
     yield audio
 
 
 def memory(turn):
-    """How much memory the turns after the first few took, in MB."""
+    """The memory that the turns after the first few took, in MB."""
     import fastrtc_model  # noqa: F401, PLC0415  # before the model is made
     from fastrtc import ReplyOnPause  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What fastrtc's ReplyOnPause costs while somebody talks. Runs in fastrtc's environment."""
+"""Measures fastrtc's ReplyOnPause while somebody talks. Runs in fastrtc's environment."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ RATE_HZ = 48_000
 
 
 def reply(_audio):
-    """Is not asked: nobody pauses."""
+    """Is never called: nobody pauses."""
     yield from ()
 
 

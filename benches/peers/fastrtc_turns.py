@@ -1,4 +1,4 @@
-"""When fastrtc's ReplyOnPause decides that a turn is over. Runs in fastrtc's environment."""
+"""The moments at which fastrtc's ReplyOnPause ends a turn. Runs in fastrtc's environment."""
 
 import json
 import sys
@@ -14,12 +14,12 @@ TAIL_S = 2.0
 
 
 def reply(_audio):
-    """Says nothing; the handler then waits for the next turn."""
+    """Replies with nothing; the handler then waits for the next turn."""
     yield from ()
 
 
 def decisions(samples):
-    """When each pause was decided, in seconds of sound."""
+    """The moment of each decision that a turn is over, in seconds of audio."""
     handler = ReplyOnPause(reply, input_sample_rate=RATE_HZ)
     handler.send_message_sync = lambda _message: None
     handler._clear_queue = lambda: None

@@ -1,4 +1,4 @@
-"""How much a package takes: time to import, memory, files; for every stack's environment."""
+"""Measures a package: time to import, memory, files; for every stack's environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 TURNS = 1000
 WARM_TURNS = 50
-"""After which memory has been asked for that is not given back, and no more is expected."""
+"""After these, memory has been asked for that is not given back, and no more is expected."""
 
 
 def import_ms(package: str, before: list[str]) -> float:

@@ -1,4 +1,4 @@
-"""What each frame of a recording costs whatever hears it; for every stack's environment."""
+"""Measures each frame of a recording, whatever receives it; for every stack's environment."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 FRAMES_PER_SECOND = 50
 AFTER_S = (10, 60, 300)
 WINDOW_S = 5.0
-"""Seconds of sound before each of those moments, of which the mean is taken: several of the
-blocks of 0.6 s in which the predecessors listen."""
+"""Seconds of audio before each of those moments, of which the mean is taken: several of the
+blocks of 0.6 s in which gradio_webrtc 0.0.31 and fastrtc detect speech."""
 
 WARM_S = 2.0
 """At the beginning, of which nothing counts."""
 
 
 def measure(receive, frames) -> dict[str, float]:
-    """CPU of this thread: ms per second of sound after each of `AFTER_S`, and the worst frame's.
+    """CPU of this thread: ms per second of audio after each of `AFTER_S`, and the worst frame's.
 
     Args:
         receive: Takes one frame.

@@ -1,4 +1,4 @@
-"""What this package takes to import, to install, and to hold a thousand turns."""
+"""Measures the import, the size and a thousand turns of this package."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ RATE_HZ = 48_000
 class Call:
     """A call that forgets what its handler does to it."""
 
-    webrtc_id = "caller"
+    webrtc_id = "client"
 
     def __init__(self, loop):
         self.loop = loop
@@ -36,12 +36,12 @@ class Call:
 
 
 def reply(audio):
-    """Answers with what was said."""
+    """Answers with the user's own audio."""
     yield audio
 
 
 async def memory(turn):
-    """How much memory the turns after the first few took, in MB."""
+    """The memory that the turns after the first few took, in MB."""
     from gradio_webrtc import ReplyOnPause  # noqa: PLC0415
 
     handler = ReplyOnPause(reply).copy()
@@ -56,11 +56,11 @@ async def memory(turn):
             await asyncio.sleep(0)
         if call.pauses > count:
             await handler.wait_until_ready()
-            while await handler.emit() is not None:
+            while await handler.session_emit() is not None:
                 pass
     grown_mb = footprints.resident_mb() - begin_mb
     if call.pauses != footprints.TURNS:
-        raise RuntimeError(f"{call.pauses} turns were heard")
+        raise RuntimeError(f"{call.pauses} turns were detected")
     await handler.release()
     return grown_mb
 

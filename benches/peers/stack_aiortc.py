@@ -1,4 +1,4 @@
-"""A bare echo on aiortc, with nothing of anybody's on top, behind `call_server.py`."""
+"""A bare echo on aiortc, with nothing on top, behind `call_server.py`."""
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 

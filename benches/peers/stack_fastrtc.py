@@ -8,7 +8,7 @@ from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 
 
 class Connections(WebRTCConnectionMixin):
-    """What fastrtc's Stream and WebRTC both are, without a page."""
+    """The part that fastrtc's Stream and WebRTC share, without a page."""
 
     def __init__(self, handler) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""gradio_webrtc 0.0.31, the predecessor of both, behind `call_server.py`."""
+"""gradio_webrtc 0.0.31, which fastrtc and this package come from, behind `call_server.py`."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""How many calls one core holds, and what each of them costs: listening, in conversation, echo."""
+"""The number of calls that one core holds, and the cost of each: listening, conversation, echo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STACKS: Final = {
 }
 
 TIMES: Final = {"listening": 3.0, "conversation": 2.0, "echo": 1.5}
-"""As many calls as fastrtc holds: what to reach."""
+"""As many calls as fastrtc holds: the number to reach."""
 
 REPLY_TIME_S: Final = {"listening": 1.0, "conversation": 4.0, "echo": 1.0}
 """Silence after each sentence. The reply takes three seconds, and begins half a second into it."""
@@ -37,7 +37,7 @@ NEARLY_FULL_MS_PER_S: Final = 600.0
 """Of a core: where the search for the limit begins."""
 
 GROWTH: Final = 1.3
-"""From one look to the next, until the limit is passed; then it is halved in on."""
+"""From one trial to the next, until the limit is passed; then it is halved in on."""
 
 GROWTH_AGAIN: Final = 1.12
 """The same when another run has found a limit."""
@@ -50,18 +50,18 @@ LAG_LIMIT_MS: Final = 20.0
 """Of the event loop at p99: one frame."""
 
 DISTURBED: Final = 0.1
-"""Of the server's core taken by other processes, or of the packets that the callers sent too few or
-too many because they were held up themselves: a bad look then says nothing."""
+"""Of the server's core taken by other processes, or of the packets that the clients sent too few or
+too many because they were held up themselves: a bad trial then means nothing."""
 
-MOST_LOOKS: Final = 6
+MOST_TRIALS: Final = 6
 """At a number of calls, when all of them are disturbed."""
 
 KEPT_UP: Final = 0.97
 """Of the packets sent in a stretch of a few seconds; less is falling behind."""
 
 
-class SpeechSegment(NamedTuple):
-    """What was seen in one stretch of time with some number of calls."""
+class Observation(NamedTuple):
+    """One stretch of time with some number of calls, as it was measured."""
 
     cpu_ms_per_s: float
     lag_p99_ms: float
@@ -70,33 +70,33 @@ class SpeechSegment(NamedTuple):
     disturbed: float
 
     def keeps_up(self, scenario: str) -> bool:
-        """Whether nothing fell behind. Only an echo sends as much as it receives."""
+        """True if nothing fell behind. Only an echo sends as much as it receives."""
         is_echoed = scenario != "echo" or self.returned >= KEPT_UP
         return self.lag_p99_ms <= LAG_LIMIT_MS and self.received >= KEPT_UP and is_echoed
 
 
 class Load:
-    """A server of a stack, and the callers it has."""
+    """A server of a stack, and its clients."""
 
     def __init__(self, scenario: str, server: Server) -> None:
         silence = clients.seconds_of_silence(REPLY_TIME_S[scenario])
-        said = clients.np.concatenate([clients.recording(), silence])
-        self._packets = clients.encode(said)
+        spoken = clients.np.concatenate([clients.recording(), silence])
+        self._packets = clients.encode(spoken)
         self._scenario = scenario
         self._server = server
         self._clients: list[Client] = []
-        self._random = random.Random(1)  # noqa: S311  # where each caller begins
+        self._random = random.Random(1)  # noqa: S311  # the place where each client begins
 
     async def resize(self, calls: int) -> bool:
-        """Connects more callers, or has the last ones hang up, one after the other.
+        """Connects more clients, or has the last ones hang up, one after the other.
 
-        Callers who were lost are replaced first.
+        Clients that were lost are replaced first.
 
         Returns:
-            Whether there are as many now: a server without a moment to spare lets nobody in.
+            True if there are as many now: a server without any time left lets nobody in.
         """
         for client in [each for each in self._clients if each.is_lost]:
-            print("    a caller was lost", flush=True)
+            print("    a client was lost", flush=True)
             self._clients.remove(client)
             await client.hang_up()
         while len(self._clients) < calls:
@@ -105,7 +105,7 @@ class Load:
             try:
                 await client.call(self._server)
             except TimeoutError:
-                print("    a caller was not let in", flush=True)
+                print("    a client was not let in", flush=True)
                 await client.hang_up()
                 return False
             self._clients.append(client)
@@ -113,7 +113,7 @@ class Load:
             await self._clients.pop().hang_up()
         return True
 
-    async def look(self) -> SpeechSegment:
+    async def trial(self) -> Observation:
         """Lets the calls settle, then watches them."""
         await asyncio.sleep(SETTLE_S)
         sent, returned = self._counts()
@@ -123,10 +123,10 @@ class Load:
         seen = await self._server.ask("measure")
         others = (_busy_s() - busy_s - seen["cpu_s"]) / seen["seconds"]
         all_sent, all_returned = self._counts()
-        # Nothing is sent by callers all of whom were lost; the look is a disturbed one then.
+        # Nothing is sent when all clients were lost; the trial counts as a disturbed one then.
         sent = max(1, all_sent - sent)
         nominal = len(self._clients) * seen["seconds"] / clients.FRAME_S
-        return SpeechSegment(
+        return Observation(
             1000 * seen["cpu_s"] / seen["seconds"] / len(self._clients),
             seen["lag_p99_ms"],
             seen["received"] / sent,
@@ -135,15 +135,15 @@ class Load:
         )
 
     async def keeps_up_with(self, calls: int) -> bool:
-        """Whether the server does. One bad look is forgiven, and those that were disturbed."""
+        """True if the server does. One bad trial is forgiven, and those that were disturbed."""
         bad = 0
-        for _ in range(MOST_LOOKS):
+        for _ in range(MOST_TRIALS):
             if await self.resize(calls):
-                look = await self.look()
-                print(f"    {self._scenario} {calls} calls: {look}", flush=True)
-                if look.keeps_up(self._scenario):
+                trial = await self.trial()
+                print(f"    {self._scenario} {calls} calls: {trial}", flush=True)
+                if trial.keeps_up(self._scenario):
                     return True
-                bad += look.disturbed <= DISTURBED
+                bad += trial.disturbed <= DISTURBED
             else:
                 bad += 1
             if bad > 1:
@@ -151,18 +151,18 @@ class Load:
         return False
 
     async def stop(self) -> None:
-        """Ends the server first: it need not be told goodbye by each caller."""
+        """Ends the server first, so that no client needs to send it a goodbye."""
         await self._server.stop()
         await asyncio.gather(*(client.hang_up() for client in self._clients))
 
     def _counts(self) -> tuple[int, int]:
-        """Packets that the callers sent and got."""
+        """Packets that the clients sent and received."""
         sent = sum(client.sent for client in self._clients)
-        return sent, sum(len(client.arrivals) for client in self._clients)
+        return sent, sum(len(client.received) for client in self._clients)
 
 
 def _busy_s() -> float:
-    """How long the server's core has worked so far, for whomever; 0 where nobody counts."""
+    """The time for which the server's core has worked so far; 0 where nobody counts it."""
     return Ticks.now(clients.SERVER_CORE).wanted / os.sysconf("SC_CLK_TCK")
 
 
@@ -172,18 +172,18 @@ async def measure(
     """The CPU of one of a few calls, in ms a second, and the most calls that were kept up with.
 
     Args:
-        stack: Whose server.
-        scenario: What is done in the calls.
+        stack: The one whose server is measured.
+        scenario: The handlers' part in the calls.
         with_capacity: Look for the most; otherwise there are 0.
-        before: How many there were in the last run.
+        before: The number that the last run found.
     """
     load = Load(scenario, await Server.start(stack, scenario))
     if not await load.resize(FIRST_CALLS):
-        raise RuntimeError(f"{stack} did not let {FIRST_CALLS} callers in")
-    cost = (await load.look()).cpu_ms_per_s
+        raise RuntimeError(f"{stack} did not let {FIRST_CALLS} clients in")
+    cost = (await load.trial()).cpu_ms_per_s
     most = 0
     if with_capacity:
-        # A stack that does not spin tells by its CPU where its limit is about.
+        # The CPU of a stack that does not spin shows roughly where its limit lies.
         guess, growth = (
             (before, GROWTH_AGAIN) if before else (round(NEARLY_FULL_MS_PER_S / cost), GROWTH)
         )

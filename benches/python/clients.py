@@ -1,4 +1,4 @@
-"""Real callers over aiortc, cheap enough that one core of them keeps a server's core busy."""
+"""Real clients over aiortc, cheap enough that one core of them keeps a server's core busy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FRAME_SAMPLES: Final = 960
 FRAME_S: Final = 0.02
 TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
 SERVER_CORE: Final = "0"
-CALLERS_CORE: Final = 1
+CLIENTS_CORE: Final = 1
 CONNECT_LIMIT_S: Final = 60.0
 """Other work on the machine may take the core away for long."""
 
@@ -74,11 +74,11 @@ def seconds_of_silence(seconds: float) -> NDArray[np.int16]:
 
 
 class Player(NamedTuple):
-    """What a caller says, over and over, in real time.
+    """Speech of a user, over and over, in real time.
 
     Attributes:
         packets: Opus, 20 ms each.
-        begin: Which comes first, so that callers do not all speak at once.
+        begin: The first of them, so that not all users speak at once.
     """
 
     packets: list[bytes]
@@ -96,20 +96,20 @@ class Quiet(MediaStreamTrack):
 
 
 class Client:
-    """One caller: aiortc makes and keeps the connection, the packets of sound go past it.
+    """One client: aiortc makes and keeps the connection, the packets of audio go past it.
 
-    aiortc takes longer over a packet that it sends than a server over one that it hears. Sixty
-    callers would be the limit of their own core, so they encrypt and send RTP packets that were
+    aiortc takes longer over a packet that it sends than a server over one that it receives. Sixty
+    clients would be the limit of their own core, so they encrypt and send RTP packets that were
     made before, with the headers that aiortc gives them, and count what comes without opening it.
 
     Attributes:
-        arrivals: When each packet of sound came (the loop's time), and its bytes on the wire.
-        sent: How many packets of sound were sent.
+        received: The time of each packet of audio (the loop's), and its bytes on the wire.
+        sent: The number of packets of audio sent.
     """
 
     def __init__(self, player: Player) -> None:
         self.webrtc_id = str(uuid.uuid4())
-        self.arrivals: list[tuple[float, int]] = []
+        self.received: list[tuple[float, int]] = []
         self.sent = 0
         self._player = player
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -121,7 +121,7 @@ class Client:
         self._timer: asyncio.TimerHandle | None = None
 
     async def call(self, server: Server) -> None:
-        """Returns when the connection stands and sound goes over it."""
+        """Returns when the connection stands and audio goes over it."""
         await self._pc.setLocalDescription(await self._pc.createOffer())
         answer = await server.ask(
             "offer",
@@ -138,7 +138,7 @@ class Client:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection was given up, since the server did not answer for long."""
+        """True if the connection was given up, since the server did not answer for long."""
         return bool(self._socket.is_closing())
 
     async def hang_up(self) -> None:
@@ -152,7 +152,7 @@ class Client:
             self._connected.set()
 
     def _speak(self) -> None:
-        """Takes the connection's keys and socket, and begins to send and to hear."""
+        """Takes the connection's keys and socket, and begins to send and to receive."""
         (transceiver,) = self._pc.getTransceivers()
         dtls: Any = transceiver.sender.transport
         pair = dtls.transport._connection._nominated[1]
@@ -162,14 +162,14 @@ class Client:
         # Each side chooses the pair it sends on by itself: the answer may come to another socket.
         for protocol in dtls.transport._connection._protocols:
             theirs = protocol.datagram_received
-            protocol.datagram_received = functools.partial(self._hear, theirs)
+            protocol.datagram_received = functools.partial(self._receive, theirs)
         loop = asyncio.get_running_loop()
         self._origin_s = loop.time()
         self._tick()
 
-    def _hear(self, theirs: Callable[[bytes, object], None], data: bytes, addr: object) -> None:
+    def _receive(self, theirs: Callable[[bytes, object], None], data: bytes, addr: object) -> None:
         if _is_audio(data):
-            self.arrivals.append((asyncio.get_running_loop().time(), len(data)))
+            self.received.append((asyncio.get_running_loop().time(), len(data)))
         else:
             theirs(data, addr)
 
@@ -217,9 +217,9 @@ class Server:
         """Starts a stack's server and returns when it is ready for calls.
 
         Args:
-            stack: Which.
-            scenario: What its handlers do.
-            options: As `call_server.py` takes them.
+            stack: Its name.
+            scenario: The one that its handlers play.
+            options: Those of `call_server.py`.
         """
         process = await asyncio.create_subprocess_exec(
             str(interpreter(stack)),
@@ -238,7 +238,7 @@ class Server:
         return server
 
     async def ask(self, op: str, **arguments: object) -> dict[str, Any]:
-        """What the server says to that."""
+        """Sends a request to the server; returns its answer."""
         async with self._turn:
             if self._process.stdin is None:
                 raise RuntimeError("the server has no standard input")
@@ -262,7 +262,7 @@ class Server:
 
 
 def interpreter(stack: str) -> Path | str:
-    """What runs a stack's server."""
+    """The interpreter that runs a stack's server."""
     own = {"fastrtc": peers.FASTRTC, "gradio_webrtc": peers.GRADIO_WEBRTC}
     return own[stack].python if stack in own else sys.executable
 
@@ -283,9 +283,9 @@ def installed(stacks: Iterable[str], figures: Figures) -> list[str]:
 
 
 def pin() -> None:
-    """Keeps this process on the callers' core, where there is more than one."""
+    """Keeps this process on the clients' core, where there is more than one."""
     if (os.cpu_count() or 1) > 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {CALLERS_CORE})
+        os.sched_setaffinity(0, {CLIENTS_CORE})
 
 
 def _python_path(stack: str) -> str:

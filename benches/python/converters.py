@@ -23,7 +23,7 @@ FRAMES_PER_SECOND: Final = 50
 
 
 def ours(from_hz: int, to_hz: int) -> Convert:
-    """The resampler of the package, as a call's sound passes it."""
+    """The resampler of the package, in the way that a session's audio passes it."""
     return Resampler(from_hz, to_hz).process
 
 
@@ -35,7 +35,7 @@ def soxr_hq(from_hz: int, to_hz: int) -> Convert:
 
 
 def libswresample(from_hz: int, to_hz: int) -> Convert:
-    """PyAV's AudioResampler with what the predecessors leave at its defaults; frames included."""
+    """PyAV's AudioResampler with its defaults, as fastrtc has it; frames included."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=to_hz)
 
     def convert(samples: NDArray[np.float32]) -> NDArray[np.float32]:

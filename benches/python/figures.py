@@ -17,14 +17,14 @@ class Figure(TypedDict):
     """One line of the table; the shape of an entry in ``benches/results/*.json``.
 
     Attributes:
-        name: What was measured.
+        name: The quantity that was measured.
         unit: Of its values.
         better: Which way is better.
         runs: For each run, the value of each stack; a property that never varies has one run.
         target: ``{"times": 5, "beside": "soxr"}`` (that many times better than it), or
             ``{"most": 20}``, or ``{"least": 120}``; empty when there is none.
-        machine: What it was measured on.
-        command: What repeats it.
+        machine: The machine that it was measured on.
+        command: The command that repeats it.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Figure(TypedDict):
 
 
 def times_better(figure: Figure, peer: str) -> Spread | None:
-    """How many times better ours is than a peer's, run by run: runs were interleaved."""
+    """The times by which ours is better than a peer's, run by run: runs were interleaved."""
     if figure["unit"] == "dB" or peer.startswith(OURS):
         # A logarithm has no ratio, and our own settings are not to be won against.
         return None
@@ -49,7 +49,7 @@ def times_better(figure: Figure, peer: str) -> Spread | None:
 
 
 def is_met(figure: Figure) -> bool | None:
-    """Whether the median reaches the target; ``None`` without one, or without the peer."""
+    """True if the median reaches the target; ``None`` without one, or without the peer."""
     target = figure.get("target") or {}
     ours = [run[OURS] for run in figure["runs"] if OURS in run]
     if not target or not ours:
@@ -69,7 +69,7 @@ def is_met(figure: Figure) -> bool | None:
 
 
 def stacks_of(figure: Figure) -> list[str]:
-    """Whose values it has, ours first."""
+    """The stacks that it has values of, ours first."""
     found = dict.fromkeys(stack for run in figure["runs"] for stack in run)
     return sorted(found, key=lambda stack: stack != OURS)
 
@@ -89,11 +89,11 @@ class Figures:
 
     Args:
         bench: Its name, and that of its result file.
-        title: What it measures, in one line.
-        parser: Knows the bench's own options, if it has any.
+        title: The subject, in one line.
+        parser: The bench's own options, if it has any.
 
     Attributes:
-        runs: How often to measure everything anew.
+        runs: The number of times to measure everything.
         asked: The options, the bench's own among them.
     """
 
@@ -122,7 +122,7 @@ class Figures:
         better: Literal["lower", "higher"] = "lower",
         target: dict[str, Any] | None = None,
     ) -> None:
-        """Adds a run's values of all stacks to a figure; the caller may go on with the dict."""
+        """Adds a run's values of all stacks to a figure; the dict may be changed afterwards."""
         figure = self._figures.setdefault(
             name,
             {
@@ -138,7 +138,7 @@ class Figures:
         figure["runs"].append(dict(values))
 
     def note(self, text: str) -> None:
-        """Says something below the figures, such as which peer is absent."""
+        """Adds a line below the figures, such as the name of a peer that is absent."""
         self._notes.append(text)
 
     def close(self) -> None:

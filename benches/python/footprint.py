@@ -1,4 +1,4 @@
-"""What the package costs before anybody has called, and what calls leave behind."""
+"""The cost of the package before the first call, and the memory that calls leave behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TALK_S: Final = 4.0
 
 SCRIPTS: Final = {"ours": "ours_footprint.py", "fastrtc": "fastrtc_footprint.py"}
 
-# Modules are compiled once, whatever the environment says: nobody imports a package only once.
+# Modules are compiled once, whatever the environment asks for: nobody imports a package only once.
 COMPILED: Final = {
     "PYTHONDONTWRITEBYTECODE": "",
     "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "gradio_webrtc-bench-compiled"),
@@ -40,7 +40,7 @@ FIXED: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
 
 
 def turn() -> np.ndarray:
-    """Somebody says one sentence and pauses: int16 ``(frames, 1, 960)`` at 48 kHz."""
+    """Somebody speaks one sentence and pauses: int16 ``(frames, 1, 960)`` at 48 kHz."""
     longest = max(utterances(), key=lambda each: each.size if each.size < 2 * RATE_HZ else 0)
     spoken = Resampler(RATE_HZ, CALL_HZ).process(longest).reshape(-1)
     samples = np.pad(spoken, (CALL_HZ // 5, CALL_HZ))
@@ -48,7 +48,7 @@ def turn() -> np.ndarray:
 
 
 def run(stack: str, *arguments: str) -> dict[str, float]:
-    """What a stack's script says."""
+    """Runs a stack's script; returns its figures."""
     own = {"PYTHONPATH": str(ROOT / "python") if stack == "ours" else ""}
     python = clients.interpreter(stack)
     result: dict[str, float] = peers.run(
@@ -121,7 +121,7 @@ def add(figures: Figures, found: dict[str, dict[str, float]]) -> None:
 
 
 def add_fixed(figures: Figures, found: dict[str, dict[str, float]]) -> None:
-    """The figures that one run tells."""
+    """The figures that one run gives."""
     values = {stack: each["grown"] for stack, each in found.items()}
     figures.add("memory grown from turn 50 to turn 1,000", "MB", values, target={"most": 2.0})
     for key, (name, unit, target) in FIXED.items():

@@ -1,4 +1,4 @@
-"""What one caller costs who says nothing, to a handler that waits for him to speak."""
+"""The cost of one silent client, to a handler that waits for its user to speak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller costs who talks and talks: from aiortc's frame to the utterance under way."""
+"""The cost of a user who talks and talks: from aiortc's frame to the utterance under way."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def ours(samples: NDArray[np.int16]) -> dict[str, float]:
 
 
 def nothing(_audio: object) -> Iterator[None]:
-    """Is not asked: nobody pauses."""
+    """Is never called: nobody pauses."""
     yield from ()
 
 
@@ -81,7 +81,7 @@ def theirs(samples: NDArray[np.int16]) -> dict[str, float]:
 
 def main() -> None:
     """Measures both in turn."""
-    figures = Figures("inbound", "The inbound path of a caller who does not pause")
+    figures = Figures("inbound", "The inbound path of a user who does not pause")
     samples = talking(max(frame_costs.AFTER_S))
     line = peers.absent(peers.FASTRTC, peers.SILERO_OLD)
     if line:
@@ -94,7 +94,7 @@ def main() -> None:
         for after, times in targets.items():
             name = f"after {after} s of speech" if after != "worst" else "worst single frame"
             values = {stack: cost[after] for stack, cost in costs.items()}
-            unit = "ms CPU" if after == "worst" else "ms CPU per s of sound"
+            unit = "ms CPU" if after == "worst" else "ms CPU per s of audio"
             target = {"times": times, "beside": "fastrtc"}
             figures.add(f"inbound path, {name}", unit, values, target=target)
         growth = {stack: cost["300"] / cost["10"] for stack, cost in costs.items()}

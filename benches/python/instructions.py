@@ -1,4 +1,4 @@
-"""How many instructions the core's hot kernels take, and whether one takes more than recorded.
+"""Counts the instructions of the core's hot kernels, and fails when one takes more than recorded.
 
 A count does not depend on how busy the machine is, nor, as only the core's own instructions on AVX2
 are counted, on its processor or its C library. It does depend on the compiler: counts of another
@@ -27,7 +27,7 @@ RECORD: Final = BENCHES / "instructions.json"
 
 TOLERANCE: Final = 0.05
 
-# Valgrind knows it, and every x86-64 server has it; AVX-512 it does not know.
+# Valgrind supports it, and every x86-64 server has it; valgrind does not support AVX-512.
 INSTRUCTION_SET: Final = "AVX2"
 
 KERNELS: Final = (
@@ -45,11 +45,11 @@ ROUNDS: Final = (50, 150)
 
 
 class NotCountedError(Exception):
-    """This machine cannot count; its message says why."""
+    """This machine cannot count; the message has the reason."""
 
 
 def program() -> Path:
-    """Builds what runs the kernels, for the baseline processor whatever the environment says."""
+    """Builds the program that runs the kernels, for the baseline processor in any environment."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", BENCHES.parent / "target")) / "instructions"
     manifest = ["--locked", "--manifest-path", str(BENCHES / "Cargo.toml")]
     subprocess.run(  # noqa: S603
@@ -65,7 +65,7 @@ def program() -> Path:
 
 
 def cargo() -> str:
-    """Its name, or where the environment says it is."""
+    """Its name, or its path from the environment."""
     return os.environ.get("CARGO", "cargo")
 
 
@@ -77,7 +77,7 @@ def rustc_version() -> str:
 
 
 def callgrind(file: Path, kernel: str, rounds: int) -> int:
-    """Instructions of the program itself, without those of libraries, in so many rounds.
+    """Counts instructions of the program itself, without those of libraries, in so many rounds.
 
     Raises:
         NotCountedError: If valgrind does not get through, or the processor lacks the instructions.
@@ -137,7 +137,7 @@ def count() -> dict[str, int]:
 
 
 def compare(counts: dict[str, int]) -> int:
-    """Prints both; the number of kernels that grew, if the compiler is the recorded one."""
+    """Prints both; returns the number of kernels that grew, if the compiler is the recorded one."""
     recorded = json.loads(RECORD.read_text("utf-8"))
     grown = 0
     for kernel, now in counts.items():
@@ -149,7 +149,7 @@ def compare(counts: dict[str, int]) -> int:
         print(f"recorded with {recorded['rustc']}, counted with {rustc_version()}: no verdict")
         return 0
     if grown:
-        print(f"by more than {TOLERANCE:.0%}: find out why, or say why and record it")
+        print(f"by more than {TOLERANCE:.0%}: find the reason, or give one and record the counts")
     return grown
 
 

@@ -1,4 +1,4 @@
-"""Silero, resampling and 16-bit samples, across the boundary to Python, beside who else does it."""
+"""Silero, resampling and 16-bit samples, across the boundary to Python, beside other packages."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def cpu_us(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 
 def recordings() -> list[NDArray[np.float32]]:
-    """What the tests have of people speaking, from -1 to 1."""
+    """The tests' recordings of people speaking, from -1 to 1."""
     files = sorted(DATA.glob("*_16k.flac"))
     return [(speech(file.stem)[1] / 32768).astype(np.float32) for file in files]
 
@@ -83,7 +83,7 @@ class Onnx:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what it heard."""
+        """Forgets its state."""
         self._state = np.zeros((2, 1, 128), np.float32)
 
     def probability(self, window: NDArray[np.float32]) -> float:
@@ -189,8 +189,8 @@ def add_quality(
 # 16-bit samples
 
 
-def predecessors(chunks: list[bytes]) -> Iterator[NDArray[np.int16]]:
-    """What both predecessors do: join what was left over with the next chunk, and cut that."""
+def joined_and_cut(chunks: list[bytes]) -> Iterator[NDArray[np.int16]]:
+    """The way of gradio_webrtc 0.0.31 and fastrtc: join the rest with the next chunk, cut that."""
     rest = b""
     for chunk in chunks:
         joined = rest + chunk
@@ -213,7 +213,7 @@ def aggregation(figures: Figures) -> None:
         chunks = cut(least, most)
         works = {
             "ours": lambda chunks=chunks: sum(1 for _ in aggregate_bytes_to_16bit(chunks)),
-            "fastrtc": lambda chunks=chunks: sum(1 for _ in predecessors(chunks)),
+            "fastrtc": lambda chunks=chunks: sum(1 for _ in joined_and_cut(chunks)),
         }
         target = {"times": 1.5 if most == 64 else 1, "beside": "fastrtc"}  # noqa: PLR2004
         rounds = max(20_000 // len(chunks), 5)

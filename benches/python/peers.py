@@ -1,4 +1,4 @@
-"""What we are measured beside, each in an environment of its own. Run it to install them all."""
+"""The peers that we are measured beside, each in its own environment. Run it to install all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCRIPTS: Final = ROOT / "benches" / "peers"
 
 
 class Peer(NamedTuple):
-    """A package, and what it needs to be imported today.
+    """A package, and the requirements of an import today.
 
     Attributes:
         name: Of its folder.
@@ -40,12 +40,12 @@ class Peer(NamedTuple):
 
     @property
     def packages(self) -> Path:
-        """Where its packages are; of use to an interpreter of the same version alone."""
+        """The folder of its packages; of use to an interpreter of the same version alone."""
         return next(self.home.glob("lib/python*/site-packages"), self.home / "Lib/site-packages")
 
     @property
     def is_installed(self) -> bool:
-        """Whether it can be measured."""
+        """True if it can be measured."""
         return (self.home / "complete").exists()
 
 
@@ -63,7 +63,8 @@ GRADIO_WEBRTC: Final = Peer(
     ),
 )
 KERNELS: Final = Peer("kernels", ("onnxruntime", "soxr", "samplerate", "av", "numpy"))
-# Silero 6.2 as ONNX, and the older one with inputs h and c that both predecessors were made for.
+# Silero 6.2 as ONNX, and the older one with inputs h and c, which gradio_webrtc 0.0.31 and fastrtc
+# were made for.
 SILERO: Final = Peer("silero", ("silero-vad==6.2.3",), is_library=True)
 SILERO_OLD: Final = Peer("silero_old", ("faster-whisper==0.10.1",), is_library=True)
 ALL: Final = (FASTRTC, GRADIO_WEBRTC, KERNELS, SILERO, SILERO_OLD)
@@ -79,7 +80,7 @@ def absent(*peers: Peer) -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """What a peer's process is started with: where the old model is, and no network."""
+    """The environment of a peer's process: the place of the old model, and no network."""
     return {
         **os.environ,
         "BENCH_SILERO_OLD": str(SILERO_OLD_FILE),

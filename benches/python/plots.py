@@ -33,7 +33,7 @@ STYLE: Final = {
 
 
 def calls(figures: list[Figure], file: Path) -> None:
-    """How many calls a core holds, a group of bars for each scenario."""
+    """The number of calls that a core holds, a group of bars for each scenario."""
     wanted = [figure for figure in figures if figure["unit"] == "calls"]
     canvas, axes = _axes(5.0)
     ticks, labels, position = [], [], 0.0
@@ -55,7 +55,7 @@ def calls(figures: list[Figure], file: Path) -> None:
 
 
 def turns(figures: list[Figure], file: Path) -> None:
-    """How soon the end of a turn is decided, against how many turns are cut off."""
+    """The latency of decisions that a turn is over, against the share of turns that are cut off."""
     by_name = {figure["name"]: figure for figure in figures}
     p50, p90, cut = (
         by_name[f"turn decided, {CUT_PAUSES}: {field}"] for field in ("p50", "p90", "cut off")

@@ -1,4 +1,4 @@
-"""What a converter does to the sound: noise, ripple, stop band and delay, measured with sines."""
+"""The quality of a converter: noise, ripple, stop band and delay, measured with sines."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Make = Callable[[int, int], Convert]
 
 PASS: Final = 0.9
-"""Where the band ends that must be passed, as a fraction of the lower Nyquist frequency."""
+"""The end of the band that must be passed, as a fraction of the lower Nyquist frequency."""
 
 SETTLED_S: Final = 0.1
-"""What a filter, or a converter that works in blocks, takes to settle, and more."""
+"""The time that a filter, or a converter that works in blocks, takes to settle, and more."""
 
 SINE_S: Final = 0.4
 
@@ -84,19 +84,19 @@ def stop_band(make: Make, from_hz: int, to_hz: int) -> float:
 
 
 def delays(make: Make, from_hz: int, to_hz: int) -> tuple[float, float, float]:
-    """How far the output lags behind the input after each 20 ms, in ms: least, mean, most."""
+    """The lag of the output behind the input after each 20 ms, in ms: least, mean, most."""
     shift_s = shift(make, from_hz, to_hz)
     convert, frame = make(from_hz, to_hz), from_hz // FRAMES_PER_SECOND
-    lags, heard = [], 0
+    lags, output = [], 0
     for count in range(1, 301):
-        heard += convert(np.zeros(frame, np.float32)).size
+        output += convert(np.zeros(frame, np.float32)).size
         if count > 100:  # noqa: PLR2004  # settled
-            lags.append(1000 * (count * frame / from_hz - heard / to_hz + shift_s))
+            lags.append(1000 * (count * frame / from_hz - output / to_hz + shift_s))
     return min(lags), float(np.mean(lags)), max(lags)
 
 
 def shift(make: Make, from_hz: int, to_hz: int) -> float:
-    """How much later a sound stands in the output than in the input, in seconds.
+    """The delay of the output against the input, in seconds.
 
     The centre of a soft pulse's energy, before and after.
     """
@@ -107,7 +107,7 @@ def shift(make: Make, from_hz: int, to_hz: int) -> float:
 
 
 def centre(samples: NDArray[np.float64], rate_hz: int) -> float:
-    """Where the energy of a pulse lies, in seconds."""
+    """The place of a pulse's energy, in seconds."""
     energy = samples**2
     return float((energy * np.arange(samples.size)).sum() / energy.sum() / rate_hz)
 

@@ -1,4 +1,4 @@
-"""How soon a caller hears the answer, over a real connection; and our own part of that."""
+"""The time until a user gets the answer, over a real connection; and our own part of that."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STACKS: Final = (OURS, "fastrtc")
-CALLERS: Final = 10
+USERS: Final = 10
 TURNS: Final = 10
-"""Of each caller: a hundred in a run."""
+"""Of each user: a hundred in a run."""
 
 LONGEST_S: Final = 3.1
 """Of an utterance; a turn is two of them."""
@@ -31,14 +31,14 @@ REST_S: Final = 2.0
 
 
 class Script(NamedTuple):
-    """What a caller says: Opus packets, and for each turn when it begins and ends, in seconds."""
+    """A user's speech: Opus packets, and for each turn when it begins and ends, in seconds."""
 
     packets: list[bytes]
     turns: list[tuple[float, float]]
 
 
-class Heard(NamedTuple):
-    """What came of a run."""
+class Outcome(NamedTuple):
+    """The result of a run."""
 
     late_ms: list[float]
     cut: int
@@ -62,9 +62,9 @@ def script(rng: np.random.Generator) -> Script:
     return Script(clients.encode(samples.reshape(-1)), turns)
 
 
-async def measure(stack: str, run: int) -> Heard:
-    """Has all callers say their turns to a server of that stack."""
-    scripts = [script(np.random.default_rng((run, nth))) for nth in range(CALLERS)]
+async def measure(stack: str, run: int) -> Outcome:
+    """Has all users speak their turns to a server of that stack."""
+    scripts = [script(np.random.default_rng((run, nth))) for nth in range(USERS)]
     server = await Server.start(stack, "reply")
     people = [Client(Player(each.packets)) for each in scripts]
     for client in people:
@@ -84,29 +84,30 @@ async def measure(stack: str, run: int) -> Heard:
             unanswered += not answers
             if answers and answers[0] >= end_s:
                 late_ms.append(1000 * (answers[0] - end_s))
-    return Heard(late_ms, cut, unanswered, own_ms)
+    return Outcome(late_ms, cut, unanswered, own_ms)
 
 
 def answered(client: Any, begin_s: float, until_s: float) -> list[float]:
-    """When the caller got packets of an answer in that stretch, in seconds of what he says."""
+    """The times of an answer's packets in that stretch, in seconds of the user's speech."""
     # Neither stack sends anything from soon after one answer to the next.
-    times = (at_s - client._origin_s for at_s, _size in client.arrivals)
+    times = (at_s - client._origin_s for at_s, _size in client.received)
     return [at_s for at_s in times if begin_s <= at_s < until_s]
 
 
-def add(figures: Figures, found: dict[str, Heard]) -> None:
+def add(figures: Figures, found: dict[str, Outcome]) -> None:
     """A run's figures."""
     target = {"times": 1, "beside": "fastrtc"}
     for percent in (50, 90, 99):
         values = {
-            stack: float(np.percentile(heard.late_ms, percent)) for stack, heard in found.items()
+            stack: float(np.percentile(outcome.late_ms, percent))
+            for stack, outcome in found.items()
         }
-        name = f"end of speech to first packet of the answer at the caller: p{percent}"
+        name = f"end of speech to first packet of the answer at the client: p{percent}"
         figures.add(name, "ms", values, target=target if percent < 99 else None)  # noqa: PLR2004
-    cuts = {stack: 100 * heard.cut / (CALLERS * TURNS) for stack, heard in found.items()}
-    name = "answered before the caller was done, inner pauses of 0.2 to 0.5 s"
+    cuts = {stack: 100 * outcome.cut / (USERS * TURNS) for stack, outcome in found.items()}
+    name = "answered before the user was done, inner pauses of 0.2 to 0.5 s"
     figures.add(name, "% of turns", cuts, target={"times": 4, "beside": "fastrtc"})
-    lost = {stack: float(heard.unanswered) for stack, heard in found.items()}
+    lost = {stack: float(outcome.unanswered) for stack, outcome in found.items()}
     figures.add("turns without an answer", "", lost)
     for percent in (50, 99):
         own = {OURS: float(np.percentile(found[OURS].own_ms, percent))}
@@ -116,7 +117,7 @@ def add(figures: Figures, found: dict[str, Heard]) -> None:
 
 def main() -> None:
     """Measures the stacks in turn."""
-    figures = Figures("replies", f"Answers over aiortc, {CALLERS * TURNS} turns in each run")
+    figures = Figures("replies", f"Answers over aiortc, {USERS * TURNS} turns in each run")
     stacks = clients.installed(STACKS, figures)
     clients.pin()
     for run in range(figures.runs):

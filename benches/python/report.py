@@ -1,4 +1,4 @@
-"""What every bench shares: where things are, the spread of its runs, the machine it ran on."""
+"""The parts that every bench shares: paths, the spread of its runs, the machine it ran on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "benches" / "results"
 
 RUNS: Final = int(os.environ.get("BENCH_RUNS", "5"))
-"""How often a bench measures everything anew. Fewer than five say little about the spread."""
+"""The times that a bench measures everything. Fewer than five show little of the spread."""
 
 # The recordings, and how they are cut and joined, are those of the tests.
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
@@ -41,12 +41,12 @@ class Spread(NamedTuple):
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """How many times theirs is ours, run by run: runs were interleaved, so noise is common."""
+    """The times that theirs is ours, run by run: runs were interleaved, so noise is common."""
     return Spread.of(their / our for our, their in zip(ours, theirs, strict=True))
 
 
 def machine() -> dict[str, str]:
-    """What the numbers were measured on."""
+    """The machine that the numbers were measured on."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -60,7 +60,7 @@ class Ticks(NamedTuple):
     """Time of the processors so far, in clock ticks (proc_stat(5)); zeros where nobody counts it.
 
     Attributes:
-        wanted: When there was work.
+        wanted: The time in which there was work.
         taken: The part of it in which the host let others work.
     """
 

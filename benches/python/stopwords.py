@@ -1,9 +1,9 @@
-"""How often `ReplyOnStopWords` finds its word, misses it, and hears it where nobody said it.
+"""The share of calls in which `ReplyOnStopWords` finds its word, misses it, or finds a false one.
 
-Repeat with ``python benches/python/stopwords.py`` (20 minutes on two cores); it wants the extra
-``talk``. The callers are synthetic: hibari-tts says each word with each request, in three ways,
+Repeat with ``python benches/python/stopwords.py`` (20 minutes on two cores); it needs the extra
+``talk``. The users are synthetic: hibari-tts speaks each word with each request, in three ways,
 clean and in noise. The other speech is tests/data's recordings of people, and sentences of
-hibari-tts that sound like the words.
+hibari-tts that resemble the words.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ LOOKALIKES: Final = (
 
 @dataclass
 class Count:
-    """What came of some trials."""
+    """The results of some trials."""
 
     trials: int = 0
     found: int = 0
@@ -83,12 +83,12 @@ class Count:
 
 
 class Meter:
-    """The default model, with what it understood and what it cost."""
+    """The default model; stores what it transcribed and what it cost."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.cpu_s = 0.0
-        self.sound_s = 0.0
+        self.audio_s = 0.0
         self._model = get_stt_model()
 
     def stt(self, audio: tuple[int, NDArray[Any]]) -> str:
@@ -96,13 +96,13 @@ class Meter:
         began_s = time.process_time()
         text = self._model.stt(audio)
         self.cpu_s += time.process_time() - began_s
-        self.sound_s += audio[1].size / audio[0]
+        self.audio_s += audio[1].size / audio[0]
         self.texts.append(text)
         return text
 
 
 def answer(_audio: tuple[int, NDArray[np.int16]]) -> Iterator[None]:
-    """Nothing to say."""
+    """Replies with nothing."""
     yield None
 
 
@@ -114,7 +114,7 @@ def resample(rate_hz: int, samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def recording(file: Path) -> NDArray[np.float32]:
-    """A sound file at `RATE_HZ`."""
+    """An audio file at `RATE_HZ`."""
     with av.open(str(file), "r") as container:
         rate_hz = container.streams.audio[0].rate
         converter = av.AudioResampler("flt", "mono", rate_hz)
@@ -127,22 +127,22 @@ def recording(file: Path) -> NDArray[np.float32]:
 
 
 class Speaker:
-    """Says sentences, each once; ``|`` is a pause of a second."""
+    """Speaks sentences, each once; ``|`` is a pause of a second."""
 
     def __init__(self) -> None:
         self._voice = Hibari(threads=1)
-        self._said: dict[tuple[str, int], NDArray[np.float32]] = {}
+        self._spoken: dict[tuple[str, int], NDArray[np.float32]] = {}
 
     def say(self, text: str, seed: int) -> NDArray[np.float32]:
         """Float32 ``(n,)`` at `RATE_HZ`, with silence around it."""
-        if (text, seed) not in self._said:
+        if (text, seed) not in self._spoken:
             pause = np.zeros(RATE_HZ, np.float32)
             parts = [pause]
             for part in text.split("|"):
                 chunks = list(self._voice.stream(part.strip(), seed=seed))
                 parts += [resample(24_000, np.concatenate(chunks)), pause]
-            self._said[text, seed] = np.concatenate(parts)
-        return self._said[text, seed]
+            self._spoken[text, seed] = np.concatenate(parts)
+        return self._spoken[text, seed]
 
 
 def mix(speech: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArray[np.int16]:
@@ -156,12 +156,12 @@ def mix(speech: NDArray[np.float32], noise: NDArray[np.float32] | None) -> NDArr
     return scaled
 
 
-def wrong_words(got: list[str], said: list[str]) -> int:
+def wrong_words(got: list[str], expected: list[str]) -> int:
     """Words added, left out or changed (Levenshtein)."""
-    row = list(range(len(said) + 1))
+    row = list(range(len(expected) + 1))
     for i, word in enumerate(got, 1):
         previous, row[0] = row[0], i
-        for j, other in enumerate(said, 1):
+        for j, other in enumerate(expected, 1):
             previous, row[j] = (
                 row[j],
                 min(row[j] + 1, row[j - 1] + 1, previous + (word != other)),
@@ -172,7 +172,7 @@ def wrong_words(got: list[str], said: list[str]) -> int:
 def try_word(
     word: str, request: str, way: str, seed: int, noise: NDArray[np.float32] | None, count: Count
 ) -> None:
-    """One call in which the word and the request are said."""
+    """One call in which the word and the request are spoken."""
     meter = Meter()
     handler = ReplyOnStopWords(answer, [word], input_sample_rate=RATE_HZ, stt_model=meter)
     text = WAYS[way].format(word=word.capitalize(), request=request)
@@ -188,13 +188,13 @@ def try_word(
     if call.turns:
         count.turns += 1
         reference = words_of(meter.stt((RATE_HZ, mix(SPEAKER.say(request, seed), noise))))
-        heard = words_of(" ".join(meter.stt(turn.audio) for turn in call.turns))
+        words = words_of(" ".join(meter.stt(turn.audio) for turn in call.turns))
         count.words += len(reference)
-        count.wrong_words += wrong_words(heard, reference)
+        count.wrong_words += wrong_words(words, reference)
 
 
 def other_speech(samples: NDArray[np.float32], noise: NDArray[np.float32] | None) -> Meter:
-    """A call in which no word that is listened for is said; all that was understood."""
+    """A call without any of the words; returns all that was transcribed."""
     meter = Meter()
     handler = ReplyOnStopWords(answer, ["\u2603 x9"], input_sample_rate=RATE_HZ, stt_model=meter)
     simulate(handler, (RATE_HZ, mix(samples, noise)))
@@ -202,7 +202,7 @@ def other_speech(samples: NDArray[np.float32], noise: NDArray[np.float32] | None
 
 
 def measure_words(words: list[str], noises: dict[str, NDArray[np.float32] | None]) -> None:
-    """Prints the table of words that were said."""
+    """Prints the table of words that were spoken."""
     print("| word | noise | found | turns | words wrong in the turn | signal after the word |")
     print("|---|---|---|---|---|---|")
     for word in words:
@@ -215,17 +215,17 @@ def measure_words(words: list[str], noises: dict[str, NDArray[np.float32] | None
 
 
 def measure_others(words: list[str], noises: dict[str, NDArray[np.float32] | None]) -> None:
-    """Prints the table of words that were not said, and what listening costs."""
+    """Prints the table of words that were not spoken, and the cost of listening."""
     people = [recording(file) for file in sorted(DATA.glob("*_16k.flac"))]
     voice = [SPEAKER.say(text, 0) for text in LOOKALIKES]
-    print("\n| other speech | noise | length | heard where nobody said it | CPU |")
+    print("\n| other speech | noise | length | found where nobody spoke it | CPU |")
     print("|---|---|---|---|---|")
-    for source, parts in (("people", people), ("sentences that sound alike", voice)):
+    for source, parts in (("people", people), ("sentences with similar words", voice)):
         for name, noise in noises.items():
             meters = [other_speech(part, noise) for part in parts]
             texts = [text for meter in meters for text in meter.texts]
-            heard = {word: sum(bool(find_phrase(text, [word])) for text in texts) for word in words}
-            false = ", ".join(f"{word}: {n}" for word, n in heard.items() if n) or "0"
+            found = {word: sum(bool(find_phrase(text, [word])) for text in texts) for word in words}
+            false = ", ".join(f"{word}: {n}" for word, n in found.items() if n) or "0"
             length_s = sum(part.size for part in parts) / RATE_HZ
             cpu = sum(meter.cpu_s for meter in meters) / length_s
             print(f"| {source} | {name} | {length_s:.0f} s | {false} | {cpu:.2f} s/s |", flush=True)

@@ -1,4 +1,4 @@
-"""One table and two plots out of the results of all benches: what the README shows."""
+"""One table and two plots out of the results of all benches, for the README."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PAGE: Final = ROOT / "docs" / "benchmarks.md"
 HEAD: Final = """\
 # Benchmarks
 
-`make bench-peers` once, then `make bench`: it measures all that follows and writes this page. What
-each number means, and what it leaves out, is told in [benches/README.md](../benches/README.md). The
+`make bench-peers` once, then `make bench`: it measures all that follows and writes this page. The
+meaning of each number, and its limits, stand in [benches/README.md](../benches/README.md). The
 machine is shared: compare what stands in one line, and not the lines of two machines.
 """
 
@@ -42,7 +42,7 @@ def read() -> dict[str, list[Figure]]:
 
 
 def value(figure: Figure, stack: str) -> str:
-    """The median, and between what it lay."""
+    """The median, and the least and the most."""
     found = spread(figure, stack)
     text = short(found.median)
     return text if found.low == found.high else f"{text} ({short(found.low)}–{short(found.high)})"  # noqa: RUF001
@@ -61,7 +61,7 @@ def beside(figure: Figure) -> str:
 
 
 def target(figure: Figure) -> str:
-    """What to reach, and whether it is."""
+    """The target, and whether it is reached."""
     wanted = figure.get("target") or {}
     if "times" in wanted:
         text = f"× {wanted['times']:g} {wanted['beside']}"  # noqa: RUF001

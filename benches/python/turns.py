@@ -1,4 +1,4 @@
-"""How soon the end of a turn is decided, and how often a pause for breath is taken for it."""
+"""The time until the end of a turn is decided, and the pauses for breath that are taken for one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Decided: TypeAlias = list[list[float]]
 
 
 class Outcome(NamedTuple):
-    """What one run over all turns gave."""
+    """The result of one run over all turns."""
 
     p50: float
     p90: float
@@ -59,7 +59,7 @@ COLUMNS: Final[tuple[tuple[str, str, dict[str, Any] | None], ...]] = (
 
 
 def ours(pause_s: float) -> Callable[[list[Spliced]], Decided]:
-    """Our rule with a pause of that length: the sound core of a call, frame by frame."""
+    """Our rule with a pause of that length: the audio core of a session, frame by frame."""
     options = AlgoOptions(
         audio_chunk_duration=pause_s + SPEECH_THRESHOLD_S, speech_threshold=SPEECH_THRESHOLD_S
     )

@@ -1,13 +1,14 @@
-//! Does a number of rounds of one kernel, for a tool that counts instructions.
+//! Runs a number of rounds of one kernel, for a tool that counts instructions.
 //!
-//! `benches/python/instructions.py` runs it under callgrind, with two numbers of rounds: what they
-//! differ by is the kernel alone, without the program's start.
-#![allow(clippy::print_stdout, reason = "a program that is asked by another")]
+//! `benches/python/instructions.py` runs it under callgrind, with two numbers of rounds: their
+//! difference is the kernel alone, without the program's start. It names the kernels as [`kernel`]
+//! does.
+#![allow(clippy::print_stdout, reason = "the output is read by another program")]
 
 use gradio_webrtc_benches as work;
 use gradio_webrtc_core::{InstructionSet, Quality};
 
-/// The kernels by name.
+/// Returns the kernel of that name.
 fn kernel(name: &str) -> Option<Box<dyn FnMut()>> {
     let set = InstructionSet::best();
     Some(match name {
@@ -22,7 +23,7 @@ fn kernel(name: &str) -> Option<Box<dyn FnMut()>> {
     })
 }
 
-/// Says which instruction set it found, and works when it is given a kernel and a number of rounds.
+/// Prints the instruction set; runs a kernel if its name and a number of rounds are given.
 fn main() {
     println!("{}", InstructionSet::best().name());
     let mut arguments = std::env::args().skip(1);

@@ -1,6 +1,6 @@
-//! How long the core's kernels take, on each instruction set of this processor.
+//! The duration of the core's kernels, on each instruction set of this processor.
 //!
-//! `cargo bench --manifest-path benches/Cargo.toml`; a word after `--` chooses some of them.
+//! `cargo bench --manifest-path benches/Cargo.toml`; a word after `--` selects some of them.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl fmt::Display for Conversion {
     }
 }
 
-/// The usual pairs, two of many phases, and one that takes two filters.
+/// The usual pairs of rates, two of many phases, and one that takes two filters.
 fn conversions() -> impl Iterator<Item = Conversion> {
     [
         (48_000, 16_000),

@@ -1,9 +1,9 @@
-//! The work that is measured: each function makes a closure that does one round of it.
+//! The measured work: each function returns a closure that does one round of it.
 
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
-    reason = "on inputs that are known to be right"
+    reason = "the inputs are known to be valid"
 )]
 
 use std::hint::black_box;
@@ -15,14 +15,14 @@ use gradio_webrtc_core::{
     Pcm16Assembler, Quality, Resampler, sample,
 };
 
-/// The rate of a call.
-const CALL_HZ: u32 = 48_000;
+/// The rate of a session in Hz: that of the clock of Opus in RTP (RFC 7587, section 4.1).
+const SESSION_HZ: u32 = 48_000;
 /// Frames of 20 ms in a second.
 const FRAMES_PER_SECOND: usize = 50;
-/// Bytes that pass through the assembler in a round.
+/// Bytes that the assembler takes in a round.
 pub const ASSEMBLED_BYTES: usize = 64 * 1024;
 
-/// Eleven seconds of somebody reading, at that rate.
+/// Eleven seconds of speech, read aloud, at that rate.
 fn speech(rate_hz: u32) -> Vec<i16> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
     let mut reader = claxon::FlacReader::open(folder.join("austen_0880_16k.flac")).unwrap();
@@ -38,7 +38,7 @@ fn speech(rate_hz: u32) -> Vec<i16> {
     out
 }
 
-/// Pieces of equal length, over and over.
+/// Pieces of equal length, repeated from the start at the end.
 struct Pieces<T> {
     samples: Vec<T>,
     length: usize,
@@ -93,13 +93,13 @@ pub fn resampler(from_hz: u32, to_hz: u32, quality: Quality, set: InstructionSet
     }
 }
 
-/// A frame of a call, at the call's rate, through the whole detector with the built-in net.
+/// A frame of 20 ms at the session's rate through the whole detector with the built-in net.
 ///
-/// The recording goes on and on: turns begin and end, and their sound is taken.
+/// The recording is repeated: turns begin and end, and their utterances are taken.
 pub fn pause_detector() -> impl FnMut() {
     let vad = Box::new(SileroVad::new(16_000).unwrap());
-    let mut detector = PauseDetector::new(CALL_HZ, vad, PauseOptions::default()).unwrap();
-    let mut frames = frames(CALL_HZ);
+    let mut detector = PauseDetector::new(SESSION_HZ, vad, PauseOptions::default()).unwrap();
+    let mut frames = frames(SESSION_HZ);
     let mut events = Vec::new();
     move || {
         events.clear();
@@ -110,11 +110,14 @@ pub fn pause_detector() -> impl FnMut() {
     }
 }
 
-/// A frame as aiortc decodes it, stereo, to mono frames at that rate.
+/// A frame as aiortc decodes it, stereo, to mono frames at the handler's rate.
 pub fn inbound(handler_hz: u32) -> impl FnMut() {
-    let mut inbound = InboundAudio::new(CALL_HZ, 2, handler_hz, Layout::Mono, 480).unwrap();
-    let stereo = speech(CALL_HZ).into_iter().flat_map(|both| [both, both]);
-    let mut frames = Pieces::of(stereo.collect(), 2 * CALL_HZ as usize / FRAMES_PER_SECOND);
+    let mut inbound = InboundAudio::new(SESSION_HZ, 2, handler_hz, Layout::Mono, 480).unwrap();
+    let stereo = speech(SESSION_HZ).into_iter().flat_map(|both| [both, both]);
+    let mut frames = Pieces::of(
+        stereo.collect(),
+        2 * SESSION_HZ as usize / FRAMES_PER_SECOND,
+    );
     move || {
         inbound.process(black_box(frames.next())).unwrap();
         while let Some(frame) = inbound.next_frame() {
@@ -123,9 +126,9 @@ pub fn inbound(handler_hz: u32) -> impl FnMut() {
     }
 }
 
-/// 20 ms of what a voice says at that rate, to a frame for the call.
+/// 20 ms of speech at that rate, to a frame of the session.
 pub fn outbound(voice_hz: u32) -> impl FnMut() {
-    let mut outbound = OutboundAudio::new(CALL_HZ, 1.0).unwrap();
+    let mut outbound = OutboundAudio::new(SESSION_HZ, 1.0).unwrap();
     let mut frames = frames(voice_hz);
     move || {
         let chunk = Chunk::Mono(black_box(frames.next()));
@@ -136,9 +139,10 @@ pub fn outbound(voice_hz: u32) -> impl FnMut() {
     }
 }
 
-/// [`ASSEMBLED_BYTES`] bytes in chunks of that length, half of which end in mid-sample if it is odd.
+/// [`ASSEMBLED_BYTES`] bytes in chunks of that length, half of which end in mid-sample if it is
+/// odd.
 pub fn assembler(chunk_bytes: usize) -> impl FnMut() {
-    let bytes: Vec<u8> = speech(CALL_HZ)
+    let bytes: Vec<u8> = speech(SESSION_HZ)
         .into_iter()
         .flat_map(i16::to_le_bytes)
         .take(ASSEMBLED_BYTES)

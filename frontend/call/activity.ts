@@ -1,43 +1,47 @@
-/** Whose turn it is, told from the server's log words and from the sound of the answer. */
+/** The turn of the conversation, derived from the server's log and the level of the answer. */
 import type { Activity } from "./state";
 
-/** An answer that is complete on the server is over when it has been silent for this long. */
+/**
+ * An answer that is complete on the server counts as played after this much silence, in ms: long
+ * enough to bridge the gaps between its words.
+ */
 const QUIET_MS = 400;
 
-const AFTER_WORD = new Map<string, Activity>([
+const ACTIVITY_AFTER_LOG = new Map<string, Activity>([
   ["started_talking", "listening"],
   ["pause_detected", "thinking"],
   ["response_starting", "speaking"],
 ]);
 
 /**
- * Follows one conversation.
+ * Tracks the turns of one conversation.
  *
- * Without log words (any handler that is no ReplyOnPause) nothing can be told, and the activity
- * stays `none`. The server says when it has made the whole answer, not when that has been heard.
+ * Handlers other than `ReplyOnPause` send none of these log messages; the activity then stays
+ * `none`. The server reports when it has produced the whole answer, not when that has been
+ * played, so the end of the answer is taken from the level.
  */
 export class ActivityTracker {
   #activity: Activity = "none";
-  /** The server has made the whole answer; set together with the time it was last heard. */
+  /** True once the server has produced the whole answer; set together with `#lastAudibleMs`. */
   #isComplete = false;
-  #lastSoundMs = 0;
+  #lastAudibleMs = 0;
 
-  /** Takes in a log word of the server; words without a meaning for us change nothing. */
-  word(word: string, atMs: number): Activity {
-    const activity = AFTER_WORD.get(word);
+  /** Updates the activity from a log message of the server; an unrelated one changes nothing. */
+  onServerLog(text: string, atMs: number): Activity {
+    const activity = ACTIVITY_AFTER_LOG.get(text);
     if (activity) {
       this.#activity = activity;
       this.#isComplete = false;
-    } else if (word === "response_finished") {
+    } else if (text === "response_finished") {
       this.#finish(atMs);
     }
     return this.#activity;
   }
 
-  /** Takes in how loud the answer is at the moment, 0 to 1. */
-  sound(loudness: number, atMs: number): Activity {
-    if (loudness > 0) this.#lastSoundMs = atMs;
-    else if (this.#isComplete && atMs - this.#lastSoundMs >= QUIET_MS) this.#activity = "ready";
+  /** Updates the activity from the current level of the answer, 0 to 1. */
+  onRemoteLevel(loudness: number, atMs: number): Activity {
+    if (loudness > 0) this.#lastAudibleMs = atMs;
+    else if (this.#isComplete && atMs - this.#lastAudibleMs >= QUIET_MS) this.#activity = "ready";
     return this.#activity;
   }
 
@@ -45,7 +49,7 @@ export class ActivityTracker {
     if (this.#activity === "thinking") this.#activity = "ready";
     if (this.#activity !== "speaking") return;
     this.#isComplete = true;
-    // What has just been made is still on its way to the ear.
-    this.#lastSoundMs = atMs;
+    // The last audio is still on its way through the network and the jitter buffer.
+    this.#lastAudibleMs = atMs;
   }
 }

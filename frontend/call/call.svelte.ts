@@ -1,14 +1,14 @@
-/** One caller's call as the page sees it: runes around the states, the peer and the devices. */
-import type { NoticeKind, Surroundings } from "../types";
+/** One call as the page sees it: runes around the state machine, the peer and the devices. */
+import type { CallHost, NoticeKind } from "../types";
+import { CallAudio } from "./audio.svelte";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
-import type { ServerMessage, Words } from "./messages";
+import type { NoticeText, ServerMessage } from "./messages";
 import { Peer, type PeerListener } from "./peer";
-import { causeOfEnding, causeOfFirst, meansAway, problemOf, Unavailable } from "./problems";
+import { causeOfEnding, causeOfFirst, impliesServerAway, problemOf, Unavailable } from "./problems";
 import { RECOVER_MS, type Cause } from "./redial";
 import { Redialler } from "./redialler";
 import { Seconds } from "./seconds.svelte";
-import { CallSound } from "./sound.svelte";
 import {
   IDLE,
   isActive,
@@ -22,17 +22,18 @@ import {
 } from "./state";
 import { Timers } from "./timers";
 
-/** As long as the server waits for a connection to come about. */
+/** The time limit for a connection to be established, in ms: as long as the server waits. */
 const CONNECT_TIMEOUT_MS = 30_000;
-/** What a browser's jitter buffer may still hold when the server says that it is done. */
+/** The audio that a browser's jitter buffer may still hold when the server ends a call, in ms. */
 const DRAIN_MS = 400;
-/** A call that ends this close to its limit was ended by the limit. */
+/** A call that ends within this many seconds of its limit counts as ended by the limit. */
 const LIMIT_SLACK_S = 1.5;
-/** How the server's words for that begin; the twin of those in `session.py`. */
+/** The beginning of the server's reason for that; the twin of the text in `session.py`. */
 const LIMIT_REASON = "The time limit of ";
+/** The stop word is confirmed on the page for this long, in ms. */
 const STOPWORD_SHOWN_MS = 2500;
 
-const KINDS = {
+const TRACK_KINDS = {
   audio: ["audio"],
   video: ["video"],
   "audio-video": ["audio", "video"],
@@ -45,25 +46,25 @@ export class Call {
   hasStopword = $state(false);
 
   readonly devices = new DeviceChoice();
-  readonly sound = new CallSound();
+  readonly audio = new CallAudio();
   readonly #seconds = new Seconds();
-  readonly #page: Surroundings;
+  readonly #host: CallHost;
   readonly #timers = new Timers();
   #capture: Capture | null = null;
   #peer: Peer | null = null;
-  /** Whether `start_recording` has been dispatched without its counterpart. */
+  /** True if `start_recording` has been dispatched and `stop_recording` has not. */
   #isOpen = false;
   readonly #redialler = new Redialler({
-    redialling: (redial) => this.#break(redial),
-    offer: () => this.#offerAnew(),
+    redialling: (redial) => this.#prepareRedial(redial),
+    offer: () => this.#offerAgain(),
     fail: (problem) => this.#fail(problem),
     problemOf: (error) => problemOf(error, this.#constraints()),
   });
-  /** Grows with each start and each end: what an earlier attempt still awaits is recognised. */
+  /** Grows with each start and each end, so that a result for an earlier attempt is recognised. */
   #attempt = 0;
 
-  constructor(page: Surroundings) {
-    this.#page = page;
+  constructor(host: CallHost) {
+    this.#host = host;
   }
 
   get elapsedS(): number {
@@ -74,20 +75,20 @@ export class Call {
     return isActive(this.status.phase);
   }
 
-  /** Starts a call unless there is one. Never rejects: `status` tells what came of it. */
+  /** Starts a call unless there is one. Never rejects: `status` holds the outcome. */
   async start(): Promise<void> {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
     this.#redialler.reset();
     this.#isOpen = false;
-    const sends = this.#page.props.mode !== "receive";
-    this.#go({ type: "start", asksPermission: sends });
+    const sends = this.#host.props.mode !== "receive";
+    this.#transition({ type: "start", asksPermission: sends });
     const constraints = this.#constraints();
     try {
       if (typeof RTCPeerConnection === "undefined") throw new Unavailable("unsupported_browser");
       if (sends) await this.#openDevices();
       if (attempt !== this.#attempt) return;
-      this.#go({ type: "granted" });
+      this.#transition({ type: "granted" });
       this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
       await this.#connect(attempt);
     } catch (error) {
@@ -98,17 +99,17 @@ export class Call {
     }
   }
 
-  /** The browser has a network again: a call that waits for one is made now. */
+  /** Call when the browser has a network again: a call that waits for one is made now. */
   online(): void {
     this.#redialler.online();
   }
 
-  /** Hangs up, at once. */
+  /** Hangs up at once; has no effect without a call. */
   stop(): void {
     if (!this.isActive) return;
-    const isAway = this.#isAway();
-    this.#go({ type: "hang_up", atMs: performance.now() });
-    this.#letGo(isAway);
+    const isServerAway = this.#isServerAway();
+    this.#transition({ type: "hang_up", atMs: performance.now() });
+    this.#release(isServerAway);
   }
 
   toggle(): void {
@@ -116,25 +117,25 @@ export class Call {
     else void this.start();
   }
 
-  /** Connects anew: what Python's order to start means while a call is running. */
+  /** Ends a running call and starts another: the effect of Python's command to start. */
   async restart(): Promise<void> {
     this.stop();
     await this.start();
   }
 
   muteMicrophone(isMuted: boolean): void {
-    this.sound.isMicrophoneMuted = isMuted;
+    this.audio.isMicrophoneMuted = isMuted;
     this.#capture?.mute(isMuted);
   }
 
-  /** Sends a line of text along with the credentials; there must be a call to send it in. */
+  /** Sends a line of text along with the credentials; has no effect without a call. */
   submit(textbox: string): void {
-    if (this.#page.value === null) return;
-    this.#page.value = { ...this.#page.value, textbox };
-    this.#page.dispatch("submit");
+    if (this.#host.value === null) return;
+    this.#host.value = { ...this.#host.value, textbox };
+    this.#host.dispatch("submit");
   }
 
-  /** Takes this microphone or camera from here on, in a running call too. */
+  /** Switches to this microphone or camera, in a running call too; null is the browser's choice. */
   async choose(medium: Medium, id: string | null): Promise<void> {
     const before = this.devices[medium];
     this.devices[medium] = id;
@@ -147,11 +148,11 @@ export class Call {
     }
   }
 
-  /** Asks for leave to use the devices and lets go of them again: now they can be told apart. */
+  /** Opens and releases the devices: browsers report labels only after the user has agreed. */
   async nameDevices(): Promise<void> {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
-    this.#go({ type: "start", asksPermission: true });
+    this.#transition({ type: "start", asksPermission: true });
     try {
       await this.#openDevices();
       if (attempt === this.#attempt) this.stop();
@@ -161,7 +162,7 @@ export class Call {
   }
 
   #constraints(): MediaStreamConstraints {
-    const { modality, track_constraints } = this.#page.props;
+    const { modality, track_constraints } = this.#host.props;
     return this.devices.constraints(modality, track_constraints);
   }
 
@@ -172,17 +173,17 @@ export class Call {
     const onlost = (medium: Medium): void => void this.#replaceLost(medium);
     const capture = new Capture({ media, constraints, onlost });
     this.#capture = capture;
-    capture.mute(this.sound.isMicrophoneMuted);
+    capture.mute(this.audio.isMicrophoneMuted);
     this.local = await capture.open();
     await this.devices.refresh();
   }
 
   async #connect(attempt: number): Promise<void> {
-    const { props, server } = this.#page;
+    const { props, server } = this.#host;
     const options = {
       server,
       mode: props.mode,
-      kinds: KINDS[props.modality],
+      kinds: TRACK_KINDS[props.modality],
       stream: this.local,
       configuration: props.rtc_configuration,
       parameters: props.rtp_params,
@@ -196,72 +197,80 @@ export class Call {
 
   #listener(): PeerListener {
     return {
-      onanswer: (credentials) => (this.#page.value = credentials),
-      onconnected: () => this.#connected(),
-      onunstable: () => this.#stutters(),
-      onlost: () => this.#lost(),
-      onclosed: () => void this.#closed(),
-      ontrack: (track) => this.#receive(track),
-      onmessage: (message) => this.#hear(message),
-      onparametersrefused: (reason) => this.#page.dispatch("warning", reason),
+      onanswer: (credentials) => (this.#host.value = credentials),
+      onconnected: () => this.#handleConnected(),
+      onunstable: () => this.#handleUnstable(),
+      onlost: () => this.#handleLost(),
+      onclosed: () => void this.#handleClosed(),
+      ontrack: (track) => this.#handleTrack(track),
+      onmessage: (message) => this.#handleMessage(message),
+      onparametersrefused: (reason) => this.#host.dispatch("warning", reason),
     };
   }
 
-  #connected(): void {
+  #handleConnected(): void {
     const isFirst = isDialling(this.status.phase);
-    this.#go({ type: "connected", atMs: performance.now() });
+    this.#transition({ type: "connected", atMs: performance.now() });
     this.#timers.cancel("recover");
     if (!isFirst) return;
     this.#redialler.connected();
     this.#timers.cancel("connect");
-    this.sound.start((activity) => this.#go({ type: "activity", activity }));
-    this.sound.watch("said", this.local);
-    this.sound.watch("heard", this.remote);
-    this.#seconds.start(() => void this.#ask());
-    // For the app, a call that was made again is the one that broke.
-    if (!this.#isOpen) this.#page.dispatch("start_recording");
+    this.audio.start((activity) => this.#transition({ type: "activity", activity }));
+    this.audio.watch("local", this.local);
+    this.audio.watch("remote", this.remote);
+    this.#seconds.start(() => void this.#lookUpCall());
+    // For the app, a call that was made again is the same one as the call that broke.
+    if (!this.#isOpen) this.#host.dispatch("start_recording");
     this.#isOpen = true;
-    // In receive mode this is what makes the server call the app's function.
-    if (this.#page.props.mode === "receive") this.#page.dispatch("tick");
+    // In receive mode the tick makes the server call the app's function.
+    if (this.#host.props.mode === "receive") this.#host.dispatch("tick");
   }
 
-  #receive(track: MediaStreamTrack): void {
+  #handleTrack(track: MediaStreamTrack): void {
     this.remote = new MediaStream([...(this.remote?.getTracks() ?? []), track]);
-    this.sound.watch("heard", this.remote);
+    this.audio.watch("remote", this.remote);
   }
 
-  #hear(message: ServerMessage): void {
+  #handleMessage(message: ServerMessage): void {
     switch (message.type) {
       case "send_input":
-        return this.#page.dispatch("tick");
+        return this.#host.dispatch("tick");
       case "fetch_output":
-        return this.#page.dispatch("state_change");
+        return this.#host.dispatch("state_change");
       case "warning":
       case "error":
       case "info":
       case "success":
-        return this.#show(message.type, message);
+        return this.#dispatchNotice(message.type, message);
       case "end_stream":
-        return this.#endedWith(message.text, causeOfEnding(message.code));
+        return this.#endWith(message.text, causeOfEnding(message.code));
       case "stopword":
         this.hasStopword = true;
         return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
       case "log":
-        // The turn behind the word is over: the word is wanted again.
+        // The turn that the stop word opened is over: the next one needs the stop word again.
         if (message.text === "pause_detected") this.hasStopword = false;
-        return this.#go({ type: "activity", activity: this.sound.word(message.text) });
+        return this.#transition({
+          type: "activity",
+          activity: this.audio.onServerLog(message.text),
+        });
     }
   }
 
-  /** Gradio shows a look of its own only from Python: the words go there and come back. */
-  #show(kind: NoticeKind, { text, look }: Words): void {
-    if (look) this.#page.dispatch("notice", { kind, text, ...look });
-    else if (kind !== "success") this.#page.dispatch(kind, text);
+  /**
+   * Dispatches a message to the user.
+   *
+   * Gradio shows a title or a duration of our own only when they come from Python: such a message
+   * goes to the server as an event and returns from there.
+   */
+  #dispatchNotice(kind: NoticeKind, { text, style }: NoticeText): void {
+    if (style) this.#host.dispatch("notice", { kind, text, ...style });
+    else if (kind !== "success") this.#host.dispatch(kind, text);
   }
 
-  /** A device was pulled out: the browser's next best takes its place. */
+  /** Replaces an unplugged device with the browser's next choice. */
   async #replaceLost(medium: Medium): Promise<void> {
-    this.devices.forget(medium);
+    this.devices.reset(medium);
     const capture = this.#capture;
     try {
       await this.#replace(medium);
@@ -274,43 +283,48 @@ export class Call {
     if (this.local === null || this.#capture === null) return;
     const track = await this.#capture.replace(medium === "camera" ? "video" : "audio");
     if (track) await this.#peer?.replaceTrack(track);
-    if (medium === "microphone") this.sound.watch("said", this.local);
+    if (medium === "microphone") this.audio.watch("local", this.local);
   }
 
-  /** A click of the app's own starts what a page receives; by itself it would begin anew. */
+  /**
+   * True if a call that breaks may be made again by itself.
+   *
+   * In receive mode it may not: the app starts the stream, on a click of its own, and a new call
+   * would begin it again.
+   */
   #mayCallAgain(): boolean {
-    return this.status.phase === "open" && this.#page.props.mode !== "receive";
+    return this.status.phase === "open" && this.#host.props.mode !== "receive";
   }
 
-  /** Media stopped for now: whether the call is still there tells the server, or time. */
-  #stutters(): void {
-    this.#go({ type: "unstable" });
+  /** Media stopped for the moment: the server's reply, or the time, decides about the call. */
+  #handleUnstable(): void {
+    this.#transition({ type: "unstable" });
     if (!this.#mayCallAgain()) return;
-    this.#timers.after("recover", RECOVER_MS, () => this.#lost());
-    void this.#ask();
+    this.#timers.after("recover", RECOVER_MS, () => this.#handleLost());
+    void this.#lookUpCall();
   }
 
-  /** Makes the call again at once when the server knows nothing of it any more. */
-  async #ask(): Promise<void> {
+  /** Makes the call again at once when the server no longer has it. */
+  async #lookUpCall(): Promise<void> {
     const peer = this.#peer;
-    const answer = await peer?.isKnown();
-    if (peer === this.#peer && answer === "unknown" && this.#mayCallAgain()) this.#lost();
+    const lookup = await peer?.lookUp();
+    if (peer === this.#peer && lookup === "not_found" && this.#mayCallAgain()) this.#handleLost();
   }
 
-  /** The server's side is closed. A server that is there did that on purpose. */
-  async #closed(): Promise<void> {
-    if (!this.#mayCallAgain() || this.#isAtLimit()) return this.#ended("");
+  /** Ends the call after the server closed it; a server that still answers did so on purpose. */
+  async #handleClosed(): Promise<void> {
+    if (!this.#mayCallAgain() || this.#isAtLimit()) return this.#end("");
     const peer = this.#peer;
-    this.#timers.after("recover", RECOVER_MS, () => this.#lost());
-    const answer = await peer?.isKnown();
+    this.#timers.after("recover", RECOVER_MS, () => this.#handleLost());
+    const lookup = await peer?.lookUp();
     if (peer !== this.#peer || this.status.phase !== "open") return;
-    if (answer === "away") this.#lost();
-    else this.#ended("");
+    if (lookup === "unreachable") this.#handleLost();
+    else this.#end("");
   }
 
-  #lost(): void {
+  #handleLost(): void {
     const { phase, redial } = this.status;
-    if (this.#isAtLimit()) return this.#ended("");
+    if (this.#isAtLimit()) return this.#end("");
     if (redial) return this.#callAgain(redial.cause);
     if (this.#mayCallAgain()) return this.#callAgain("lost");
     this.#fail({ code: phase === "open" ? "lost" : "unreachable" });
@@ -320,81 +334,89 @@ export class Call {
     this.#redialler.callAgain(cause, problem);
   }
 
-  /** What broke is left alone, so that its last sounds are heard, until the call is offered anew. */
-  #break(redial: Redialling): void {
+  /** Leaves the broken connection open until the next offer, so that its last audio is played. */
+  #prepareRedial(redial: Redialling): void {
     this.#attempt++;
     this.#timers.cancelAll();
-    this.#peer?.hush();
+    this.#peer?.detachListener();
     this.#seconds.stop();
-    this.sound.stop();
+    this.audio.stop();
     this.hasStopword = false;
-    this.#page.value = null;
-    this.#go({ type: "redial", redial, atMs: performance.now() });
+    this.#host.value = null;
+    this.#transition({ type: "redial", redial, atMs: performance.now() });
   }
 
-  async #offerAnew(): Promise<void> {
+  async #offerAgain(): Promise<void> {
     this.#peer?.close();
     this.#peer = this.remote = null;
     await this.#connect(++this.#attempt);
   }
 
-  #endedWith(reason: string, cause: Cause | null): void {
+  #endWith(reason: string, cause: Cause | null): void {
     if (cause && this.#mayCallAgain()) this.#callAgain(cause);
-    else this.#ended(reason);
+    else this.#end(reason);
   }
 
-  /** Whether the server is out of reach as far as is known: Gradio would reload the page over it. */
-  #isAway(): boolean {
+  /**
+   * True if the server is out of reach, as far as is known: of the causes for which a call is made
+   * again, only `busy` comes from a server that stays.
+   */
+  #isServerAway(): boolean {
     const { redial } = this.status;
     return redial !== null && redial.cause !== "busy";
   }
 
-  #ended(reason: string): void {
+  #end(reason: string): void {
     if (this.status.phase === "connecting") return this.#fail({ code: "unreachable" });
     if (this.status.phase !== "open") return;
-    // The limit's own words are the page's to choose; any other reason came from the app.
+    // The page has its own text for the limit; any other reason came from the app.
     const isApps = reason !== "" && !reason.startsWith(LIMIT_REASON);
     const ending =
       !isApps && this.#isAtLimit()
         ? ({ by: "time_limit" } as const)
         : ({ by: "server", reason } as const);
-    this.#go({ type: "ended", ending, atMs: performance.now() });
+    this.#transition({ type: "ended", ending, atMs: performance.now() });
     this.#timers.after("drain", DRAIN_MS, () => {
-      this.#go({ type: "drained" });
-      this.#letGo();
+      this.#transition({ type: "drained" });
+      this.#release();
     });
   }
 
   #isAtLimit(): boolean {
-    const { time_limit } = this.#page.props;
+    const { time_limit } = this.#host.props;
     return time_limit !== null && this.#seconds.elapsedMs / 1000 > time_limit - LIMIT_SLACK_S;
   }
 
   #fail(problem: Problem): void {
-    const isAway = this.#isAway() && meansAway(problem);
-    this.#go({ type: "failed", problem, atMs: performance.now() });
-    this.#letGo(isAway);
+    const isServerAway = this.#isServerAway() && impliesServerAway(problem);
+    this.#transition({ type: "failed", problem, atMs: performance.now() });
+    this.#release(isServerAway);
   }
 
-  #go(event: CallEvent): void {
+  #transition(event: CallEvent): void {
     this.status = next(this.status, event);
   }
 
-  /** Gives back everything a call holds; the app hears of it unless the server is away. */
-  #letGo(isAway = false): void {
+  /**
+   * Releases everything that a call holds, and dispatches `stop_recording`.
+   *
+   * The event is left out when the server is away: Gradio would reload the page over an event
+   * that it cannot deliver.
+   */
+  #release(isServerAway = false): void {
     this.#attempt++;
     const wasOpen = this.#isOpen;
-    this.#isOpen = wasOpen && isAway;
+    this.#isOpen = wasOpen && isServerAway;
     this.#timers.cancelAll();
     this.#redialler.cancel();
     this.#seconds.stop();
     this.#peer?.close();
     this.#capture?.release();
-    this.sound.stop();
+    this.audio.stop();
     this.#peer = this.#capture = null;
     this.local = this.remote = null;
     this.hasStopword = false;
-    this.#page.value = null;
-    if (wasOpen && !isAway) this.#page.dispatch("stop_recording");
+    this.#host.value = null;
+    if (wasOpen && !isServerAway) this.#host.dispatch("stop_recording");
   }
 }

@@ -1,11 +1,11 @@
-/** Microphone and camera of one call, from the browser's question to the light going out. */
+/** The microphone and the camera of one call, from the permission prompt to their release. */
 import { openMedia, release } from "./devices";
 import type { Medium } from "./state";
 
-/** What is captured at the moment, and what to do when a device is pulled out. */
+/** The devices to capture from, and the callback for a device that was unplugged. */
 export interface CaptureOptions {
   media: MediaDevices;
-  /** Read anew whenever a device is opened: the user may have chosen another. */
+  /** Read again whenever a device is opened: the user may have chosen another. */
   constraints: () => MediaStreamConstraints;
   onlost: (medium: Medium) => void;
 }
@@ -21,7 +21,7 @@ export class Capture {
   }
 
   /**
-   * Opens the devices, asking the user if need be.
+   * Opens the devices; the browser asks the user for permission if necessary.
    *
    * @throws {DOMException} as `getUserMedia` does; `AbortError` when released while asking.
    */
@@ -33,17 +33,18 @@ export class Capture {
   }
 
   /**
-   * Opens the device that is wanted now in place of the one in use, and lets go of that.
+   * Opens the device that the constraints name now, and releases the one in use.
    *
    * @throws {DOMException} as `open` does; the old device stays in use then.
    */
   async replace(kind: "audio" | "video"): Promise<MediaStreamTrack | null> {
     const constraints = this.#options.constraints();
-    const fresh = await this.#get({ [kind]: constraints[kind] ?? true });
-    const track = fresh.getTracks()[0] ?? null;
-    const old = this.#stream?.getTracks().filter((one) => one.kind === kind) ?? [];
-    for (const one of old) {
+    const stream = await this.#get({ [kind]: constraints[kind] ?? true });
+    const track = stream.getTracks()[0] ?? null;
+    const replaced = this.#stream?.getTracks().filter((one) => one.kind === kind) ?? [];
+    for (const one of replaced) {
       this.#stream?.removeTrack(one);
+      // `stop` is our own doing, and not a loss to report.
       one.onended = null;
       one.stop();
     }
@@ -54,7 +55,7 @@ export class Capture {
     return track;
   }
 
-  /** Silence in place of the sound; the device stays open, so that the sound is back at once. */
+  /** Sends silence instead of the audio. The device stays open, so that unmuting takes no time. */
   mute(isMuted: boolean): void {
     this.#isMuted = isMuted;
     for (const track of this.#stream?.getAudioTracks() ?? []) track.enabled = !isMuted;

@@ -1,31 +1,31 @@
-/** The devices the user can choose from, and has chosen. */
+/** The devices that the user can choose from, and those chosen. */
 import type { Modality, TrackConstraints } from "../types";
 import { mediaConstraints } from "./constraints";
 import { listDevices, NO_DEVICES, type Devices } from "./devices";
 import type { Medium, Problem } from "./state";
 
 export class DeviceChoice {
-  found = $state.raw<Devices>(NO_DEVICES);
+  available = $state.raw<Devices>(NO_DEVICES);
   /** Ids of devices; null leaves the choice to the browser. */
   microphone = $state<string | null>(null);
   camera = $state<string | null>(null);
   speaker = $state<string | null>(null);
-  /** Why the last choice could not be followed; the device before it stays in use. */
+  /** The reason why the last choice failed; the device before it stays in use. */
   problem = $state.raw<Problem | null>(null);
 
-  /** Looks again at what is there; the browser tells names only after the user has agreed. */
+  /** Lists the devices again; the browser gives their labels only after the user has agreed. */
   async refresh(): Promise<void> {
     const media = navigator.mediaDevices;
-    if (media) this.found = await listDevices(media);
+    if (media) this.available = await listDevices(media);
   }
 
-  /** Back to the browser's choice: the chosen device is gone. */
-  forget(medium: Medium): void {
+  /** Returns to the browser's choice, because the chosen device is gone. */
+  reset(medium: Medium): void {
     this[medium] = null;
   }
 
-  constraints(modality: Modality, wanted: TrackConstraints | null): MediaStreamConstraints {
+  constraints(modality: Modality, appConstraints: TrackConstraints | null): MediaStreamConstraints {
     const { microphone, camera } = this;
-    return mediaConstraints(modality, wanted, { microphone, camera });
+    return mediaConstraints(modality, appConstraints, { microphone, camera });
   }
 }

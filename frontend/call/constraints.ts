@@ -1,7 +1,7 @@
-/** What to ask `getUserMedia` for: the app's constraints, and the devices the user chose. */
+/** The constraints for `getUserMedia`: those of the app, with the devices that the user chose. */
 import type { Modality, TrackConstraints } from "../types";
 
-/** Device ids the user chose; null leaves the choice to the browser. */
+/** The device ids that the user chose; null leaves the choice to the browser. */
 export interface ChosenDevices {
   microphone: string | null;
   camera: string | null;
@@ -10,37 +10,45 @@ export interface ChosenDevices {
 /** The constraints for a call of this modality, with the chosen devices in them. */
 export function mediaConstraints(
   modality: Modality,
-  given: TrackConstraints | null,
+  appConstraints: TrackConstraints | null,
   chosen: ChosenDevices,
 ): MediaStreamConstraints {
-  const wantsAudio = modality !== "video";
-  const wantsVideo = modality !== "audio";
+  const hasAudio = modality !== "video";
+  const hasVideo = modality !== "audio";
   return {
-    ...(wantsAudio && { audio: withDevice(part(given, "audio"), chosen.microphone) }),
-    ...(wantsVideo && { video: withDevice(part(given, "video"), chosen.camera) }),
+    ...(hasAudio && { audio: withDevice(part(appConstraints, "audio"), chosen.microphone) }),
+    ...(hasVideo && { video: withDevice(part(appConstraints, "video"), chosen.camera) }),
   };
 }
 
 /**
- * The same wishes, none of them a condition: every `exact` becomes an `ideal`.
+ * Returns the same constraints as preferences: every `exact` becomes an `ideal`.
  *
- * Many devices have no automatic gain control, say, and a browser then refuses the device
- * altogether (W3C Media Capture, OverconstrainedError).
+ * Many devices lack a feature such as automatic gain control, and a browser then refuses the
+ * device altogether (W3C Media Capture, OverconstrainedError).
  */
 export function withoutExact(constraints: MediaStreamConstraints): MediaStreamConstraints {
   return relaxed(constraints) as MediaStreamConstraints;
 }
 
-/** `{audio, video}` names its parts; anything else is meant for whatever is captured. */
-function part(given: TrackConstraints | null, kind: "audio" | "video"): MediaTrackConstraints {
-  if (given === null) return {};
-  if (!("audio" in given) && !("video" in given)) return given as MediaTrackConstraints;
-  const named = (given as { audio?: unknown; video?: unknown })[kind];
+/** The constraints of one medium; those without a key `audio` or `video` apply to every medium. */
+function part(
+  appConstraints: TrackConstraints | null,
+  kind: "audio" | "video",
+): MediaTrackConstraints {
+  if (appConstraints === null) return {};
+  if (!("audio" in appConstraints) && !("video" in appConstraints)) {
+    return appConstraints as MediaTrackConstraints;
+  }
+  const named = (appConstraints as { audio?: unknown; video?: unknown })[kind];
   return typeof named === "object" && named !== null ? named : {};
 }
 
-function withDevice(wanted: MediaTrackConstraints, deviceId: string | null): MediaTrackConstraints {
-  return deviceId === null ? wanted : { ...wanted, deviceId: { exact: deviceId } };
+function withDevice(
+  constraints: MediaTrackConstraints,
+  deviceId: string | null,
+): MediaTrackConstraints {
+  return deviceId === null ? constraints : { ...constraints, deviceId: { exact: deviceId } };
 }
 
 function relaxed(value: unknown): unknown {

@@ -1,10 +1,10 @@
-/** Microphones, cameras and speakers: which there are, and how to get hold of them. */
+/** Microphones, cameras and speakers: listing, opening and releasing them. */
 import { withoutExact } from "./constraints";
 import { nameOf } from "./problems";
 
 export interface Device {
   id: string;
-  /** Empty until the browser has been allowed to tell. */
+  /** Empty until the user has agreed to capture. */
   label: string;
 }
 
@@ -16,7 +16,7 @@ export interface Devices {
 
 export const NO_DEVICES: Devices = { microphones: [], cameras: [], speakers: [] };
 
-/** The devices the browser tells of, each once, the browser's own "default" entries left out. */
+/** Lists the devices that the browser reports, each once and without its "default" entries. */
 export async function listDevices(media: MediaDevices): Promise<Devices> {
   const found = await media.enumerateDevices();
   const ofKind = (kind: MediaDeviceKind): Device[] => {
@@ -34,13 +34,16 @@ export async function listDevices(media: MediaDevices): Promise<Devices> {
   };
 }
 
-/** Chromium lists the default device a second time, by these names; unasked, ids are empty. */
+/**
+ * True if an id names no device of its own: Chromium lists the default device a second time under
+ * these names, and ids are empty until the user has agreed.
+ */
 const isAlias = (id: string): boolean => id === "" || id === "default" || id === "communications";
 
 /**
- * Captures what is asked for, with `exact` wishes relaxed when they cannot be met.
+ * Opens devices; constraints that no device meets are relaxed from `exact` to `ideal`.
  *
- * @throws {DOMException} as `getUserMedia` does; `problemOf` puts it in our terms.
+ * @throws {DOMException} as `getUserMedia` does; `problemOf` translates it.
  */
 export async function openMedia(
   media: MediaDevices,
@@ -54,7 +57,7 @@ export async function openMedia(
   }
 }
 
-/** Lets go of the devices: their lights go out. */
+/** Stops all tracks, which releases the devices and turns off their lights. */
 export function release(stream: MediaStream | null): void {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }

@@ -1,6 +1,6 @@
-/** How loud it is, for the eye: levels of the microphone and of the answer while a call is open. */
+/** Levels of the microphone and of the answer while a call is open, for display. */
 
-/** 0 to 1 each; `bands` from low to high voice frequencies. All exactly 0 when nothing is heard. */
+/** 0 to 1 each; `bands` from low to high voice frequencies. Silence is exactly 0 in all of them. */
 export interface Level {
   loudness: number;
   bands: number[];
@@ -8,28 +8,29 @@ export interface Level {
 
 export const SILENCE: Level = { loudness: 0, bands: [0, 0, 0, 0, 0] };
 
-/** Twelve pictures a second look alive: the CSS transition fills the gaps. */
+/** The time between measurements: 12 a second look alive, as a CSS transition fills the gaps. */
 const PERIOD_MS = 80;
-/** Below this a room is quiet for the eye, above the other a voice is loud (dB full scale). */
+/** The range of the display in dB full scale: a quiet room lies below it, a loud voice above. */
 const FLOOR_DB = -55;
 const CEILING_DB = -15;
-/** Edges of the five bands in Hz: from the voice's ground tone to its sibilants. */
+/** Edges of the five bands in Hz, from the fundamental of the voice to its sibilants. */
 const BAND_EDGES_HZ = [90, 250, 500, 1000, 2000, 5000];
-/** Twentieths: a change nobody sees is no change, and paints nothing. */
+/** Levels are rounded to twentieths: a smaller change is invisible and must cause no painting. */
 const STEPS = 20;
 
-/** 1024 samples are 21 ms at 48 kHz, bins 47 Hz apart: the lowest band is three bins wide. */
+/** 1024 samples are 21 ms at 48 kHz, with bins 47 Hz apart: the lowest band is three bins wide. */
 const FFT_SIZE = 1024;
 
-/** Level of one block of samples in -1..1. */
+/** The level of one block of samples in -1..1, from 0 to 1. */
 export function loudness(samples: Float32Array): number {
   let sum = 0;
   for (const sample of samples) sum += sample * sample;
+  // The small term keeps digital silence from becoming -Infinity.
   const db = 10 * Math.log10(sum / Math.max(1, samples.length) + 1e-12);
   return rounded((db - FLOOR_DB) / (CEILING_DB - FLOOR_DB));
 }
 
-/** Mean level of each band of a spectrum given in `AnalyserNode`'s bytes, 0 to 1. */
+/** The mean level of each band, 0 to 1, of a spectrum in the bytes of an `AnalyserNode`. */
 export function bandLevels(spectrum: Uint8Array, sampleRateHz: number): number[] {
   const binHz = sampleRateHz / 2 / spectrum.length;
   return BAND_EDGES_HZ.slice(1).map((high, index) => {
@@ -43,20 +44,20 @@ export function bandLevels(spectrum: Uint8Array, sampleRateHz: number): number[]
 const rounded = (level: number): number =>
   Math.round(Math.min(1, Math.max(0, level)) * STEPS) / STEPS;
 
-/** Listens to streams and tells their levels; `close` gives the audio hardware back. */
+/** Measures the levels of streams; `close` releases the audio hardware. */
 export class LevelMeter {
   readonly #context = new AudioContext();
   readonly #probes = new Map<string, { source: MediaStreamAudioSourceNode; node: AnalyserNode }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
-  /** `onlevels` is called twelve times a second; browsers make it one while the page is hidden. */
+  /** `onlevels` is called 12 times a second, which browsers reduce to once on a hidden page. */
   constructor(onlevels: (read: (name: string) => Level) => void) {
-    // Made without a click (a call that Python starts), the context sleeps until woken.
+    // Created without a click (a call that Python starts), the context is suspended until resumed.
     void this.#context.resume();
     this.#timer = setInterval(() => onlevels((name) => this.#read(name)), PERIOD_MS);
   }
 
-  /** Listens to the stream's sound under this name, in place of an earlier one. */
+  /** Measures the audio of a stream under this name, in place of an earlier stream. */
   watch(name: string, stream: MediaStream): void {
     this.#probes.get(name)?.source.disconnect();
     if (stream.getAudioTracks().length === 0) return;

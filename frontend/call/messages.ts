@@ -1,44 +1,50 @@
-/** Data-channel messages from the server and its replies to an offer: parsed and guarded. */
+/** Data-channel messages of the server and its replies to requests: parsed and checked. */
 
-/** What the server says over the data channel; the twin of `messages.py`. */
+/** The messages of the server over the data channel; the twin of `_messages.py`. */
 export type ServerMessage =
   | { type: "send_input" }
   | { type: "fetch_output" }
   | { type: "stopword" }
-  | ({ type: "warning" } & Words)
-  | ({ type: "error" } & Words)
-  | ({ type: "info" } & Words)
-  | ({ type: "success" } & Words)
+  | ({ type: "warning" } & NoticeText)
+  | ({ type: "error" } & NoticeText)
+  | ({ type: "info" } & NoticeText)
+  | ({ type: "success" } & NoticeText)
   | { type: "end_stream"; text: string; code: string }
   | { type: "log"; text: string };
 
-/** What is shown to the reader, as Gradio shows its own warnings. */
-export interface Words {
+/** A text to show to the user, as Gradio shows its own warnings. */
+export interface NoticeText {
   text: string;
-  /** Absent when it is Gradio's usual look: the name of the kind above it, for ten seconds. */
-  look?: Look;
+  /** Absent for Gradio's default: the name of the kind as the title, for ten seconds. */
+  style?: NoticeStyle;
 }
 
-export interface Look {
+export interface NoticeStyle {
   title: string;
-  /** Seconds; null for until the reader closes it. */
+  /** Seconds; null to show it until the user closes it. */
   duration: number | null;
 }
 
-const USUAL_TITLES = { warning: "Warning", error: "Error", info: "Info", success: "Success" } as const;
+/** Gradio's titles for the kinds of messages, and its duration in seconds. */
+const USUAL_TITLES = {
+  warning: "Warning",
+  error: "Error",
+  info: "Info",
+  success: "Success",
+} as const;
 const USUAL_DURATION = 10;
 
-/** Words of the first dialect, before messages were JSON. */
-const PLAIN = new Map<string, ServerMessage>([
+/** Messages of early servers, before messages were JSON. */
+const PLAIN_TEXT_MESSAGES = new Map<string, ServerMessage>([
   ["tick", { type: "send_input" }],
   ["change", { type: "fetch_output" }],
   ["stopword", { type: "stopword" }],
 ]);
 
-/** The message in `raw`, or null when it is none we know: newer servers may say more than we do. */
+/** Parses a message; null for an unknown one, since newer servers may send more types. */
 export function parseMessage(raw: unknown): ServerMessage | null {
   if (typeof raw !== "string") return null;
-  const plain = PLAIN.get(raw);
+  const plain = PLAIN_TEXT_MESSAGES.get(raw);
   if (plain) return plain;
   const parsed = asRecord(parseJson(raw));
   switch (parsed?.type) {
@@ -50,7 +56,7 @@ export function parseMessage(raw: unknown): ServerMessage | null {
     case "error":
     case "info":
     case "success":
-      return { type: parsed.type, ...wordsOf(parsed.type, parsed) };
+      return { type: parsed.type, ...noticeTextOf(parsed.type, parsed) };
     case "end_stream":
       return {
         type: parsed.type,
@@ -68,11 +74,16 @@ export interface Answer {
   sdp: string;
   webrtc_id: string;
   secret: string;
-  /** The server has more candidates than the answer names; they are to be asked for once. */
+  /** True if the server has more candidates than the answer; the page requests them once. */
   hasMoreCandidates: boolean;
 }
 
-/** The server said no to an offer; `code` is one of its error codes, or its own words. */
+/**
+ * The server refused an offer, or did not answer it.
+ *
+ * `code` is the server's error code; `unreachable`, `invalid_answer` and `refused` (for a refusal
+ * without a code) are ours.
+ */
 export class OfferRefused extends Error {
   constructor(
     readonly code: string,
@@ -86,12 +97,12 @@ export class OfferRefused extends Error {
 }
 
 /**
- * The answer in the server's reply to an offer.
+ * Returns the answer in the server's reply to an offer.
  *
  * @throws {OfferRefused} when the server refused, or its reply is no answer.
  */
 export function readAnswer(reply: unknown): Answer {
-  // Gradio's client keeps the network's errors to itself.
+  // Gradio's client does not pass on errors of the network: it returns undefined.
   if (reply === undefined) throw new OfferRefused("unreachable", "The server does not answer.");
   const answer = asRecord(reply);
   if (answer?.status === "failed") throw refusal(asRecord(answer.meta) ?? {});
@@ -107,7 +118,7 @@ export function readAnswer(reply: unknown): Answer {
   return { sdp, webrtc_id, secret, hasMoreCandidates: answer.candidates_follow === true };
 }
 
-/** The candidates in the server's reply; an unreadable one is left out. */
+/** Returns the candidates in the server's reply, without unreadable ones. */
 export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
   const list = asRecord(reply)?.candidates;
   if (!Array.isArray(list)) return [];
@@ -124,12 +135,12 @@ export function readCandidates(reply: unknown): RTCIceCandidateInit[] {
   });
 }
 
-/** Whether the server knows a call, by its reply to a request for candidates. */
-export function readKnown(reply: unknown): "known" | "unknown" | "away" {
-  if (reply === undefined) return "away";
-  // A server that fails for another reason has not said so.
+/** Reads from the reply to a request for candidates if the server has the call. */
+export function readLookup(reply: unknown): "found" | "not_found" | "unreachable" {
+  if (reply === undefined) return "unreachable";
+  // A server that fails for another reason may still have the call.
   const meta = asRecord(asRecord(reply)?.meta);
-  return meta?.error === "unknown_connection" ? "unknown" : "known";
+  return meta?.error === "unknown_connection" ? "not_found" : "found";
 }
 
 function refusal(meta: Record<string, unknown>): OfferRefused {
@@ -139,18 +150,22 @@ function refusal(meta: Record<string, unknown>): OfferRefused {
   return new OfferRefused(code, message, limit, typeof meta.title === "string" ? meta.title : null);
 }
 
-function wordsOf(kind: keyof typeof USUAL_TITLES, message: Record<string, unknown>): Words {
+function noticeTextOf(
+  kind: keyof typeof USUAL_TITLES,
+  message: Record<string, unknown>,
+): NoticeText {
   const text = textOf(message);
   const title = typeof message.title === "string" ? message.title : USUAL_TITLES[kind];
-  const { duration: given = USUAL_DURATION } = message;
-  const duration = typeof given === "number" ? given : null;
-  // Of its own accord Gradio shows a component's words in the usual look, and no success.
+  const { duration: sent = USUAL_DURATION } = message;
+  const duration = typeof sent === "number" ? sent : null;
+  // Gradio shows a component's own messages with its default title and duration only, and none of
+  // success.
   const isUsual =
     kind !== "success" && title === USUAL_TITLES[kind] && duration === USUAL_DURATION;
-  return isUsual ? { text } : { text, look: { title, duration } };
+  return isUsual ? { text } : { text, style: { title, duration } };
 }
 
-/** `message` is the older name of `data`; servers of today send both. */
+/** `message` is the older name of `data`; current servers send both. */
 function textOf({ data, message }: Record<string, unknown>): string {
   if (typeof data === "string") return data;
   return typeof message === "string" ? message : "";
@@ -160,7 +175,7 @@ function parseJson(raw: string): unknown {
   try {
     return JSON.parse(raw);
   } catch {
-    // Not JSON is not an error: it is a message of somebody else's making.
+    // Text that is no JSON is not an error: handlers may send any text over the channel.
     return null;
   }
 }

@@ -4,56 +4,56 @@ import {
   parseMessage,
   readAnswer,
   readCandidates,
-  readKnown,
+  readLookup,
   type ServerMessage,
 } from "./messages";
 
-/** What a peer tells; each may be called until `close`, none afterwards. */
+/** Callbacks of a peer; each may be called until `close`, none afterwards. */
 export interface PeerListener {
-  /** The server has answered; comes before every other call. */
+  /** The server has answered. Called before every other callback. */
   onanswer(credentials: Credentials): void;
   onconnected(): void;
-  /** Media stopped for now. It may come back: only `onlost` is final. */
+  /** Media stopped for the moment and may recover: only `onlost` is final. */
   onunstable(): void;
   onlost(): void;
   /** The server closed its side. */
   onclosed(): void;
   ontrack(track: MediaStreamTrack): void;
   onmessage(message: ServerMessage): void;
-  /** The browser would not take the app's sending parameters; the call goes on without them. */
+  /** The browser refused the app's sending parameters; the call continues without them. */
   onparametersrefused(reason: string): void;
 }
 
 export interface PeerOptions {
   server: Server;
   mode: Mode;
-  /** What to receive; what is sent are the tracks of `stream`. */
+  /** The kinds to receive in receive mode; in the other modes the tracks of `stream` decide. */
   kinds: readonly ("audio" | "video")[];
   stream: MediaStream | null;
   /** Used when the server has no configuration of its own for this call. */
   configuration: RTCConfiguration | null;
   parameters: Partial<RTCRtpSendParameters> | null;
-  /** The query of the page's address: Gradio sends server functions none. */
+  /** The query of the page's address, which Gradio does not pass to server functions. */
   query?: string;
   newConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
 }
 
-/** The label the server looks for, and the first word it hears. */
+/** The label that the server expects of the data channel, and the first message on it. */
 const CHANNEL_LABEL = "text";
-const GREETING = "handshake";
+const HANDSHAKE = "handshake";
 
 export class Peer {
   readonly #connection: RTCPeerConnection;
   readonly #options: PeerOptions;
   #listener: PeerListener | null;
   #credentials: Credentials | null = null;
-  /** Candidates found before the answer: the server knows no such call yet. */
+  /** Candidates found before the answer: without its id and secret they cannot be sent. */
   readonly #earlyCandidates: RTCIceCandidate[] = [];
 
-  /** Makes the connection and gathers what is to be sent; `call` starts the talking. */
+  /** Creates the connection, with its channel and its media; `call` sends the offer. */
   static async create(options: PeerOptions, listener: PeerListener): Promise<Peer> {
-    const fresh = (await options.server.turn(null)) as RTCConfiguration | null;
-    return new Peer(options, listener, fresh ?? options.configuration ?? {});
+    const serverConfiguration = (await options.server.turn(null)) as RTCConfiguration | null;
+    return new Peer(options, listener, serverConfiguration ?? options.configuration ?? {});
   }
 
   private constructor(
@@ -63,20 +63,21 @@ export class Peer {
   ) {
     this.#options = options;
     this.#listener = listener;
-    const make = options.newConnection ?? ((given) => new RTCPeerConnection(given));
-    // One path for all media: half the candidates, and what every server of today offers anyway.
-    this.#connection = make({ bundlePolicy: "max-bundle", ...configuration });
+    const newConnection =
+      options.newConnection ?? ((config) => new RTCPeerConnection(config));
+    // One path for all media needs half the candidates, and every current server offers it anyway.
+    this.#connection = newConnection({ bundlePolicy: "max-bundle", ...configuration });
     this.#openChannel();
     this.#addMedia();
     this.#connection.ontrack = ({ track }) => this.#listener?.ontrack(track);
-    this.#connection.onicecandidate = ({ candidate }) => this.#found(candidate);
-    this.#connection.onconnectionstatechange = () => this.#report();
+    this.#connection.onicecandidate = ({ candidate }) => this.#handleCandidate(candidate);
+    this.#connection.onconnectionstatechange = () => this.#reportState();
   }
 
   /**
-   * Offers and takes the answer in, which brings the id and the secret that the server has made.
+   * Sends the offer and applies the answer, which contains the id and the secret of the call.
    *
-   * @throws {OfferRefused} when the server says no; whatever the network throws otherwise.
+   * @throws {OfferRefused} when the server refuses; otherwise the errors of the network.
    */
   async call(): Promise<void> {
     const connection = this.#connection;
@@ -85,50 +86,53 @@ export class Peer {
     const { server, query } = this.#options;
     const answer = readAnswer(await server.offer({ type: "offer", sdp, query }));
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
-    if (this.#listener === null) return this.#leave(credentials);
+    // Closed while the server was answering: its session would otherwise wait for a connection.
+    if (this.#listener === null) return this.#sendClose(credentials);
     this.#credentials = credentials;
     this.#listener.onanswer(credentials);
-    for (const candidate of this.#earlyCandidates.splice(0)) this.#send(candidate, credentials);
+    for (const candidate of this.#earlyCandidates.splice(0)) {
+      this.#sendCandidate(candidate, credentials);
+    }
     await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     await this.#setParameters();
     if (answer.hasMoreCandidates) await this.#fetchCandidates(credentials);
   }
 
-  /** Sends this track from now on in place of the other of its kind. */
+  /** Sends this track from now on in place of the current one of its kind. */
   async replaceTrack(track: MediaStreamTrack): Promise<void> {
     const senders = this.#connection.getSenders();
     await senders.find((sender) => sender.track?.kind === track.kind)?.replaceTrack(track);
   }
 
-  /** Asks the server whether it still knows this call. Never rejects. */
-  async isKnown(): Promise<"known" | "unknown" | "away"> {
-    const question = { type: "candidates", ...this.#credentials };
-    return readKnown(await this.#options.server.offer(question).catch(() => undefined));
+  /** Asks the server if it still has this call. Never rejects. */
+  async lookUp(): Promise<"found" | "not_found" | "unreachable"> {
+    const request = { type: "candidates", ...this.#credentials };
+    return readLookup(await this.#options.server.offer(request).catch(() => undefined));
   }
 
-  /** Has the listener hear nothing more; what still sounds goes on until `close`. */
-  hush(): void {
+  /** Stops all callbacks; audio that is still playing continues until `close`. */
+  detachListener(): void {
     this.#listener = null;
   }
 
-  /** Ends the connection, at once and for good; the listener hears nothing more. */
+  /** Closes the connection at once and for good; no callback follows. */
   close(): void {
     this.#listener = null;
-    // A connection that stands says goodbye by itself; before that the server would wait for it.
+    // An established connection signals its close by itself. Before that the server would wait.
     if (this.#credentials && this.#connection.connectionState !== "connected") {
-      this.#leave(this.#credentials);
+      this.#sendClose(this.#credentials);
     }
     this.#connection.close();
   }
 
-  #leave(credentials: Credentials): void {
-    // When this is lost, the server gives the slot back after its own time-out.
+  #sendClose(credentials: Credentials): void {
+    // If this request is lost, the server frees the slot after its own time-out.
     this.#options.server.offer({ type: "close", ...credentials }).catch(() => undefined);
   }
 
   #openChannel(): void {
     const channel = this.#connection.createDataChannel(CHANNEL_LABEL);
-    channel.onopen = () => channel.send(GREETING);
+    channel.onopen = () => channel.send(HANDSHAKE);
     channel.onmessage = ({ data }) => {
       const message = parseMessage(data);
       if (message) this.#listener?.onmessage(message);
@@ -148,16 +152,16 @@ export class Peer {
     }
   }
 
-  #found(candidate: RTCIceCandidate | null): void {
-    // null and "" mark the end of the search: nothing the server waits for.
+  #handleCandidate(candidate: RTCIceCandidate | null): void {
+    // null and "" mark the end of the candidates, which the server does not wait for.
     if (!candidate?.candidate) return;
-    if (this.#credentials) this.#send(candidate, this.#credentials);
+    if (this.#credentials) this.#sendCandidate(candidate, this.#credentials);
     else this.#earlyCandidates.push(candidate);
   }
 
-  #send(candidate: RTCIceCandidate, credentials: Credentials): void {
+  #sendCandidate(candidate: RTCIceCandidate, credentials: Credentials): void {
     const body = { type: "ice-candidate", candidate: candidate.toJSON(), ...credentials };
-    // A lost candidate leaves one path untried. When none is left the connection itself reports.
+    // A lost candidate leaves one path untried. If none is left, the connection reports a failure.
     this.#options.server.offer(body).catch(() => undefined);
   }
 
@@ -174,6 +178,7 @@ export class Peer {
     if (parameters === null || Object.keys(parameters).length === 0) return;
     try {
       for (const sender of this.#connection.getSenders()) {
+        // Parameters must be those of the last `getParameters`, changed (W3C WebRTC, 5.2).
         if (sender.track) await sender.setParameters({ ...sender.getParameters(), ...parameters });
       }
     } catch (error) {
@@ -181,7 +186,7 @@ export class Peer {
     }
   }
 
-  #report(): void {
+  #reportState(): void {
     switch (this.#connection.connectionState) {
       case "connected":
         return this.#listener?.onconnected();

@@ -1,9 +1,9 @@
-/** Whatever goes wrong on the way to a call, in the terms of `Problem`. */
+/** Maps errors on the way to a call to a `Problem`, and to the cause for another try. */
 import { OfferRefused } from "./messages";
 import type { Cause } from "./redial";
 import type { Medium, Problem } from "./state";
 
-/** There can be no call on this page, whatever the user does. */
+/** No call is possible on this page, whatever the user does. */
 export class Unavailable extends Error {
   constructor(readonly code: "insecure_page" | "unsupported_browser") {
     super(code);
@@ -11,7 +11,7 @@ export class Unavailable extends Error {
   }
 }
 
-/** Refusals, and endings, behind which the same call may be taken in a moment. */
+/** Codes of refusals and endings after which another try may succeed in a moment. */
 const CAUSES = new Map<string, Cause>([
   ["unreachable", "lost"],
   ["server_stopping", "stopping"],
@@ -20,29 +20,29 @@ const CAUSES = new Map<string, Cause>([
   ["concurrency_limit_reached", "busy"],
 ]);
 
-/** Why a call that the server ended with this code is worth another try; null when it is not. */
+/** Returns the cause to call again after the server ended a call with this code, or null. */
 export const causeOfEnding = (code: string): Cause | null => CAUSES.get(code) ?? null;
 
-/** Why a call that broke is worth another try after this error; null when it is not. */
+/** Returns the cause to call again after this error in a call that broke, or null. */
 export function causeOf(error: unknown): Cause | null {
   if (error instanceof OfferRefused) return CAUSES.get(error.code) ?? null;
-  // Whatever the network throws has a name of its own in each browser.
+  // Errors of the network have a different name in each browser.
   return error instanceof TypeError || nameOf(error) === "NetworkError" ? "lost" : null;
 }
 
-/** The same for a first call, which waits only for what passes in a moment. */
+/** The same for a first call, which is repeated only after refusals that pass in a moment. */
 export function causeOfFirst(error: unknown): Cause | null {
   const isBrief =
     error instanceof OfferRefused && ["server_busy", "server_stopping"].includes(error.code);
   return isBrief ? causeOf(error) : null;
 }
 
-/** Whether a call that was given up for this has no server to hear of it; one that refused has. */
-export const meansAway = ({ code }: Problem): boolean =>
+/** True if a problem means that the server is away; a server that refused is there. */
+export const impliesServerAway = ({ code }: Problem): boolean =>
   code === "lost" || code === "stopping" || code === "unreachable";
 
-/** What an error of starting a call means; `wanted` is what the browser was asked for. */
-export function problemOf(error: unknown, wanted: MediaStreamConstraints): Problem {
+/** Maps an error of starting a call to a problem; `requested` are the constraints in use. */
+export function problemOf(error: unknown, requested: MediaStreamConstraints): Problem {
   if (error instanceof Unavailable) return { code: error.code };
   if (error instanceof OfferRefused) {
     const { code, limit, message, title } = error;
@@ -53,10 +53,10 @@ export function problemOf(error: unknown, wanted: MediaStreamConstraints): Probl
     if (code === "handler_failed") return { code, title, message };
     return { code: "refused", message };
   }
-  return deviceProblem(error, wanted.video ? "camera" : "microphone");
+  return deviceProblem(error, requested.video ? "camera" : "microphone");
 }
 
-/** The errors of `getUserMedia` (W3C Media Capture and Streams, 10.2) and all that is left. */
+/** Maps the errors of `getUserMedia` (W3C Media Capture and Streams, 10.2), and all others. */
 function deviceProblem(error: unknown, medium: Medium): Problem {
   switch (nameOf(error)) {
     case "NotAllowedError":
@@ -73,6 +73,6 @@ function deviceProblem(error: unknown, medium: Medium): Problem {
   }
 }
 
-/** DOMExceptions of another realm are no `instanceof` of ours, but carry their name. */
+/** Returns the name of an error: `instanceof` fails for a DOMException of another realm. */
 export const nameOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "name" in error ? String(error.name) : "";

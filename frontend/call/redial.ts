@@ -1,53 +1,53 @@
-/** When a call that broke is made again: how often, after which waits, and for which causes. */
+/** The schedule for making a broken call again: the causes, the number of tries and the waits. */
 
 /**
- * Why a call has to be made again.
+ * The reason for making a call again.
  *
- * - `lost`: the server or the network went away without a word.
- * - `stopping`: the server said that it stops; one that follows it may be there soon.
+ * - `lost`: the server or the network went away without notice.
+ * - `stopping`: the server announced that it stops; its successor may be there soon.
  * - `busy`: the server has no room for the moment.
  */
 export type Cause = "lost" | "stopping" | "busy";
 
-/** The waits before the tries, in milliseconds; after the last of them it is the user's turn. */
+/** The waits before the tries, in ms. After the last try the call is left to the user. */
 export const WAITS_MS: Record<Cause, readonly number[]> = {
   lost: [500, 3000, 9000],
   stopping: [2000, 5000, 12_000],
   busy: [1000, 3000, 9000],
 };
 
-/** Each wait is longer or shorter by up to this share: not all pages are to come at once. */
+/** Each wait varies by up to this share, so that pages do not all return at once. */
 const JITTER = 0.25;
 
-/** How long one try may take, from its first offer to a connection. */
+/** The time limit of one try in ms, from its first offer to a connection. */
 export const TRY_MS = 10_000;
 
-/** Within a try, a server that cannot be reached is asked again after this time. */
-export const KNOCK_MS = 2000;
+/** Within a try, the offer to an unreachable server is repeated after this time, in ms. */
+export const OFFER_RETRY_MS = 2000;
 
-/** How long a connection may take to recover by itself once the browser calls it disconnected. */
+/** A connection that the browser reports as disconnected may recover for this long, in ms. */
 export const RECOVER_MS = 6000;
 
-/** A call that has been open for so long was no failure: the tries are counted anew. */
+/** A call that was open for this long, in ms, was a success: the count of tries begins again. */
 const STEADY_MS = 10_000;
 
-/** The tries of one call, counted. Knows no clock: times come as arguments, in milliseconds. */
+/** Counts the tries of one call. It uses no clock: times are arguments, in ms. */
 export class Redial {
   #tries = 0;
   #openedAtMs: number | null = null;
   readonly #random: () => number;
 
-  /** `random` gives numbers from 0 to 1. */
+  /** `random` returns numbers from 0 to 1. */
   constructor(random: () => number = Math.random) {
     this.#random = random;
   }
 
-  /** The call stands. */
+  /** The call is connected. */
   opened(atMs: number): void {
     this.#openedAtMs = atMs;
   }
 
-  /** The wait before the next try, or null when it is not worth one. */
+  /** Returns the wait before the next try in ms, or null when all tries are used. */
   next(cause: Cause, atMs: number): number | null {
     if (this.#openedAtMs !== null && atMs - this.#openedAtMs >= STEADY_MS) this.#tries = 0;
     this.#openedAtMs = null;

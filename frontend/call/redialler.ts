@@ -1,34 +1,34 @@
-/** Makes a call that broke again by itself: waits, tries, and leaves it to the user in the end. */
+/** Makes a broken call again by itself: it waits, tries, and in the end leaves it to the user. */
 import { causeOf } from "./problems";
-import { KNOCK_MS, Redial, TRY_MS, type Cause } from "./redial";
+import { OFFER_RETRY_MS, Redial, TRY_MS, type Cause } from "./redial";
 import type { Problem, Redialling } from "./state";
 import { Timers } from "./timers";
 
-/** What is needed of the call. */
-export interface Broken {
-  /** Shows that the call is made again; what was connected is left alone from here on. */
+/** The call, as the redialler uses it. */
+export interface RedialTarget {
+  /** Enters the state in which the call is made again; the old connection stays until `offer`. */
   redialling(redial: Redialling): void;
-  /** Drops what was connected and offers the call anew. Rejects as a first offer does. */
+  /** Closes the old connection and offers the call again. Rejects as a first offer does. */
   offer(): Promise<void>;
-  /** Gives up. */
+  /** Ends the call with this problem. */
   fail(problem: Problem): void;
   problemOf(error: unknown): Problem;
 }
 
 export class Redialler {
-  readonly #call: Broken;
+  readonly #call: RedialTarget;
   readonly #timers = new Timers();
   #tries = new Redial();
-  /** The cause for which the browser's network is waited for. */
-  #waiting: Cause | null = null;
-  /** Grows with each offer and each end: what an earlier one still awaits is recognised. */
+  /** The cause of a redial that waits for the browser's network, or null. */
+  #causeAwaitingNetwork: Cause | null = null;
+  /** Grows with each offer and each end, so that a result for an earlier offer is recognised. */
   #attempt = 0;
 
-  constructor(call: Broken) {
+  constructor(call: RedialTarget) {
     this.#call = call;
   }
 
-  /** The user calls: the tries are counted anew. */
+  /** Begins the count of tries again: the user has made a call. */
   reset(): void {
     this.cancel();
     this.#tries = new Redial();
@@ -41,11 +41,11 @@ export class Redialler {
 
   cancel(): void {
     this.#attempt++;
-    this.#waiting = null;
+    this.#causeAwaitingNetwork = null;
     this.#timers.cancelAll();
   }
 
-  /** Makes the call again after a while; `problem` is what is left when all tries are spent. */
+  /** Makes the call again after a wait, or fails with `problem` when all tries are used. */
   callAgain(cause: Cause, problem: Problem): void {
     this.cancel();
     const waitMs = this.#tries.next(cause, performance.now());
@@ -54,11 +54,11 @@ export class Redialler {
     this.#timers.after("wait", waitMs, () => this.#try(cause));
   }
 
-  /** The browser has a network again: a call that waits for one is made now. */
+  /** Call when the browser has a network again: a call that waits for one is made now. */
   online(): void {
-    const cause = this.#waiting;
+    const cause = this.#causeAwaitingNetwork;
     if (cause === null) return;
-    this.#waiting = null;
+    this.#causeAwaitingNetwork = null;
     this.#call.redialling({ cause, isOffline: false });
     this.#try(cause);
   }
@@ -66,21 +66,21 @@ export class Redialler {
   #try(cause: Cause): void {
     if (navigator.onLine === false) return this.#awaitNetwork(cause);
     this.#timers.after("try", TRY_MS, () => {
-      // A network that went away in the middle of a try has not spent it.
+      // A try in whose middle the network went away does not count.
       if (navigator.onLine === false) this.#awaitNetwork(cause);
       else this.callAgain(cause, { code: cause });
     });
-    void this.#knock();
+    void this.#offer();
   }
 
   #awaitNetwork(cause: Cause): void {
     this.cancel();
-    this.#waiting = cause;
+    this.#causeAwaitingNetwork = cause;
     this.#call.redialling({ cause, isOffline: true });
   }
 
-  /** Offers the call; a server that cannot be reached is asked again until the try is over. */
-  async #knock(): Promise<void> {
+  /** Offers the call, and repeats the offer to an unreachable server until the try is over. */
+  async #offer(): Promise<void> {
     const attempt = ++this.#attempt;
     try {
       await this.#call.offer();
@@ -88,7 +88,7 @@ export class Redialler {
       if (attempt !== this.#attempt) return;
       const cause = causeOf(error);
       const problem = this.#call.problemOf(error);
-      if (cause === "lost") this.#timers.after("wait", KNOCK_MS, () => void this.#knock());
+      if (cause === "lost") this.#timers.after("wait", OFFER_RETRY_MS, () => void this.#offer());
       else if (cause) this.callAgain(cause, problem);
       else this.#call.fail(problem);
     }

@@ -1,17 +1,17 @@
-/** How long a call has been open, second by second, and whether the machine slept meanwhile. */
+/** Counts the seconds of an open call, and detects that the machine slept. */
 import { Timers } from "./timers";
 
-/** A second that took so much longer was none: the machine has slept. */
+/** A second that took this much longer, in ms, means that the machine slept. */
 const SLEPT_MS = 5000;
 
 export class Seconds {
   elapsed = $state(0);
   readonly #timers = new Timers();
   #openedAtMs: number | null = null;
-  /** The time on the wall when the last second was counted: no other clock runs in a sleep. */
+  /** Wall-clock time of the last count: `performance.now()` may stand still during a sleep. */
   #countedAtMs = 0;
 
-  /** Counts from now on; `onslept` is called after a sleep of some seconds. */
+  /** Starts counting; `onslept` is called after a sleep of some seconds. */
   start(onslept: () => void): void {
     this.#openedAtMs = performance.now();
     this.#countedAtMs = Date.now();

@@ -2,22 +2,22 @@
 import type { Cause } from "./redial";
 
 /**
- * - `idle`: nothing runs.
- * - `permission`: the browser asks for the microphone or the camera.
+ * - `idle`: there is no call.
+ * - `permission`: the browser asks the user for the microphone or the camera.
  * - `connecting`: the offer is on its way, or the paths to the server are being tried.
  * - `open`: media can flow.
- * - `redialling`: the call broke, or could not be taken for the moment, and is made again by
- *   itself; `redial` says why.
- * - `closing`: the other side has ended the call, its last sounds are still being played.
- * - `ended`: the other side ended the call; `ending` says why.
- * - `failed`: no call came about, or it broke; `problem` says why.
+ * - `redialling`: the call broke, or the server could not take it for the moment, and it is made
+ *   again by itself; `redial` holds the cause.
+ * - `closing`: the server has ended the call, and its last audio is still being played.
+ * - `ended`: the server ended the call; `ending` holds the reason.
+ * - `failed`: the call could not be established, or it broke; `problem` holds the reason.
  */
 export type Phase =
   "idle" | "permission" | "connecting" | "open" | "redialling" | "closing" | "ended" | "failed";
 
 export type Medium = "microphone" | "camera";
 
-/** Why there is no call, in terms the page can explain. */
+/** The reason for a missing call, in terms that the page can explain. */
 export type Problem =
   | { code: "permission_refused"; medium: Medium }
   | { code: "no_device"; medium: Medium }
@@ -32,26 +32,26 @@ export type Problem =
   | { code: "unreachable" }
   | { code: "lost" };
 
-/** Why the page calls again by itself, and whether it waits for the browser's network first. */
+/** The cause of a redial; `isOffline` while it waits for the browser's network. */
 export interface Redialling {
   cause: Cause;
   isOffline: boolean;
 }
 
-/** Why the other side hung up; a reason may be empty. */
+/** The reason for which the server ended the call; its text may be empty. */
 export type Ending = { by: "time_limit" } | { by: "server"; reason: string };
 
-/** What the conversation is at, as far as the server and the sound tell. */
+/** The turn of the conversation, as far as the server's log and the audio level show it. */
 export type Activity = "none" | "ready" | "listening" | "thinking" | "speaking";
 
 export interface CallState {
   phase: Phase;
   activity: Activity;
-  /** The network stutters; the call may recover. */
+  /** True while the connection is interrupted; the call may recover. */
   isUnstable: boolean;
-  /** Milliseconds on the page's clock, or null before the call stands. */
+  /** `performance.now()` when the call opened, or null before. */
   openedAtMs: number | null;
-  /** Length of the last call in seconds. */
+  /** Length of the last call in seconds, or null without one. */
   lastedS: number | null;
   problem: Problem | null;
   ending: Ending | null;
@@ -97,8 +97,8 @@ export const isDialling = (phase: Phase): boolean =>
   phase === "connecting" || phase === "redialling";
 
 /**
- * The state after an event. An event that has no meaning in the present phase (a late answer after
- * hanging up, say) leaves the state as it is: the same object comes back.
+ * Returns the state after an event. An event without a meaning in the current phase (for example a
+ * late answer after hanging up) changes nothing: the same object is returned.
  */
 export function next(state: CallState, event: CallEvent): CallState {
   const { phase } = state;
@@ -131,7 +131,7 @@ export function next(state: CallState, event: CallEvent): CallState {
   }
 }
 
-/** The first connection opens the call; a later one, after a stutter, steadies it. */
+/** The first connection opens the call; a later one ends an interruption. */
 function connected(state: CallState, atMs: number): CallState {
   if (isDialling(state.phase)) return { ...state, phase: "open", openedAtMs: atMs, redial: null };
   if (state.phase === "open" && state.isUnstable) return { ...state, isUnstable: false };
@@ -139,7 +139,7 @@ function connected(state: CallState, atMs: number): CallState {
 }
 
 function over(state: CallState, phase: Phase, atMs: number): CallState {
-  // While it is made again, what lasted is the call that broke.
+  // While a call is made again, the length is that of the call that broke.
   const lastedS = state.openedAtMs === null ? state.lastedS : (atMs - state.openedAtMs) / 1000;
   return { ...IDLE, phase, lastedS };
 }

@@ -1,8 +1,8 @@
-/** Named one-shot timers, so that whatever ends can cancel all that it has started. */
+/** Named one-shot timers, so that their owner can cancel all of them when it ends. */
 export class Timers {
   readonly #running = new Map<string, ReturnType<typeof setTimeout>>();
 
-  /** Runs `action` once after `delayMs`; a running timer of this name starts over. */
+  /** Runs `action` once after `delayMs`; a running timer of this name is restarted. */
   after(name: string, delayMs: number, action: () => void): void {
     this.cancel(name);
     const run = (): void => {

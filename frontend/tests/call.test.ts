@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { call, connection, dispatch, events, media, open, page, server } from "./calling";
-import { ANSWER, FakeAudioContext, FakeTrack, later, named } from "./fakes";
+import { call, connection, dispatch, events, host, media, open, server } from "./calling";
+import { ANSWER, deferred, FakeAudioContext, FakeTrack, namedError } from "./fakes";
 
 describe("a call", () => {
   it("asks, connects and opens", async () => {
-    const question = later<void>();
-    media.pending = question.promise;
+    const permission = deferred<void>();
+    media.pending = permission.promise;
     const starting = call.start();
     expect(call.status.phase).toBe("permission");
-    question.keep();
+    permission.resolve();
     await starting;
     expect(call.status.phase).toBe("connecting");
     connection().become("connected");
@@ -18,33 +18,33 @@ describe("a call", () => {
 
   it("has its credentials before its first message", async () => {
     dispatch.mockImplementation((name: string) => {
-      if (name === "tick") expect(page.value).toEqual({ webrtc_id: "call-1", secret: "s3cret" });
+      if (name === "tick") expect(host.value).toEqual({ webrtc_id: "call-1", secret: "s3cret" });
     });
     await call.start();
-    connection().say({ type: "send_input" });
+    connection().deliver({ type: "send_input" });
     expect(events()).toEqual(["tick"]);
     expect.assertions(2);
   });
 
-  it("leaves its name to the server, each time", async () => {
+  it("gets its id from the server, each time", async () => {
     await open();
     call.stop();
     server.replies.offer = { ...ANSWER, webrtc_id: "call-2", secret: "0ther" };
     await open();
     for (const offer of server.ofType("offer")) expect(offer).not.toHaveProperty("webrtc_id");
-    expect(page.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
+    expect(host.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
   });
 
-  it("gives everything back when hung up", async () => {
+  it("releases everything when hung up", async () => {
     const pc = await open();
     pc.ontrack?.({ track: new FakeTrack("audio") });
     call.stop();
     expect(call.status).toMatchObject({ phase: "idle" });
     expect(pc.isClosed).toBe(true);
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
     expect(FakeAudioContext.open).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
-    expect([page.value, call.local, call.remote]).toEqual([null, null, null]);
+    expect([host.value, call.local, call.remote]).toEqual([null, null, null]);
     expect(events()).toEqual(["start_recording", "stop_recording"]);
   });
 
@@ -52,7 +52,7 @@ describe("a call", () => {
     await open();
     call.stop();
     await vi.runAllTimersAsync();
-    expect(media.asked).toHaveLength(1);
+    expect(media.requests).toHaveLength(1);
   });
 
   it("counts its seconds", async () => {
@@ -63,28 +63,28 @@ describe("a call", () => {
 });
 
 describe("giving up", () => {
-  it("while the browser asks lets go of what is granted later", async () => {
-    const question = later<void>();
-    media.pending = question.promise;
+  it("while the browser asks releases what is granted later", async () => {
+    const permission = deferred<void>();
+    media.pending = permission.promise;
     const starting = call.start();
     call.stop();
-    question.keep();
+    permission.resolve();
     await starting;
     expect(call.status.phase).toBe("idle");
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
     expect(server.bodies).toEqual([]);
   });
 
-  it("while the server thinks forgets its answer", async () => {
-    const reply = later<unknown>();
+  it("while the server has not answered ignores the answer", async () => {
+    const reply = deferred<unknown>();
     server.replies.offer = reply.promise;
     const starting = call.start();
     await vi.waitFor(() => expect(server.ofType("offer")).toHaveLength(1));
     call.stop();
-    reply.keep(ANSWER);
+    reply.resolve(ANSWER);
     await starting;
     expect(call.status.phase).toBe("idle");
-    expect(page.value).toBeNull();
+    expect(host.value).toBeNull();
     expect(connection().isClosed).toBe(true);
   });
 });
@@ -94,13 +94,13 @@ describe("no call", () => {
     ["NotAllowedError", { code: "permission_refused", medium: "microphone" }],
     ["NotFoundError", { code: "no_device", medium: "microphone" }],
   ])("after %s, and the reason is kept", async (name, problem) => {
-    media.refusals = [named(name)];
+    media.refusals = [namedError(name)];
     await call.start();
     expect(call.status).toMatchObject({ phase: "failed", problem });
     expect(server.bodies).toEqual([]);
   });
 
-  it("when all lines are busy, and the microphone is let go", async () => {
+  it("when all lines are busy, and the microphone is released", async () => {
     const meta = { error: "concurrency_limit_reached", limit: 2 };
     server.replies.offer = { status: "failed", meta };
     await call.start();
@@ -108,7 +108,7 @@ describe("no call", () => {
       phase: "failed",
       problem: { code: "limit_reached", limit: 2 },
     });
-    expect(media.given[0]?.readyState).toBe("ended");
+    expect(media.opened[0]?.readyState).toBe("ended");
   });
 
   it("on a page that is not secure", async () => {
@@ -133,8 +133,8 @@ describe("no call", () => {
     expect(connection().isClosed).toBe(true);
   });
 
-  it("leaves the way free for another try", async () => {
-    media.refusals = [named("NotAllowedError")];
+  it("does not prevent another try", async () => {
+    media.refusals = [namedError("NotAllowedError")];
     await call.start();
     await open();
     expect(call.status.phase).toBe("open");
@@ -142,9 +142,9 @@ describe("no call", () => {
 });
 
 describe("the server", () => {
-  it("ends a call with its reason once the last sounds are played", async () => {
+  it("ends a call with its reason once the last audio is played", async () => {
     const pc = await open();
-    pc.say({ type: "end_stream", data: "Good night." });
+    pc.deliver({ type: "end_stream", data: "Good night." });
     expect(call.status.phase).toBe("closing");
     expect(pc.isClosed).toBe(false);
     pc.channel?.onclose?.();
@@ -162,7 +162,7 @@ describe("the server", () => {
   });
 
   it("ends a call at its limit", async () => {
-    page.props.time_limit = 60;
+    host.props.time_limit = 60;
     const pc = await open();
     vi.advanceTimersByTime(59_800);
     pc.channel?.onclose?.();
@@ -170,25 +170,25 @@ describe("the server", () => {
     expect(call.status.ending).toEqual({ by: "time_limit" });
   });
 
-  it("ends a call at its limit, and says so itself", async () => {
-    page.props.time_limit = 60;
+  it("ends a call at its limit, and sends that as its reason", async () => {
+    host.props.time_limit = 60;
     const pc = await open();
     vi.advanceTimersByTime(59_800);
-    pc.say({ type: "end_stream", data: "The time limit of 60 seconds is reached." });
+    pc.deliver({ type: "end_stream", data: "The time limit of 60 seconds is reached." });
     vi.advanceTimersByTime(400);
     expect(call.status.ending).toEqual({ by: "time_limit" });
   });
 
   it("may have another reason shortly before the limit", async () => {
-    page.props.time_limit = 2;
+    host.props.time_limit = 2;
     const pc = await open();
     vi.advanceTimersByTime(1800);
-    pc.say({ type: "end_stream", data: "We close at noon." });
+    pc.deliver({ type: "end_stream", data: "We close at noon." });
     vi.advanceTimersByTime(400);
     expect(call.status.ending).toEqual({ by: "server", reason: "We close at noon." });
   });
 
-  it("may get lost, but not at the first stutter", async () => {
+  it("may get lost, but not at the first interruption", async () => {
     const pc = await open();
     pc.become("disconnected");
     expect(call.status).toMatchObject({ phase: "open", isUnstable: true });
@@ -196,15 +196,15 @@ describe("the server", () => {
     expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "lost" } });
   });
 
-  it("speaks through events, toasts and signs", async () => {
+  it("reaches the user through events, toasts and the stop word", async () => {
     const pc = await open();
     dispatch.mockClear();
-    pc.say({ type: "fetch_output", data: [] });
-    pc.say({ type: "warning", message: "quiet", data: "quiet" });
-    pc.say({ type: "error", message: "oops" });
-    pc.say({ type: "info", message: "so far" });
-    pc.say({ type: "warning", message: "quiet", title: "Mind", duration: 2 });
-    pc.say({ type: "success", message: "done" });
+    pc.deliver({ type: "fetch_output", data: [] });
+    pc.deliver({ type: "warning", message: "quiet", data: "quiet" });
+    pc.deliver({ type: "error", message: "oops" });
+    pc.deliver({ type: "info", message: "so far" });
+    pc.deliver({ type: "warning", message: "quiet", title: "Mind", duration: 2 });
+    pc.deliver({ type: "success", message: "done" });
     expect(dispatch.mock.calls).toEqual([
       ["state_change"],
       ["warning", "quiet"],
@@ -213,38 +213,38 @@ describe("the server", () => {
       ["notice", { kind: "warning", text: "quiet", title: "Mind", duration: 2 }],
       ["notice", { kind: "success", text: "done", title: "Success", duration: 10 }],
     ]);
-    pc.say({ type: "stopword", data: "" });
+    pc.deliver({ type: "stopword", data: "" });
     expect(call.hasStopword).toBe(true);
     vi.advanceTimersByTime(2500);
     expect(call.hasStopword).toBe(false);
-    pc.say({ type: "stopword", data: "" });
-    pc.say({ type: "log", data: "pause_detected" });
+    pc.deliver({ type: "stopword", data: "" });
+    pc.deliver({ type: "log", data: "pause_detected" });
     expect(call.hasStopword).toBe(false);
     expect(call.status.activity).toBe("thinking");
   });
 });
 
-describe("the sound", () => {
-  it("is shown while it is heard, the microphone's only while it is on", async () => {
+describe("the audio", () => {
+  it("has levels, those of the microphone only while it is on", async () => {
     const pc = await open();
     pc.ontrack?.({ track: new FakeTrack("audio") });
     FakeAudioContext.amplitude = 0.5;
     vi.advanceTimersByTime(200);
-    expect(call.sound.said.loudness).toBeGreaterThan(0);
-    expect(call.sound.heard.loudness).toBeGreaterThan(0);
+    expect(call.audio.localLevel.loudness).toBeGreaterThan(0);
+    expect(call.audio.remoteLevel.loudness).toBeGreaterThan(0);
     call.muteMicrophone(true);
     vi.advanceTimersByTime(200);
-    expect(call.sound.said.loudness).toBe(0);
-    expect(media.given[0]?.enabled).toBe(false);
+    expect(call.audio.localLevel.loudness).toBe(0);
+    expect(media.opened[0]?.enabled).toBe(false);
   });
 
-  it("tells when an answer is over", async () => {
+  it("shows when an answer is over", async () => {
     const pc = await open();
     pc.ontrack?.({ track: new FakeTrack("audio") });
-    pc.say({ type: "log", data: "response_starting" });
+    pc.deliver({ type: "log", data: "response_starting" });
     FakeAudioContext.amplitude = 0.5;
     vi.advanceTimersByTime(500);
-    pc.say({ type: "log", data: "response_finished" });
+    pc.deliver({ type: "log", data: "response_finished" });
     expect(call.status.activity).toBe("speaking");
     FakeAudioContext.amplitude = 0;
     vi.advanceTimersByTime(2000);
@@ -256,40 +256,40 @@ describe("devices", () => {
   it("can be chosen before a call", async () => {
     await call.choose("microphone", "desk");
     await open();
-    expect(media.asked).toEqual([{ audio: { deviceId: { exact: "desk" } } }]);
+    expect(media.requests).toEqual([{ audio: { deviceId: { exact: "desk" } } }]);
   });
 
   it("can be changed in a call without a new offer", async () => {
     const pc = await open();
     await call.choose("microphone", "desk");
-    expect(pc.senders[0]?.track).toBe(media.given[1]);
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended", "live"]);
+    expect(pc.senders[0]?.track).toBe(media.opened[1]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended", "live"]);
     expect(server.ofType("offer")).toHaveLength(1);
   });
 
-  it("that cannot be had leave the old one in use", async () => {
+  it("that cannot be opened leave the old one in use", async () => {
     await open();
-    media.refusals = [named("NotReadableError")];
+    media.refusals = [namedError("NotReadableError")];
     await call.choose("microphone", "desk");
     expect(call.status.phase).toBe("open");
     expect(call.devices.microphone).toBeNull();
     expect(call.devices.problem).toEqual({ code: "device_busy", medium: "microphone" });
-    expect(media.given[0]?.readyState).toBe("live");
+    expect(media.opened[0]?.readyState).toBe("live");
   });
 
-  it("that are pulled out are replaced by what is left", async () => {
+  it("that are unplugged are replaced by what is left", async () => {
     const pc = await open();
     call.devices.microphone = "desk";
-    media.given[0]?.onended?.();
-    await vi.waitFor(() => expect(pc.senders[0]?.track).toBe(media.given[1]));
+    media.opened[0]?.onended?.();
+    await vi.waitFor(() => expect(pc.senders[0]?.track).toBe(media.opened[1]));
     expect(call.devices.microphone).toBeNull();
     expect(call.status.phase).toBe("open");
   });
 
   it("of which none is left end the call", async () => {
     await open();
-    media.refusals = [named("NotFoundError")];
-    media.given[0]?.onended?.();
+    media.refusals = [namedError("NotFoundError")];
+    media.opened[0]?.onended?.();
     await vi.waitFor(() => expect(call.status.phase).toBe("failed"));
     expect(call.status.problem).toEqual({ code: "no_device", medium: "microphone" });
   });
@@ -297,24 +297,24 @@ describe("devices", () => {
   it("can be named without a call", async () => {
     await call.nameDevices();
     expect(call.status.phase).toBe("idle");
-    expect(call.devices.found.microphones).toEqual([{ id: "mic-1", label: "mic-1" }]);
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(call.devices.available.microphones).toEqual([{ id: "mic-1", label: "mic-1" }]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
     expect(server.bodies).toEqual([]);
   });
 });
 
 describe("receiving", () => {
-  beforeEach(() => void (page.props.mode = "receive"));
+  beforeEach(() => void (host.props.mode = "receive"));
 
-  it("asks for no microphone and ticks when it stands", async () => {
+  it("asks for no microphone and ticks when it is connected", async () => {
     await call.start();
     expect(events()).toEqual([]);
     connection().become("connected");
-    expect(media.asked).toEqual([]);
+    expect(media.requests).toEqual([]);
     expect(events()).toEqual(["start_recording", "tick"]);
   });
 
-  it("starts over on a second order", async () => {
+  it("starts again on a second command", async () => {
     const first = await open();
     await call.restart();
     expect(first.isClosed).toBe(true);
@@ -327,6 +327,6 @@ it("sends a line of text beside the credentials", async () => {
   call.submit("too early");
   await open();
   call.submit("Hello");
-  expect(page.value).toEqual({ webrtc_id: "call-1", secret: "s3cret", textbox: "Hello" });
+  expect(host.value).toEqual({ webrtc_id: "call-1", secret: "s3cret", textbox: "Hello" });
   expect(events().filter((name) => name === "submit")).toHaveLength(1);
 });

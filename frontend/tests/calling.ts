@@ -1,12 +1,18 @@
-/** A call without a page around it, on stand-ins for what jsdom has not. */
+/** A call without a page around it, on fakes of the browser's interfaces that jsdom lacks. */
 import { afterEach, beforeEach, vi } from "vitest";
 import { Call } from "../call/call.svelte";
-import type { Surroundings } from "../types";
-import { FakePeerConnection, FakeServer, installFakes, PROPS, type FakeMediaDevices } from "./fakes";
+import type { CallHost } from "../types";
+import {
+  FakePeerConnection,
+  FakeServer,
+  installFakes,
+  PROPS,
+  type FakeMediaDevices,
+} from "./fakes";
 
 export let media: FakeMediaDevices;
 export let server: FakeServer;
-export let page: Surroundings;
+export let host: CallHost;
 export let dispatch: ReturnType<typeof vi.fn<(name: string, data?: unknown) => void>>;
 export let call: Call;
 
@@ -18,8 +24,8 @@ beforeEach(() => {
   media = installFakes();
   server = new FakeServer();
   dispatch = vi.fn();
-  page = { props: { ...PROPS }, server, value: null, dispatch };
-  call = new Call(page);
+  host = { props: { ...PROPS }, server, value: null, dispatch };
+  call = new Call(host);
 });
 afterEach(() => {
   call.stop();
@@ -27,7 +33,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** A call that stands. */
+/** Starts and connects a call. */
 export async function open(): Promise<FakePeerConnection> {
   await call.start();
   connection().become("connected");

@@ -4,7 +4,7 @@ import { mediaConstraints, withoutExact } from "../call/constraints";
 import { listDevices, openMedia } from "../call/devices";
 import { OfferRefused } from "../call/messages";
 import { problemOf, Unavailable } from "../call/problems";
-import { device, FakeMediaDevices, later, named } from "./fakes";
+import { deferred, device, FakeMediaDevices, namedError } from "./fakes";
 
 const asMedia = (media: FakeMediaDevices): MediaDevices => media as unknown as MediaDevices;
 const NONE = { microphone: null, camera: null };
@@ -35,26 +35,26 @@ describe("listDevices", () => {
 });
 
 describe("mediaConstraints", () => {
-  const sound = { echoCancellation: true };
-  const picture = { width: { ideal: 640 } };
+  const audio = { echoCancellation: true };
+  const video = { width: { ideal: 640 } };
 
   it.each([
-    ["audio", sound, { audio: sound }],
+    ["audio", audio, { audio }],
     ["audio", null, { audio: {} }],
-    ["video", picture, { video: picture }],
-    ["audio-video", { audio: sound, video: picture }, { audio: sound, video: picture }],
+    ["video", video, { video }],
+    ["audio-video", { audio, video }, { audio, video }],
     ["audio-video", { audio: true }, { audio: {}, video: {} }],
-    ["video", { audio: sound, video: picture }, { video: picture }],
-  ] as const)("for %s takes %j", (modality, given, expected) => {
-    expect(mediaConstraints(modality, given, NONE)).toEqual(expected);
+    ["video", { audio, video }, { video }],
+  ] as const)("for %s takes %j", (modality, appConstraints, expected) => {
+    expect(mediaConstraints(modality, appConstraints, NONE)).toEqual(expected);
   });
 
-  it("asks for the chosen devices and keeps the wishes", () => {
+  it("names the chosen devices and keeps the constraints", () => {
     const chosen = { microphone: "desk", camera: "lid" };
-    const asked = mediaConstraints("audio-video", { audio: sound, video: picture }, chosen);
-    expect(asked).toEqual({
-      audio: { ...sound, deviceId: { exact: "desk" } },
-      video: { ...picture, deviceId: { exact: "lid" } },
+    const constraints = mediaConstraints("audio-video", { audio, video }, chosen);
+    expect(constraints).toEqual({
+      audio: { ...audio, deviceId: { exact: "desk" } },
+      video: { ...video, deviceId: { exact: "lid" } },
     });
   });
 });
@@ -64,25 +64,25 @@ describe("openMedia", () => {
     audio: { autoGainControl: { exact: true }, channelCount: { exact: 1 }, sampleRate: 24_000 },
   };
 
-  it("asks again without conditions that no device meets", async () => {
+  it("asks again without `exact` constraints that no device meets", async () => {
     const media = new FakeMediaDevices();
-    media.refusals = [named("OverconstrainedError")];
+    media.refusals = [namedError("OverconstrainedError")];
     await openMedia(asMedia(media), strict);
     const relaxed = {
       audio: { autoGainControl: { ideal: true }, channelCount: { ideal: 1 }, sampleRate: 24_000 },
     };
-    expect(media.asked).toEqual([strict, relaxed]);
+    expect(media.requests).toEqual([strict, relaxed]);
     expect(withoutExact(strict)).toEqual(relaxed);
   });
 
-  it("does not ask again when the user has said no", async () => {
+  it("does not ask again when the user has refused", async () => {
     const media = new FakeMediaDevices();
-    media.refusals = [named("NotAllowedError")];
+    media.refusals = [namedError("NotAllowedError")];
     await expect(openMedia(asMedia(media), strict)).rejects.toThrow("NotAllowedError");
-    expect(media.asked).toHaveLength(1);
+    expect(media.requests).toHaveLength(1);
   });
 
-  it("finds its way through lists", () => {
+  it("relaxes constraints in lists", () => {
     const advanced = { video: { advanced: [{ width: { exact: 640 } }] } };
     expect(withoutExact(advanced)).toEqual({ video: { advanced: [{ width: { ideal: 640 } }] } });
   });
@@ -97,18 +97,21 @@ describe("problemOf", () => {
     ["NotReadableError", "device_busy"],
     ["AbortError", "device_busy"],
   ])("%s means %s", (name, code) => {
-    expect(problemOf(named(name), { audio: true })).toEqual({ code, medium: "microphone" });
-    expect(problemOf(named(name), { audio: true, video: {} })).toEqual({ code, medium: "camera" });
+    expect(problemOf(namedError(name), { audio: true })).toEqual({ code, medium: "microphone" });
+    expect(problemOf(namedError(name), { audio: true, video: {} })).toEqual({
+      code,
+      medium: "camera",
+    });
   });
 
-  it("keeps the limit and the words of a refusal", () => {
+  it("keeps the limit and the message of a refusal", () => {
     const limit = new OfferRefused("concurrency_limit_reached", "full", 2);
     expect(problemOf(limit, {})).toEqual({ code: "limit_reached", limit: 2 });
     const other = new OfferRefused("invalid_offer", "No audio in it.");
     expect(problemOf(other, {})).toEqual({ code: "refused", message: "No audio in it." });
   });
 
-  it("has words for anything else", () => {
+  it("covers every other error", () => {
     expect(problemOf(new Unavailable("insecure_page"), {})).toEqual({ code: "insecure_page" });
     expect(problemOf(new TypeError("x is y"), {})).toEqual({ code: "refused", message: "x is y" });
     expect(problemOf("why", {})).toEqual({ code: "refused", message: "why" });
@@ -123,24 +126,24 @@ describe("Capture", () => {
       onlost,
     });
 
-  it("lets go of everything it has opened", async () => {
+  it("releases everything that it has opened", async () => {
     const media = new FakeMediaDevices();
     const one = capture(media);
     await one.open();
     one.release();
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
   });
 
-  it("lets go of what was granted too late", async () => {
+  it("releases a device that was granted too late", async () => {
     const media = new FakeMediaDevices();
-    const question = later<void>();
-    media.pending = question.promise;
+    const permission = deferred<void>();
+    media.pending = permission.promise;
     const one = capture(media);
     const opening = one.open();
     one.release();
-    question.keep();
+    permission.resolve();
     await expect(opening).rejects.toThrow("over before");
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
   });
 
   it("stays muted across devices", async () => {
@@ -148,19 +151,19 @@ describe("Capture", () => {
     const one = capture(media);
     one.mute(true);
     await one.open();
-    expect(media.given[0]?.enabled).toBe(false);
+    expect(media.opened[0]?.enabled).toBe(false);
     await one.replace("audio");
-    expect(media.given[1]?.enabled).toBe(false);
+    expect(media.opened[1]?.enabled).toBe(false);
     one.mute(false);
-    expect(media.given[1]?.enabled).toBe(true);
+    expect(media.opened[1]?.enabled).toBe(true);
   });
 
-  it("replaces a device and lets go of the old one", async () => {
+  it("replaces a device and releases the old one", async () => {
     const media = new FakeMediaDevices();
     const one = capture(media);
     const stream = await one.open();
     const track = await one.replace("audio");
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended", "live"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended", "live"]);
     expect(stream.getTracks()).toEqual([track]);
   });
 
@@ -168,20 +171,20 @@ describe("Capture", () => {
     const media = new FakeMediaDevices();
     const one = capture(media);
     await one.open();
-    media.refusals = [named("NotReadableError")];
+    media.refusals = [namedError("NotReadableError")];
     await expect(one.replace("audio")).rejects.toThrow("NotReadableError");
-    expect(media.given[0]?.readyState).toBe("live");
+    expect(media.opened[0]?.readyState).toBe("live");
   });
 
-  it("tells when a device is pulled out, but not when it is let go of", async () => {
+  it("reports a device that is unplugged, but not one that is released", async () => {
     const media = new FakeMediaDevices();
     const lost: number[] = [];
     const one = capture(media, () => void lost.push(1));
     await one.open();
-    const { onended } = media.given[0] ?? {};
+    const { onended } = media.opened[0] ?? {};
     onended?.();
     expect(lost).toHaveLength(1);
     one.release();
-    expect(media.given[0]?.onended).toBeNull();
+    expect(media.opened[0]?.onended).toBeNull();
   });
 });

@@ -1,8 +1,8 @@
-/** Stand-ins for what jsdom has not: peer connections, devices, media streams, sound. */
+/** Fakes of interfaces that jsdom lacks: peer connections, devices, media streams, audio. */
 import { vi } from "vitest";
 import type { Server, WebRTCProps } from "../types";
 
-/** The component's arguments, for a conversation by voice. */
+/** The component's arguments for an audio call. */
 export const PROPS: WebRTCProps = {
   mode: "send-receive",
   modality: "audio",
@@ -72,7 +72,7 @@ export class FakeChannel {
 }
 
 export class FakePeerConnection {
-  /** The newest one; there is none before the first. */
+  /** The connection that was created last. */
   static last: FakePeerConnection;
   ontrack: ((event: { track: FakeTrack }) => void) | null = null;
   onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
@@ -109,7 +109,7 @@ export class FakePeerConnection {
     this.isClosed = true;
   }
 
-  /** As if the browser had found this way to be reached. */
+  /** Reports a candidate, as the browser does when it has found one. */
   find(candidate: string): void {
     const description = { candidate, sdpMid: "0", sdpMLineIndex: 0 };
     this.onicecandidate?.({ candidate: { ...description, toJSON: () => description } });
@@ -118,7 +118,7 @@ export class FakePeerConnection {
     this.connectionState = state;
     this.onconnectionstatechange?.();
   }
-  say(data: unknown): void {
+  deliver(data: unknown): void {
     this.channel?.onmessage?.({ data: typeof data === "string" ? data : JSON.stringify(data) });
   }
 }
@@ -130,7 +130,7 @@ type Body = { type: string } & Record<string, unknown>;
 export class FakeServer implements Server {
   bodies: Body[] = [];
   configuration: unknown = null;
-  /** What is answered to a body, by its type; an Error is thrown. */
+  /** The replies by the type of the request; an Error is thrown. */
   replies: Record<string, unknown> = {
     offer: ANSWER,
     "ice-candidate": { status: "success" },
@@ -153,30 +153,30 @@ export const device = (kind: Kind, deviceId: string, label = deviceId): MediaDev
 
 export class FakeMediaDevices extends EventTarget {
   list: MediaDeviceInfo[] = [device("audioinput", "mic-1"), device("audiooutput", "speaker-1")];
-  asked: MediaStreamConstraints[] = [];
-  /** Every track ever given out. */
-  given: FakeTrack[] = [];
-  /** What the next requests fail with, in this order. */
+  requests: MediaStreamConstraints[] = [];
+  /** Every track that was opened. */
+  opened: FakeTrack[] = [];
+  /** The errors of the next requests, in this order. */
   refusals: Error[] = [];
-  /** Set to keep the user thinking. */
+  /** The permission prompt of the next requests stays open until this resolves. */
   pending: Promise<void> | null = null;
 
   enumerateDevices = vi.fn(async (): Promise<MediaDeviceInfo[]> => this.list);
   getUserMedia = async (constraints: MediaStreamConstraints): Promise<MediaStream> => {
-    this.asked.push(constraints);
+    this.requests.push(constraints);
     await this.pending;
     const refusal = this.refusals.shift();
     if (refusal) throw refusal;
     const kinds = (["audio", "video"] as const).filter((kind) => constraints[kind]);
     const tracks = kinds.map((kind) => new FakeTrack(kind));
-    this.given.push(...tracks);
+    this.opened.push(...tracks);
     return asStream(new FakeStream(tracks));
   };
 }
 
-export const named = (name: string): Error => Object.assign(new Error(name), { name });
+export const namedError = (name: string): Error => Object.assign(new Error(name), { name });
 
-/** Sound that is as loud as `FakeAudioContext.amplitude` says. */
+/** An audio context whose streams all have the amplitude `FakeAudioContext.amplitude`. */
 export class FakeAudioContext {
   static amplitude = 0;
   static open = 0;
@@ -198,7 +198,7 @@ export class FakeAnalyser {
     void bins.fill(FakeAudioContext.amplitude * 255);
 }
 
-/** Puts all of these where the page looks for them; `vi.unstubAllGlobals` takes them away. */
+/** Installs all fakes as globals; `vi.unstubAllGlobals` removes them. */
 export function installFakes(): FakeMediaDevices {
   const media = new FakeMediaDevices();
   FakeAudioContext.amplitude = 0;
@@ -213,9 +213,9 @@ export function installFakes(): FakeMediaDevices {
   return media;
 }
 
-/** A promise to be kept by hand. */
-export function later<T>(): { promise: Promise<T>; keep: (value: T) => void } {
-  let keep: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((resolve) => (keep = resolve));
-  return { promise, keep };
+/** A promise that a test resolves by hand. */
+export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
 }

@@ -11,15 +11,15 @@ describe("parseMessage", () => {
     ['{"type":"info","message":"m","title":"Info","duration":10}', { type: "info", text: "m" }],
     [
       '{"type":"warning","message":"m","title":"Mind","duration":10}',
-      { type: "warning", text: "m", look: { title: "Mind", duration: 10 } },
+      { type: "warning", text: "m", style: { title: "Mind", duration: 10 } },
     ],
     [
       '{"type":"error","message":"m","title":"Error","duration":null}',
-      { type: "error", text: "m", look: { title: "Error", duration: null } },
+      { type: "error", text: "m", style: { title: "Error", duration: null } },
     ],
     [
       '{"type":"success","message":"m"}',
-      { type: "success", text: "m", look: { title: "Success", duration: 10 } },
+      { type: "success", text: "m", style: { title: "Success", duration: 10 } },
     ],
     ['{"type":"end_stream","data":"done"}', { type: "end_stream", text: "done", code: "" }],
     [
@@ -36,12 +36,12 @@ describe("parseMessage", () => {
   });
 
   it.each([
-    ["another word", "Server received: handshake"],
+    ["text that is no message", "Server received: handshake"],
     ["a number", "42"],
     ["a list", '["send_input"]'],
     ["null", "null"],
     ["a type of tomorrow", '{"type":"sing"}'],
-    ["a type that is no word", '{"type":7}'],
+    ["a type that is no string", '{"type":7}'],
     ["bytes", new ArrayBuffer(4)],
   ])("leaves out %s", (_name, raw) => {
     expect(parseMessage(raw)).toBeNull();
@@ -57,7 +57,7 @@ describe("readAnswer", () => {
     expect(readAnswer({ ...answer, candidates_follow: true }).hasMoreCandidates).toBe(true);
   });
 
-  it("says which limit was reached", () => {
+  it("throws with the limit that was reached", () => {
     const reply = { status: "failed", meta: { error: "concurrency_limit_reached", limit: 3 } };
     expect(() => readAnswer(reply)).toThrowError(
       expect.objectContaining({
@@ -75,7 +75,7 @@ describe("readAnswer", () => {
     );
   });
 
-  it("keeps the server's words", () => {
+  it("keeps the server's message", () => {
     const reply = {
       status: "failed",
       meta: { error: "invalid_offer", message: "No audio in it." },
@@ -85,7 +85,7 @@ describe("readAnswer", () => {
 
   it.each([
     ["nothing", null],
-    ["a failure without a word", { status: "failed" }],
+    ["a failure without a message", { status: "failed" }],
     ["no secret", { ...answer, secret: undefined }],
     ["no description", { ...answer, sdp: 1 }],
     ["an offer", { ...answer, type: "offer" }],

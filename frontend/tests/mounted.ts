@@ -1,4 +1,4 @@
-/** The component as Gradio mounts it, on stand-ins for what jsdom has not. */
+/** The component, mounted as Gradio does it, on fakes of interfaces that jsdom lacks. */
 import { cleanup, render, screen } from "@testing-library/svelte";
 import axe from "axe-core";
 import { flushSync } from "svelte";
@@ -10,7 +10,7 @@ import { FakePeerConnection, FakeServer, installFakes, type FakeMediaDevices } f
 export let media: FakeMediaDevices;
 export let server: FakeServer;
 export let dispatched: [string, unknown][];
-/** What Gradio would call. */
+/** The callbacks that the component registered with Gradio, and a spy for its removal. */
 export let gradio: {
   set: (data: Record<string, unknown>) => void;
   get: () => Promise<Record<string, unknown>>;
@@ -62,7 +62,7 @@ export async function open(): Promise<void> {
   flushSync();
 }
 
-/** Rules on colour need a browser that paints; those are looked at in Chromium. */
+/** Returns accessibility violations, without colour contrast: that needs a browser that paints. */
 export async function violations(): Promise<string[]> {
   const rules = { "color-contrast": { enabled: false }, region: { enabled: false } };
   const { violations: found } = await axe.run(document.body, { rules });

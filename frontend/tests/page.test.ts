@@ -2,7 +2,7 @@
 import { cleanup, screen } from "@testing-library/svelte";
 import { flushSync, tick } from "svelte";
 import { describe, expect, it, vi } from "vitest";
-import { FakeTrack, later, named } from "./fakes";
+import { deferred, FakeTrack, namedError } from "./fakes";
 import {
   button,
   connection,
@@ -19,7 +19,7 @@ import {
 } from "./mounted";
 
 describe("a call that broke", () => {
-  it("says so, can be given up, and keeps what is being written", async () => {
+  it("is shown as such, can be cancelled, and keeps the text in the input", async () => {
     show({ variant: "textbox" });
     await open();
     const text = screen.getByTestId<HTMLInputElement>("webrtc-text");
@@ -41,12 +41,12 @@ describe("a call that broke", () => {
   });
 });
 
-describe("the server's words", () => {
-  it("are text for Gradio, which takes them for HTML", async () => {
+describe("the server's texts", () => {
+  it("are escaped, because Gradio renders them as HTML", async () => {
     show();
     await open();
-    connection().say({ type: "error", data: "<img src=x onerror=alert(1)> & more" });
-    connection().say({ type: "warning", data: "<b>", title: "Mind", duration: 3 });
+    connection().deliver({ type: "error", data: "<img src=x onerror=alert(1)> & more" });
+    connection().deliver({ type: "warning", data: "<b>", title: "Mind", duration: 3 });
     expect(dispatched).toContainEqual(["error", "&lt;img src=x onerror=alert(1)&gt; &amp; more"]);
     expect(dispatched).toContainEqual([
       "notice",
@@ -66,7 +66,7 @@ describe("the states of an audio call", () => {
   });
 
   it("asking for permission can be cancelled", async () => {
-    media.pending = later<void>().promise;
+    media.pending = deferred<void>().promise;
     show();
     button().click();
     await tick();
@@ -79,8 +79,8 @@ describe("the states of an audio call", () => {
     expect(state()).toBe("idle");
   });
 
-  it("permission refused: says what to do", async () => {
-    media.refusals = [named("NotAllowedError")];
+  it("permission refused: advice for the user", async () => {
+    media.refusals = [namedError("NotAllowedError")];
     show();
     button().click();
     await vi.waitFor(() => expect(state()).toBe("failed"));
@@ -98,7 +98,7 @@ describe("the states of an audio call", () => {
     await vi.waitFor(() => expect(state()).toBe("failed"));
     expect(status()).toContain("All lines are busy");
     expect(status()).toContain("2 callers");
-    // It is said in the component: a toast beside it would say it twice.
+    // The component shows it: a toast in addition would show it twice.
     expect(dispatched).toEqual([]);
   });
 
@@ -112,7 +112,7 @@ describe("the states of an audio call", () => {
     mute.click();
     await tick();
     expect(mute.getAttribute("aria-pressed")).toBe("true");
-    expect(media.given[0]?.enabled).toBe(false);
+    expect(media.opened[0]?.enabled).toBe(false);
     expect(await violations()).toEqual([]);
     button().click();
     await tick();
@@ -128,11 +128,11 @@ describe("the states of an audio call", () => {
     expect((screen.getByTestId("webrtc-audio") as HTMLAudioElement).muted).toBe(true);
   });
 
-  it("shows whose turn it is without saying it aloud", async () => {
+  it("shows the turn without announcing it", async () => {
     show();
     await open();
     expect(live()).toBe("Connected");
-    connection().say({ type: "log", data: "pause_detected" });
+    connection().deliver({ type: "log", data: "pause_detected" });
     flushSync();
     expect(status()).toBe("Thinking…");
     expect(live()).toBe("Connected");
@@ -150,7 +150,7 @@ describe("the states of an audio call", () => {
   });
 });
 
-describe("what Gradio sees", () => {
+describe("Gradio gets", () => {
   it("the credentials while there is a call, and nothing else", async () => {
     show();
     expect(await gradio.get()).toMatchObject({ value: null });
@@ -166,14 +166,14 @@ describe("what Gradio sees", () => {
   it("a tick for each request of inputs", async () => {
     show();
     await open();
-    connection().say({ type: "send_input", data: [] });
+    connection().deliver({ type: "send_input", data: [] });
     expect(dispatched).toEqual([
       ["start_recording", undefined],
       ["tick", undefined],
     ]);
   });
 
-  it("new arguments take effect at once", async () => {
+  it("the effect of new arguments at once", async () => {
     show();
     gradio.set({ button_labels: { start: "Call Anna" }, label: "Anna", height: 300 });
     await tick();
@@ -182,7 +182,7 @@ describe("what Gradio sees", () => {
     expect(group.style.height).toBe("300px");
   });
 
-  it("the component leaves with its registration", () => {
+  it("the end of the registration with the component", () => {
     show();
     cleanup();
     expect(gradio.unregister).toHaveBeenCalledExactlyOnceWith(7);
@@ -202,7 +202,7 @@ describe("a call ends", () => {
     await open();
     cleanup();
     expect(connection().isClosed).toBe(true);
-    expect(media.given[0]?.readyState).toBe("ended");
+    expect(media.opened[0]?.readyState).toBe("ended");
   });
 
   it("when a parent hides it, and it comes back idle", async () => {
@@ -228,7 +228,7 @@ describe("a call ends", () => {
 });
 
 describe("receiving", () => {
-  it("starts on Python's order, again on the next, and ends quietly", async () => {
+  it("starts on Python's command, again on the next, and ends without an error", async () => {
     show({ mode: "receive" });
     expect(screen.queryByTestId("webrtc-button")).toBeNull();
     gradio.set({ value: "start_webrtc_stream" });
@@ -240,13 +240,13 @@ describe("receiving", () => {
     await vi.waitFor(() => expect(connection()).not.toBe(first));
     await vi.waitFor(() => expect(connection().remoteDescription).not.toBeNull());
     connection().become("connected");
-    connection().say({ type: "end_stream", data: "" });
+    connection().deliver({ type: "end_stream", data: "" });
     await vi.waitFor(() => expect(state()).toBe("ended"));
-    expect(media.asked).toEqual([]);
+    expect(media.requests).toEqual([]);
     expect(dispatched.filter(([name]) => name === "error")).toEqual([]);
   });
 
-  it("takes no orders in other modes", async () => {
+  it("ignores the command in other modes", async () => {
     show();
     gradio.set({ value: "start_webrtc_stream" });
     await tick();

@@ -34,10 +34,10 @@ describe("the device menu", () => {
     select.value = "lid";
     select.dispatchEvent(new Event("change", { bubbles: true }));
     await open();
-    expect(media.asked).toEqual([{ audio: { deviceId: { exact: "lid" } } }]);
+    expect(media.requests).toEqual([{ audio: { deviceId: { exact: "lid" } } }]);
   });
 
-  it("closes on Escape and gives the focus back", async () => {
+  it("closes on Escape and returns the focus", async () => {
     show();
     await openMenu();
     document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
@@ -54,20 +54,20 @@ describe("the device menu", () => {
     expect(screen.queryByTestId("webrtc-device-panel")).toBeNull();
   });
 
-  it("offers to name devices the browser keeps to itself", async () => {
+  it("offers to name devices whose labels the browser withholds", async () => {
     media.list = [device("audioinput", "", "")];
     show();
     await openMenu();
     media.list = [device("audioinput", "desk", "Desk")];
     screen.getByRole("button", { name: "Show device names" }).click();
     expect(await screen.findByRole("option", { name: "Desk" })).toBeTruthy();
-    await vi.waitFor(() => expect(media.given[0]?.readyState).toBe("ended"));
+    await vi.waitFor(() => expect(media.opened[0]?.readyState).toBe("ended"));
     expect(state()).toBe("idle");
   });
 });
 
-describe("pictures", () => {
-  it("show the camera, mirrored, until the answer's picture is there", async () => {
+describe("video", () => {
+  it("shows the camera, mirrored, until the first frame of the answer", async () => {
     show({ modality: "video" });
     await open();
     const camera = screen.getByLabelText("Your camera");
@@ -82,13 +82,13 @@ describe("pictures", () => {
     expect(answer.classList).not.toContain("mirrored");
   });
 
-  it("are not mirrored when the app does not want it", async () => {
+  it("is not mirrored when the app disables it", async () => {
     show({ modality: "video", mirror_webcam: false });
     await open();
     expect(screen.getByLabelText("Your camera").classList).not.toContain("mirrored");
   });
 
-  it("keep the camera in a corner of a video call", async () => {
+  it("keeps the camera in a corner of a call with audio and video", async () => {
     show({ modality: "audio-video" });
     await open();
     connection().ontrack?.({ track: new FakeTrack("video") });
@@ -102,7 +102,7 @@ describe("pictures", () => {
   });
 });
 
-describe("what the author asked for", () => {
+describe("the app's settings", () => {
   it("an icon with its colours and roundness", () => {
     show({
       icon: "/icon.svg",
@@ -137,7 +137,7 @@ describe("what the author asked for", () => {
     expect([...root.classList]).toEqual(expect.arrayContaining(["a", "b", "bare"]));
   });
 
-  it("a line of text beside the voice", async () => {
+  it("a line of text in addition to the audio", async () => {
     show({ variant: "textbox" });
     await open();
     const input = screen.getByRole("textbox", { name: "Type a message…" }) as HTMLInputElement;

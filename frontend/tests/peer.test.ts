@@ -3,11 +3,11 @@ import { Peer, type PeerListener, type PeerOptions } from "../call/peer";
 import {
   ANSWER,
   asStream,
+  deferred,
   FakePeerConnection,
   FakeServer,
   FakeStream,
   FakeTrack,
-  later,
 } from "./fakes";
 
 let server: FakeServer;
@@ -53,7 +53,7 @@ describe("the offer", () => {
     expect(connection().remoteDescription).toEqual({ type: "answer", sdp: ANSWER.sdp });
   });
 
-  it("makes the credentials known before the answer is applied", async () => {
+  it("reports the credentials before the answer is applied", async () => {
     const peer = await create();
     listener.onanswer.mockImplementation(() => {
       expect(connection().remoteDescription).toBeNull();
@@ -83,13 +83,13 @@ describe("the offer", () => {
     await expect(peer.call()).rejects.toThrow("Failed to fetch");
   });
 
-  it("is forgotten when the call was closed meanwhile", async () => {
-    const reply = later<unknown>();
+  it("is closed on the server when the call was closed meanwhile", async () => {
+    const reply = deferred<unknown>();
     server.replies.offer = reply.promise;
     const peer = await create();
     const calling = peer.call();
     peer.close();
-    reply.keep(ANSWER);
+    reply.resolve(ANSWER);
     await calling;
     expect(listener.onanswer).not.toHaveBeenCalled();
     expect(connection().remoteDescription).toBeNull();
@@ -116,14 +116,14 @@ describe("the configuration", () => {
 
 describe("candidates", () => {
   it("wait for the answer and go with its secret", async () => {
-    const reply = later<unknown>();
+    const reply = deferred<unknown>();
     server.replies.offer = reply.promise;
     const peer = await create();
     const calling = peer.call();
     await vi.waitFor(() => expect(server.ofType("offer")).toHaveLength(1));
     connection().find("candidate:early");
     expect(server.ofType("ice-candidate")).toEqual([]);
-    reply.keep(ANSWER);
+    reply.resolve(ANSWER);
     await calling;
     connection().find("candidate:late");
     const common = { type: "ice-candidate", webrtc_id: "call-1", secret: "s3cret" };
@@ -134,7 +134,7 @@ describe("candidates", () => {
     ]);
   });
 
-  it("do not carry the marks of the end", async () => {
+  it("are sent without the marks of their end", async () => {
     const peer = await create();
     await peer.call();
     connection().onicecandidate?.({ candidate: null });
@@ -151,7 +151,7 @@ describe("candidates", () => {
     expect(listener.onlost).not.toHaveBeenCalled();
   });
 
-  it("of the server are fetched once when it says that more follow", async () => {
+  it("of the server are fetched once when it announces more", async () => {
     server.replies.offer = { ...ANSWER, candidates_follow: true };
     const candidate = { candidate: "candidate:9", sdpMid: "0", sdpMLineIndex: 0 };
     server.replies.candidates = { candidates: [candidate] };
@@ -187,7 +187,7 @@ describe("the media", () => {
     ]);
   });
 
-  it("is handed on as it arrives", async () => {
+  it("is reported as it arrives", async () => {
     await create();
     const track = new FakeTrack("audio");
     connection().ontrack?.({ track });
@@ -208,7 +208,7 @@ describe("the media", () => {
     expect(connection().senders[0]?.parameters).toMatchObject({ encodings: [{}], ...parameters });
   });
 
-  it("flows on without parameters the browser refuses", async () => {
+  it("continues without parameters that the browser refuses", async () => {
     const peer = await create({ parameters: { degradationPreference: "balanced" } });
     connection().senders[0]?.setParameters.mockRejectedValue(new Error("no such preference"));
     await peer.call();
@@ -217,7 +217,7 @@ describe("the media", () => {
 });
 
 describe("the data channel", () => {
-  it("is the page's, and greets when it opens", async () => {
+  it("is opened by the page, and sends the handshake", async () => {
     await create();
     const { channel } = connection();
     expect(channel?.label).toBe("text");
@@ -225,10 +225,10 @@ describe("the data channel", () => {
     expect(channel?.sent).toEqual(["handshake"]);
   });
 
-  it("hands messages on, and leaves out what is none", async () => {
+  it("reports messages, and ignores anything else", async () => {
     await create();
-    connection().say({ type: "send_input" });
-    connection().say("nonsense");
+    connection().deliver({ type: "send_input" });
+    connection().deliver("nonsense");
     expect(listener.onmessage.mock.calls).toEqual([[{ type: "send_input" }]]);
   });
 
@@ -240,7 +240,7 @@ describe("the data channel", () => {
 });
 
 describe("the connection", () => {
-  it("may stutter without being lost", async () => {
+  it("may be interrupted without being lost", async () => {
     await create();
     connection().become("connected");
     connection().become("disconnected");
@@ -252,14 +252,14 @@ describe("the connection", () => {
     expect(listener.onlost).toHaveBeenCalledOnce();
   });
 
-  it("says nothing more once it is closed", async () => {
+  it("calls nothing back once it is closed", async () => {
     const peer = await create();
     peer.close();
     connection().become("connected");
-    connection().say({ type: "send_input" });
+    connection().deliver({ type: "send_input" });
     connection().channel?.onclose?.();
     connection().ontrack?.({ track: new FakeTrack("audio") });
     expect(connection().isClosed).toBe(true);
-    for (const heard of Object.values(listener)) expect(heard).not.toHaveBeenCalled();
+    for (const callback of Object.values(listener)) expect(callback).not.toHaveBeenCalled();
   });
 });

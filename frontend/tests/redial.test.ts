@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { KNOCK_MS, RECOVER_MS, Redial, TRY_MS, WAITS_MS } from "../call/redial";
-import { call, connection, events, media, open, page, server } from "./calling";
+import { OFFER_RETRY_MS, RECOVER_MS, Redial, TRY_MS, WAITS_MS } from "../call/redial";
+import { call, connection, events, host, media, open, server } from "./calling";
 import { ANSWER } from "./fakes";
 
 describe("the tries of a call", () => {
@@ -9,13 +9,13 @@ describe("the tries of a call", () => {
     expect([0, 1, 2, 3].map(() => redial.next("lost", 0))).toEqual([...WAITS_MS.lost, null]);
   });
 
-  it("come neither all at once nor too late", () => {
+  it("vary by a quarter of the wait", () => {
     const [waitMs] = WAITS_MS.busy;
     expect(new Redial(() => 0).next("busy", 0)).toBe(waitMs! * 0.75);
     expect(new Redial(() => 1).next("busy", 0)).toBe(waitMs! * 1.25);
   });
 
-  it("are counted anew after a call that lasted, and not after one that did not", () => {
+  it("are counted from the start after a call that lasted, and only then", () => {
     const redial = new Redial(() => 0.5);
     redial.next("lost", 0);
     redial.opened(1000);
@@ -30,7 +30,7 @@ const refusal = (error: string): object => ({ status: "failed", meta: { error, m
 /** Longer than any wait before a try. */
 const WAIT_MS = 20_000;
 
-/** The server is away: Gradio's client gives nothing for what it could not ask. */
+/** Takes the server away: Gradio's client returns undefined for a failed request. */
 function goAway(): void {
   server.replies = { offer: undefined, candidates: undefined, close: undefined };
 }
@@ -41,20 +41,20 @@ function comeBack(): void {
 }
 
 describe("a call that broke", () => {
-  it("is made again, with the microphone that it had, and unheard by the app", async () => {
+  it("is made again with its microphone, and without an event for the app", async () => {
     const broken = await open();
     goAway();
     broken.become("failed");
     expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "lost" } });
-    expect(page.value).toBeNull();
+    expect(host.value).toBeNull();
     await vi.advanceTimersByTimeAsync(1000);
     expect(call.status.phase).toBe("redialling");
     comeBack();
-    await vi.advanceTimersByTimeAsync(KNOCK_MS);
+    await vi.advanceTimersByTimeAsync(OFFER_RETRY_MS);
     connection().become("connected");
     expect(call.status).toMatchObject({ phase: "open", redial: null });
-    expect(page.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
-    expect(media.asked).toHaveLength(1);
+    expect(host.value).toEqual({ webrtc_id: "call-2", secret: "0ther" });
+    expect(media.requests).toHaveLength(1);
     expect(broken.isClosed).toBe(true);
     expect(server.ofType("close")).toEqual([
       { type: "close", webrtc_id: "call-1", secret: "s3cret" },
@@ -68,7 +68,7 @@ describe("a call that broke", () => {
     broken.become("failed");
     await vi.advanceTimersByTimeAsync(3 * (WAIT_MS + TRY_MS));
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
-    expect(media.given.map(({ readyState }) => readyState)).toEqual(["ended"]);
+    expect(media.opened.map(({ readyState }) => readyState)).toEqual(["ended"]);
     expect(vi.getTimerCount()).toBe(0);
     // Gradio would reload the page over an event that it cannot deliver.
     expect(events()).toEqual(["start_recording"]);
@@ -79,7 +79,7 @@ describe("a call that broke", () => {
     expect(events()).toEqual(["start_recording", "start_recording", "stop_recording"]);
   });
 
-  it("is made at once when the server has forgotten it", async () => {
+  it("is made again at once when the server no longer has it", async () => {
     const broken = await open();
     server.replies.candidates = refusal("unknown_connection");
     broken.become("disconnected");
@@ -87,7 +87,7 @@ describe("a call that broke", () => {
     expect(call.status.phase).toBe("redialling");
   });
 
-  it("is not given up for a question that the server could not answer", async () => {
+  it("is not given up for a request that failed on the server", async () => {
     const unstable = await open();
     server.replies.candidates = refusal("server_error");
     unstable.become("disconnected");
@@ -95,7 +95,7 @@ describe("a call that broke", () => {
     expect(call.status).toMatchObject({ phase: "open", isUnstable: true });
   });
 
-  it("may recover by itself while the server knows it", async () => {
+  it("may recover by itself while the server has it", async () => {
     const unstable = await open();
     unstable.become("disconnected");
     await vi.advanceTimersByTimeAsync(RECOVER_MS - 1);
@@ -128,7 +128,7 @@ describe("a call that broke", () => {
     expect(call.status.phase).toBe("redialling");
   });
 
-  it("is asked about after a sleep", async () => {
+  it("is looked up after a sleep", async () => {
     await open();
     server.replies.candidates = refusal("unknown_connection");
     vi.setSystemTime(Date.now() + 3_600_000);
@@ -179,7 +179,7 @@ describe("a call that broke", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("is tried anew when the new connection fails too", async () => {
+  it("is tried again when the new connection fails too", async () => {
     (await open()).become("failed");
     await vi.advanceTimersByTimeAsync(1000);
     expect(offers()).toBe(2);
@@ -188,14 +188,14 @@ describe("a call that broke", () => {
     expect(offers()).toBe(3);
   });
 
-  it("is left to the app when it only receives: it would begin anew", async () => {
-    page.props.mode = "receive";
+  it("is left to the app when it only receives: it would begin again", async () => {
+    host.props.mode = "receive";
     (await open()).become("failed");
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "lost" } });
   });
 
   it("is no loss at the time limit", async () => {
-    page.props.time_limit = 60;
+    host.props.time_limit = 60;
     const pc = await open();
     vi.advanceTimersByTime(59_800);
     pc.become("failed");
@@ -206,20 +206,20 @@ describe("a call that broke", () => {
 describe("a server that stops", () => {
   const STOPPING = { type: "end_stream", data: "The server is stopping.", code: "server_stopping" };
 
-  it("is called again, once its last sounds were heard", async () => {
+  it("is called again, and its last audio is played until then", async () => {
     const stopped = await open();
-    stopped.say(STOPPING);
+    stopped.deliver(STOPPING);
     expect(call.status).toMatchObject({ phase: "redialling", redial: { cause: "stopping" } });
     expect(stopped.isClosed).toBe(false);
-    // What its connection says from now on is old.
+    // Events of the old connection have no effect from now on.
     stopped.channel?.onclose?.();
     stopped.become("failed");
     await vi.advanceTimersByTimeAsync(3000);
     expect([stopped.isClosed, offers()]).toEqual([true, 2]);
   });
 
-  it("is called again when it still says so", async () => {
-    (await open()).say(STOPPING);
+  it("is called again when it still refuses for that reason", async () => {
+    (await open()).deliver(STOPPING);
     server.replies.offer = refusal("server_stopping");
     await vi.advanceTimersByTimeAsync(3 * WAIT_MS);
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "stopping" } });
@@ -243,14 +243,14 @@ describe("a refusal", () => {
     ["concurrency_limit_reached", "limit_reached"],
     ["too_many_offers", "busy"],
     ["handler_failed", "handler_failed"],
-  ])("of a first call, %s, is told", async (code, problem) => {
+  ])("of a first call, %s, is shown", async (code, problem) => {
     server.replies.offer = refusal(code);
     await call.start();
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: problem } });
   });
 
   it.each(["concurrency_limit_reached", "too_many_offers", "server_busy"])(
-    "of a call that broke, %s, is not the last word",
+    "of a call that broke, %s, does not end it",
     async (code) => {
       (await open()).become("failed");
       server.replies.offer = refusal(code);
@@ -259,12 +259,12 @@ describe("a refusal", () => {
     },
   );
 
-  it("of a call that broke may be the last word", async () => {
+  it("of a call that broke may end it", async () => {
     (await open()).become("failed");
     server.replies.offer = refusal("handler_failed");
     await vi.advanceTimersByTimeAsync(1000);
     expect(call.status).toMatchObject({ phase: "failed", problem: { code: "handler_failed" } });
-    // The server is there, and hears of it.
+    // The server is there, so the event can be delivered.
     expect(events()).toEqual(["start_recording", "stop_recording"]);
   });
 });

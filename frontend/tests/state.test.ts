@@ -26,23 +26,23 @@ describe("a call that goes well", () => {
     expect(after({ type: "start", asksPermission: false }).phase).toBe("connecting");
   });
 
-  it("forgets the last call when the next one starts", () => {
+  it("drops the last call when the next one starts", () => {
     const again = after(START, REFUSED, START);
     expect(again).toEqual({ ...IDLE, phase: "permission" });
   });
 });
 
-describe("a call the other side ends", () => {
+describe("a call that the server ends", () => {
   const ending = { by: "server", reason: "Good night." } as const;
   const open = [START, GRANTED, CONNECTED];
 
-  it("plays its last sounds before it is over", () => {
+  it("plays its last audio before it is over", () => {
     const closing = after(...open, { type: "ended", ending, atMs: 2000 });
     expect(closing).toMatchObject({ phase: "closing", ending, lastedS: 1 });
     expect(next(closing, { type: "drained" })).toMatchObject({ phase: "ended", ending });
   });
 
-  it("can be hung up while it plays them", () => {
+  it("can be hung up while it plays it", () => {
     const events = [...open, { type: "ended", ending, atMs: 2000 } as const];
     expect(after(...events, { type: "hang_up", atMs: 2100 }).phase).toBe("idle");
   });
@@ -53,10 +53,10 @@ describe("a call the other side ends", () => {
   });
 });
 
-describe("a call that stutters", () => {
+describe("a call that is interrupted", () => {
   const open = after(START, GRANTED, CONNECTED);
 
-  it("is unstable, and steady again, without starting anew", () => {
+  it("is unstable, and steady again, without starting again", () => {
     const unstable = next(open, { type: "unstable" });
     expect(unstable).toMatchObject({ phase: "open", isUnstable: true });
     const steady = next(unstable, { type: "connected", atMs: 9000 });
@@ -75,9 +75,9 @@ describe("events that come too late", () => {
     ["a permission", GRANTED],
     ["a failure", REFUSED],
     ["an end", { type: "ended", ending: { by: "time_limit" }, atMs: 1 }],
-    ["a last sound", { type: "drained" }],
+    ["the end of the audio", { type: "drained" }],
     ["a turn", { type: "activity", activity: "speaking" }],
-    ["a stutter", { type: "unstable" }],
+    ["an interruption", { type: "unstable" }],
     ["hanging up", { type: "hang_up", atMs: 1 }],
   ])("%s changes nothing when idle", (_name, event) => {
     expect(next(IDLE, event)).toBe(IDLE);
@@ -94,7 +94,7 @@ describe("events that come too late", () => {
   });
 });
 
-it("tells phases with a call from those without", () => {
+it("separates phases with a call from those without", () => {
   const phases = [
     "idle",
     "permission",

@@ -1,6 +1,6 @@
 import { describe as group, expect, it } from "vitest";
 import { IDLE, type CallState } from "../call/state";
-import { announce, buttonLabel, clock, describe, explain, say } from "../texts";
+import { announce, buttonLabel, clock, describe, explain, localize } from "../texts";
 
 const english = (key: string): string =>
   ({ "audio.record": "Record", "audio.stop": "Stop", "audio.waiting": "Waiting" })[key] ?? key;
@@ -10,14 +10,14 @@ const german = (key: string): string =>
 const open: CallState = { ...IDLE, phase: "open", openedAtMs: 0 };
 const audio = { mode: "send-receive", modality: "audio", time_limit: null } as const;
 
-group("say", () => {
-  it("speaks our English, and Gradio's other languages", () => {
-    expect(say("start", english)).toBe("Start");
-    expect(say("start", german)).toBe("Aufnehmen");
+group("localize", () => {
+  it("uses our English, and Gradio's other languages", () => {
+    expect(localize("start", english)).toBe("Start");
+    expect(localize("start", german)).toBe("Aufnehmen");
   });
 
-  it("does not show a key that Gradio does not know", () => {
-    expect(say("noMicrophone", (key) => key)).toBe("No microphone found");
+  it("does not show a key that Gradio lacks", () => {
+    expect(localize("noMicrophone", (key) => key)).toBe("No microphone found");
   });
 });
 
@@ -33,30 +33,30 @@ group("describe", () => {
   const title = (state: CallState, changes = {}): string =>
     describe(state, false, { ...audio, ...changes }, english).title;
 
-  it("tells whose turn it is", () => {
+  it("shows the turn", () => {
     const titles = (["none", "ready", "listening", "thinking", "speaking"] as const).map(
       (activity) => title({ ...open, activity }),
     );
     expect(titles).toEqual(["Connected", "Your turn", "Listening", "Thinking…", "Speaking"]);
   });
 
-  it("calls a stream from the server playing, and says when it was stopped", () => {
+  it("calls a stream from the server playing, and shows when it was stopped", () => {
     const receive = { mode: "receive", modality: "video" };
     expect(title(IDLE, receive)).toBe("Nothing is playing");
     expect(title(open, receive)).toBe("Playing");
     expect(title({ ...IDLE, lastedS: 62 }, receive)).toBe("Stopped");
   });
 
-  it("puts a stutter before everything else", () => {
+  it("puts an interruption before everything else", () => {
     const unstable = { ...open, isUnstable: true, activity: "speaking" } as const;
     expect(title(unstable)).toBe("The connection is unstable");
   });
 
-  it("shows that the stop word was heard", () => {
+  it("shows that the stop word was detected", () => {
     expect(describe(open, true, audio, english).title).toBe("Heard you");
   });
 
-  it("says how long a call was, or why it was ended", () => {
+  it("shows the length of a call, or the reason for its end", () => {
     const over = { ...IDLE, phase: "ended", lastedS: 62 } as const;
     const byServer = (reason: string): CallState => ({ ...over, ending: { by: "server", reason } });
     const detail = (state: CallState, time_limit: number | null = null): string =>
@@ -67,7 +67,7 @@ group("describe", () => {
     expect(detail({ ...over, ending: { by: "time_limit" } }, 60)).toContain("1:00");
   });
 
-  it("says why it calls again, and when it cannot", () => {
+  it("shows why the page calls again, and when it cannot", () => {
     const again = (redial: CallState["redial"]): CallState => ({
       ...IDLE,
       phase: "redialling",
@@ -88,43 +88,43 @@ group("describe", () => {
 });
 
 group("explain", () => {
-  it("says what to do when the microphone is blocked", () => {
-    const words = explain({ code: "permission_refused", medium: "microphone" }, english);
-    expect(words.title).toBe("The microphone is blocked");
-    expect(words.detail).toContain("address bar");
+  it("advises when the microphone is blocked", () => {
+    const statusText = explain({ code: "permission_refused", medium: "microphone" }, english);
+    expect(statusText.title).toBe("The microphone is blocked");
+    expect(statusText.detail).toContain("address bar");
   });
 
   it.each([
     [1, "one caller"],
     [3, "3 callers"],
     [null, "Try again"],
-  ])("tells how many callers fit (%j)", (limit, text) => {
+  ])("shows the limit of %j", (limit, text) => {
     expect(explain({ code: "limit_reached", limit }, english).detail).toContain(text);
   });
 
-  it("keeps the server's words", () => {
-    const words = explain({ code: "refused", message: "No audio in it." }, english);
-    expect(words.detail).toBe("No audio in it.");
+  it("keeps the server's message", () => {
+    const statusText = explain({ code: "refused", message: "No audio in it." }, english);
+    expect(statusText.detail).toBe("No audio in it.");
   });
 });
 
 group("announce", () => {
-  const words = { title: "Speaking", detail: "" };
+  const statusText = { title: "Speaking", detail: "" };
 
   it("does not talk over the conversation", () => {
-    const said = (["listening", "thinking", "speaking"] as const).map((activity) =>
-      announce({ ...open, activity }, words, false, Infinity),
+    const announcements = (["listening", "thinking", "speaking"] as const).map((activity) =>
+      announce({ ...open, activity }, statusText, false, Infinity),
     );
-    expect(new Set(said)).toEqual(new Set(["Connected"]));
+    expect(new Set(announcements)).toEqual(new Set(["Connected"]));
   });
 
-  it("says when time runs out, when it stutters, and that the stop word was heard", () => {
-    expect(announce(open, words, false, 10)).toContain("Ten seconds");
-    expect(announce({ ...open, isUnstable: true }, words, false, 10)).toContain("unstable");
-    expect(announce(open, words, true, 60)).toBe("Heard you");
+  it("announces the end of the time, an interruption and the stop word", () => {
+    expect(announce(open, statusText, false, 10)).toContain("Ten seconds");
+    expect(announce({ ...open, isUnstable: true }, statusText, false, 10)).toContain("unstable");
+    expect(announce(open, statusText, true, 60)).toBe("Heard you");
   });
 
-  it("says everything else in full", () => {
+  it("announces everything else in full", () => {
     const failed = { title: "The microphone is blocked", detail: "Allow it." };
     expect(announce({ ...IDLE, phase: "failed" }, failed, false, Infinity)).toBe(
       "The microphone is blocked. Allow it.",
@@ -137,7 +137,7 @@ group("buttonLabel", () => {
   const label = (phase: CallState["phase"], labels: object | null): string =>
     buttonLabel({ ...IDLE, phase }, labels, english);
 
-  it("takes the app's words, and ours where it has none", () => {
+  it("uses the app's labels, and ours where it has none", () => {
     const phases = ["idle", "connecting", "open", "failed"] as const;
     expect(phases.map((phase) => label(phase, all))).toEqual([
       "Call Anna",

@@ -1,15 +1,15 @@
-/** What every view is given by the shell. */
+/** The properties that the entry component passes to every view. */
 import type { Call } from "../call/call.svelte";
-import type { Translate, Words } from "../texts";
+import type { StatusText, Translate } from "../texts";
 import type { WebRTCProps } from "../types";
 
 export interface ViewProps {
   call: Call;
   settings: WebRTCProps;
-  words: Words;
+  statusText: StatusText;
   /** For screen readers. */
   announcement: string;
-  /** Whether the app's author lets calls be started. */
+  /** True if the app permits the user to start calls. */
   isInteractive: boolean;
   translate: Translate;
 }

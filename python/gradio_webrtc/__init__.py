@@ -1,4 +1,7 @@
-"""Real-time voice and video for Gradio over WebRTC."""
+"""Real-time audio and video for Gradio over WebRTC.
+
+The public names. Those that few programs use are imported when somebody asks for them.
+"""
 
 import importlib
 import inspect
@@ -23,7 +26,7 @@ from ._handlers import (
     SileroVadOptions,
     StreamHandler,
     VideoStreamHandler,
-    Warning,  # noqa: A004 - the predecessors' name
+    Warning,  # noqa: A004 - the name in gradio_webrtc 0.0.31 and fastrtc
     get_current_context,
     get_silero_model,
 )
@@ -102,13 +105,13 @@ _LATER = {
     "_handlers.reply_on_stopwords": {"ReplyOnStopWords"},
     "_turns.speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},
 }
-"""What few programs use, by module: imported when it is asked for."""
+"""Names that few programs use, by module. Their modules are not loaded at every start."""
 
-# Of a module that answers to any name, a type checker believes any name.
+# Not for type checkers: a module with `__getattr__` has any name for them.
 if not typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Imports one of those (PEP 562)."""
+        """Returns one of those names, imported now (PEP 562)."""
         for module, names in _LATER.items():
             if name in names:
                 found = getattr(importlib.import_module(f".{module}", __name__), name)
@@ -117,5 +120,5 @@ if not typing.TYPE_CHECKING:
         raise _missing(__name__, name, inspect.currentframe())
 
     def __dir__() -> list[str]:
-        """All names, those that are not imported yet among them."""
+        """Returns all names, those that are not imported yet among them."""
         return sorted({*globals(), *__all__})

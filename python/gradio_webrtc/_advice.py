@@ -1,4 +1,8 @@
-"""Names of the predecessors that are not here: what to write instead, for whoever imports them."""
+"""Advice in place of names that gradio_webrtc 0.0.31 and fastrtc have and this package has not.
+
+The text of the ImportError or AttributeError names what to write instead. Any thread; imports
+nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +27,15 @@ SPEECH: Final = (
     f"is {PACKAGE}.text_to_speech.TTSModel"
 )
 INSIDE: Final = (
-    "it was the inside of a predecessor. Give stream() a handler, such as StreamHandler; "
+    "it was an internal class. Pass stream() a handler, such as StreamHandler; "
     f"{PACKAGE}.testing.simulate runs one without a connection"
 )
-TELEPHONE: Final = "calls come over WebRTC alone; take a telephone's sound to a handler by yourself"
+TELEPHONE: Final = (
+    "sessions come over WebRTC alone; pass the audio of a telephone to a handler yourself"
+)
 REGISTRY: Final = (
     "the component has set_input, set_additional_outputs, output_stream and fetch_latest_output, "
-    "with the id of a call"
+    "with the id of a session"
 )
 
 INSTEAD: Final[dict[str, str]] = {
@@ -48,8 +54,8 @@ INSTEAD: Final[dict[str, str]] = {
     "VideoStreamHandler_": INSIDE,
     "VideoStreamHander": INSIDE,
     "player_worker_decode": INSIDE,
-    "webrtc_error_handler": "what a handler raises is reported, in the log and the page",
-    "WebRTCModel": "the component gives functions its id as text, or a WebRTCData",
+    "webrtc_error_handler": "exceptions of a handler are reported, in the log and the page",
+    "WebRTCModel": "the component passes functions its id as text, or a WebRTCData",
     "iterate": "write next(generator)",
     "async_httpx_client": "the functions for credentials open their own connections",
     "CLOUDFLARE_FASTRTC_TURN_URL": "call get_cloudflare_turn_credentials(hf_token=...)",
@@ -60,7 +66,7 @@ INSTEAD: Final[dict[str, str]] = {
     "OutputQueue": REGISTRY,
     "Track": INSIDE,
 }
-"""Advice in place of names that no module of ours has."""
+"""The advice for names that no module of ours has."""
 
 ELSEWHERE: Final[dict[str, str]] = {
     "AppState": "reply_on_pause",
@@ -86,14 +92,14 @@ ELSEWHERE: Final[dict[str, str]] = {
     "simulate": "testing",
     "split_output": "utils",
 }
-"""Names that a module of ours has and the package itself has not."""
+"""The module of names that the package itself does not have."""
 
 
 def names_elsewhere(module: str) -> Callable[[str], object]:
-    """A module's ``__getattr__`` (PEP 562), which explains names that it does not have.
+    """Returns a module's ``__getattr__`` (PEP 562), which explains names that it does not have.
 
     Args:
-        module: Its ``__name__``.
+        module: The module's ``__name__``.
     """
 
     def __getattr__(name: str) -> object:  # noqa: N807 - so it is named in a traceback
@@ -103,15 +109,15 @@ def names_elsewhere(module: str) -> Callable[[str], object]:
 
 
 def missing(module: str, name: str, asked: FrameType | None) -> ImportError | AttributeError:
-    """The error for a name that a module does not have.
+    """Returns the error for a name that a module does not have.
 
     ``from module import name`` turns every AttributeError into an ImportError of few words, so
     that statement gets one of its own; ``hasattr`` and ``getattr`` need the AttributeError.
 
     Args:
         module: The module's ``__name__``.
-        name: What it was asked for.
-        asked: The frame of its ``__getattr__``.
+        name: The name that was looked up in it.
+        asked: The frame of its ``__getattr__``; ``None`` on an interpreter without frames.
     """
     advice = _advice(module, name)
     if asked is not None and _is_from_import(asked.f_back):
@@ -130,7 +136,11 @@ def _advice(module: str, name: str) -> str:
 
 
 def _is_from_import(frame: FrameType | None) -> bool:
-    """Tells whether a frame is in the middle of ``from ... import``."""
+    """True if a frame is in the middle of ``from ... import``.
+
+    The instruction is looked up, since the import system calls ``__getattr__`` the same way in
+    either case.
+    """
     if frame is None or frame.f_lasti < 0:
         return False
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"

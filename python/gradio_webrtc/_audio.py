@@ -1,4 +1,8 @@
-"""The package's only door to the compiled core; conversions between bytes, int16 and float32."""
+"""The package's only door to the compiled core, and conversions of samples.
+
+The classes of the core are documented in ``_core.pyi``. The conversions between bytes, int16 and
+float32 are plain functions for any thread. Imports nothing else of ours.
+"""
 
 from __future__ import annotations
 
@@ -37,35 +41,41 @@ __all__ = [
 ]
 
 Audio: TypeAlias = NDArray[Any] | tuple[int, NDArray[Any]]
-"""Samples of any shape, or ``(rate, samples)``."""
+"""Samples of any shape, or ``(rate, samples)`` with the rate in Hz."""
 
 INT16_TO_FLOAT: Final = np.float32(1 / 32768)
-"""int16 has one step more below zero than above; dividing by 2**15 keeps all of it in -1 to 1."""
+"""The factor from int16 to float. int16 has one step more below zero than above; dividing by 2**15
+keeps all of it in -1 to 1."""
 
 FLOAT_TO_INT16: Final = 32767
-"""-1 and 1 become -32767 and 32767, as callers of the predecessors expect."""
-
+"""The factor from float to int16. -1 and 1 become -32767 and 32767, as programs for gradio_webrtc
+0.0.31 and fastrtc expect."""
 
 _PCM16: Final[np.dtype[np.int16]] = np.dtype("<i2")
+"""Little-endian on every machine, as services send it."""
 
 _VIEW_BYTES: Final = 8192
-"""From here on copying a chunk takes longer than NumPy takes to look at it where it is."""
+"""The length, in bytes, from which copying a chunk takes longer than making a NumPy view of it."""
 
 
 def aggregate_bytes_to_16bit(
     chunks: Iterable[bytes | bytearray | memoryview],
 ) -> Iterator[NDArray[np.int16]]:
-    """Whole 16-bit samples out of byte chunks of any length, such as an HTTP response gives.
+    r"""Assembles 16-bit samples from byte chunks of any length, such as those of an HTTP response.
 
-    A sample may be cut by the end of a chunk; it comes with the next one. An odd byte at the very
+    A sample that the end of a chunk cuts is completed by the next chunk. An odd byte at the very
     end is dropped.
 
     Args:
-        chunks: Little-endian 16-bit PCM, in pieces.
+        chunks: Little-endian 16-bit PCM in pieces of any number of bytes.
 
     Yields:
         int16, ``(1, n)``, one for each chunk that completes a sample. Do not write to it: it may
         be a view of the chunk.
+
+    Example:
+        >>> [samples.tolist() for samples in aggregate_bytes_to_16bit([b"\x01", b"\x00\x02"])]
+        [[[1]]]
     """
     assembler = Pcm16Assembler()
     for chunk in chunks:
@@ -83,7 +93,7 @@ async def async_aggregate_bytes_to_16bit(
     """Like `aggregate_bytes_to_16bit`, for chunks that arrive asynchronously.
 
     Args:
-        chunks: Little-endian 16-bit PCM, in pieces.
+        chunks: Little-endian 16-bit PCM in pieces of any number of bytes.
 
     Yields:
         int16, ``(1, n)``, one for each chunk that completes a sample. Do not write to it: it may
@@ -100,18 +110,18 @@ async def async_aggregate_bytes_to_16bit(
 
 
 def _is_whole(chunk: bytes | bytearray | memoryview, assembler: Pcm16Assembler) -> bool:
-    """Whether a chunk needs no assembling, and nobody can change it while it is looked at."""
+    """True if a chunk needs no assembling, and nobody can change it under a view."""
     return type(chunk) is bytes and len(chunk) % 2 == 0 and not assembler.has_pending_byte
 
 
 def audio_to_float32(audio: Audio) -> NDArray[np.float32]:
-    """The samples as float32 from -1 to 1, in the shape they came in.
+    """Returns the samples as float32 from -1 to 1, in the shape they came in.
 
     Args:
-        audio: int16 or float samples, or ``(rate, samples)``.
+        audio: int16 or float samples of any shape, or ``(rate, samples)``.
 
     Returns:
-        int16 divided by 32768; float32 as it is; float64 narrowed.
+        int16 divided by 32768; float32 itself, without a copy; float64 narrowed.
 
     Raises:
         TypeError: Any other dtype.
@@ -127,14 +137,14 @@ def audio_to_float32(audio: Audio) -> NDArray[np.float32]:
 
 
 def audio_to_int16(audio: Audio) -> NDArray[np.int16]:
-    """The samples as int16, in the shape they came in.
+    """Returns the samples as int16, in the shape they came in.
 
     Args:
-        audio: float samples (-1 to 1 is full scale) or int16, or ``(rate, samples)``.
+        audio: float samples (-1 to 1 is full scale) or int16 of any shape, or ``(rate, samples)``.
 
     Returns:
-        Float samples times 32767, rounded; what lies outside -1 to 1 saturates, NaN is silence.
-        int16 as it is.
+        Float samples times 32767, rounded; values outside -1 to 1 saturate, and NaN becomes 0.
+        int16 itself, without a copy.
 
     Raises:
         TypeError: Any other dtype.

@@ -1,4 +1,7 @@
-"""Sound as the bytes of a sound file, as services that transcribe want it."""
+"""Audio as the bytes of an audio file, which services that transcribe take.
+
+Beside the transport the only place that imports PyAV: an encoder needs no network. Any thread.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MP3_ENCODER: Final = "libmp3lame"
-"""Part of PyAV's wheels. A PyAV that was built without it is served with WAV."""
+"""The encoder's name in FFmpeg. It is part of PyAV's wheels; with a PyAV that was built without it
+files are WAV."""
 
 MP3_RATES_HZ: Final = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""The rates of MPEG-1, 2 and 2.5 Layer III (ISO 11172-3 and 13818-3; 2.5 is Fraunhofer's)."""
+"""Sample rates of MPEG-1, 2 and 2.5 Layer III (ISO 11172-3 and 13818-3; 2.5 is Fraunhofer's)."""
 
 MP3_BIT_RATE: Final = 64_000
-"""Bits a second and channel: Layer III's usual rate for music, and more than speech needs."""
+"""Bits a second for each channel: Layer III's usual rate for music, and more than speech needs."""
 
 
 def audio_to_bytes(audio: tuple[int, NDArray[Any]]) -> bytes:
-    """The sound as the bytes of a file: MP3, or WAV if this PyAV cannot encode MP3.
+    """Returns the audio as the bytes of a file: MP3, or WAV if this PyAV cannot encode MP3.
 
-    Takes 10 to 30 ms for a second of sound: async code calls it in a thread, or calls in progress
-    would hear that.
+    Blocks for 10 to 30 ms for each second of audio. Async code calls it in a thread, since other
+    sessions lose audio while the event loop is blocked.
 
     Args:
         audio: Rate in Hz, and int16 or float samples (-1 to 1 is full scale): ``(n,)`` or
-            ``(1, n)`` mono, ``(2, n)`` stereo. A rate that MP3 has not is raised to the next
-            that it has; above 48,000 Hz it is lowered to that.
+            ``(1, n)`` mono, ``(2, n)`` planar stereo. A rate that MP3 does not have is raised to
+            the next that it has; above 48,000 Hz it is lowered to that.
 
     Returns:
         The file's bytes. They begin with ``b"RIFF"`` if it is WAV.
@@ -54,7 +58,7 @@ def audio_to_bytes(audio: tuple[int, NDArray[Any]]) -> bytes:
 
 
 def audio_to_file(audio: tuple[int, NDArray[Any]]) -> str:
-    """Writes the sound to a temporary file, which is the caller's to remove.
+    """Writes the audio to a temporary file, which your code removes. Blocks; see `audio_to_bytes`.
 
     Args:
         audio: See `audio_to_bytes`.
@@ -65,7 +69,7 @@ def audio_to_file(audio: tuple[int, NDArray[Any]]) -> str:
     Raises:
         AudioError: As `audio_to_bytes`.
         TypeError: As `audio_to_bytes`.
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     content = audio_to_bytes(audio)
     suffix = ".mp3" if can_encode_mp3() else ".wav"
@@ -76,12 +80,12 @@ def audio_to_file(audio: tuple[int, NDArray[Any]]) -> str:
 
 @cache
 def can_encode_mp3() -> bool:
-    """Whether this PyAV has an encoder for MP3."""
+    """True if this PyAV has an encoder for MP3."""
     return MP3_ENCODER in av.codecs_available
 
 
 def _planar(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The samples as ``(channels, n)``."""
+    """Returns the samples as ``(channels, n)``."""
     if samples.ndim == 1:
         samples = samples.reshape(1, -1)
     if samples.ndim != 2 or samples.shape[0] not in (1, 2):  # noqa: PLR2004 - the two layouts
@@ -95,7 +99,7 @@ def _mp3(rate_hz: int, samples: NDArray[np.int16]) -> bytes:
         resampler = Resampler(rate_hz, mp3_rate_hz, channels=samples.shape[0])
         samples = np.concatenate([resampler.process(samples), resampler.flush()], axis=1)
     if not samples.size:
-        # A file without a single frame is none that anybody can open.
+        # No decoder opens a file without a single frame.
         samples = np.zeros((samples.shape[0], 1), np.int16)
     file = io.BytesIO()
     layout = "mono" if samples.shape[0] == 1 else "stereo"

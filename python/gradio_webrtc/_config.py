@@ -1,6 +1,6 @@
 """The terms of a component's sessions, as one frozen value that transports and sessions share.
 
-Plain data: whoever enforces a term imports it from here. Imports nothing but the limits.
+Plain data: the modules that enforce a term import it from here. Imports nothing but the limits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class SessionConfig:
         mode: The direction of the media, from the client's side.
         modality: The kinds of media.
         frame_format: The channel order of video frames in handlers.
-        time_limit_s: Ends the session this many seconds after it connected; ``None`` for never.
+        time_limit_s: Ends the session this many seconds after it connected, above 0; ``None`` for
+            never.
         has_outputs: The client fetches AdditionalOutputs.
         allows_other_tracks: An offer with tracks of other kinds is answered, and they are declined;
             otherwise it is refused.
@@ -64,3 +65,4 @@ class SessionConfig:
 
 
 DEFAULT_CONFIG = SessionConfig()
+"""The terms of a send-receive audio session without a time limit."""

@@ -1,17 +1,17 @@
 """The real-time audio core, compiled from Rust.
 
-Sound comes in and goes out as NumPy arrays; nothing here knows a network, a thread or the time of
-day. Every array that comes out is new and belongs to the caller. What cannot be used raises
-`gradio_webrtc.errors.AudioError` (also a `ValueError`) with what was expected and what came, and
-leaves the object as it was.
+Audio comes in and goes out as NumPy arrays; nothing here depends on a network, a thread or the time
+of day. Every returned array is new and belongs to your code. Invalid input raises
+`gradio_webrtc.errors.AudioError` (also a `ValueError`) with the expected and the actual value, and
+leaves the object unchanged.
 
-Objects may be used from any thread, with and without the GIL. Calls on one object happen one after
+Objects may be used from any thread, with and without the GIL. Calls on one object run one after
 the other: a second thread waits for the first. A call on an object from inside a call on the same
-object (a detector that calls its own pause detector) raises `RuntimeError`; so does an object whose
-earlier call broke down inside (`pyo3_runtime.PanicException`).
+object (a detector that calls its own pause detector) raises `RuntimeError`; so does any call on an
+object after a Rust panic in an earlier call (`pyo3_runtime.PanicException`).
 
-The GIL is held except where a call is handed 48,000 samples or more: a frame is a matter of
-microseconds, and taking the GIL back may take milliseconds.
+The GIL is held except where a call receives 48,000 samples or more: a frame takes microseconds, and
+taking the GIL back may take milliseconds.
 """
 
 from typing import Literal, Protocol, TypeAlias, final, overload
@@ -34,10 +34,10 @@ __all__ = [
 _Layout: TypeAlias = Literal["mono", "stereo"]
 
 class _Vad(Protocol):
-    """A voice activity detector: gives the probability of speech in each window.
+    """A voice activity detector: returns the probability of speech in each window.
 
     Attributes:
-        sample_rate: The rate it listens at, 8,000 to 192,000 Hz.
+        sample_rate: The sample rate of its windows, 8,000 to 192,000 Hz.
         window_samples: The length of its windows, in samples at that rate, 1 to a minute's.
     """
 
@@ -46,30 +46,30 @@ class _Vad(Protocol):
     @property
     def window_samples(self) -> int: ...
     def probability(self, window: NDArray[np.float32], /) -> float:
-        """Tell the probability of speech, 0 to 1.
+        """Returns the probability of speech, 0 to 1.
 
         Args:
-            window: float32 `(window_samples,)`, -1 to 1, following the window before; new each
-                time, so that the detector may keep it.
+            window: float32 `(window_samples,)`, -1 to 1, the successor of the window before; a new
+                array each time, so that the detector may keep it.
         """
 
     def reset(self) -> object:
-        """Forget everything heard so far."""
+        """Discards all state; the next window is the first of a stream."""
 
 @final
 class Resampler:
-    """Converts sound from one rate to another as it comes, keeping its state between calls.
+    """Converts a stream of audio from one rate to another, keeping its state between calls.
 
-    What comes out does not depend on how the input is cut: after `n` samples in, exactly
-    `ceil(n * to_hz / from_hz)` have come out. They lag by the constant `delay_s`; between equal
-    rates they pass unchanged and at once.
+    The output does not depend on how the input is cut: after `n` input samples, exactly
+    `ceil(n * to_hz / from_hz)` samples were returned. They lag by the constant `delay_s`; between
+    equal rates they pass unchanged and without delay.
 
     Args:
-        from_hz: Rate of what goes in, 8,000 to 192,000 Hz.
-        to_hz: Rate of what comes out, 8,000 to 192,000 Hz.
+        from_hz: Rate of the input, 8,000 to 192,000 Hz.
+        to_hz: Rate of the output, 8,000 to 192,000 Hz.
         channels: Channels, converted alike, 1 to 32.
-        quality: `"high"` for sound people hear (110 dB down from the lower Nyquist frequency on);
-            `"low_latency"` for a detector's input (half the delay, half the work).
+        quality: `"high"` for audio that people listen to (110 dB down from the lower Nyquist
+            frequency on); `"low_latency"` for a detector's input (half the delay, half the work).
 
     Raises:
         AudioError: For a value outside its range or another quality.
@@ -87,28 +87,28 @@ class Resampler:
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]: ...
     @overload
     def process(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Convert the next stretch.
+        """Converts the next samples of the stream.
 
         Args:
             samples: int16 or float32 (-1 to 1, saturated; NaN and infinities become silence),
                 `(channels, n)`, or `(n,)` where there is one channel. Any length.
 
         Returns:
-            As many channels in the same dtype, `(channels, m)`; `m` may be 0.
+            The converted samples in the same dtype, `(channels, m)`; `m` may be 0.
 
         Raises:
             AudioError: For another dtype or shape.
         """
 
     def flush(self) -> NDArray[np.int16] | NDArray[np.float32]:
-        """Give what the delay still holds back, then start afresh.
+        """Returns the samples that the delay still holds back, then resets.
 
         Returns:
             `(channels, m)`, in the dtype of the last input (float32 when there was none).
         """
 
     def reset(self) -> None:
-        """Forget the sound so far."""
+        """Discards all state; the next input starts a new stream."""
 
     @property
     def delay_s(self) -> float:
@@ -116,9 +116,9 @@ class Resampler:
 
 @final
 class AudioFifo:
-    """Takes stretches of any length and gives frames of exactly one length, first in, first out.
+    """Takes any number of samples and returns frames of exactly one length, first in, first out.
 
-    Not bounded: whoever writes must also read.
+    Not bounded: code that writes must also read.
 
     Args:
         frame_samples: Samples per channel of a frame, 1 to a minute's.
@@ -130,7 +130,7 @@ class AudioFifo:
 
     def __new__(cls, frame_samples: int, channels: int = 1) -> AudioFifo: ...
     def write(self, samples: NDArray[np.int16]) -> None:
-        """Append samples.
+        """Appends samples.
 
         Args:
             samples: int16 `(channels, n)`, or `(n,)` where there is one channel. Any length.
@@ -140,50 +140,50 @@ class AudioFifo:
         """
 
     def read(self) -> NDArray[np.int16] | None:
-        """Take the next frame, int16 `(channels, frame_samples)`; `None` while less waits."""
+        """Takes the next frame, int16 `(channels, frame_samples)`; `None` while less waits."""
 
     def flush(self) -> NDArray[np.int16] | None:
-        """Take the next frame, padded with silence when less waits; `None` when nothing does."""
+        """Takes the next frame, padded with silence where less waits; `None` if no sample does."""
 
     @property
     def buffered_samples(self) -> int:
-        """Samples per channel that were written and not read."""
+        """Samples per channel that were written and not yet read."""
 
 @final
 class Pcm16Assembler:
-    """Puts 16-bit little-endian samples together from byte chunks that may end in mid-sample."""
+    """Assembles 16-bit little-endian samples from byte chunks that may end in mid-sample."""
 
     def __new__(cls) -> Pcm16Assembler: ...
     def push(self, chunk: Buffer) -> NDArray[np.int16]:
-        """Take the next bytes; an odd last one is kept for the next chunk.
+        """Takes the next bytes; an odd last one is kept for the next chunk.
 
         Args:
             chunk: `bytes`, `bytearray` or a `memoryview` of bytes, of any length.
 
         Returns:
-            int16 `(1, n)`: every sample that is whole now; `n` may be 0.
+            int16 `(1, n)`: every sample that is complete now; `n` may be 0.
 
         Raises:
-            AudioError: For anything that is not made of bytes.
+            AudioError: For an object that is no buffer of bytes.
         """
 
     def reset(self) -> None:
-        """Forget a pending byte."""
+        """Discards a pending byte."""
 
     @property
     def has_pending_byte(self) -> bool:
-        """Whether a byte waits for its other half."""
+        """True if a byte waits for the second byte of its sample."""
 
 @final
 class InboundAudio:
-    """Brings what arrives from a call into a handler's format: rate, channels, length of frames.
+    """Converts received audio into a handler's format: rate, channels, length of frames.
 
-    Downmixing is the mean of the channels; a mono call gives a stereo handler the same sound left
-    and right. Everything saturates. High quality: the delay is that of `Resampler`.
+    Downmixing is the mean of the channels; from mono audio, a stereo handler gets the same samples
+    left and right. Everything saturates. High quality: the delay is that of `Resampler`.
 
     Args:
-        call_rate_hz: The call's rate, 8,000 to 192,000 Hz.
-        call_channels: The call's channels, 1 or 2.
+        call_rate_hz: The rate of the received audio, 8,000 to 192,000 Hz.
+        call_channels: The channels of the received audio, 1 or 2.
         handler_rate_hz: The handler's rate, 8,000 to 192,000 Hz.
         layout: The handler's channels.
         frame_samples: Samples per channel of a frame at the handler's rate, 1 to a minute's.
@@ -202,12 +202,12 @@ class InboundAudio:
         frame_samples: int = 960,
     ) -> InboundAudio: ...
     def process(self, samples: NDArray[np.int16]) -> list[NDArray[np.int16]]:
-        """Take sound of the call in; give the frames that are full now.
+        """Takes received audio; returns the frames that are full now.
 
         Some microseconds for 20 ms; call on the event loop.
 
         Args:
-            samples: int16 `(n,)` or `(1, n)`, the call's channels interleaved. Any length.
+            samples: int16 `(n,)` or `(1, n)`, the channels interleaved. Any length.
 
         Returns:
             int16 `(1, frame_samples)` each, or interleaved `(1, 2 * frame_samples)` for stereo.
@@ -217,26 +217,26 @@ class InboundAudio:
         """
 
     def flush(self) -> NDArray[np.int16] | None:
-        """Take the rest, the resampler's tail included, padded with silence to a frame.
+        """Takes the rest, the resampler's tail included, padded with silence to a frame.
 
         Returns:
-            A frame as from `process`, or `None` when nothing is left. May leave a second one: call
-            until it gives `None`.
+            A frame as from `process`, or `None` when no sample is left. May leave a second one:
+            call until it returns `None`.
         """
 
     def reset(self) -> None:
-        """Forget everything that arrived so far."""
+        """Discards all received audio."""
 
 @final
 class OutboundAudio:
-    """Brings what a handler yields into 20 ms frames of a call, and holds them until they are sent.
+    """Converts a handler's chunks into frames of 20 ms, and stores them until they are sent.
 
-    Bounded: `push` takes only what has room, and the producer comes back with the rest. Rate, dtype
-    and layout may change from one chunk to the next. The first stereo chunk makes the call stereo
-    for good; mono sound is then the same left and right.
+    Bounded: `push` takes only as much as has room, and the producer comes back with the rest. Rate,
+    dtype and layout may change from one chunk to the next. From the first stereo chunk on, all
+    frames are stereo; mono chunks are then the same left and right.
 
     Args:
-        call_rate_hz: The call's rate, 8,000 to 192,000 Hz and a multiple of 50.
+        call_rate_hz: The rate of the outbound audio, 8,000 to 192,000 Hz and a multiple of 50.
         max_buffered_s: The bound, 0.04 to 3,600 seconds. A resampler's tail may exceed it by
             some milliseconds.
 
@@ -255,31 +255,32 @@ class OutboundAudio:
         layout: _Layout | None = None,
         offset: int = 0,
     ) -> int:
-        """Take as much of a chunk as has room.
+        """Takes as much of a chunk as has room.
 
-        Some microseconds for 20 ms of sound. An array that is contiguous is not copied; of any
-        other, only the part that is taken is. A list is made an array of on each call.
+        Some microseconds for 20 ms of audio. A contiguous array is not copied; of any other, only
+        the part that is taken is. A list is converted to an array on each call.
 
         Args:
             rate_hz: The chunk's rate, 8,000 to 192,000 Hz.
             samples: Mono `(n,)`, `(1, n)` or `(n, 1)`; stereo in rows `(2, n)` or columns `(n, 2)`;
-                with `layout="stereo"` also interleaved `(n,)`, `(1, n)` or `(n, 1)`. Where both
-                would do, rows win. Floats from -1 to 1, saturated; int16; int32 and int8 of full
-                range; uint8 with 128 as silence; int64, which is what a list of ints becomes, as
-                int16 values, saturated. NaN and infinities become silence and are counted.
-            layout: How to read one row; `None` means mono unless the shape says otherwise.
-            offset: Samples per channel at the head of the chunk to leave out, as taken before.
+                with `layout="stereo"` also interleaved `(n,)`, `(1, n)` or `(n, 1)`. A `(2, 2)`
+                array is read in rows. Floats from -1 to 1, saturated; int16; int32 and int8 of full
+                range; uint8 with 128 as silence; int64, the dtype of a list of ints, as int16
+                values, saturated. NaN and infinities become silence and are counted.
+            layout: The layout of one row; `None` means mono unless the shape is that of stereo.
+            offset: Samples per channel at the head of the chunk to skip, because earlier calls took
+                them.
 
         Returns:
             Samples per channel taken; 0 while it is full.
 
         Raises:
-            AudioError: For another shape, dtype, layout, rate or offset; nothing has changed then.
+            AudioError: For another shape, dtype, layout, rate or offset; the object is unchanged.
         """
 
     @staticmethod
     def samples_per_channel(samples: object, layout: _Layout | None = None) -> int:
-        """Count the samples per channel of a chunk, as `push` reads it.
+        """Counts the samples per channel of a chunk, as `push` reads it.
 
         Args:
             samples: As for `push`.
@@ -293,28 +294,28 @@ class OutboundAudio:
         """
 
     def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
-        """Take the next frame.
+        """Takes the next frame.
 
         Args:
-            partial: Where less than a frame waits, end the sound there: give what is left, the
+            partial: Where less than a frame waits, end the stream there and return the rest, the
                 resampler's tail included, padded with silence.
 
         Returns:
             int16 `(1, channels * call_rate_hz // 50)`, interleaved; `None` while less than that
-            waits, or nothing with `partial`.
+            waits, or with `partial` if no sample waits.
         """
 
     def end(self) -> None:
-        """End the sound: its tail and its last partial frame become whole frames.
+        """Ends the stream: its tail and its last partial frame become whole frames.
 
-        What is pushed next begins a new sound.
+        The next push begins a new stream.
         """
 
     def clear(self) -> int:
-        """Drop everything that waits, as when the caller interrupts.
+        """Drops all waiting samples, as on a barge-in.
 
         Returns:
-            Samples per channel dropped, at the call's rate.
+            Samples per channel dropped, at `call_rate_hz`.
         """
 
     @property
@@ -323,11 +324,11 @@ class OutboundAudio:
 
     @property
     def buffered_s(self) -> float:
-        """What waits to be pulled, in seconds."""
+        """The duration of the waiting samples, in seconds."""
 
     @property
     def has_frame(self) -> bool:
-        """Whether `pull` would give a full frame."""
+        """True if `pull` would return a full frame."""
 
     @property
     def non_finite(self) -> int:
@@ -335,12 +336,12 @@ class OutboundAudio:
 
 @final
 class SileroVad:
-    """The voice activity detector Silero 6.2, computed in Rust from weights that came along.
+    """The voice activity detector Silero 6.2, computed in Rust with embedded weights.
 
-    Keeps its state from window to window: one for each caller.
+    Keeps its state from window to window: use one for each stream.
 
     Args:
-        sample_rate_hz: 16,000 Hz, or 8,000 Hz for the net trained on telephone sound.
+        sample_rate_hz: 16,000 Hz, or 8,000 Hz for the net trained on telephone audio.
 
     Raises:
         AudioError: For another rate.
@@ -348,7 +349,7 @@ class SileroVad:
 
     def __new__(cls, sample_rate_hz: int = 16_000) -> SileroVad: ...
     def probability(self, window: NDArray[np.float32]) -> float:
-        """Tell the probability of speech in the next window, 0 to 1; 10 to 25 microseconds.
+        """Returns the probability of speech in the next window, 0 to 1; 10 to 25 microseconds.
 
         Args:
             window: float32 `(window_samples,)` or `(1, window_samples)`, -1 to 1.
@@ -358,11 +359,11 @@ class SileroVad:
         """
 
     def reset(self) -> None:
-        """Forget everything heard so far."""
+        """Discards all state; the next window is the first of a stream."""
 
     @property
     def sample_rate(self) -> int:
-        """The rate it listens at, in Hz."""
+        """The sample rate of its windows, in Hz."""
 
     @property
     def window_samples(self) -> int:
@@ -370,63 +371,63 @@ class SileroVad:
 
 @final
 class PauseEvent:
-    """Something that happened in what a caller says. Times are seconds of the sound fed so far.
+    """An event in a user's speech. Times are seconds of the audio fed so far.
 
-    Made by `PauseDetector`; equal when everything in it is equal.
+    Returned by `PauseDetector`; two events are equal if all their properties are.
     """
 
     @property
     def kind(self) -> Literal["speech_started", "pause_candidate", "pause_cancelled", "pause"]:
-        """What happened.
+        """The kind.
 
         `speech_started`: a turn began. `pause_candidate`: it may be over. `pause_cancelled`: it was
-        not. `pause`: it is over.
+        not over. `pause`: it is over.
         """
 
     @property
     def time_s(self) -> float:
-        """How much sound had been fed when it was decided."""
+        """The duration of the audio fed at the decision."""
 
     @property
     def speech_start_s(self) -> float:
-        """Where the first window of speech of this turn begins, at least 0."""
+        """The begin of the turn's first window of speech, at least 0."""
 
     @property
     def speech_end_s(self) -> float | None:
-        """Where the silence at hand begins; `None` for the two kinds that are not about one."""
+        """The begin of the current silence; `None` for the two kinds that do not concern one."""
 
     __hash__: None  # type: ignore[assignment]
 
 @final
 class PauseDetector:
-    """Finds the turns in what a caller says, and hands over the sound of each.
+    """Detects the turns in a user's audio, and returns the utterance of each.
 
     Every window of the detector (32 ms for the built-in one) counts as speech or as silence: from
     `threshold` on it is speech (from `continue_threshold` on during a turn), below
-    `release_threshold` it is silence, between the two it is what the one before was. Durations
-    count whole windows, rounded up. With the defaults a turn's end is noticed about 0.58 s after it
-    (median), and pauses of up to half a second inside a turn do not end it.
+    `release_threshold` it is silence, between the two it is the same as the window before.
+    Durations count whole windows, rounded up. With the defaults the end of a turn is detected about
+    0.58 s after it (median), and pauses of up to half a second inside a turn do not end it.
 
-    How the sound is cut into calls changes nothing. After a pause the detector goes on: what is
-    heard during a reply is the beginning of the next turn.
+    The results do not depend on how the audio is cut into calls. After a pause the detector goes
+    on: speech during a reply is the beginning of the next turn.
 
     Args:
-        sample_rate_hz: Rate of what is fed, 8,000 to 192,000 Hz.
-        vad: The detector to ask; `None` for the built-in `SileroVad` (at 8 kHz its net for
-            telephone sound, otherwise the one for 16 kHz). An object of yours has `sample_rate`,
-            `window_samples`, `probability(window)` and `reset()`. It is called in the thread that
-            calls `process`.
-        threshold: Probability from which a window is speech, 0 to 1.
+        sample_rate_hz: Rate of the audio, 8,000 to 192,000 Hz.
+        vad: The voice activity detector; `None` for the built-in `SileroVad` (at 8 kHz its net for
+            telephone audio, otherwise the one for 16 kHz). A detector of your own has
+            `sample_rate`, `window_samples`, `probability(window)` and `reset()`. It is called in
+            the thread that calls `process`.
+        threshold: Probability from which a window is speech outside a turn, 0 to 1.
         continue_threshold: The same once a turn is under way, 0 to 1.
         release_threshold: Probability below which a window is silence, 0 to 1.
         started_talking_s: Speech that makes a turn, in seconds.
         pause_s: Silence that ends a turn, in seconds, above 0.
         candidate_s: Silence that may end a turn, in seconds; `inf` for no such events.
-        forget_s: Silence after which speech too short for a turn is forgotten, in seconds.
-        pre_roll_s: Sound before the first window of speech that belongs to the turn, 0 to 30 s.
-        max_speech_s: Length from its first window of speech at which a turn is ended whatever is
-            heard, in seconds, above 0; the next turn then begins with the sample after. A turn is
-            ended after 15 minutes even so: memory has a bound.
+        forget_s: Silence after which speech too short for a turn is discarded, in seconds.
+        pre_roll_s: Audio before the first window of speech that belongs to the turn, 0 to 30 s.
+        max_speech_s: Length from its first window of speech at which a turn is ended even while
+            speech goes on, in seconds, above 0; the next turn then begins with the next sample. A
+            turn is always ended after 15 minutes: memory has a bound.
 
     Raises:
         AudioError: For a value outside its range.
@@ -448,7 +449,7 @@ class PauseDetector:
         max_speech_s: float = ...,
     ) -> PauseDetector: ...
     def process(self, samples: NDArray[np.int16]) -> list[PauseEvent]:
-        """Take sound in; tell what happened.
+        """Takes audio; returns the resulting events.
 
         With the built-in detector 10 to 30 microseconds for a window, however long the turn.
 
@@ -456,18 +457,18 @@ class PauseDetector:
             samples: int16 `(n,)` or `(1, n)`, mono. Any length.
 
         Returns:
-            What happened, in order; mostly nothing.
+            The events in order; mostly none.
 
         Raises:
-            AudioError: For another dtype or shape, or when the detector answers something that is
-                no probability.
-            Exception: Whatever the detector raises, unchanged. Its window then counts neither as
+            AudioError: For another dtype or shape, or when the detector returns a number that is no
+                probability.
+            Exception: Any exception of the detector, unchanged. Its window then counts neither as
                 speech nor as silence; everything else is kept, and events that were decided before
-                are told by the next call.
+                are returned by the next call.
         """
 
     def take_utterance(self) -> NDArray[np.int16]:
-        """Take the sound of the turn that a `pause` ended.
+        """Takes the audio of the turn that a `pause` ended.
 
         It begins `pre_roll_s` before the first window of speech and ends where the pause was
         decided. Turns wait, oldest first, until they are taken or a later call of `process` ends
@@ -478,28 +479,29 @@ class PauseDetector:
         """
 
     def utterance_so_far(self) -> NDArray[np.int16]:
-        """Copy the sound of the turn under way, up to the last sample fed.
+        """Copies the audio of the turn under way, up to the last sample fed.
 
         Returns:
             int16 `(1, n)`; `n` is 0 while there is no turn.
         """
 
     def reset(self) -> None:
-        """Forget everything; time counts from 0 again.
+        """Discards all state; time counts from 0 again.
 
         Raises:
-            Exception: Whatever the detector's own `reset` raises, after everything else is done.
+            Exception: Any exception of the detector's own `reset`, after everything else is reset.
         """
 
     @property
     def is_speaking(self) -> bool:
-        """Whether a turn is under way: from `speech_started` until `pause`."""
+        """True while a turn is under way: from `speech_started` until `pause`."""
 
     @property
     def min_samples_until_event(self) -> int:
-        """How many samples can follow without an event, whatever is in them; 0 during a turn.
+        """The number of samples that can follow without an event, whatever they contain.
 
-        Who feeds them need not hurry: with the defaults, while nobody talks, about 0.2 s.
+        They may wait and be fed in one batch: with the defaults, while nobody talks, about 0.2 s. 0
+        during a turn.
         """
 
     @property

@@ -1,6 +1,6 @@
-"""The limits of a component's sessions: documented defaults, checked where they are given.
+"""The limits of a component's sessions: documented defaults, checked when they are written.
 
-Plain values, without a duty of their own; whoever enforces one says so in its own module.
+Plain values. Each is enforced by the module that owns what it limits. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -10,53 +10,55 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 MOST: Final = 1_000_000
-"""More than anything counted here can reach; a larger number is a mistake."""
+"""The largest number that is taken. Nothing counted here can reach it, so a larger one is a
+mistake."""
 
 LEAST_S: Final = 0.1
-"""Media comes every 20 ms; what is below is a mistake, too."""
+"""The shortest time that is taken, in seconds. Media comes every 20 ms: a shorter one is a mistake,
+too."""
 
 RANGES: Final = {
-    # A page's own messages fit, and the window of four messages stays a few megabytes.
+    # The front end's own messages fit, and the window of four messages stays a few megabytes.
     "message_bytes": (1024, MOST),
     "messages_per_s": (10, 10_000),
-    # One block of a codec, and as much as VP8 can say.
+    # One macroblock, and as much as VP8 can express: 14 bits each way (RFC 6386 section 9.1).
     "picture_pixels": (16 * 16, 16_383 * 16_383),
     "pictures_per_s": (1, 1000),
 }
-"""The least and the most of those that are not from 1 to `MOST`."""
+"""The smallest and the largest value of the limits that are not from 1 to `MOST`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Limits that protect a server from its clients, for ``WebRTC(limits=Limits(...))``.
 
-    ``concurrency_limit`` and ``time_limit`` are arguments of ``stream`` as before.
+    ``concurrency_limit`` and ``time_limit`` are arguments of ``stream``, and not among these.
 
     Args:
         idle_limit_s: Seconds without any media from a client that should send, after which its
-            session ends, a tenth at least; ``None`` for no limit. A muted microphone sends silence,
-            which is media.
-        offers_per_minute: How many offers one address may make in a minute, in the long run; a
-            third of that at once.
-        unconnected_offers: How many offers of one address may wait for their connection at once.
-        blocked_threads: How many threads of ended sessions may be kept busy by user code that does
-            not return, in the whole process, before new offers are refused.
+            session ends: 0.1 to 1,000,000, or ``None`` for no limit. A muted microphone sends
+            silence, which is media.
+        offers_per_minute: Offers that one address may make in a minute, in the long run; a third of
+            that at once.
+        unconnected_offers: Offers of one address that may wait for their connection at once.
+        blocked_threads: Threads of ended sessions that user code which does not return may keep
+            busy, in the whole process, before new offers are refused.
         trusted_proxies: Addresses or networks (``"10.0.0.0/8"``) of proxies in front of the server
             whose ``X-Forwarded-For`` is believed.
-        candidates: ICE candidates that a client may name, in its offer and behind it together. A
+        candidates: ICE candidates that a client may name, in its offer and after it together. A
             browser has some three.
         candidate_networks: Networks (``"192.168.0.0/16"``) that a client's candidates may be of,
             beside the public internet and the server's own networks. Others that are private,
             link-local or loopback are left out, for the server would probe whatever they name.
-        message_bytes: The largest message over the data channel. A client learns it from the
-            answer, and loses its session with a larger one. By default what is assumed where
-            nothing is said (RFC 8841 section 6).
-        messages_per_s: Messages over the data channel, in the long run; twice as many at once, and
-            100 in any case. A client with more loses its session.
-        picture_pixels: The largest picture that is decoded, in pixels. By default four times full
-            HD, as much as a camera of 3,840 x 2,160 gives.
-        pictures_per_s: Pictures that are decoded, in the long run; as many at once. What comes
-            beyond it is dropped, until the next key frame.
+        message_bytes: The largest message over the data channel, 1,024 to 1,000,000 bytes. It is
+            part of the answer, and a larger message ends the session. The default is what a client
+            assumes without it (RFC 8841 section 6).
+        messages_per_s: Messages over the data channel in a second, in the long run, 10 to 10,000;
+            twice as many at once, and 100 in any case. More of them end the session.
+        picture_pixels: The largest video frame that is decoded, in pixels, 256 to 268,402,689. By
+            default four times full HD, as much as a camera of 3,840 x 2,160 gives.
+        pictures_per_s: Video frames that are decoded in a second, in the long run, 1 to 1,000; as
+            many at once. Frames beyond that are dropped, until the next key frame.
 
     Raises:
         TypeError: A value is of the wrong kind.
@@ -117,3 +119,4 @@ def _check_networks(name: str, networks: object) -> None:
 
 
 DEFAULT_LIMITS: Final = Limits()
+"""The limits of a component that none were given to; made once, since they cannot be changed."""

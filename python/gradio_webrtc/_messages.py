@@ -1,6 +1,7 @@
-"""Messages on the data channel: their kinds, and how they look on the wire.
+"""Messages on the data channel: their kinds, and their form on the wire.
 
-The twin of ``frontend/call/messages.ts``. Who sends them, and when, is not known here.
+The twin of ``frontend/call/messages.ts``. Functions without state, for any thread; sending is up to
+sessions. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -25,27 +26,27 @@ MessageType: TypeAlias = Literal[
 ]
 
 MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
-"""Every kind that we send. A page ignores a kind it does not know."""
+"""Every kind that the server sends. A client ignores a kind that it does not have."""
 
 WORDS: Final[tuple[MessageType, ...]] = ("warning", "error", "info", "success")
-"""The kinds that a page shows to its reader, as Gradio shows its own."""
+"""The kinds that a page shows to the user, as Gradio shows its own."""
 
 MAX_LOGGED_CHARS: Final = 500
-"""How much of one text a log gets: enough for every sentence of ours."""
+"""Characters of one text that go to the log: enough for every sentence of ours."""
 
 SHOWN_S: Final = 10.0
-"""How long a page shows words when nothing else is asked for, in seconds: Gradio's default."""
+"""Seconds that a page shows words for by default: Gradio's default."""
 
 
 def create_message(kind: MessageType, data: object = None) -> dict[str, object]:
-    """A message for the page.
+    """Returns a message for the client.
 
-    The kinds in ``WORDS`` carry their text twice, as ``data`` and as ``message``, since the clients
-    of both predecessors read one of the two.
+    The kinds in ``WORDS`` carry their text twice, as ``data`` and as ``message``: clients of
+    gradio_webrtc 0.0.31 and fastrtc read one of the two.
 
     Args:
         kind: One of ``MESSAGE_TYPES``.
-        data: Anything JSON can carry; the text of a warning, an error or a reason.
+        data: A value that JSON can carry; the text of a warning, an error or a reason.
     """
     message: dict[str, object] = {"type": kind, "data": [] if data is None else data}
     if kind in WORDS:
@@ -54,11 +55,11 @@ def create_message(kind: MessageType, data: object = None) -> dict[str, object]:
 
 
 def create_ending(reason: str, code: str = "") -> dict[str, object]:
-    """The message that a call ends with.
+    """Returns the message that a session ends with.
 
     Args:
-        reason: What the page shows; may be empty.
-        code: The word that the page maps to its own text, as with a refusal; empty for none.
+        reason: The text for the user; may be empty.
+        code: The word that the client maps to its own text, as with a refusal; empty for none.
     """
     message = create_message("end_stream", reason)
     if code:
@@ -69,16 +70,16 @@ def create_ending(reason: str, code: str = "") -> dict[str, object]:
 def create_words(
     kind: MessageType, text: object, title: object = None, duration_s: object = SHOWN_S
 ) -> dict[str, object]:
-    """A message that the page shows to its reader, with a title and for a time.
+    """Returns a message that the page shows to the user, with a title and for a time.
 
-    What users' code gave for them may be anything.
+    The values come from users' code, and may be of any type.
 
     Args:
         kind: One of ``WORDS``.
-        text: What is shown.
-        title: What stands above it; ``None`` for the name of the kind.
-        duration_s: For how long, in seconds. ``None``, 0 and what is no length of time stand for:
-            until the reader closes it.
+        text: The text.
+        title: The line above it; ``None`` for the name of the kind.
+        duration_s: The time it is shown for, in seconds above 0. ``None``, 0 and anything that is
+            no length of time mean: until the user closes it.
     """
     shown = create_message(kind, str(text))
     shown["title"] = kind.capitalize() if title is None else str(title)
@@ -87,34 +88,39 @@ def create_words(
 
 
 def read_duration(duration_s: object) -> float | None:
-    """A length of time above 0 in seconds, or ``None`` for anything else, as in `create_words`."""
+    """Returns a length of time above 0 in seconds, else ``None``; see `create_words`."""
     if isinstance(duration_s, int | float) and 0 < duration_s < math.inf:
         return duration_s
     return None
 
 
 def encode_message(message: Mapping[str, object]) -> str:
-    """The message as it goes over the wire.
+    """Returns the message as it goes over the wire: JSON, and characters as they are.
 
     Raises:
-        TypeError: A value in it is nothing that JSON can carry.
+        TypeError: JSON cannot carry a value in it.
+        ValueError: It contains itself.
     """
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
 def decode_message(text: str | bytes) -> Mapping[str, object] | None:
-    """What a page sent, if it is a JSON object, else ``None``; the transport bounds its size."""
+    """Returns a client's message if it is a JSON object, else ``None``.
+
+    The transport bounds its size.
+    """
     try:
         message = json.loads(text)
-    except (ValueError, RecursionError):  # the latter where it nests a thousand deep
+    # A client may nest a thousand lists, which is a RecursionError.
+    except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None
 
 
 def printable(text: object) -> str:
-    """Returns text as one line for a log, whoever wrote it.
+    """Returns text as one line for a log.
 
-    A word of a client's may get into it. Line breaks and the sequences that move a terminal's
+    Parts of it may come from a client. Line breaks and the sequences that move a terminal's
     cursor are written as escapes, and what is longer than `MAX_LOGGED_CHARS` is cut.
     """
     line = str(text)

@@ -1,4 +1,8 @@
-"""Words for what a handler gave that cannot be used: what came, and what to write instead."""
+"""Texts about items of a handler that cannot be used: what came, and what to write instead.
+
+The texts are for the developer, in errors and in the log. Any thread; imports the public types
+alone.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +17,22 @@ import numpy as np
 from .types import AdditionalOutputs, CloseStream
 
 INT16_SCALE_PEAK: Final = 8.0
-"""Floats beyond it were not meant as -1 to 1: that would be 18 dB over full scale. In samples of 16
-bits it is less than the noise of any microphone."""
+"""The peak above which floats were not meant as -1 to 1: they would be 18 dB over full scale. In
+samples of 16 bits such a peak is less than the noise of any microphone."""
 
 LOOKED_AT: Final = 48_000
-"""Samples of a chunk that are looked at, evenly spread: tens of microseconds."""
+"""Samples of a chunk that are examined, evenly spread: they take tens of microseconds."""
 
 LONGEST: Final = 100
-"""How many characters of a user's value a text repeats: a value may have millions."""
+"""Characters of a user's value that a text repeats: a value may have millions."""
 
 MOST_KINDS: Final = 6
-"""How many parts of a tuple a text names."""
+"""Parts of a tuple that a text names."""
 
 SMALLEST_FRAME: Final = 16
-"""Pixels each way, above which an array with three or four colours is a picture, and no sound."""
+"""Pixels each way above which an array with three or four colours is a video frame, not audio."""
 
-_ONE_BY_ONE: Final = "give one sound at a time: one after the other, yield (rate, array)"
+_ONE_BY_ONE: Final = "give one chunk at a time: one after the other, yield (rate, array)"
 _FROM_BYTES: Final = "write (rate, np.frombuffer(data, np.int16))"
 
 _logger = logging.getLogger(__name__)
@@ -42,12 +46,12 @@ class _Shortener(reprlib.Repr):
 
 
 def shorten(value: object) -> str:
-    """The value as Python writes it, on one line of at most `LONGEST` characters."""
+    """Returns the value as Python writes it, on one line of at most `LONGEST` characters."""
     return " ".join(_Shortener().repr(value).split())[:LONGEST]
 
 
 def advise_on_audio(item: object) -> str:
-    """Names an item that is no sound, and what to write instead; the end of an error's text."""
+    """Names an item that is no audio, and what to write instead; the end of an error's text."""
     if inspect.isgenerator(item) or inspect.isasyncgen(item):
         advice = (
             ": emit gives one item each time it is asked, so write return in place of yield, or "
@@ -60,7 +64,7 @@ def advise_on_audio(item: object) -> str:
     elif _is_array(item):
         advice = " without its rate: write (rate, array), such as (24000, array)"
         if _is_video_frame(item):
-            advice += '; for pictures write WebRTC(modality="video")'
+            advice += '; for video frames write WebRTC(modality="video")'
     else:
         advice = _advise_on_item(item)
     return f"{type(item).__name__}{advice}"
@@ -89,12 +93,12 @@ def advise_on_rate(rate: object, samples: object) -> str:
         return f"an array, and {samples} behind it: the two are swapped, write ({samples}, array)"
     if isinstance(rate, AdditionalOutputs | CloseStream):
         name = type(rate).__name__
-        return f"{name}: the sound comes first, write ((rate, array), {name}(...))"
+        return f"{name}: the audio comes first, write ((rate, array), {name}(...))"
     return f"{'an array' if _is_array(rate) else shorten(rate)}: write (rate, array)"
 
 
 def _advise_on_companion(value: object) -> str:
-    """Advises on something that came behind a whole ``(rate, array)``."""
+    """Advises on a value that came behind a whole ``(rate, array)``."""
     if _is_audio(value):
         return f"(rate, array) twice: {_ONE_BY_ONE}"
     came = f"(rate, array) with {type(value).__name__} behind it"
@@ -114,23 +118,23 @@ def advise_on_layout(layout: object) -> str:
 
 
 def advise_on_tuple(item: tuple[object, ...]) -> str:
-    """Names a tuple that is no picture with something for the page, and what to write instead."""
+    """Names a tuple that is no video frame with outputs behind it, and what to write instead."""
     kinds = [type(part).__name__ for part in item[:MOST_KINDS]]
     came = f"a tuple ({', '.join(kinds)}{', ...' if len(item) > MOST_KINDS else ''})"
     match item:
         case (_,):
             return f"{came}: a comma too many?"
         case (AdditionalOutputs() | CloseStream() as extra, _):
-            return f"{came}: the picture comes first, (picture, {type(extra).__name__}(...))"
+            return f"{came}: the frame comes first, (frame, {type(extra).__name__}(...))"
         case (int() | np.integer(), _) | (int() | np.integer(), _, str() | None):
             return (
-                f"{came}: that is sound, which video functions and video_emit do not give; for a "
-                'function that is to give sound write WebRTC(modality="audio")'
+                f"{came}: that is audio, which video functions and video_emit do not give; for a "
+                'function that is to give audio write WebRTC(modality="audio")'
             )
         case (_, *_, AdditionalOutputs()):
-            return f"{came}: put all values into one, (picture, AdditionalOutputs(value, ...))"
+            return f"{came}: put all values into one, (frame, AdditionalOutputs(value, ...))"
     return (
-        f"{came}: for the page's other components write (picture, AdditionalOutputs(value, ...)), "
+        f"{came}: for the page's other components write (frame, AdditionalOutputs(value, ...)), "
         "and receive the values with on_additional_outputs"
     )
 
@@ -143,10 +147,10 @@ def advise_on_function(value: object) -> str:
 
 
 class ScaleWatch:
-    """Warns once of float samples in the scale of int16, which are heard as noise.
+    """Warns once of float samples in the scale of int16, which are played as noise.
 
     Args:
-        owner: Who gives them, in words for the log.
+        owner: The name of the code that gives them, for the log.
     """
 
     def __init__(self, owner: str) -> None:
@@ -154,7 +158,7 @@ class ScaleWatch:
         self._is_over = False
 
     def look(self, samples: object) -> None:
-        """Looks at a chunk: an array of any shape and type; other things pass."""
+        """Examines a chunk: an array of any shape and type; anything else passes."""
         if self._is_over or not isinstance(samples, np.ndarray) or samples.dtype.kind != "f":
             return
         peak = _peak(samples)
@@ -162,14 +166,15 @@ class ScaleWatch:
             self._is_over = True
             _logger.warning(
                 "%s gives float samples up to %.0f, where -1 to 1 is full scale; they are cut off "
-                "there and sound distorted. Divide samples in the scale of int16 by 32768, or give "
-                "them as they are: array.astype(np.int16)",
+                "there, which distorts the audio. Divide samples in the scale of int16 by 32768, "
+                "or give them as they are: array.astype(np.int16)",
                 self._owner,
                 peak,
             )
 
 
 def _peak(samples: np.ndarray[Any, Any]) -> float:
+    """Returns the peak of samples that are spread evenly over a chunk; 0 where all are NaN."""
     if not samples.size:
         return 0.0
     axis = int(np.argmax(samples.shape))
@@ -183,7 +188,7 @@ def _is_array(value: object) -> bool:
 
 
 def _is_audio(value: object) -> bool:
-    """Tells a whole ``(rate, array)``, with a layout or without."""
+    """True for a whole ``(rate, array)``, with a layout or without."""
     match value:
         case (numbers.Real(), samples) | (numbers.Real(), samples, _):
             return _is_array(samples) or isinstance(samples, bytes | bytearray | memoryview)

@@ -1,4 +1,8 @@
-"""The Gradio component: its props and its value. What answers its calls is in `answering`."""
+"""The Gradio component: its properties, its value, its events and its server functions.
+
+The class must stay in this file: Gradio finds the built front end beside it. Gradio reads the
+sections ``Parameters`` of the docstrings, of which each entry has one line.
+"""
 
 from __future__ import annotations
 
@@ -9,55 +13,84 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta, get_local_contexts, updateable
-from gradio.components.base import Component
+from gradio.components.base import Component, server
+from gradio.context import get_blocks_context
 
+from ._config import SessionConfig
 from ._limits import DEFAULT_LIMITS
+from ._session.client_address import client_address, gradio_session_of
 from ._session.manager import SessionManager
-from ._ui.answering import Answering
+from ._session.places import DEFAULT_LIMIT, places_of
+from ._session.signaling import Signaling, refusal_of
+from ._session.signals import end_with_process
+from ._session.stopping import GRACE_S, end_with_app
 from ._ui.chatbot import accept_messages_type
 from ._ui.claim import read_value
+from ._ui.events import (
+    ComponentEvents,
+    bind_inputs,
+    bind_outputs,
+    id_of,
+    prepare_gradio,
+    show_notices,
+)
 from ._ui.origins import read_origins
+from ._ui.page_context import check_page, find_app, find_request
+from ._ui.page_sessions import remember_page
 from ._ui.served import serve_icon
-from ._ui.settings import check_constructor
-from ._ui.streaming import check_mode, default_track_constraints
-from ._ui.values import describe_kind, value_is_ours
+from ._ui.settings import check_constructor, check_stream_settings
+from ._ui.streaming import (
+    check_arguments,
+    check_mode,
+    check_stream,
+    default_track_constraints,
+    follows_inputs,
+    make_template,
+)
+from ._ui.values import START_COMMAND, describe_kind, value_is_ours
+from ._workers.workers import Done
+from .errors import SignalingError
 from .types import WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from gradio.components import Timer
+    from gradio.events import Dependency
 
     from ._limits import Limits
-    from .types import Modality, Mode
+    from ._session.places import Places
+    from ._session.stats import SessionStats
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode
 
 accept_messages_type()
 
 SERVER_ONLY: Final = frozenset(
-    {"_page", "_sessions", "allow_extra_tracks", "allowed_origins", "server_rtc_configuration"}
+    {"_page", "_signaling", "allow_extra_tracks", "allowed_origins", "server_rtc_configuration"}
 )
-"""Arguments that do not go to a page: there are credentials among them."""
+"""Arguments that are not sent to a page: there are credentials among them."""
 
 TEMPLATES: Final = Path(__file__).parent / "templates" / "component" / "index.js"
+"""The built front end."""
 
 
 class WithoutStubs(ComponentMeta):
-    """Gradio's metaclass, but for the type stubs that it writes beside a component's source.
+    """Gradio's metaclass without the type stubs that it writes beside a component's source.
 
-    They would be made at each import, and take a quarter of it, of source that has its types
-    already, and be left in whatever directory it is installed in.
+    Writing them takes a quarter of each import. They would be left in the directory of the
+    installation, beside source that has its types already.
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
-        """The class; of a component that somebody else makes of ours, all that Gradio does."""
-        if attrs["__module__"] != __name__:
+        """Returns the class; for a subclass of ours, made by all that Gradio's metaclass does."""
+        if any(isinstance(base, cls) for base in bases):
             return super().__new__(cls, name, bases, attrs)  # type: ignore[no-untyped-call]
-        # For a class that inherits its events, this is all but the stubs.
+        # For a class that inherits its events, these are all steps but the stubs.
         attrs["__init__"] = updateable(attrs["__init__"])  # type: ignore[no-untyped-call]
         return ABCMeta.__new__(cls, name, bases, attrs)
 
 
-class WebRTC(Answering, Component, metaclass=WithoutStubs):
+class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     """Real-time audio and video between a page and a Python handler, over WebRTC.
 
     Attach a handler with `stream`, and a function for its AdditionalOutputs with
@@ -101,51 +134,51 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         full_screen: bool = True,
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
-        _sessions: SessionManager | None = None,
+        _signaling: Signaling | None = None,
         _page: str | None = None,
     ) -> None:
         """
         Parameters:
-            value: Has no effect: a call has no value.
+            value: Has no effect, since a call has no value.
             height: Of the component, in pixels or any CSS length.
             width: Of the component, in pixels or any CSS length.
-            label: Shown at the top, and read out by screen readers.
-            every: Has no effect; kept for the order of arguments.
-            inputs: Has no effect: those of `stream` count.
-            show_label: Whether the label is shown.
-            container: Whether there is a border and padding around.
-            scale: Size beside other components in a row.
+            label: Label at the top, also for screen readers.
+            every: Has no effect; kept for the order of the arguments.
+            inputs: Has no effect; the inputs of `stream` count.
+            show_label: True to show the label.
+            container: True for a border and padding around the component.
+            scale: Size relative to other components in a row.
             min_width: Least width in pixels before wrapping.
-            interactive: Whether calls can be started.
-            visible: Whether it is shown; "hidden" keeps it in the page.
+            interactive: False to prevent calls.
+            visible: False to remove the component from the page; "hidden" keeps it there unseen.
             elem_id: HTML id.
             elem_classes: HTML classes.
             render: False to place it later with `.render()`.
             key: Identity across re-renders.
-            mirror_webcam: Show the caller's own picture as a mirror does.
-            rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, called for each call.
+            mirror_webcam: True to show the user's own camera as a mirror does.
+            rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, that returns it.
             track_constraints: W3C MediaTrackConstraints; {"audio": ..., "video": ...} for audio-video. Asked again without "exact" when a device cannot meet them.
-            time_limit: Seconds a call may last from the moment it connects; that of `stream` goes before it.
+            time_limit: Seconds that a call may last once it is connected; the time limit of `stream` takes precedence.
             mode: "send-receive", "send" (nothing comes back) or "receive" (nothing is recorded).
             modality: "audio", "video" or "audio-video".
             rtp_params: W3C RTCRtpSendParameters for the page's sender.
-            icon: Path of the picture in the middle of an audio call, or its URL (https:, http: or data:).
+            icon: Path of the image in the middle of an audio call, or its URL (https:, http: or data:).
             icon_button_color: CSS colour of the button.
             pulse_color: CSS colour of the pulse around the icon.
             button_labels: Texts of the button, under "start", "stop" and "waiting".
             server_rtc_configuration: {"iceServers": [...]} for the server's own side.
-            allow_extra_tracks: Accept tracks that the modality does not ask for, and ignore them.
+            allow_extra_tracks: True to accept offers with tracks that the modality does not need, and ignore the tracks.
             icon_radius: Roundness of the icon, in percent.
             variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
-            full_screen: Ask for a large picture and offer a full-screen button.
-            allowed_origins: Other web pages that may call, such as ["https://example.com"]; by default those of this server alone.
-            limits: What a client of the server may do, such as Limits(idle_limit_s=60); by default Limits().
+            full_screen: True to ask for video of 1280 x 720 and show a full-screen button.
+            allowed_origins: Origins of other web pages that may call, such as ["https://example.com"]; by default pages of this server alone.
+            limits: Limits for the clients of the server, such as Limits(idle_limit_s=60); by default Limits().
         """
-        given = dict(locals())
+        arguments = dict(locals())
         check_mode(mode, modality)
-        if _sessions is None and not _is_an_update():
-            for text in check_constructor(given, mode, modality):
-                # Between here and whoever is to read it is Gradio's wrapper.
+        if _signaling is None and not _is_an_update():
+            for text in check_constructor(arguments, mode, modality):
+                # Gradio's wrapper is between here and the code that the warning is for.
                 warnings.warn(text, stacklevel=3)
         self.height = height
         self.width = width
@@ -170,10 +203,11 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
         self.allowed_origins = read_origins(allowed_origins)
         self.page_session = _page
-        # One without a call is empty, and counts as false.
-        if _sessions is None:
-            _sessions = SessionManager((server_rtc_configuration or {}).get("iceServers", ()))
-        self._sessions = _sessions
+        if _signaling is None:
+            ice_servers = (server_rtc_configuration or {}).get("iceServers", ())
+            _signaling = Signaling(SessionManager(), ice_servers)
+        self._signaling = _signaling
+        self._sessions = _signaling.sessions
         super().__init__(
             label=label,
             show_label=show_label,
@@ -197,31 +231,32 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
             )
 
     def _settle(self) -> None:
-        """Serves the icon, and has Gradio rebuild what an event updates with what we have.
+        """Serves the icon, and passes it and the signalling on to a component that Gradio rebuilds.
 
-        The rebuilt component must answer for the same calls, and its icon's file may be gone.
+        Gradio rebuilds a component from its arguments when an event updates it. The new one must
+        answer for the same calls, and the file of its icon may be gone.
         """
         self.icon = serve_icon(self.icon, self)
-        self.constructor_args.update(_sessions=self._sessions, icon=self.icon)
+        self.constructor_args.update(_signaling=self._signaling, icon=self.icon)
 
     def belong_to(self, page: str) -> None:
         """Makes this the component of one Gradio session, also after updates of its properties.
 
         Parameters:
-            page: The session hash.
+            page: The hash of the Gradio session.
         """
         self.page_session = page
         self._constructor_args = [{**self.constructor_args, "_page": page}]
 
     def get_config(self, cls: type[Any] | None = None) -> dict[str, Any]:
-        """The properties that a page gets: not those that only the server has a use for."""
+        """Returns the properties that are sent to a page, without those for the server alone."""
         config: dict[str, Any] = super().get_config(cls)
         return {name: value for name, value in config.items() if name not in SERVER_ONLY}
 
     def preprocess(self, payload: Any) -> str | WebRTCData:
         """
         Parameters:
-            payload: The id and the secret of the call under way, and the text last sent, as the page has them.
+            payload: The id and the secret of the call under way, and the text last sent, as the page sends them.
         Returns:
             The id, when the secret is right and the call is this page's; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
         """
@@ -234,15 +269,15 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
     def postprocess(self, value: Any) -> Any:
         """
         Parameters:
-            value: "start_webrtc_stream" starts a call in mode "receive", None does nothing, and the value that a function got for this component may go back. Anything else is an error: what is to be heard or seen comes from `stream`.
+            value: "start_webrtc_stream" starts a call in mode "receive", None does nothing, and the value that a function got for this component may be returned. Anything else is an error: audio and video come from `stream`.
         Returns:
             The same.
         """
         if value is None or value_is_ours(value, self._sessions):
             return value
         raise gr.Error(
-            f"A WebRTC component got {describe_kind(value)} as the output of an event. What is to be "
-            "heard or seen comes from a stream: write .stream(fn, inputs=[...], outputs=[webrtc], "
+            f"A WebRTC component got {describe_kind(value)} as the output of an event. Audio and "
+            "video come from a stream: write .stream(fn, inputs=[...], outputs=[webrtc], "
             'trigger=button.click), with WebRTC(mode="receive"), in place of button.click(fn, ...)'
         )
 
@@ -258,11 +293,270 @@ class WebRTC(Answering, Component, metaclass=WithoutStubs):
     def example_value(self) -> Any:
         return None
 
+    def stream(
+        self,
+        fn: Callable[..., Any] | Any | None = None,
+        inputs: Component | Sequence[Component] | None = None,
+        outputs: Component | Sequence[Component] | None = None,
+        js: str | None = None,
+        concurrency_limit: int | None | Literal["default"] = "default",
+        concurrency_id: str | None = None,
+        time_limit: float | None = None,
+        trigger: Callable[..., Any] | None = None,
+        send_input_on: Literal["submit", "change"] = "change",
+        *,
+        frame_format: FrameFormat = "bgr",
+    ) -> Dependency | None:
+        """Connects users of this component to a handler.
+
+        Parameters:
+            fn: A handler, of which every call gets a copy; or a function: one that returns a frame for each frame of a video call, or in mode "receive" a generator, called once with the values of `inputs`.
+            inputs: This component first, then the components whose values the handler gets; in mode "receive" only the latter.
+            outputs: This component.
+            js: JavaScript to run in the page each time that it sends the inputs.
+            concurrency_limit: Number of calls at once; "default" and None stand for 1.
+            concurrency_id: Shares that limit with all components of the same id, whose calls are counted together.
+            time_limit: Seconds that a call may last once it is connected; by default the time limit of the component.
+            trigger: In mode "receive", the event that starts the stream, such as button.click.
+            send_input_on: Occasion on which the inputs are sent to a call under way, besides its beginning and each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
+            frame_format: Channel order of video frames: "bgr", as in OpenCV, or "rgb".
+        """
+        settings = {
+            "concurrency_limit": concurrency_limit,
+            "frame_format": frame_format,
+            "send_input_on": send_input_on,
+            "time_limit": time_limit,
+            "trigger": trigger,
+            "variant": self.variant,
+        }
+        self._warn_of(settings)
+        components = _as_list(inputs)
+        check_stream(self, fn, components, _as_list(outputs), trigger)
+        others = [each for each in components if each is not self]
+        template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
+        check_arguments(template, others)
+        prepare_gradio()
+        show_notices(self)
+        if time_limit is not None:
+            self.time_limit = time_limit
+        limit = concurrency_limit if isinstance(concurrency_limit, int) else None
+        config = SessionConfig(
+            mode=self.mode,
+            modality=self.modality,
+            frame_format=frame_format,
+            time_limit_s=self.time_limit,
+            allows_other_tracks=self.allow_extra_tracks,
+            limits=self._limits,
+        )
+        self._sessions.serve(
+            template.copy,
+            config,
+            concurrency_limit=limit or DEFAULT_LIMIT,
+            places=self._share_places(concurrency_id, limit),
+        )
+        end_with_process(self._sessions)
+        if trigger is not None and self.mode == "receive":
+            trigger(
+                lambda: START_COMMAND,
+                inputs=None,
+                outputs=self,
+                queue=False,
+                show_progress="hidden",
+            )
+        asked = bind_inputs(
+            self,
+            others,
+            js=js,
+            send_on=send_input_on if follows_inputs(template, self.mode) else None,
+        )
+        return None if self.mode == "receive" else asked
+
+    def on_additional_outputs(
+        self,
+        fn: Callable[..., Any],
+        inputs: Component | Sequence[Component] | None = None,
+        outputs: Component | Sequence[Component] | None = None,
+        js: str | None = None,
+        concurrency_limit: int | None | Literal["default"] = "default",
+        concurrency_id: str | None = None,
+        show_progress: Literal["full", "minimal", "hidden"] = "full",
+        queue: bool = True,
+    ) -> Dependency:
+        """Runs a function once for every AdditionalOutputs of a handler, in order.
+
+        Parameters:
+            fn: Called with the values of `inputs`, then those of the AdditionalOutputs.
+            inputs: Components whose values come first.
+            outputs: Components that get the values that `fn` returns.
+            js: JavaScript to run in the page.
+            concurrency_limit: Number of runs at once in the queue.
+            concurrency_id: Shares that limit with other events of the same id.
+            show_progress: Display of the progress of `fn` on the outputs.
+            queue: False to bypass Gradio's queue.
+        """
+        self._sessions.has_outputs = True
+        return bind_outputs(
+            self,
+            fn,
+            _as_list(inputs),
+            _as_list(outputs),
+            js=js,
+            concurrency_limit=concurrency_limit,
+            concurrency_id=concurrency_id,
+            show_progress=show_progress,
+            queue=queue,
+        )
+
+    def _warn_of(self, settings: dict[str, Any]) -> None:
+        """Warns the code that called `stream` of arguments without an effect."""
+        for text in check_stream_settings(settings, self.mode, self.modality):
+            warnings.warn(text, stacklevel=3)
+        if self._sessions.config is not None:
+            warnings.warn(
+                "stream() was called on this component before: the last handler answers all its "
+                "calls; use another WebRTC component for another handler",
+                stacklevel=3,
+            )
+
+    def _share_places(self, concurrency_id: str | None, limit: int | None) -> Places | None:
+        """Returns the places of an id, which this component's calls take from now on."""
+        if concurrency_id is None:
+            return None
+        places = places_of(concurrency_id)
+        context = get_blocks_context()
+        app = 0 if context is None else id(context.root_block)
+        if (text := places.join(self._sessions, limit, app)) is not None:
+            warnings.warn(text, stacklevel=3)
+        return places
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None:
+        """Passes new input values to a call; does nothing when there is no such call.
+
+        Parameters:
+            webrtc_id: The id of the call.
+            args: The values, without that of this component.
+        """
+        if (session := self._sessions.get(webrtc_id)) is not None:
+            session.set_inputs(args)
+
+    def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
+        """Returns a function that sends AdditionalOutputs to the page of a call from outside its handler.
+
+        Parameters:
+            webrtc_id: The id of the call.
+        Returns:
+            A function of AdditionalOutputs, for any thread; it does nothing when there is no such call.
+        """
+        return self._sessions.output_setter(webrtc_id)
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """Yields the AdditionalOutputs of a call as they come, until it ends. Each goes to one reader, this one or the page.
+
+        Parameters:
+            webrtc_id: The id of the call.
+        """
+        return self._sessions.output_stream(webrtc_id)
+
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """Returns the oldest AdditionalOutputs of a call that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
+
+        Parameters:
+            webrtc_id: The id of the call.
+        """
+        return await self._sessions.fetch_output(webrtc_id)
+
+    def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
+        """Ends a call from Python, from any thread: the page plays the audio that is on its way, and shows the reason. Does nothing when there is no such call.
+
+        Parameters:
+            webrtc_id: The id of the call, or the value that a function got for this component.
+            reason: A sentence for the user; may be empty.
+        """
+        if not isinstance(reason, str):
+            raise TypeError(f"expected the reason as text, got {type(reason).__name__}")
+        # No result: a function of a page may end with this line, and Gradio would warn of a value.
+        self._sessions.end(id_of(webrtc_id), reason)
+
+    async def drain(self, grace_s: float = GRACE_S) -> None:
+        """Refuses new calls at once, and ends those under way: replies may be finished, and every page shows that the server is stopping. Await it on any event loop, or in any other thread with asyncio.run(webrtc.drain()).
+
+        Parameters:
+            grace_s: Seconds that replies under way may take.
+        """
+        await self._sessions.drain(grace_s)
+
+    def stats(self, webrtc_id: str | WebRTCData) -> SessionStats | None:
+        """Returns the counters of a session under way, from any thread; None when there is no such session.
+
+        Parameters:
+            webrtc_id: The id of the session, or the value that a function got for this component.
+        Returns:
+            A snapshot: packets, losses, jitter, round trip, drops, interruptions and more.
+        """
+        return self._sessions.stats(id_of(webrtc_id))
+
+    def update_connection(
+        self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
+    ) -> Done[bool]:
+        """Ends a call from Python, from any thread; `close` also sends a reason to the page.
+
+        Parameters:
+            webrtc_id: The id of the call, or the value that a function got for this component.
+            desired_state: "closed"; a call can be brought to no other state.
+        Returns:
+            True when there was such a call, else False; it may be awaited, as in fastrtc, and need not be.
+        """
+        if desired_state != "closed":
+            raise ValueError(
+                f'expected "closed", got {desired_state!r}: a call can only be ended, with '
+                "update_connection(webrtc_id, \"closed\") or close(webrtc_id, reason='...')"
+            )
+        return Done(self._sessions.end(id_of(webrtc_id), ""))
+
+    def _check_page(self) -> tuple[str, ...]:
+        """Raises for a request of another server's page; returns the trusted proxies."""
+        trusted = tuple(self._limits.trusted_proxies)
+        check_page(self.allowed_origins, trusted)
+        return trusted
+
+    @server  # type: ignore[untyped-decorator]
+    async def offer(self, body: Any) -> dict[str, object]:
+        """Answers an offer or a candidate of the page."""
+        try:
+            self._check_page()
+        except SignalingError as error:
+            return refusal_of(error)
+        end_with_app(self._sessions, find_app())
+        request = await find_request(body)
+        answer = await self._signaling.handle_request(body, request)
+        if "secret" in answer:
+            remember_page(self, gradio_session_of(request))
+        return answer
+
+    @server  # type: ignore[untyped-decorator]
+    async def turn(self, _: Any) -> dict[str, Any] | None:
+        """Returns the RTCConfiguration for the call that the page is about to make."""
+        try:
+            trusted = self._check_page()
+        except SignalingError:
+            return None
+        request = await find_request(None)
+        if request is not None and not gradio_session_of(request):
+            return None
+        client = client_address(request, trusted)
+        return await self._signaling.configurations.give(self._rtc_configuration, client)
+
 
 def _is_an_update() -> bool:
-    """Whether a component that is being made is what an event's function returns, and no more.
+    """True if a component that is being made is only the update that an event's function returns.
 
     Gradio takes its arguments for an update of the one on the page, and never finishes it.
     """
     is_in_event, is_rendered = get_local_contexts()  # type: ignore[no-untyped-call]
     return bool(is_in_event and not is_rendered)
+
+
+def _as_list(components: Any) -> list[Any]:
+    if components is None:
+        return []
+    return list(components) if isinstance(components, (list, tuple, set)) else [components]

@@ -1,14 +1,32 @@
-"""The exception tree. Constructing an error does nothing but construct.
+"""The exceptions of the package. Constructing one does nothing but construct.
 
-WebRTCError
-├── SignalingError        InvalidOffer · SessionExists · SessionUnknown · TooManySessions
-│                         TooManyOffers · ServerBusy · ServerStopping · HandlerUnavailable
-│                         RequestFailed · RequestRefused
-├── TransportError        ConnectionTimeout · ConnectionLost
-├── HandlerError          the user's exception is its __cause__
-└── AudioError            also a ValueError; raised by the Rust core
+Behind a refusal of signalling stands its code, which the client receives as ``meta.error``::
 
-CredentialsError          a ValueError; no WebRTCError, since its text is not for callers
+    WebRTCError
+    ├── SignalingError               invalid_request
+    │   ├── InvalidOffer             invalid_offer
+    │   │   └── UnsupportedTrack     the same code; also a ValueError
+    │   ├── InvalidCandidate         invalid_candidate_format
+    │   ├── SessionExists            connection_already_exists
+    │   ├── SessionUnknown           unknown_connection
+    │   ├── TooManySessions          concurrency_limit_reached
+    │   ├── TooManyOffers            too_many_offers
+    │   ├── ServerBusy               server_busy
+    │   ├── ServerStopping           server_stopping
+    │   ├── HandlerUnavailable       handler_failed
+    │   ├── RequestFailed            server_error
+    │   └── RequestRefused           request_refused
+    ├── TransportError
+    │   ├── ConnectionTimeout
+    │   └── ConnectionLost
+    ├── HandlerError                 its __cause__ is the error of the item that it is about
+    ├── AudioError                   also a ValueError; raised by the Rust core
+    └── PictureError                 also a ValueError
+
+    ValueError
+    └── CredentialsError             no WebRTCError, since its text is not for users
+
+Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -17,61 +35,70 @@ from typing import ClassVar
 
 
 class WebRTCError(Exception):
-    """Something went wrong in a call, in words the caller may read.
+    """Something went wrong in a session, in words that the user may read.
 
     Raise it from a handler to end the turn and show its text in the page. The text of any other
     exception stays in the server's log.
+
+    Example:
+        >>> def reply(audio):
+        ...     raise WebRTCError("The model is still loading.")
     """
 
 
 class SignalingError(WebRTCError):
-    """An offer or a candidate that cannot be taken.
+    """A request of signalling, such as an offer or a candidate, that is refused.
 
     Attributes:
-        code: The word that the page maps to its own text, sent as ``meta.error``.
+        code: The word that the client maps to its own text, sent as ``meta.error``. One that it has
+            no text for is shown with the text of the exception.
     """
 
     code: ClassVar[str] = "invalid_request"
 
 
 class InvalidOffer(SignalingError):
-    """The offer is not an SDP offer of a size and kind that we answer."""
+    """The offer is no SDP offer of a size and kind that is answered."""
 
     code = "invalid_offer"
 
 
 class UnsupportedTrack(InvalidOffer, ValueError):
-    """The offer brings a track of a kind that this stream has no use for.
+    """The offer has a track of a kind that this stream has no use for.
 
     Args:
-        kind: "audio" or "video".
-        modality: What the stream takes.
+        kind: The track's kind: "audio" or "video".
+        modality: The stream's kinds of media: "audio", "video" or "audio-video".
     """
 
     def __init__(self, kind: str, modality: str) -> None:
-        # The words of the predecessors, whose clients look for them.
+        # In the words of gradio_webrtc 0.0.31 and fastrtc, which clients look for.
         super().__init__(f"Unsupported track kind '{kind}' for modality '{modality}'")
 
 
 class InvalidCandidate(SignalingError):
-    """The ICE candidate cannot be read."""
+    """The ICE candidate cannot be read (RFC 8839 section 5.1)."""
 
     code = "invalid_candidate_format"
 
 
 class SessionExists(SignalingError):
-    """A session with this id is under way."""
+    """A session with this id is under way already."""
 
     code = "connection_already_exists"
 
 
 class SessionUnknown(SignalingError):
-    """No session has this id and this secret; which of the two is wrong is not told."""
+    """No session has this id and this secret; the text does not reveal which of the two is wrong.
+
+    Args:
+        message: The text for the client.
+    """
 
     code = "unknown_connection"
 
     def __init__(self, message: str = "no call with this id and this secret is under way") -> None:
-        # One text for all: a second one would tell what exists.
+        # One text for all: a second one would reveal which sessions exist.
         super().__init__(message)
 
 
@@ -79,7 +106,10 @@ class TooManySessions(SignalingError):
     """The concurrency limit is reached.
 
     Args:
-        limit: How many sessions may be under way at once.
+        limit: The number of sessions that may be under way at once, 1 or more.
+
+    Attributes:
+        limit: As passed; sent as ``meta.limit``.
     """
 
     code = "concurrency_limit_reached"
@@ -99,10 +129,10 @@ class TooManyOffers(SignalingError):
 
 
 class ServerBusy(SignalingError):
-    """The server takes no new call at the moment.
+    """The server takes no new session at the moment.
 
     Args:
-        message: What the page shows.
+        message: The text for the user.
     """
 
     code = "server_busy"
@@ -112,11 +142,14 @@ class ServerBusy(SignalingError):
 
 
 class HandlerUnavailable(SignalingError):
-    """No handler could be made for the call: its ``copy()`` raised, took too long or gave none.
+    """No handler could be made for the session: its ``copy()`` raised, took too long or gave none.
 
     Args:
-        message: What the page shows; nothing of the exception, unless that is meant for a page.
-        title: What the page shows above it, or ``None`` for words of its own.
+        message: The text for the user; nothing of the exception, unless that is a `WebRTCError`.
+        title: The line above it; ``None`` for one of the client's own.
+
+    Attributes:
+        title: As passed; sent as ``meta.title``.
     """
 
     code = "handler_failed"
@@ -127,13 +160,17 @@ class HandlerUnavailable(SignalingError):
 
 
 class RequestFailed(SignalingError):
-    """Something of ours went wrong over a page's request; its text has nothing of the exception."""
+    """A fault of ours in the answer to a request; its text has nothing of the exception."""
 
     code = "server_error"
 
 
 class RequestRefused(SignalingError):
-    """The request comes from a web page that may not use this server."""
+    """The request comes from a web page that may not use this server.
+
+    Args:
+        message: The text for the user.
+    """
 
     code = "request_refused"
 
@@ -142,7 +179,7 @@ class RequestRefused(SignalingError):
 
 
 class ServerStopping(SignalingError):
-    """The server is about to stop, and takes no new call; one that follows it may."""
+    """The server is about to stop and takes no new session; its successor may."""
 
     code = "server_stopping"
 
@@ -151,31 +188,41 @@ class ServerStopping(SignalingError):
 
 
 class TransportError(WebRTCError):
-    """The connection to the caller failed."""
+    """The connection to the remote peer failed."""
 
 
 class ConnectionTimeout(TransportError):
-    """The caller did not connect in time after the answer."""
+    """The remote peer did not connect in time after the answer."""
 
 
 class ConnectionLost(TransportError):
-    """The caller is gone."""
+    """The remote peer is gone: it left, or nothing has come from it for too long."""
 
 
 class HandlerError(WebRTCError):
-    """The user's handler broke its contract, or raised: then that is the ``__cause__``."""
+    """The user's handler broke its contract, for example by emitting text where audio belongs.
+
+    Its text is for the developer and stays in the server's log; the user is shown a short id. If an
+    item of the handler's was refused, for example by the audio core, that error is the
+    ``__cause__``. An exception that the handler itself raised is reported as it is.
+    """
 
 
 class AudioError(WebRTCError, ValueError):
-    """Audio that cannot be used: says what was expected and what came. State is unchanged."""
+    """Audio that cannot be used.
 
-
-class CredentialsError(ValueError):
-    """A TURN service gave no credentials: says what is missing, or what the service answered.
-
-    Nothing secret is in its text, nor in what it was raised from.
+    The text names what was expected and what came. The object that raised it is unchanged, and can
+    be used with other audio.
     """
 
 
 class PictureError(WebRTCError, ValueError):
-    """A picture that cannot be shown: says what was expected and what came."""
+    """A video frame that cannot be encoded. The text names what was expected and what came."""
+
+
+class CredentialsError(ValueError):
+    """A TURN service gave no credentials.
+
+    The text names what is missing, or quotes what the service answered. Nothing secret is in it,
+    nor in the exception that it was raised from.
+    """

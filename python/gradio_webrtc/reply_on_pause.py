@@ -1,4 +1,4 @@
-"""Where both predecessors had `ReplyOnPause`.
+"""The import path of `ReplyOnPause` in gradio_webrtc 0.0.31 and fastrtc.
 
 New code imports from `gradio_webrtc`.
 """
@@ -16,8 +16,8 @@ from ._handlers import (
     get_silero_model,
 )
 from ._handlers import get_silero_model as get_vad_model
+from ._legacy.outputs import split_output
 from ._messages import create_message
-from ._session.output_queue import split_output
 
 __all__ = [
     "AlgoOptions",

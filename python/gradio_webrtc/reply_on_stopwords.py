@@ -1,4 +1,4 @@
-"""Where both predecessors had `ReplyOnStopWords`.
+"""The import path of `ReplyOnStopWords` in gradio_webrtc 0.0.31 and fastrtc.
 
 New code imports from `gradio_webrtc`.
 """

@@ -19,10 +19,10 @@ class Body(BaseModel):
     """A message of a client of fastrtc: an offer, or one of its ICE candidates.
 
     Attributes:
-        sdp: The offer, in the words of RFC 8866.
-        candidate: A W3C RTCIceCandidateInit.
-        type: "offer", or "ice-candidate".
-        webrtc_id: The id of the call, of the client's own choice.
+        sdp: The offer as SDP (RFC 8866); ``None`` with a candidate.
+        candidate: A W3C RTCIceCandidateInit; ``None`` with an offer.
+        type: "offer" or "ice-candidate".
+        webrtc_id: The id of the session, which the client has chosen.
     """
 
     sdp: str | None = None
@@ -35,15 +35,16 @@ class UIArgs(TypedDict, total=False):
     """The look of the page of a `Stream`.
 
     Attributes:
-        title: Of the page.
-        subtitle: Below the title.
-        icon: Path or URL of the picture in the middle of an audio call.
+        title: The title of the page.
+        subtitle: The line below the title.
+        icon: Path or URL of the icon in the middle of an audio call.
         icon_button_color: CSS colour of the button.
         pulse_color: CSS colour of the pulse around the icon.
         icon_radius: Roundness of the icon, in percent.
-        send_input_on: When the inputs reach a call under way.
+        send_input_on: The event on which the inputs are sent to a session under way: "submit" of
+            the page's button, or every "change".
         hide_title: Leaves title and subtitle out.
-        full_screen: Whether the component fills the page.
+        full_screen: Lets the component fill the page.
     """
 
     title: str
@@ -61,7 +62,7 @@ class Stream:
     """The name alone, for annotations.
 
     Raises:
-        NotImplementedError: Whenever one is made: says what to write instead.
+        NotImplementedError: Always; its text names what to write instead.
     """
 
     def __init__(self, *_: Any, **__: Any) -> None:

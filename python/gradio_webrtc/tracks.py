@@ -1,4 +1,4 @@
-"""Where fastrtc had the handlers.
+"""The import path of the handlers in fastrtc.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""The words that handlers and sessions share. Imports nothing of ours."""
+"""The types that handlers, sessions and users' programs share. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -13,34 +13,45 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Layout: TypeAlias = Literal["mono", "stereo"]
-"""One channel, or two. Stereo goes planar ``(2, n)`` or packed ``(1, 2 * n)``."""
+"""The number of channels, one or two. Stereo is planar ``(2, n)`` or packed ``(1, 2 * n)``, left
+first."""
 
 Mode: TypeAlias = Literal["send-receive", "send", "receive"]
-"""Which way media go, from the page's side."""
+"""The direction of the media, from the client's side."""
 
 Modality: TypeAlias = Literal["audio", "video", "audio-video"]
-"""Which media there are."""
+"""The kinds of media of a session."""
 
 FrameFormat: TypeAlias = Literal["bgr", "rgb"]
-"""In which order a picture's three colours come."""
+"""The order of the three colours of a video frame's pixels."""
 
 AudioArray: TypeAlias = NDArray[np.int16] | NDArray[np.float32]
-"""int16 full scale, or float32 from -1 to 1; ``(1, n)`` mono."""
+"""Samples: int16 full scale, or float32 from -1 to 1; ``(1, n)`` mono."""
 
 AudioFrame: TypeAlias = tuple[int, NDArray[np.int16]]
-"""What ``receive`` gets: rate in Hz, int16 ``(1, n)`` mono or ``(1, 2 * n)`` packed stereo."""
+"""The argument of ``receive``: rate in Hz, and int16 ``(1, n)`` mono or ``(1, 2 * n)`` packed
+stereo."""
 
 VideoFrame: TypeAlias = NDArray[np.uint8]
-"""``(height, width, 3)``, blue first."""
+"""uint8 from 0 to 255, ``(height, width, 3)``; blue first, or red with ``frame_format="rgb"``."""
 
 
 class AdditionalOutputs:
-    """Values for other components of the page, told apart from audio by their type.
+    """Values for the other components of a Gradio app, beside the audio and video of a handler.
 
-    Yield or return it from a handler; ``WebRTC.on_additional_outputs`` receives the values.
+    Yield or return it from a handler, alone or behind media as a pair;
+    ``WebRTC.on_additional_outputs`` receives the values.
 
     Args:
         *args: One value for each output component.
+
+    Attributes:
+        args: The values, as a tuple.
+
+    Example:
+        >>> def reply(audio):
+        ...     yield AdditionalOutputs("heard you")
+        ...     yield audio, AdditionalOutputs("done")
     """
 
     def __init__(self, *args: Any) -> None:
@@ -51,10 +62,19 @@ class AdditionalOutputs:
 
 
 class CloseStream:
-    """Ends the call, after the audio before it has been spoken.
+    """Ends the session once the audio before it has been played.
+
+    Yield or return it from a handler, alone or behind media as a pair.
 
     Args:
-        msg: The reason, shown in the page.
+        msg: The reason, shown to the user.
+
+    Attributes:
+        msg: As passed.
+
+    Example:
+        >>> def reply(audio):
+        ...     yield audio, CloseStream("Goodbye.")
     """
 
     def __init__(self, msg: str = "Stream closed") -> None:
@@ -66,16 +86,16 @@ class CloseStream:
 
 @dataclass
 class WebRTCData:
-    """What a component with ``variant="textbox"`` has for a function, in place of the sound alone.
+    """The input of a component with ``variant="textbox"``, in place of the audio alone.
 
     A function that answers turns gets it when it takes other inputs too, or with
     ``needs_args=True``.
 
     Attributes:
-        webrtc_id: The id of the call; ``"__webrtc_value__"`` without one.
-        textbox: What was written in the text field and sent; empty for a turn that was spoken.
-        audio: In a turn of `ReplyOnPause`, what was said: rate in Hz and int16 ``(1, n)``, with
-            ``n`` zero when nothing was said before the text was sent.
+        webrtc_id: The id of the session; ``"__webrtc_value__"`` without one.
+        textbox: The text that the user wrote and sent; empty for a turn that was spoken.
+        audio: In a turn of `ReplyOnPause`, the user's utterance: rate in Hz and int16 ``(1, n)``,
+            with ``n`` zero when nothing was said before the text was sent; else ``None``.
     """
 
     webrtc_id: str
@@ -84,40 +104,58 @@ class WebRTCData:
 
 
 AudioPart: TypeAlias = tuple[int, AudioArray] | tuple[int, AudioArray, Layout]
+"""Audio that a handler emits: rate in Hz, samples, and the layout where it is not mono."""
+
 Extra: TypeAlias = AdditionalOutputs | CloseStream
+"""The items that a handler emits beside media."""
+
 AudioEmitType: TypeAlias = AudioPart | Extra | tuple[AudioPart, Extra] | None
+"""The result of ``emit``: audio, one of the others, both as a pair, or ``None`` for nothing now."""
+
 VideoEmitType: TypeAlias = VideoFrame | Extra | tuple[VideoFrame, Extra] | None
+"""The result of ``video_emit``, likewise with a video frame."""
+
 EmitType: TypeAlias = AudioEmitType
+"""fastrtc's name of `AudioEmitType`."""
 
 
 @runtime_checkable
 class VoiceActivityDetector(Protocol):
-    """Gives the probability of speech for windows of fixed length.
+    """Estimates the probability of speech for windows of fixed length.
 
-    ``sample_rate`` and ``window_samples`` may be plain attributes.
+    One session uses a detector at a time, on its event loop, so a window has to take much less
+    time than it lasts. ``sample_rate`` and ``window_samples`` may be plain attributes.
     """
 
     @property
     def sample_rate(self) -> int:
-        """The rate it listens at, in Hz."""
+        """The sample rate of the windows, in Hz."""
 
     @property
     def window_samples(self) -> int:
-        """The length of a window, in samples."""
+        """The length of a window, in samples, 1 or more."""
 
     def probability(self, window: NDArray[np.float32]) -> float:
-        """The probability of speech in ``window`` (``(window_samples,)``, -1 to 1), from 0 to 1."""
+        """Returns the probability of speech in the next window.
+
+        Args:
+            window: float32 from -1 to 1, ``(window_samples,)``; it follows the one before it
+                without a gap.
+
+        Returns:
+            0 for no speech, to 1.
+        """
 
     def reset(self) -> None:
-        """Forgets everything heard so far."""
+        """Forgets all windows so far; the next one begins a new stream."""
 
 
 class AudioChunk(TypedDict):
     """A part of a recording, in samples from its beginning.
 
     Attributes:
-        start: Its first sample.
-        end: The one behind its last.
+        start: The index of its first sample, 0 or more.
+        end: The index of the sample behind its last.
     """
 
     start: int
@@ -125,38 +163,56 @@ class AudioChunk(TypedDict):
 
 
 class DataChannel(Protocol):
-    """The data channel of a call, or its substitute."""
+    """The data channel of a session, or its substitute."""
 
     def send(self, message: str) -> None:
-        """Sends a JSON object as text; other text arrives as a log message."""
+        """Sends a JSON object as text; other text arrives as a log message. Any thread."""
 
 
 class SessionHandle(Protocol):
-    """What a handler may do to its call. Every method may be called from any thread."""
+    """A handler's access to its session. Every method may be called from any thread.
+
+    Attributes:
+        webrtc_id: The id of the session.
+    """
 
     webrtc_id: str
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that runs the call."""
+        """The event loop that runs the session."""
 
     def send(self, message: Mapping[str, object]) -> None:
-        """Sends a JSON message to the page; kept, up to a bound, until the channel opens."""
+        """Sends a JSON message to the client.
+
+        Messages from before the data channel opens are kept until then, up to a bound.
+        """
 
     def request_inputs(self) -> None:
-        """Asks the page for its latest input values; they arrive as ``handler.set_args``."""
+        """Requests the latest input values of the client; they arrive as ``handler.set_args``."""
 
     def clear(self) -> None:
-        """Drops queued outbound audio, and nothing else: no outputs, and nothing emitted later."""
+        """Drops queued outbound audio, and nothing else.
+
+        Outputs stay queued, and audio that is emitted later is played.
+        """
 
     def interrupt(self) -> None:
-        """Barge-in: drops queued outbound audio, and what a running ``emit`` still returns."""
+        """Ends the reply for a barge-in.
+
+        Drops queued outbound audio, and the result of an ``emit`` that is running.
+        """
 
     def end_reply(self) -> None:
-        """Says that the reply is over: its last partial frame is padded and sent."""
+        """Ends the reply: its last partial frame is padded with silence and sent."""
 
     def event(self, name: str, **data: object) -> None:
-        """Notes that something happened in the conversation, such as ``pause_detected``."""
+        """Notes an event of the conversation.
+
+        Args:
+            name: The event's name, such as ``pause_detected``.
+            **data: Its data, by name.
+        """
 
     def report(self, error: BaseException) -> None:
-        """Reports an error of the user's code: once in the log, in the page without internals."""
+        """Reports an error of user code: once to the log, and to the user without internals."""

@@ -1,4 +1,4 @@
-"""Where both predecessors had their helpers.
+"""The import path of the helpers in gradio_webrtc 0.0.31 and fastrtc.
 
 New code imports from `gradio_webrtc`.
 """
@@ -15,13 +15,13 @@ from ._audio import (
 from ._audio_files import audio_to_bytes, audio_to_file
 from ._handlers import (
     Context,
-    Warning,  # noqa: A004 - its predecessors' name
+    Warning,  # noqa: A004 - the name in fastrtc
     current_channel,
     current_context,
     get_current_context,
 )
+from ._legacy.outputs import split_output
 from ._messages import create_message
-from ._session.output_queue import split_output
 from ._session.rtc_configuration import RTCConfigurationCallable
 from ._transport.pacing import FRAME_S as AUDIO_PTIME
 from ._workers.workers import wait_for_item

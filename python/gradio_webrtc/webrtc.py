@@ -1,4 +1,4 @@
-"""Where gradio_webrtc 0.0.x had the component and the handlers.
+"""The import path of the component and the handlers in gradio_webrtc 0.0.31.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""A module of fastrtc whose names are not here: importing one says what to write instead."""
+"""A module of fastrtc whose names are not here: the error of importing one names the substitute."""
 
 import typing
 

@@ -1,4 +1,4 @@
-"""A page for `test_camera.py`: measures each picture, and shows the figures beside the camera."""
+"""A page for `test_camera.py`: measures each frame, and shows the figures beside the camera."""
 
 import time
 from itertools import count
@@ -14,16 +14,16 @@ from gradio_webrtc import AdditionalOutputs, WebRTC
 VideoFrame = npt.NDArray[np.uint8]
 
 UPDATE_S = 0.15
-"""What the page's own function takes for each update: much longer than a picture lasts."""
+"""The time that the page's own function takes for each update: far longer than a frame lasts."""
 
 numbers = count(1)
 
 
-def measure(picture: VideoFrame) -> tuple[VideoFrame, AdditionalOutputs]:
-    """Give the picture back with its figures."""
+def measure(frame: VideoFrame) -> tuple[VideoFrame, AdditionalOutputs]:
+    """Give the frame back with its figures."""
     number = next(numbers)
-    note("picture", number=number)
-    return 255 - picture, AdditionalOutputs(number, f"{picture.mean():.0f} of 255")
+    note("frame", number=number)
+    return 255 - frame, AdditionalOutputs(number, f"{frame.mean():.0f} of 255")
 
 
 def show(number: int, brightness: str) -> tuple[Any, ...]:
@@ -36,11 +36,11 @@ def show(number: int, brightness: str) -> tuple[Any, ...]:
 with gr.Blocks(title="Camera") as page:
     call = WebRTC(label="Camera", mode="send-receive", modality="video")
     with gr.Row():
-        picture_number = gr.Number(label="Picture")
+        frame_number = gr.Number(label="Frame")
         mean = gr.Textbox(label="Brightness")
     call.stream(measure, inputs=[call], outputs=[call])
     call.on_additional_outputs(
-        show, outputs=[picture_number, mean], queue=False, show_progress="hidden"
+        show, outputs=[frame_number, mean], queue=False, show_progress="hidden"
     )
 
 if __name__ == "__main__":

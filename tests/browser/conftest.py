@@ -1,4 +1,4 @@
-"""What the tests with a browser share."""
+"""The fixtures that the tests with a browser share."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _times = np.arange(2400) / sampling_rate
 _chunk = (8000 * np.sin(2 * np.pi * 440 * _times)).astype(np.int16)[np.newaxis]
 generated_audio = [_chunk, _chunk, _chunk]
 """
-"""What the guide's examples use without saying where it comes from. The sound is three chunks of
+"""The names that the guide's examples use without defining them. The audio is three chunks of
 0.1 s; each holds 44 whole periods of its tone, so that they join without a click."""
 
 
 class Servers(NamedTuple):
-    """The processes that the tests talk to."""
+    """The processes that the tests use."""
 
     talk: Programs
     pages: Programs
@@ -71,7 +71,7 @@ def short_call_url(servers: Servers) -> str:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """What drives browsers. Not for the session: while it runs, no other event loop can."""
+    """The driver of browsers. Not for the session: while it runs, no other event loop can."""
     with sync_playwright() as driver:
         yield driver
 
@@ -92,7 +92,7 @@ def beeping(beeping_browser: Chromium) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="module")
 def refusing_browser(playwright: Playwright) -> Iterator[Chromium]:
-    """A browser whose user says no to the microphone."""
+    """A browser whose user refuses the microphone."""
     with chromium(playwright, refuse=True) as browser:
         yield browser
 
@@ -106,19 +106,19 @@ def refusing(refusing_browser: Chromium) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def ears() -> Ears:
-    """Understands what a page has heard."""
+    """Transcribes the audio that a page has received."""
     return Ears()
 
 
 @pytest.fixture(scope="session")
 def voice() -> Voice:
-    """Speaks for the caller."""
+    """Speaks for the user."""
     return Voice()
 
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """Where pictures of the page are left to be looked at; git does not see it."""
+    """The folder in which screenshots of the page are left to be looked at; git ignores it."""
     folder = Path(__file__).with_name("artifacts")
     folder.mkdir(exist_ok=True)
     return folder

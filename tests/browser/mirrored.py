@@ -7,9 +7,9 @@ import numpy.typing as npt
 from gradio_webrtc import WebRTC
 
 
-def mirrored(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Blue first, (height, width, 3), as every picture of a call."""
-    left = picture[:, : picture.shape[1] // 2]
+def mirrored(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Blue first, (height, width, 3), as every frame of a call."""
+    left = frame[:, : frame.shape[1] // 2]
     return np.concatenate([left, 255 - left[:, ::-1]], axis=1)
 
 

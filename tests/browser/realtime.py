@@ -25,7 +25,7 @@ SERVICE = start_service()
 
 
 class Realtime(AsyncStreamHandler):
-    """One caller's session with the service."""
+    """One user's session with the service."""
 
     def __init__(self) -> None:
         super().__init__("mono", RATE_HZ, input_sample_rate=RATE_HZ)
@@ -34,7 +34,7 @@ class Realtime(AsyncStreamHandler):
         self.transcript = ""
 
     def copy(self) -> "Realtime":
-        """A handler for each caller."""
+        """Make a handler for each user."""
         return Realtime()
 
     async def start_up(self) -> None:
@@ -51,7 +51,7 @@ class Realtime(AsyncStreamHandler):
         """Take one message of the service."""
         match message["type"]:
             case "input_audio_buffer.speech_started":
-                # What of the answer was not heard yet waits in two places.
+                # The part of the answer that was not played yet waits in two places.
                 self.output_queue = asyncio.Queue()
                 self.clear_queue()
                 await self.write("(listening)")
@@ -69,14 +69,14 @@ class Realtime(AsyncStreamHandler):
         await self.output_queue.put(AdditionalOutputs({"role": "assistant", "content": text}))
 
     async def receive(self, frame: Audio) -> None:
-        """Send what the caller says."""
+        """Send the user's audio."""
         if self.connection is not None:
             audio = base64.b64encode(frame[1].tobytes()).decode()
             message = {"type": "input_audio_buffer.append", "audio": audio}
             await self.connection.send(json.dumps(message))
 
     async def emit(self) -> Audio | AdditionalOutputs | None:
-        """Wait for the next thing to say or to show."""
+        """Wait for the next audio to play or text to show."""
         return await wait_for_item(self.output_queue)
 
     async def shutdown(self) -> None:

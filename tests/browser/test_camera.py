@@ -1,4 +1,4 @@
-"""A camera's page that writes something down for each picture: neither waits for the other."""
+"""A camera's page that writes something down for each frame: neither waits for the other."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ UPDATES = 20
 FRAMES_SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
 
 
-def test_pictures_flow_while_the_page_is_slow_and_it_shows_none_that_is_old(
+def test_frames_flow_while_the_page_is_slow_and_it_shows_none_that_is_old(
     playwright: Playwright, artifacts: Path
 ) -> None:
     page_file = Path(__file__).with_name("camera.py")
@@ -28,13 +28,13 @@ def test_pictures_flow_while_the_page_is_slow_and_it_shows_none_that_is_old(
         _wait_for_updates(program, updates + UPDATES)
         frames = call.page.evaluate(FRAMES_SHOWN) - begin
         shown = [each["number"] for each in program.notes("shown")]
-        measured = program.notes("picture")[-1]["number"]
+        measured = program.notes("frame")[-1]["number"]
         call.page.screenshot(path=artifacts / "camera.png")
         brightness = call.page.get_by_label("Brightness").input_value()
         call.press()
         call.wait_for_state("idle")
         assert call.problems == []
-    # One picture an update, or fewer, where one waits for the other.
+    # One frame an update, or fewer, where one waits for the other.
     assert frames > 2 * UPDATES
     assert all(earlier < later for earlier, later in pairwise(shown))
     # The one that waits is replaced: what is shown was measured a few updates ago at most.

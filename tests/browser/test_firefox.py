@@ -26,7 +26,7 @@ COLOURS = """(() => {
   const at = (x) => [...context.getImageData(x * canvas.width, canvas.height / 2, 1, 1).data];
   return [at(0.25), at(0.75)].map((colour) => colour.slice(0, 3).join(" ")).join(" ");
 })()"""
-"""Red, green and blue of the shown picture, in the middle of its left and of its right half."""
+"""Red, green and blue of the shown frame, in the middle of its left and of its right half."""
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +35,16 @@ def pages() -> Iterator[Programs]:
         yield programs
 
 
-def test_firefox_hears_itself(pages: Programs, tmp_path: Path) -> None:
+def test_firefox_gets_its_own_audio_back(pages: Programs, tmp_path: Path) -> None:
     with firefox(pages.url(0), tmp_path) as page:
         page.press()
         page.wait_for_state("open")
-        page.wait_for_sound(4)
-        sound = page.recording()
+        page.wait_for_audio(4)
+        audio = page.recording()
         page.press()
         page.wait_for_state("idle")
-    assert np.abs(sound[-RATE_HZ:]).max() > 0.01
-    assert pitch_hz(sound[-RATE_HZ:], RATE_HZ) == pytest.approx(MICROPHONE_HZ, abs=8)
+    assert np.abs(audio[-RATE_HZ:]).max() > 0.01
+    assert pitch_hz(audio[-RATE_HZ:], RATE_HZ) == pytest.approx(MICROPHONE_HZ, abs=8)
 
 
 def test_firefox_sees_what_the_function_made_of_its_camera(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def test_reply_on_pause_plays_what_it_yields(
     c01_url: str, playwright: Playwright, voice: Voice, tmp_path: Path
 ) -> None:
-    # What is said before the call stands is lost, so it is said again.
+    # Speech before the call stands is lost, so it is repeated.
     lines = [speak(voice, "The weather is nice today.", at_s) for at_s in (1.0, 10.0, 20.0, 30.0)]
     microphone = write_microphone(tmp_path / "turn.wav", lines)
     with chromium(playwright, microphone) as browser:
@@ -50,12 +50,12 @@ def test_stream_handler_gives_back_what_it_receives(
         call.press()
         call.wait_for_state("open")
         call.wait_for_quiet(1.5)
-        heard = normalise(transcribe(ears, call.recording()))
+        received = normalise(transcribe(ears, call.recording()))
         call.press()
         call.wait_for_state("idle")
         assert call.problems == []
-    # What is understood of the line itself differs between processors, and of a line with a
+    # The transcription of the line itself differs between processors, and in that of a line with a
     # stutter, as a busy machine may put there, so may one word.
-    said = normalise(transcribe(ears, line.samples))
-    assert len(said.split()) == 5
-    assert SequenceMatcher(None, said.split(), heard.split()).ratio() >= 0.8
+    sent = normalise(transcribe(ears, line.samples))
+    assert len(sent.split()) == 5
+    assert SequenceMatcher(None, sent.split(), received.split()).ratio() >= 0.8

@@ -20,7 +20,7 @@ BLOCK = RATE_HZ // 50
 
 
 def pitches(recording: Samples) -> list[float]:
-    """The pitch of each loud block of 20 ms, in Hz, told from how often it crosses zero."""
+    """The pitch of each loud block of 20 ms, in Hz, from the times that it crosses zero."""
     blocks = recording[: recording.size // BLOCK * BLOCK].reshape(-1, BLOCK)
     loud = blocks[np.abs(blocks).max(axis=1) > 0.05]
     crossings = np.count_nonzero(np.diff(np.signbit(loud).astype(np.int8), axis=1), axis=1)
@@ -28,18 +28,18 @@ def pitches(recording: Samples) -> list[float]:
 
 
 def seconds_near(found: list[float], hz: float) -> float:
-    """How long the pitch was within a tenth of this one."""
+    """The time for which the pitch was within a tenth of this one, in seconds."""
     return 0.02 * sum(abs(each - hz) < hz / 10 for each in found)
 
 
-def test_the_service_is_heard_interrupted_and_heard_again(
+def test_the_service_answers_is_interrupted_and_answers_again(
     playwright: Playwright, voice: Voice, tmp_path: Path, artifacts: Path
 ) -> None:
-    said = [
+    lines = [
         speak(voice, "What is the weather like today?", at_s=8.0),
         speak(voice, "No, tell me about tomorrow.", at_s=14.0),
     ]
-    microphone = write_microphone(tmp_path / "turns.wav", said)
+    microphone = write_microphone(tmp_path / "turns.wav", lines)
     page_file = Path(__file__).with_name("realtime.py")
     with running(page_file) as program, chromium(playwright, microphone) as browser:
         recording = _hold_a_call(browser, program.url(), artifacts)
@@ -60,7 +60,7 @@ def _hold_a_call(browser: Chromium, url: str, artifacts: Path) -> Samples:
     call.press()
     call.wait_for_state("open")
     call.wait_for_message("Answer number 1")
-    call.wait_for_sound()
+    call.wait_for_audio()
     call.wait_for_message("Answer number 2")
     call.wait_for_quiet(1.0)
     call.page.screenshot(path=artifacts / "realtime.png")

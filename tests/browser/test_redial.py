@@ -32,39 +32,39 @@ class Place:
         return running(ROOT / "demo" / "echo.py", environment=environment)
 
 
-def hear_more(call: CallPage) -> None:
+def wait_for_more_audio(call: CallPage) -> None:
     call.wait_for_state("open")
-    call.wait_for_sound(after_s=call.heard_s)
+    call.wait_for_audio(after_s=call.received_s)
 
 
 def test_a_call_outlives_its_servers(beeping: Chromium, artifacts: Path) -> None:
-    def picture(state: str) -> None:
+    def take_screenshot(state: str) -> None:
         call.page.screenshot(path=artifacts / f"{state}.png", animations="disabled")
 
     place = Place()
     with place.serve() as server:
         call = beeping.open(server.url())
         call.press()
-        hear_more(call)
+        wait_for_more_audio(call)
         server.kill()
         call.wait_for_state("redialling")
         assert "Calling again" in call.status
-        picture("redialling-lost")
+        take_screenshot("redialling-lost")
     with place.serve() as server:
         server.url()
-        hear_more(call)
-        picture("redialled")
-    # It ended by Ctrl-C, and said so.
+        wait_for_more_audio(call)
+        take_screenshot("redialled")
+    # It ended by Ctrl-C, and sent the reason.
     call.wait_for_state("redialling")
     assert "The server is restarting" in call.status
-    picture("redialling-stopping")
+    take_screenshot("redialling-stopping")
     with place.serve() as server:
         server.url()
-        hear_more(call)
+        wait_for_more_audio(call)
         call.press()
         call.wait_for_state("idle")
     calls = ["open", "redialling", "open", "redialling", "open"]
-    # The page's own record: a reload would have begun it anew.
+    # The page's own record: a reload would have begun it again.
     assert call.states == ["idle", "permission", "connecting", *calls, "idle"]
 
 
@@ -73,7 +73,7 @@ def test_a_button_is_left_when_no_server_comes_back(beeping: Chromium, artifacts
     with place.serve() as server:
         call = beeping.open(server.url())
         call.press()
-        hear_more(call)
+        wait_for_more_audio(call)
         # From here on the page's time is ours: three tries take half a minute.
         call.page.clock.install()
         server.kill()
@@ -86,7 +86,7 @@ def test_a_button_is_left_when_no_server_comes_back(beeping: Chromium, artifacts
     with place.serve() as server:
         server.url()
         call.press()
-        hear_more(call)
+        wait_for_more_audio(call)
         call.press()
         call.wait_for_state("idle")
     assert call.states[-5:] == ["failed", "permission", "connecting", "open", "idle"]

@@ -1,4 +1,4 @@
-"""Every state that a caller can see, reached as a caller reaches it, and pictured."""
+"""Every state that a user can see, reached as a user reaches it, with a screenshot."""
 
 from pathlib import Path
 from typing import get_args
@@ -20,7 +20,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => { await answer; return a
 
 
 class Album:
-    """Pictures of one page, named after what they show."""
+    """Screenshots of one page, named after what they show."""
 
     def __init__(self, folder: Path, scheme: Scheme) -> None:
         self._folder = folder
@@ -70,7 +70,7 @@ def test_call_opens_and_stops(
     album.add(call, "connecting")
     release(call, held)
     call.wait_for_state("open")
-    call.wait_for_sound()
+    call.wait_for_audio()
     album.add(call, "open")
     call.press()
     call.wait_for_state("idle")
@@ -92,11 +92,11 @@ def test_call_ends_at_its_time_limit(
     # What has ended can be started again.
     call.press()
     call.page.wait_for_function(
-        "__heard.states.filter((state) => state === 'open').length === 2", timeout=WAIT_MS
+        "__received.states.filter((state) => state === 'open').length === 2", timeout=WAIT_MS
     )
 
 
-def test_second_caller_is_told_that_the_line_is_taken(
+def test_second_user_reads_that_the_line_is_taken(
     c03_url: str, beeping: Chromium, scheme: Scheme, album: Album
 ) -> None:
     first = beeping.open(c03_url, scheme=scheme)

@@ -14,12 +14,12 @@ pytestmark = pytest.mark.browser
 
 
 def words_in(parts: list[Samples], ears: Ears) -> list[str]:
-    """What is said in each part of a page's recording, in the form of `normalise`."""
+    """The words in each part of a page's recording, in the form of `normalise`."""
     return [normalise(transcribe(ears, part)) for part in parts]
 
 
 def counting_s(voice: Voice, last: int) -> float:
-    """How long the demo counts from one to `last`, in seconds."""
+    """The time for which the demo counts from one to `last`, in seconds."""
     sentences = reply_to("Count to twenty.", datetime.now().astimezone())[:last]
     return sum(speak(voice, sentence, 0.0).samples.size for sentence in sentences) / RATE_HZ
 
@@ -62,13 +62,13 @@ def test_questions_are_answered_aloud_and_in_writing(
         call.wait_for_message("You said:")
         call.wait_for_message("1, 2, 3, 4, 5.")
         call.page.screenshot(path=artifacts / "talk-in-a-call.png")
-        call.wait_for_quiet(1.5, after_s=call.heard_s)
+        call.wait_for_quiet(1.5, after_s=call.received_s)
         written = call.conversation.inner_text()
         # Between two answers there is more, within one less, even on a machine that stutters.
-        heard = words_in(utterances(call.recording(), gap_s=1.5), ears)
+        answers = words_in(utterances(call.recording(), gap_s=1.5), ears)
         hang_up(call)
     assert any(time in written for time in times)
-    *before, time, repeated, count = heard
+    *before, time, repeated, count = answers
     assert "hello" in before[0]
     assert time.startswith("it is")
     assert "you said" in repeated
@@ -92,20 +92,22 @@ def test_speaking_ends_what_is_being_said(
         call.wait_for_state("open")
         call.wait_for_message("1, 2,")
         call.wait_for_message("Okay.")
-        call.wait_for_quiet(1.0, after_s=call.heard_s)
+        call.wait_for_quiet(1.0, after_s=call.received_s)
         written = call.conversation.inner_text()
         parts = utterances(call.recording())
         hang_up(call)
-    # Six seconds are enough for seven numbers: the others were neither shown nor heard.
+    # Six seconds are enough for seven numbers: the others were neither shown nor played.
     assert "3," in written
     assert "15" not in written
-    # Measured and not read: of sound that ends within a number, the recogniser makes that number
+    # Measured and not read: from audio that ends within a number, the recogniser makes that number
     # over and over, "7 8 8 8 8 8 8 8 8".
-    heard = [words.split() for words in words_in(parts, ears)]
-    counting = [part for part, words in zip(parts, heard, strict=True) if numbers_in(words)]
+    words_of_parts = [words.split() for words in words_in(parts, ears)]
+    counting = [
+        part for part, words in zip(parts, words_of_parts, strict=True) if numbers_in(words)
+    ]
     assert sum(part.size for part in counting) / RATE_HZ < counting_s(voice, 15)
     # Where a machine stutters, a part may end within the counting, or go on to the last word.
-    words = [word for part in heard for word in part]
+    words = [word for part in words_of_parts for word in part]
     numbers = numbers_in(words)
     assert [1, 2, 3] in [numbers[at : at + 3] for at in range(len(numbers))]
     assert words[-1] in {"okay", "ok"}

@@ -1,4 +1,4 @@
-"""What a handler tells its user is shown as Gradio shows it."""
+"""The notices of a handler are shown as Gradio shows its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_words_are_toasts_of_their_kinds_and_lengths(beeping: Chromium, url: str
     assert call.problems == []
 
 
-def test_a_handler_that_cannot_be_made_is_told(beeping: Chromium, url: str) -> None:
+def test_a_handler_that_cannot_be_made_is_reported_to_the_user(beeping: Chromium, url: str) -> None:
     call = beeping.open(url)
     part = Component(call, "broken")
     part.press()

@@ -1,4 +1,4 @@
-"""A page for `test_words.py`: a handler that says something, and one that cannot be made."""
+"""A page for `test_words.py`: a handler that gives notices, and one that cannot be made."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ logging.getLogger("gradio_webrtc").propagate = False
 
 
 def speak() -> Iterator[Any]:
-    """Says all there is to say, and fails."""
+    """Gives a notice of each kind, and fails."""
     user = get_current_context().request.query_params.get("user")
     gr.Warning(f"Too loud, {user}.", title="Mind", duration=None)
     gr.Success("Uploaded.", duration=None)

@@ -1,4 +1,4 @@
-"""A page for `test_text.py`: writes down what was written, and how much was said."""
+"""A page for `test_text.py`: writes down what was written, and how much was spoken."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,6 @@
 """The exam of the `Transport` protocol: the same behaviour from every implementation.
 
-A new transport is a new entry in `support.transports.IMPLEMENTATIONS`. Tests of what only a real
+A new transport is an entry of `support.transport_ends.IMPLEMENTATIONS`. Tests of what only a real
 network has, such as a connection that takes too long, name the implementations that have it.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support.frames import number_of, numbered
 from support.signals import chirp, pieces_found, tone
-from support.transports import IMPLEMENTATIONS, SILENCE, Ends, LoopbackEnds, message
+from support.transport_ends import IMPLEMENTATIONS, SILENCE, Ends, LoopbackEnds, message
 
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._transport import PixelConverter, TimedFrame
@@ -365,11 +365,11 @@ async def test_video_goes_both_ways_and_the_newest_frame_counts(webrtc: Make) ->
     received: list[TimedFrame] = []
     while len(received) < 5:
         received.append(await ends.transport.receive_video_frame())
-    numbers = [number_of(pixels.to_array(frame.planar)) for frame in received]
+    numbers = [number_of(pixels.to_array(frame.frame)) for frame in received]
     assert numbers == sorted(set(numbers))
     assert [each.pts for each in received] == sorted({each.pts for each in received})
-    await ends.until(lambda: len(ends.client.seen) >= 5)
-    shown = [number_of(each) for _, each in ends.client.seen]
+    await ends.until(lambda: len(ends.client.video_frames) >= 5)
+    shown = [number_of(each) for _, each in ends.client.video_frames]
     assert shown == sorted(shown)
     with pytest.raises(ConnectionLost):
         await ends.transport.carry_audio(lambda _: 0.0)

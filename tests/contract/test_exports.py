@@ -68,7 +68,7 @@ def test_there_is_one_component() -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_module_says_what_it_is_and_lists_only_what_it_has(name: str) -> None:
+def test_every_module_is_documented_and_lists_only_what_it_has(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__
     for listed in getattr(module, "__all__", []):

@@ -1,4 +1,4 @@
-"""What the documents show and say is so: programs, links, names."""
+"""The programs, links and names of the documents are right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
 MIGRATING = (ROOT / "docs" / "migrating.md").read_text("utf-8")
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 TABLE = (ROOT / "demo" / "README.md").read_text("utf-8")
+PAGE_TEXTS = (ROOT / "frontend" / "texts.ts").read_text("utf-8")
 DOCUMENTS = [ROOT / "demo" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 EXAMPLES = {
@@ -31,19 +33,20 @@ EXAMPLES = {
     "video_to_client.py": "C07",
     "additional_outputs.py": "C08",
 }
-"""The programs, and the examples of the predecessor's guide whose places they take."""
+"""The programs, and the examples of the guide of gradio_webrtc 0.0.31 whose places they take."""
 
 SHOWN = dict(
     re.findall(r'^```python title="demo/(\S+)"\n(.*?)^```$', GUIDE, re.MULTILINE | re.DOTALL)
 )
 OTHERS = [
     textwrap.dedent(block)
-    for _, block in re.findall(r"^( *)```python\n(.*?)^\1```$", GUIDE, re.MULTILINE | re.DOTALL)
+    for text in (GUIDE, TROUBLESHOOTING)
+    for _, block in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
 ]
 WITH_PAGE = [block for block in OTHERS if "WebRTC" in block]
 WITHOUT = [block for block in OTHERS if "WebRTC" not in block]
 
-MAX_PICTURE_BYTES = 60_000
+MAX_IMAGE_BYTES = 60_000
 
 
 class Link(NamedTuple):
@@ -83,16 +86,16 @@ def test_what_the_guide_shows_is_the_file(program: str) -> None:
 
 
 @pytest.mark.parametrize("program", EXAMPLES)
-def test_it_says_how_to_run_it(program: str) -> None:
+def test_it_names_its_command(program: str) -> None:
     assert f"\n    python demo/{program}\n" in SHOWN[program]
 
 
 @pytest.mark.parametrize("program", [*EXAMPLES, "talk.py"])
-def test_the_table_of_demos_has_a_row_and_a_picture_for_it(program: str) -> None:
+def test_the_table_of_demos_has_a_row_and_an_image_for_it(program: str) -> None:
     (row,) = (line for line in TABLE.splitlines() if f"[`{program}`]({program})" in line)
     assert f"python demo/{program}" in row
-    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", row)
-    assert (ROOT / "demo" / picture).stat().st_size < MAX_PICTURE_BYTES
+    (image,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", row)
+    assert (ROOT / "demo" / image).stat().st_size < MAX_IMAGE_BYTES
 
 
 @pytest.mark.parametrize("program", EXAMPLES)
@@ -116,6 +119,11 @@ async def test_the_other_blocks_with_a_page_run(block: str) -> None:
 @pytest.mark.parametrize("block", WITHOUT)
 def test_the_other_blocks_run(block: str) -> None:
     run(block)
+
+
+@pytest.mark.parametrize("quoted", re.findall(r"(?<!\*)\*(\w[^*\n]+)\*(?!\*)", TROUBLESHOOTING))
+def test_a_text_of_the_page_that_is_quoted_is_one(quoted: str) -> None:
+    assert quoted.replace("microphone", "${problem.medium}") in PAGE_TEXTS
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

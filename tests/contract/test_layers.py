@@ -25,7 +25,7 @@ def test_audio_alone_imports_the_compiled_module() -> None:
 
 
 @pytest.mark.parametrize("crate", ["core"])
-def test_the_core_crate_knows_no_python(crate: str) -> None:
+def test_the_core_crate_depends_on_no_python(crate: str) -> None:
     manifest = (ROOT / "rust" / crate / "Cargo.toml").read_text("utf-8")
     assert "pyo3" not in manifest
     assert "numpy" not in manifest

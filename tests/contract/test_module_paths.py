@@ -1,4 +1,4 @@
-"""Programs written for the predecessors find every name where they import it from."""
+"""Programs written for gradio_webrtc 0.0.31 or fastrtc find every name where they import it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_module_has_no_code_of_its_own(module: str) -> None:
     assert "names_elsewhere" in ast.unparse(explained)
 
 
-def test_a_stream_says_what_to_write_in_its_place() -> None:
+def test_a_stream_names_what_to_write_in_its_place() -> None:
     with pytest.raises(NotImplementedError, match=r"call.stream\(ReplyOnPause\(fn\)"):
         Stream(lambda audio: audio, modality="audio", mode="send-receive")
 

@@ -1,4 +1,4 @@
-"""Every public name of the predecessors is there, or its import says what to write instead."""
+"""Every name of gradio_webrtc 0.0.31 and fastrtc is there, or its import names a replacement."""
 
 from __future__ import annotations
 
@@ -84,13 +84,15 @@ def import_from(module: str, name: str) -> object:
         for name in names.split()
     ],
 )
-def test_a_name_of_the_predecessors_is_there_or_explained(module: str, name: str) -> None:
+def test_a_name_of_fastrtc_or_gradio_webrtc_is_there_or_explained(module: str, name: str) -> None:
     if hasattr(importlib.import_module(module), name):
         assert import_from(module, name) is not None
         return
-    with pytest.raises(ImportError, match=f"cannot import name '{name}' from '{module}': ") as told:
+    with pytest.raises(
+        ImportError, match=f"cannot import name '{name}' from '{module}': "
+    ) as raised:
         import_from(module, name)
-    advice = str(told.value).partition("': ")[2]
+    advice = str(raised.value).partition("': ")[2]
     assert name not in INSTEAD or INSTEAD[name] in advice
     assert len(advice) > 20
 
@@ -107,7 +109,7 @@ def test_a_name_of_the_package_is_sent_there_from_its_modules() -> None:
         import_from("gradio_webrtc.utils", "ReplyOnStopWords")
 
 
-def test_a_name_that_nobody_knows_is_told_beside_those_that_there_are() -> None:
+def test_an_unknown_name_is_reported_beside_those_that_exist() -> None:
     with pytest.raises(ImportError, match="it has ReplyOnStopWords, ReplyOnStopWordsState"):
         import_from("gradio_webrtc.reply_on_stopwords", "ReplyOnStopWord")
     with pytest.raises(ImportError, match=r"name 'Replies' from 'gradio_webrtc'$"):

@@ -33,6 +33,6 @@ def test_importing_brings_only_what_every_call_needs() -> None:
     assert done.stdout.split() == []
 
 
-def test_a_name_that_nobody_has_is_told_with_its_module() -> None:
+def test_an_unknown_name_is_reported_with_its_module() -> None:
     with pytest.raises(AttributeError, match="module 'gradio_webrtc' has no attribute 'Replies'"):
         gradio_webrtc.Replies  # type: ignore[attr-defined]  # noqa: B018

@@ -16,7 +16,7 @@ def crates() -> list[Part]:
 def test_every_linked_crate_is_there_with_its_words(crates: list[Part]) -> None:
     written = NOTICE.read_text("utf-8")
     again = notice.notice(crates, [])
-    # Each section but the page's: the ruler is what they are told apart by.
+    # Each section but the page's: the ruler separates them.
     missing = [part for part in again.split("-" * 80) if part.strip() not in written]
     assert missing == [], "run: python frontend/notice.py"
 

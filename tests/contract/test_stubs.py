@@ -1,4 +1,4 @@
-"""What `_core.pyi` says is what the compiled module has."""
+"""The declarations in `_core.pyi` match the compiled module."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def bare_package(folder: Path) -> None:
     shutil.copy(gradio_webrtc._core.__file__, package)  # noqa: SLF001 (the module under test)
 
 
-def test_the_stub_tells_the_truth(tmp_path: Path) -> None:
+def test_the_stub_matches_the_compiled_module(tmp_path: Path) -> None:
     bare_package(tmp_path)
     settings = ["--mypy-config-file", str(ROOT / "pyproject.toml")]
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "MYPYPATH": str(tmp_path)}

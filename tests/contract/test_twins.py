@@ -1,4 +1,4 @@
-"""What stands in Python and in TypeScript says the same."""
+"""Python and TypeScript agree on whatever stands in both."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GRADIOS = {
 
 SERVERS = {
     "_page",
-    "_sessions",
+    "_signaling",
     "allow_extra_tracks",
     "limits",
     "allowed_origins",
@@ -72,12 +72,12 @@ def test_every_message_is_known_on_both_sides() -> None:
 def test_the_page_has_words_for_the_refusals_a_person_can_meet(
     refusal: type[SignalingError],
 ) -> None:
-    # The others come of ids, offers and candidates, which the page makes and a person never sees.
+    # The others result from ids, offers and candidates, which the page makes and a user never sees.
     sources = "".join(path.read_text() for path in FRONTEND.glob("call/*.ts"))
     assert f'"{refusal.code}"' in sources
 
 
-def test_the_page_knows_the_words_for_the_time_limit() -> None:
+def test_the_page_has_the_words_for_the_time_limit() -> None:
     source = (FRONTEND / "call" / "call.svelte.ts").read_text()
     beginning = re.search(r'LIMIT_REASON = "(.*)"', source)
     assert beginning is not None

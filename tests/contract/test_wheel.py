@@ -1,4 +1,4 @@
-"""What is in the packages: the built page and `_core.pyi`; no tests, no demos, nothing stale.
+"""The content of the packages: the built page and `_core.pyi`; no tests, no demos, nothing stale.
 
 One source distribution is packed from this tree and unpacked elsewhere; wheels are built there,
 where there is no Node.js, and nothing left over from earlier builds.
@@ -152,12 +152,12 @@ def test_the_sdist_holds_what_a_build_needs_and_no_more(sdist: Path) -> None:
     assert strange == set()
 
 
-def test_changed_sources_without_node_name_the_version_wanted(
+def test_changed_sources_without_node_name_the_version_required(
     unpacked: Path, tmp_path: Path
 ) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(unpacked, tree)
     with (tree / "frontend/index.ts").open("a") as source:
         source.write("// changed\n")
-    with pytest.raises(AssertionError, match=r"Node\.js \^20\.19 .* is wanted to build the page"):
+    with pytest.raises(AssertionError, match=r"Node\.js \^20\.19 .* is required to build the page"):
         build("wheel", tree, tmp_path / "dist", path=path_without_node(tmp_path / "bin"))

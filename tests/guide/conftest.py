@@ -1,4 +1,4 @@
-"""What the tests of the guide share."""
+"""The fixtures that the tests of the guide share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ EDITS = {
     # A line that is no Python.
     "C06": [("... your detection code here ...", "modified_frame = detect(image, conf_threshold)")],
 }
-"""What is not as it stands in the guide."""
+"""The pieces of programs that differ from the guide."""
 
 PAGES = Path(__file__).with_name("pages")
 
 PAGES_IN_ORDER = ("prose", "places", "behind_a_login", "rendered_on_the_server", "mounted")
-"""The last one stays in the foreground, where a server that is no Gradio's wants to be."""
+"""The last one stays in the foreground, as a server that is not Gradio's must."""
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def pages() -> Iterator[Programs]:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """What drives browsers. Not for the session: while it runs, no other event loop can."""
+    """The driver of browsers. Not for the session: while it runs, no other event loop can."""
     with sync_playwright() as driver:
         yield driver
 
@@ -75,7 +75,7 @@ def browser(playwright: Playwright) -> Iterator[Chromium]:
 
 @pytest.fixture(autouse=True)
 def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Callers have the address 127.0.0.1 alone, as the programs that they call."""
+    """Clients have the address 127.0.0.1 alone, as the programs that they call."""
     monkeypatch.setattr(
         aioice.ice, "get_host_addresses", lambda use_ipv4, **_: ["127.0.0.1"] * use_ipv4
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-SAID = "austen_0880_16k"
+RECORDING = "austen_0880_16k"
 PAUSE_S = 0.5
 """The silence that ends a turn; see `AlgoOptions`."""
 
@@ -28,12 +28,12 @@ def silence(seconds: float) -> NDArray[np.int16]:
     return np.zeros(round(48_000 * seconds), np.int16)
 
 
-async def test_each_utterance_is_heard_whole_and_answered_once(examples: Guide) -> None:
-    utterance = speech_at_48k(SAID)
+async def test_each_utterance_is_received_whole_and_answered_once(examples: Guide) -> None:
+    utterance = speech_at_48k(RECORDING)
     before = len(examples.notes("C01"))
     async with open_page(examples.url("C01")) as page:
-        said = [silence(1), utterance, silence(3), utterance]
-        client = PageClient(page, microphone=np.concatenate(said))
+        spoken = [silence(1), utterance, silence(3), utterance]
+        client = PageClient(page, microphone=np.concatenate(spoken))
         await client.call()
         # The last of the chunks has begun: whatever is quiet from here on is behind it.
         await client.until(lambda: client.sounding_seconds() > 0.55 and client.is_quiet)
@@ -51,20 +51,22 @@ async def test_each_utterance_is_heard_whole_and_answered_once(examples: Guide) 
 
 
 def check_turn(rate_hz: int, audio: NDArray[Any]) -> None:
-    """All that was said, its onset included, and little more."""
+    """The whole utterance, its onset included, and little more."""
     assert rate_hz == 48_000
     assert audio.dtype == np.int16
     assert audio.ndim == 2
     assert audio.shape[0] == 1
-    (label,) = labels()[SAID]["utterances"]
+    (label,) = labels()[RECORDING]["utterances"]
     begin, end = (label[key] * 48 for key in ("start_ms", "end_ms"))
-    said = speech_at_48k(SAID)[begin:end]
-    similarity, at = correlation(audio, said)
-    assert similarity > 0.7, "a codec for speech keeps its sound rather than its wave form"
+    spoken = speech_at_48k(RECORDING)[begin:end]
+    similarity, at = correlation(audio, spoken)
+    assert similarity > 0.7, "a codec for speech keeps the spectrum rather than the wave form"
     # The first half second and the last stand where the whole does, so nothing is cut off or out.
-    assert correlation(audio[:, : at + 24_000], said[:24_000])[1] == pytest.approx(at, abs=240)
-    assert correlation(audio, said[-24_000:])[1] - at == pytest.approx(said.size - 24_000, abs=240)
-    assert audio.size - (at + said.size) <= round((PAUSE_S + 0.1 + LABEL_S) * 48_000)
+    assert correlation(audio[:, : at + 24_000], spoken[:24_000])[1] == pytest.approx(at, abs=240)
+    assert correlation(audio, spoken[-24_000:])[1] - at == pytest.approx(
+        spoken.size - 24_000, abs=240
+    )
+    assert audio.size - (at + spoken.size) <= round((PAUSE_S + 0.1 + LABEL_S) * 48_000)
 
 
 async def test_one_conversation_at_a_time(examples: Guide) -> None:
@@ -75,7 +77,7 @@ async def test_one_conversation_at_a_time(examples: Guide) -> None:
         assert refusal["meta"]["error"] == "concurrency_limit_reached"
         assert refusal["meta"]["limit"] == 1
         await client.hang_up()
-        # The place is free once the server has heard of it.
+        # The place is free once the server has noticed.
         again = PageClient(other_page)
         while (await again.call()).get("status") == "failed":
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""C2, the guide's "Reply On Stopwords": nothing is answered until somebody says "computer"."""
+"""C2, the guide's "Reply On Stopwords": nothing is answered until the word "computer"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.network
 
 ALIKE = 0.7
-"""What a codec leaves of speech is more like itself than this, and less like anything else."""
+"""The least correlation of speech with itself behind a codec; other speech stays below."""
 
 
 def say(voice: Voice, text: str) -> NDArray[np.int16]:
@@ -40,10 +40,10 @@ async def test_what_follows_the_word_is_answered_and_nothing_else(examples: Guid
         say(voice, text)
         for text in ("The weather is nice today.", "Computer.", "Please count to twenty.")
     )
-    said = [silence(1), talk, silence(2), word, silence(0.3), request, silence(1)]
+    spoken = [silence(1), talk, silence(2), word, silence(0.3), request, silence(1)]
     before = len(examples.notes("C02.generate"))
     async with open_page(examples.url("C02")) as page:
-        client = PageClient(page, microphone=np.concatenate(said))
+        client = PageClient(page, microphone=np.concatenate(spoken))
         answer = await client.call()
         await client.until(lambda: "response_finished" in words(client))
         await client.hang_up()
@@ -55,18 +55,18 @@ async def test_what_follows_the_word_is_answered_and_nothing_else(examples: Guid
     kinds = [message["type"] for message in client.messages]
     assert kinds.count("stopword") == 1
     assert "error" not in kinds
-    # The page hears of the word before anything is made of the turn.
+    # The page gets the event of the word before anything is made of the turn.
     at = [message.get("data") for message in client.messages].index("response_starting")
     assert kinds.index("stopword") < at
     # The page only sends: nothing is spoken, and no track is offered.
-    assert client.heard == []
+    assert client.audio_frames == []
     assert "a=send" not in answer["sdp"]
 
 
 def check_turn(
     rate_hz: int, audio: NDArray[Any], request: NDArray[Any], others: list[NDArray[Any]]
 ) -> None:
-    """The whole request at 16 kHz, and nothing that was said before it."""
+    """The whole request at 16 kHz, and nothing from before it."""
     assert rate_hz == 16_000
     assert audio.dtype == np.int16
     assert audio.shape[0] == 1

@@ -30,7 +30,7 @@ def client_with_key(page: GradioPage, key: str) -> PageClient:
     return PageClient(page, microphone=tone(30, 440))
 
 
-async def test_the_session_hears_the_caller_and_is_heard(examples: Guide) -> None:
+async def test_the_live_session_receives_the_user_and_is_played(examples: Guide) -> None:
     before = len(examples.notes("C04.client"))
     async with open_page(examples.url("C04")) as page:
         client = client_with_key(page, "key-of-the-client")
@@ -45,9 +45,9 @@ async def test_the_session_hears_the_caller_and_is_heard(examples: Guide) -> Non
         await client.hang_up()
     (gemini,) = examples.notes("C04.client")[before:]
     assert gemini["api_key"] == "key-of-the-client"
-    (heard,) = examples.notes("C04.heard")[before:]
-    assert heard["mime_type"] == "audio/pcm"
-    assert pitch_hz(heard["samples"][8_000:], 16_000) == pytest.approx(440, abs=4)
+    (received,) = examples.notes("C04.received")[before:]
+    assert received["mime_type"] == "audio/pcm"
+    assert pitch_hz(received["samples"][8_000:], 16_000) == pytest.approx(440, abs=4)
     assert client.sounding_seconds() == pytest.approx(0.5, abs=0.03 + 0.01 * client.gaps())
     assert client.tone_hz() == pytest.approx(600, abs=5 * (1 + client.gaps()))
     # The session hung up, the handler asked once, and nothing went wrong.
@@ -56,14 +56,14 @@ async def test_the_session_hears_the_caller_and_is_heard(examples: Guide) -> Non
     assert "error" not in kinds
 
 
-async def call_until_heard(page: GradioPage) -> tuple[PageClient, dict[str, Any]]:
+async def call_until_answered(page: GradioPage) -> tuple[PageClient, dict[str, Any]]:
     """A call, and its answer; made again, as a page does, while the server's loop is late."""
     while True:
         client, asked = PageClient(page), asyncio.Event()
         client.on_send_input = asked.set
         answer = await client.call()
         if "secret" in answer:
-            # Until the server knows it as connected, the next of its address is not let in.
+            # Until the server has noticed the connection, the next of its address is not let in.
             await asked.wait()
         if answer.get("meta", {}).get("error") != "server_busy":
             return client, answer
@@ -72,14 +72,14 @@ async def call_until_heard(page: GradioPage) -> tuple[PageClient, dict[str, Any]
 
 async def test_two_may_talk_at_the_same_time_and_no_more(examples: Guide) -> None:
     async with open_page(examples.url("C04")) as page:
-        calls = [await call_until_heard(page) for _ in range(3)]
+        calls = [await call_until_answered(page) for _ in range(3)]
         await asyncio.gather(*(client.hang_up() for client, _ in calls))
     answers = [answer for _, answer in calls]
     assert [answer.get("status") for answer in answers] == [None, None, "failed"]
     assert answers[2]["meta"]["limit"] == 2
 
 
-async def test_what_the_page_is_told(examples: Guide) -> None:
+async def test_what_the_page_receives(examples: Guide) -> None:
     async with open_page(examples.url("C04")) as page:
         component = page.component("webrtc")
         props = page.props(component)
@@ -112,8 +112,8 @@ def test_the_handler_is_copied_with_its_rates_and_shut_down_once(
     assert handler.latest_args == ["__webrtc_value__", "a key"]
     assert handler.args_set.is_set()
     # Time stands still between the pieces of the answer: not a sample of it is missing.
-    (heard,) = call.audio[1]
-    loud = np.abs(heard.astype(int)).reshape(-1, 240).max(axis=1) > LOUD
+    (received,) = call.audio[1]
+    loud = np.abs(received.astype(int)).reshape(-1, 240).max(axis=1) > LOUD
     assert 0.005 * loud.sum() == pytest.approx(0.5, abs=0.006)
     assert [event for event in call.events if event.name == "error"] == []
 

@@ -1,4 +1,4 @@
-"""C5, the guide's "Server-To-Client Only" for sound: a click plays a file."""
+"""C5, the guide's "Server-To-Client Only" for audio: a click plays a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.network
 
 
 async def click(page: GradioPage) -> PageClient:
-    """Presses the button, and calls as a page does when its component is told to."""
+    """Presses the button, and calls as a page does when its component is to start."""
     await page.dispatch(page.component("button"), "click")
     assert page.values[page.component("webrtc")] == "start_webrtc_stream"
     client = PageClient(page)
@@ -29,7 +29,7 @@ async def test_a_click_plays_five_seconds_as_they_go_by(examples: Guide) -> None
     async with open_page(examples.url("C05")) as page:
         client = await click(page)
         await client.until(lambda: client.sounding_seconds() >= 0.5)
-        # In real time: a second has been asked for ahead of what is heard, not all five.
+        # In real time: a second has been asked for ahead of what is played, not all five.
         assert len(examples.notes("C05.step")) - before <= 3
         await client.ended.wait()
         await client.closed.wait()
@@ -40,7 +40,7 @@ async def test_a_click_plays_five_seconds_as_they_go_by(examples: Guide) -> None
     assert client.tone_hz() == pytest.approx(441, abs=0.5 * (1 + client.gaps()))
     assert client.messages[-1] == {"type": "end_stream", "data": ""}
     assert "error" not in [message["type"] for message in client.messages]
-    pts = np.diff([at for at, _ in client.heard])
+    pts = np.diff([at for at, _ in client.audio_frames])
     assert (pts > 0).all()
 
 

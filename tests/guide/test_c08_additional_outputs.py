@@ -1,4 +1,4 @@
-"""C8, the guide's "Additional Outputs": what a turn gives beside sound reaches the page."""
+"""C8, the guide's "Additional Outputs": the values that come beside audio reach the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.network
 
 
 def texts(conversation: list[dict[str, Any]]) -> list[str]:
-    """What the messages say; Gradio makes a list of parts of a text on its way to the page."""
+    """The text of each message; Gradio makes a list of parts of it on its way to the page."""
     parts = [
         [{"text": message["content"]}]
         if isinstance(message["content"], str)
@@ -27,15 +27,15 @@ def texts(conversation: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_each_turn_is_written_down_and_known_in_the_next(examples: Guide) -> None:
-    said = np.append(np.zeros(48_000, np.int16), speech_at_48k("asterisk_hello_world_16k"))
+    spoken = np.append(np.zeros(48_000, np.int16), speech_at_48k("asterisk_hello_world_16k"))
     before = len(examples.notes("C08.transcribe"))
     async with open_page(examples.url("C08")) as page:
         chatbot = page.component("chatbot", "transcript")
-        client = PageClient(page, microphone=said)
+        client = PageClient(page, microphone=spoken)
         await client.call()
         await client.until(lambda: len(client.pages) == 1)
-        # Said while a slow page still looks for the inputs, it would be more of the first turn.
-        client.microphone.say(said)
+        # Spoken while a slow page still looks for the inputs, it would be more of the first turn.
+        client.microphone.say(spoken)
         await client.until(lambda: len(client.pages) == 2)
         await client.hang_up()
         # One update for each turn, in order, with nothing lost and nothing blanked.
@@ -54,7 +54,7 @@ async def test_each_turn_is_written_down_and_known_in_the_next(examples: Guide) 
     assert first["transformers_convo"] == first["gradio_convo"] == []
     assert texts(second["transformers_convo"]) == texts(second["gradio_convo"]) == [one]
     # The page only sends.
-    assert client.heard == []
+    assert client.audio_frames == []
     kinds = [message["type"] for message in client.messages]
     assert kinds.count("fetch_output") == 2
     assert "error" not in kinds

@@ -34,17 +34,17 @@ DEMOS = (
 )
 
 ORDER = "Computer, make it yellow."
-"""What the caller says, to every one of them."""
+"""The sentence that the user speaks, to every one of them."""
 
 COLOUR_IN_THE_MIDDLE = """() => {
-  const video = document.querySelector("video[aria-label='Live picture']");
+  const video = document.querySelector("video[aria-label]:not(.mirrored)");
   if (!video?.videoWidth) return null;
   const canvas = new OffscreenCanvas(64, 36);
   const context = canvas.getContext("2d");
   context.drawImage(video, 0, 0, 64, 36);
   return [...context.getImageData(16, 18, 1, 1).data.slice(0, 3)];
 }"""
-"""Of the picture that is shown, left of its centre: red, green, blue, or null without one."""
+"""Of the video that is shown, left of its centre: red, green, blue, or null without one."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def order() -> Samples:
 def speaking(
     playwright: Playwright, order: Samples, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Chromium]:
-    """A browser whose every page hears the order, and again: a busy machine may miss the first."""
+    """A browser whose every page gets the order, and again: a busy machine may miss the first."""
     microphone = tmp_path_factory.mktemp("microphone") / "order.wav"
     write_microphone(microphone, [Line(at_s, order) for at_s in (2.0, 10.0, 20.0, 30.0)])
     with chromium(playwright, microphone) as started:
@@ -115,7 +115,7 @@ def test_the_parrot_answers_in_a_higher_voice(
     assert voice_hz(answer) / voice_hz(order) == pytest.approx(1.25, abs=0.12)
 
 
-def test_the_echo_is_the_callers_own_voice(
+def test_the_echo_is_the_users_own_voice(
     demos: Programs, browser: Chromium, order: Samples
 ) -> None:
     call = call_up(browser, url(demos, "echo"))
@@ -145,29 +145,29 @@ def test_the_robot_answers_whoever_has_a_key(demos: Programs, browser: Chromium)
     hang_up(call)
 
 
-def test_the_arpeggio_is_heard_note_by_note(demos: Programs, browser: Chromium) -> None:
+def test_the_arpeggio_is_played_note_by_note(demos: Programs, browser: Chromium) -> None:
     call = browser.open(url(demos, "audio_to_client"))
     call.page.get_by_role("button", name="Play").click()
     call.wait_for_state("ended")
-    heard = notes(np.concatenate(utterances(call.recording())))
+    played = notes(np.concatenate(utterances(call.recording())))
     assert call.problems == []
     # Three rounds of four. A busy machine may swallow some notes, or part one in two.
-    assert set(heard) == {262, 330, 392, 523}
-    assert 6 <= len(heard) <= 18
+    assert set(played) == {262, 330, 392, 523}
+    assert 6 <= len(played) <= 18
 
 
-def notes(sound: Samples) -> list[int]:
-    """The notes of the chord in the sound, in Hz, each as often as it begins anew."""
+def notes(samples: Samples) -> list[int]:
+    """The notes of the chord in the samples, in Hz, each as often as it begins again."""
     chord = np.array([261.63, 329.63, 392.0, 523.25])
     piece = RATE_HZ // 10
-    pieces = sound[: len(sound) // piece * piece].reshape(-1, piece)
+    pieces = samples[: len(samples) // piece * piece].reshape(-1, piece)
     loud = pieces[np.abs(pieces).max(axis=1) > 0.05]
     strongest = np.abs(np.fft.rfft(loud * np.hanning(piece), RATE_HZ)).argmax(axis=1)
     nearest = chord[np.abs(strongest[:, np.newaxis] - chord).argmin(axis=1)]
     return [round(note) for note, _ in groupby(nearest.tolist())]
 
 
-def test_the_poster_has_as_many_shades_as_the_slider_says(
+def test_the_poster_has_as_many_shades_as_the_slider_asks_for(
     demos: Programs, browser: Chromium
 ) -> None:
     call = call_up(browser, url(demos, "video_filter"))

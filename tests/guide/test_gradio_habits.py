@@ -31,10 +31,10 @@ def one_call(browser: Chromium) -> Iterator[Chromium]:
 
 
 def check_call(call: CallPage) -> None:
-    """The page's only component calls, and the echo is heard."""
+    """The page's only component calls, and the echo comes back."""
     call.press()
     call.wait_for_state("open")
-    call.wait_for_sound()
+    call.wait_for_audio()
     assert call.problems == []
 
 
@@ -48,7 +48,7 @@ def test_inside_a_row_that_is_shown_later(places: CallPage) -> None:
     Component(places, "row").hold_a_call()
 
 
-def test_rendered_and_rendered_anew(places: CallPage) -> None:
+def test_rendered_and_rendered_again(places: CallPage) -> None:
     slider = places.page.get_by_label("Rendered").first
     slider.fill("1")
     Component(places, "rendered-0").hold_a_call()
@@ -69,7 +69,7 @@ def test_two_components_call_at_the_same_time(places: CallPage) -> None:
         each.wait_for_state("idle")
 
 
-def test_each_component_counts_its_own_callers(pages: Programs, one_call: Chromium) -> None:
+def test_each_component_counts_its_own_clients(pages: Programs, one_call: Chromium) -> None:
     url = pages.url("places.py")
     first, second = one_call.open(url), one_call.open(url)
     for name in ("one", "two"):
@@ -92,7 +92,7 @@ def test_behind_a_login(pages: Programs, one_call: Chromium) -> None:
 def test_rendered_on_the_server(pages: Programs, one_call: Chromium) -> None:
     call = one_call.open(pages.url("rendered_on_the_server.py"))
     check_call(call)
-    # Without Node.js, Gradio would have left it to the browser, and said nothing.
+    # Without Node.js, Gradio would have left it to the browser without a word.
     assert "with SSR" in pages.output
 
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 COLOUR_BELOW = """() => {
-    const picture = document.querySelector("video[aria-label]:not(.mirrored)");
-    if (!picture?.videoWidth) return null;
+    const video = document.querySelector("video[aria-label]:not(.mirrored)");
+    if (!video?.videoWidth) return null;
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [picture.videoWidth, picture.videoHeight];
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
     const paint = canvas.getContext("2d");
-    paint.drawImage(picture, 0, 0);
+    paint.drawImage(video, 0, 0);
     return [...paint.getImageData(4, canvas.height - 8, 1, 1).data.slice(0, 3)];
 }"""
-"""The colour of the received picture near its lower left corner: red, green, blue."""
+"""The colour of the received video near its lower left corner: red, green, blue."""
 
 
 KEEP_WISHES = """
@@ -39,18 +39,18 @@ window.__wishes = [];
 const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = (wish) => { window.__wishes.push(wish); return ask(wish); };
 """
-"""Keeps what the page asks of the microphone in `__wishes`."""
+"""Keeps the constraints that the page asks of the microphone in `__wishes`."""
 
 
 TRIES = 6
-"""How often a caller says the same: what is said before a call stands is lost."""
+"""How often a user repeats the same: speech before a call stands is lost."""
 
 
 def say_hello(folder: Path) -> Path:
-    """A microphone into which somebody says "hello world", and says it again."""
-    said = speech_at_48k("asterisk_hello_world_16k").astype(np.float32) / np.float32(32768)
-    lines = [Line(1.0 + 5 * number, said) for number in range(TRIES)]
-    return write_microphone(folder / "said.wav", lines)
+    """A microphone into which somebody speaks "hello world", more than once."""
+    spoken = speech_at_48k("asterisk_hello_world_16k").astype(np.float32) / np.float32(32768)
+    lines = [Line(1.0 + 5 * number, spoken) for number in range(TRIES)]
+    return write_microphone(folder / "spoken.wav", lines)
 
 
 @pytest.fixture
@@ -60,28 +60,28 @@ def open_call(browser: Chromium) -> Iterator[Chromium]:
 
 
 def wait_for_colour(call: CallPage, condition: str) -> None:
-    """Returns when the received picture has a colour for which the JavaScript function holds."""
+    """Returns when the received video has a colour for which the JavaScript function holds."""
     call.page.wait_for_function(
         f"() => {{ const seen = ({COLOUR_BELOW})(); return seen && ({condition})(seen); }}",
         timeout=WAIT_MS,
     )
 
 
-def test_c02_the_page_tells_that_the_word_was_heard(
+def test_c02_the_page_shows_that_the_word_was_detected(
     examples: Guide, playwright: Playwright, tmp_path: Path
 ) -> None:
     voice = Voice()
     spoken = [speak(voice, "Computer.", at_s=1.5), speak(voice, "Count to twenty.", at_s=4.0)]
     lines = [replace(line, at_s=line.at_s + 7 * n) for n in range(TRIES) for line in spoken]
     before = len(examples.notes("C02.generate"))
-    with chromium(playwright, write_microphone(tmp_path / "said.wav", lines)) as browser:
+    with chromium(playwright, write_microphone(tmp_path / "spoken.wav", lines)) as browser:
         call = browser.open(examples.url("C02"))
         call.press()
         call.page.get_by_text("Heard you").first.wait_for(timeout=WAIT_MS)
         examples.programs.wait_for(lambda: len(examples.notes("C02.generate")) > before)
         call.press()
         call.wait_for_state("idle")
-        assert call.heard_s == 0
+        assert call.received_s == 0
         assert call.problems == []
     turn = examples.notes("C02.generate")[before]
     assert turn["code"] == "print(1)"
@@ -98,11 +98,11 @@ def test_c04_a_key_brings_the_call_which_goes_through_the_relay(
     key.press("Enter")
     call.press()
     call.wait_for_state("open")
-    call.wait_for_sound()
+    call.wait_for_audio()
     assert not key.is_visible()
     call.press()
     call.wait_for_state("idle")
-    # The icon is somewhere else, as the guide wants it; nothing but the icon is.
+    # The icon is somewhere else, as the guide has it; nothing but the icon is.
     assert [p for p in call.problems if "gemini_favicon" not in p] == []
     assert examples.notes("C04.client")[-1]["api_key"] == "a talkative key"
 
@@ -112,17 +112,17 @@ def test_c05_each_click_plays_the_file(examples: Guide, open_call: Chromium) -> 
     call.page.get_by_label("Number of Steps").first.fill("1")
     begins = []
     for number in (1, 2):
-        begins.append(round(call.heard_s * RATE_HZ))
+        begins.append(round(call.received_s * RATE_HZ))
         call.page.get_by_role("button", name="Generate").click()
         call.page.wait_for_function(
-            "n => __heard.states.filter((state) => state === 'ended').length === n",
+            "n => __received.states.filter((state) => state === 'ended').length === n",
             arg=number,
             timeout=WAIT_MS,
         )
-        call.wait_for_sound(after_s=begins[-1] / RATE_HZ)
-    for sound in np.split(call.recording(), begins)[1:]:
-        spectrum = np.abs(np.fft.rfft(sound * np.hanning(sound.size)))
-        assert spectrum.argmax() * RATE_HZ / sound.size == pytest.approx(441, abs=3)
+        call.wait_for_audio(after_s=begins[-1] / RATE_HZ)
+    for samples in np.split(call.recording(), begins)[1:]:
+        spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
+        assert spectrum.argmax() * RATE_HZ / samples.size == pytest.approx(441, abs=3)
     assert call.problems == []
 
 
@@ -140,7 +140,7 @@ def test_c06_the_answer_is_shown_and_the_slider_counts(
     assert call.problems == []
 
 
-def test_c07_a_click_starts_the_film_and_another_starts_it_anew(
+def test_c07_a_click_starts_the_film_and_another_starts_it_again(
     examples: Guide, open_call: Chromium
 ) -> None:
     call = open_call.open(examples.url("C07"))
@@ -161,7 +161,7 @@ def test_c08_the_answer_is_read_in_the_page(
         call.press()
         call.wait_for_state("open")
         call.wait_for_message("answer")
-        assert call.heard_s == 0
+        assert call.received_s == 0
         assert call.problems == []
 
 

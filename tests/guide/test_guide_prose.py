@@ -1,4 +1,4 @@
-"""What the guide claims in words rather than shows; `README.md` says where the rest is held."""
+"""Claims that the guide makes in words only; `README.md` names the tests of the others."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.network
-async def test_n19_n20_n21_sound_values_and_words_of_one_turn(pages: Programs) -> None:
-    said = [np.zeros(48_000, np.int16), speech_at_48k("asterisk_hello_world_16k")]
+async def test_n19_n20_n21_audio_values_and_words_of_one_turn(pages: Programs) -> None:
+    spoken = [np.zeros(48_000, np.int16), speech_at_48k("asterisk_hello_world_16k")]
     async with open_page(pages.url("prose.py")) as page:
         call, written = page.component("webrtc", "Call"), page.component("textbox", "Written")
-        client = PageClient(page, call, np.concatenate(said))
+        client = PageClient(page, call, np.concatenate(spoken))
         await client.call()
         await client.until(lambda: "error" in kinds(client) and len(client.pages) == 2)
         await client.until(lambda: client.loud_seconds() > 0 and client.is_quiet)
         await client.hang_up()
     # Those of `inputs` come first, then those of the output; one update for each.
     assert [values[written] for values in client.pages] == [
-        "somebody: with the sound",
+        "somebody: with the audio",
         "somebody: alone",
     ]
     assert client.sounding_seconds() == pytest.approx(0.2, abs=0.02)

@@ -12,11 +12,11 @@ from support.client import Client
 from support.dead_offers import Flood, request_from
 from support.offers import make_sdp
 from support.page import GradioPage, PageClient, serve_page
+from support.serving import SessionServer
 from support.signals import chirp
 
 from gradio_webrtc import Limits, StreamHandler, WebRTC
-from gradio_webrtc._session import manager as registries
-from gradio_webrtc._session.manager import Service, SessionManager
+from gradio_webrtc._session import signaling
 from gradio_webrtc._transport import read_offer
 
 if TYPE_CHECKING:
@@ -44,41 +44,43 @@ class Echo(StreamHandler):
 
 
 class From:
-    """A registry as clients at one address see it.
+    """A session manager as clients at one address see it.
 
     Args:
-        registry: Whose offers they are.
-        address: Where they come from.
+        manager: The one that takes their offers.
+        address: The address that they come from.
         sessions: The session of each offer.
     """
 
     def __init__(
-        self, manager: SessionManager, address: str, sessions: Iterator[str] | None = None
+        self, manager: SessionServer, address: str, sessions: Iterator[str] | None = None
     ) -> None:
-        self._registry = manager
+        self._server = manager
         self._address = address
         self._sessions = sessions or itertools.repeat("one")
 
-    async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
-        return await self._registry.handle(body, request_from(self._address, next(self._sessions)))
+    async def handle_request(self, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._server.handle_request(
+            body, request_from(self._address, next(self._sessions))
+        )
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
+        return getattr(self._server, name)
 
 
-def serve(**service: Any) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(Echo, **service)
+def serve(**service: Any) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(Echo, **service)
     return manager
 
 
-def client_at(manager: SessionManager, address: str, *args: Any) -> Client:
+def client_at(manager: SessionServer, address: str, *args: Any) -> Client:
     return Client(From(manager, address), *args)  # type: ignore[arg-type]  # what a registry does
 
 
 async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
     manager = serve(concurrency_limit=1)
-    async with Flood(From(manager, "8.8.8.8").handle).running() as flood:
+    async with Flood(From(manager, "8.8.8.8").handle_request).running() as flood:
         for n in range(2):
             client = client_at(manager, f"9.9.9.{n}")
             answer = await client.call()
@@ -89,15 +91,15 @@ async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
 
 async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
     manager = serve(concurrency_limit=4)
-    said = chirp(1.0)
-    first = client_at(manager, "9.9.9.1", said)
+    sent = chirp(1.0)
+    first = client_at(manager, "9.9.9.1", sent)
     await first.call()
-    async with Flood(From(manager, "8.8.8.8", map(str, itertools.count())).handle).running() as (
-        flood
-    ):
+    async with Flood(
+        From(manager, "8.8.8.8", map(str, itertools.count())).handle_request
+    ).running() as (flood):
         await flood.until(lambda: len(flood.refused) >= 5)
         assert flood.taken <= 3
-        second = client_at(manager, "9.9.9.2", said)
+        second = client_at(manager, "9.9.9.2", sent)
         assert "secret" in await second.call()
         await second.until(lambda: second.loud_seconds() >= 0.9)
     await first.until(lambda: first.loud_seconds() >= 0.9)
@@ -114,16 +116,14 @@ async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
         "webrtc_id": "x",
     }
     counted: list[int] = []
-    service = manager.service
-    assert service is not None
 
     def make() -> Echo:
         counted.append(1)
         return Echo()
 
-    manager.service = service._replace(make_handler=make)
+    manager.serve(make, concurrency_limit=1)
     for _ in range(10):
-        refusal = await manager.handle(bad, request_from("8.8.8.8"))
+        refusal = await manager.handle_request(bad, request_from("8.8.8.8"))
         assert refusal["meta"]["error"] == "invalid_offer"
     assert not counted
     assert len(manager) == 0
@@ -132,14 +132,16 @@ async def test_an_offer_that_cannot_be_answered_takes_no_place() -> None:
 async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
 
-    def note(body: object, *terms: Any) -> Any:
+    def note(body: object, *arguments: Any) -> Any:
         read.append(body)
-        return read_offer(body, *terms)  # type: ignore[arg-type]  # whatever came
+        return read_offer(body, *arguments)  # type: ignore[arg-type]  # any body
 
-    monkeypatch.setattr(registries, "read_offer", note)
+    monkeypatch.setattr(signaling, "read_offer", note)
     manager = serve(limits=Limits(offers_per_minute=12))
     refusals = [
-        (await manager.handle({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))["meta"]
+        (await manager.handle_request({"type": "offer", "sdp": "v=0"}, request_from("8.8.8.8")))[
+            "meta"
+        ]
         for _ in range(6)
     ]
     assert [each["error"] for each in refusals] == ["invalid_offer"] * 4 + ["too_many_offers"] * 2
@@ -163,7 +165,7 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
     made: list[WebRTC] = []
     async with serve_page(page_of(made)) as page:
         stranger = GradioPage(page._client, page.config)  # noqa: SLF001 - a page like any other
-        stranger._session_hash = session  # noqa: SLF001 - what a stranger may say
+        stranger._session_hash = session  # noqa: SLF001 - a stranger may send any
         component = page.component("webrtc")
 
         async def post(body: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def speak() -> Iterator[Any]:
     yield (24_000, np.zeros((1, 2400), np.float32))
 
 
-async def test_sound_is_refused_with_the_way_and_none_is_taken() -> None:
+async def test_audio_is_refused_with_the_way_and_none_is_taken() -> None:
     with gr.Blocks() as demo:
         out = WebRTC(mode="receive", modality="audio")
         go, clear = gr.Button("Go"), gr.Button("Clear")

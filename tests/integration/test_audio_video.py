@@ -1,4 +1,4 @@
-"""Handlers that hear and see, as users of both predecessors wrote them, over real connections."""
+"""Handlers with audio and video, as users of gradio_webrtc and fastrtc wrote them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from support.client import Client
 from support.frames import colour_of, number_of, numbered
+from support.serving import SessionServer
 from support.signals import pitch_hz, tone
 from support.video_calls import finish, is_growing
 
@@ -21,46 +22,45 @@ from gradio_webrtc import (
     CloseStream,
     wait_for_item,
 )
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc._workers.workers import orphaned_jobs
 
 if TYPE_CHECKING:
     from gradio_webrtc.types import Modality, Mode
 
-Sound = tuple[int, NDArray[np.int16]]
+Audio = tuple[int, NDArray[np.int16]]
 VideoFrame = NDArray[np.uint8]
 
 
 class SilentMirror(AudioVideoStreamHandler):
-    """As gradio_webrtc wanted it: only the video methods and copy. Its emit blocks for good."""
+    """As gradio_webrtc asked for it: only the video methods and copy. Its emit blocks for good."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pictures: Queue[VideoFrame] = Queue()
+        self.frames: Queue[VideoFrame] = Queue()
 
     def video_receive(self, frame: VideoFrame) -> None:
-        self.pictures.put(frame[:, ::-1])
+        self.frames.put(frame[:, ::-1])
 
     def video_emit(self) -> VideoFrame:
-        return self.pictures.get()
+        return self.frames.get()
 
     def copy(self) -> SilentMirror:
         return SilentMirror()
 
 
 class SpeakingMirror(SilentMirror):
-    """As fastrtc wanted it: all four, sync."""
+    """As fastrtc asked for it: all four, sync."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.sounds: Queue[Sound] = Queue()
+        self.chunks: Queue[Audio] = Queue()
 
-    def receive(self, frame: Sound) -> None:
-        self.sounds.put(frame)
+    def receive(self, frame: Audio) -> None:
+        self.chunks.put(frame)
 
-    def emit(self) -> Sound:
-        return self.sounds.get()
+    def emit(self) -> Audio:
+        return self.chunks.get()
 
     def copy(self) -> SpeakingMirror:
         return SpeakingMirror()
@@ -71,30 +71,30 @@ class AsyncMirror(AsyncAudioVideoStreamHandler):
 
     def __init__(self) -> None:
         super().__init__("mono", 24_000, 480, input_sample_rate=16_000)
-        self.sounds: asyncio.Queue[Sound] = asyncio.Queue()
-        self.pictures: asyncio.Queue[VideoFrame] = asyncio.Queue()
+        self.chunks: asyncio.Queue[Audio] = asyncio.Queue()
+        self.frames: asyncio.Queue[VideoFrame] = asyncio.Queue()
 
-    async def receive(self, frame: Sound) -> None:
-        self.sounds.put_nowait(frame)
+    async def receive(self, frame: Audio) -> None:
+        self.chunks.put_nowait(frame)
 
-    async def emit(self) -> Sound | None:
-        return await wait_for_item(self.sounds, 0.01)
+    async def emit(self) -> Audio | None:
+        return await wait_for_item(self.chunks, 0.01)
 
     async def video_receive(self, frame: VideoFrame) -> None:
-        self.pictures.put_nowait(frame[:, ::-1])
+        self.frames.put_nowait(frame[:, ::-1])
 
     async def video_emit(self) -> VideoFrame | None:
-        return await wait_for_item(self.pictures, 0.01)
+        return await wait_for_item(self.frames, 0.01)
 
     def copy(self) -> AsyncMirror:
         return AsyncMirror()
 
 
-def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionManager:
-    manager = SessionManager()
+def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> SessionServer:
+    manager = SessionServer()
     mode: Mode = service.get("mode", "send-receive")
     template = make_template(handler, mode, modality)
-    manager.service = Service(template.copy, modality=modality, **service)
+    manager.serve(template.copy, modality=modality, **service)
     manager.has_outputs = True
     return manager
 
@@ -102,39 +102,41 @@ def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> S
 async def until_no_job_is_left() -> None:
     """Waits until the blocked emits, which the end of the call wakes, have left their threads."""
     async with asyncio.timeout(60):
-        while orphaned_jobs():  # noqa: ASYNC110 - the package tells nobody of it
+        while orphaned_jobs():  # noqa: ASYNC110 - the package has no event for it
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("handler", [SpeakingMirror, AsyncMirror])
-async def test_sound_and_pictures_come_back_side_by_side(handler: Any) -> None:
+async def test_audio_and_video_come_back_side_by_side(handler: Any) -> None:
     manager = serve(handler())
     client = Client(manager, tone(30.0, 600), modality="audio-video")
     await client.call()
-    await client.until(lambda: client.loud_seconds() >= 1.0 and len(client.seen) >= 25)
+    await client.until(lambda: client.loud_seconds() >= 1.0 and len(client.video_frames) >= 25)
     await finish(manager, client)
-    loud = np.concatenate([samples for _, samples in client.heard if np.abs(samples).max() > 200])
+    loud = np.concatenate(
+        [samples for _, samples in client.audio_frames if np.abs(samples).max() > 200]
+    )
     assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=8)
-    numbers = [number_of(picture[:, ::-1]) for _, picture in client.seen]
+    numbers = [number_of(frame[:, ::-1]) for _, frame in client.video_frames]
     assert is_growing(numbers)
-    assert is_growing([pts for pts, _ in client.seen])
+    assert is_growing([pts for pts, _ in client.video_frames])
     await until_no_job_is_left()
 
 
 @pytest.mark.parametrize("modality", ["video", "audio-video"])
-async def test_a_handler_of_pictures_alone_says_nothing(modality: Modality) -> None:
+async def test_a_handler_of_video_alone_sends_no_audio(modality: Modality) -> None:
     manager = serve(SilentMirror(), modality)
     client = Client(manager, tone(30.0, 600), modality=modality)
     await client.call()
-    await client.until(lambda: len(client.seen) >= 20)
+    await client.until(lambda: len(client.video_frames) >= 20)
     await finish(manager, client)
-    assert is_growing([number_of(picture[:, ::-1]) for _, picture in client.seen])
-    assert client.heard == []
+    assert is_growing([number_of(frame[:, ::-1]) for _, frame in client.video_frames])
+    assert client.audio_frames == []
     assert client.messages == []
 
 
 class Eager(SilentMirror):
-    """Always has a picture at once, as handlers that fill gaps with a placeholder do."""
+    """Always has a frame at once, as handlers that fill gaps with a placeholder do."""
 
     fps_of_test = 10
 
@@ -156,14 +158,14 @@ class Eager(SilentMirror):
         return Eager()
 
 
-async def test_a_handler_that_always_has_a_picture_is_held_to_its_rate() -> None:
+async def test_a_handler_that_always_has_a_frame_is_held_to_its_rate() -> None:
     manager = serve(Eager(), "video")
     client = Client(manager, modality="video")
     await client.call()
     await client.closed.wait()
     await finish(manager, client)
-    numbers = [number_of(picture) for _, picture in client.seen]
-    steps = np.diff([pts for pts, _ in client.seen])[:18]
+    numbers = [number_of(frame) for _, frame in client.video_frames]
+    steps = np.diff([pts for pts, _ in client.video_frames])[:18]
     assert numbers[:20] == list(range(1, 21))
     # A tenth above its rate is allowed for, so that an echo of a camera keeps up with it.
     assert steps.min() >= 90_000 / 11 - 3
@@ -180,23 +182,23 @@ class Clumsy(SilentMirror):
         super().video_receive(frame)
 
     def video_emit(self) -> Any:
-        picture = super().video_emit()
-        return "no picture" if number_of(picture[:, ::-1]) % 5 == 4 else picture
+        frame = super().video_emit()
+        return "no frame" if number_of(frame[:, ::-1]) % 5 == 4 else frame
 
     def copy(self) -> Clumsy:
         return Clumsy()
 
 
-async def test_errors_on_either_side_are_told_once_and_the_call_goes_on() -> None:
+async def test_errors_on_either_side_are_reported_once_and_the_call_goes_on() -> None:
     manager = serve(Clumsy(), "video")
     client = Client(manager, modality="video")
     await client.call()
-    await client.until(lambda: len(client.seen) >= 20)
+    await client.until(lambda: len(client.video_frames) >= 20)
     await finish(manager, client)
     errors = [message["data"] for message in client.messages if message["type"] == "error"]
     assert len(errors) == 2
     assert "internal" not in str(errors)
-    assert {number_of(picture[:, ::-1]) % 5 for _, picture in client.seen} == {0, 1, 3}
+    assert {number_of(frame[:, ::-1]) % 5 for _, frame in client.video_frames} == {0, 1, 3}
 
 
 async def test_a_handler_shows_and_speaks_in_mode_receive() -> None:
@@ -221,7 +223,7 @@ async def test_a_handler_shows_and_speaks_in_mode_receive() -> None:
     manager = serve(Clip(), mode="receive")
     client = Client(manager, inputs=[700], mode="receive", modality="audio-video")
     await client.call()
-    await client.until(lambda: client.loud_seconds() >= 0.48 and len(client.seen) >= 5)
+    await client.until(lambda: client.loud_seconds() >= 0.48 and len(client.video_frames) >= 5)
     await finish(manager, client)
-    assert colour_of(client.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
+    assert colour_of(client.video_frames[-1][1]) == pytest.approx((30, 200, 30), abs=12)
     assert client.messages == []

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from support.page import WAIT_S, GradioPage, PageClient
+from support.serving import server_of
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC, get_current_context
 
@@ -55,7 +56,7 @@ class Site:
             self.call.stream(Notes(self.seen), [self.call, text], [self.call], concurrency_limit=9)
             self.call.on_additional_outputs(lambda value: value, outputs=[out], queue=False)
         self.app = gr.mount_gradio_app(FastAPI(), blocks, path="/", auth=USERS)
-        self.sessions = self.call._sessions  # noqa: SLF001 - as its server functions do
+        self.sessions = server_of(self.call)
 
     @asynccontextmanager
     async def client(
@@ -78,7 +79,7 @@ class Site:
 
 
 def requests_about(client: PageClient) -> list[dict[str, Any]]:
-    """Everything that can be asked about a session by whoever knows its secret."""
+    """Every request about a session that a holder of its secret can make."""
     known = {"webrtc_id": client.webrtc_id, "secret": client.secret}
     candidate = {"candidate": "", "sdpMid": "0", "sdpMLineIndex": 0}
     return [

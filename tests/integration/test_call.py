@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found, pitch_hz, speech, tone
 
 from gradio_webrtc import (
@@ -24,7 +25,6 @@ from gradio_webrtc import (
     StreamHandler,
 )
 from gradio_webrtc._audio import Resampler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 
 if TYPE_CHECKING:
@@ -55,27 +55,27 @@ class BlockingEcho(StreamHandler):
         return BlockingEcho()
 
 
-def serve(handler: StreamHandlerBase, **service: object) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(handler.copy, **service)  # type: ignore[arg-type]
+def serve(handler: StreamHandlerBase, **service: object) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(handler.copy, **service)
     return manager
 
 
 async def test_an_echo_gives_back_everything_in_order_and_in_tune() -> None:
-    said = chirp(3.0)
+    sent = chirp(3.0)
     manager = serve(BlockingEcho())
-    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), said]))
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), sent]))
     await client.call()
     await client.until(lambda: client.loud_seconds() >= 2.9)
     await client.hang_up()
     await manager.wait_idle()
-    places = pieces_found(client.sound(), said)
+    places = pieces_found(client.received_audio(), sent)
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places), "a busy machine may put gaps into some pieces"
     assert found == sorted(found)
 
 
-async def test_two_callers_hear_only_themselves() -> None:
+async def test_two_clients_receive_only_themselves() -> None:
     manager = serve(BlockingEcho(), concurrency_limit=2)
     low = Client(manager, tone(2.0, 440))
     high = Client(manager, tone(2.0, 1000))
@@ -84,8 +84,8 @@ async def test_two_callers_hear_only_themselves() -> None:
     await high.until(lambda: high.loud_seconds() >= 1.5)
     await asyncio.gather(low.hang_up(), high.hang_up())
     await manager.wait_idle()
-    assert pitch_hz(low.sound()[:48_000], 48_000) == pytest.approx(440, abs=5)
-    assert pitch_hz(high.sound()[:48_000], 48_000) == pytest.approx(1000, abs=5)
+    assert pitch_hz(low.received_audio()[:48_000], 48_000) == pytest.approx(440, abs=5)
+    assert pitch_hz(high.received_audio()[:48_000], 48_000) == pytest.approx(1000, abs=5)
 
 
 def _speech_at_48k(name: str) -> NDArray[np.int16]:
@@ -99,14 +99,14 @@ async def test_a_spoken_turn_is_answered() -> None:
 
     def reply(audio: Frame) -> Iterator[object]:
         turns.append(audio)
-        yield AdditionalOutputs("heard you")
+        yield AdditionalOutputs("got your turn")
         for _ in range(5):
             yield (24_000, tone(0.1, 600, 24_000).reshape(1, -1))
 
     manager = serve(ReplyOnPause(reply))
     manager.has_outputs = True
-    said = _speech_at_48k("austen_0880_16k")
-    client = Client(manager, said)
+    sent = _speech_at_48k("austen_0880_16k")
+    client = Client(manager, sent)
     await client.call()
     await client.until(lambda: client.loud_seconds() >= 0.48)
     kinds = [message["type"] for message in client.messages]
@@ -118,7 +118,7 @@ async def test_a_spoken_turn_is_answered() -> None:
     assert audio.dtype == np.int16
     assert audio.shape[0] == 1
     assert "fetch_output" in kinds
-    loud = np.concatenate([s for _, s in client.heard if np.abs(s).max() > 200])
+    loud = np.concatenate([s for _, s in client.audio_frames if np.abs(s).max() > 200])
     assert pitch_hz(loud, 48_000) == pytest.approx(600, abs=8)
 
 
@@ -148,10 +148,10 @@ async def test_speaking_over_a_reply_stops_it() -> None:
     assert client.loud_seconds() < 10
     places = pieces_found(turns[1][1].reshape(-1), second)
     found = sum(place >= 0 for place in places)
-    assert found >= 0.3 * len(places), "what was said since the onset begins the next turn"
+    assert found >= 0.3 * len(places), "what was spoken since the onset begins the next turn"
 
 
-async def test_the_time_limit_is_told_and_kept() -> None:
+async def test_the_time_limit_is_reported_and_kept() -> None:
     manager = serve(BlockingEcho(), time_limit_s=0.5)
     client = Client(manager)
     await client.call()
@@ -164,7 +164,7 @@ async def test_the_time_limit_is_told_and_kept() -> None:
 
 
 class SaysGoodbye(AsyncStreamHandler):
-    """Speaks half a second, then closes the call."""
+    """Emits half a second of audio, then closes the call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ async def test_close_stream_ends_the_call_after_the_last_word() -> None:
     assert client.loud_seconds() >= 0.4
 
 
-async def test_one_caller_over_the_limit_is_refused_and_the_slot_is_free_afterwards() -> None:
+async def test_one_client_over_the_limit_is_refused_and_the_slot_is_free_afterwards() -> None:
     manager = serve(BlockingEcho())
     first, second, third = Client(manager), Client(manager), Client(manager)
     await first.call()
@@ -227,7 +227,7 @@ async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, 
     manager = serve(BlockingEcho())
     client = Client(manager)
     body = await client.offer()
-    refusal = await manager.handle(body | damage)
+    refusal = await manager.handle_request(body | damage)
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "invalid_offer"
     assert len(manager) == 0
@@ -258,11 +258,11 @@ async def test_knowing_an_id_gives_nothing() -> None:
         ("nobody", client.secret),
     ):
         body = {"webrtc_id": webrtc_id, "secret": secret, "candidate": candidate}
-        added = await manager.handle({"type": "ice-candidate", **body})
-        listed = await manager.handle({"type": "candidates", **body})
+        added = await manager.handle_request({"type": "ice-candidate", **body})
+        listed = await manager.handle_request({"type": "candidates", **body})
         assert added == listed
         assert added["meta"]["error"] == "unknown_connection"
-    taken = await manager.handle(
+    taken = await manager.handle_request(
         {
             "type": "ice-candidate",
             "webrtc_id": client.webrtc_id,
@@ -276,11 +276,11 @@ async def test_knowing_an_id_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize("mode", ["send-receive", "receive"])
-async def test_a_vanished_caller_is_noticed_and_everything_is_freed(
+async def test_a_vanished_client_is_noticed_and_everything_is_freed(
     monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
-    assert peer.VANISHED_S < 10, "what is promised"
-    # Somebody who only listens sends reports and checks of consent, every five seconds.
+    assert peer.VANISHED_S < 10, "the documented limit"
+    # A client that only receives sends reports and checks of consent, every five seconds.
     monkeypatch.setattr(peer, "VANISHED_S", 0.8 if mode == "send-receive" else 6.0)
     shut_down = asyncio.Event()
 
@@ -310,13 +310,13 @@ async def test_a_network_that_comes_back_finds_the_call(seconds: float) -> None:
     await client.until(lambda: client.loud_seconds() > 0)
     await client.lose_network(seconds)
     assert len(manager) == 1
-    heard_s = client.loud_seconds()
-    await client.until(lambda: client.loud_seconds() > heard_s + 1.0)
+    before_s = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > before_s + 1.0)
     await client.hang_up()
     await manager.wait_idle()
 
 
-async def test_a_server_that_slept_does_not_take_its_callers_for_gone(
+async def test_a_server_that_slept_does_not_take_its_clients_for_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(peer, "VANISHED_S", 0.5)
@@ -326,8 +326,8 @@ async def test_a_server_that_slept_does_not_take_its_callers_for_gone(
     await client.until(lambda: client.loud_seconds() > 0)
     # Nothing is read or sent for that long, as with a machine that sleeps.
     time.sleep(peer.VANISHED_S + 2 * peer.STALLED_S)  # noqa: ASYNC251 - that is the point
-    heard_s = client.loud_seconds()
-    await client.until(lambda: client.loud_seconds() > heard_s + 1.0 or client.ended.is_set())
+    before_s = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > before_s + 1.0 or client.ended.is_set())
     assert not client.ended.is_set()
     await client.hang_up()
     await manager.wait_idle()
@@ -337,7 +337,7 @@ async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.M
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT_S", 0.3)
     manager = serve(BlockingEcho())
     client = Client(manager)
-    answer = await manager.handle(await client.offer())
+    answer = await manager.handle_request(await client.offer())
     assert answer["type"] == "answer"
     assert len(manager) == 1
     await manager.wait_idle()
@@ -345,15 +345,17 @@ async def test_an_offer_that_never_connects_frees_its_slot(monkeypatch: pytest.M
     await client.hang_up()
 
 
-async def test_a_caller_who_gives_up_while_connecting_frees_the_slot_at_once() -> None:
+async def test_a_client_that_gives_up_while_connecting_frees_the_slot_at_once() -> None:
     manager = serve(BlockingEcho())
     client = Client(manager)
-    answer = await manager.handle(await client.offer())
+    answer = await manager.handle_request(await client.offer())
     body = {"type": "close", "webrtc_id": client.webrtc_id}
-    refused = await manager.handle(body | {"secret": "guess"})
+    refused = await manager.handle_request(body | {"secret": "guess"})
     assert refused["meta"]["error"] == "unknown_connection"
     assert len(manager) == 1
-    assert await manager.handle(body | {"secret": answer["secret"]}) == {"status": "success"}
+    assert await manager.handle_request(body | {"secret": answer["secret"]}) == {
+        "status": "success"
+    }
     await manager.wait_idle()
     assert len(manager) == 0
     await client.hang_up()
@@ -376,15 +378,15 @@ async def test_a_hundred_calls_leave_no_task_no_thread_and_no_socket() -> None:
     for _ in range(20):
         await asyncio.gather(*(_call_and_hang_up(manager) for _ in range(5)))
     await manager.wait_idle()
-    # A thread that was told to end, and a socket that was told to close, do so a moment later.
+    # A thread that was asked to end, and a socket that was asked to close, do so a moment later.
     async with asyncio.timeout(60):
-        while any(now > then for now, then in zip(_census(), before, strict=True)):  # noqa: ASYNC110 - no event tells of it
+        while any(now > then for now, then in zip(_census(), before, strict=True)):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.05)
 
 
-async def _call_and_hang_up(manager: SessionManager) -> None:
+async def _call_and_hang_up(manager: SessionServer) -> None:
     client = Client(manager)
     await client.call()
-    await client.until(lambda: len(client.heard) > 0)
+    await client.until(lambda: len(client.audio_frames) > 0)
     await client.hang_up()
     await manager.wait_idle()

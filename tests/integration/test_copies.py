@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.network
 
 
 class Echo(StreamHandler):
-    """Says what it hears; every copy but the first waits until the test lets it go on."""
+    """Gives back what it receives; every copy but the first waits until the test lets it go on."""
 
     made = 0
     is_waiting: Callable[[], object]
@@ -50,14 +50,14 @@ async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
     loop, is_waiting = asyncio.get_running_loop(), asyncio.Event()
     Echo.is_waiting = staticmethod(lambda: loop.call_soon_threadsafe(is_waiting.set))
     Echo.may_go_on = threading.Event()
-    manager = SessionManager()
-    manager.service = Service(Echo().copy, concurrency_limit=2)
+    manager = SessionServer()
+    manager.serve(Echo().copy, concurrency_limit=2)
     first, second = Client(manager, tone(30.0, 440)), Client(manager)
     await first.call()
     calling = loop.create_task(second.call())
     await is_waiting.wait()
-    heard = len(first.heard)
-    await first.until(lambda: len(first.heard) >= heard + 50)
+    received = len(first.audio_frames)
+    await first.until(lambda: len(first.audio_frames) >= received + 50)
     assert not calling.done()
     Echo.may_go_on.set()
     assert "secret" in await calling
@@ -66,7 +66,7 @@ async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
     await manager.wait_idle()
 
 
-async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place() -> None:
+async def test_a_client_without_a_handler_is_refused_in_words_and_takes_no_place() -> None:
     errors: list[Exception] = [ConnectionRefusedError("hunter2")]
 
     class Moody(Echo):
@@ -75,8 +75,8 @@ async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place
                 raise errors.pop()
             return Moody()
 
-    manager = SessionManager()
-    manager.service = Service(Moody().copy)
+    manager = SessionServer()
+    manager.serve(Moody().copy)
     refusal = await Client(manager).call()
     assert refusal["status"] == "failed"
     assert refusal["meta"]["error"] == "handler_failed"
@@ -92,13 +92,13 @@ async def test_a_caller_without_a_handler_is_refused_in_words_and_takes_no_place
 async def test_a_handler_that_cannot_be_bound_is_refused_in_words() -> None:
     class Unfinished(Echo):
         def __init__(self) -> None:
-            """Forgets what every handler needs."""
+            """Leaves out what every handler needs."""
 
         def copy(self) -> Echo:
             return Unfinished()
 
-    manager = SessionManager()
-    manager.service = Service(Unfinished().copy)
+    manager = SessionServer()
+    manager.serve(Unfinished().copy)
     refusal = await Client(manager).call()
     assert refusal["meta"]["error"] == "handler_failed"
     assert "see the server's log" in refusal["meta"]["message"]

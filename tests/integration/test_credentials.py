@@ -113,7 +113,7 @@ def test_cloudflare_is_asked_with_the_key(services: TurnServices, ask: Any) -> N
 
 
 @pytest.mark.parametrize("prefix", ["CLOUDFLARE_", ""])
-def test_the_key_is_found_under_the_name_read_and_the_name_told_of(
+def test_the_key_is_found_under_the_name_read_and_the_name_documented(
     services: TurnServices, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     monkeypatch.setenv(f"{prefix}TURN_KEY_ID", "one")
@@ -187,10 +187,10 @@ def test_a_refusal_is_quoted_without_secrets(
     services.status, services.answer = 401, f"you said {secrets}:\nthat is wrong" + "." * 300
     with pytest.raises(CredentialsError, match=r": 401 you said .* that is wrong\.+…$") as raised:
         ask(method, **ARGUMENTS[method])
-    told = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
+    written = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
     assert raised.value.__context__ is None, "httpx's errors carry the request's headers"
     for secret in secrets:
-        assert secret not in told
+        assert secret not in written
 
 
 def test_the_error_texts_begin_as_before(services: TurnServices) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pytest
 from support.client import Client
+from support.serving import server_of
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause, WebRTC
@@ -17,7 +18,7 @@ from gradio_webrtc._session.stopping import GRACE_S, GRACE_VARIABLE, grace_from_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
 
 pytestmark = pytest.mark.network
 
@@ -26,12 +27,12 @@ REPLY_S = 1.5
 
 
 class Prompt(ReplyOnPause):
-    """Answers as soon as it hears anything, once."""
+    """Answers as soon as it receives anything, once."""
 
     def receive(self, frame: Any) -> None:
         del frame
-        if not vars(self).get("has_heard"):
-            self.has_heard = True
+        if not vars(self).get("has_answered"):
+            self.has_answered = True
             self.trigger_response()
 
 
@@ -49,26 +50,26 @@ def be_silent(_audio: Any) -> None:
     """Answers nothing."""
 
 
-def make_page(reply: Callable[..., Any]) -> tuple[WebRTC, SessionManager]:
+def make_page(reply: Callable[..., Any]) -> tuple[WebRTC, SessionServer]:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(Prompt(reply), inputs=[webrtc], outputs=[webrtc], concurrency_limit=2)
-    return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
+    return webrtc, server_of(webrtc)
 
 
 def endings(client: Client) -> list[dict[str, Any]]:
     return [each for each in client.messages if each["type"] == "end_stream"]
 
 
-async def answered(manager: SessionManager) -> Client:
-    """A caller who hears the begin of an answer."""
+async def answered(manager: SessionServer) -> Client:
+    """A client that receives the beginning of an answer."""
     client = Client(manager, tone(30.0, 440))
     await client.call()
     await client.until(lambda: client.loud_seconds() > 0)
     return client
 
 
-async def test_a_reply_under_way_is_heard_to_its_end() -> None:
+async def test_a_reply_under_way_is_played_to_its_end() -> None:
     webrtc, manager = make_page(answer)
     client = await answered(manager)
     await webrtc.drain(grace_s=30.0)
@@ -126,12 +127,12 @@ async def test_a_grace_time_that_is_none_ends_nothing(grace_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [("", GRACE_S), ("2.5", 2.5), ("0", 0), ("60", 60), ("1e9", GRACE_S)]
+    ("value", "expected"), [("", GRACE_S), ("2.5", 2.5), ("0", 0), ("60", 60), ("1e9", GRACE_S)]
 )
 def test_the_environment_gives_the_grace_time_of_signals(
-    given: str, expected: float, monkeypatch: pytest.MonkeyPatch
+    value: str, expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(GRACE_VARIABLE, given)
+    monkeypatch.setenv(GRACE_VARIABLE, value)
     assert grace_from_environment() == expected
 
 

@@ -9,24 +9,25 @@ import gradio as gr
 import pytest
 from support.client import Client
 from support.page import PageClient, serve_page
+from support.serving import server_of
 
 from gradio_webrtc import ReplyOnPause, WebRTC, WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
 
 
 def reply(audio: Any) -> Any:
     yield audio
 
 
-def make_page() -> tuple[WebRTC, SessionManager]:
+def make_page() -> tuple[WebRTC, SessionServer]:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(ReplyOnPause(reply), inputs=[webrtc], outputs=[webrtc])
-    return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
+    return webrtc, server_of(webrtc)
 
 
 def reasons(client: Client) -> list[Any]:
@@ -42,7 +43,7 @@ async def in_a_thread(act: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("run", [in_this_task, in_a_thread])
-async def test_close_ends_a_call_and_the_page_is_told_why(
+async def test_close_ends_a_call_and_the_page_gets_the_reason(
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
 ) -> None:
     webrtc, manager = make_page()

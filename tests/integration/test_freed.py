@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
 from gradio_webrtc._transport.webrtc.audio import AudioSender
@@ -32,7 +32,7 @@ CODECS = (OpusEncoder, OpusDecoder)
 
 
 class Greeting(AsyncStreamHandler):
-    """Says a tone, again and again."""
+    """Emits a tone, again and again."""
 
     def __init__(self) -> None:
         super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
@@ -72,9 +72,9 @@ def without_collections() -> Iterator[None]:
         gc.enable()
 
 
-def serving() -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(Greeting().copy, concurrency_limit=9)
+def serving() -> SessionServer:
+    manager = SessionServer()
+    manager.serve(Greeting().copy, concurrency_limit=9)
     return manager
 
 
@@ -93,14 +93,14 @@ async def test_a_session_that_is_over(end: str, made: list[weakref.ref[Any]]) ->
         match end:
             case "a request":
                 body = {"type": "close", "webrtc_id": client.webrtc_id, "secret": client.secret}
-                await manager.handle(body)
+                await manager.handle_request(body)
             case "a hang-up":
                 await client.hang_up()
             case "our own decision":
                 manager.end(client.webrtc_id, "enough")
         await manager.wait_idle()
         await client.hang_up()
-        # What was told of the end is told in the next turn.
+        # The callbacks of the end run in the next turn of the event loop.
         await asyncio.sleep(0.05)
         assert alive(made, client) == []
 
@@ -109,9 +109,9 @@ async def test_an_offer_of_which_nothing_came(made: list[weakref.ref[Any]]) -> N
     manager = serving()
     client = Client(manager)
     with without_collections():
-        answer = await manager.handle(await client.offer())
+        answer = await manager.handle_request(await client.offer())
         body = {"type": "close", "webrtc_id": answer["webrtc_id"], "secret": answer["secret"]}
-        await manager.handle(body)
+        await manager.handle_request(body)
         await manager.wait_idle()
         await client.hang_up()
         await asyncio.sleep(0.05)
@@ -147,8 +147,8 @@ async def test_the_handler_of_a_call(template: StreamHandlerBase) -> None:
         copies.append(weakref.ref(made))
         return made
 
-    manager = SessionManager()
-    manager.service = Service(make)
+    manager = SessionServer()
+    manager.serve(make)
     client = Client(manager, tone(1.0, 440))
     with without_collections():
         await client.call()

@@ -1,4 +1,4 @@
-"""What Gradio's users say with gr.Error, gr.Warning, gr.Info and gr.Success reaches the caller."""
+"""gr.Error, gr.Warning, gr.Info and gr.Success in handlers reach the user of the session."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import gradio as gr
 import pytest
 from gradio.context import LocalContext
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import (
@@ -19,7 +20,6 @@ from gradio_webrtc import (
     VideoStreamHandler,
     get_current_context,
 )
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fail() -> None:
     raise gr.Error("No voice.", title="Upload one", duration=3)
 
 
-def say() -> None:
+def give_notices() -> None:
     gr.Warning("Too loud.", title="Mind", duration=None)
     gr.Info("Working.")
     gr.Success("Done.", duration=2)
@@ -45,7 +45,7 @@ def say() -> None:
 
 
 FAILED = {"type": "error", "data": "No voice.", "title": "Upload one", "duration": 3}
-SAID = [
+NOTICES = [
     {"type": "warning", "data": "Too loud.", "title": "Mind", "duration": None},
     {"type": "info", "data": "Working.", "title": "Info", "duration": 10},
     {"type": "success", "data": "Done.", "title": "Success", "duration": 2},
@@ -65,8 +65,8 @@ async def call(
     template: StreamHandlerBase, expected: int, mode: Mode, modality: Modality = "audio"
 ) -> list[dict[str, Any]]:
     """The first words that a page gets in a call of this handler."""
-    manager = SessionManager()
-    manager.service = Service(template.copy, mode=mode, modality=modality)
+    manager = SessionServer()
+    manager.serve(template.copy, mode=mode, modality=modality)
     client = Client(manager, LOUD, mode=mode, modality=modality)
     await client.call()
     await client.until(lambda: len(words(client)) >= expected)
@@ -96,12 +96,12 @@ def async_generator(act: Callable[[], None]) -> Any:
 async def test_from_a_generator(shape: Any) -> None:
     played = make_template(shape(fail), "receive", "audio")
     assert await call(played, 1, "receive") == [FAILED]
-    played = make_template(shape(say), "receive", "audio")
-    assert await call(played, 3, "receive") == SAID
+    played = make_template(shape(give_notices), "receive", "audio")
+    assert await call(played, 3, "receive") == NOTICES
 
 
-@pytest.mark.parametrize(("act", "expected"), [(fail, [FAILED]), (say, SAID)])
-async def test_from_a_generator_of_pictures(act: Any, expected: Any) -> None:
+@pytest.mark.parametrize(("act", "expected"), [(fail, [FAILED]), (give_notices, NOTICES)])
+async def test_from_a_video_generator(act: Any, expected: Any) -> None:
     def show() -> Any:
         act()
         yield None
@@ -110,22 +110,22 @@ async def test_from_a_generator_of_pictures(act: Any, expected: Any) -> None:
     assert await call(shown, len(expected), "receive", "video") == expected
 
 
-async def test_from_a_function_of_pictures() -> None:
-    def see(picture: Any) -> Any:
-        say()
+async def test_from_a_video_function() -> None:
+    def see(frame: Any) -> Any:
+        give_notices()
         fail()
-        return picture
+        return frame
 
     seen = make_template(see, "send-receive", "video")
-    assert (await call(seen, 4, "send-receive", "video"))[:4] == [*SAID, FAILED]
+    assert (await call(seen, 4, "send-receive", "video"))[:4] == [*NOTICES, FAILED]
 
 
-async def test_from_the_turns_of_a_caller() -> None:
+async def test_from_the_turns_of_a_user() -> None:
     greeted = threading.Event()
 
     async def greet() -> Any:
-        await asyncio.to_thread(say)
-        # From here on: what a turn interrupts before it was said, nobody hears.
+        await asyncio.to_thread(give_notices)
+        # From here on: a notice of a turn that is interrupted before it begins reaches nobody.
         greeted.set()
         yield None
 
@@ -134,21 +134,21 @@ async def test_from_the_turns_of_a_caller() -> None:
         yield None
 
     class Prompt(ReplyOnPause):
-        """Answers a turn as soon as it was greeted and hears anything."""
+        """Answers a turn as soon as it was greeted and receives anything."""
 
-        has_heard = False
+        has_answered = False
 
         def receive(self, frame: Any) -> None:
             del frame
-            if greeted.is_set() and not self.has_heard:
-                self.has_heard = True
+            if greeted.is_set() and not self.has_answered:
+                self.has_answered = True
                 self.trigger_response()
 
-    assert await call(Prompt(reply, startup_fn=greet), 4, "send-receive") == [*SAID, FAILED]
+    assert await call(Prompt(reply, startup_fn=greet), 4, "send-receive") == [*NOTICES, FAILED]
 
 
 class Sync(StreamHandler):
-    """Says something in one of its methods."""
+    """Gives notices in one of its methods."""
 
     def __init__(self, where: str, act: Callable[[], None]) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class Sync(StreamHandler):
 
 
 class Async(AsyncStreamHandler):
-    """Says something in one of its methods, or in a task that it starts."""
+    """Gives notices in one of its methods, or in a task that it starts."""
 
     def __init__(self, where: str, act: Callable[[], None]) -> None:
         super().__init__()
@@ -210,49 +210,49 @@ class Async(AsyncStreamHandler):
 @pytest.mark.parametrize("where", ["start_up", "receive", "emit"])
 @pytest.mark.parametrize("kind", [Sync, Async])
 async def test_from_the_methods_of_a_handler(kind: Any, where: str) -> None:
-    assert await call(kind(where, say), 3, "send-receive") == SAID
+    assert await call(kind(where, give_notices), 3, "send-receive") == NOTICES
     assert await call(kind(where, fail), 1, "send-receive") == [FAILED]
 
 
 async def test_from_a_handler_in_the_making() -> None:
-    template = Sync("", say)
+    template = Sync("", give_notices)
     template.where = "__init__"
-    assert await call(template, 3, "send-receive") == SAID
+    assert await call(template, 3, "send-receive") == NOTICES
 
 
 async def test_from_a_task_that_a_handler_starts_when_it_is_made() -> None:
-    template = Async("", say)
+    template = Async("", give_notices)
     template.where = "task"
-    assert await call(template, 3, "send-receive") == SAID
+    assert await call(template, 3, "send-receive") == NOTICES
 
 
 async def test_from_what_the_page_sends() -> None:
-    manager = SessionManager()
-    manager.service = Service(Sync("set_args", say).copy)
+    manager = SessionServer()
+    manager.serve(Sync("set_args", give_notices).copy)
     client = Client(manager)
     await client.call()
     client.send_inputs("value")
     await client.until(lambda: len(words(client)) >= 3)
     await client.hang_up()
     await manager.wait_idle()
-    assert words(client) == SAID
+    assert words(client) == NOTICES
 
 
 async def test_a_progress_bar_does_no_harm() -> None:
-    heard = asyncio.Event()
+    played = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def play(progress: Any = gr.Progress()) -> Any:  # noqa: B008 - Gradio's own habit
         progress(0.1, desc="Reading")
         for _ in progress.tqdm(range(2)):
             yield (24_000, tone(0.1, 440, 24_000).reshape(1, -1))
-        loop.call_soon_threadsafe(heard.set)
+        loop.call_soon_threadsafe(played.set)
 
-    manager = SessionManager()
-    manager.service = Service(make_template(play, "receive", "audio").copy, mode="receive")
+    manager = SessionServer()
+    manager.serve(make_template(play, "receive", "audio").copy, mode="receive")
     client = Client(manager, mode="receive")
     await client.call()
-    await heard.wait()
+    await played.wait()
     await client.ended.wait()
     await client.hang_up()
     await manager.wait_idle()
@@ -262,7 +262,7 @@ async def test_a_progress_bar_does_no_harm() -> None:
 async def test_outside_of_a_call_they_do_what_gradio_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    await call(Sync("emit", say), 3, "send-receive")
+    await call(Sync("emit", give_notices), 3, "send-receive")
     assert LocalContext.event_id.get(None) is None
     with pytest.raises(RuntimeError, match="No context"):
         get_current_context()

@@ -1,4 +1,4 @@
-"""A caller that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio call."""
+"""A client that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio call."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support.serving import SessionServer
 from support.signals import pitch_hz
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The interpreter that the distribution's bindings of GStreamer belong to."""
 
-CALLER = Path(__file__).parents[1] / "support" / "gstreamer_client.py"
+CLIENT = Path(__file__).parents[1] / "support" / "gstreamer_client.py"
 TONE_HZ = 600
 RATE_HZ = 48_000
 SECONDS = 3.0
 
 
 class Greeter(StreamHandler):
-    """Says hello in writing, and gives back the latest of what it hears."""
+    """Sends hello as text, and gives back the latest of what it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,11 +48,11 @@ class Greeter(StreamHandler):
         return Greeter()
 
 
-async def converse(manager: SessionManager) -> list[dict[str, Any]]:
-    """One call; everything that the caller told, its sound last."""
+async def converse(manager: SessionServer) -> list[dict[str, Any]]:
+    """One call; every message that the client wrote, its audio last."""
     process = await asyncio.create_subprocess_exec(
         SYSTEM_PYTHON,
-        str(CALLER),
+        str(CLIENT),
         str(SECONDS),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -60,29 +60,29 @@ async def converse(manager: SessionManager) -> list[dict[str, Any]]:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    told: list[dict[str, Any]] = []
+    written: list[dict[str, Any]] = []
     try:
         async for line in process.stdout:
-            told.append(json.loads(line))
-            if "offer" in told[-1]:
-                for answer in await negotiate(manager, told[-1]["offer"]):
+            written.append(json.loads(line))
+            if "offer" in written[-1]:
+                for answer in await negotiate(manager, written[-1]["offer"]):
                     process.stdin.write(json.dumps(answer).encode() + b"\n")
-        return told
+        return written
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
-async def negotiate(manager: SessionManager, sdp: str) -> list[dict[str, Any]]:
-    """What the server answers, in the caller's words."""
+async def negotiate(manager: SessionServer, sdp: str) -> list[dict[str, Any]]:
+    """The server's answer, in the client's form."""
     name = "gstreamer"
-    answer: Any = await manager.handle({"type": "offer", "sdp": sdp, "webrtc_id": name})
+    answer: Any = await manager.handle_request({"type": "offer", "sdp": sdp, "webrtc_id": name})
     assert "sdp" in answer, answer
     lines: list[dict[str, Any]] = [{"answer": answer["sdp"]}]
     if answer.get("candidates_follow"):
         body = {"type": "candidates", "webrtc_id": name, "secret": answer["secret"]}
-        later: Any = await manager.handle(body)
+        later: Any = await manager.handle_request(body)
         lines += [
             {"candidate": each["candidate"], "line": each["sdpMLineIndex"]}
             for each in later["candidates"]
@@ -91,14 +91,14 @@ async def negotiate(manager: SessionManager, sdp: str) -> list[dict[str, Any]]:
 
 
 async def test_gstreamer_holds_an_audio_call() -> None:
-    manager = SessionManager()
-    manager.service = Service(Greeter().copy)
-    told = await converse(manager)
+    manager = SessionServer()
+    manager.serve(Greeter().copy)
+    written = await converse(manager)
     await manager.close()
-    messages = [json.loads(each["message"]) for each in told if "message" in each]
+    messages = [json.loads(each["message"]) for each in written if "message" in each]
     assert {"type": "log", "data": "hello"} in messages
-    sound = np.frombuffer(base64.b64decode(told[-1]["sound"]), np.int16)
-    assert sound.size / RATE_HZ == pytest.approx(SECONDS, abs=0.2)
-    last_second = sound[-RATE_HZ:]
+    audio = np.frombuffer(base64.b64decode(written[-1]["audio"]), np.int16)
+    assert audio.size / RATE_HZ == pytest.approx(SECONDS, abs=0.2)
+    last_second = audio[-RATE_HZ:]
     assert np.abs(last_second.astype(int)).max() > 3000
     assert pitch_hz(last_second, RATE_HZ) == pytest.approx(TONE_HZ, abs=8)

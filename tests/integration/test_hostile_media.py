@@ -1,4 +1,4 @@
-"""A connected caller sends what no page would as RTP and RTCP."""
+"""A connected client sends RTP and RTCP that no page would send."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiortc.rtp import (
 from support.hostile import Hostile, attacked, serve_echo
 
 if TYPE_CHECKING:
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
 
 pytestmark = pytest.mark.network
 
@@ -35,7 +35,7 @@ def sender_of(hostile: Hostile) -> Any:
 
 
 def sent(hostile: Hostile) -> int:
-    """Packets that the server has sent to this caller."""
+    """Packets that the server has sent to this client."""
     return int(vars(sender_of(hostile).transport)["_RTCDtlsTransport__tx_packets"])
 
 
@@ -52,7 +52,7 @@ async def test_three_hundred_streams_are_one_stream_and_the_call_can_be_closed()
         assert len(receiver.getSynchronizationSources()) <= 1
 
 
-async def test_lost_packets_of_sound_are_not_sent_again() -> None:
+async def test_lost_audio_packets_are_not_sent_again() -> None:
     async with attacked() as (hostile, _):
         before = sent(hostile)
         kept = vars(sender_of(hostile))["_RTCRtpSender__rtp_history"].values()
@@ -78,12 +78,12 @@ async def test_goodbyes_and_names_of_others_end_nobody_and_cost_little() -> None
             if number % 30 == 0:
                 await hostile.settle()  # a socket holds some 300 of them
         await hostile.settle()
-        heard = len(hostile.heard)
-        await hostile.until(lambda: len(hostile.heard) > heard + 10)
+        received = len(hostile.audio_frames)
+        await hostile.until(lambda: len(hostile.audio_frames) > received + 10)
         assert not vars(receiver_of(hostile))["_RTCRtpReceiver__rtcp_exited"].is_set()
 
 
-async def test_the_clocks_of_packets_may_say_anything() -> None:
+async def test_the_time_stamps_of_packets_may_be_anything() -> None:
     """Time stamps that alternate make a jitter that fits no report."""
     async with attacked() as (hostile, _):
         receiver, kind = receiver_of(hostile), hostile.payload_type("opus")
@@ -122,11 +122,11 @@ async def test_what_a_report_lies_about_its_own_length_ends_no_call() -> None:
         assert sender_of(hostile).transport.state == "connected"
 
 
-async def video_call() -> tuple[SessionManager, Hostile]:
+async def video_call() -> tuple[SessionServer, Hostile]:
     manager = serve_echo("video")
     hostile = Hostile(manager, modality="video")
     await hostile.call()
-    await hostile.until(lambda: len(hostile.seen) >= 2)
+    await hostile.until(lambda: len(hostile.video_frames) >= 2)
     return manager, hostile
 
 
@@ -143,7 +143,7 @@ async def test_a_key_frame_that_claims_to_be_huge_never_reaches_the_decoder() ->
     await manager.wait_idle()
 
 
-async def test_requests_do_not_make_every_picture_a_key_frame_nor_the_encoder_anew() -> None:
+async def test_requests_make_neither_every_frame_a_key_frame_nor_a_new_encoder() -> None:
     manager, hostile = await video_call()
     sender = sender_of(hostile)
     before = sent(hostile)

@@ -1,4 +1,4 @@
-"""A connected caller sends what no page would over the data channel's own protocol."""
+"""A connected client sends over the data channel's own protocol what no page would send."""
 
 from __future__ import annotations
 

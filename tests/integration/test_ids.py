@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pytest
 from support.page import PageClient, serve_page
+from support.serving import server_of
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC, get_current_context
 from gradio_webrtc._ui.claim import PageValue
@@ -65,7 +66,7 @@ class Site:
             self.call.stream(handler, [self.call, text], [self.call], concurrency_limit=9)
             self.call.on_additional_outputs(lambda value: value, outputs=[out], queue=False)
             gr.Button("end").click(self.end, [self.call], queue=False)
-        self.sessions = self.call._sessions  # noqa: SLF001 - as its server functions do
+        self.sessions = server_of(self.call)
 
     def end(self, value: Any) -> None:
         self.clicked.append(value)
@@ -150,7 +151,7 @@ async def test_a_secret_is_worth_nothing_in_another_gradio_session() -> None:
         await leave(site, client, thief)
 
 
-async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over() -> None:
+async def test_an_id_that_somebody_else_uses_is_not_revealed_and_is_not_taken_over() -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
         client = await call_in(page)
@@ -173,7 +174,7 @@ async def test_an_id_that_somebody_else_uses_is_not_told_and_is_not_taken_over()
 
 
 @pytest.mark.parametrize("kind", ["close", "candidates", "ice-candidate"])
-async def test_nothing_tells_whether_an_id_exists(kind: str) -> None:
+async def test_nothing_reveals_whether_an_id_exists(kind: str) -> None:
     site = Site()
     async with serve_page(site.blocks) as page, serve_page(site.blocks) as other:
         client = await call_in(page)
@@ -202,7 +203,7 @@ async def test_a_lone_surrogate_is_a_wrong_value_like_any_other() -> None:
         for each in (client.webrtc_id, "\ud800"):
             for secret in ("\ud800", "guess"):
                 body = {"type": "close", "webrtc_id": each, "secret": secret}
-                assert (await manager.handle(body))["meta"]["error"] == "unknown_connection"
+                assert (await manager.handle_request(body))["meta"]["error"] == "unknown_connection"
         await leave(site, client)
 
 
@@ -219,4 +220,4 @@ async def test_a_page_gets_none_of_the_servers_own_settings() -> None:
     async with serve_page(blocks) as page:
         told = str(page.config)
     assert "hunter2" not in told
-    assert "SessionManager" not in told
+    assert "SessionServer" not in told

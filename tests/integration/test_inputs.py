@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from support.client import Client
+from support.serving import server_of
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, WebRTC
 
 if TYPE_CHECKING:
-    from gradio_webrtc._session.manager import SessionManager
+    from support.serving import SessionServer
+
     from gradio_webrtc.types import Modality
 
 
 class Waits(AsyncStreamHandler):
-    """Tells which inputs it got, each time anew."""
+    """Reports the inputs that it got, each time again."""
 
     async def receive(self, frame: Any) -> None:
         pass
@@ -29,16 +31,16 @@ class Waits(AsyncStreamHandler):
         return Waits()
 
 
-def make_page(fn: Any, modality: Modality) -> tuple[WebRTC, SessionManager]:
+def make_page(fn: Any, modality: Modality) -> tuple[WebRTC, SessionServer]:
     with gr.Blocks():
         webrtc = WebRTC(mode="send-receive", modality=modality)
         webrtc.stream(fn, inputs=[webrtc, gr.Textbox()], outputs=[webrtc])
         webrtc.on_additional_outputs(lambda *values: values[-1], outputs=[gr.Textbox()])
-    return webrtc, webrtc._sessions  # noqa: SLF001 - as its server functions do
+    return webrtc, server_of(webrtc)
 
 
-async def call_without_inputs(manager: SessionManager, modality: Modality) -> Client:
-    """A caller whose page has been asked for the inputs and gives none."""
+async def call_without_inputs(manager: SessionServer, modality: Modality) -> Client:
+    """A client whose page has been asked for the inputs and gives none."""
     client = Client(manager, modality=modality)
     asked = asyncio.Event()
     client.on_send_input = asked.set

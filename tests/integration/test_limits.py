@@ -1,4 +1,4 @@
-"""Limits over real connections: silence, threads that user code keeps, a loop that lags."""
+"""Limits over real connections: silence, threads that user code blocks, a loop that lags."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from support.client import Client
 from support.dead_offers import request_from
 from support.offers import make_sdp
+from support.serving import SessionServer
 from support.signals import chirp
 
 from gradio_webrtc import AsyncStreamHandler, Limits, StreamHandler
 from gradio_webrtc._session.lag import lag_meter
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._workers.workers import threads_blocked
 
 if TYPE_CHECKING:
@@ -52,26 +52,26 @@ class Echo(AsyncStreamHandler):
         return Echo()
 
 
-def serve(make: Callable[[], Any], **service: Any) -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(make, **service)
+def serve(make: Callable[[], Any], **service: Any) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(make, **service)
     return manager
 
 
-async def offer(manager: SessionManager, webrtc_id: str) -> dict[str, Any]:
+async def offer(manager: SessionServer, webrtc_id: str) -> dict[str, Any]:
     body = {"type": "offer", "sdp": await make_sdp("audio"), "webrtc_id": webrtc_id}
-    return await manager.handle(body, request_from("9.9.9.9"))
+    return await manager.handle_request(body, request_from("9.9.9.9"))
 
 
-async def test_a_caller_who_sends_nothing_is_told_and_let_go() -> None:
+async def test_a_client_that_sends_nothing_gets_the_reason_and_is_let_go() -> None:
     manager = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S))
     client = Client(manager)
     forever = asyncio.Event()
 
-    async def say_nothing() -> Any:
+    async def send_nothing() -> Any:
         await forever.wait()
 
-    client.microphone.recv = say_nothing  # type: ignore[method-assign]
+    client.microphone.recv = send_nothing  # type: ignore[method-assign]
     await client.call()
     await client.ended.wait()
     [end] = [each for each in client.messages if each["type"] == "end_stream"]
@@ -83,12 +83,12 @@ async def test_a_caller_who_sends_nothing_is_told_and_let_go() -> None:
 
 
 @pytest.mark.parametrize("mode", ["send-receive", "receive"])
-async def test_silence_is_sound_and_who_sends_nothing_by_mode_is_not_idle(mode: Any) -> None:
-    """Time passes by another call: one that says nothing ends at the same limit."""
+async def test_silence_is_audio_and_who_sends_nothing_by_mode_is_not_idle(mode: Any) -> None:
+    """Time passes by another call: one that sends nothing ends at the same limit."""
     manager = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S), mode=mode, concurrency_limit=2)
     client = Client(manager, mode=mode)
     await client.call()
-    # As long as three limits, measured by what another call hears of them.
+    # As long as three limits, measured by what another call receives of them.
     other = serve(Echo)
     clock = Client(other, chirp(3 * IDLE_S))
     await clock.call()
@@ -141,12 +141,12 @@ async def test_threads_that_ended_calls_left_blocked_are_counted_and_named(
 
 
 async def _has_blocked(count: int) -> None:
-    while sum("receive-" in each.name for each in threading.enumerate()) < count:  # noqa: ASYNC110 - a thread tells nobody
+    while sum("receive-" in each.name for each in threading.enumerate()) < count:  # noqa: ASYNC110 - a thread has no event for it
         await asyncio.sleep(0.02)
 
 
 async def _are_counted(count: int) -> None:
-    while threads_blocked() != count:  # noqa: ASYNC110 - the package tells nobody of it
+    while threads_blocked() != count:  # noqa: ASYNC110 - the package has no event for it
         await asyncio.sleep(0.02)
 
 

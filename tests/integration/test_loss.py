@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import aiortc_internals as internals
 from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import install_fast_path
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import RtpFastPath
 
-SAID_S = 3.0
+SENT_S = 3.0
 LOST_EVERY = 25
 LATE_EVERY = 10
 
 
-class PauseTurnDetector(AsyncStreamHandler):
-    """Keeps what it hears."""
+class Collector(AsyncStreamHandler):
+    """Keeps the frames that it receives."""
 
     def __init__(self) -> None:
         super().__init__(input_sample_rate=48_000)
-        self.heard: list[NDArray[np.int16]] = []
-        self.all_heard = asyncio.Event()
+        self.received: list[NDArray[np.int16]] = []
+        self.has_all = asyncio.Event()
 
     async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
-        self.heard.append(frame[1].reshape(-1))
-        if sum(each.size for each in self.heard) >= (SAID_S + 1) * 48_000:
-            self.all_heard.set()
+        self.received.append(frame[1].reshape(-1))
+        if sum(each.size for each in self.received) >= (SENT_S + 1) * 48_000:
+            self.has_all.set()
 
     async def emit(self) -> None:
         await asyncio.Event().wait()
 
-    def copy(self) -> PauseTurnDetector:
+    def copy(self) -> Collector:
         return self
 
 
@@ -52,7 +52,7 @@ class Disturbed:
     """Between a sender of RTP and its socket.
 
     Attributes:
-        lost: How many packets of sound did not get through.
+        lost: How many packets of audio did not get through.
     """
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
@@ -82,50 +82,50 @@ def _is_audio(data: bytes) -> bool:
     return 127 < data[0] < 192 and not 64 <= data[1] & 0x7F <= 95
 
 
-async def test_what_gets_through_is_heard_in_order_and_nothing_else_is_missing() -> None:
-    said = chirp(SAID_S)
-    listener, manager = PauseTurnDetector(), SessionManager()
-    manager.service = Service(listener.copy)
-    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), said]))
+async def test_what_gets_through_is_received_in_order_and_nothing_else_is_missing() -> None:
+    sent = chirp(SENT_S)
+    collector, manager = Collector(), SessionServer()
+    manager.serve(collector.copy)
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), sent]))
     await client.call()
     ice: Any = client.pc.getSenders()[0].transport.transport
     disturbed = ice._send = Disturbed(ice._send)  # noqa: SLF001  # no public way to lose a packet
-    await listener.all_heard.wait()
+    await collector.has_all.wait()
     await client.hang_up()
     await manager.wait_idle()
-    places = pieces_found(np.concatenate(listener.heard), said)
+    places = pieces_found(np.concatenate(collector.received), sent)
     found = [place for place in places if place >= 0]
-    assert disturbed.lost >= SAID_S * 50 / LOST_EVERY
+    assert disturbed.lost >= SENT_S * 50 / LOST_EVERY
     assert len(places) - len(found) <= disturbed.lost
     assert found == sorted(found)
 
 
-@pytest.mark.parametrize("way", ["shortcut", "aiortc"])
+@pytest.mark.parametrize("way", ["fast path", "aiortc"])
 async def test_both_ways_to_the_decoder_count_every_packet(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shortcuts: list[RtpFastPath | None] = []
+    fast_paths: list[RtpFastPath | None] = []
     pcs: list[RTCPeerConnection] = []
 
     def take(pc: RTCPeerConnection) -> RtpFastPath | None:
         pcs.append(pc)
-        shortcuts.append(install_fast_path(pc) if way == "shortcut" else None)
-        return shortcuts[-1]
+        fast_paths.append(install_fast_path(pc) if way == "fast path" else None)
+        return fast_paths[-1]
 
     monkeypatch.setattr(internals, "install_fast_path", take)
-    listener, manager = PauseTurnDetector(), SessionManager()
-    manager.service = Service(listener.copy)
+    collector, manager = Collector(), SessionServer()
+    manager.serve(collector.copy)
     client = Client(manager)
     await client.call()
-    await listener.all_heard.wait()
+    await collector.has_all.wait()
     stats = await pcs[0].getStats()
-    heard = sum(each.size for each in listener.heard) // 960
+    received = sum(each.size for each in collector.received) // 960
     await client.hang_up()
     await manager.wait_idle()
     (inbound,) = (each for each in stats.values() if each.type == "inbound-rtp")
     (transport,) = (each for each in stats.values() if each.type == "transport")
     assert inbound.packetsLost == 0
-    assert heard <= inbound.packetsReceived <= transport.packetsReceived
-    if way == "shortcut":
-        assert shortcuts[0] is not None
-        assert shortcuts[0].taken > inbound.packetsReceived / 2
+    assert received <= inbound.packetsReceived <= transport.packetsReceived
+    if way == "fast path":
+        assert fast_paths[0] is not None
+        assert fast_paths[0].taken > inbound.packetsReceived / 2

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from aioice import ice
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 OFFERED = 32
 
 
-def serving() -> SessionManager:
-    manager = SessionManager()
-    manager.service = Service(ReplyOnPause(lambda audio: audio).copy)
+def serving() -> SessionServer:
+    manager = SessionServer()
+    manager.serve(ReplyOnPause(lambda audio: audio).copy)
     return manager
 
 
@@ -63,13 +63,13 @@ async def test_addresses_that_nobody_answers_from_get_a_bounded_number_of_packet
             transport, _ = await loop.create_datagram_endpoint(lambda: listeners, sock=sock)
             stack.callback(transport.close)
             lines.append(f"a=candidate:1 1 udp 1 {host} {sock.getsockname()[1]} typ host")
-        answer = await manager.handle(await offer_with(lines))
+        answer = await manager.handle_request(await offer_with(lines))
         assert "sdp" in answer
         await manager.wait_idle()
     assert OFFERED < listeners.came <= guards.MAX_UNASKED
 
 
-async def test_a_name_that_nobody_knows_delays_no_answer_and_leaves_nothing(
+async def test_an_unknown_host_name_delays_no_answer_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = asyncio.Event()
@@ -81,11 +81,11 @@ async def test_a_name_that_nobody_knows_delays_no_answer_and_leaves_nothing(
     monkeypatch.setattr(ice, "get_or_create_mdns_protocol", never)
     manager = serving()
     offer = await offer_with(["a=candidate:1 1 udp 1 some-name.local 50000 typ host"])
-    answer = await manager.handle(offer)
+    answer = await manager.handle_request(offer)
     assert "sdp" in answer
     await asked.wait()
     body = {"type": "close", "webrtc_id": offer["webrtc_id"], "secret": answer["secret"]}
-    await manager.handle(body)
+    await manager.handle_request(body)
     await manager.wait_idle()
     assert not any("_resolve" in repr(task) for task in asyncio.all_tasks())
 

@@ -51,7 +51,7 @@ class Server:
         return answer.json()
 
     async def lets_in(self, **headers: str) -> bool:
-        """Whether both server functions answer a request with these headers, or neither."""
+        """True if both server functions answer a request with these headers, False if neither."""
         answer = await self.post("offer", **headers)
         is_in = bool(answer.get("meta", {}).get("error") == "unknown_connection")
         assert is_in == ("hunter2" in str(await self.post("turn", **headers)))
@@ -101,9 +101,9 @@ async def test_other_pages_are_refused(auth: Any, caplog: pytest.LogCaptureFixtu
             {"Content_Type": "application/jsonp"},
         ):
             assert not await server.lets_in(**headers), headers
-    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert len([each for each in said if "allowed_origins" in each]) == 1
-    assert all(each.isprintable() for each in said)
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert len([each for each in warnings if "allowed_origins" in each]) == 1
+    assert all(each.isprintable() for each in warnings)
 
 
 async def test_pages_of_the_server_and_programs_are_let_in() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler
-from gradio_webrtc._session import manager as registry_module
-from gradio_webrtc._session.manager import Service, SessionManager
+from gradio_webrtc._session import manager as manager_module
 from gradio_webrtc.errors import SessionUnknown
 
 
@@ -32,17 +32,17 @@ class Gives(AsyncStreamHandler):
         return Gives(self.items)
 
 
-async def call(*, has_outputs: bool) -> tuple[SessionManager, Client, asyncio.Queue[Any]]:
+async def call(*, has_outputs: bool) -> tuple[SessionServer, Client, asyncio.Queue[Any]]:
     items: asyncio.Queue[Any] = asyncio.Queue()
-    manager = SessionManager()
-    manager.service = Service(Gives(items).copy)
+    manager = SessionServer()
+    manager.serve(Gives(items).copy)
     manager.has_outputs = has_outputs
     client = Client(manager)
     await client.call()
     return manager, client, items
 
 
-async def finish(manager: SessionManager, client: Client) -> None:
+async def finish(manager: SessionServer, client: Client) -> None:
     await client.hang_up()
     await manager.wait_idle()
 
@@ -78,7 +78,7 @@ async def test_one_value_is_fetched_or_waited_for(monkeypatch: pytest.MonkeyPatc
     fetching = asyncio.get_running_loop().create_task(manager.fetch_output(client.webrtc_id))
     items.put_nowait(AdditionalOutputs("first"))
     assert (await fetching).args == ("first",)
-    monkeypatch.setattr(registry_module, "FETCH_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(manager_module, "FETCH_TIMEOUT_S", 0.05)
     with pytest.raises(TimeoutError):
         await manager.fetch_output(client.webrtc_id)
     await finish(manager, client)

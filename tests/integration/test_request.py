@@ -1,4 +1,4 @@
-"""A handler can tell who is calling: the request of the offer, as Gradio's own events have it."""
+"""A handler can find out who is calling: the request of the offer, as in Gradio's own events."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from aioice import ice
 from fastapi import FastAPI, Request
 from support.client import Client
 from support.page import PageClient, open_page
+from support.serving import SessionServer, server_of
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler, WebRTC
 from gradio_webrtc._handlers import current_channel, current_context, get_current_context
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Notebook:
-    """What each part of a handler's code saw, and when all of it has."""
+    """The requests that each part of a handler's code saw, and an event for all of them."""
 
     def __init__(self, *places: str) -> None:
         self.seen: Seen = {}
@@ -107,7 +107,7 @@ class Site:
     """A page with one component, served on this event loop.
 
     Attributes:
-        url: Where it is.
+        url: The address of the page.
     """
 
     def __init__(self, handler: Any) -> None:
@@ -131,7 +131,7 @@ class Site:
 
 
 class Server(uvicorn.Server):
-    """Tells when it is up."""
+    """Sets an event when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -188,13 +188,13 @@ async def test_every_part_of_an_async_handler_sees_the_user() -> None:
         async def emit(self) -> None:
             raise NotImplementedError
 
-    manager = SessionManager()
-    manager.service = Service(Made().copy)
+    manager = SessionServer()
+    manager.serve(Made().copy)
     client = Client(manager)
     request = gr.Request(username="bob")
-    answer = await manager.handle(await client.offer(), request)
+    answer = await manager.handle_request(await client.offer(), request)
     assert "secret" in answer
-    assert await manager.handle({**answer, "type": "close"}) == {"status": "success"}
+    assert await manager.handle_request({**answer, "type": "close"}) == {"status": "success"}
     await manager.wait_idle()
     await client.hang_up()
     assert notes.seen["task"] is request
@@ -205,7 +205,7 @@ async def test_the_function_behind_a_turn_sees_the_user() -> None:
     notes = Notebook("greet", "reply")
 
     class Prompt(ReplyOnPause):
-        """Answers a turn as soon as it hears anything."""
+        """Answers a turn as soon as it receives anything."""
 
         def receive(self, frame: Any) -> None:
             del frame
@@ -279,7 +279,7 @@ async def test_an_offer_that_a_program_hands_over_has_no_request() -> None:
     with gr.Blocks():
         call = WebRTC(modality="audio", mode="send-receive")
         call.stream(Sync(notes), inputs=[call], outputs=[call])
-    sessions = call._sessions  # noqa: SLF001 - as its server functions do
+    sessions = server_of(call)
     client = Client(sessions)
     answer = await call.offer(await client.offer())
     assert answer["type"] == "answer"
@@ -299,8 +299,8 @@ async def test_the_names_of_old_are_set_in_a_call_and_nowhere_else() -> None:
         def copy(self) -> Sync:
             return Old(self.notes)
 
-    manager, notes = SessionManager(), Notebook()
-    manager.service = Service(Old(notes).copy)
+    manager, notes = SessionServer(), Notebook()
+    manager.serve(Old(notes).copy)
     client = Client(manager)
     await client.call()
     await asyncio.to_thread(notes.is_full.wait)

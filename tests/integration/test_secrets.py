@@ -9,9 +9,9 @@ import gradio as gr
 import pytest
 from support.client import Client
 from support.page import PageClient, serve_page
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler, WebRTC
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +24,13 @@ SERVERS = [{"urls": "turn:127.0.0.1:9?transport=udp", "username": USER, "credent
 
 
 class Silent(StreamHandler):
-    """Says nothing."""
+    """Emits nothing."""
 
     def receive(self, _frame: object) -> None:
-        """Listens to nobody."""
+        """Takes a frame, and does nothing with it."""
 
     def emit(self) -> None:
-        """Has nothing to say."""
+        """Has nothing to emit."""
 
     def copy(self) -> Silent:
         return Silent()
@@ -60,13 +60,13 @@ async def test_a_call_leaves_neither_its_secret_nor_its_credential(
     every_line: pytest.LogCaptureFixture,
 ) -> None:
     async with serve_page(page_with(lambda: {"iceServers": SERVERS})) as page:
-        given = await page.call_server(page.component("webrtc"), "turn", None)
+        answer = await page.call_server(page.component("webrtc"), "turn", None)
         client = PageClient(page)
         await client.call()
         wrong = {"type": "close", "webrtc_id": client.webrtc_id, "secret": "guess-of-somebody"}
         refused = await page.call_server(page.component("webrtc"), "offer", wrong)
         await client.hang_up()
-    assert given["iceServers"][0]["credential"] == CREDENTIAL
+    assert answer["iceServers"][0]["credential"] == CREDENTIAL
     assert refused["status"] == "failed"
     assert client.secret
     assert_none_is_there(every_line, client.secret, "guess-of-somebody")
@@ -86,8 +86,8 @@ async def test_a_function_that_fails_with_a_credential_in_its_words(
 
 
 async def test_a_relay_that_never_answers(every_line: pytest.LogCaptureFixture) -> None:
-    manager = SessionManager(SERVERS)
-    manager.service = Service(Silent)
+    manager = SessionServer(SERVERS)
+    manager.serve(Silent)
     client = Client(manager)
     await client.call()
     await client.hang_up()

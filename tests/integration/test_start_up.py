@@ -1,4 +1,4 @@
-"""Programs that speak first, by what they do in ``start_up``, heard by a caller over loopback."""
+"""Programs that speak first, by what they do in ``start_up``, over loopback."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ def greet(_audio: Any = None) -> Iterator[Any]:
 
 
 class Awaiting(AsyncStreamHandler):
-    """Awaits ours, as the predecessor's async handlers do."""
+    """Awaits ours, as the async handlers of fastrtc do."""
 
     has_started = False
 
@@ -61,12 +61,12 @@ class GreetingLater(Greeting):
 
 
 @pytest.mark.parametrize("make", [Awaiting, lambda: Greeting(greet), lambda: GreetingLater(greet)])
-async def test_a_caller_hears_what_a_start_up_has_set_in_motion(make: Any) -> None:
-    manager = SessionManager()
-    manager.service = Service(make().copy)
+async def test_a_client_receives_what_a_start_up_has_set_in_motion(make: Any) -> None:
+    manager = SessionServer()
+    manager.serve(make().copy)
     client = Client(manager)
     await client.call()
     await client.until(lambda: client.loud_seconds() >= 0.48)
     await client.hang_up()
     await manager.close()
-    assert client.loud_seconds() < 0.6, "it is said once"
+    assert client.loud_seconds() < 0.6, "it is played once"

@@ -1,4 +1,4 @@
-"""Servers that are asked to stop during calls: callers are told why, and the process goes."""
+"""Servers that are asked to stop during calls: clients get the reason, and the process ends."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def serving(kind: str, handler: str, **variables: str) -> AsyncIterator[Se
 
 @asynccontextmanager
 async def calling(url: str, *labels: str) -> AsyncIterator[list[PageClient]]:
-    """Callers on one page, which stays open as in a browser."""
+    """Clients on one page, which stays open as in a browser."""
     async with open_page(url) as page:
         staying = asyncio.get_running_loop().create_task(page.stay())
         clients = [PageClient(page, page.component("webrtc", each)) for each in labels]
@@ -137,7 +137,7 @@ async def calling(url: str, *labels: str) -> AsyncIterator[list[PageClient]]:
 
 
 async def until_refused(client: PageClient) -> dict[str, Any]:
-    """Offers calls until one is refused; why."""
+    """Offers calls until one is refused; returns the reason."""
     offer = await client.offer()
     component = client.page.component("webrtc", "first")
     while True:
@@ -165,7 +165,7 @@ STATUS = {
 
 
 @pytest.mark.parametrize(("kind", "number"), STATUS)
-async def test_a_caller_is_told_and_newcomers_are_refused(
+async def test_a_client_gets_the_reason_and_newcomers_are_refused(
     kind: str, number: signal.Signals
 ) -> None:
     async with serving(kind, "Talks") as server:
@@ -263,7 +263,7 @@ async def test_close_ends_calls_and_a_later_launch_takes_new_ones() -> None:
         assert await server.wait() == 0, server.lines
 
 
-async def test_a_program_that_exits_tells_its_callers() -> None:
+async def test_a_program_that_exits_sends_its_clients_the_reason() -> None:
     async with serving("exit", "Idle") as server:
         async with calling(await server.url(), "first") as (client,):
             server.press_enter()

@@ -44,7 +44,7 @@ def transcribe(audio: Audio, language: str) -> Iterator[object]:
 
 
 def test_the_guides_case(voice: Hibari) -> None:
-    said = [
+    spoken = [
         silence(0.5),
         say(voice, "The meeting starts at nine, and everybody brings lunch."),
         silence(1.5),
@@ -57,7 +57,7 @@ def test_the_guides_case(voice: Hibari) -> None:
         say(voice, "Turn off the light in the kitchen."),
     ]
     handler = ReplyOnStopWords(transcribe, ["computer"], input_sample_rate=16_000)
-    call = simulate(handler, (VOICE_HZ, np.concatenate(said)), ["en"])
+    call = simulate(handler, (VOICE_HZ, np.concatenate(spoken)), ["en"])
     assert [words_of(output.args[1]) for output in call.outputs] == [
         words_of("What is the weather like in Paris?"),
         words_of("Turn off the light in the kitchen."),
@@ -68,18 +68,18 @@ def test_the_guides_case(voice: Hibari) -> None:
     assert len(sent) == 2
     signals = [event.time_s for event in call.events if event.name == "stopword"]
     assert signals[0] < call.turns[0].pause_s < signals[1] < call.turns[1].speech_start_s
-    heard = np.abs(call.audio[1]).max(axis=0) > 200
-    assert not heard[: round(call.turns[0].pause_s * 48_000)].any()
+    is_loud = np.abs(call.audio[1]).max(axis=0) > 200
+    assert not is_loud[: round(call.turns[0].pause_s * 48_000)].any()
 
 
 @pytest.mark.parametrize("way", ["Hello, Iris! {}", "hello iris. {}", "Oh, hello Iris, {}"])
 def test_a_pair_of_words(voice: Hibari, way: str) -> None:
     request = "set a timer for ten minutes."
-    said = np.concatenate([silence(0.5), say(voice, way.format(request))])
+    spoken = np.concatenate([silence(0.5), say(voice, way.format(request))])
     handler = ReplyOnStopWords(
         transcribe, ["hello iris"], input_sample_rate=16_000, needs_args=False
     )
-    call = simulate(handler, (VOICE_HZ, said), ["en"])
+    call = simulate(handler, (VOICE_HZ, spoken), ["en"])
     assert [event.name for event in call.events].count("stopword") == 1
     assert "timer" in call.outputs[0].args[1]
     assert "iris" not in words_of(call.outputs[0].args[1])

@@ -14,10 +14,10 @@ import pytest
 from support.client import Client
 from support.datagrams import addresses, check, mutations
 from support.hostile import Hostile, serve_echo
+from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
 
@@ -68,9 +68,9 @@ def send(datagrams: Iterable[bytes], targets: Iterable[Address]) -> None:
                 stranger.sendto(datagram, target)
 
 
-async def connected() -> tuple[SessionManager, Client, set[Address]]:
-    manager = SessionManager()
-    manager.service = Service(Echo().copy)
+async def connected() -> tuple[SessionServer, Client, set[Address]]:
+    manager = SessionServer()
+    manager.serve(Echo().copy)
     client = Client(manager, tone(60.0, 440))
     answer = await client.call()
     await client.until(lambda: client.loud_seconds() > 0.2)
@@ -78,9 +78,9 @@ async def connected() -> tuple[SessionManager, Client, set[Address]]:
 
 
 async def goes_on(client: Client) -> None:
-    """Returns once a second more was heard; the call could not do that if it had ended."""
-    heard = client.loud_seconds()
-    await client.until(lambda: client.loud_seconds() > heard + 1.0 or client.closed.is_set())
+    """Returns once a second more was received; the call could not do that if it had ended."""
+    before_s = client.loud_seconds()
+    await client.until(lambda: client.loud_seconds() > before_s + 1.0 or client.closed.is_set())
     assert not client.closed.is_set()
 
 
@@ -133,7 +133,9 @@ async def test_a_stranger_gets_no_answer() -> None:
     await manager.wait_idle()
 
 
-async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramGuard]) -> None:
+async def test_a_stranger_with_a_valid_user_name_shuts_nobody_out(
+    made: list[DatagramGuard],
+) -> None:
     manager, client, targets = await connected()
     ice: Any = client.pc.getSenders()[0].transport.transport._connection  # noqa: SLF001
     names = f"{ice.remote_username}:{ice.local_username}"
@@ -154,7 +156,7 @@ async def test_a_stranger_who_knows_a_name_shuts_nobody_out(made: list[DatagramG
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-async def test_all_that_a_peer_encrypts_times_as_heard(
+async def test_all_that_a_peer_encrypts_counts_as_a_sign_of_life(
     modality: Modality, made: list[DatagramGuard]
 ) -> None:
     manager = serve_echo(modality)
@@ -163,8 +165,8 @@ async def test_all_that_a_peer_encrypts_times_as_heard(
     times = [made[0]._authentic.last_s]  # noqa: SLF001
     await client.settle()
     times.append(made[0]._authentic.last_s)  # noqa: SLF001
-    begin = len(client.seen), len(client.heard)
-    await client.until(lambda: (len(client.seen), len(client.heard)) > begin)
+    begin = len(client.video_frames), len(client.audio_frames)
+    await client.until(lambda: (len(client.video_frames), len(client.audio_frames)) > begin)
     times.append(made[0]._authentic.last_s)  # noqa: SLF001
     assert times == sorted(set(times))
     await client.hang_up()
@@ -208,7 +210,7 @@ async def test_a_fault_of_a_parser_costs_its_datagram_alone(
     manager, client, _ = await connected()
     (session,) = manager._sessions.values()  # noqa: SLF001
     assert session is not None
-    dtls = session.transport._pc.getTransceivers()[0].receiver.transport  # type: ignore[attr-defined]  # noqa: SLF001
+    dtls = session.transport._pc.getTransceivers()[0].receiver.transport  # noqa: SLF001
 
     async def fail(_data: bytes) -> None:
         raise IndexError("index out of range\nINFO: all is well")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.client import Client
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
 
@@ -37,7 +37,7 @@ PARTS: dict[str, Callable[[Any], tuple[object, str]]] = {
 
 
 class Echo(StreamHandler):
-    """Says what it hears."""
+    """Gives back what it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,17 +74,17 @@ def _sockets() -> int:
     return found
 
 
-async def _call() -> tuple[SessionManager, Client, RTCPeerConnection]:
-    manager = SessionManager()
-    manager.service = Service(Echo().copy)
+async def _call() -> tuple[SessionServer, Client, RTCPeerConnection]:
+    manager = SessionServer()
+    manager.serve(Echo().copy)
     client = Client(manager)
     answer = await client.call()
     session: Any = manager.find(client.webrtc_id, answer["secret"])
     return manager, client, session.transport._pc  # noqa: SLF001
 
 
-async def _everything_ends(manager: SessionManager, client: Client) -> None:
-    manager.find(client.webrtc_id, client.secret).end("the caller left")
+async def _everything_ends(manager: SessionServer, client: Client) -> None:
+    manager.find(client.webrtc_id, client.secret).end("the client left")
     await manager.wait_idle()
     await client.hang_up()
     # aiortc closes a connection that has failed in a task of its own, too.

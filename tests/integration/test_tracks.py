@@ -9,18 +9,18 @@ from support.video_calls import client_of, finish, serve_video, transport_of
 from gradio_webrtc._transport.webrtc.aiortc_internals.bit_rates import suitable_bitrate
 
 
-async def test_the_encoder_gets_the_bits_that_suit_the_picture() -> None:
+async def test_the_encoder_gets_the_bits_that_suit_the_frame() -> None:
     manager = serve_video(lambda image: np.repeat(np.repeat(image, 2, axis=0), 2, axis=1))
     client = client_of(manager)
     await client.call()
-    await client.until(lambda: len(client.seen) >= 3)
+    await client.until(lambda: len(client.video_frames) >= 3)
     [sender] = transport_of(manager, client)._pc.getSenders()  # noqa: SLF001
     encoder = sender._RTCRtpSender__encoder  # type: ignore[attr-defined]  # noqa: SLF001
     await finish(manager, client)
     assert encoder.target_bitrate == suitable_bitrate(640, 480)
 
 
-async def test_a_track_of_another_kind_is_refused_in_the_predecessors_words() -> None:
+async def test_a_track_of_another_kind_is_refused_in_the_words_of_fastrtc() -> None:
     manager = serve_video(lambda image: image)
     client = Client(manager, modality="audio-video")
     refusal = await client.call()
@@ -39,7 +39,7 @@ async def test_a_track_of_another_kind_may_be_let_in_and_is_declined() -> None:
     manager = serve_video(lambda image: image, allows_other_tracks=True)
     client = Client(manager, modality="audio-video")
     await client.call()
-    await client.until(lambda: len(client.seen) >= 5)
+    await client.until(lambda: len(client.video_frames) >= 5)
     directions = {each.kind: each.currentDirection for each in client.pc.getTransceivers()}
     await finish(manager, client)
     assert directions == {"audio": "inactive", "video": "sendrecv"}

@@ -11,11 +11,11 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
 from numpy.typing import NDArray
 from support.client import Client
+from support.serving import SessionServer
 from support.signals import chirp, pieces_found
 from support.turn_server import TurnServer, turn_server
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ Frame = tuple[int, NDArray[np.int16]]
 
 
 class Echo(AsyncStreamHandler):
-    """Says what it hears."""
+    """Gives back what it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,9 +50,9 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TurnServer]:
         yield server
 
 
-def serve(*ice_servers: dict[str, Any]) -> SessionManager:
-    manager = SessionManager(ice_servers)
-    manager.service = Service(Echo)
+def serve(*ice_servers: dict[str, Any]) -> SessionServer:
+    manager = SessionServer(ice_servers)
+    manager.serve(Echo)
     return manager
 
 
@@ -68,13 +68,13 @@ def candidate_types(sdp: object) -> set[str]:
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-async def test_sound_goes_there_and_back_through_the_relay(
+async def test_audio_goes_there_and_back_through_the_relay(
     relay: TurnServer, transport: str
 ) -> None:
     ice_server = relay.ice_server(transport)
     manager = serve(ice_server)
-    said = chirp(2.0)
-    microphone = np.concatenate([np.zeros(24_000, np.int16), said])
+    sent = chirp(2.0)
+    microphone = np.concatenate([np.zeros(24_000, np.int16), sent])
     client = Client(manager, microphone, configuration=relayed(ice_server))
     answer = await client.call()
     await client.until(lambda: client.loud_seconds() >= 1.9)
@@ -83,7 +83,7 @@ async def test_sound_goes_there_and_back_through_the_relay(
     await manager.wait_idle()
     assert offered == {"relay"}, "there was no way around the relay"
     assert "relay" in candidate_types(answer["sdp"]), "our own side has an address there too"
-    places = [place for place in pieces_found(client.sound(), said) if place >= 0]
+    places = [place for place in pieces_found(client.received_audio(), sent) if place >= 0]
     assert len(places) >= 9
     assert places == sorted(places)
 

@@ -50,15 +50,15 @@ def test_the_reply_starts_when_the_turn_ends() -> None:
             assert turn.reply_start_s - turn.pause_s < 0.001
 
 
-def test_the_function_hears_the_whole_turn_and_little_more() -> None:
+def test_the_function_gets_the_whole_turn_and_little_more() -> None:
     for spliced, result in _calls():
         if len(result.turns) != 1:
             continue
-        rate_hz, heard = result.turns[0].audio
-        assert heard.shape[0] == 1
-        seconds = heard.size / rate_hz
-        said_s = spliced.end_s - 0.5
-        assert said_s <= seconds <= said_s + 0.4 + 0.6
+        rate_hz, audio = result.turns[0].audio
+        assert audio.shape[0] == 1
+        seconds = audio.size / rate_hz
+        spoken_s = spliced.end_s - 0.5
+        assert spoken_s <= seconds <= spoken_s + 0.4 + 0.6
 
 
 def test_noise_alone_is_no_turn() -> None:

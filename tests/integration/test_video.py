@@ -1,4 +1,4 @@
-"""Pictures over a real connection, through a function and back."""
+"""Video frames over a real connection, through a function and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLUE = (200, 60, 60)
 
 
-async def test_a_function_gets_the_picture_blue_first_and_its_answer_is_seen() -> None:
+async def test_a_function_gets_the_frame_blue_first_and_its_answer_comes_back() -> None:
     got: list[PlanarFrame] = []
 
     def detection(image: PlanarFrame) -> PlanarFrame:
@@ -34,21 +34,21 @@ async def test_a_function_gets_the_picture_blue_first_and_its_answer_is_seen() -
     client = await see(detection, 20, colour=BLUE)
     assert {(frame.shape, frame.dtype) for frame in got} == {((240, 320, 3), np.dtype(np.uint8))}
     assert colour_of(got[-1]) == pytest.approx(BLUE, abs=12)
-    assert colour_of(client.seen[-1][1]) == pytest.approx((30, 200, 30), abs=12)
-    numbers = [number_of(picture) for _, picture in client.seen]
+    assert colour_of(client.video_frames[-1][1]) == pytest.approx((30, 200, 30), abs=12)
+    numbers = [number_of(frame) for _, frame in client.video_frames]
     assert is_growing(numbers)
-    assert is_growing([pts for pts, _ in client.seen])
+    assert is_growing([pts for pts, _ in client.video_frames])
 
 
-async def test_the_time_of_each_picture_is_kept() -> None:
+async def test_the_time_of_each_frame_is_kept() -> None:
     client = await see(lambda image: image, 25)
-    (first_pts, first), *others = [(pts, number_of(picture)) for pts, picture in client.seen]
+    (first_pts, first), *others = [(pts, number_of(frame)) for pts, frame in client.video_frames]
     kept = [3000 * (number - first) for _, number in others]
     # aiortc rounds times down on either side.
     assert [pts - first_pts for pts, _ in others] == pytest.approx(kept, abs=3)
 
 
-async def test_pictures_pass_through_until_the_inputs_come_and_a_moved_slider_counts() -> None:
+async def test_frames_pass_through_until_the_inputs_come_and_a_moved_slider_counts() -> None:
     got: list[float] = []
 
     def detection(image: PlanarFrame, threshold: float = 0.3) -> PlanarFrame:
@@ -57,7 +57,7 @@ async def test_pictures_pass_through_until_the_inputs_come_and_a_moved_slider_co
         return image
 
     def is_green() -> bool:
-        return colour_of(client.seen[-1][1])[1] > 150
+        return colour_of(client.video_frames[-1][1])[1] > 150
 
     manager = serve_video(detection, takes_inputs=True)
     client = client_of(manager)
@@ -65,7 +65,7 @@ async def test_pictures_pass_through_until_the_inputs_come_and_a_moved_slider_co
     client.on_send_input = asked.set
     await client.call()
     await asked.wait()
-    await client.until(lambda: len(client.seen) >= 5)
+    await client.until(lambda: len(client.video_frames) >= 5)
     assert not is_green()
     assert got == []
     client.send_inputs(0.5)
@@ -74,7 +74,7 @@ async def test_pictures_pass_through_until_the_inputs_come_and_a_moved_slider_co
     await client.until(lambda: bool(got) and got[-1] == 0.9)
     await finish(manager, client)
     assert sorted(set(got)) == [0.5, 0.9]
-    assert is_growing([number_of(picture) for _, picture in client.seen])
+    assert is_growing([number_of(frame) for _, frame in client.video_frames])
 
 
 GREEN = np.full((240, 320, 3), (30, 200, 30), np.uint8)
@@ -95,17 +95,17 @@ GREEN = np.full((240, 320, 3), (30, 200, 30), np.uint8)
         (GREEN.tolist(), (240, 320), (30, 200, 30)),
     ],
 )
-async def test_whatever_looks_like_a_picture_is_shown(
+async def test_whatever_looks_like_a_frame_is_sent(
     answer: Any, shape: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
     client = await see(lambda _: answer, 4)
-    picture = client.seen[-1][1]
-    assert picture.shape[:2] == shape
-    assert colour_of(picture) == pytest.approx(colour, abs=12)
+    frame = client.video_frames[-1][1]
+    assert frame.shape[:2] == shape
+    assert colour_of(frame) == pytest.approx(colour, abs=12)
     assert client.messages == []
 
 
-async def test_a_size_that_changes_does_not_freeze_the_picture() -> None:
+async def test_a_size_that_changes_does_not_freeze_the_video() -> None:
     sizes = [(320, 240), (160, 120), (321, 241), (640, 480)]
 
     def resize(image: PlanarFrame) -> PlanarFrame:
@@ -114,14 +114,14 @@ async def test_a_size_that_changes_does_not_freeze_the_picture() -> None:
         return numbered(number, width, height)
 
     client = await see(resize, 40)
-    shapes = {picture.shape[:2] for _, picture in client.seen}
+    shapes = {frame.shape[:2] for _, frame in client.video_frames}
     assert shapes == {(240, 320), (120, 160), (242, 322), (480, 640)}
-    assert is_growing([number_of(picture) for _, picture in client.seen])
+    assert is_growing([number_of(frame) for _, frame in client.video_frames])
 
 
-async def test_a_function_with_nothing_to_show_lets_pictures_through() -> None:
+async def test_a_function_with_nothing_to_show_lets_frames_through() -> None:
     client = await see(lambda _image: None, 20)
-    assert is_growing([number_of(picture) for _, picture in client.seen])
+    assert is_growing([number_of(frame) for _, frame in client.video_frames])
 
 
 @pytest.mark.parametrize("trouble", [None, ValueError("internal"), np.zeros((2, 3, 4, 5))])
@@ -137,11 +137,13 @@ async def test_trouble_repeats_the_last_answer_and_the_stream_goes_on(trouble: A
     manager = serve_video(sometimes)
     client = client_of(manager)
     await client.call()
-    await client.until(lambda: bool(client.seen) and number_of(client.seen[-1][1]) >= 25)
+    await client.until(
+        lambda: bool(client.video_frames) and number_of(client.video_frames[-1][1]) >= 25
+    )
     await finish(manager, client)
-    numbers = [number_of(picture) for _, picture in client.seen]
+    numbers = [number_of(frame) for _, frame in client.video_frames]
     assert numbers == sorted(numbers)
-    assert is_growing([pts for pts, _ in client.seen])
+    assert is_growing([pts for pts, _ in client.video_frames])
     repeated = max(numbers.count(number) for number in numbers)
     assert repeated >= 5, "the last answer stands, with new times"
     errors = [message["data"] for message in client.messages if message["type"] == "error"]
@@ -149,19 +151,19 @@ async def test_trouble_repeats_the_last_answer_and_the_stream_goes_on(trouble: A
     assert "internal" not in str(errors)
 
 
-async def test_an_error_in_words_for_the_caller_reaches_the_page_once() -> None:
+async def test_an_error_in_words_for_the_user_reaches_the_page_once() -> None:
     def refuse(_image: PlanarFrame) -> PlanarFrame:
         raise WebRTCError("no faces, please")
 
     client = await see(refuse, 10)
     assert [message["data"] for message in client.messages] == ["no faces, please"]
-    assert is_growing([number_of(picture) for _, picture in client.seen])
+    assert is_growing([number_of(frame) for _, frame in client.video_frames])
 
 
 # A function that takes its time
 
 
-async def test_a_slow_function_gets_the_newest_picture_next() -> None:
+async def test_a_slow_function_gets_the_newest_frame_next() -> None:
     got: list[int] = []
     go_on = threading.Event()
 
@@ -179,7 +181,7 @@ async def test_a_slow_function_gets_the_newest_picture_next() -> None:
     taken = client.camera.taken
     await client.until(lambda: len(got) >= 3)
     await finish(manager, client)
-    # What is on its way between two codecs may be a few pictures old, and no more.
+    # Frames on their way between two codecs may be a few behind the newest, and no more.
     assert got[1] >= taken - 8
     assert transport.skipped_frames >= got[1] - got[0] - 2
 
@@ -200,13 +202,13 @@ async def test_a_slow_function_holds_up_nobody_else() -> None:
     await slow.call()
     await asyncio.to_thread(blocked.wait)
     await quick.call()
-    await quick.until(lambda: len(quick.seen) >= 30)
-    seen_meanwhile = len(slow.seen)
+    await quick.until(lambda: len(quick.video_frames) >= 30)
+    seen_meanwhile = len(slow.video_frames)
     go_on.set()
-    await slow.until(lambda: len(slow.seen) > 0)
+    await slow.until(lambda: len(slow.video_frames) > 0)
     await finish(manager, slow, quick)
     assert seen_meanwhile == 0
-    assert is_growing([number_of(picture) for _, picture in quick.seen])
+    assert is_growing([number_of(frame) for _, frame in quick.video_frames])
 
 
 async def test_a_function_that_never_returns_ends_with_its_call() -> None:
@@ -241,10 +243,10 @@ async def test_coroutines_and_generators_answer_too() -> None:
 
     for fn in (coroutine, async_generator, generator, ReturnsAGenerator()):
         client = await see(fn, 10)
-        assert is_growing([number_of(picture) for _, picture in client.seen]), fn
+        assert is_growing([number_of(frame) for _, frame in client.video_frames]), fn
 
 
-async def test_values_for_the_page_come_with_pictures() -> None:
+async def test_values_for_the_page_come_with_frames() -> None:
     def count(image: PlanarFrame) -> Any:
         number = number_of(image)
         return image, AdditionalOutputs(number)
@@ -253,15 +255,15 @@ async def test_values_for_the_page_come_with_pictures() -> None:
     manager.has_outputs = True
     client = client_of(manager)
     await client.call()
-    await client.until(lambda: len(client.outputs) >= 15 and len(client.seen) >= 15)
+    await client.until(lambda: len(client.outputs) >= 15 and len(client.video_frames) >= 15)
     await finish(manager, client)
-    given = [number for (number,) in client.outputs]
-    assert is_growing(given)
-    seen = {number_of(picture) for _, picture in client.seen}
-    assert len(seen & set(given)) >= 12
+    outputs = [number for (number,) in client.outputs]
+    assert is_growing(outputs)
+    seen = {number_of(frame) for _, frame in client.video_frames}
+    assert len(seen & set(outputs)) >= 12
 
 
-async def test_a_function_may_end_the_call_with_a_last_picture() -> None:
+async def test_a_function_may_end_the_call_with_a_last_frame() -> None:
     def until_ten(image: PlanarFrame) -> Any:
         number = number_of(image)
         return (image, CloseStream("ten is enough")) if number >= 10 else image
@@ -271,11 +273,11 @@ async def test_a_function_may_end_the_call_with_a_last_picture() -> None:
     await client.call()
     await client.closed.wait()
     await finish(manager, client)
-    assert number_of(client.seen[-1][1]) >= 10
+    assert number_of(client.video_frames[-1][1]) >= 10
     assert [m["data"] for m in client.messages if m["type"] == "end_stream"] == ["ten is enough"]
 
 
-async def test_in_mode_send_values_come_back_and_no_picture() -> None:
+async def test_in_mode_send_values_come_back_and_no_frame() -> None:
     def count(image: PlanarFrame) -> AdditionalOutputs:
         return AdditionalOutputs(number_of(image))
 
@@ -288,4 +290,4 @@ async def test_in_mode_send_values_come_back_and_no_picture() -> None:
     await finish(manager, client)
     assert is_growing([number for (number,) in client.outputs])
     assert directions == ["sendonly"]
-    assert client.seen == []
+    assert client.video_frames == []

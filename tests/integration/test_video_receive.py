@@ -1,4 +1,4 @@
-"""Pictures of a generator over a real connection, in mode "receive"."""
+"""Video frames of a generator over a real connection, in mode "receive"."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def test_a_recording_is_seen_in_full_at_its_rate_and_ends_quietly(fps: int
         await client.ended.wait()
         await client.closed.wait()
         await finish(manager, client)
-        assert [number_of(picture) for _, picture in client.seen] == list(range(45))
+        assert [number_of(frame) for _, frame in client.video_frames] == list(range(45))
         assert [m["data"] for m in client.messages] == [""], "no error, no words"
-        pts = [pts for pts, _ in client.seen]
+        pts = [pts for pts, _ in client.video_frames]
         total = 44 * 90_000 // (fps or 30)
         # Where this machine was busy for a moment the recording was late, never early.
         assert total - 5 <= pts[-1] - pts[0]
@@ -42,12 +42,12 @@ async def test_a_recording_is_seen_in_full_at_its_rate_and_ends_quietly(fps: int
     assert calls == [(), ()]
 
 
-async def test_a_generator_of_pictures_is_never_far_ahead_of_the_eye() -> None:
+async def test_a_generator_of_frames_is_never_far_ahead_of_the_client() -> None:
     ahead: list[int] = []
 
     async def generation(count: int) -> AsyncIterator[Any]:
         for number in range(count):
-            ahead.append(number - len(client.seen))
+            ahead.append(number - len(client.video_frames))
             yield numbered(number), AdditionalOutputs(number)
 
     manager = serve_video(generation, "receive")
@@ -60,7 +60,7 @@ async def test_a_generator_of_pictures_is_never_far_ahead_of_the_eye() -> None:
     assert client.outputs == [(number,) for number in range(30)]
 
 
-async def test_an_error_in_a_generator_of_pictures_is_told_and_ends_the_stream() -> None:
+async def test_an_error_in_a_generator_of_frames_is_reported_and_ends_the_stream() -> None:
     def generation() -> Iterator[Any]:
         yield numbered(1)
         raise WebRTCError("the film tore")

@@ -32,7 +32,7 @@ MORE_ALLOWED_MS: Final = 60.0
 
 
 async def measure(staying: Process) -> dict[str, Any]:
-    """What the user has seen since the last time."""
+    """The figures of what the user has received since the last time."""
     assert staying.stdin is not None
     staying.stdin.write(b"measure\n")
     await staying.stdin.drain()
@@ -54,7 +54,7 @@ async def beside(url: str, staying: Process, name: str) -> dict[str, Any]:
 
 
 def judge(name: str, figures: dict[str, Any]) -> str:
-    """What is wrong, or an empty text."""
+    """Describes what is wrong, or returns an empty text."""
     before, during = figures["before"], figures["during"]
     if not during["is_alive"]:
         return f"{name}: the user's call ended"

@@ -3,7 +3,7 @@
     python tests/soak/connects.py --calls 1000
 
 A server of its own answers, in which garbage is not collected: whatever a call held is to be freed
-by its end alone. Each call comes from a page of its own. Exits with 1, and says why, when anything
+by its end alone. Each call comes from a page of its own. Exits with 1 and the reason when anything
 is left.
 """
 
@@ -29,7 +29,7 @@ WARM_UP: Final = 100
 
 
 async def run(calls: int) -> Counts:
-    """Runs a server and its callers; what the server holds more of behind them."""
+    """Runs a server and its clients; returns what the server holds more of behind them."""
     async with running(str(PROGRAM), "without-collections") as server:
         url = await read_line(server)
         await until_served(url)
@@ -37,7 +37,7 @@ async def run(calls: int) -> Counts:
 
 
 def main() -> None:
-    """Makes the calls, and says what was found."""
+    """Makes the calls, and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=1000)
     calls = parser.parse_args().calls

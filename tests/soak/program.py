@@ -1,9 +1,9 @@
-"""A server with a component of each kind, which tells what its process holds.
+"""A server with a component of each kind, which reports what its process holds.
 
     python tests/soak/program.py [without-collections]
 
 Prints its address, then serves the page at ``/page`` and the counts at ``/counts``; garbage is
-collected by ``/collect`` alone if it is told to do without.
+collected by ``/collect`` alone if it is asked to do without.
 """
 
 from __future__ import annotations
@@ -76,22 +76,22 @@ class Echo(StreamHandler):
 
 
 class Counting(AsyncStreamHandler):
-    """Tells the page of every tenth frame, and says a tone now and then."""
+    """Sends the page the number of every tenth frame, and emits a tone now and then."""
 
     def __init__(self) -> None:
         super().__init__(input_sample_rate=16_000)
-        self._said: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
+        self._items: asyncio.Queue[Any] = asyncio.Queue(maxsize=4)
         self._frames = 0
 
     async def receive(self, _frame: Audio) -> None:
         """Takes 20 ms."""
         self._frames += 1
-        if self._frames % 10 == 0 and not self._said.full():
-            self._said.put_nowait((TONE, AdditionalOutputs(self._frames)))
+        if self._frames % 10 == 0 and not self._items.full():
+            self._items.put_nowait((TONE, AdditionalOutputs(self._frames)))
 
     async def emit(self) -> Any:
         """Gives a tone with its number."""
-        return await self._said.get()
+        return await self._items.get()
 
     def copy(self) -> Counting:
         """A handler for each user."""
@@ -106,19 +106,19 @@ def reply(_audio: Audio) -> Iterator[Any]:
 
 
 async def answer(_audio: Audio) -> AsyncIterator[Audio]:
-    """Answers what was said or written with a tone."""
+    """Answers speech or text with a tone."""
     yield TONE
 
 
 def generate() -> Iterator[Audio]:
-    """Says a tone for a second."""
+    """Emits a tone for a second."""
     for _ in range(10):
         yield TONE
 
 
-def mirror(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turns each picture of a camera around."""
-    return picture[:, ::-1]
+def mirror(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mirrors each frame of a camera."""
+    return frame[:, ::-1]
 
 
 def build() -> gr.Blocks:
@@ -160,7 +160,7 @@ POOLS = ("asyncio_", "AnyIO")
 
 
 def count_all() -> dict[str, int]:
-    """Whatever a call that has ended could leave behind, in this process."""
+    """Counts whatever a call that has ended could leave behind, in this process."""
     held = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     names = [each.name for each in threading.enumerate()]
@@ -176,7 +176,7 @@ def count_all() -> dict[str, int]:
 
 
 class Mallinfo(ctypes.Structure):
-    """What the C library tells of its allocator (``struct mallinfo2``)."""
+    """The figures of the C library's allocator (``struct mallinfo2``)."""
 
     _fields_ = tuple(
         (name, ctypes.c_size_t)
@@ -188,11 +188,11 @@ class Mallinfo(ctypes.Structure):
 
 
 BLOCK_BYTES = 80
-"""What Python's own allocator gives at a time, on the average."""
+"""The bytes that Python's own allocator takes at a time, on the average."""
 
 
 def allocated_bytes() -> int:
-    """What was asked for and is not given back, of Python's allocator and of the C library's.
+    """The bytes in use of Python's allocator and of the C library's.
 
     What a process holds is more by what lies between: 8 MB behind the first hundreds of calls with
     video, and no more behind the next.
@@ -211,7 +211,7 @@ def serve(page: gr.Blocks) -> FastAPI:
     @app.get("/counts")
     async def counts() -> dict[str, int]:
         for each in components:
-            await each._sessions.wait_idle()  # noqa: SLF001  # nobody else needs to know
+            await each._sessions.wait_idle()  # noqa: SLF001  # there is no public way
         return count_all()
 
     @app.post("/collect")

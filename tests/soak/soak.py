@@ -3,7 +3,7 @@
     python tests/soak/soak.py --seconds 3600
 
 A server of its own answers; one user stays for all of it and listens for gaps. Exits with 1, and
-says why, when anything is left at the end or the one that stayed was harmed.
+prints why, when anything is left at the end or the one that stayed was harmed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LEFT_BEHIND: Final = ("tasks", "threads", "native_threads", "descriptors", "sock
 
 
 class Soak:
-    """What went on, and what it led to.
+    """A run of calls, and the faults that it led to.
 
     Args:
         url: The server's address.
@@ -172,14 +172,14 @@ async def soak(
 
 
 def main() -> None:
-    """Runs as long as it was told to, and says what was found."""
+    """Runs for as long as it was asked to, and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--counts-alone",
         action="store_true",
-        help="tell what a slow machine makes; it is no fault",
+        help="print what a slow machine causes; it is no fault",
     )
     asked = parser.parse_args()
     found, figures = asyncio.run(soak(asked.seconds, asked.seed, by_time=not asked.counts_alone))

@@ -2,8 +2,8 @@
 
     python tests/soak/steady.py URL
 
-Prints as JSON what it saw, for each line of its standard input since the one before, and at the
-end of it for the whole call.
+Prints as JSON what it received, for each line of its standard input since the one before, and, at
+its end, for the whole call.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ WINDOW_FRAMES: Final = 250
 
 
 class Steady(PageClient):
-    """Keeps the times of arrival alone, so that hours of them fit into memory."""
+    """Keeps the times of the frames alone, so that hours of them fit into memory."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]  # those of `PageClient`
-        self.arrivals: list[tuple[float, int]] = []
+        self.received: list[tuple[float, int]] = []
 
     async def _listen(self, track: MediaStreamTrack) -> None:
         while True:
@@ -43,7 +43,7 @@ class Steady(PageClient):
                 frame = await track.recv()
             except MediaStreamError:
                 return
-            self.arrivals.append((time.monotonic(), frame.pts or 0))
+            self.received.append((time.monotonic(), frame.pts or 0))
 
 
 async def watch_the_machine(stalls: list[tuple[float, float]]) -> None:
@@ -57,10 +57,10 @@ async def watch_the_machine(stalls: list[tuple[float, float]]) -> None:
 
 
 def largest_gap_s(
-    arrivals: list[tuple[float, int]], stalls: list[tuple[float, float]]
+    received: list[tuple[float, int]], stalls: list[tuple[float, float]]
 ) -> tuple[float, float]:
     """The largest gap between two frames, as seen, and without what the machine took."""
-    times = np.array([when for when, _ in arrivals])
+    times = np.array([when for when, _ in received])
     gaps = np.diff(times)
     taken = np.zeros_like(gaps)
     for due, late in stalls:
@@ -70,49 +70,49 @@ def largest_gap_s(
     return float(gaps.max(initial=0)), float((gaps - taken).max(initial=0))
 
 
-def drift_s(arrivals: list[tuple[float, int]]) -> float:
+def drift_s(received: list[tuple[float, int]]) -> float:
     """How much later frames come at the end than at the begin, on the clock of their stamps."""
-    if len(arrivals) < 2 * WINDOW_FRAMES:
+    if len(received) < 2 * WINDOW_FRAMES:
         return 0.0
-    offsets = np.array([when - pts / 48_000 for when, pts in arrivals])
+    offsets = np.array([when - pts / 48_000 for when, pts in received])
     return float(np.median(offsets[-WINDOW_FRAMES:]) - np.median(offsets[:WINDOW_FRAMES]))
 
 
 def describe(
-    arrivals: list[tuple[float, int]], stalls: list[tuple[float, float]], *, is_alive: bool
+    received: list[tuple[float, int]], stalls: list[tuple[float, float]], *, is_alive: bool
 ) -> str:
     """The figures of a stretch of a call, as JSON."""
-    seen, own = largest_gap_s(arrivals, stalls)
+    seen, own = largest_gap_s(received, stalls)
     figures = {
         "is_alive": is_alive,
-        "frames": len(arrivals),
-        "seconds": arrivals[-1][0] - arrivals[0][0] if arrivals else 0.0,
+        "frames": len(received),
+        "seconds": received[-1][0] - received[0][0] if received else 0.0,
         "gap_ms": 1000 * seen,
         "gap_of_ours_ms": 1000 * own,
-        "drift_ms": 1000 * drift_s(arrivals),
+        "drift_ms": 1000 * drift_s(received),
         "stalls": len(stalls),
     }
     return json.dumps(figures)
 
 
 async def main(url: str) -> None:
-    """Calls, stays, and tells."""
+    """Calls, stays, and reports."""
     stalls: list[tuple[float, float]] = []
     watching = asyncio.get_running_loop().create_task(watch_the_machine(stalls))
     async with open_page(url) as page:
         tone = (8_000 * np.sin(np.arange(48_000) * 0.0576)).astype(np.int16)
         client = Steady(page, page.component("webrtc", "echo"), tone)
         await client.call()
-        while len(client.arrivals) < SETTLE_FRAMES:  # noqa: ASYNC110  # frames are no news
+        while len(client.received) < SETTLE_FRAMES:  # noqa: ASYNC110  # frames are no news
             await asyncio.sleep(FRAME_S)
         begin = SETTLE_FRAMES
         print("connected", flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             is_alive = client.pc.connectionState == "connected"
-            print(describe(client.arrivals[begin:], stalls, is_alive=is_alive), flush=True)
-            begin = len(client.arrivals)
+            print(describe(client.received[begin:], stalls, is_alive=is_alive), flush=True)
+            begin = len(client.received)
         is_alive = client.pc.connectionState == "connected"
-        print(describe(client.arrivals[SETTLE_FRAMES:], stalls, is_alive=is_alive), flush=True)
+        print(describe(client.received[SETTLE_FRAMES:], stalls, is_alive=is_alive), flush=True)
         await client.hang_up()
     watching.cancel()
 

@@ -48,7 +48,7 @@ async def _offer() -> dict[str, Any]:
 
 
 async def offer_and_never_connect(page: GradioPage) -> None:
-    """Makes ten offers of which no session comes."""
+    """Makes ten offers of which none becomes a session."""
     offer = await _offer()
     component = page.component("webrtc", "echo")
     for number in range(10):

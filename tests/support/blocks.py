@@ -1,4 +1,4 @@
-"""Speech in blocks, as the predecessors' models heard it, and a function that takes its turns."""
+"""Speech in blocks, as fastrtc's models receive it, and a function that takes its turns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .conversing import LOUDNESS, RATE_HZ, sound
+from .conversing import LOUDNESS, RATE_HZ, audio_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ CHUNK = (24000, np.ones((1, 480), np.int16))
 
 
 class Model:
-    """A PauseDetectionModel: the level of the sound is the share of speech in it."""
+    """A PauseDetectionModel: the level of the audio is the share of speech in it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int, Any]] = []
@@ -34,7 +34,7 @@ class Model:
 
 
 class Recorder:
-    """Notes the sound of each turn, and says one chunk to it."""
+    """Stores the audio of each turn, and answers with one chunk."""
 
     def __init__(self) -> None:
         self.heard: list[NDArray[np.int16]] = []
@@ -46,4 +46,4 @@ class Recorder:
 
 def block(probability: float) -> NDArray[np.int16]:
     """A block with this share of speech in it."""
-    return sound(probability, BLOCK_S * RATE_HZ / 512)
+    return audio_at(probability, BLOCK_S * RATE_HZ / 512)

@@ -1,4 +1,4 @@
-"""Chromium with a WAV file as its microphone, and ears in the page that listen to the answer."""
+"""Chromium with a WAV file as its microphone, and a recorder in the page for the answer."""
 
 import base64
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CHROMIUM = "/usr/bin/chromium"
 """The distribution's browser. Playwright's own download is not needed."""
 
 RATE_HZ = 48_000
-"""The rate at which the page's sound is recorded."""
+"""The rate at which the page's audio is recorded."""
 
 WAIT_MS = 60_000
 """How long a state of the page may keep a test waiting before the test fails."""
@@ -54,7 +54,7 @@ class CallPage:
 
     Attributes:
         page: Playwright's page.
-        problems: What a user would find in the console, failed requests, and requests that
+        problems: Lines that a user would find in the console, failed requests, and requests that
             left 127.0.0.1. A test ends by asserting that there are none.
     """
 
@@ -81,38 +81,38 @@ class CallPage:
 
     @property
     def status(self) -> str:
-        """What the component tells the user, the text of its live region."""
+        """The text of the component's live region, which a screen reader reads out."""
         return self.page.get_by_test_id("webrtc-status").inner_text()
 
     @property
     def states(self) -> list[str]:
         """Every value that `data-state` has had, in order."""
-        return list(self.page.evaluate("__heard.states"))
+        return list(self.page.evaluate("__received.states"))
 
     @property
-    def heard_s(self) -> float:
-        """How much sound, silence included, the page has been given so far, in seconds."""
-        return float(self.page.evaluate("__heard.samples")) / RATE_HZ
+    def received_s(self) -> float:
+        """The length of the audio received so far, silence included, in seconds."""
+        return float(self.page.evaluate("__received.samples")) / RATE_HZ
 
-    def wait_for_sound(self, *, after_s: float = 0.0, timeout_ms: float = WAIT_MS) -> None:
-        """Return when the page has heard something later than `after_s` on the recording."""
+    def wait_for_audio(self, *, after_s: float = 0.0, timeout_ms: float = WAIT_MS) -> None:
+        """Return when the page has received audio later than `after_s` on the recording."""
         self.page.wait_for_function(
-            "after => __heard.lastLoud > after", arg=after_s * RATE_HZ, timeout=timeout_ms
+            "after => __received.lastLoud > after", arg=after_s * RATE_HZ, timeout=timeout_ms
         )
 
     def wait_for_quiet(
         self, quiet_s: float, *, after_s: float = 0.0, timeout_ms: float = WAIT_MS
     ) -> None:
-        """Return when sound came after `after_s` and then nothing for `quiet_s` seconds."""
-        self.wait_for_sound(after_s=after_s, timeout_ms=timeout_ms)
+        """Return when audio came after `after_s` and then nothing for `quiet_s` seconds."""
+        self.wait_for_audio(after_s=after_s, timeout_ms=timeout_ms)
         self.page.wait_for_function(
-            "quiet => __heard.samples - __heard.lastLoud > quiet",
+            "quiet => __received.samples - __received.lastLoud > quiet",
             arg=quiet_s * RATE_HZ,
             timeout=timeout_ms,
         )
 
     def recording(self) -> npt.NDArray[np.float32]:
-        """All the page has heard: float32, (samples,), -1 to 1, at `RATE_HZ`."""
+        """All audio that the page has received: float32, (samples,), -1 to 1, at `RATE_HZ`."""
         pcm = base64.b64decode(self.page.evaluate("__recording()"))
         samples: npt.NDArray[np.float32] = np.frombuffer(pcm, "<i2").astype(np.float32)
         samples /= 32767
@@ -138,10 +138,10 @@ class Component:
 
     def hold_a_call(self) -> None:
         """Call, hear the answer, and hang up."""
-        begin_s = self._page.heard_s
+        begin_s = self._page.received_s
         self.press()
         self.wait_for_state("open")
-        self._page.wait_for_sound(after_s=begin_s)
+        self._page.wait_for_audio(after_s=begin_s)
         self.press()
         self.wait_for_state("idle")
 
@@ -153,7 +153,7 @@ class Chromium:
         self._browser = browser
 
     def close_pages(self) -> None:
-        """Close every page, as a user closes windows, whatever they are at."""
+        """Close every page, as a user closes windows, whatever state they are in."""
         for context in self._browser.contexts:
             context.close()
 
@@ -202,10 +202,10 @@ def chromium(
     """Start Chromium, and end it with the block.
 
     Args:
-        playwright: What drives it. A thread can have only one at a time.
-        microphone: The WAV file that each page hears as its microphone, once; without it,
+        playwright: The driver. A thread can have only one at a time.
+        microphone: The WAV file that each page gets as its microphone, once; without it,
             Chromium's own beeps.
-        refuse: The user says no when a page asks for the microphone.
+        refuse: The user refuses when a page asks for the microphone.
     """
     flags = [*_FLAGS, "--deny-permission-prompts" if refuse else "--use-fake-ui-for-media-stream"]
     if microphone is not None:
@@ -224,7 +224,7 @@ def _note_console(call: CallPage, message: ConsoleMessage) -> None:
 
 
 def _note_failure(call: CallPage, request: Request) -> None:
-    # Gradio's page takes requests back itself: its stream of events when none is awaited any more.
+    # Gradio's page cancels requests itself: its stream of events when it expects none any more.
     if request.failure != "net::ERR_ABORTED":
         call.problems.append(f"failed: {request.url}: {request.failure}")
 

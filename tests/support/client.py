@@ -1,4 +1,4 @@
-"""A caller made of aiortc: what a page does, over real connections on this machine."""
+"""A client made of aiortc: it does what a page does, over real connections on this machine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from support.serving import SessionServer
 
-    from gradio_webrtc._session.manager import SessionManager
     from gradio_webrtc.types import Modality, Mode
 
 RATE_HZ = 48_000
@@ -29,7 +29,7 @@ FRAME_SAMPLES = 960
 
 
 class Microphone(MediaStreamTrack):
-    """Says what an array holds, in real time, then silence."""
+    """Plays an array in real time, then silence."""
 
     kind = "audio"
 
@@ -41,7 +41,7 @@ class Microphone(MediaStreamTrack):
         self.finished = asyncio.Event()
 
     def say(self, samples: NDArray[np.int16]) -> None:
-        """Says this next, int16 ``(n,)``: behind what it is saying, or from now on."""
+        """Plays this next, int16 ``(n,)``: behind what is still to be played, or from now on."""
         missing = self._frames * FRAME_SAMPLES - self._samples.size
         self._samples = np.concatenate(
             [self._samples, np.zeros(max(0, missing), np.int16), samples.reshape(-1)]
@@ -65,18 +65,18 @@ class Microphone(MediaStreamTrack):
 
 
 class Client:
-    """One caller of a registry.
+    """One client of a `SessionServer`.
 
     Attributes:
-        heard: Every frame that came back: its pts at 48 kHz and its first channel.
+        audio_frames: Every frame of audio that came back: its pts at 48 kHz and its first channel.
         right: The second channel of each of these frames.
-        seen: Every picture that came back: its pts at 90 kHz and its pixels, blue first.
+        video_frames: Every video frame that came back: its pts at 90 kHz and pixels, blue first.
         messages: Every message on the data channel.
         outputs: The values of each of the AdditionalOutputs, fetched when announced.
         webrtc_id: Its own id, as older pages have one; set to "" before the call, the server's.
         answer: What the server answered.
         secret: What came with the answer.
-        camera: Sees numbered pictures; may be replaced before the call.
+        camera: Takes numbered frames; may be replaced before the call.
         on_send_input: Called when the server asks for inputs; they are sent, unless it is replaced.
     """
 
@@ -84,7 +84,7 @@ class Client:
 
     def __init__(
         self,
-        manager: SessionManager,
+        manager: SessionServer,
         microphone: NDArray[np.int16] | None = None,
         inputs: Sequence[Any] = (),
         *,
@@ -95,16 +95,16 @@ class Client:
         self.webrtc_id = str(uuid.uuid4())
         self.answer: dict[str, Any] = {}
         self.secret: str | None = None
-        self.heard: list[tuple[int, NDArray[np.int16]]] = []
+        self.audio_frames: list[tuple[int, NDArray[np.int16]]] = []
         self.right: list[NDArray[np.int16]] = []
-        self.seen: list[tuple[int, NDArray[np.uint8]]] = []
+        self.video_frames: list[tuple[int, NDArray[np.uint8]]] = []
         self.messages: list[dict[str, Any]] = []
         self.outputs: list[tuple[Any, ...]] = []
         self.on_send_input: Callable[[], None] = self.send_inputs
         self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self.ended = asyncio.Event()
-        self._registry = manager
+        self._server = manager
         self._inputs = inputs
         self._mode = mode
         self._modality = modality
@@ -139,9 +139,9 @@ class Client:
     async def call(self) -> dict[str, Any]:
         """Calls, and waits until the connection stands, or hangs up where the server refuses.
 
-        Gives the server's answer or refusal.
+        Returns the server's answer or refusal.
         """
-        answer = await self._registry.handle(await self.offer())
+        answer = await self._server.handle_request(await self.offer())
         if answer.get("status") == "failed":
             await self.hang_up()
             return answer
@@ -160,7 +160,7 @@ class Client:
     def send_inputs(self, *inputs: Any) -> None:
         """Delivers the values of the page's inputs, as the Gradio event ``tick`` does."""
         self._inputs = inputs or self._inputs
-        self._registry.find(self.webrtc_id, self.secret).set_inputs(self._inputs)
+        self._server.find(self.webrtc_id, self.secret).set_inputs(self._inputs)
 
     async def hang_up(self) -> None:
         """Leaves as a page does, with a goodbye."""
@@ -170,7 +170,7 @@ class Client:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def vanish(self) -> None:
-        """Goes without a word: nothing of it reaches the network any more."""
+        """Goes without a goodbye: nothing of it reaches the network any more."""
         for protocol in self._sockets():
             vars(protocol.transport)["sendto"] = lambda *_args: None
 
@@ -194,31 +194,31 @@ class Client:
             self._news.clear()
             await self._news.wait()
 
-    def sound(self) -> NDArray[np.int16]:
-        """What was heard, on its own time line; where nothing was sent there is silence."""
-        if not self.heard:
+    def received_audio(self) -> NDArray[np.int16]:
+        """The received audio on its own time line; where nothing was sent there is silence."""
+        if not self.audio_frames:
             return np.zeros(0, np.int16)
-        first, last = self.heard[0][0], self.heard[-1][0]
+        first, last = self.audio_frames[0][0], self.audio_frames[-1][0]
         line = np.zeros(last - first + FRAME_SAMPLES, np.int16)
-        for pts, samples in self.heard:
+        for pts, samples in self.audio_frames:
             line[pts - first : pts - first + samples.size] = samples
         return line
 
     def loud_seconds(self) -> float:
-        """How much of what was heard is no silence."""
-        return 0.02 * sum(bool(np.abs(samples).max() > 200) for _, samples in self.heard)
+        """The seconds of received audio that are not silence."""
+        return 0.02 * sum(bool(np.abs(samples).max() > 200) for _, samples in self.audio_frames)
 
     def sounding_seconds(self) -> float:
-        """How long it sounded at more than a quarter of full scale, to 5 ms."""
-        if not self.heard:
+        """The time for which it was louder than a quarter of full scale, in seconds, to 5 ms."""
+        if not self.audio_frames:
             return 0.0
-        pieces = np.concatenate([samples for _, samples in self.heard]).reshape(-1, 240)
+        pieces = np.concatenate([samples for _, samples in self.audio_frames]).reshape(-1, 240)
         return 0.005 * int((np.abs(pieces.astype(np.int32)).max(axis=1) > 8192).sum())
 
     async def _take_candidates(self) -> None:
         """Asks for the server's addresses, which took longer than its answer."""
         body = {"type": "candidates", "webrtc_id": self.webrtc_id, "secret": self.secret}
-        answer: dict[str, Any] = await self._registry.handle(body)
+        answer: dict[str, Any] = await self._server.handle_request(body)
         for each in answer["candidates"]:
             candidate = candidate_from_sdp(each["candidate"].removeprefix("candidate:"))
             candidate.sdpMid, candidate.sdpMLineIndex = each["sdpMid"], each["sdpMLineIndex"]
@@ -236,7 +236,7 @@ class Client:
         self._news.set()
 
     def _fetch_output(self) -> None:
-        waiting = self._registry.find(self.webrtc_id, self.secret).outputs
+        waiting = self._server.find(self.webrtc_id, self.secret).outputs
         if (outputs := waiting.take()) is not None:
             self.outputs.append(outputs.args)
             waiting.done()
@@ -260,13 +260,13 @@ class Client:
                 return
             if isinstance(frame, VideoFrame):
                 pixels = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
-                self.seen.append((frame.pts or 0, pixels))
+                self.video_frames.append((frame.pts or 0, pixels))
                 self._news.set()
                 continue
             if not isinstance(frame, AudioFrame) or frame.pts is None:
-                raise TypeError(f"expected sound, got {frame!r}")
+                raise TypeError(f"expected audio, got {frame!r}")
             channels = frame.to_ndarray().astype(np.int16, copy=False)
             channels = channels.reshape(-1, len(frame.layout.channels))
-            self.heard.append((frame.pts, channels[:, 0].copy()))
+            self.audio_frames.append((frame.pts, channels[:, 0].copy()))
             self.right.append(channels[:, -1].copy())
             self._news.set()

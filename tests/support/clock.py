@@ -14,6 +14,6 @@ T = TypeVar("T")
 
 
 def run_virtual(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns, run on a clock that jumps over idle time."""
+    """Returns what the coroutine returns, run on a clock that jumps over idle time."""
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(coroutine)

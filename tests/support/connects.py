@@ -15,8 +15,8 @@ from .page import NO_TLS, PageClient, open_page
 
 AT_ONCE: Final = 2
 BATCH: Final = 100
-"""Calls between two collections. What a thousand leave to the collector, of the web server's too,
-would scatter what is held over 20 MB."""
+"""Calls between two collections. What a thousand leave to the collector, that of the web server
+included, would scatter what is held over 20 MB."""
 
 MEMORY_LIMIT_BYTES: Final = 5_000_000
 """Whatever the number of calls is, up to a thousand: free memory between what is held moves by two
@@ -33,12 +33,12 @@ Counts = dict[str, int]
 
 
 async def connect_once(url: str) -> None:
-    """A user who opens the page, calls, hears the first frame, and hangs up."""
+    """A user who opens the page, calls, receives the first frame, and hangs up."""
     async with open_page(f"{url}/page") as page:
         client = PageClient(page, page.component("webrtc", "connect"), np.zeros(4_800, np.int16))
         answer = await client.call()
         assert answer.get("status") != "failed", answer
-        await client.until(lambda: bool(client.heard))
+        await client.until(lambda: bool(client.audio_frames))
         await client.hang_up()
 
 
@@ -76,7 +76,7 @@ async def settle(url: str, goal: Counts | None = None) -> Counts:
 
 
 def is_down(counts: Counts, goal: Counts | None) -> bool:
-    """Whether nothing is left behind."""
+    """True if nothing is left behind."""
     return goal is not None and all(counts[name] <= goal[name] for name in LEFT_BEHIND)
 
 
@@ -91,7 +91,7 @@ async def measure(url: str, calls: int, warm_up: int) -> Counts:
     """How much more there is of everything after some calls.
 
     Args:
-        url: The server's address. It collects no garbage but when it is told to.
+        url: The server's address. It collects no garbage unless it is asked to.
         calls: How many there are.
         warm_up: How many come before the first count, so that pools and tables are full.
     """
@@ -108,7 +108,7 @@ async def measure(url: str, calls: int, warm_up: int) -> Counts:
 
 
 def judge(grown: Counts, calls: int) -> list[str]:
-    """What is wrong, in words."""
+    """Describes what is wrong, in words."""
     faults = [f"{name}: {grown[name]} more" for name in LEFT_BEHIND if grown[name] > 0]
     limits = (("held_bytes", MEMORY_LIMIT_BYTES), ("objects", OBJECTS_LIMIT * calls))
     faults += [

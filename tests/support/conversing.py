@@ -1,4 +1,4 @@
-"""A handler in a call whose caller's every window of speech is written down beforehand."""
+"""A handler in a call in which every window of the user's speech is written down beforehand."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ WINDOW_SAMPLES: Final = 512
 WINDOW_S: Final = WINDOW_SAMPLES / RATE_HZ
 
 CHUNK: Final = (24000, np.ones((1, 480), np.int16))
-"""Something to say: 20 ms."""
+"""A chunk to emit: 20 ms."""
 
 LOUDNESS: Final = 16384
 """The sample value that stands for the probability 1."""
 
 
 class ScriptedVad:
-    """Meets `VoiceActivityDetector`: the level of the sound is the probability of speech."""
+    """Meets `VoiceActivityDetector`: the level of the audio is the probability of speech."""
 
     sample_rate = RATE_HZ
     window_samples = WINDOW_SAMPLES
@@ -48,18 +48,18 @@ class ScriptedVad:
         self.resets += 1
 
 
-def sound(probability: float, windows: float) -> NDArray[np.int16]:
+def audio_at(probability: float, windows: float) -> NDArray[np.int16]:
     """So many windows that a `ScriptedVad` takes for speech with this probability; ``(1, n)``."""
     level = round(probability * LOUDNESS)
     return np.full((1, round(windows * WINDOW_SAMPLES)), level, np.int16)
 
 
-class ReplyQueue:
-    """Lets a caller speak to a handler, and collects what the handler says.
+class Dialogue:
+    """Lets a user speak to a handler, and collects what the handler emits.
 
     Attributes:
         call: What the handler did to its call.
-        items: What ``emit`` gave, without the ``None`` in between.
+        items: The items that ``emit`` gave, without the ``None`` in between.
     """
 
     def __init__(self, handler: StreamHandlerBase) -> None:
@@ -70,18 +70,18 @@ class ReplyQueue:
         self._moved = asyncio.Event()
 
     def feed(self, samples: NDArray[np.int16]) -> None:
-        """Hands sound over in frames, as a session does."""
+        """Hands audio over in frames, as a session does."""
         frame_samples = self.handler.input_frame_size
         for start in range(0, samples.shape[1], frame_samples):
-            self.handler.receive((RATE_HZ, samples[:, start : start + frame_samples]))
+            self.handler.session_receive((RATE_HZ, samples[:, start : start + frame_samples]))
 
     def speak(self, windows: float = 16, probability: float = 0.9) -> None:
-        """The caller speaks for so many windows of 32 ms."""
-        self.feed(sound(probability, windows))
+        """The user speaks for so many windows of 32 ms."""
+        self.feed(audio_at(probability, windows))
 
     def pause(self, windows: float = 17) -> None:
-        """The caller is silent for so many windows of 32 ms; 16 end a turn."""
-        self.feed(sound(0.0, windows))
+        """The user is silent for so many windows of 32 ms; 16 end a turn."""
+        self.feed(audio_at(0.0, windows))
 
     def say(self, windows: float = 16) -> None:
         """One whole turn."""
@@ -94,7 +94,7 @@ class ReplyQueue:
         return self.call.data(name)
 
     async def until_said(self, count: int) -> None:
-        """Waits until the handler has said so many things."""
+        """Waits until the handler has emitted so many items."""
         while len(self.items) < count:
             self._moved.clear()
             await self._moved.wait()
@@ -109,10 +109,11 @@ class ReplyQueue:
         """Asks for items as a session does, for ever."""
         while True:
             await self.handler.wait_until_ready()
-            if inspect.iscoroutinefunction(self.handler.emit):
-                item = await self.handler.emit()
+            emit = self.handler.session_emit
+            if inspect.iscoroutinefunction(emit):
+                item = await emit()
             else:
-                item = await self._worker.run(self.handler.emit)
+                item = await self._worker.run(emit)
             if item is not None:
                 self.items.append(item)
             self._moved.set()
@@ -124,12 +125,12 @@ class ReplyQueue:
 
 
 def replying(fn: Any, **options: Any) -> ReplyOnPause:
-    """A handler that hears what `conversing` lets the caller say."""
+    """A handler that receives what `conversing` lets the user say."""
     return ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, **options)
 
 
 class Recorder:
-    """A reply function that remembers what it was called with, and says so many items."""
+    """A reply function that stores its arguments, and yields so many items."""
 
     def __init__(self, items: int = 2) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -142,12 +143,12 @@ class Recorder:
 
     @property
     def lengths(self) -> list[float]:
-        """How many windows of sound each call got."""
+        """The windows of audio that each call got."""
         return [call[0][1].size / RATE_HZ / WINDOW_S for call in self.calls]
 
 
 def spoken_windows(audio: tuple[int, Any]) -> int:
-    """How many windows of speech are in what a function was given."""
+    """The number of windows of speech in the audio that a function was given."""
     return round(np.count_nonzero(audio[1]) / 512)
 
 
@@ -176,9 +177,9 @@ class Endless:
 
 
 @asynccontextmanager
-async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[ReplyQueue]:
+async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Dialogue]:
     """A call of a copy of this handler, in which the page answers with these inputs."""
-    conversation = ReplyQueue(template.copy())
+    conversation = Dialogue(template.copy())
     handler = conversation.handler
     handler.bind(conversation.call)
     conversation.call.answer_requests(handler, *inputs)

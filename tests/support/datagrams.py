@@ -1,4 +1,4 @@
-"""Datagrams that come to a session's port: connectivity checks of ICE, and what is none."""
+"""Datagrams that reach a session's port: connectivity checks of ICE, and others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call without a network: it writes down what a handler does to it."""
+"""A session without a network: it records what a handler does to it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FakeSession:
         return [name for name, _ in self.events]
 
     def data(self, name: str) -> dict[str, object]:
-        """What came with the last event of that name."""
+        """The data of the last event of that name."""
         return next(data for found, data in reversed(self.events) if found == name)
 
     async def until(self, condition: Callable[[], bool]) -> None:

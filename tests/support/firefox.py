@@ -29,16 +29,16 @@ FIREFOX = "/usr/bin/firefox-esr"
 """The distribution's browser."""
 
 MICROPHONE_HZ = 700
-"""The tone that the pages hear as their microphone."""
+"""The tone that the pages get as their microphone."""
 
 RATE_HZ = 48_000
 """The rate of a recording."""
 
 WAIT_S = 120
-"""How long the browser may take to start, and a state of the page to come."""
+"""The time that the browser may take to start, and a state of the page to come."""
 
 _RECORDER = """() => {
-  // Web Audio stands still on a machine without a sound card; a media recorder does not.
+  // Web Audio stands still on a machine without an audio device; a media recorder does not.
   const chunks = [];
   window.RTCPeerConnection = class extends window.RTCPeerConnection {
     constructor(...options) {
@@ -103,7 +103,7 @@ class FirefoxPage:
             expression=expression,
             target={"context": self._session.tab},
             awaitPromise=True,
-            # As a user's: sound may start.
+            # As a user's: audio may start.
             userActivation=True,
         )
         assert answer["type"] == "success", answer["exceptionDetails"]["text"]
@@ -134,15 +134,15 @@ class FirefoxPage:
         self.evaluate("document.querySelector('[data-testid=webrtc-button]').click()")
 
     def describe(self) -> str:
-        """What the page shows, for the message of a failed test."""
+        """The text of the page, for the message of a failed test."""
         return str(self.evaluate("document.body.innerText"))
 
-    def wait_for_sound(self, seconds: float) -> None:
-        """Return when the page has been given sound, or silence, for so long."""
+    def wait_for_audio(self, seconds: float) -> None:
+        """Return when the page has received audio, or silence, for so long."""
         self.wait_for(f"performance.now() - window.__recordingSince > {1000 * seconds}")
 
     def recording(self) -> NDArray[np.float32]:
-        """All the sound the page has been given, (samples,) from -1 to 1 at `RATE_HZ`; once."""
+        """All audio that the page has received, (samples,) from -1 to 1 at `RATE_HZ`; once."""
         file = io.BytesIO(base64.b64decode(self.evaluate("__recording()")))
         resampler = av.AudioResampler("fltp", "mono", RATE_HZ)
         with av.open(file, "r") as container:
@@ -152,7 +152,7 @@ class FirefoxPage:
         return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
     def screenshot(self, path: Path) -> None:
-        """Leave a picture of the page."""
+        """Leave a screenshot of the page."""
         answer = self._session.command(
             "browsingContext.captureScreenshot", context=self._session.tab
         )
@@ -207,7 +207,7 @@ def firefox(url: str, profile: Path) -> Iterator[FirefoxPage]:
 
 
 def _address(browser: subprocess.Popen[str]) -> str:
-    """Where it listens, which it writes when it does."""
+    """The address at which it listens, which it writes as soon as it does."""
     written: list[str] = []
     assert browser.stderr is not None
     for line in browser.stderr:

@@ -29,7 +29,7 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
         A program's request, in the process that is to run it; ``None`` in this one.
     """
     assert threading.active_count() == 1, "a fork would lack these threads"
-    # Nobody waits for the processes that wait for programs.
+    # Nothing waits for the processes that wait for programs.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 3)

@@ -39,7 +39,7 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Sends a signal, unless the program has ended."""
         if self.returncode is None:
-            # Whoever waits for it, and is not this object, may know already that it has.
+            # Other code that waits for it may have noticed its end already.
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -121,7 +121,7 @@ def run(*command: str, timeout: float | None = None) -> tuple[int, str]:
 
 @functools.cache
 def _server() -> socket.socket:
-    """Where programs are asked for, of a process that ends with this one."""
+    """The socket of a process that starts programs, and that ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with theirs:

@@ -1,4 +1,4 @@
-"""Pictures that carry a number which survives a codec, and a camera that takes them."""
+"""Video frames that carry a number which survives a codec, and a camera that takes them."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ CLOCK_HZ = 90_000
 def numbered(
     number: int, width: int = 320, height: int = 240, colour: tuple[int, int, int] = (90, 90, 90)
 ) -> Pixels:
-    """A plain picture, ``(height, width, 3)``, with its number in black and white at the top."""
-    picture = np.full((height, width, 3), colour, np.uint8)
+    """A plain frame, ``(height, width, 3)``, with its number in black and white at the top."""
+    frame = np.full((height, width, 3), colour, np.uint8)
     bits = [number >> bit & 1 for bit in range(BITS)]
     edges = np.linspace(0, width, BITS + 1).astype(int)
     for bit, (left, right) in zip(bits, pairwise(edges), strict=True):
-        picture[: height // 4, left:right] = 255 * bit
+        frame[: height // 4, left:right] = 255 * bit
     # Something that moves, as in front of a camera.
     left = number * 3 % max(1, width - 8)
-    picture[-height // 8 :, left : left + 8] = 255
-    return picture
+    frame[-height // 8 :, left : left + 8] = 255
+    return frame
 
 
-def number_of(picture: Pixels) -> int:
-    """The number in a picture, whatever its size has become."""
-    height, width = picture.shape[:2]
+def number_of(frame: Pixels) -> int:
+    """The number in a frame, whatever its size has become."""
+    height, width = frame.shape[:2]
     edges = np.linspace(0, width, BITS + 1).astype(int)
-    line = picture[height // 8].astype(int).sum(axis=-1)
+    line = frame[height // 8].astype(int).sum(axis=-1)
     bits = [line[(a + b) // 2] > 3 * 128 for a, b in pairwise(edges)]
     return sum(1 << bit for bit, is_set in enumerate(bits) if is_set)
 
 
-def colour_of(picture: Pixels) -> tuple[int, int, int]:
-    """The colour in the middle of the picture, in the array's own order."""
-    height, width = picture.shape[:2]
-    patch = picture[height // 2 - 4 : height // 2 + 4, width // 2 - 4 : width // 2 + 4]
+def colour_of(frame: Pixels) -> tuple[int, int, int]:
+    """The colour in the middle of the frame, in the array's own order."""
+    height, width = frame.shape[:2]
+    patch = frame[height // 2 - 4 : height // 2 + 4, width // 2 - 4 : width // 2 + 4]
     first, second, third = patch.reshape(-1, 3).mean(axis=0).round().astype(int)
     return int(first), int(second), int(third)
 
 
 class Camera(MediaStreamTrack):
-    """Takes numbered pictures in real time.
+    """Takes numbered frames in real time.
 
     Args:
-        fps: Pictures a second.
-        take: Gives the picture of a number, blue first.
+        fps: Frames a second.
+        take: Makes the frame of a number, blue first.
 
     Attributes:
         taken: How many there are so far.
@@ -75,10 +75,10 @@ class Camera(MediaStreamTrack):
         self._origin_s: float | None = None
         self._has_taken = asyncio.Condition()
 
-    async def has_taken(self, pictures: int) -> None:
+    async def has_taken(self, frames: int) -> None:
         """Returns once there are so many."""
         async with self._has_taken:
-            await self._has_taken.wait_for(lambda: self.taken >= pictures)
+            await self._has_taken.wait_for(lambda: self.taken >= frames)
 
     async def recv(self) -> VideoFrame:
         loop = asyncio.get_running_loop()

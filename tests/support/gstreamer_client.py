@@ -1,13 +1,13 @@
-"""A caller made of GStreamer's `webrtcbin`: ``/usr/bin/python3 gstreamer_client.py SECONDS``.
+"""A client made of GStreamer's `webrtcbin`: ``/usr/bin/python3 gstreamer_client.py SECONDS``.
 
-With ``--check`` in place of the seconds it only tells, by its exit code, whether all it needs is
+With ``--check`` in place of the seconds it only reports, by its exit code, whether all it needs is
 installed.
 
-It hums, and takes down what comes back. A program of its own, because GStreamer's Python bindings
-belong to the distribution's interpreter. It converses in lines of JSON: writes ``{"offer": sdp}``
-once all its candidates are known; reads ``{"answer": sdp}`` and ``{"candidate": text, "line": n}``;
-writes ``{"message": text}`` for what comes on the data channel, and at last ``{"sound": base64}``,
-so many seconds of int16 at 48 kHz, then ends.
+It sends a tone, and records what comes back. A program of its own, because GStreamer's Python
+bindings belong to the distribution's interpreter. It communicates in lines of JSON: writes
+``{"offer": sdp}`` once all its candidates are gathered; reads ``{"answer": sdp}`` and
+``{"candidate": text, "line": n}``; writes ``{"message": text}`` for what comes on the data channel,
+and at last ``{"audio": base64}``, so many seconds of int16 at 48 kHz, then ends.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ audiotestsrc is-live=true freq={TONE_HZ} volume=0.3
   ! audio/x-raw,rate={RATE_HZ},channels=1 ! opusenc ! rtpopuspay pt=111 ! queue
   ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.
 """
-EARS = f"""
+RECORDER = f"""
 rtpopusdepay ! opusdec ! audioconvert ! audioresample
   ! audio/x-raw,format=S16LE,rate={RATE_HZ},channels=1
-  ! appsink name=ears emit-signals=true sync=false
+  ! appsink name=recorder emit-signals=true sync=false
 """
 
 
 class GStreamerClient:
-    """One call; `run` returns when the sound is complete."""
+    """One call; `run` returns when the audio is complete."""
 
     def __init__(self, seconds: float) -> None:
-        self._wanted = int(seconds * RATE_HZ) * 2
-        self._sound = bytearray()
+        self._bytes_to_record = int(seconds * RATE_HZ) * 2
+        self._audio = bytearray()
         self._loop = GLib.MainLoop()
         self._pipeline = Gst.parse_launch(PIPELINE)
         self._peer = self._pipeline.get_by_name("peer")
@@ -85,35 +85,35 @@ class GStreamerClient:
         for line in sys.stdin:
             GLib.idle_add(self._take, json.loads(line))
 
-    def _take(self, told: dict[str, Any]) -> None:
-        if "candidate" in told:
-            self._peer.emit("add-ice-candidate", told["line"], told["candidate"])
+    def _take(self, message: dict[str, Any]) -> None:
+        if "candidate" in message:
+            self._peer.emit("add-ice-candidate", message["line"], message["candidate"])
             return
-        _, sdp = GstSdp.SDPMessage.new_from_text(told["answer"])
+        _, sdp = GstSdp.SDPMessage.new_from_text(message["answer"])
         answer = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.ANSWER, sdp)
         self._peer.emit("set-remote-description", answer, None)
 
     def _listen(self, _peer: Any, pad: Any) -> None:
         if pad.direction != Gst.PadDirection.SRC:
             return
-        ears = Gst.parse_bin_from_description(EARS, ghost_unlinked_pads=True)
-        ears.get_by_name("ears").connect("new-sample", self._hear)
-        self._pipeline.add(ears)
-        ears.sync_state_with_parent()
-        pad.link(ears.get_static_pad("sink"))
+        recorder = Gst.parse_bin_from_description(RECORDER, ghost_unlinked_pads=True)
+        recorder.get_by_name("recorder").connect("new-sample", self._receive)
+        self._pipeline.add(recorder)
+        recorder.sync_state_with_parent()
+        pad.link(recorder.get_static_pad("sink"))
 
-    def _hear(self, sink: Any) -> Any:
+    def _receive(self, sink: Any) -> Any:
         buffer = sink.emit("pull-sample").get_buffer()
-        self._sound += buffer.extract_dup(0, buffer.get_size())
-        if len(self._sound) >= self._wanted and self._loop.is_running():
-            write(sound=base64.b64encode(self._sound).decode())
+        self._audio += buffer.extract_dup(0, buffer.get_size())
+        if len(self._audio) >= self._bytes_to_record and self._loop.is_running():
+            write(audio=base64.b64encode(self._audio).decode())
             self._loop.quit()
         return Gst.FlowReturn.OK
 
 
-def write(**told: str) -> None:
-    """Writes one line to whoever started this."""
-    print(json.dumps(told), flush=True)  # noqa: T201 - the other half of the conversation
+def write(**message: str) -> None:
+    """Writes one line to the process that started this one."""
+    print(json.dumps(message), flush=True)  # noqa: T201 - the other half of the conversation
 
 
 if __name__ == "__main__":

@@ -33,11 +33,11 @@ class Guide:
         self.programs = programs
 
     def url(self, name: str) -> str:
-        """Where the page of a program is."""
+        """The address of a program's page."""
         return self.programs.url(f"{name}.py")
 
     def notes(self, name: str) -> list[dict[str, Any]]:
-        """What a prelude has noted under this name so far."""
+        """The notes that a prelude has made under this name so far."""
         return self.programs.notes(name)
 
 
@@ -47,7 +47,7 @@ def guide(
     edits: Mapping[str, Edits] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Guide]:
-    """Runs programs of the guide byte for byte, except for what `edits` says.
+    """Runs programs of the guide byte for byte, except for the pieces in `edits`.
 
     Args:
         names: Of "C01" to "C08". What the prelude of the same name makes are a program's globals.
@@ -66,7 +66,7 @@ def guide(
 
 
 def names_for(program: str) -> dict[str, Any]:
-    """What the prelude of a program makes; called in the process that runs it."""
+    """The names that the prelude of a program makes; called in the process that runs it."""
     prelude = PRELUDES / Path(program).name
     names: dict[str, Any] = {"__name__": prelude.stem, "__file__": str(prelude)}
     exec(compile(prelude.read_text("utf-8"), prelude, "exec"), names)  # noqa: S102 - ours

@@ -1,4 +1,4 @@
-"""A caller who is connected as any other, and then sends what no page would."""
+"""A client that connects like any other, and then sends what no page would."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 from gradio_webrtc._ui.streaming import make_template
 
 from .client import Client
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import Modality
 
 SCTP = ("aiortc/rtcsctptransport.py", "aiortc_internals/")
-"""Where packets of SCTP are worked at."""
+"""The files in which packets of SCTP are processed."""
 
 
 class Overrun(Exception):
@@ -70,7 +70,7 @@ def counted(limit: int = 1_000_000, files: tuple[str, ...] = SCTP) -> Iterator[S
 
 
 class Echo(StreamHandler):
-    """Gives back what it hears."""
+    """Gives back the frames that it receives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Echo(StreamHandler):
 
 
 class Hostile(Wire):
-    """Sees the server's end of its call, too, as both are in this process."""
+    """Reaches into the server's end of its call, too, as both are in this process."""
 
     @property
     def server(self) -> Any:
@@ -97,47 +97,47 @@ class Hostile(Wire):
     @property
     def transport(self) -> Any:
         """The server's end of this call."""
-        return self._registry.find(self.webrtc_id, self.secret).transport
+        return self._server.find(self.webrtc_id, self.secret).transport
 
 
-def serve_echo(modality: Modality = "audio", **service: Any) -> SessionManager:
-    manager = SessionManager()
+def serve_echo(modality: Modality = "audio", **service: Any) -> SessionServer:
+    manager = SessionServer()
     handler: Any = (
         Echo() if modality == "audio" else make_template(np.flip, "send-receive", "video")
     )
-    manager.service = Service(handler.copy, modality=modality, concurrency_limit=8, **service)
+    manager.serve(handler.copy, modality=modality, concurrency_limit=8, **service)
     return manager
 
 
 class Bystander(Client):
-    """Another user, who hears an echo of what they say."""
+    """Another user, who gets an echo of what they say."""
 
     @property
-    def said(self) -> int:
+    def sent_frames(self) -> int:
         """Frames that their microphone gave."""
         return self.microphone._frames
 
     async def share(self, frames: int) -> float:
-        """How much of what they say comes back, over the next so many frames of 20 ms."""
-        heard, said = len(self.heard), self.said
-        await self.until(lambda: self.said >= said + frames)
-        return (len(self.heard) - heard) / (self.said - said)
+        """The share of what they say that comes back, over the next so many frames of 20 ms."""
+        received, sent = len(self.audio_frames), self.sent_frames
+        await self.until(lambda: self.sent_frames >= sent + frames)
+        return (len(self.audio_frames) - received) / (self.sent_frames - sent)
 
 
 @asynccontextmanager
 async def attacked(**service: Any) -> AsyncIterator[tuple[Hostile, Bystander]]:
-    """A hostile caller, and another beside them who has as much of their call as before."""
+    """A hostile client, and a bystander whose call must go on as before."""
     manager = serve_echo(**service)
     hostile = Hostile(manager, tone(30.0, 330))
     bystander = Bystander(manager, tone(30.0, 440))
     await asyncio.gather(hostile.call(), bystander.call())
-    await bystander.until(lambda: len(bystander.heard) >= 5)
+    await bystander.until(lambda: len(bystander.audio_frames) >= 5)
     before = await bystander.share(10)
-    heard, said = len(bystander.heard), bystander.said
+    received, sent = len(bystander.audio_frames), bystander.sent_frames
     try:
         yield hostile, bystander
         await bystander.share(10)
-        after = (len(bystander.heard) - heard) / (bystander.said - said)
+        after = (len(bystander.audio_frames) - received) / (bystander.sent_frames - sent)
         assert after >= 0.8 * before, "the bystander's call suffered"
     finally:
         await asyncio.gather(hostile.hang_up(), bystander.hang_up())

@@ -1,4 +1,4 @@
-"""Attacks of somebody who is connected: what they send over their own call."""
+"""Attacks of a connected client: what it sends over its own call."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NACK, PLI, REMB = 1, 1, 15
 IN_A_ROW: Final = 50
 """Packets that are sent before the next moment of waiting: a socket holds some 300."""
 
-SOUND: Final = b"\xf8\xff\xfe"
+SILENT_PACKET: Final = b"\xf8\xff\xfe"
 """A packet of Opus that is silence."""
 
 
 class HostilePage(Wire, PageClient):
-    """A page's caller who sends whatever they like."""
+    """A client on a page that sends whatever it likes."""
 
 
 @asynccontextmanager
@@ -97,24 +97,29 @@ async def send_a_message_without_an_end(page: GradioPage) -> None:
 
 
 async def send_streams_without_end(page: GradioPage) -> None:
-    """Sends sound of thousands of sources, and packets far apart, whose gaps are to be filled."""
+    """Sends audio of thousands of sources, and packets far apart, whose gaps are to be filled."""
     async with connected(page) as client:
         opus = client.payload_type("opus")
         await _send_all(
             client,
-            (RtpPacket(opus, 0, 1, 960, 1000 + ssrc, SOUND).serialize() for ssrc in range(2_000)),
+            (
+                RtpPacket(opus, 0, 1, 960, 1000 + ssrc, SILENT_PACKET).serialize()
+                for ssrc in range(2_000)
+            ),
         )
         await _send_all(
             client,
             (
-                RtpPacket(opus, 0, 6 * number % 65_536, 5_760 * number % TSNS, 7, SOUND).serialize()
+                RtpPacket(
+                    opus, 0, 6 * number % 65_536, 5_760 * number % TSNS, 7, SILENT_PACKET
+                ).serialize()
                 for number in range(2_000)
             ),
         )
 
 
 async def send_reports_without_end(page: GradioPage) -> None:
-    """Asks for all that was sent once more, for key frames and other rates; and says goodbye."""
+    """Asks for all that was sent once more, for key frames and other rates; and sends a goodbye."""
     async with connected(page) as client:
         ssrc = _ssrc_of_server(client)
         kinds: list[bytes] = []
@@ -132,7 +137,7 @@ async def send_reports_without_end(page: GradioPage) -> None:
         await _send_all(client, kinds)
 
 
-async def show_pictures_that_are_too_large(page: GradioPage) -> None:
+async def send_frames_that_are_too_large(page: GradioPage) -> None:
     """Sends key frames of VP8, 67 bytes each, that claim 16,383 pixels for each side."""
     async with connected(page, "video") as client:
         vp8 = client.payload_type("vp8")
@@ -147,7 +152,7 @@ async def show_pictures_that_are_too_large(page: GradioPage) -> None:
 
 
 def _ssrc_of_server(client: HostilePage) -> int:
-    """The source of what this caller hears."""
+    """The source of the audio that this client receives."""
     receiver: Any = client.pc.getTransceivers()[0].receiver
     sources = receiver.getSynchronizationSources()
     return int(sources[0].source) if sources else 1
@@ -159,5 +164,5 @@ HOSTILE: Final[tuple[Callable[[GradioPage], Awaitable[None]], ...]] = (
     send_a_message_without_an_end,
     send_streams_without_end,
     send_reports_without_end,
-    show_pictures_that_are_too_large,
+    send_frames_that_are_too_large,
 )

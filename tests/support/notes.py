@@ -39,7 +39,7 @@ def note(name: str, **values: object) -> None:
 
 def read_notes(lines: list[str], name: str) -> list[dict[str, Any]]:
     """The values of all notes with this name in what a program wrote."""
-    # Only those are decoded: others may carry seconds of sound each.
+    # Only those are decoded: others may carry seconds of audio each.
     begin = f'{{"name": {json.dumps(name)},'
     notes = [text for text in _whole(lines) if text.startswith(begin)]
     return [json.loads(each, object_hook=_decode)["values"] for each in notes]

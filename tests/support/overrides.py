@@ -1,7 +1,7 @@
-"""What programs for the predecessors override in ReplyOnPause, in the two ways they do it.
+"""The overrides of ReplyOnPause in programs for fastrtc, in the two ways they are written.
 
-`ADDED` calls ours and adds to it. `REWRITTEN` does all of it again: the algorithm of the
-predecessor, which its users' programs start from.
+`ADDED` calls ours and adds to it. `REWRITTEN` does all of it again: the algorithm of fastrtc's
+own class, which its users' programs start from.
 """
 
 from __future__ import annotations
@@ -152,11 +152,11 @@ class RewritesEmit(Noted):
     def _begin(self) -> None:
         self.wait_for_args_sync()
         stream = self.state.stream
-        said = np.zeros((1, 0), np.int16) if stream is None else stream.reshape(1, -1)
+        speech = np.zeros((1, 0), np.int16) if stream is None else stream.reshape(1, -1)
         if isinstance(self.latest_args[0], WebRTCData):
-            self.latest_args[0].audio = (self.state.sampling_rate, said)
+            self.latest_args[0].audio = (self.state.sampling_rate, speech)
         else:
-            self.latest_args[0] = (self.state.sampling_rate, said)
+            self.latest_args[0] = (self.state.sampling_rate, speech)
         self.generator = self.fn(*self.latest_args)
         self.state = self.state.new()
 

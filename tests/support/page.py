@@ -25,7 +25,7 @@ WAIT_S = 60.0
 """How long one answer of the server may take on a machine that is busy with other tests."""
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Trusts nobody, and is not asked: httpx would read a list of certificates for each page, 60 ms."""
+"""Trusts no certificate, and is not asked: httpx would read a list of them for each page, 60 ms."""
 
 LOUD = 200
 """A sample value that no silence has, not even behind a codec."""
@@ -35,7 +35,7 @@ class GradioPage:
     """What a browser holds of a page, and the requests that it makes.
 
     Attributes:
-        config: What the server says the page is made of.
+        config: The server's description of the page.
         values: The value of each component, by its id.
     """
 
@@ -59,7 +59,7 @@ class GradioPage:
         return int(found[0])
 
     def props(self, component: int) -> dict[str, Any]:
-        """What the server says of a component."""
+        """The properties of a component, as the server describes it."""
         (found,) = (each for each in self.config["components"] if each["id"] == component)
         return dict(found["props"])
 
@@ -69,7 +69,7 @@ class GradioPage:
         return await self._post("component_server/", body)
 
     async def call_server_raw(self, component: int, function: str, data: bytes) -> Any:
-        """Calls a server function with bytes in place of what JSON can be made of."""
+        """Calls a server function with bytes in place of JSON data."""
         rest = {"component_id": component, "fn_name": function, "session_hash": self._session_hash}
         body = json.dumps(rest).encode()[:-1] + b', "data": ' + data + b"}"
         headers = {"Content-Type": "application/json"}
@@ -78,13 +78,13 @@ class GradioPage:
         return answer.raise_for_status().json()
 
     async def dispatch(self, component: int, event: str) -> None:
-        """Tells the server that something happened to a component; takes in what it answers."""
+        """Reports an event of a component to the server, and takes in the answer."""
         for dependency in self.config["dependencies"]:
             if [component, event] in dependency["targets"]:
                 await self._run(dependency, component)
 
     async def fetch(self, url: str) -> bytes:
-        """What is at an address of the page's."""
+        """The content of an address of the page's."""
         return (await self._client.get(url)).raise_for_status().content
 
     async def stay(self) -> None:
@@ -140,7 +140,7 @@ class GradioPage:
 
 @asynccontextmanager
 async def open_page(url: str, *, login: tuple[str, str] | None = None) -> AsyncIterator[GradioPage]:
-    """Opens the page at `url`, after logging in if it wants that."""
+    """Opens the page at `url`, after logging in if it asks for that."""
     async with httpx.AsyncClient(
         base_url=url, timeout=WAIT_S, follow_redirects=True, verify=NO_TLS
     ) as client:
@@ -165,16 +165,16 @@ async def serve_page(demo: gr.Blocks) -> AsyncIterator[GradioPage]:
 
 
 class PageClient(Client):
-    """A caller whose signalling, inputs and outputs go through a Gradio page.
+    """A client whose signalling, inputs and outputs go through a Gradio page.
 
     Args:
         page: The page that it calls from.
         component: The id of the `WebRTC` component; by default the page's only one.
-        microphone: What it says, int16 ``(n,)`` at 48 kHz; then silence.
+        microphone: The audio that it sends, int16 ``(n,)`` at 48 kHz; then silence.
         options: Those of `Client`.
 
     Attributes:
-        pages: What the components held after each of the outputs.
+        pages: The values of the components after each of the outputs.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class PageClient(Client):
         props = page.props(self._component)
         options |= {name: props[name] for name in ("mode", "modality") if name in props}
         self.pages: list[dict[int, Any]] = []
-        super().__init__(_Signalling(self), microphone, **options)  # type: ignore[arg-type]  # what a registry does
+        super().__init__(_Signalling(self), microphone, **options)  # type: ignore[arg-type]  # the part that a client calls
 
     @property
     def page(self) -> GradioPage:
@@ -198,11 +198,11 @@ class PageClient(Client):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the last 0.1 s it heard were silence."""
-        return all(abs(samples).max() < LOUD for _, samples in self.heard[-5:])
+        """True if the last 0.1 s that it received were silence."""
+        return all(abs(samples).max() < LOUD for _, samples in self.audio_frames[-5:])
 
     def gaps(self) -> int:
-        """How often it fell silent between two loud sounds, as when a busy machine sends late.
+        """The number of silent gaps between two loud stretches, as a late, busy server leaves them.
 
         At each of these a codec may make a loud piece of 5 ms of silence, or the other way round.
         """
@@ -210,9 +210,9 @@ class PageClient(Client):
         return max(0, int((np.diff(is_loud.astype(int), prepend=0) == 1).sum()) - 1)
 
     def tone_hz(self) -> float:
-        """The pitch of a tone, told from how often it crosses zero where it is loud.
+        """The pitch of a tone, from the number of times it crosses zero where it is loud.
 
-        What stands between two loud sounds takes or adds a crossing, which is half a period.
+        A silent gap between two loud stretches takes or adds a crossing, which is half a period.
         """
         pieces, is_loud = self._pieces()
         # A piece at an edge may be noise in part, which crosses zero all the time.
@@ -222,8 +222,8 @@ class PageClient(Client):
         return crossings / 2 / (whole.size / 48_000)
 
     def _pieces(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-        """What it heard in pieces of 5 ms, ``(n, 240)``, and which of them are loud."""
-        pieces = np.concatenate([samples for _, samples in self.heard]).reshape(-1, 240)
+        """The received audio in pieces of 5 ms, ``(n, 240)``, and a mask of the loud ones."""
+        pieces = np.concatenate([samples for _, samples in self.audio_frames]).reshape(-1, 240)
         return pieces, np.abs(pieces.astype(np.int32)).max(axis=1) > 8192
 
     def send_inputs(self, *inputs: Any) -> None:
@@ -256,10 +256,10 @@ class PageClient(Client):
 
 
 class _Signalling:
-    """What a `Client` asks of a registry, for a caller on a page."""
+    """The part of a `SessionServer` that a `Client` calls, for a client on a page."""
 
     def __init__(self, client: PageClient) -> None:
         self._client = client
 
-    async def handle(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def handle_request(self, body: dict[str, Any]) -> dict[str, Any]:
         return await self._client.request(body)

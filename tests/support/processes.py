@@ -1,4 +1,4 @@
-"""Python programs of the tests' own, as processes that are talked to line by line."""
+"""Python programs of the tests' own, as processes that are controlled line by line."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ START_LIMIT_S = 100.0
 """A machine busy with other work takes long to import Gradio and load two models."""
 
 MAX_SHOWN = 400
-"""Of a line, in a failure's message: some notes carry a second of sound."""
+"""Of a line, in a failure's message: some notes carry a second of audio."""
 
 NEWS_LIMIT_S = 60.0
 """How long something that a test waits for may take."""
@@ -95,7 +95,7 @@ class Programs:
             self._news.notify_all()
 
     def kill(self) -> None:
-        """End the process as a crash does: it says nothing to anybody."""
+        """End the process as a crash does: without a word to its clients."""
         self._process.kill()
         self._process.wait()
 

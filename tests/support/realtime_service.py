@@ -1,8 +1,8 @@
 """A realtime voice service on this machine, over a WebSocket, as OpenAI's and Gemini's behave.
 
 The client streams 16-bit audio of 24 kHz in JSON. The server alone decides when the user speaks:
-it says so at once, falls silent, and answers when the user pauses. Answers come as fast as the
-network takes them: how long they sound is the client's affair.
+it reports that at once, falls silent, and answers when the user pauses. Answers come as fast as the
+network takes them: when they are played is the client's affair.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ANSWERS = ((700.0, 8.0), (1_100.0, 1.0))
 """Pitch in Hz and length in seconds of one answer after the other, round and round."""
 
 
-class ReplyQueue:
+class Connection:
     """One client of the service."""
 
     def __init__(self, socket: ServerConnection) -> None:
@@ -55,11 +55,11 @@ class ReplyQueue:
             async for text in self._socket:
                 message = json.loads(text)
                 if message["type"] == "input_audio_buffer.append":
-                    await self._hear(np.frombuffer(base64.b64decode(message["audio"]), np.int16))
+                    await self._receive(np.frombuffer(base64.b64decode(message["audio"]), np.int16))
         finally:
             await self._stop_answering()
 
-    async def _hear(self, samples: NDArray[np.int16]) -> None:
+    async def _receive(self, samples: NDArray[np.int16]) -> None:
         self._waiting = np.concatenate([self._waiting, samples])
         while self._waiting.size >= BLOCK:
             block, self._waiting = self._waiting[:BLOCK], self._waiting[BLOCK:]
@@ -113,7 +113,7 @@ def start_service() -> str:
 
     async def hold(socket: ServerConnection) -> None:
         with suppress(ConnectionClosed):
-            await ReplyQueue(socket).hold()
+            await Connection(socket).hold()
 
     async def main() -> None:
         async with serve(hold, "127.0.0.1", 0) as server:

@@ -1,13 +1,13 @@
-// Runs in the page before its own scripts: records what the caller hears and which states the
-// component goes through. Sound is recorded where it is played, so what the page drops, repeats or
+// Runs in the page before its own scripts: records the audio that the user hears and the states that the
+// component goes through. Audio is recorded where it is played, so what the page drops, repeats or
 // pauses is in the recording as well.
 (() => {
   const RATE_HZ = 48000;
   // About -46 dBFS: speech and tones are far above it, the codec's silence far below.
   const LOUD = 0.005;
 
-  const heard = { chunks: [], samples: 0, lastLoud: 0, states: [] };
-  window.__heard = heard;
+  const received = { chunks: [], samples: 0, lastLoud: 0, states: [] };
+  window.__received = received;
 
   const worklet = `
     registerProcessor("recorder", class extends AudioWorkletProcessor {
@@ -25,9 +25,9 @@
     });`;
 
   function keep(block) {
-    heard.chunks.push(block);
-    heard.samples += block.length;
-    if (block.some((sample) => Math.abs(sample) > LOUD)) heard.lastLoud = heard.samples;
+    received.chunks.push(block);
+    received.samples += block.length;
+    if (block.some((sample) => Math.abs(sample) > LOUD)) received.lastLoud = received.samples;
   }
 
   async function record(track) {
@@ -48,17 +48,17 @@
 
   function noteState() {
     const state = document.querySelector("[data-testid=webrtc]")?.dataset.state;
-    if (state && state !== heard.states.at(-1)) heard.states.push(state);
+    if (state && state !== received.states.at(-1)) received.states.push(state);
   }
   new MutationObserver(noteState).observe(document, {
     subtree: true, childList: true, attributes: true, attributeFilter: ["data-state"],
   });
 
-  // Everything heard, as little-endian int16 in base64: the shortest way out of the page.
+  // The whole recording, as little-endian int16 in base64: the shortest way out of the page.
   window.__recording = () => {
-    const pcm = new Int16Array(heard.samples);
+    const pcm = new Int16Array(received.samples);
     let at = 0;
-    for (const chunk of heard.chunks) {
+    for (const chunk of received.chunks) {
       for (const sample of chunk) pcm[at++] = Math.max(-1, Math.min(1, sample)) * 32767;
     }
     const bytes = new Uint8Array(pcm.buffer);

@@ -1,4 +1,4 @@
-"""Sounds that tell by themselves whether something is missing, doubled or out of tune."""
+"""Signals that show by themselves whether something is missing, doubled or out of tune."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tone(seconds: float, hz: float, rate_hz: int = 48_000, level: float = 0.5) -
 
 
 def chirp(seconds: float, rate_hz: int = 48_000, level: float = 0.5) -> NDArray[np.int16]:
-    """A sine that rises from 200 to 3,000 Hz: every moment of it sounds different."""
+    """A sine that rises from 200 to 3,000 Hz: no two moments of it are alike."""
     t = np.arange(round(seconds * rate_hz)) / rate_hz
     phase = 2 * np.pi * (200 * t + (3000 - 200) / (2 * seconds) * t * t)
     return (level * 32767 * np.sin(phase)).astype(np.int16)
@@ -49,25 +49,25 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, int]:
 
 
 def pieces_found(
-    heard: NDArray[np.int16], said: NDArray[np.int16], piece_samples: int = 4_800
+    received: NDArray[np.int16], sent: NDArray[np.int16], piece_samples: int = 4_800
 ) -> list[int]:
-    """Where each loud piece of ``said`` begins in ``heard``; -1 for one that is not there.
+    """The position in ``received`` of each loud piece of ``sent``; -1 for one that is not there.
 
     Quiet pieces are left out: one silence is like another. A frame of silence between two pieces,
     as a busy machine may put there, does no harm.
     """
     found = []
-    for begin in range(0, said.size - piece_samples + 1, piece_samples):
-        piece = said[begin : begin + piece_samples].astype(np.float64)
+    for begin in range(0, sent.size - piece_samples + 1, piece_samples):
+        piece = sent[begin : begin + piece_samples].astype(np.float64)
         if np.sqrt(np.mean(piece**2)) < QUIET_RMS:
             continue
-        similarity, at = correlation(heard, piece)
+        similarity, at = correlation(received, piece)
         found.append(at if similarity > PIECE_SIMILARITY else -1)
     return found
 
 
 def pitch_hz(samples: NDArray[np.int16] | NDArray[np.float32], rate_hz: int) -> float:
-    """The strongest frequency of the sound."""
+    """The strongest frequency of the samples, in Hz."""
     windowed = samples.astype(np.float64) * np.hanning(samples.size)
     return float(np.argmax(np.abs(np.fft.rfft(windowed))) * rate_hz / samples.size)
 

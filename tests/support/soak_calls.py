@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from support.page import GradioPage
 
 ANSWER_LIMIT_S: Final = 30.0
-"""The time that a call may take until its user has heard or seen what they came for."""
+"""The time that a call may take until its user has received what they came for."""
 
 DATAGRAMS: Final = 500
 MESSAGES: Final = 300
@@ -41,13 +41,13 @@ def say_hello() -> NDArray[np.int16]:
 HELLO: Final = say_hello()
 
 
-async def connect(page: GradioPage, label: str, said: NDArray[np.int16] = HELLO) -> PageClient:
+async def connect(page: GradioPage, label: str, speech: NDArray[np.int16] = HELLO) -> PageClient:
     """Calls a component of the page.
 
     Raises:
         Refused: The server refused.
     """
-    client = PageClient(page, page.component("webrtc", label), said)
+    client = PageClient(page, page.component("webrtc", label), speech)
     answer = await client.call()
     if answer.get("status") == "failed":
         raise Refused(str(answer))
@@ -55,14 +55,14 @@ async def connect(page: GradioPage, label: str, said: NDArray[np.int16] = HELLO)
 
 
 async def talk(page: GradioPage) -> None:
-    """Says something, is answered, and hangs up."""
+    """Speaks, is answered, and hangs up."""
     client = await connect(page, "talk")
     await client.until(lambda: client.loud_seconds() > 0.5)
     await client.hang_up()
 
 
 async def interrupt(page: GradioPage) -> None:
-    """Speaks again while the answer is heard."""
+    """Speaks again while the answer is played."""
     client = await connect(page, "talk")
     await client.until(lambda: client.loud_seconds() > 0.3)
     client.microphone.say(HELLO[48_000:])
@@ -88,21 +88,21 @@ async def write(page: GradioPage) -> None:
 
 
 async def look(page: GradioPage) -> None:
-    """Shows a camera's pictures, and sees them mirrored."""
+    """Sends a camera's frames, and receives them mirrored."""
     client = await connect(page, "video")
-    await client.until(lambda: len(client.seen) >= 10)
+    await client.until(lambda: len(client.video_frames) >= 10)
     await client.hang_up()
 
 
 async def listen(page: GradioPage) -> None:
-    """Hears what a generator has to say."""
+    """Receives the audio of a generator."""
     client = await connect(page, "receive")
     await client.until(lambda: client.loud_seconds() > 0.5)
     await client.hang_up()
 
 
 async def leave_by_request(page: GradioPage) -> None:
-    """Leaves as a page does that is closed."""
+    """Leaves as a page does when it is closed."""
     client = await connect(page, "count")
     await client.request({"type": "close", **_credentials(client)})
     await client.closed.wait()
@@ -118,7 +118,7 @@ async def vanish(page: GradioPage) -> None:
 
 
 async def never_connect(page: GradioPage) -> None:
-    """Makes an offer, and is not heard of again."""
+    """Makes an offer, and never sends anything again."""
     client = PageClient(page, page.component("webrtc", "echo"), HELLO)
     await client.request(await client.offer())
     await client.hang_up()
@@ -137,7 +137,7 @@ async def offer_nonsense(page: GradioPage) -> None:
 async def flood_the_channel(page: GradioPage) -> None:
     """Sends more text than any page does; the server may end the call over it."""
     client = await connect(page, "echo")
-    await client.until(lambda: len(client.heard) > 10)
+    await client.until(lambda: len(client.audio_frames) > 10)
     for _ in range(MESSAGES):
         if client.channel.readyState == "open":
             client.channel.send("x" * 2_000)
@@ -148,14 +148,14 @@ async def flood_the_channel(page: GradioPage) -> None:
 async def flood_the_port(page: GradioPage) -> None:
     """Has a stranger send garbage to the port of a call, which goes on."""
     client = await connect(page, "echo")
-    await client.until(lambda: len(client.heard) > 10)
+    await client.until(lambda: len(client.audio_frames) > 10)
     made = random.Random(1)  # noqa: S311  # garbage
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for host, port in addresses(client.pc.remoteDescription.sdp):
             for number in range(DATAGRAMS):
                 stranger.sendto(made.randbytes(number % 200), (host, port))
-    heard = len(client.heard)
-    await client.until(lambda: len(client.heard) > heard + 25)
+    received = len(client.audio_frames)
+    await client.until(lambda: len(client.audio_frames) > received + 25)
     await client.hang_up()
 
 

@@ -1,4 +1,4 @@
-"""What the browser's caller says, and what is understood of the answer."""
+"""The speech of the browser's user, and the transcription of the answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Line:
-    """One thing the caller says, `at_s` seconds after the microphone was opened."""
+    """One utterance of the user, `at_s` seconds after the microphone was opened."""
 
     at_s: float
     samples: Samples
@@ -25,13 +25,13 @@ class Line:
 
 
 def speak(voice: Voice, text: str, at_s: float) -> Line:
-    """`text` in the demo's own voice, which its ears are known to understand."""
+    """`text` in the demo's own voice, which its recogniser understands."""
     spoken = np.concatenate(list(voice.say(text)))
     return Line(at_s, soxr.resample(spoken, voice.sample_rate, RATE_HZ).astype(np.float32))
 
 
 def write_microphone(path: Path, lines: Sequence[Line], *, silence_s: float = 1.0) -> Path:
-    """Write what the caller says as a WAV file for Chromium: int16 mono at 48 kHz.
+    """Write the user's speech as a WAV file for Chromium: int16 mono at 48 kHz.
 
     The first line must leave at least half a second of silence before it: what is said before
     the call stands is lost.

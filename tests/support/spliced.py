@@ -20,7 +20,7 @@ class Spliced(NamedTuple):
 
     Attributes:
         samples: int16 ``(n,)`` at 16 kHz: 0.5 s of silence, the speech, 1 s of silence.
-        end_s: Where the last word ends.
+        end_s: The end of the last word, in seconds.
     """
 
     samples: NDArray[np.int16]

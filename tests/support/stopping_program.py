@@ -38,7 +38,7 @@ def block() -> None:
 
 
 class Idle(StreamHandler):
-    """Says nothing."""
+    """Emits nothing."""
 
     def receive(self, frame: Any) -> None: ...
 
@@ -50,7 +50,7 @@ class Idle(StreamHandler):
 
 
 class Talks(Idle):
-    """Gives sound without an end, as fast as it is taken."""
+    """Emits audio without an end, as fast as it is taken."""
 
     def emit(self) -> Any:
         return TONE
@@ -123,7 +123,7 @@ def _loopback_only(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: ARG001
 
 
 def build(handler: str) -> gr.Blocks:
-    """Two components, so that there are two registries to end."""
+    """Two components, so that there are two session managers to close."""
     demo = gr.Blocks()
     with demo:
         for label in ("first", "second"):

@@ -16,6 +16,6 @@ def tone(rate_hz: int, seconds: float, hz: float = 440.0) -> NDArray[np.float64]
 
 
 def pitch_hz(samples: NDArray[Any], rate_hz: int) -> float:
-    """Where the spectrum is highest."""
+    """The frequency at which the spectrum is highest."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(np.argmax(spectrum)) * rate_hz / len(samples)

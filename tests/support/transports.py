@@ -1,120 +1,83 @@
-"""The implementations that the suite of `Transport` examines, each with a remote end of its own."""
+"""Clients that have no WebRTC: their transports are `FakeTransport`, and come by a factory."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradio_webrtc._transport import PeerTransport, read_offer
-from gradio_webrtc.testing.transport import FakeTransport
-
-from .loopback import client_of
+from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
     from gradio_webrtc._config import SessionConfig
-    from gradio_webrtc._transport import Transport
 
-    from .client import Client
-
-RATE_HZ = 48_000
-SILENCE = np.zeros(RATE_HZ, np.int16)
+SILENCE = np.zeros(480, np.int16)
 
 
-def message(text: str) -> str:
-    """A message as sessions send them."""
-    return json.dumps({"type": "log", "data": text})
-
-
-class Ends(Protocol):
-    """A transport and its remote end.
+class Line(FakeTransport):
+    """The connection of a silent client; stands at once, or never.
 
     Attributes:
-        transport: Under examination.
+        is_closed: True once the session has closed it.
     """
 
-    transport: Transport
+    def __init__(self, *, connects: bool = True) -> None:
+        super().__init__(48_000, SILENCE)
+        self.is_closed = False
+        self._connects = connects
 
-    async def join(self) -> None:
-        """Connects the remote end; returns once it is connected."""
+    async def connect(self) -> None:
+        if not self._connects:
+            await asyncio.Event().wait()
+        await super().connect()
 
-    async def leave(self) -> None:
-        """Ends the session from the remote end; frees the remote end if it was left before."""
-
-    def write(self, text: str) -> None:
-        """Sends a text."""
-
-    def audio(self) -> NDArray[np.int16]:
-        """Returns all audio that the remote end received, int16 ``(n,)`` at 48 kHz."""
-
-    def texts(self) -> Sequence[str]:
-        """Returns all messages that the remote end received."""
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns once a condition holds, which only what the remote end receives can change."""
+    async def close(self) -> None:
+        self.is_closed = True
+        await super().close()
 
 
-class FakeEnds:
-    """`FakeTransport`, which is its own remote end."""
+class LineFactory:
+    """Meets `TransportFactory`, and fails where a test asks for it.
 
-    def __init__(self, _config: SessionConfig, audio: NDArray[np.int16]) -> None:
-        self.transport = FakeTransport(RATE_HZ, audio)
+    Args:
+        fails_in: The method that raises; empty for none.
+        error: The exception that it raises.
+        connects: False for a client that never connects.
 
-    async def join(self) -> None:
-        """Nothing to do: its `connect` does both."""
+    Attributes:
+        steps: The methods that were called, in order.
+        line: The transport, once it is made.
+        may_answer: Cleared by a test in which the answer takes its time.
+    """
 
-    async def leave(self) -> None:
-        self.transport.hang_up()
+    def __init__(
+        self, fails_in: str = "", error: Exception | None = None, *, connects: bool = True
+    ) -> None:
+        self.steps: list[str] = []
+        self.configs: list[SessionConfig] = []
+        self.line: Line | None = None
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self._fails_in = fails_in
+        self._error = error or RuntimeError("a fault of the transport")
+        self._connects = connects
 
-    def write(self, text: str) -> None:
-        self.transport.on_message(text)
+    def check(self, config: SessionConfig) -> None:
+        self._step("check", config)
 
-    def audio(self) -> NDArray[np.int16]:
-        frames = [samples.reshape(-1) for _, samples in self.transport.sent]
-        return np.concatenate(frames) if frames else np.zeros(0, np.int16)
+    def make(self, config: SessionConfig) -> Line:
+        self._step("make", config)
+        self.line = Line(connects=self._connects)
+        return self.line
 
-    def texts(self) -> Sequence[str]:
-        return [each["data"] for _, each in self.transport.messages]
+    async def answer(self) -> None:
+        await self.may_answer.wait()
+        self._step("answer")
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        # Frames of audio come without a callback, one every 20 ms.
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-class LoopbackEnds:
-    """`PeerTransport`, and a client made of aiortc at the other end of the loopback address."""
-
-    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
-        self.transport = PeerTransport([], config)
-        self.client: Client = client_of(self.transport, read_offer, config, audio)
-
-    async def join(self) -> None:
-        await self.client.call()
-
-    async def leave(self) -> None:
-        await self.client.hang_up()
-
-    def write(self, text: str) -> None:
-        self.client.channel.send(text)
-
-    def audio(self) -> NDArray[np.int16]:
-        return self.client.sound()
-
-    def texts(self) -> Sequence[str]:
-        return [each["data"] for each in self.client.messages]
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        await self.client.until(condition)
-
-
-IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = {
-    "fake": FakeEnds,
-    "webrtc": LoopbackEnds,
-}
+    def _step(self, name: str, config: SessionConfig | None = None) -> None:
+        self.steps.append(name)
+        if config is not None:
+            self.configs.append(config)
+        if self._fails_in == name:
+            raise self._error

@@ -23,8 +23,8 @@ class TurnServer:
     """A running server.
 
     Attributes:
-        port: Where it listens, for UDP and for TCP.
-        lines: What it has written so far.
+        port: The port on which it listens, for UDP and for TCP.
+        lines: The lines that it has written so far.
     """
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
@@ -45,7 +45,7 @@ class TurnServer:
             self.lines.append(line)
             if "Total General servers" in line:
                 self._listens.set()
-        self._listens.set()  # it ended: whoever waits shall see that it does not listen
+        self._listens.set()  # it ended: whoever waits shall find that it does not listen
 
     def wait_until_it_listens(self) -> None:
         """Returns when it can be asked; fails with its output when it never can."""

@@ -23,7 +23,7 @@ TWILIO_SERVERS: list[dict[str, Any]] = [{"url": server["urls"][0], **server} for
 
 
 class Request(NamedTuple):
-    """What the service was asked."""
+    """A request that reached the service."""
 
     method: str
     path: str
@@ -36,7 +36,7 @@ class TurnServices:
 
     Attributes:
         url: The address, without a slash at the end.
-        requests: What was asked so far.
+        requests: Those that were made so far.
         status: Of every answer to come.
         answer: Its body; ``None`` leaves whoever asks without an answer.
     """
@@ -74,7 +74,7 @@ def turn_services() -> Iterator[TurnServices]:
         do_POST = do_GET  # noqa: N815 - http.server's name
 
         def log_message(self, *_args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     services = TurnServices(f"http://127.0.0.1:{server.server_port}")

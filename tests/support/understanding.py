@@ -1,4 +1,4 @@
-"""A transcriber that knows two words by their level, for callers of `conversing`."""
+"""A transcriber that recognises two words by their level, for `conversing`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .conversing import LOUDNESS, RATE_HZ, WINDOW_SAMPLES, sound
+from .conversing import LOUDNESS, RATE_HZ, WINDOW_SAMPLES, audio_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,22 +23,22 @@ ENOUGH_WINDOWS: Final = 12
 
 
 def windows_at(samples: NDArray[Any], probability: float) -> float:
-    """How many windows of the sound, int16 or float32, have this level."""
+    """The number of windows of the audio, int16 or float32, that have this level."""
     level = samples.reshape(-1) * (32768 if samples.dtype.kind == "f" else 1)
     return float((np.abs(level - probability * LOUDNESS) < 1).sum() / WINDOW_SAMPLES)
 
 
 def computer() -> NDArray[np.int16]:
-    """Somebody says the word."""
-    return sound(COMPUTER, WORD_WINDOWS)
+    """The stop word, spoken."""
+    return audio_at(COMPUTER, WORD_WINDOWS)
 
 
 class FakeModel:
     """Meets `STTModel`.
 
     Attributes:
-        looks: The lengths of what it was given, in seconds.
-        threads: Where it ran.
+        looks: The lengths of the audio that it was given, in seconds.
+        threads: The threads in which it ran.
         may_answer: Cleared, it blocks.
         asked: Set once it has been asked.
         error: Raised in place of the next answer.

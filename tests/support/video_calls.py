@@ -1,4 +1,4 @@
-"""Video calls between a function and a caller with a camera, in one process."""
+"""Video calls between a function and a client with a camera, in one process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from gradio_webrtc._session.manager import Service, SessionManager
+from support.serving import SessionServer
+
 from gradio_webrtc._transport import PeerTransport
 from gradio_webrtc._ui.streaming import make_template
 
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
 def serve_video(
     fn: Any, mode: Mode = "send-receive", *, takes_inputs: bool = False, **service: Any
-) -> SessionManager:
-    manager = SessionManager()
+) -> SessionServer:
+    manager = SessionServer()
     template = make_template(fn, mode, "video", takes_inputs=takes_inputs)
-    manager.service = Service(template.copy, mode=mode, modality="video", **service)
+    manager.serve(template.copy, mode=mode, modality="video", **service)
     return manager
 
 
 def client_of(
-    manager: SessionManager,
+    manager: SessionServer,
     mode: Mode = "send-receive",
     *,
     inputs: Sequence[Any] = (),
@@ -41,12 +42,12 @@ def client_of(
     return client
 
 
-async def finish(manager: SessionManager, *clients: Client) -> None:
+async def finish(manager: SessionServer, *clients: Client) -> None:
     await asyncio.gather(*(client.hang_up() for client in clients))
     await manager.wait_idle()
 
 
-def transport_of(manager: SessionManager, client: Client) -> PeerTransport:
+def transport_of(manager: SessionServer, client: Client) -> PeerTransport:
     transport = manager.find(client.webrtc_id, client.secret).transport
     assert isinstance(transport, PeerTransport)
     return transport
@@ -56,11 +57,11 @@ def is_growing(numbers: list[int]) -> bool:
     return all(a < b for a, b in pairwise(numbers))
 
 
-async def see(fn: Callable[..., Any], pictures: int, **options: Any) -> Client:
-    """One call with ``fn`` until so many pictures have come back."""
+async def see(fn: Callable[..., Any], frames: int, **options: Any) -> Client:
+    """One call with ``fn`` until so many frames have come back."""
     manager = serve_video(fn)
     client = client_of(manager, **options)
     await client.call()
-    await client.until(lambda: len(client.seen) >= pictures)
+    await client.until(lambda: len(client.video_frames) >= frames)
     await finish(manager, client)
     return client

@@ -1,4 +1,4 @@
-"""What goes over a caller's connection, byte by byte: chunks of SCTP, RTP and RTCP."""
+"""Everything that goes over a client's connection, byte by byte: chunks of SCTP, RTP and RTCP."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .client import Client
 
 TSNS = 1 << 32
 TEXT = 51
-"""What a chunk says that it carries (RFC 8831 section 8)."""
+"""The payload protocol identifier of text in a chunk (RFC 8831 section 8)."""
 
 
 class Wire(Client):
     """Sends any bytes over its connection: as chunks of SCTP, as RTP and as RTCP.
 
     Attributes:
-        is_deaf: Hears no acknowledgement of what it sends.
+        is_deaf: Drops the acknowledgements of what it sends.
     """
 
     is_deaf = False
@@ -44,7 +44,7 @@ class Wire(Client):
         self._numbers = itertools.count()
         sctp: Any = self.pc.sctp
         self._theirs = sctp._receive_chunk
-        sctp._receive_chunk = self._hear_chunk
+        sctp._receive_chunk = self._receive_chunk_or_drop
         return answer
 
     @property
@@ -76,7 +76,7 @@ class Wire(Client):
         await dtls._send_rtp(packet)
 
     def payload_type(self, codec: str) -> int:
-        """What stands for a codec in the packets of this call."""
+        """The number that stands for a codec in the packets of this call."""
         (found, *_) = (
             each.payloadType
             for each in self.pc.getTransceivers()[0]._codecs
@@ -99,11 +99,11 @@ class Wire(Client):
             wait.cancel()
 
     async def reason(self) -> str:
-        """Why the server ended the call, once it did."""
+        """The reason for which the server ended the call, once it did."""
         await self.ended.wait()
         return str(self.messages[-1]["data"])
 
-    async def _hear_chunk(self, chunk: Chunk) -> None:
+    async def _receive_chunk_or_drop(self, chunk: Chunk) -> None:
         if isinstance(chunk, HeartbeatAckChunk):
             for _, value in chunk.params:
                 if value in self._pings:

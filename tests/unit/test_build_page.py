@@ -132,5 +132,5 @@ def test_a_node_that_the_page_admits_is_used(tree: Tree, version: str) -> None:
 def test_an_old_rust_is_refused(tree: Tree, version: str) -> None:
     (tree.frontend.parent / "Cargo.toml").write_text('rust-version = "1.88"\n')
     tree.tool("cargo", f"#!/bin/sh\necho cargo {version}\n")
-    with pytest.raises(build_page.BuildError, match=f"Rust >=1.88 is wanted .*{version} here"):
+    with pytest.raises(build_page.BuildError, match=f"Rust >=1.88 is required .*{version} here"):
         build_page.require_rust()

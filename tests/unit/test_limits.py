@@ -1,4 +1,4 @@
-"""Limits say what is wrong with them where they are written."""
+"""Wrong limits raise an error that names the limit, where they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound in a scale that was not meant: told once, while it is played."""
+"""Audio in a scale that cannot be meant: one warning, while it is played."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def speak_int16_as_floats() -> object:
         yield (24000, LOUD)
 
 
-def test_floats_in_the_scale_of_int16_are_one_warning_and_still_heard(
+def test_floats_in_the_scale_of_int16_are_one_warning_and_are_still_played(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     handler = ReplyOnPause(lambda _audio: None, startup_fn=speak_int16_as_floats)

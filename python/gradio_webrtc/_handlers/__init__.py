@@ -1,4 +1,4 @@
-"""The handlers: what users subclass, and the ready-made ones but `reply_on_stopwords`."""
+"""The handlers: base classes for users, and the ready-made ones but `reply_on_stopwords`."""
 
 from gradio_webrtc._legacy.blocks import AppState
 from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions
@@ -19,12 +19,11 @@ from .aliases import (
     VideoEventHandler,
     VideoStreamHandlerImpl,
 )
-from .base import StreamHandlerBase
-from .generating import AudioGenerator
+from .functions import AudioGenerator, VideoFunction, VideoGenerator, VideoStreamHandler
 from .notices import (
     Context,
-    Line,
-    Warning,  # noqa: A004 - its predecessors' name
+    MessageRelay,
+    Warning,  # noqa: A004 - the name in fastrtc
     current_channel,
     current_context,
     current_session,
@@ -37,9 +36,9 @@ from .stream_handler import (
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
+    StreamHandlerBase,
 )
 from .turn_handler import TurnHandler
-from .video import VideoFunction, VideoGenerator, VideoStreamHandler
 
 __all__ = [
     "AlgoOptions",
@@ -52,7 +51,7 @@ __all__ = [
     "AudioVideoStreamHandlerImpl",
     "Context",
     "HandlerType",
-    "Line",
+    "MessageRelay",
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyFnGenerator",

@@ -7,22 +7,22 @@ from typing import Any, TypeAlias
 
 from gradio_webrtc.types import EmitType, VideoEmitType
 
+from .functions import VideoStreamHandler
 from .stream_handler import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
 )
-from .video import VideoStreamHandler
 
 StreamHandlerImpl: TypeAlias = StreamHandler | AsyncStreamHandler
-"""A handler of sound."""
+"""A handler of audio."""
 
 AudioVideoStreamHandlerImpl: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler
-"""A handler of sound and pictures."""
+"""A handler of audio and video."""
 
 VideoStreamHandlerImpl: TypeAlias = AudioVideoStreamHandlerImpl
-"""A handler of sound and pictures, by its other name."""
+"""A handler of audio and video, by its other name."""
 
 AsyncHandler: TypeAlias = AsyncStreamHandler | AsyncAudioVideoStreamHandler
 """A handler of coroutines."""
@@ -31,12 +31,12 @@ ReplyFnGenerator: TypeAlias = Callable[..., Iterator[EmitType] | AsyncIterator[E
 """The function that answers the turns of `ReplyOnPause`."""
 
 VideoEventGenerator: TypeAlias = Iterator[VideoEmitType]
-"""The result of a function of pictures in mode "receive"."""
+"""The result of a video function in mode "receive"."""
 
 VideoEventHandler: TypeAlias = Callable[..., VideoEmitType | VideoEventGenerator]
-"""A function of pictures."""
+"""A video function."""
 
 HandlerType: TypeAlias = (
     StreamHandlerImpl | AudioVideoStreamHandlerImpl | VideoStreamHandler | Callable[..., Any]
 )
-"""What ``stream`` takes."""
+"""Anything that ``stream`` takes as a handler."""

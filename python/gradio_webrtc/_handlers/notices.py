@@ -1,41 +1,78 @@
-"""Whom a handler's code serves, and words for their page, from anywhere in that code."""
+"""The session that the running code serves, and messages to its client, from any of that code.
+
+Context variables carry the session into every task and worker that its code starts. Nothing here
+depends on the session beyond its id and its way to the client.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from gradio_webrtc._messages import create_message, printable
 
-from .channel import Channel
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-
-    from .channel import Reachable
 
 T = TypeVar("T")
 
 MAX_EARLY_MESSAGES: Final = 100
-"""How many messages a handler may send while it is being made: the first; later ones are logged."""
+"""Messages that a handler may send while it is being made: the first; later ones are logged."""
 
 _logger = logging.getLogger(__name__)
 
 
+class Reachable(Protocol):
+    """A session whose client can be sent messages; from any thread."""
+
+    webrtc_id: str
+
+    def send(self, message: Mapping[str, object]) -> None:
+        """Sends a JSON message to the client."""
+
+
+class Channel:
+    """The substitute for the data channel: an object with ``send(text)``; from any thread.
+
+    Args:
+        session: The session whose client it sends to.
+    """
+
+    def __init__(self, session: Reachable) -> None:
+        self._session = session
+
+    def send(self, message: str) -> None:
+        """Sends a JSON object as text; other text arrives as a log message."""
+        self._session.send(as_message(message))
+
+
+def as_message(message: str | Mapping[str, object]) -> Mapping[str, object]:
+    """Returns the JSON object in this text, or a log message with the text."""
+    if isinstance(message, Mapping):
+        return message
+    try:
+        decoded = json.loads(message)
+    except ValueError:
+        decoded = None
+    return decoded if isinstance(decoded, dict) else create_message("log", message)
+
+
 @dataclass(frozen=True)
 class Context:
-    """Whom the running code serves.
+    """The client that the running code serves.
 
     Attributes:
-        webrtc_id: The id of the call.
-        websocket: Always ``None``: every call comes over WebRTC.
+        webrtc_id: The id of the session.
+        websocket: Always ``None``: every session uses WebRTC.
         request: The ``gr.Request`` of the offer, with ``username``, ``headers``, ``query_params``,
-            ``session_hash`` and ``client``; ``None`` for a call that came to us without Gradio.
+            ``session_hash`` and ``client``; ``None`` for a session that was made without Gradio.
     """
 
     webrtc_id: str
@@ -44,28 +81,29 @@ class Context:
 
 
 current_session: ContextVar[Reachable] = ContextVar("current_session")
-"""The call that the running code serves. A session sets it; tasks and workers carry it on."""
+"""The session that the running code serves. It is set by the session; tasks and workers carry it
+on."""
 
 current_context: ContextVar[Context | None] = ContextVar("current_context", default=None)
-"""Whom the running code serves; `get_current_context` reads it."""
+"""The client that the running code serves; `get_current_context` reads it."""
 
 current_channel: ContextVar[Channel | None] = ContextVar("current_channel", default=None)
-"""The data channel of the call that the running code serves."""
+"""The data channel of the session that the running code serves."""
 
 _preparations: Final[list[Callable[[Context], AbstractContextManager[None]]]] = []
 
 
 def prepare_sessions(prepare: Callable[[Context], AbstractContextManager[None]]) -> None:
-    """Has this entered wherever code of a call begins, from now on.
+    """Has this context manager entered wherever code of a session begins, from now on.
 
-    For what is not known here, such as Gradio's own context variables.
+    For other packages' context variables, such as Gradio's own.
     """
     _preparations.append(prepare)
 
 
 @contextmanager
 def holding(variable: ContextVar[T], value: T) -> Iterator[None]:
-    """Gives a context variable a value for the length of a block."""
+    """Sets a context variable for the length of a block."""
     token = variable.set(value)
     try:
         yield
@@ -74,94 +112,96 @@ def holding(variable: ContextVar[T], value: T) -> Iterator[None]:
 
 
 @contextmanager
-def in_session(call: Reachable, request: Any = None) -> Iterator[None]:
-    """Has the block, and every task and worker that it starts, serve a call.
+def in_session(session: Reachable, request: Any = None) -> Iterator[None]:
+    """Has the block, and every task and worker that it starts, serve a session.
 
     Args:
-        call: The call.
-        request: The ``gr.Request`` of its offer. Without one, what is known already stands.
+        session: The session.
+        request: The ``gr.Request`` of its offer. Without one, that of the current context stays.
     """
     context = current_context.get()
-    if context is None or context.webrtc_id != call.webrtc_id or request is not None:
-        context = Context(call.webrtc_id, request=request)
+    if context is None or context.webrtc_id != session.webrtc_id or request is not None:
+        context = Context(session.webrtc_id, request=request)
     with ExitStack() as stack:
-        stack.enter_context(holding(current_session, call))
+        stack.enter_context(holding(current_session, session))
         stack.enter_context(holding(current_context, context))
-        stack.enter_context(holding(current_channel, Channel(call)))
+        stack.enter_context(holding(current_channel, Channel(session)))
         for prepare in _preparations:
             stack.enter_context(prepare(context))
         yield
 
 
-class Line:
-    """The way to a caller's page, from before there is a call: messages wait until there is one.
+class MessageRelay:
+    """The way to a client from before there is a session: messages wait until there is one.
 
     Args:
-        webrtc_id: The id that the caller chose.
+        webrtc_id: The id of the session to come.
     """
 
     def __init__(self, webrtc_id: str) -> None:
         self.webrtc_id = webrtc_id
-        self._call: Reachable | None = None
+        self._session: Reachable | None = None
         self._waiting: list[Mapping[str, object]] = []
+        # A handler may be made in a thread, which goes on while the session connects the relay.
         self._lock = threading.Lock()
 
     def send(self, message: Mapping[str, object]) -> None:
         """Sends a message, or keeps it until `connect`; from any thread."""
         with self._lock:
-            call = self._call
-            if call is None and len(self._waiting) < MAX_EARLY_MESSAGES:
+            session = self._session
+            if session is None and len(self._waiting) < MAX_EARLY_MESSAGES:
                 self._waiting.append(message)
                 return
-        if call is None:
-            _logger.warning("too many messages before the call: %s is not sent", printable(message))
+        if session is None:
+            text = printable(message)
+            _logger.warning("too many messages before the session: %s is not sent", text)
             return
-        call.send(message)
+        session.send(message)
 
-    def connect(self, call: Reachable) -> None:
-        """Sends what waited, and from now on everything, to the page of this call."""
+    def connect(self, session: Reachable) -> None:
+        """Sends the waiting messages, and from now on every message, to the client."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
             for message in waiting:
-                call.send(message)
-            self._call = call
+                session.send(message)
+            self._session = session
 
 
 def get_current_context() -> Context:
-    """The call that the running code serves; from any code that a handler runs, sync or async.
+    """Returns the client that the running code serves; from any code that a handler runs.
 
     Raises:
         RuntimeError: Called from elsewhere, or in a thread that the handler started by itself.
     """
-    context, call = current_context.get(), current_session.get(None)
+    context, session = current_context.get(), current_session.get(None)
     if context is not None:
         return context
-    if call is not None:
-        return Context(call.webrtc_id)
-    raise RuntimeError("No context found: this code was not called by a handler in a call")
+    if session is not None:
+        return Context(session.webrtc_id)
+    raise RuntimeError("No context found: this code was not called by a handler in a session")
 
 
-def send_to_page(message: Mapping[str, object]) -> None:
-    """Sends a message to the page of the call that the running code serves, or to the log."""
-    call = current_session.get(None)
-    if call is None:
-        _logger.warning("no caller to show this to: %s", printable(message.get("data")))
+def send_to_client(message: Mapping[str, object]) -> None:
+    """Sends a message to the client that the running code serves, or to the log."""
+    session = current_session.get(None)
+    if session is None:
+        _logger.warning("no client to show this to: %s", printable(message.get("data")))
         return
-    call.send(message)
+    session.send(message)
 
 
-def Warning(message: str = "Warning issued.") -> None:  # noqa: A001, N802 - its predecessors' name
-    """Shows a warning in the caller's page; the call and the turn go on.
+def Warning(message: str = "Warning issued.") -> None:  # noqa: A001, N802 - the name in fastrtc
+    """Shows a warning to the user; the session and the turn go on.
 
-    Call it from any code that a handler runs, sync or async. In a thread that the handler started
-    by itself nobody is the caller, and the words go to the log alone.
+    Call it from any code that a handler runs, sync or async. A thread that the handler started by
+    itself serves no session, and the text goes to the log alone.
 
     Args:
-        message: What the page shows.
+        message: The text that is shown.
 
     Example:
         >>> def reply(audio):
         ...     Warning("I did not catch that.")
         ...     yield audio
     """
-    send_to_page(create_message("warning", message))
+    send_to_client(create_message("warning", message))

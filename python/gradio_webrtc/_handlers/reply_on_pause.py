@@ -1,13 +1,19 @@
-"""ReplyOnPause: listens until the caller pauses, then lets the user's function answer."""
+"""ReplyOnPause: detects the user's turns by their pauses, and lets a function answer each.
+
+``receive`` may run in any one thread at a time; answers begin and end on the event loop.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
+import operator
 import threading
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Final, cast, overload
 
 import numpy as np
 
+from gradio_webrtc._legacy.argument_orders import reply_options
 from gradio_webrtc._legacy.blocks import BlockTurnDetector, collect, ends_turn
 from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.options import (
@@ -19,9 +25,9 @@ from gradio_webrtc._turns.options import (
 )
 from gradio_webrtc._turns.voice_activity import SileroVADModel, get_silero_model
 from gradio_webrtc._workers.user_code import is_async_callable
+from gradio_webrtc.errors import AudioError
 
-from .intake import Intake
-from .signature import reply_options
+from .stream_handler import RATE_RANGE_HZ
 from .turn_handler import TurnHandler
 
 if TYPE_CHECKING:
@@ -31,63 +37,77 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._legacy.blocks import AppState
     from gradio_webrtc._turns.detector import TurnDetector, TurnEvent
-    from gradio_webrtc._turns.reply import Turn
+    from gradio_webrtc._turns.replies import Turn
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
     from gradio_webrtc.types import AudioFrame, Layout, SessionHandle, VoiceActivityDetector
 
+MOST_CHANNELS: Final = 8
+"""The most channels in a two-dimensional array: a shorter side beyond it is no number of them."""
+
+FLOAT_LIMIT: Final = 4.0
+"""Float samples beyond this are at the scale of int16: no filter overshoots by 12 dB, and speech
+at that scale is a hundred times louder."""
+
+_EXPECTED: Final = "receive takes (rate, samples), with int16 or float samples (n,) or (1, n)"
+
+_logger = logging.getLogger(__name__)
+
 
 class ReplyOnPause(TurnHandler):
-    """Answers each time the caller has said something and pauses.
+    """Answers each time the user has said something and pauses.
 
-    The caller's sound goes through a voice activity detector, window by window. When the pause is
-    long enough, ``fn`` is called with all that was said. When the caller speaks while the answer
-    is being given, the answer stops as soon as that is certain to be speech, about 0.2 s, and what
-    is said is the next turn (``can_interrupt``).
+    The user's audio goes through a voice activity detector, window by window. When the pause is
+    long enough, ``fn`` is called with the utterance. When the user speaks during the answer, the
+    answer stops as soon as that is certain to be speech, about 0.2 s, and the new utterance is the
+    next turn (``can_interrupt``).
 
     The positional order is that of fastrtc 0.0.34, as below, or that of gradio_webrtc 0.0.31,
-    which had no ``startup_fn``, ``can_interrupt``, ``model`` and ``needs_args``. The two are told
-    apart by the types of the arguments.
+    which had no ``startup_fn``, ``can_interrupt``, ``model`` and ``needs_args``. The two
+    differ in the types of the arguments.
 
     Args:
         fn: Called once a turn with ``(rate, samples)``, int16 ``(1, n)``, followed by the values of
             the stream's other inputs if it takes more than one argument. A generator, sync or
             async, whose items are what ``emit`` may return; or a plain function or coroutine that
-            returns one. Sync code runs in a thread of the caller's own, async code on the event
+            returns one. Sync code runs in a thread of the session's own, async code on the event
             loop.
-        startup_fn: The same, run once when the call begins. Called with the other inputs if it
+        startup_fn: The same, run once when the session begins. Called with the other inputs if it
             takes arguments.
-        algo_options: When turns begin and end.
-        model_options: What counts as speech: a `SileroVadOptions`, or whatever ``model`` takes.
-        can_interrupt: Whether the caller may talk over the answer. If not, what is said meanwhile
-            is ignored.
-        expected_layout: ``"stereo"`` is averaged to mono: there is one caller.
+        algo_options: The beginning and the end of turns.
+        model_options: The rules for speech: a `SileroVadOptions`, or whatever ``model`` takes.
+        can_interrupt: The user may talk over the answer (barge-in). If not, speech meanwhile is
+            ignored.
+        expected_layout: ``"stereo"`` is averaged to mono: there is one user.
         output_sample_rate: See `StreamHandlerBase`.
         output_frame_size: See `StreamHandlerBase`.
-        input_sample_rate: The rate of what ``fn`` gets, in Hz.
-        model: A detector of your own: a `VoiceActivityDetector`, which is asked for each window,
-            or a `PauseDetectionModel`, which is given blocks of ``audio_chunk_duration``. A
-            `VoiceActivityDetector` keeps state: give the class, or an object with ``copy()``, and
-            each call has its own; any other object is shared by all calls.
+        input_sample_rate: The rate of the audio that ``fn`` gets, in Hz.
+        model: A detector of your own: a `VoiceActivityDetector`, which gets each window, or a
+            `PauseDetectionModel`, which gets blocks of ``audio_chunk_duration``. A
+            `VoiceActivityDetector` keeps state: pass the class, or an object with ``copy()``, and
+            each session has its own; any other object is shared by all sessions.
         needs_args: Passes the other inputs even if ``fn`` does not look as if it takes them.
         vad: Another name for ``model``.
 
     Attributes:
         fn: As given.
-        is_async: Whether ``fn`` runs on the event loop.
-        model: Gives the chunks of speech in a recording: ``model``, or the built-in Silero.
-        state: What is known of the turn at hand.
-        event: Set while there is something to answer, or an answer under way.
-        generator: What ``fn`` gave for the answer under way.
+        is_async: True if ``fn`` runs on the event loop.
+        model: Detects the chunks of speech in a recording: ``model``, or the built-in Silero.
+        state: The state of the current turn.
+        event: Set while there is a turn to answer, or an answer under way.
+        generator: The result of ``fn`` for the answer under way.
 
     Raises:
         TypeError: An argument of the wrong kind.
-        ValueError: Options or rates that contradict themselves.
+        ValueError: Options or rates that contradict each other.
 
     Example:
         >>> def echo(audio):
         ...     yield audio
         >>> handler = ReplyOnPause(echo)
     """
+
+    _is_ready_made = True
+    """Its code is known, as that of a subclass is not: see `check_turns`."""
 
     @overload
     def __init__(
@@ -124,7 +144,7 @@ class ReplyOnPause(TurnHandler):
         self.model_options = options.model_options
         given = options.model if options.vad is None else options.vad
         if isinstance(given, SileroVADModel):
-            # What `model` gives, and so what a subclass's own `copy` hands on.
+            # The value of `model`, and so what a subclass's own `copy` passes on.
             given = None
         self._vad = given if hasattr(given, "probability") else None
         self._model = given if self._vad is None else None
@@ -132,80 +152,87 @@ class ReplyOnPause(TurnHandler):
             self.input_frame_size = self.input_sample_rate // 50
         if not self._detects_in_blocks:
             warn_of_idle_options(self._silero_options)
-        # Options that contradict each other are told here, and not to the first caller.
-        self._make_listener()
+        # Options that contradict each other raise here, and not in the first session.
+        self._make_detector()
 
-    def _forget_call(self) -> None:
-        super()._forget_call()
-        self._listener: TurnDetector | None = None
-        channels = 2 if self.expected_layout == "stereo" else 1
-        self._intake = Intake(self.input_sample_rate, channels)
-        self._heard_rate_hz = self.input_sample_rate
-        self._begun_s = 0.0
-        # What `bind` put there belongs to the call; what a program put there stays.
-        if vars(self).get("receive") == self._receive_whole:
-            del vars(self)["receive"]
-        # A detector of the user's own runs in a worker, while `trigger_response` may come from
-        # anywhere.
-        self._listening = threading.Lock()
+    def _forget_session(self) -> None:
+        super()._forget_session()
+        self._detector: TurnDetector | None = None
+        self._intake = Intake(self.input_sample_rate, 2 if self.expected_layout == "stereo" else 1)
+        self._detector_rate_hz = self.input_sample_rate
+        self._begin_s = 0.0
+        # A detector of the user's own runs in a worker, while `trigger_response` may come from any
+        # thread.
+        self._detector_lock = threading.Lock()
         self._speech_end_s = -math.inf
 
-    def bind(self, call: SessionHandle) -> None:
-        """Ties this copy to its call; once, on the event loop, before `start_up`."""
-        super().bind(call)
-        self._listener = self._make_listener()
-        self._begun_s = call.loop.time()
-        if self._overrides("receive") and not is_async_callable(type(self).receive):
-            self.receive = self._receive_whole  # type: ignore[method-assign]
+    def bind(self, session: SessionHandle) -> None:
+        """Ties this copy to its session; once, on the event loop, before `start_up`."""
+        super().bind(session)
+        self._detector = self._make_detector()
+        self._begin_s = session.loop.time()
+
+    @property
+    def session_receive(self) -> Callable[..., Any]:
+        """``receive``, or for a subclass's own, which is sync, the whole call of it.
+
+        See `_receive_whole`: its requests for answers are acted on once it has returned.
+        """
+        is_own = self._overrides("receive") and not is_async_callable(type(self).receive)
+        return self._receive_whole if is_own else self.receive
 
     @property
     def receive_is_light(self) -> bool:
-        """Whether listening takes microseconds: with the built-in detector it does."""
+        """True with the built-in detector, which takes microseconds."""
         return self._vad is None and not self._detects_in_blocks and not self._overrides("receive")
 
     @property
     def batch_allowance_s(self) -> float:
-        """How much of the sound to come may wait, in seconds: most of what makes a turn begin."""
+        """The inbound audio that may wait, in seconds: most of what makes a turn begin."""
         if not self.can_interrupt and self._is_responding:
             return 0.0
-        with self._listening:
-            return self._bound_listener.min_samples_until_event / self._heard_rate_hz
+        detector = self._detector or self._bound_detector
+        with self._detector_lock:
+            return detector.min_samples_until_event / self._detector_rate_hz
 
     def receive(self, frame: AudioFrame) -> None:
-        """Listens to the next sound from the caller.
+        """Processes the next audio from the user.
 
-        A subclass may hand on what it has made of a frame: of any length, ``(n,)`` or ``(1, n)``,
+        A subclass may pass on its own version of a frame: of any length, ``(n,)`` or ``(1, n)``,
         int16 or float, at any rate that is the same for all of them. ``fn`` gets int16 at that
         rate.
 
         Raises:
             AudioError: Another rate than before.
-            TypeError: No sound.
+            TypeError: The frame is no audio.
             Exception: Whatever a detector of your own raises.
         """
         samples = self._intake.take(frame)
-        with self._listening:
-            listener = self._listener_at(self._intake.rate_hz)
+        with self._detector_lock:
+            if self._intake.rate_hz != self._detector_rate_hz:
+                self._detector_rate_hz = self._intake.rate_hz
+                self._detector = self._make_detector()
+            detector = self._detector or self._bound_detector
             if not self.can_interrupt and self._is_responding:
-                listener.skip(samples.size)
+                detector.skip(samples.size)
                 return
-            everything_heard = listener.hear(samples)
-        for heard in everything_heard:
-            if heard.audio is not None:
-                # A subclass that has called this looks at both.
-                self._note_pause(heard.audio)
+            events = detector.process(samples)
+        for event in events:
+            if event.audio is not None:
+                # A subclass that has called this reads both.
+                self._note_pause(event.audio)
                 self._event.mark()
-            self._on_loop(self._notice, heard)
+            self._on_loop(self._on_turn_event, event)
 
     def process_audio(self, audio: AudioFrame, state: AppState) -> None:
-        """Notes in ``state`` what the next frame brings; for overriding.
+        """Updates ``state`` with the next frame; for overriding.
 
-        A handler whose class overrides this or `determine_pause` listens in blocks, as the
-        predecessors did.
+        A handler whose class overrides this or `determine_pause` detects turns in blocks, as
+        gradio_webrtc 0.0.31 and fastrtc did.
 
         Args:
             audio: Rate in Hz and int16 ``(1, n)``.
-            state: What is known so far.
+            state: The state of the turn so far.
         """
         block = collect(audio, state)
         state.pause_detected = self.determine_pause(block, state.sampling_rate, state)
@@ -213,13 +240,13 @@ class ReplyOnPause(TurnHandler):
     def determine_pause(
         self, audio: NDArray[np.int16], sampling_rate: int, state: AppState
     ) -> bool:
-        """Whether the turn is over, by the predecessors' rule; for overriding.
+        """Returns True if the turn is over, by the rule of 0.0.31; for overriding.
 
         Args:
-            audio: Everything not judged yet, int16 ``(n,)``. Whoever has judged it sets
+            audio: All audio that was not judged yet, int16 ``(n,)``. Whoever has judged it sets
                 ``state.buffer`` to ``None``.
             sampling_rate: Its rate in Hz.
-            state: Takes the turn's sound in ``stream``, and ``started_talking``.
+            state: Takes the turn's audio in ``stream``, and ``started_talking``.
         """
 
         def measure(block: tuple[int, NDArray[np.int16]]) -> Any:
@@ -228,7 +255,7 @@ class ReplyOnPause(TurnHandler):
         return ends_turn(audio, sampling_rate, state, self.algo_options, measure)
 
     def trigger_response(self) -> None:
-        """Has what was said so far answered now, even if it is nothing; from any thread.
+        """Has the audio of the open turn answered now, even if there is none; from any thread.
 
         Ignored while an answer is under way that may not be interrupted.
         """
@@ -236,7 +263,7 @@ class ReplyOnPause(TurnHandler):
 
     @property
     def model(self) -> PauseDetectionModel:
-        """Gives the chunks of speech in a recording: the model given, or the built-in Silero."""
+        """Detects the chunks of speech in a recording: ``model``, or the built-in Silero."""
         return cast("PauseDetectionModel", self._model or get_silero_model())
 
     @property
@@ -247,10 +274,10 @@ class ReplyOnPause(TurnHandler):
         return options
 
     @property
-    def _bound_listener(self) -> TurnDetector:
-        if self._listener is None:
-            raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
-        return self._listener
+    def _bound_detector(self) -> TurnDetector:
+        if self._detector is None:
+            raise RuntimeError(f"{type(self).__name__} is in no session; a stream binds its copies")
+        return self._detector
 
     @property
     def _detects_in_blocks(self) -> bool:
@@ -263,14 +290,8 @@ class ReplyOnPause(TurnHandler):
     def _overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)
 
-    def _listener_at(self, rate_hz: int) -> TurnDetector:
-        if rate_hz != self._heard_rate_hz:
-            self._heard_rate_hz = rate_hz
-            self._listener = self._make_listener()
-        return self._bound_listener
-
-    def _make_listener(self) -> TurnDetector:
-        rate_hz = self._heard_rate_hz
+    def _make_detector(self) -> TurnDetector:
+        rate_hz = self._detector_rate_hz
         if self._detects_in_blocks:
             return BlockTurnDetector(self, rate_hz)
         vad = own_detector(self._vad)
@@ -280,22 +301,21 @@ class ReplyOnPause(TurnHandler):
 
     # On the event loop
 
-    def _notice(self, heard: TurnEvent) -> None:
-        data = heard.times()
-        if heard.audio is not None:
-            self._speech_end_s = heard.speech_end_s or heard.time_s
-            self._note_turn(heard, heard.audio)
+    def _on_turn_event(self, event: TurnEvent) -> None:
+        if event.audio is not None:
+            self._speech_end_s = event.speech_end_s or event.time_s
+            self._answer_event(event, event.audio)
             return
-        self._bound_session.event(heard.name, **data)
-        if heard.name == "started_talking":
+        self._bound_session.event(event.name, **event.times())
+        if event.name == "started_talking":
             self.state.started_talking = True
             # Where a turn was ended for its length, the speech that goes on is no barge-in: among
             # other voices no reply would ever be heard.
-            goes_on = heard.speech_start_s - self._speech_end_s < self.algo_options.pause_s
+            goes_on = event.speech_start_s - self._speech_end_s < self.algo_options.pause_s
             if self.can_interrupt and not goes_on:
                 self._interrupt()
 
-    def _note_turn(self, heard: TurnEvent, audio: NDArray[np.int16]) -> None:
+    def _answer_event(self, event: TurnEvent, audio: NDArray[np.int16]) -> None:
         kept = self._find_kept()
         if kept is not None and self._detects_in_blocks:
             # It is the same turn still, with more silence.
@@ -303,49 +323,146 @@ class ReplyOnPause(TurnHandler):
         if kept is not None:
             audio = np.concatenate([kept.audio, audio], axis=1)
         self._note_pause(audio)
-        turn = self._answer(heard.rate_hz or self._heard_rate_hz, audio)
-        sound = (turn.rate_hz, turn.audio)
-        self._bound_session.event(heard.name, turn=turn.number, audio=sound, **heard.times())
+        turn = self._answer(event.rate_hz or self._detector_rate_hz, audio)
+        self._notify_of(event.name, turn, event.times())
 
     def _note_pause(self, audio: NDArray[np.int16]) -> None:
-        """Keeps ``state`` true for its readers where it is not what is listened with."""
+        """Updates ``state`` for its readers where turns are not detected with it."""
         if not self._detects_in_blocks:
             self.state.started_talking, self.state.pause_detected = False, True
-            self.state.stream, self.state.sampling_rate = audio[0], self._heard_rate_hz
+            self.state.stream, self.state.sampling_rate = audio[0], self._detector_rate_hz
             self._mirrored = self.state.stream
 
-    def _collected(self, *, is_kept: bool) -> NDArray[Any]:
-        """See `Prompting`."""
-        said = self._said
+    def _take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
+        """See `TurnHandler`."""
+        audio = self._new_stream
         if is_kept and self.state.stream is not None:
-            said = np.reshape(self.state.stream, (1, -1))
-        if said is None:
-            with self._listening:
-                said = self._bound_listener.so_far()
-                self._bound_listener.forget()
+            audio = np.reshape(self.state.stream, (1, -1))
+        if audio is None:
+            audio = self._take_open_turn()
         self.state = self.state.new()
-        return said
+        return audio
 
-    def _tell_of(self, turn: Turn) -> None:
-        """See `Prompting`. Times are by the call's clock: nobody counted the samples."""
+    def _take_open_turn(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``, and discards it."""
+        with self._detector_lock:
+            audio = self._bound_detector.utterance_so_far()
+            self._bound_detector.reset()
+        return audio
+
+    def _note_requested_turn(self, turn: Turn) -> None:
+        """See `TurnHandler`. Times are by the clock of the loop: the samples were not counted."""
         if not turn.audio.size:
             self._bound_session.event("response_triggered", turn=turn.number)
             return
-        now_s = self.loop.time() - self._begun_s
-        times = {
-            "time_s": now_s,
-            "speech_start_s": max(now_s - turn.audio.size / turn.rate_hz, 0.0),
-            "speech_end_s": now_s,
-        }
-        sound = (turn.rate_hz, turn.audio)
-        self._bound_session.event("pause_detected", turn=turn.number, audio=sound, **times)
+        now_s = self.loop.time() - self._begin_s
+        start_s = max(now_s - turn.audio.size / turn.rate_hz, 0.0)
+        times = {"time_s": now_s, "speech_start_s": start_s, "speech_end_s": now_s}
+        self._notify_of("pause_detected", turn, times)
+
+    def _notify_of(self, name: str, turn: Turn, times: dict[str, float]) -> None:
+        audio = (turn.rate_hz, turn.audio)
+        self._bound_session.event(name, turn=turn.number, audio=audio, **times)
 
     def _trigger(self) -> None:
         if self._is_responding and not self.can_interrupt:
             return
-        with self._listening:
-            audio = self._bound_listener.so_far()
-            self._bound_listener.forget()
+        audio = self._take_open_turn()
         self._note_pause(audio)
-        turn = self._answer(self._heard_rate_hz, audio)
+        turn = self._answer(self._detector_rate_hz, audio)
         self._bound_session.event("response_triggered", turn=turn.number)
+
+
+class Intake:
+    """Converts frames to the form that is processed, from a session or from a subclass.
+
+    Not safe to use from two threads at once.
+
+    Args:
+        rate_hz: The rate of a session's frames.
+        channels: The number of channels that are packed in a session's frames.
+
+    Attributes:
+        rate_hz: The rate of the frames of this session, in Hz: that of the first of them.
+    """
+
+    def __init__(self, rate_hz: int, channels: int) -> None:
+        self.rate_hz = rate_hz
+        self._channels = channels
+        self._has_begun = False
+        self._is_wide = False
+
+    def take(self, frame: Any) -> NDArray[np.int16]:
+        """Returns the samples of a frame, int16 ``(1, n)``.
+
+        Raises:
+            AudioError: A rate out of range, or another one than before.
+            TypeError: The frame is no audio.
+        """
+        try:
+            rate_hz, samples = frame
+            rate_hz = operator.index(int(rate_hz) if isinstance(rate_hz, float) else rate_hz)
+        except (TypeError, ValueError):
+            raise TypeError(f"{_EXPECTED}; got {frame!r:.200}") from None
+        if rate_hz != self.rate_hz or not self._has_begun:
+            self._begin(rate_hz)
+        samples = np.asarray(samples)
+        if samples.dtype != np.int16:
+            samples = self._as_int16(samples)
+        if samples.shape[:-1] == (1,) and self._channels == 1:
+            # The frames of a session, fifty a second, pass as they are.
+            mono: NDArray[np.int16] = samples
+            return mono
+        if not samples.ndim:
+            raise TypeError(f"{_EXPECTED}; got the single number {samples}")
+        if samples.ndim > 1 and min(samples.shape) > 1:
+            return _averaged(samples)
+        return _unpacked(samples, self._channels)
+
+    def _begin(self, rate_hz: int) -> None:
+        lowest, highest = RATE_RANGE_HZ
+        if not lowest <= rate_hz <= highest:
+            raise AudioError(f"receive takes {lowest} to {highest} Hz, got {rate_hz!r}")
+        if self._has_begun:
+            raise AudioError(
+                f"the frames of a session have one rate: receive was given {self.rate_hz} Hz "
+                f"before, and now {rate_hz} Hz; resample every frame to the same rate"
+            )
+        self._has_begun = True
+        self.rate_hz = rate_hz
+
+    def _as_int16(self, samples: NDArray[Any]) -> NDArray[np.int16]:
+        if np.issubdtype(samples.dtype, np.signedinteger):
+            clipped: NDArray[np.int16] = np.clip(samples, -32768, 32767).astype(np.int16)
+            return clipped
+        if not np.issubdtype(samples.dtype, np.floating):
+            raise TypeError(f"{_EXPECTED}; got samples of {samples.dtype}")
+        samples = np.nan_to_num(samples)
+        if not self._is_wide and np.abs(samples).max(initial=0.0) > FLOAT_LIMIT:
+            self._is_wide = True
+            _logger.warning(
+                "receive was given %s samples at the scale of int16, and converts them as such; "
+                "divide them by 32768, or pass samples.astype(np.int16)",
+                samples.dtype,
+            )
+        scaled = samples if self._is_wide else samples * 32767
+        rounded: NDArray[np.int16] = np.rint(np.clip(scaled, -32768, 32767)).astype(np.int16)
+        return rounded
+
+
+def _averaged(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Returns planar or interleaved channels as one, ``(1, n)``."""
+    if samples.ndim != 2 or min(samples.shape) > MOST_CHANNELS:  # noqa: PLR2004 - channels and samples
+        raise TypeError(f"{_EXPECTED}; got the shape {samples.shape}")
+    axis = 0 if samples.shape[0] <= samples.shape[1] else 1
+    mean: NDArray[np.int16] = samples.mean(axis=axis).astype(np.int16).reshape(1, -1)
+    return mean
+
+
+def _unpacked(samples: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
+    """Returns packed samples of any shape as int16 ``(1, n)``, averaged over their channels."""
+    if channels == 1:
+        return samples.reshape(1, -1)
+    mean = samples.reshape(-1, channels).astype(np.int32).sum(axis=1) // channels
+    mono: NDArray[np.int16] = mean.astype(np.int16).reshape(1, -1)
+    return mono

@@ -1,4 +1,4 @@
-"""ReplyOnStopWords: silent until the caller says a word, then answers the turn behind it."""
+"""ReplyOnStopWords: silent until a stop word, then answers the turn behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gradio_webrtc._turns.options import SileroVadOptions, make_detector, own_de
 from gradio_webrtc._turns.speech_to_text import STT_RATE_HZ, STTModel, get_stt_model, to_stt_rate
 from gradio_webrtc._turns.stop_words import (
     KEPT_S,
-    StopWordListener,
+    StopWordDetector,
     check_phrases,
     ends_with_phrase,
     find_phrase,
@@ -35,20 +35,21 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import Layout, SessionHandle, VoiceActivityDetector
 
 QUICKEST_WORD_S: Final = 0.1
-"""Speech that is worth transcribing while waiting for the word: less than a turn needs."""
+"""Seconds of speech that are transcribed while waiting for the word: less than a turn needs."""
 
 BLOCKS_S: Final = 2.0
-"""Where blocks are listened to, the word is looked for in so much sound, as the predecessor did."""
+"""Seconds of audio in which the word is searched where turns are detected in blocks: as many as in
+fastrtc."""
 
 
 @dataclass
 class ReplyOnStopWordsState(AppState):
-    """What is known of the turn at hand.
+    """The state of the current turn.
 
     Attributes:
-        stop_word_detected: Whether the word was said, and its turn is not over.
-        post_stop_word_buffer: Where the word is looked for when a subclass listens in blocks,
-            float32 ``(n,)`` at 16 kHz.
+        stop_word_detected: True from the word to the end of the turn behind it.
+        post_stop_word_buffer: The audio in which the word is searched when a subclass detects turns
+            in blocks, float32 ``(n,)`` at 16 kHz.
     """
 
     stop_word_detected: bool = False
@@ -56,21 +57,21 @@ class ReplyOnStopWordsState(AppState):
 
 
 class ReplyOnStopWords(ReplyOnPause):
-    """Answers what the caller says behind a stop word; before it, nothing.
+    """Answers the turn behind a stop word, and no other.
 
-    While somebody speaks, what is said is transcribed in a thread of the call's own. When a stop
-    word is in it, the page is told (`send_stopword`), an answer under way is interrupted
-    (``can_interrupt``), and the next turn is the caller's: the sound behind the word, up to the
-    pause, goes to ``fn``. A word without a turn behind it waits for one. Then the word is wanted
+    While somebody speaks, the speech is transcribed in a thread of the session's own. When a stop
+    word is in it, the client is notified (`send_stopword`), an answer under way is interrupted
+    (``can_interrupt``), and the next turn is the user's: the audio behind the word, up to the
+    pause, goes to ``fn``. A word without a turn behind it waits for one. Then the word is required
     again.
 
     Words are compared without case and punctuation, and a pair of words with nothing else between
     them: "hello iris" is found in "Oh, hello, Iris!". Doubled letters count as one, and "ok" is
-    "okay". Words that sound like others are found where they were not said: docs/stopwords.md has
-    numbers.
+    "okay". Words that are pronounced like others are found where they were not said:
+    docs/stopwords.md has numbers.
 
-    Both predecessors' positional orders hold, with ``stop_words`` behind ``fn`` and the rest as in
-    `ReplyOnPause`.
+    The positional orders of gradio_webrtc 0.0.31 and fastrtc both hold, with ``stop_words`` behind
+    ``fn`` and the rest as in `ReplyOnPause`.
 
     Args:
         fn: See `ReplyOnPause`. It does not get the stop word.
@@ -83,7 +84,7 @@ class ReplyOnStopWords(ReplyOnPause):
         output_sample_rate: As there.
         output_frame_size: As there.
         input_sample_rate: As there.
-        model: As there; it finds turns, not the word.
+        model: As there; it detects turns, not the word.
         needs_args: As there.
         vad: As there.
         stt_model: Transcribes: an object with ``stt((16000, float32 (n,))) -> str``, which may be
@@ -95,15 +96,17 @@ class ReplyOnStopWords(ReplyOnPause):
         stt_model: As given, or the default.
 
     Raises:
-        ImportError: The default model is not installed: says how to install it.
+        ImportError: The default model is not installed; the text has the command that installs it.
         TypeError: An argument of the wrong kind.
-        ValueError: No stop word; options or rates that contradict themselves.
+        ValueError: No stop word; options or rates that contradict each other.
 
     Example:
         >>> def answer(audio):
         ...     yield audio
         >>> handler = ReplyOnStopWords(answer, ["computer"])
     """
+
+    _is_ready_made = True
 
     @overload
     def __init__(
@@ -152,56 +155,56 @@ class ReplyOnStopWords(ReplyOnPause):
         super().__init__(fn, *args, **kwargs)
         self.stt_model: STTModel = stt_model or get_stt_model()
 
-    def _forget_call(self) -> None:
+    def _forget_session(self) -> None:
         if "state" not in vars(self):
             self.state: AppState = ReplyOnStopWordsState()
-        super()._forget_call()
+        super()._forget_session()
         self._spotter: WordSpotter | None = None
 
-    def bind(self, call: SessionHandle) -> None:
-        """Ties this copy to its call; once, on the event loop, before `start_up`."""
-        super().bind(call)
-        watch = SpotterCallbacks(
+    def bind(self, session: SessionHandle) -> None:
+        """Ties this copy to its session; once, on the event loop, before `start_up`."""
+        super().bind(session)
+        callbacks = SpotterCallbacks(
             lambda text: self.stop_word_detected(text),  # noqa: PLW0108 - users replace it
             lambda text: ends_with_phrase(text, self.stop_words),
             self._take_segment,
             self._on_spotted,
             self._on_located,
         )
-        self._spotter = WordSpotter(call, self.stt_model, watch)
+        self._spotter = WordSpotter(session, self.stt_model, callbacks)
 
     async def release(self) -> None:
-        """Ends the reply under way, and listening; see `ReplyOnPause.release`."""
+        """Ends the search for the word, and the reply under way; see `TurnHandler.release`."""
         if self._spotter is not None:
             await self._spotter.close()
         await super().release()
 
     def stop_word_detected(self, text: str) -> bool:
-        """Whether a stop word is in what was understood; for overriding, in any thread.
+        """True if a stop word is in the text; for overriding, in any thread.
 
-        Called for the beginnings of one text too, to find where the word ends.
+        Called for the beginnings of one text too, to locate the end of the word.
         """
         return find_phrase(text, self.stop_words) is not None
 
     def send_stopword(self) -> None:
-        """Tells the page that the word was heard; from any thread."""
+        """Notifies the client that the word was said; from any thread."""
         self.send_message_sync(create_message("stopword", ""))
 
     def determine_pause(
         self, audio: NDArray[np.int16], sampling_rate: int, state: AppState
     ) -> bool:
-        """Whether a turn behind the word is over, by the predecessor's rule; for overriding.
+        """True if a turn behind the word is over, by the rule of fastrtc; for overriding.
 
-        A handler whose class overrides this or `process_audio` listens in blocks, and leaves the
-        word to them too: this looks for it in the last `BLOCKS_S`, in the thread of ``receive``.
+        A handler whose class overrides this or `process_audio` detects turns in blocks, and the
+        word too: this searches for it in the last `BLOCKS_S`, in the thread of ``receive``.
 
         Args:
             audio: See `ReplyOnPause.determine_pause`.
             sampling_rate: As there.
             state: As there; takes ``stop_word_detected`` too.
         """
-        listener = self._listener
-        is_awake = isinstance(listener, StopWordListener) and listener.is_awake
+        detector = self._detector
+        is_awake = isinstance(detector, StopWordDetector) and detector.is_awake
         if is_awake or getattr(state, "stop_word_detected", False):
             return super().determine_pause(audio, sampling_rate, state)
         if audio.size < self.algo_options.audio_chunk_duration * sampling_rate:
@@ -209,11 +212,11 @@ class ReplyOnStopWords(ReplyOnPause):
         state.buffer = None
         fresh = to_stt_rate((sampling_rate, audio))
         before = getattr(state, "post_stop_word_buffer", None)
-        sound = fresh if before is None else np.concatenate([before, fresh])
-        sound = sound[-round(BLOCKS_S * STT_RATE_HZ) :]
+        recent = fresh if before is None else np.concatenate([before, fresh])
+        recent = recent[-round(BLOCKS_S * STT_RATE_HZ) :]
         word: Any = state
-        word.post_stop_word_buffer = sound
-        if self.stop_word_detected(self.stt_model.stt((STT_RATE_HZ, sound))):
+        word.post_stop_word_buffer = recent
+        if self.stop_word_detected(self.stt_model.stt((STT_RATE_HZ, recent))):
             word.stop_word_detected = True
             self.send_stopword()
         return False
@@ -221,8 +224,8 @@ class ReplyOnStopWords(ReplyOnPause):
     def _overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnStopWords, name)
 
-    def _make_listener(self) -> TurnDetector:
-        turns = super()._make_listener()
+    def _make_detector(self) -> TurnDetector:
+        turns = super()._make_detector()
         if self._overrides("determine_pause") or self._overrides("process_audio"):
             return turns
         options = self.model_options
@@ -232,12 +235,12 @@ class ReplyOnStopWords(ReplyOnPause):
             started_talking_threshold=min(
                 self.algo_options.started_talking_threshold, QUICKEST_WORD_S
             ),
-            # It bounds what the detector keeps of sound that nobody will ask it for.
+            # It bounds the audio that the detector keeps, which is never read here.
             max_continuous_speech_s=min(self.algo_options.max_continuous_speech_s, KEPT_S),
         )
-        rate_hz = self._heard_rate_hz
+        rate_hz = self._detector_rate_hz
         waiting = make_detector(rate_hz, algo, silero, own_detector(self._vad))
-        return StopWordListener(waiting, turns, rate_hz, self._on_due)
+        return StopWordDetector(waiting, turns, rate_hz, self._on_due)
 
     def _on_due(self) -> None:
         if self._spotter is not None:
@@ -246,19 +249,19 @@ class ReplyOnStopWords(ReplyOnPause):
     # On the event loop
 
     @property
-    def _stop_word_listener(self) -> StopWordListener:
-        listener = self._bound_listener
-        if not isinstance(listener, StopWordListener):
-            raise TypeError(f"the listener was replaced by {listener!r}")
-        return listener
+    def _stop_word_detector(self) -> StopWordDetector:
+        detector = self._bound_detector
+        if not isinstance(detector, StopWordDetector):
+            raise TypeError(f"the detector was replaced by {detector!r}")
+        return detector
 
     def _take_segment(self) -> SpeechSegment | None:
-        with self._listening:
-            return self._stop_word_listener.take_segment()
+        with self._detector_lock:
+            return self._stop_word_detector.take_segment()
 
-    def _on_spotted(self, look: SpeechSegment, text: str) -> bool:
-        """Tells of the word; False when it comes too late to begin a turn."""
-        if not self._still_waits(look):
+    def _on_spotted(self, segment: SpeechSegment, text: str) -> bool:
+        """Reports the word; returns False if it is too late to begin a turn."""
+        if not self._still_waits(segment):
             return False
         self.send_stopword()
         self._bound_session.event("stopword", text=text)
@@ -266,24 +269,24 @@ class ReplyOnStopWords(ReplyOnPause):
             self._interrupt()
         return True
 
-    def _on_located(self, look: SpeechSegment, begin: int) -> None:
-        if not self._still_waits(look):
+    def _on_located(self, segment: SpeechSegment, begin: int) -> None:
+        if not self._still_waits(segment):
             return
         if isinstance(self.state, ReplyOnStopWordsState):
             self.state.stop_word_detected = True
-        with self._listening:
-            everything_heard = self._stop_word_listener.wake(begin)
-        for heard in everything_heard:
-            self._notice(heard)
+        with self._detector_lock:
+            events = self._stop_word_detector.wake(begin)
+        for event in events:
+            self._on_turn_event(event)
 
-    def _still_waits(self, look: SpeechSegment) -> bool:
-        """Whether nothing has happened since this was heard."""
-        with self._listening:
-            listener = self._stop_word_listener
-            is_waiting = listener.sleep == look.sleep and not listener.is_awake
+    def _still_waits(self, segment: SpeechSegment) -> bool:
+        """True if no turn has begun or ended since this segment."""
+        with self._detector_lock:
+            detector = self._stop_word_detector
+            is_waiting = detector.wait == segment.wait and not detector.is_awake
         return is_waiting and (self.can_interrupt or not self._is_responding)
 
-    def _notice(self, heard: TurnEvent) -> None:
-        super()._notice(heard)
-        if heard.audio is not None and isinstance(self.state, ReplyOnStopWordsState):
+    def _on_turn_event(self, event: TurnEvent) -> None:
+        super()._on_turn_event(event)
+        if event.audio is not None and isinstance(self.state, ReplyOnStopWordsState):
             self.state.stop_word_detected = False

@@ -1,21 +1,379 @@
-"""The classes that users subclass to hear a caller and to speak to them, sync and async."""
+"""The classes that users subclass to receive a client's media and to send their own.
+
+A handler given to a stream is a template: every session runs on its own ``copy()``, which `bind`
+ties to its `SessionHandle`. Nothing here depends on sessions and networks beyond that protocol.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
-from typing import TYPE_CHECKING
+import numbers
+import threading
+from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
-from .base import StreamHandlerBase
+import numpy as np
+
+from gradio_webrtc._audio import InboundAudio, audio_to_int16
+from gradio_webrtc._workers.task_scope import TaskScope
+from gradio_webrtc._workers.user_code import guard, never_blocks
+from gradio_webrtc._workers.workers import Done
+from gradio_webrtc.errors import AudioError, ConnectionLost
+from gradio_webrtc.types import Layout, WebRTCData
+
+from .notices import Channel, as_message
+from .signatures import report_mistakes
 
 if TYPE_CHECKING:
-    from gradio_webrtc.types import AudioFrame, EmitType, VideoEmitType, VideoFrame
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc.types import (
+        AudioFrame,
+        DataChannel,
+        EmitType,
+        SessionHandle,
+        VideoEmitType,
+        VideoFrame,
+    )
+
+T = TypeVar("T")
+
+INPUT_PLACEHOLDER: Final = "__webrtc_value__"
+"""The item that stands for the component's own value at the head of ``latest_args``; users know
+it."""
+
+INPUT_FRAME_SAMPLES: Final = 960
+"""Samples per channel in a block for ``receive``, whatever the rate: what gradio_webrtc 0.0.31 and
+fastrtc delivered, and what their users' code counts on."""
+
+INPUTS_TIMEOUT_S: Final = 60.0
+"""Seconds that a client may take to send its input values. A handler that has given up gets no
+values that arrive later, so this is more than any client takes that is still there."""
+
+RELEASE_TASKS_S: Final = 1.0
+"""Seconds that the end of a session waits for coroutines of the user's that were cancelled."""
+
+RATE_RANGE_HZ: Final = (8_000, 192_000)
+"""The rates that the resampler of the core takes, in Hz."""
+
+UINT8_ZERO: Final = 128
+"""The sample value of silence in unsigned 8-bit audio."""
+
+
+@asynccontextmanager
+async def inputs_within(limit_s: float) -> AsyncIterator[None]:
+    """Limits the time in which its block waits for the client's input values.
+
+    Args:
+        limit_s: The limit, in seconds.
+
+    Raises:
+        TimeoutError: It has passed.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError:
+        raise TimeoutError(
+            f"the client did not send its input values within {limit_s:g} s"
+        ) from None
+
+
+NOTHING_TO_AWAIT: Final = Done(None)
+"""The result of our own ``start_up`` and ``shutdown``: subclasses call them with ``await`` and
+without, as they did with the sync and async handlers of gradio_webrtc 0.0.31 and fastrtc."""
+
+
+class StreamHandlerBase(ABC):
+    """The base of all handlers, audio or video, sync or async.
+
+    Args:
+        expected_layout: ``"mono"`` or ``"stereo"``: the layout of what ``receive`` gets.
+        output_sample_rate: The rate that the handler intends to send, 8000 to 192000 Hz. For
+            the handler's own use: what it yields is resampled from the rate that it yields.
+        output_frame_size: For the handler's own use, in samples; by default 20 ms of
+            ``output_sample_rate``. Frames sent are always 20 ms long.
+        input_sample_rate: The rate of what ``receive`` gets, 8000 to 192000 Hz.
+        fps: Frames a second that a video handler intends to send.
+
+    Attributes:
+        latest_args: The values of the stream's ``inputs`` as the client sent them last, behind the
+            placeholder ``"__webrtc_value__"`` that stands for the component itself, or behind its
+            `WebRTCData` when it has a text field.
+        args_set: Set once the client has sent values; `reset` clears it.
+        channel_set: Set once messages may be sent, from `bind` on: messages sent before the data
+            channel opens are kept for it.
+        input_frame_size: Samples per channel handed to ``receive`` at a time.
+        phone_mode: True if the client has no inputs to wait for, as a telephone.
+
+    Raises:
+        AudioError: A rate out of range, or an unknown layout.
+    """
+
+    def __init__(
+        self,
+        expected_layout: Layout = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        fps: int = 30,
+    ) -> None:
+        if expected_layout not in get_args(Layout):
+            raise AudioError(f"expected_layout is 'mono' or 'stereo', got {expected_layout!r}")
+        _check_rate("output_sample_rate", output_sample_rate)
+        _check_rate("input_sample_rate", input_sample_rate)
+        self.expected_layout: Layout = expected_layout
+        self.output_sample_rate = output_sample_rate
+        self.output_frame_size = output_frame_size or output_sample_rate // 50
+        self.input_sample_rate = input_sample_rate
+        self.fps = fps
+        self.input_frame_size = INPUT_FRAME_SAMPLES
+        self.phone_mode = False
+        self._forget_session()
+
+    def _forget_session(self) -> None:
+        """Gives the handler the state of one that has not been in a session."""
+        self.latest_args: list[Any] = []
+        self.args_set = asyncio.Event()
+        self.channel_set = asyncio.Event()
+        self._next_args = asyncio.Event()
+        self._session: SessionHandle | None = None
+        # Programs set, test and call this.
+        self._clear_queue: Callable[[], None] | None = None
+        self._channel: DataChannel | None = None
+        self._resampler: FrameResampler | None = None
+        self._loop_thread: int | None = None
+        self._tasks = TaskScope()
+
+    # Life of a session
+
+    def bind(self, session: SessionHandle) -> None:
+        """Ties this copy to its session; once, on the event loop, before `start_up`."""
+        report_mistakes(self, session)
+        if self._session is not None:
+            # Its copy() returned the handler itself: no state of the earlier session may remain.
+            self._forget_session()
+        self._session = session
+        self._clear_queue = session.clear
+        self._loop_thread = threading.get_ident()
+        # A handler may override set_channel.
+        with guard(session.report):
+            self.set_channel(Channel(session))
+
+    @property
+    def session_receive(self) -> Callable[..., Any]:
+        """The function that a session calls with each frame: ``receive``, unless one is better."""
+        handler: Any = self
+        receive: Callable[..., Any] = handler.receive
+        return receive
+
+    @property
+    def session_emit(self) -> Callable[..., Any]:
+        """The function that a session calls for each item: ``emit``, unless one is better."""
+        handler: Any = self
+        emit: Callable[..., Any] = handler.emit
+        return emit
+
+    @never_blocks
+    def start_up(self) -> Any:
+        """Runs once when the session begins; override it, with ``def`` or ``async def``.
+
+        It may run as long as the session, for instance to hold the connection to a service open and
+        read from it; `receive` and `emit` are called meanwhile. A coroutine is cancelled when the
+        session ends; a plain function has a thread of its own. An exception is reported, and the
+        session goes on.
+
+        Returns:
+            Nothing that matters; it may be awaited, so that ``await super().start_up()`` works.
+        """
+        return NOTHING_TO_AWAIT
+
+    async def wait_until_ready(self) -> None:  # noqa: B027 - most handlers are always ready
+        """Returns when ``emit`` may have an item: here, at once."""
+
+    def reset(self) -> None:
+        """Makes the next turn ask the client for its inputs again."""
+        self.args_set.clear()
+
+    @never_blocks
+    def shutdown(self) -> Any:
+        """Runs once when the session has ended, however it ended; override it as `start_up`."""
+        return NOTHING_TO_AWAIT
+
+    async def release(self) -> None:
+        """Frees what a ready-made handler holds for its session; awaited last, after `shutdown`.
+
+        It is apart from ``shutdown`` so that a subclass may override that one without a thought.
+        """
+        await self._tasks.close(RELEASE_TASKS_S)
+
+    @abstractmethod
+    def copy(self) -> StreamHandlerBase:
+        """Returns a new handler of the same kind for one session."""
+
+    @property
+    def receive_is_light(self) -> bool:
+        """True if ``receive`` may run on the event loop itself, within microseconds."""
+        return False
+
+    @property
+    def batch_allowance_s(self) -> float:
+        """The inbound audio that may wait, in seconds, since no event could follow from it.
+
+        Read after each frame of a handler whose ``receive_is_light``.
+        """
+        return 0.0
+
+    # The client's input values
+
+    def set_args(self, args: list[Any]) -> None:
+        """Takes the client's input values; from any thread.
+
+        Args:
+            args: The values of the stream's inputs behind the component itself; may be empty. A
+                `WebRTCData` at their head is the component's own.
+
+        Raises:
+            TypeError: ``args`` is not a list.
+        """
+        if not isinstance(args, list):
+            raise TypeError("args must be a list")
+        has_head = bool(args) and isinstance(args[0], WebRTCData)
+        self.latest_args = [*args] if has_head else [INPUT_PLACEHOLDER, *args]
+        self._on_loop(self._announce_args)
+
+    def _announce_args(self) -> None:
+        self.args_set.set()
+        self._next_args.set()
+        self._next_args = asyncio.Event()
+
+    async def fetch_args(self) -> None:
+        """Requests the client's input values without waiting for them."""
+        self._bound_session.request_inputs()
+
+    async def wait_for_args(self) -> None:
+        """Fetches the client's latest input values into ``latest_args``; call on the event loop.
+
+        In phone mode there are none to request, and this returns at once.
+
+        Raises:
+            TimeoutError: No answer within `INPUTS_TIMEOUT_S`.
+        """
+        if self.phone_mode:
+            self.args_set.set()
+            return
+        received = self._next_args if self.args_set.is_set() else self.args_set
+        await self.fetch_args()
+        async with inputs_within(INPUTS_TIMEOUT_S):
+            await received.wait()
+
+    def wait_for_args_sync(self) -> None:
+        """Like `wait_for_args`, for sync handlers; blocks the handler's own thread.
+
+        Raises:
+            ConnectionLost: The session ended meanwhile.
+            RuntimeError: Called on the event loop, where it could never return.
+            TimeoutError: No answer within `INPUTS_TIMEOUT_S`.
+        """
+        self._block_on(self.wait_for_args)
+
+    # Messages
+
+    async def send_message(self, message: str | Mapping[str, object]) -> None:
+        """Sends a message to the client over the data channel; kept until the channel opens.
+
+        Args:
+            message: A JSON object, as a mapping or as text. Other text arrives as a log message.
+        """
+        self.send_message_sync(message)
+
+    def send_message_sync(self, message: str | Mapping[str, object]) -> None:
+        """Like `send_message`, from any thread; never blocks."""
+        self._bound_session.send(as_message(message))
+
+    def clear_queue(self) -> None:
+        """Drops the audio that is queued for the user, and nothing else; from any thread.
+
+        No AdditionalOutputs, no CloseStream and no later item of ``emit`` is lost. Outside a
+        session it does nothing, unless ``_clear_queue`` was set to a function.
+        """
+        if callable(self._clear_queue):
+            self._clear_queue()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the session.
+
+        Raises:
+            RuntimeError: The handler is not in a session.
+        """
+        return self._bound_session.loop
+
+    @property
+    def channel(self) -> DataChannel | None:
+        """The substitute for the data channel: has ``send(text)``. ``None`` outside a session."""
+        return self._channel
+
+    def set_channel(self, channel: DataChannel) -> None:
+        """Takes the channel when the session begins, on the event loop; may be overridden."""
+        self._channel = channel
+        self.channel_set.set()
+
+    def resample(self, frame: Any) -> list[Any]:
+        """Converts audio to ``input_sample_rate`` and the handler's own layout.
+
+        Frames for ``receive`` are converted already. This is for frames from elsewhere.
+
+        Args:
+            frame: An ``av.AudioFrame`` of one channel or two.
+
+        Returns:
+            Frames of int16, each with as many samples as ``frame``; none while they are incomplete.
+
+        Raises:
+            AudioError: It has more channels.
+        """
+        if self._resampler is None:
+            self._resampler = FrameResampler(self.input_sample_rate, self.expected_layout)
+        return self._resampler.resample(frame)
+
+    @property
+    def _bound_session(self) -> SessionHandle:
+        if self._session is None:
+            raise RuntimeError(f"{type(self).__name__} is in no session; a stream binds its copies")
+        return self._session
+
+    def _on_loop(self, callback: Callable[..., object], *args: object) -> None:
+        """Runs ``callback`` on the session's loop: now if this is it, soon if not."""
+        if self._session is None or threading.get_ident() == self._loop_thread:
+            callback(*args)
+        else:
+            self._session.loop.call_soon_threadsafe(callback, *args)
+
+    def _block_on(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Returns the result of ``fn`` on the session's loop; blocks this thread, another one."""
+        loop = self.loop
+        if threading.get_ident() == self._loop_thread:
+            raise RuntimeError("this blocks: on the event loop, await its async twin instead")
+        return asyncio.run_coroutine_threadsafe(self._until_released(fn), loop).result()
+
+    async def _until_released(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Returns the result of ``fn``, for which a thread waits until `release` ends the wait."""
+        waiting = self._tasks.start(fn())
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            raise ConnectionLost("the session ended") from None
 
 
 class StreamHandler(StreamHandlerBase):
-    """Hears and speaks with ordinary functions, each in a thread of the caller's own.
+    """Receives and sends audio with ordinary functions, each in a thread of the session's own.
 
-    ``emit`` may block; returning ``None`` means nothing now, and it is asked again 20 ms later.
+    ``emit`` may block; returning ``None`` means nothing now, and it is called again 20 ms later.
 
     Example:
         >>> from queue import SimpleQueue
@@ -36,7 +394,7 @@ class StreamHandler(StreamHandlerBase):
 
     @abstractmethod
     def receive(self, frame: AudioFrame) -> None:
-        """Takes the next sound from the caller.
+        """Takes the next audio from the user.
 
         Args:
             frame: ``(input_sample_rate, int16)`` with ``input_frame_size`` samples per channel:
@@ -45,74 +403,143 @@ class StreamHandler(StreamHandlerBase):
 
     @abstractmethod
     def emit(self) -> EmitType:
-        """The next thing for the caller, or ``None`` for nothing now.
+        """Returns the next item for the user, or ``None`` for nothing now.
 
         Returns:
             ``(rate, samples)`` or ``(rate, samples, layout)``, `AdditionalOutputs`, `CloseStream`,
-            or sound and one of those two as a pair.
+            or audio and one of those two as a pair.
         """
 
 
 class AsyncStreamHandler(StreamHandlerBase):
-    """Hears and speaks with coroutines, on the event loop. See `StreamHandler` for the shapes."""
+    """Receives and sends audio with coroutines, on the event loop. See `StreamHandler`."""
 
     @abstractmethod
     async def receive(self, frame: AudioFrame) -> None:
-        """Takes the next sound from the caller. See `StreamHandler.receive`."""
+        """Takes the next audio from the user. See `StreamHandler.receive`."""
 
     @abstractmethod
     async def emit(self) -> EmitType:
-        """The next thing for the caller, or ``None``. See `StreamHandler.emit`."""
+        """Returns the next item for the user, or ``None``. See `StreamHandler.emit`."""
 
 
 class AudioVideoStreamHandler(StreamHandler):
-    """A `StreamHandler` that also sees and shows. Sound is optional: silent and deaf by default."""
+    """A `StreamHandler` with video. Audio is optional: ignored and silent by default."""
 
     def receive(self, frame: AudioFrame) -> None:
-        """Ignores the caller's sound; override it to hear."""
+        """Ignores the user's audio; may be overridden."""
 
     def emit(self) -> EmitType:
-        """Says nothing; override it to speak."""
+        """Sends no audio; may be overridden."""
         return None
 
     @property
     def receive_is_light(self) -> bool:
-        """Ignoring sound takes no thread."""
+        """True unless ``receive`` is overridden: ignoring audio takes no thread."""
         return type(self).receive is AudioVideoStreamHandler.receive
 
     async def wait_until_ready(self) -> None:
-        """Returns at once, but never for a handler that does not speak."""
+        """Returns at once, but never for a handler that sends no audio."""
         if type(self).emit is AudioVideoStreamHandler.emit:
             await asyncio.Event().wait()
 
     @abstractmethod
     def video_receive(self, frame: VideoFrame) -> None:
-        """Takes the next picture: uint8, ``(height, width, 3)``, blue first."""
+        """Takes the next video frame: uint8, ``(height, width, 3)``, blue first."""
 
     @abstractmethod
     def video_emit(self) -> VideoEmitType:
-        """The next picture in the same form, or ``None`` for nothing now."""
+        """Returns the next video frame in the same form, or ``None`` for nothing now."""
 
 
 class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
-    """An `AsyncStreamHandler` that also sees and shows. Silent and deaf by default."""
+    """An `AsyncStreamHandler` with video. Audio is optional: ignored and silent by default."""
 
     async def receive(self, frame: AudioFrame) -> None:
-        """Ignores the caller's sound; override it to hear."""
+        """Ignores the user's audio; may be overridden."""
 
     async def emit(self) -> EmitType:
-        """Says nothing; override it to speak."""
+        """Sends no audio; may be overridden."""
         return None
 
     async def wait_until_ready(self) -> None:
-        """Returns at once, but never for a handler that does not speak."""
+        """Returns at once, but never for a handler that sends no audio."""
         if type(self).emit is AsyncAudioVideoStreamHandler.emit:
             await asyncio.Event().wait()
 
     @abstractmethod
     async def video_receive(self, frame: VideoFrame) -> None:
-        """Takes the next picture: uint8, ``(height, width, 3)``, blue first."""
+        """Takes the next video frame: uint8, ``(height, width, 3)``, blue first."""
 
     @abstractmethod
     async def video_emit(self) -> VideoEmitType:
-        """The next picture in the same form, or ``None`` for nothing now."""
+        """Returns the next video frame in the same form, or ``None`` for nothing now."""
+
+
+class FrameResampler:
+    """Converts PyAV frames to int16 at one rate and layout.
+
+    It imports no PyAV: its frames are of the class of those it gets.
+
+    Args:
+        rate_hz: The rate of the results, 8,000 to 192,000 Hz.
+        layout: The layout of the results.
+    """
+
+    def __init__(self, rate_hz: int, layout: Layout) -> None:
+        self._rate_hz = rate_hz
+        self._layout = layout
+        self._format = (0, 0)
+        self._pts = 0
+        self._audio: InboundAudio | None = None
+
+    def resample(self, frame: Any) -> list[Any]:
+        """Returns the frames that are complete with this one, each with as many samples.
+
+        Args:
+            frame: An ``av.AudioFrame``, of one channel or two.
+
+        Raises:
+            AudioError: It has another number of channels, or samples of an unknown kind.
+        """
+        channels = frame.layout.nb_channels
+        if self._audio is None or self._format != (frame.sample_rate, channels):
+            self._format = (frame.sample_rate, channels)
+            self._audio = InboundAudio(
+                frame.sample_rate,
+                channels,
+                self._rate_hz,
+                layout=self._layout,
+                frame_samples=frame.samples,
+            )
+        blocks = self._audio.process(_packed_int16(frame))
+        return [self._made(type(frame), block) for block in blocks]
+
+    def _made(self, kind: Any, block: NDArray[np.int16]) -> Any:
+        frame = kind.from_ndarray(block, format="s16", layout=self._layout)
+        frame.sample_rate, frame.time_base = self._rate_hz, Fraction(1, self._rate_hz)
+        frame.pts = self._pts
+        self._pts += frame.samples
+        return frame
+
+
+def _packed_int16(frame: Any) -> NDArray[np.int16]:
+    samples = frame.to_ndarray()
+    if frame.format.is_planar:
+        samples = samples.T.reshape(1, -1)
+    match samples.dtype.kind, samples.dtype.itemsize:
+        case ("i", 2) | ("f", _):
+            return np.ascontiguousarray(audio_to_int16(samples))
+        case ("i", size):
+            high: NDArray[np.int16] = (samples >> (8 * (size - 2))).astype(np.int16)
+            return high
+        case ("u", 1):
+            wide: NDArray[np.int16] = (samples.astype(np.int16) - UINT8_ZERO) << 8
+            return wide
+    raise AudioError(f"expected samples as whole numbers or floats, got {samples.dtype}")
+
+
+def _check_rate(name: str, rate_hz: int) -> None:
+    lowest, highest = RATE_RANGE_HZ
+    if not (isinstance(rate_hz, numbers.Integral) and lowest <= rate_hz <= highest):
+        raise AudioError(f"{name} is a whole number from {lowest} to {highest} Hz, got {rate_hz!r}")

@@ -1,59 +1,66 @@
-"""What answers turns with a user's function, however the turns are found."""
+"""Answers to turns with a user's function, however the turns are detected.
+
+A subclass may also ask for answers by itself, with ``event`` and ``generator``. The ``emit`` of
+gradio_webrtc 0.0.31 and fastrtc polled the two: once ``event`` was set it played ``generator``, or
+the result of ``fn`` for ``state.stream``. Here nobody polls: setting one of them notifies the
+handler, which acts on the session's loop. Only a subclass with an ``emit`` of its own still polls,
+so for such a one a turn is kept in ``state`` until its ``emit`` takes it or calls ours.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import copy
 import logging
+import threading
+from abc import abstractmethod
+from collections import deque
 from dataclasses import replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
+from gradio_webrtc._legacy.blocks import AppState, renewed
 from gradio_webrtc._mistakes import advise_on_function
-from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.replies import ReplyQueue
-from gradio_webrtc._turns.reply import Reply, Turn
-from gradio_webrtc._turns.runner import as_generator
-from gradio_webrtc._workers.user_code import (
-    call_user_code,
-    describe_callable,
-    is_async_callable,
-    never_blocks,
-)
+from gradio_webrtc._turns.replies import Reply, ReplyQueue, ReplySignal, Turn
+from gradio_webrtc._turns.runner import FINISHED, as_generator, as_playable
+from gradio_webrtc._workers.user_code import call_user_code, guard, is_async_callable, never_blocks
 from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
 
-from .arguments import Callee, max_positionals, requires_positional
-from .base import NOTHING_TO_AWAIT, StreamHandlerBase, inputs_within
-from .prompting import Prompting
+from .signatures import Callee, max_positionals, requires_positional
+from .stream_handler import NOTHING_TO_AWAIT, StreamHandler, StreamHandlerBase, inputs_within
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from typing import Self
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._legacy.blocks import AppState
-    from gradio_webrtc._turns.reply import Arguments
+    from gradio_webrtc._legacy.argument_orders import ReplyOptions
+    from gradio_webrtc._turns.replies import Arguments
+    from gradio_webrtc._turns.runner import Playable
     from gradio_webrtc.types import AudioFrame, EmitType, SessionHandle
 
-    from .signature import ReplyOptions
-
 TURN_INPUTS_TIMEOUT_S: Final = 10.0
-"""How long a turn waits for the page's input values: as long as the predecessor did. The next turn
-asks anew."""
+"""Seconds that a turn waits for the client's input values: as long as fastrtc did. The next turn
+requests them again."""
 
-RELEASE_S: Final = 1.0
-"""How long the end of a call waits for the user's code to clean up: the time in which a process is
-expected to end. What takes longer goes on by itself."""
+SECOND_HALF_S: Final = 0.02
+"""Seconds that an ``event`` set in silence waits for the ``generator`` that may be meant. The two
+are set one after the other, in any order and any thread; the ``emit`` of fastrtc was called as
+seldom as this."""
+
+LONGEST_RECEIVE_S: Final = 2.0
+"""Seconds that a ``receive`` which has not returned holds its requests back: one that waits for the
+answer itself would never return. That of fastrtc waits 1 s for a generator to close."""
 
 _logger = logging.getLogger(__name__)
 
 
-class TurnHandler(Prompting):
-    """Answers turns with a user's function; a subclass finds the turns and calls `_answer`.
+class TurnHandler(StreamHandler):
+    """Answers turns with a user's function; a subclass detects the turns and calls `_answer`.
 
     `ReplyOnPause` documents the arguments and attributes.
     """
@@ -74,28 +81,34 @@ class TurnHandler(Prompting):
         self.needs_args = options.needs_args
         self._fn_takes = max_positionals(fn)
 
-    def _forget_call(self) -> None:
-        super()._forget_call()
+    def _forget_session(self) -> None:
+        super()._forget_session()
+        self._event = ReplySignal(self._request_answer)
+        self.state: AppState = self.state.new() if "state" in vars(self) else AppState()
+        self._replies: ReplyQueue | None = None
         self._worker: Worker | None = None
+        self._turns = 0
         self._text = ""
-        self._gave = False
-        # What `bind` put there belongs to the call.
+        self._asks_us = self._is_settling = self._has_waited = self._has_emitted = False
+        # Set from outside, and not played yet.
+        self._set_generator: Any = None
+        # The audio of a turn asked for over a reply that has ended by itself since.
+        self._missed: tuple[int, NDArray[Any]] | None = None
+        # The audio in `state` of which a turn was made already.
+        self._mirrored: NDArray[Any] | None = None
+        # The requests of a `receive` that has not returned yet, and the thread that it runs in.
+        self._postponed: deque[Callable[[], None]] = deque()
+        self._receiving: int | None = None
+        # Detected, and left in this state for a subclass's own emit.
+        self._kept: tuple[Turn, AppState] | None = None
+        # A copy's emit is that of its class, whatever a program has set on the template.
         vars(self).pop("emit", None)
 
-    def set_args(self, args: list[Any]) -> None:
-        """Takes the page's input values, and what was written there; from any thread.
-
-        What was written is kept for the next turn, whatever else the page sends before that.
-        """
-        super().set_args(args)
-        if isinstance(self.latest_args[0], WebRTCData):
-            self._text = self.latest_args[0].textbox or self._text
-
-    # Life of a call
+    # Life of a session
 
     @never_blocks
     def copy(self) -> Self:
-        """A handler with the same attributes for one call, and nothing of any call in it.
+        """Returns a handler with the same attributes for one session, and no state of any session.
 
         Attributes of a subclass are shared with the template unless it overrides this.
         """
@@ -104,19 +117,18 @@ class TurnHandler(Prompting):
             method = getattr(self, name)
             if isinstance(method, MethodType) and method.__self__ is self:
                 setattr(clone, name, MethodType(method.__func__, clone))
-        clone._forget_call()  # noqa: SLF001 - it is one of us
+        clone._forget_session()  # noqa: SLF001 - it is one of us
         return clone
 
-    def bind(self, call: SessionHandle) -> None:
-        """Ties this copy to its call; once, on the event loop, before `start_up`."""
-        super().bind(call)
-        self._worker = Worker(f"reply-{call.webrtc_id[:8]}", type(self).__name__)
-        self._replies = ReplyQueue(call, self._make_reply, self._note_reply_over, self._silence)
+    def bind(self, session: SessionHandle) -> None:
+        """Ties this copy to its session; once, on the event loop, before `start_up`."""
+        super().bind(session)
+        self._worker = Worker(f"reply-{session.webrtc_id[:8]}", type(self).__name__)
+        self._replies = ReplyQueue(session, self._make_reply, self._note_reply_over, self._silence)
         if not self._emit_is_overridden:
-            # A coroutine function: the session awaits it on the loop, with no thread between.
-            self.emit = self.emit_async  # type: ignore[assignment, method-assign]
+            vars(self).pop("emit", None)
         if self._event.is_asked:
-            self._soon(self._heed)
+            self._soon(self._act_on_request)
 
     @never_blocks
     def start_up(self) -> Any:
@@ -127,21 +139,25 @@ class TurnHandler(Prompting):
         return NOTHING_TO_AWAIT
 
     def reset(self) -> None:
-        """Ends the reply under way, and makes the next turn ask for the page's inputs again.
+        """Ends the reply under way, and makes the next turn ask for the client's inputs again.
 
-        Runs after every reply that was not interrupted. What is being heard meanwhile is kept.
+        Runs after every reply that was not interrupted. Speech that arrives meanwhile is kept.
         """
         super().reset()
         ends_reply = self.state.responding
         self._clear_up()
         if not self._is_settling:
-            self._held = None
+            self._set_generator = None
         if self.emits_by_itself:
-            self.state = self._state_after(self.state, ends_reply=ends_reply)
-        if self._call is not None:
+            # An emit that has begun with a new state has its turn already: the audio in that state
+            # is the beginning of the next one.
+            is_renewed = self._kept is not None and self._kept[1] is not self.state
+            self.state = renewed(self.state, keeps_audio=ends_reply and is_renewed)
+        if self._session is not None:
             self._on_loop(self._end_reply)
 
     def _clear_up(self) -> None:
+        """Clears the traces of a reply, however `reset` is overridden."""
         self.args_set.clear()
         if self.phone_mode:
             self.args_set.set()
@@ -149,175 +165,44 @@ class TurnHandler(Prompting):
         self.state.interrupted.clear()
         self._event.clear()
 
-    def _state_after(self, state: AppState, *, ends_reply: bool) -> AppState:
-        """A state for the next turn, with what the caller says while a reply ends.
-
-        An ``emit`` of a subclass's own that began with a new state has its turn already: what is in
-        that state is the beginning of the next one.
-        """
-        fresh = state.new()
-        is_renewed = self._kept is not None and self._kept[1] is not state
-        if ends_reply and is_renewed:
-            fresh.stream, fresh.buffer = state.stream, state.buffer
-            fresh.started_talking, fresh.sampling_rate = state.started_talking, state.sampling_rate
-        return fresh
-
     async def release(self) -> None:
-        """Ends the reply under way; waits no longer than `RELEASE_S` for code that blocks."""
+        """Ends the reply under way; waits no longer than a second for code that blocks."""
         await super().release()
         if self._replies is None or self._worker is None:
             return
-        try:
-            async with asyncio.timeout(RELEASE_S):
-                await self._replies.close()
-        except TimeoutError:
-            _logger.debug("%s is left to return by itself", describe_callable(self.fn))
+        await self._replies.close()
         self._worker.close()
-        # Both lead back here, and the handler is to be freed with its call.
-        self._replies.let_go()
-        if not self._emit_is_overridden:
-            vars(self).pop("emit", None)
+        # The queue refers back to the handler, which is to be freed with its session.
+        self._replies.detach()
 
-    # Speaking
+    # Input values
 
-    async def wait_until_ready(self) -> None:
-        """Returns when there is something to answer; costs nothing meanwhile."""
-        self._gave = False
-        if not self._emit_is_overridden:
-            await self._reply_queue.wait_until_ready()
+    def set_args(self, args: list[Any]) -> None:
+        """Takes the client's input values and its written text; from any thread.
 
-    def emit(self) -> EmitType:
-        """The next item of the answer, or ``None``; blocks until it is there.
-
-        For a subclass's ``emit`` to call, in its own thread. A session awaits `emit_async` unless
-        this is overridden.
+        The text is kept for the next turn, whatever else the client sends before that.
         """
-        return self._block_on(self.emit_async)
-
-    @never_blocks
-    async def emit_async(self) -> EmitType:
-        """The next item of the answer, or ``None`` when there is none; call on the event loop."""
-        if self._emit_is_overridden:
-            self._asks_us = True
-            self._answer_what_is_asked()
-        item = await self._reply_queue.step()
-        self._gave = item is not FINISHED
-        if item is FINISHED:
-            return None
-        parts = item if isinstance(item, tuple) else (item,)
-        self.state.responded_audio |= isinstance(item, tuple)
-        if self.phone_mode and isinstance(parts[-1], AdditionalOutputs):
-            # There is no page to hold the values, so they come back with the next turn.
-            self.set_args(list(parts[-1].args))
-        return cast("EmitType", item)
-
-    @property
-    def _emit_is_overridden(self) -> bool:
-        return type(self).emit is not TurnHandler.emit
+        super().set_args(args)
+        if isinstance(self.latest_args[0], WebRTCData):
+            self._text = self.latest_args[0].textbox or self._text
 
     @property
     def _takes_inputs(self) -> tuple[bool, bool]:
-        """Two answers: is ``fn`` called with the page's inputs, and is ``startup_fn``."""
+        """Two answers: is ``fn`` called with the client's inputs, and is ``startup_fn``."""
         for_start = self.startup_fn is not None and self._startup_takes_inputs(self.startup_fn)
         return self._needs_additional_inputs, for_start
 
     @property
     def _needs_additional_inputs(self) -> bool:
-        """Whether ``fn`` is called with the page's inputs; subclasses of old read it."""
+        """True if ``fn`` is called with the client's inputs; subclasses of fastrtc's read it."""
         return self.needs_args or self._fn_takes > 1
 
-    @property
-    def _is_responding(self) -> bool:
-        return self.state.responding or self._reply_queue.is_responding
-
-    @property
-    def _reply_queue(self) -> ReplyQueue:
-        if self._replies is None:
-            raise RuntimeError(f"{type(self).__name__} is not in a call; a stream binds its copies")
-        return self._replies
-
-    # On the event loop
-
-    def _answer(self, rate_hz: int, audio: NDArray[np.int16]) -> Turn:
-        """Has a turn answered: int16 ``(1, n)``, with what was never answered before it."""
-        self._turns += 1
-        return self._take(Turn(self._turns, rate_hz, audio))
-
-    def _take(self, turn: Turn) -> Turn:
-        self._missed = None
-        if self._emit_is_overridden:
-            self._keep(turn)
-        else:
-            held = self._take_held()
-            turn = self._reply_queue.take(turn if held is None else replace(turn, generator=held))
-        self._event.mark()
-        return turn
-
-    def _interrupt(self) -> None:
-        """Barge-in, unless a subclass's own ``emit`` is left to see to it when the turn is over."""
-        if self.emits_by_itself:
-            return
-        if self._reply_queue.interrupt() is not None:
-            self.state.interrupted.set()
-
-    def _silence(self) -> None:
-        """Drops what the caller has not heard of a reply, and nothing that is a subclass's own.
-
-        A subclass's ``emit`` that has an item of ours in hand may still give it; what it gives
-        without one is its own.
-        """
-        if self._emit_is_overridden and not self._gave:
-            self._bound_session.clear()
-        else:
-            self._bound_session.interrupt()
-        if self._clears_by_itself:
-            try:
-                call_user_code(self.clear_queue)
-            except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
-                self._bound_session.report(error)
-
-    @property
-    def _clears_by_itself(self) -> bool:
-        """Whether a program has something of its own to drop with the queue."""
-        is_replaced = self._clear_queue != self._bound_session.clear
-        return is_replaced or type(self).clear_queue is not StreamHandlerBase.clear_queue
-
-    def _greet(self, turn: Turn) -> None:
-        if not self._emit_is_overridden:
-            self._take(turn)
-            return
-        greeting = asyncio.get_running_loop().create_task(self._prepare_greeting(turn))
-        self._greeting = greeting
-
-    async def _prepare_greeting(self, turn: Turn) -> None:
-        """Sets ``generator`` and ``event``, which is where an ``emit`` of one's own looks."""
-        try:
-            arguments = self._arguments_for(turn)
-            given = arguments if isinstance(arguments, tuple) else await arguments
-            worker = cast("Worker", self._worker)
-            callee = Callee(cast("Any", self.startup_fn), self._bound_session.webrtc_id)
-            fn, given = callee.bind(*given)
-            greeting = await UserFunction(fn, worker, self.startup_fn)(*given)
-        except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
-            self._bound_session.report(error)
-            return
-        self._held = as_generator(greeting)
-        self._event.set()
-
-    def _end_reply(self) -> None:
-        if self._reply_queue.is_speaking:
-            self._reply_queue.interrupt()
-        if self._reply_queue.is_responding:
-            self._event.mark()
-
-    def _make_reply(self, turn: Turn) -> Reply:
-        fn = self.fn if turn.number else self.startup_fn
-        callee = Callee(cast("Any", fn), self._bound_session.webrtc_id)
-        worker = cast("Worker", self._worker)
-        return Reply(turn, callee, self._arguments_for, self._note_begin, worker)
+    def _startup_takes_inputs(self, fn: Any) -> bool:
+        can_take = max_positionals(fn) > 0
+        return can_take and (self._needs_additional_inputs or requires_positional(fn))
 
     def _arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
-        """What the function is called with; a coroutine when the page must be asked for it."""
+        """Returns the arguments of the function; a coroutine if the client must be asked first."""
         if not self._takes_inputs[turn.number == 0]:
             return ((turn.rate_hz, turn.audio),) if turn.number else ()
         return self._with_inputs(turn) if self.args_set.is_set() else self._ask_inputs(turn)
@@ -331,23 +216,384 @@ class TurnHandler(Prompting):
         inputs = self.latest_args[1:]
         if not turn.number:
             return tuple(inputs)
-        self.latest_args = [self._said_and_written(turn), *inputs]
+        self.latest_args = [self._component_value(turn), *inputs]
         return tuple(self.latest_args)
 
-    def _said_and_written(self, turn: Turn) -> WebRTCData | AudioFrame:
-        """What stands for the component: the turn's sound, with the text of a page that has one."""
-        sound = (turn.rate_hz, turn.audio)
-        # A caller on the phone has no page, and has sent nothing yet.
-        page = next(iter(self.latest_args), None)
-        if not isinstance(page, WebRTCData):
-            return sound
+    def _component_value(self, turn: Turn) -> WebRTCData | AudioFrame:
+        """Returns the value of the component: the turn's audio, with the text if it has a field."""
+        audio = (turn.rate_hz, turn.audio)
+        # A client on the phone has sent nothing yet.
+        head = next(iter(self.latest_args), None)
+        if not isinstance(head, WebRTCData):
+            return audio
         text, self._text = self._text, ""
-        return WebRTCData(page.webrtc_id, text, sound)
+        return WebRTCData(head.webrtc_id, text, audio)
 
-    def _startup_takes_inputs(self, fn: Any) -> bool:
-        can_take = max_positionals(fn) > 0
-        return can_take and (self._needs_additional_inputs or requires_positional(fn))
+    # Sending
+
+    async def wait_until_ready(self) -> None:
+        """Returns when there is a reply to play; costs nothing meanwhile."""
+        self._has_emitted = False
+        if not self._emit_is_overridden:
+            await self._reply_queue.wait_until_ready()
+
+    @property
+    def session_emit(self) -> Callable[..., Any]:
+        """`emit_async`, which a session awaits on its loop, unless a program has its own ``emit``.
+
+        A coroutine function needs no thread: two switches fewer for each item of a reply.
+        """
+        return self.emit if self._emit_is_overridden or "emit" in vars(self) else self.emit_async
+
+    def emit(self) -> EmitType:
+        """Returns the next item of the answer, or ``None``; blocks until it is there.
+
+        For a subclass's ``emit`` to call, in its own thread. A session awaits `emit_async` unless
+        this is overridden.
+        """
+        return self._block_on(self.emit_async)
+
+    @never_blocks
+    async def emit_async(self) -> EmitType:
+        """Returns the next item of the answer, or ``None``; call on the event loop."""
+        if self._emit_is_overridden:
+            self._asks_us = True
+            self._answer_request()
+        item = await self._reply_queue.step()
+        self._has_emitted = item is not FINISHED
+        if item is FINISHED:
+            return None
+        parts = item if isinstance(item, tuple) else (item,)
+        self.state.responded_audio |= isinstance(item, tuple)
+        if self.phone_mode and isinstance(parts[-1], AdditionalOutputs):
+            # A telephone has no other components for the values, so they return with the next turn.
+            self.set_args(list(parts[-1].args))
+        return cast("EmitType", item)
+
+    @property
+    def _emit_is_overridden(self) -> bool:
+        return type(self).emit is not TurnHandler.emit
+
+    @property
+    def emits_by_itself(self) -> bool:
+        """True if a subclass's ``emit`` does all of it, without ever having called ours.
+
+        Such an ``emit`` waits for ``event``, answers ``state.stream`` and ends with `reset`.
+        """
+        return self._emit_is_overridden and not self._asks_us
+
+    @property
+    def keeps_turns(self) -> bool:
+        """True if a turn stays in ``state`` until a subclass's own ``emit`` takes it."""
+        return self._emit_is_overridden
+
+    @property
+    def _is_responding(self) -> bool:
+        return self.state.responding or self._reply_queue.is_responding
+
+    @property
+    def _reply_queue(self) -> ReplyQueue:
+        if self._replies is None:
+            raise RuntimeError(f"{type(self).__name__} is in no session; a stream binds its copies")
+        return self._replies
+
+    # Answers that a subclass asks for, from any thread
+
+    @property
+    def event(self) -> threading.Event:
+        """Set while there is a turn to answer, or an answer under way.
+
+        A subclass that sets it, in any thread, has ``state.stream`` answered by ``fn``, or
+        ``generator`` played if it has set that one, before or after. While an answer is under way
+        that has no effect, unless the subclass ends that one by ``generator = None``.
+        """
+        return self._event
+
+    @event.setter
+    def event(self, event: threading.Event) -> None:
+        # An event of another class would notify nobody.
+        if event.is_set():
+            self._event.set()
+        else:
+            self._event.clear()
+
+    @property
+    def generator(self) -> Any:
+        """The answer under way, or ``None``.
+
+        Setting a generator, sync or async, or any other iterator has it played, in place of
+        ``fn``'s answer, as soon as ``event`` is set; at once if an answer is under way. Setting
+        ``None`` ends the answer under way. From any thread.
+
+        Raises:
+            TypeError: It was set to something that cannot be iterated.
+        """
+        if self._set_generator is not None or self._replies is None:
+            return self._set_generator
+        return self._replies.generator
+
+    @generator.setter
+    def generator(self, generator: Any) -> None:
+        if self.emits_by_itself:
+            self._set_generator = generator
+        elif generator is not None or not self._is_settling:
+            self._set_generator = None if generator is None else as_playable(generator)
+            self._soon(self._end_answer if generator is None else self._act_on_request)
+
+    async def async_iterate(self, generator: AsyncIterator[Any]) -> Any:
+        """Returns the next item of an async generator, for an ``emit`` of one's own."""
+        return await anext(generator)
+
+    def _close_generator(self) -> None:
+        """Ends the answer; subclasses of fastrtc's call it before ``generator = None``."""
+        if not self.emits_by_itself:
+            self._soon(self._end_answer)
+            return
+        close = getattr(self._set_generator, "aclose" if self.is_async else "close", None)
+        try:
+            if close is not None and self.is_async:
+                asyncio.run_coroutine_threadsafe(close(), self.loop)
+            elif close is not None:
+                close()
+        except (RuntimeError, ValueError):
+            # It is in the middle of a step; dropping it closes it behind that.
+            _logger.debug("the generator of %s is in use", type(self).__name__, exc_info=True)
+
+    def _request_answer(self) -> None:
+        self._soon(self._act_on_request)
+
+    def _soon(self, callback: Callable[[], None]) -> None:
+        """Runs ``callback`` on the session's loop, behind the rest of this call."""
+        if self._session is None:
+            return
+        if threading.get_ident() == self._receiving:
+            self._postponed.append(callback)
+            callback = self._limit_postponement
+        try:
+            self._session.loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            _logger.debug("%s was asked for an answer after its session", type(self).__name__)
+
+    def _receive_whole(self, frame: AudioFrame) -> None:
+        """Calls an overridden ``receive``, and acts on its requests once it has returned.
+
+        As that of fastrtc does, it sets ``event`` first and ends the answer under way then: that
+        must not be the one that it has just asked for.
+        """
+        self._receiving = threading.get_ident()
+        try:
+            type(self).receive(self, frame)
+        finally:
+            self._receiving = None
+            if self._postponed:
+                self._soon(self._run_postponed)
+
+    # On the event loop
+
+    def _answer(self, rate_hz: int, audio: NDArray[np.int16]) -> Turn:
+        """Has a turn answered: int16 ``(1, n)``, behind the audio that was never answered."""
+        self._turns += 1
+        return self._take(Turn(self._turns, rate_hz, audio))
+
+    def _take(self, turn: Turn) -> Turn:
+        self._missed = None
+        if self._emit_is_overridden:
+            self._keep(turn)
+        else:
+            generator = self._take_set_generator()
+            turn = turn if generator is None else replace(turn, generator=generator)
+            turn = self._reply_queue.take(turn)
+        self._event.mark()
+        return turn
+
+    def _interrupt(self) -> None:
+        """Ends the reply (barge-in), unless a subclass's ``emit`` does that at the turn's end."""
+        if self.emits_by_itself:
+            return
+        if self._reply_queue.interrupt() is not None:
+            self.state.interrupted.set()
+
+    def _silence(self) -> None:
+        """Drops what the user has not heard of a reply, and nothing that is a subclass's own.
+
+        A subclass's ``emit`` that holds an item of ours may still return it; an item that it
+        returns without one is its own.
+        """
+        if self._emit_is_overridden and not self._has_emitted:
+            self._bound_session.clear()
+        else:
+            self._bound_session.interrupt()
+        # A program may have something of its own to drop with the queue.
+        is_replaced = self._clear_queue != self._bound_session.clear
+        if is_replaced or type(self).clear_queue is not StreamHandlerBase.clear_queue:
+            with guard(self._bound_session.report):
+                call_user_code(self.clear_queue)
+
+    def _greet(self, turn: Turn) -> None:
+        if self._emit_is_overridden:
+            self._tasks.start(self._prepare_greeting(turn))
+        else:
+            self._take(turn)
+
+    async def _prepare_greeting(self, turn: Turn) -> None:
+        """Sets ``generator`` and ``event``, which is where an ``emit`` of one's own looks."""
+        with guard(self._bound_session.report):
+            arguments = self._arguments_for(turn)
+            arguments = arguments if isinstance(arguments, tuple) else await arguments
+            callee = Callee(cast("Any", self.startup_fn), self._bound_session.webrtc_id)
+            fn, args = callee.bind(*arguments)
+            greeting = await UserFunction(fn, cast("Worker", self._worker), self.startup_fn)(*args)
+            self._set_generator = as_generator(greeting)
+            self._event.set()
+
+    def _end_reply(self) -> None:
+        if self._reply_queue.is_speaking:
+            self._reply_queue.interrupt()
+        if self._reply_queue.is_responding:
+            self._event.mark()
+
+    def _make_reply(self, turn: Turn) -> Reply:
+        fn = self.fn if turn.number else self.startup_fn
+        session, worker = self._bound_session, cast("Worker", self._worker)
+        callee = Callee(cast("Any", fn), session.webrtc_id)
+        return Reply(turn, callee, self._arguments_for, self._note_begin, session, worker)
 
     def _note_begin(self, turn: Turn) -> None:
         self.state.responding = True
         self._bound_session.event("response_starting", turn=turn.number)
+
+    def _note_reply_over(self, was_interrupted: bool) -> None:  # noqa: FBT001 - a callback's
+        """Prepares for the next turn; a subclass's `reset` is for replies that have ended."""
+        is_asked, has_turn = self._event.is_asked, self._find_kept() is not None
+        stream = self._new_stream
+        if is_asked and not was_interrupted and stream is not None:
+            self._missed = (self.state.sampling_rate or self.input_sample_rate, stream)
+            self.state = self.state.new()
+        self._clear_up()
+        self._is_settling = True
+        try:
+            if not was_interrupted:
+                self.reset()
+        finally:
+            self._is_settling = False
+            self._event.is_asked |= was_interrupted and is_asked
+            is_left = self._event.is_asked or has_turn or self._set_generator is not None
+            if is_left or self._reply_queue.is_responding:
+                self._event.mark()
+
+    # On the event loop: requests of a subclass
+
+    @abstractmethod
+    def _take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
+        """Returns the audio not answered yet, ``(1, n)``; the next turn begins behind it."""
+
+    @abstractmethod
+    def _note_requested_turn(self, turn: Turn) -> None:
+        """Notifies the session of a turn that a subclass has detected."""
+
+    def _limit_postponement(self) -> None:
+        self.loop.call_later(LONGEST_RECEIVE_S, self._run_postponed)
+
+    def _run_postponed(self) -> None:
+        while self._postponed:
+            self._postponed.popleft()()
+
+    def _act_on_request(self) -> None:
+        """Answers a request, unless a subclass's own ``emit`` does."""
+        if not self._emit_is_overridden:
+            self._answer_request()
+
+    def _answer_request(self) -> None:
+        if self._set_generator is not None:
+            if self.event.is_set():
+                self._play_set_generator()
+            return
+        is_asked = self._event.is_asked or self._find_kept() is not None
+        if is_asked and not self._reply_queue.is_engaged and self._is_complete():
+            self._answer_unanswered()
+
+    def _play_set_generator(self) -> None:
+        """Makes the generator that was set the next answer; queued audio is still played."""
+        kept = self._find_kept()
+        if self._reply_queue.is_engaged:
+            self._reply_queue.interrupt(is_silenced=False)
+        if kept is not None:
+            self._take_unanswered(is_kept=True)
+        turn = kept or Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
+        self._enqueue(replace(turn, generator=self._take_set_generator()))
+
+    def _take_set_generator(self) -> Playable | None:
+        generator, self._set_generator = self._set_generator, None
+        # What was set before our emit was ever called has not been checked.
+        return None if generator is None else as_playable(generator)
+
+    def _answer_unanswered(self) -> None:
+        kept = self._find_kept()
+        # Before the audio is taken, which begins a new state.
+        rate_hz = self.state.sampling_rate or self.input_sample_rate
+        audio = self._take_unanswered(is_kept=kept is not None)
+        if kept is None:
+            self._answer_requested(rate_hz, audio)
+        else:
+            self._enqueue(replace(kept, rate_hz=rate_hz, audio=audio))
+
+    def _answer_requested(self, rate_hz: int, audio: NDArray[Any]) -> None:
+        self._turns += 1
+        turn = Turn(self._turns, rate_hz, audio)
+        self._note_requested_turn(turn)
+        self._enqueue(turn)
+
+    def _enqueue(self, turn: Turn) -> None:
+        self._kept = self._missed = None
+        self._event.is_asked = self._has_waited = False
+        self._reply_queue.take(turn)
+        self._event.mark()
+
+    @property
+    def _new_stream(self) -> NDArray[Any] | None:
+        """The audio that a subclass has collected in ``state`` for a turn, ``(1, n)``."""
+        stream = self.state.stream
+        return None if stream is None or stream is self._mirrored else np.reshape(stream, (1, -1))
+
+    def _is_complete(self) -> bool:
+        """True if nothing more is to come: an event set in silence may not be the whole request."""
+        if self._new_stream is not None or self._has_waited:
+            return True
+        self._has_waited = True
+        self.loop.call_later(SECOND_HALF_S, self._act_on_request)
+        return False
+
+    def _end_answer(self) -> None:
+        """Ends the answer under way, and acts on an event that was set meanwhile."""
+        if self._set_generator is not None:
+            return
+        if self._reply_queue.is_speaking:
+            self._reply_queue.interrupt()
+        missed, self._missed = self._missed, None
+        if missed is not None and not self._reply_queue.is_engaged:
+            self._answer_requested(*missed)
+        elif self._event.is_asked:
+            self._act_on_request()
+
+    # On the event loop: turns for an emit of a subclass's own
+
+    def _keep(self, turn: Turn) -> None:
+        """Leaves a turn to a subclass's own ``emit``, and ends the answer before it."""
+        if self._reply_queue.is_responding:
+            if self._reply_queue.is_engaged:
+                self._reply_queue.interrupt()
+        elif self.can_interrupt and self.state.responding:
+            # Dropping the last reference closes a generator, after the step it may be in.
+            self._set_generator = None
+            self._bound_session.interrupt()
+            self._bound_session.event("interrupted", turn=turn.number)
+        self.state.responding = False
+        self._kept = (turn, self.state)
+
+    def _find_kept(self) -> Turn | None:
+        """Returns the turn that was not taken: that clears the event or renews the state."""
+        if self._kept is None:
+            return None
+        turn, state = self._kept
+        is_there = state is self.state and self.event.is_set() and not state.responding
+        return turn if is_there else None

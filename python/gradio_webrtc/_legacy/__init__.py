@@ -1,1 +1,1 @@
-"""What exists for older programs only."""
+"""The parts that exist for programs of gradio_webrtc 0.0.31 and fastrtc only."""

@@ -1,8 +1,8 @@
-"""Listening in blocks, as the predecessors did, for the code that their users wrote for it.
+"""Turn detection in blocks, for the code that users of gradio_webrtc 0.0.31 and fastrtc have.
 
 A `PauseDetectionModel`, or an overridden ``determine_pause`` or ``process_audio``, is given
-consecutive blocks of sound. It hears later and less well than the detector of `listening`, and
-serves nothing but compatibility.
+consecutive blocks of audio. It is later and less accurate than `PauseTurnDetector`, and serves
+nothing but compatibility. Runs where ``receive`` runs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class AppState:
-    """What is known of the turn at hand. For reading, and for an overridden ``determine_pause``.
+    """The state of the current turn. For reading, and for an overridden ``determine_pause``.
 
     Attributes:
-        stream: The turn's sound, int16 ``(n,)``.
+        stream: The turn's audio, int16 ``(n,)``.
         sampling_rate: Its rate in Hz; 0 before the first frame.
-        pause_detected: Whether the turn is over.
-        started_talking: Whether it has begun.
-        responding: Whether a reply is under way.
+        pause_detected: True if the turn is over.
+        started_talking: True if it has begun.
+        responding: True if a reply is under way.
         stopped: For a subclass's own use.
-        buffer: Sound that has not been judged yet, int16 ``(n,)``.
-        responded_audio: Whether the reply has said something.
+        buffer: Audio that has not been judged yet, int16 ``(n,)``.
+        responded_audio: True if the reply has emitted audio.
         interrupted: Set while a reply that was interrupted is being closed.
     """
 
@@ -51,30 +51,41 @@ class AppState:
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def new(self) -> AppState:
-        """A state for the next turn."""
+        """Returns a state for the next turn."""
         return type(self)()
 
 
+def renewed(state: AppState, *, keeps_audio: bool) -> AppState:
+    """Returns a state for the next turn, if asked with the audio that it begins with."""
+    fresh = state.new()
+    if keeps_audio:
+        fresh.stream, fresh.buffer = state.stream, state.buffer
+        fresh.started_talking, fresh.sampling_rate = state.started_talking, state.sampling_rate
+    return fresh
+
+
 class BlockHandler(Protocol):
-    """What `BlockTurnDetector` needs of a handler."""
+    """The part of a handler that `BlockTurnDetector` uses."""
 
     state: AppState
     algo_options: AlgoOptions
 
     @property
     def keeps_turns(self) -> bool:
-        """Whether the handler's own ``emit`` takes the turn out of ``state``."""
+        """True if the handler's own ``emit`` takes the turn out of ``state``."""
 
     def process_audio(self, audio: AudioFrame, state: AppState) -> None:
-        """Notes in ``state`` what the next frame brings."""
+        """Updates ``state`` with the next frame."""
 
 
 class BlockTurnDetector:
-    """Asks a handler's ``process_audio`` about each frame, as 0.0.31 did.
+    """Calls a handler's ``process_audio`` with each frame, as gradio_webrtc 0.0.31 did.
+
+    Meets `TurnDetector`. Not safe to use from two threads at once.
 
     Args:
-        handler: Whose ``process_audio`` and ``state``.
-        rate_hz: The rate of what is received, in Hz.
+        handler: Owns ``process_audio`` and ``state``.
+        rate_hz: The rate of the inbound audio, in Hz.
     """
 
     def __init__(self, handler: BlockHandler, rate_hz: int) -> None:
@@ -83,63 +94,69 @@ class BlockTurnDetector:
         self._received_samples = 0
         self._speech_start_s: float | None = None
 
-    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
-        """What the handler makes of the next samples, int16 ``(1, n)``.
+    def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
+        """Returns the events that follow from the next samples, int16 ``(1, n)``.
 
         Raises:
             Exception: Whatever the user's code raises.
         """
-        handler, heard = self._handler, []
+        handler = self._handler
+        events: list[TurnEvent] = []
         had_started = handler.state.started_talking
         self._received_samples += samples.size
         now_s = self._received_samples / self._rate_hz
-        block_s = handler.algo_options.audio_chunk_duration
-        # Of the last frame; what is overridden may only ever set it.
+        # Of the last frame; overridden code may only ever set it.
         handler.state.pause_detected = False
         handler.process_audio((self._rate_hz, samples), handler.state)
-        state = handler.state
-        if state.started_talking and not had_started:
-            self._speech_start_s = max(now_s - block_s, 0.0)
-            heard.append(TurnEvent("started_talking", now_s, self._speech_start_s, None))
-        if state.pause_detected:
-            audio = self.so_far()
-            rate_hz = state.sampling_rate or self._rate_hz
-            start_s = self._speech_start_s
-            if start_s is None:
-                start_s = max(now_s - audio.size / rate_hz, 0.0)
-            # The last block of a turn is silence, unless the turn was ended for its length.
-            limit_s = handler.algo_options.longest_turn_s()
-            is_cut = audio.size >= limit_s * rate_hz
-            end_s = now_s if is_cut else max(now_s - block_s, start_s)
-            heard.append(TurnEvent("pause_detected", now_s, start_s, end_s, audio, rate_hz))
-            self.forget()
-            # As a subclass finds it that looks when its frame was heard.
+        if handler.state.started_talking and not had_started:
+            self._speech_start_s = max(now_s - self._block_s, 0.0)
+            events.append(TurnEvent("started_talking", now_s, self._speech_start_s, None))
+        if handler.state.pause_detected:
+            events.append(self._end_turn(now_s))
+            self.reset()
+            # Where a subclass looks for it after its frame.
             handler.state.pause_detected = True
-        return heard
+        return events
+
+    @property
+    def _block_s(self) -> float:
+        return self._handler.algo_options.audio_chunk_duration
+
+    def _end_turn(self, now_s: float) -> TurnEvent:
+        """Returns the event at the end of the turn in the handler's state."""
+        audio = self.utterance_so_far()
+        rate_hz = self._handler.state.sampling_rate or self._rate_hz
+        start_s = self._speech_start_s
+        if start_s is None:
+            start_s = max(now_s - audio.size / rate_hz, 0.0)
+        # The last block of a turn is silence, unless the turn was ended for its length.
+        is_cut = audio.size >= self._handler.algo_options.longest_turn_s() * rate_hz
+        end_s = now_s if is_cut else max(now_s - self._block_s, start_s)
+        return TurnEvent("pause_detected", now_s, start_s, end_s, audio, rate_hz)
 
     @property
     def min_samples_until_event(self) -> int:
-        """None: what the handler makes of them is its own affair."""
+        """0: the handler's code may act on any sample."""
         return 0
 
     def skip(self, count: int) -> None:
-        """Lets time pass without listening, in samples."""
+        """Lets time pass without detection, in samples."""
         self._received_samples += count
 
-    def so_far(self) -> NDArray[np.int16]:
-        """What the open turn holds so far, int16 ``(1, n)``."""
+    def utterance_so_far(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``."""
         stream = self._handler.state.stream
         return np.zeros((1, 0), np.int16) if stream is None else stream.reshape(1, -1)
 
-    def forget(self) -> None:
-        """Begins afresh, unless the handler's own ``emit`` has yet to take the turn."""
+    def reset(self) -> None:
+        """Begins a new turn, unless the handler's own ``emit`` has yet to take this one."""
         self._speech_start_s = None
         if not self._handler.keeps_turns:
             self._handler.state = self._handler.state.new()
 
 
 def collect(audio: AudioFrame, state: AppState) -> NDArray[np.int16]:
-    """Adds a frame to what ``state`` has not judged yet, and returns all of that, ``(n,)``."""
+    """Adds a frame to the audio that ``state`` has not judged yet, and returns all of it, (n,)."""
     rate_hz, samples = audio
     state.sampling_rate = state.sampling_rate or rate_hz
     fresh = samples.reshape(-1)
@@ -154,15 +171,15 @@ def ends_turn(
     options: AlgoOptions,
     measure: Callable[[tuple[int, NDArray[np.int16]]], Any],
 ) -> bool:
-    """The predecessors' rule: whether a block with little speech in it follows one with enough.
+    """True if a block with little speech follows one with enough: the rule of 0.0.31.
 
     Args:
-        block: Everything not judged yet, int16 ``(n,)``.
+        block: All audio that was not judged yet, int16 ``(n,)``.
         rate_hz: Its rate.
-        state: Takes the block, and what is known after it.
+        state: Takes the block, and the result.
         options: ``audio_chunk_duration`` is the length of a block; the thresholds are seconds of
             speech in one.
-        measure: A model's ``vad``: seconds of speech, alone or followed by its chunks.
+        measure: A model's ``vad``: returns seconds of speech, alone or followed by its chunks.
     """
     if block.size < options.audio_chunk_duration * rate_hz:
         return False

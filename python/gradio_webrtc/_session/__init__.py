@@ -1,1 +1,4 @@
-"""One client from its offer to its end. Knows no Gradio."""
+"""One client's session, from its offer to its end.
+
+Imports no transport but its protocol, except in `signaling`, and no Gradio.
+"""

@@ -1,17 +1,17 @@
-"""Who may make a call, and in which order: fairness between the clients of one set of places.
+"""The order in which clients get the places of one set: fairness between those who offer.
 
-An offer takes a place before its client has proved that it is there. So offers that wait for
-their connection are few for each client, and at most half of all places; the oldest gives its place
-after `GIVE_WAY_S` to another client in as good a standing; and who finds no place waits for one,
-for a moment, behind those whose offers were in vain less often.
+An offer takes a place before its client has proved that it is there. So offers that wait for their
+connection are few for each client, and at most half of all places; the oldest gives its place after
+`GIVE_WAY_S` to another client in as good a standing; and an offer that finds no place waits for a
+moment, behind those of clients whose offers were in vain less often.
 
-Where many clients share an address, each page session counts for itself. A stranger can make any
-number of sessions, each of them in good standing at first. Those who are alike draw lots for a
-place that became free, so a flood of new sessions makes a place rarer and shuts nobody out. The
-address counts beside its sessions: of two in the same standing, the one whose address does not
-flood us with offers goes first.
+Where many clients share an address, each Gradio session counts for itself. A stranger can make any
+number of sessions, each of them in good standing at first. Clients in the same standing draw lots
+for a place that became free, so a flood of new sessions makes a place rarer and shuts nobody out.
+The address counts beside its sessions: of two in the same standing, the one whose address sends no
+flood of offers goes first.
 
-Runs on one event loop, whose clock it reads; knows neither transport nor Gradio.
+Runs on one event loop, whose clock it reads. Imports neither transports nor Gradio.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
     from .client_address import Client
 
 GIVE_WAY_S: Final = 2.0
-"""How long an offer that waits for its connection keeps its place from others. A connection on one
-network takes tenths of a second, one over TURN two or three seconds."""
+"""Seconds for which an answered offer that waits for its connection keeps its place from others. A
+connection on one network takes tenths of a second, one over TURN two or three seconds."""
 
 WAIT_S: Final = 2.5
-"""How long an offer waits for a place: until the last one taken gives way, and a little longer."""
+"""Seconds that an offer waits for a place: until the last one gives way, and a little longer."""
 
 MAX_WAITING: Final = 32
 """Offers that wait for a place at once, each with its request and an SDP of 32 KiB at most. When
-there are more, one of those that stand furthest back goes."""
+there are more, one of those in the worst standing is refused."""
 
 MAX_UNCONNECTED: Final = 64
-"""Offers that wait for their connection at once, where calls have no limit."""
+"""Offers that wait for their connection at once, where sessions have no limit."""
 
 
 class Room(NamedTuple):
-    """How many calls there may be, and how many there are.
+    """The size of a set of places, and the number of those that are taken.
 
     Attributes:
-        limit: How many at once; ``None`` for any number.
-        taken: How many places are taken, those of unconnected offers included.
+        limit: Places in all; ``None`` for any number.
+        taken: Places that are taken, those of unconnected offers included.
     """
 
     limit: int | None
@@ -62,7 +62,7 @@ class Room(NamedTuple):
 
     @property
     def most_unconnected(self) -> int:
-        """How many places may be taken by offers that wait for their connection."""
+        """The number of places that unconnected offers may take: half of all, and one at least."""
         return MAX_UNCONNECTED if self.limit is None else max(1, self.limit // 2)
 
 
@@ -73,7 +73,14 @@ class Place(Protocol):
         """Counts all places."""
 
     def take(self) -> bool:
-        """Takes the place if one is free; raises a `SignalingError` if none can ever be."""
+        """Takes the place if one is free.
+
+        Returns:
+            True if it is taken now.
+
+        Raises:
+            SignalingError: None can ever be free.
+        """
 
     def give_back(self) -> None:
         """Frees the place that was taken."""
@@ -81,11 +88,12 @@ class Place(Protocol):
 
 @dataclass(eq=False)
 class Ticket:
-    """The place of one offer, from its admission to the end of its call.
+    """The place of one offer, from its admission to the end of its session.
 
     Attributes:
-        client: Whose it is; ``None`` for a program of this process.
-        gives_way_s: When it gives way, on the loop's clock; infinity until it was answered.
+        client: The client that made the offer; ``None`` for a program of this process.
+        gives_way_s: The time from which it gives way, on the loop's clock; infinity until it is
+            answered.
     """
 
     client: Client | None
@@ -94,20 +102,20 @@ class Ticket:
     _end: Callable[[], object] | None = None
 
     def answered(self, end: Callable[[], object]) -> None:
-        """Notes that the offer was answered: from `GIVE_WAY_S` on it may have to give way.
+        """Records that the offer was answered: after `GIVE_WAY_S` it may have to give way.
 
         Args:
-            end: Ends it, and frees its place at once.
+            end: Ends the offer's session, and frees its place at once.
         """
         self._end = end
         self._admission.note_answered(self)
 
     def connected(self) -> None:
-        """Notes that the client is there: its place is safe, and its offer was not in vain."""
+        """Records that the client connected: its place is safe, and its offer was not in vain."""
         self._admission.note_connected(self)
 
     def close(self) -> None:
-        """Notes that the place is free again; closing twice is fine."""
+        """Records that the place is free again; safe to call twice."""
         self._end = None
         self._admission.note_free(self)
 
@@ -138,7 +146,8 @@ class Admission:
     """Admits offers to one set of places.
 
     Args:
-        lots: Chooses among clients in the same standing.
+        lots: Chooses among clients in the same standing. By default the system's randomness, which
+            a client cannot predict.
     """
 
     def __init__(self, lots: random.Random | None = None) -> None:
@@ -150,7 +159,7 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """How many offers wait for a place."""
+        """The number of offers that wait for a place."""
         return len(self._waiting)
 
     def count(self, client: Client | None, limits: Limits) -> None:
@@ -168,18 +177,19 @@ class Admission:
             raise TooManyOffers
 
     async def admit(self, client: Client | None, place: Place) -> Ticket:
-        """Takes a place for an offer that was counted, as soon as there is one for its client.
+        """Takes a place for an offer that `count` admitted, as soon as its client may have one.
 
         Args:
-            client: Who made the offer; a program of this process, ``None``, is not limited.
-            place: What is to be taken.
+            client: The client that made the offer; a program of this process, ``None``, is not
+                limited.
+            place: The place to be taken.
 
         Returns:
-            The place; to be closed when the call is over or was never made.
+            The ticket, to be closed when the session is over or was never made.
 
         Raises:
             TooManySessions: All places are taken.
-            ServerBusy: Too many unconnected offers wait, or better ones.
+            ServerBusy: Too many unconnected offers wait, or those of clients in better standing.
         """
         if client is None:
             if place.take():
@@ -202,24 +212,28 @@ class Admission:
             raise
 
     def note_answered(self, ticket: Ticket) -> None:
-        """Notes that an offer was answered; see `Ticket.answered`."""
+        """Records that an offer was answered; see `Ticket.answered`."""
         ticket.gives_way_s = _now_s() + GIVE_WAY_S
         self._serve()
 
     def note_connected(self, ticket: Ticket) -> None:
-        """Notes that a client is there; see `Ticket.connected`."""
+        """Records that a client connected; see `Ticket.connected`."""
         client = self._unconnected.pop(ticket, None)
         if client is not None:
             self._standings.forgive(client, _now_s())
         self._serve()
 
     def note_free(self, ticket: Ticket) -> None:
-        """Forgets an offer; who waits may take its place."""
+        """Forgets an offer; one that waits may take its place."""
         self._unconnected.pop(ticket, None)
         self._serve()
 
     def _enqueue(self, waiting: _Waiting) -> None:
-        """Lets an offer wait, in the stead of one that stands as far back where too many do."""
+        """Lets an offer wait; where too many do, in place of one in the worst standing.
+
+        Raises:
+            ServerBusy: All that wait are in better standing.
+        """
         if len(self._waiting) >= MAX_WAITING:
             worst = self._draw(self._waiting, of=max)
             if self._standing(worst.client) < self._standing(waiting.client):
@@ -229,7 +243,7 @@ class Admission:
         self._waiting.append(waiting)
 
     def _leave(self, waiting: _Waiting) -> Ticket | None:
-        """Ends a wait; returns what came in the same turn of the loop as its end."""
+        """Ends a wait; returns the ticket if one came in the same turn of the loop as the end."""
         if waiting in self._waiting:
             self._waiting.remove(waiting)
         outcome = waiting.outcome
@@ -237,7 +251,7 @@ class Admission:
         return outcome.result() if has_ticket else None
 
     def _serve(self) -> None:
-        """Gives places to whoever waits and is next, and refuses those who wait in vain."""
+        """Gives places to the offers that are next, and refuses those that wait in vain."""
         while self._waiting:
             best = self._draw(self._waiting, of=min)
             try:
@@ -261,7 +275,7 @@ class Admission:
         return is_open and waiting.place.take()
 
     def _make_way(self, waiting: _Waiting) -> bool:
-        """Ends the unconnected offer that gives way to this client, if there is one."""
+        """Ends the oldest unconnected offer that has to give way to this client, if any."""
         now_s, standing = _now_s(), self._standing(waiting.client)
         yielding = [
             ticket
@@ -278,7 +292,7 @@ class Admission:
         return True
 
     def _refuse_hopeless(self) -> None:
-        """Refuses those who could only wait for the end of calls, or of their own offers."""
+        """Refuses offers that could only wait for sessions, or for their client's own offers."""
         for each in list(self._waiting):
             if all(client.key == each.client.key for client in self._unconnected.values()):
                 self._waiting.remove(each)
@@ -300,17 +314,17 @@ class Admission:
     def _draw(
         self, waiting: Iterable[_Waiting], of: Callable[[Iterable[tuple[int, bool]]], object]
     ) -> _Waiting:
-        """One of those that stand furthest in front, or furthest back, by lot."""
+        """Returns one of those in the best or the worst standing (``min`` or ``max``), by lot."""
         standings = [(self._standing(each.client), each) for each in waiting]
-        wanted = of(standing for standing, _ in standings)
-        return self._lots.choice([each for standing, each in standings if standing == wanted])
+        extreme = of(standing for standing, _ in standings)
+        return self._lots.choice([each for standing, each in standings if standing == extreme])
 
     def _standing(self, client: Client) -> tuple[int, bool]:
         return self._standings.standing_of(client, _now_s())
 
 
 class Admissions:
-    """The admission of one set of places, one for each event loop that has calls there."""
+    """The admission of one set of places, one for each event loop that has sessions there."""
 
     def __init__(self) -> None:
         self._here: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Admission] = (
@@ -318,12 +332,12 @@ class Admissions:
         )
 
     def here(self) -> Admission:
-        """The one of the running event loop."""
+        """Returns the admission of the running event loop."""
         return self._here.setdefault(asyncio.get_running_loop(), Admission())
 
 
 def no_place(room: Room) -> SignalingError:
-    """The reason why there is no place."""
+    """Returns the refusal of an offer: all places are taken, or too many offers wait."""
     if room.limit is not None and room.taken >= room.limit:
         return TooManySessions(room.limit)
     return ServerBusy()

@@ -1,4 +1,8 @@
-"""The two walks of a call: the caller's sound to ``receive``, what ``emit`` gives to the wire."""
+"""The two audio tasks of a session: inbound audio to ``receive``, emitted audio to the buffer.
+
+Run on the event loop; blocking user code runs in the session's workers. Imports no transport but
+its protocol.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,19 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from gradio_webrtc._audio import InboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
-from gradio_webrtc._handlers.callbacks import RECEIVE_YIELDS
+from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
-from gradio_webrtc._workers.user_code import describe_callable, is_being_cancelled
+from gradio_webrtc._workers.user_code import describe_callable, guard, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 from gradio_webrtc.errors import AudioError, HandlerError
 
-from .output_queue import Emitted, split_emitted
+from .emissions import NOTHING, read_audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,39 +33,39 @@ if TYPE_CHECKING:
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import CloseStream
 
-    from .audio_buffer import OutboundAudioBuffer
+    from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
     from .context import SessionContext
+    from .emissions import AudioOutput, Emission
     from .output_queue import OutputQueue
-    from .video_buffer import OutboundVideoBuffer
 
 AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
-"""What hears and speaks; whether a method is a coroutine function is looked up, not assumed."""
+"""A handler of audio. Whether a method of it is a coroutine function is looked up, not assumed."""
 
 logger = logging.getLogger(__name__)
 
 MAX_INBOUND_S: Final = 1.0
-"""How much of the caller's sound waits for a slow ``receive``; beyond it the oldest goes, since
-what is a second old helps nobody in a conversation."""
+"""Inbound audio that waits for a slow ``receive``, in seconds. Beyond it the oldest frames are
+dropped: in a conversation, audio that is a second old is of no use any more."""
 
-NOTHING_NOW_S: Final = 0.02
-"""The wait after an ``emit`` that had nothing: one frame, so that it is asked 50 times a second
-at most."""
+IDLE_WAIT_S: Final = 0.02
+"""The wait after an ``emit`` that returned nothing: one frame, so it is called at most 50 times a
+second."""
 
 MAX_ROUNDS_WITHOUT_MEDIA: Final = 50
-"""How many rounds in a second may bring no media, as many as there are frames. A handler that gives
-outputs alone, or media that nobody receives, is held back by nothing else."""
+"""Rounds a second that may bring no media, as many as there are frames. Nothing else slows down a
+handler that emits outputs only, or media that nobody receives."""
 
 MEDIA_S: Final = 0.001
-"""Audio that is shorter holds nobody back: a handler that gives single samples is asked no more
-often than one that gives none."""
+"""The shortest audio that counts as media, in seconds: a handler that emits single samples is
+called no more often than one that emits nothing."""
 
 FLUSH_S: Final = 0.3
-"""From the last frame sent to the end of the call: what the network and the far end's jitter
-buffer still hold back then is heard before the connection goes."""
+"""The time between the last frame sent and the end of the session. What the network and the jitter
+buffer of the client still hold is played out in it."""
 
 
 class Rounds:
-    """Sees to it that a pump lets the event loop turn, and asks no more often than makes sense."""
+    """The pace of a pump: a turn of the event loop in each round, few rounds for idle handlers."""
 
     def __init__(self) -> None:
         self._without_media: deque[float] = deque(maxlen=MAX_ROUNDS_WITHOUT_MEDIA)
@@ -70,16 +74,15 @@ class Rounds:
         """Returns when the next round may begin, always after a turn of the event loop.
 
         Args:
-            has_media: The round put audio or a picture in a queue, which holds it back itself.
-            has_anything: It gave outputs, at least.
+            has_media: The round filled a buffer, whose back-pressure sets the pace.
+            has_anything: The round brought outputs, at least.
         """
         if has_media:
-            # The first packet is made and sent before the next item is: a function that computes
-            # would hold it up.
+            # The first packet leaves before the next item is computed, which may take a while.
             await asyncio.sleep(0)
             return
         now_s = asyncio.get_running_loop().time()
-        wait_s = 0.0 if has_anything else NOTHING_NOW_S
+        wait_s = 0.0 if has_anything else IDLE_WAIT_S
         if len(self._without_media) == MAX_ROUNDS_WITHOUT_MEDIA:
             wait_s = max(wait_s, self._without_media[0] + 1.0 - now_s)
         self._without_media.append(now_s + wait_s)
@@ -87,30 +90,34 @@ class Rounds:
 
 
 class InboundPump:
-    """From the transport to ``handler.receive``.
+    """Passes audio of the transport to ``handler.receive``.
 
     Args:
-        transport: Where the sound comes from.
-        handler: Whose ``receive`` is called, with frames of its rate, layout and frame size.
-        call: Where errors of ``receive`` are reported.
+        transport: The source of the audio.
+        handler: Its ``receive`` gets frames of the handler's rate, layout and frame size.
+        context: Reports errors of ``receive``.
         worker: Runs a ``receive`` that is no coroutine function and may block.
+
+    Attributes:
+        dropped_frames: Frames that ``receive`` was too slow for.
     """
 
     def __init__(
         self,
         transport: Transport,
         handler: AudioHandler,
-        call: SessionContext,
+        context: SessionContext,
         worker: Worker,
     ) -> None:
         self.dropped_frames = 0
         self._transport = transport
         self._handler = handler
-        self._call = call
+        self._context = context
         self._audio: InboundAudio | None = None
         self._format = (0, 0)
-        self._receive_at_once: Callable[..., Any] = handler.receive
-        self._receive_of_user = UserFunction(handler.receive, worker)
+        self._rate_hz = handler.input_sample_rate
+        self._receive_at_once = handler.session_receive
+        self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
         self._frame_s = handler.input_frame_size / handler.input_sample_rate
         self._waiting: deque[NDArray[np.int16]] = deque(
@@ -118,53 +125,69 @@ class InboundPump:
         )
         self._arrived = asyncio.Event()
 
+    @property
+    def backlog_s(self) -> float:
+        """The length of the audio that waits for ``receive``, in seconds."""
+        return len(self._waiting) * self._frame_s
+
     async def run(self) -> None:
-        """Takes the transport's sound until it ends, and never lets it wait for the handler.
+        """Takes the transport's audio until it ends; the transport never waits for the handler.
 
         Raises:
-            ConnectionLost: The caller sends no more.
+            ConnectionLost: The client sends no more.
         """
         await self._transport.carry_audio(self._take)
 
     async def deliver(self) -> None:
-        """Hands queued frames to a ``receive`` that takes its time. Runs until cancelled."""
+        """Passes queued frames to a ``receive`` that takes its time. Runs until cancelled."""
         while not is_being_cancelled():
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting and not is_being_cancelled():
-                await self._receive(self._waiting.popleft())
+                try:
+                    frame = (self._rate_hz, self._waiting.popleft())
+                    returned = await self._receive_of_user(frame)
+                    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+                        self._context.report(HandlerError(RECEIVE_YIELDS))
+                except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                    self._context.report(error)
                 if self._waiting:
-                    # One that never waits must not keep the loop until it has caught up.
+                    # A ``receive`` that never awaits would keep the loop until it has caught up.
                     await asyncio.sleep(0)
 
     async def send_silence(self) -> None:
-        """Hands one frame of silence to ``receive``, for a handler that waits for input."""
+        """Passes one frame of silence, which wakes a handler that waits for input."""
         channels = 2 if self._handler.expected_layout == "stereo" else 1
-        await self._receive(np.zeros((1, self._handler.input_frame_size * channels), np.int16))
+        silence = np.zeros((1, self._handler.input_frame_size * channels), np.int16)
+        with guard(self._context.report):
+            await self._receive_of_user((self._rate_hz, silence))
 
     def _take(self, block: AudioBlock) -> float:
-        """See `AudioSink`."""
-        frames = self._convert(block)
+        """Runs for every packet; see `AudioSink`."""
+        if self._audio is None or self._format != (block.rate_hz, block.channels):
+            self._audio = self._make_audio(block)
+        frames = self._audio.process(block.samples)
         if not self._is_light:
             for frame in frames:
                 self._enqueue(frame)
             return 0.0
         for frame in frames:
-            self._receive_now(frame)
-        # Up to a frame was taken that is not whole, and so not heard.
+            try:
+                self._receive_at_once((self._rate_hz, frame))
+            except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                self._context.report(error)
+        # The core holds up to one incomplete frame, which the handler has not received.
         return self._handler.batch_allowance_s - self._frame_s
 
-    def _convert(self, block: AudioBlock) -> list[NDArray[np.int16]]:
-        if self._audio is None or self._format != (block.rate_hz, block.channels):
-            self._format = (block.rate_hz, block.channels)
-            self._audio = InboundAudio(
-                block.rate_hz,
-                block.channels,
-                self._handler.input_sample_rate,
-                layout=self._handler.expected_layout,
-                frame_samples=self._handler.input_frame_size,
-            )
-        return self._audio.process(block.samples)
+    def _make_audio(self, block: AudioBlock) -> InboundAudio:
+        self._format = (block.rate_hz, block.channels)
+        return InboundAudio(
+            block.rate_hz,
+            block.channels,
+            self._rate_hz,
+            layout=self._handler.expected_layout,
+            frame_samples=self._handler.input_frame_size,
+        )
 
     def _enqueue(self, frame: NDArray[np.int16]) -> None:
         if len(self._waiting) == self._waiting.maxlen:
@@ -177,105 +200,99 @@ class InboundPump:
         self._waiting.append(frame)
         self._arrived.set()
 
-    def _receive_now(self, frame: NDArray[np.int16]) -> None:
-        try:
-            self._receive_at_once((self._handler.input_sample_rate, frame))
-        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-            self._call.report(error)
-
-    async def _receive(self, frame: NDArray[np.int16]) -> None:
-        try:
-            given = await self._receive_of_user((self._handler.input_sample_rate, frame))
-            if inspect.isgenerator(given) or inspect.isasyncgen(given):
-                self._call.report(HandlerError(RECEIVE_YIELDS))
-        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-            self._call.report(error)
-
 
 class EmitSinks(NamedTuple):
-    """Where the things go that a handler gives.
+    """The destinations of what a handler emits.
 
     Attributes:
-        playout: Takes audio.
-        screen: Takes pictures.
-        plays: False when the caller hears and sees nothing (mode "send"): both are dropped at once.
+        audio: Takes audio.
+        video: Takes video frames.
+        plays: False if the client plays and shows nothing (mode "send"): media are dropped at once.
         outputs: Takes AdditionalOutputs.
-        end: Ends the call, with a reason for the page.
+        end: Ends the session, with a reason for the client.
     """
 
-    audio_buffer: OutboundAudioBuffer
-    video_buffer: OutboundVideoBuffer
+    audio: OutboundAudioBuffer
+    video: OutboundVideoBuffer
     plays: bool
     outputs: OutputQueue
     end: Callable[[str], None]
 
 
 class OutboundPump:
-    """From ``handler.emit`` to the playout, the page's outputs, and the end of the call.
+    """Passes what ``handler.emit`` returns to the audio buffer, the outputs or the session's end.
 
     Args:
-        handler: Whose ``emit`` is asked.
-        call: Where errors of ``emit`` are reported.
-        outlets: Where the things go that it gives.
+        handler: Its ``emit`` is called again and again.
+        context: Reports errors of ``emit``.
+        sinks: The destinations.
         worker: Runs an ``emit`` that is no coroutine function.
+
+    Attributes:
+        emits: How many times ``emit`` was called.
     """
 
     def __init__(
         self,
         handler: AudioHandler,
-        call: SessionContext,
+        context: SessionContext,
         sinks: EmitSinks,
         worker: Worker,
     ) -> None:
+        self.emits = 0
         self._handler = handler
-        self._call = call
+        self._context = context
         self._sinks = sinks
-        self._audio_buffer = sinks.audio_buffer
-        self._emit_of_user = UserFunction(handler.emit, worker)
-        self._name = describe_callable(getattr(handler, "fn", handler.emit))
+        self._buffer = sinks.audio
+        self._emit_of_user = UserFunction(handler.session_emit, worker)
+        self._name = describe_callable(getattr(handler, "fn", handler.session_emit))
         self._scale = ScaleWatch(self._name)
         self._rounds = Rounds()
 
     async def run(self) -> None:
-        """Asks ``emit`` whenever there may be something, until cancelled or closed by it."""
+        """Calls ``emit`` whenever it may have something, until cancelled or closed by it."""
         while not is_being_cancelled():
             await self._handler.wait_until_ready()
-            emitted, has_media = Emitted(), False
+            emission, has_media, has_anything = NOTHING, False, False
+            # One coroutine for each step of this loop would be resumed with every packet.
             try:
-                emitted = await self._emit()
-                has_media = await self._route(emitted)
-            except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-                self._call.report(error)
-                emitted = Emitted(close=emitted.close)
-            if emitted.close is not None:
-                await self._close(emitted.close)
+                self.emits += 1
+                interruptions = self._context.interruptions
+                item = await self._emit_of_user()
+                # Barge-in while the step ran: what it returns belongs to a reply that is over.
+                if item is not None and interruptions == self._context.interruptions:
+                    emission = self._read(item)
+                    has_media = await self._route(emission)
+                    has_anything = True
+            except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                self._context.report(error)
+            if emission.close is not None:
+                await self._close(emission.close)
                 return
-            await self._rounds.end(has_media=has_media, has_anything=emitted != Emitted())
+            await self._rounds.end(has_media=has_media, has_anything=has_anything)
 
-    async def _emit(self) -> Emitted:
-        interruptions = self._call.interruptions
-        item = await self._emit_of_user()
-        # A reply that was interrupted meanwhile has nothing more to say.
+    def _read(self, item: object) -> Emission:
         try:
-            return split_emitted(item if interruptions == self._call.interruptions else None)
+            return read_audio(item)
         except HandlerError as error:
-            raise HandlerError(f"cannot use what {self._name} gave: {error}") from error
+            raise HandlerError(f"cannot use what {self._name} emitted: {error}") from error
 
-    async def _route(self, emitted: Emitted) -> bool:
-        """Sends outputs and audio where they belong; True when audio was queued."""
-        if emitted.outputs is not None:
-            self._sinks.outputs.put(emitted.outputs)
-        if emitted.audio is None or not self._sinks.plays:
+    async def _route(self, emission: Emission) -> bool:
+        """Passes outputs and audio on; returns True if audio was queued."""
+        if emission.outputs is not None:
+            self._sinks.outputs.put(emission.outputs)
+        audio: AudioOutput | None = emission.media
+        if audio is None or not self._sinks.plays:
             return False
-        self._scale.look(emitted.audio.samples)
+        self._scale.look(audio.samples)
         try:
-            queued = await self._audio_buffer.write(*emitted.audio)
-            return queued >= emitted.audio.rate_hz * MEDIA_S
+            queued = await self._buffer.write(*audio)
         except AudioError as error:
-            raise HandlerError(f"cannot play what {self._name} gave: {error}") from error
+            raise HandlerError(f"cannot play what {self._name} emitted: {error}") from error
+        return queued >= audio.rate_hz * MEDIA_S
 
     async def _close(self, close: CloseStream) -> None:
-        self._audio_buffer.end_reply()
-        await self._audio_buffer.drain()
+        self._buffer.end_reply()
+        await self._buffer.drain()
         await asyncio.sleep(FLUSH_S)
         self._sinks.end(close.msg)

@@ -1,6 +1,6 @@
-"""The address and the page that a request comes from, for limits that count by either.
+"""The address and the Gradio session that a request comes from, for limits that count by either.
 
-Understands what Starlette and Gradio call a request, without importing either.
+Reads the requests of Starlette and of Gradio without importing either. Runs in any thread.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_HOPS: Final = 16
-"""How many proxies are followed back, from the nearest on."""
+"""The proxies that are followed back, from the nearest on."""
 
 IPV6_PREFIX: Final = 64
-"""A network that one subscriber has to itself (RFC 6177): all of its addresses are one client's."""
+"""The prefix length of a network that one subscriber has to itself (RFC 6177): all of its addresses
+are one client's."""
 
-MAX_PAGE_CHARS: Final = 128
+MAX_SESSION_CHARS: Final = 128
 """Gradio's session hashes have 11; longer ones are kept as a digest."""
 
 FORWARDED: Final = ("x-forwarded-for", "forwarded")
+"""The headers that proxies add: the usual one, and that of RFC 7239."""
 
 
 class Client(NamedTuple):
-    """Whoever made a request, as far as the network shows.
+    """The sender of a request, as far as the network shows.
 
     Attributes:
         address: An IPv4 address, or an IPv6 network of 64 bits; empty when there is none.
-        session: The session of the page, of the client's own choice; empty when there is none.
+        session: The Gradio session, of the client's own choice; empty when there is none.
         is_shared: True if many clients may come from this address: it is that of a proxy that
-            names nobody, or that we do not trust.
+            names nobody, or that is not trusted.
     """
 
     address: str
@@ -43,12 +45,12 @@ class Client(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The name under which limits count: the address, or one session where many share it."""
+        """The name under which limits count: the address, or one session where clients share it."""
         return f"{self.address} {self.session}" if self.is_shared else self.address
 
 
 def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | None:
-    """Returns whoever made a request; ``None`` when a program of this process did, without one.
+    """Returns the sender of a request; ``None`` for a program of this process, without one.
 
     Args:
         request: A ``gr.Request`` or a Starlette request.
@@ -58,7 +60,7 @@ def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | Non
         return None
     peer = _peer_of(request)
     forwarded = _forwarded_for(request)
-    session = page_of(request) or ""
+    session = gradio_session_of(request) or ""
     networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
     if peer is None:
         return Client("", session, is_shared=True)
@@ -68,14 +70,18 @@ def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | Non
     return Client(_normal(address), session, is_shared=not is_direct)
 
 
-def page_of(request: Any) -> str | None:
-    """Returns the Gradio session that a request came from; ``None`` for a program without one."""
-    page = getattr(request, "session_hash", None)
-    if not isinstance(page, str):
+def gradio_session_of(request: Any) -> str | None:
+    """Returns the Gradio session that a request came from; ``None`` for a program without one.
+
+    Its name is the client's own choice, so its length is bounded.
+    """
+    session = getattr(request, "session_hash", None)
+    if not isinstance(session, str):
         return None
-    if len(page) <= MAX_PAGE_CHARS:
-        return page
-    return hashlib.sha256(page.encode(errors="surrogatepass")).hexdigest()
+    if len(session) <= MAX_SESSION_CHARS:
+        return session
+    # JSON can carry lone surrogates, which UTF-8 cannot.
+    return hashlib.sha256(session.encode(errors="surrogatepass")).hexdigest()
 
 
 def client_address(request: Any, trusted_proxies: Iterable[str] = ()) -> str:
@@ -85,7 +91,7 @@ def client_address(request: Any, trusted_proxies: Iterable[str] = ()) -> str:
 
 
 def _follow_back(peer: IPAddress, forwarded: list[str], networks: list[IPNetwork]) -> IPAddress:
-    """The nearest address that is no trusted proxy's; each proxy adds its peer at the end."""
+    """Returns the nearest address of no trusted proxy; each proxy adds its peer at the end."""
     address = peer
     for text in reversed(forwarded[-MAX_HOPS:]):
         if not any(address in network for network in networks):
@@ -105,7 +111,7 @@ def _peer_of(request: Any) -> IPAddress | None:
 
 
 def _forwarded_for(request: Any) -> list[str]:
-    """The addresses in the order in which proxies added them.
+    """Returns the addresses in the order in which proxies added them.
 
     Some add a line of their own behind the client's: all lines are one list (RFC 9110 section 5.3).
     """
@@ -124,7 +130,10 @@ def _is_proxied(request: Any) -> bool:
 
 
 def _read(text: object) -> IPAddress | None:
-    """An address, with or without a port, and IPv4 written as IPv6 (RFC 4291, 2.5.5.2) as IPv4."""
+    """Reads an address, with or without a port; ``None`` for anything else.
+
+    An IPv4 address that is written as IPv6 (RFC 4291, section 2.5.5.2) is returned as IPv4.
+    """
     if not isinstance(text, str):
         return None
     text = text.strip().partition("%")[0]

@@ -1,4 +1,4 @@
-"""What a handler may do to its call, from whatever thread it runs in."""
+"""The session as its handler uses it, from whatever thread the handler's code runs in."""
 
 from __future__ import annotations
 
@@ -6,65 +6,71 @@ import asyncio
 import logging
 import math
 import traceback
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc._messages import SHOWN_S, create_message, create_words
 
-from .reporting import report_error, words_of
+from .reporting import message_of, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .audio_buffer import OutboundAudioBuffer
-    from .message_sender import MessageSender
+    from .buffers import OutboundAudioBuffer
+    from .messages import MessageSender
 
 logger = logging.getLogger(__name__)
 
-PAGE_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_starting"})
-"""What clients of the predecessors expect as ``log`` messages. Ours shows them in words."""
+LOG_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_starting"})
+"""Events that clients of gradio_webrtc 0.0.31 and fastrtc expect as ``log`` messages. Our page
+shows them in words."""
 
-ALSO_FOR_THE_PAGE: Final = frozenset({"response_finished", "interrupted"})
+MORE_LOG_EVENTS: Final = frozenset({"response_finished", "interrupted"})
+"""Events that only our page knows."""
+
+TURN_ENDS: Final = "pause_detected"
 
 REPLY_BEGINS: Final = "response_starting"
 
 REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
 
 MAX_REPORTED_PLACES: Final = 100
-"""How many places of failure one call remembers, the latest, so as not to tell of each of them over
-again."""
+"""Places of failure that one session remembers, the latest, so as to report each of them once."""
 
 
 class SessionContext:
     """Implements `gradio_webrtc.types.SessionHandle` for one session.
 
-    Everything it does happens on the event loop, in the order it was asked for: at once when asked
-    from there, and by way of ``call_soon_threadsafe`` from any other thread.
+    Everything happens on the event loop and in order: at once if called there, and by way of
+    ``call_soon_threadsafe`` from any other thread.
 
     Args:
-        webrtc_id: The caller's id.
-        playout: What `clear` and `end_reply` act on.
-        outbox: Takes the messages for the page.
-        on_event: Told of each event, with its data and the loop's time; runs on the loop.
-        owner: Whose errors are reported, as the log names it.
+        webrtc_id: The id of the session.
+        buffer: The audio that `clear` and `end_reply` act on.
+        sender: Sends messages to the client.
+        on_event: Called on the loop with each event: the loop's time, the name and the data.
+        owner: The name of the handler's class, for the log.
 
     Attributes:
-        interruptions: How many times a handler's reply was interrupted: what a step that began
-            before the last of them still gives is not played.
+        interruptions: The number of replies that barge-in ended. What a step that began before the
+            last of them returns is not played.
+        events: The number of events by name.
     """
 
     def __init__(
         self,
         webrtc_id: str,
-        audio_buffer: OutboundAudioBuffer,
+        buffer: OutboundAudioBuffer,
         sender: MessageSender,
         on_event: Callable[[float, str, dict[str, Any]], None],
         owner: str = "code",
     ) -> None:
         self.webrtc_id = webrtc_id
-        self._owner = owner
         self.interruptions = 0
+        self.events: Counter[str] = Counter()
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._audio_buffer = audio_buffer
+        self._buffer = buffer
         self._sender = sender
         self._on_event = on_event
         self._replied = asyncio.Event()
@@ -73,20 +79,20 @@ class SessionContext:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that runs the call."""
+        """The event loop of the session."""
         return self._loop
 
     def send(self, message: Mapping[str, object]) -> None:
-        """Sends a JSON message to the page."""
+        """Sends a JSON message to the client."""
         self._on_loop(self._sender.send, message)
 
     def request_inputs(self) -> None:
-        """Asks the page for its latest input values."""
+        """Asks the client for its latest input values."""
         self.send(create_message("send_input"))
 
     def clear(self) -> None:
         """Drops queued audio, and nothing else."""
-        self._on_loop(self._audio_buffer.clear)
+        self._on_loop(self._buffer.clear)
 
     def interrupt(self) -> None:
         """Drops queued audio, and what a running ``emit`` still returns."""
@@ -94,61 +100,64 @@ class SessionContext:
 
     def end_reply(self) -> None:
         """Pads and sends the last partial frame of a reply."""
-        self._on_loop(self._audio_buffer.end_reply)
+        self._on_loop(self._buffer.end_reply)
 
     def event(self, name: str, **data: object) -> None:
-        """Notes that something happened in the conversation."""
-        self._on_loop(self._note, name, data)
+        """Records an event of the conversation."""
+        self._on_loop(self._record, name, data)
 
     async def until_replied(self) -> bool:
-        """Returns once the handler answers no turn; call on the event loop.
+        """Returns once no reply is under way; call on the event loop.
 
         Returns:
-            Whether it did so until now.
+            True if one was under way at the call.
         """
         is_replying = not self._replied.is_set()
         await self._replied.wait()
         return is_replying
 
     def report(self, error: BaseException) -> None:
-        """Logs an error of the user's code once, and tells the page without internals.
+        """Logs an error of user code once, and shows it to the user without internals.
 
-        The same error from the same place is logged again only in another call. Only the words of
-        a `WebRTCError` and of Gradio's ``gr.Error`` reach the page, and may do so again when the
-        page no longer shows them; for any other error a short id that is also in the log.
+        The same error from the same place is logged again only in another session. Only the text of
+        a `WebRTCError` and of Gradio's ``gr.Error`` is sent to the client, again once it is no
+        longer shown; of any other error a short id that is also in the log.
         """
-        if not self._is_news(error):
+        if not self._is_first(error):
             return
-        told = report_error(
-            error, f"the handler of {self.webrtc_id} ({self._owner})", "the call goes on"
+        shown = report_error(
+            error, f"the handler of {self.webrtc_id} ({self._owner})", "the session goes on"
         )
-        if told is not None:
-            self.send(create_words("error", *told))
+        if shown is not None:
+            self.send(create_words("error", *shown))
         self.event("error", error=error)
 
-    def _is_news(self, error: BaseException) -> bool:
-        told = words_of(error)
-        place = (*_place_of(error), "" if told is None else told.text)
+    def _is_first(self, error: BaseException) -> bool:
+        shown = message_of(error)
+        place = (*_place_of(error), "" if shown is None else shown.text)
         now_s = self._loop.time()
         if now_s < self._reported.get(place, -math.inf):
             return False
         if len(self._reported) >= MAX_REPORTED_PLACES:
             del self._reported[next(iter(self._reported))]
-        self._reported[place] = math.inf if told is None else now_s + (told.duration_s or SHOWN_S)
+        self._reported[place] = math.inf if shown is None else now_s + (shown.duration_s or SHOWN_S)
         return True
 
-    def _note(self, name: str, data: dict[str, Any]) -> None:
+    def _record(self, name: str, data: dict[str, Any]) -> None:
+        self.events[name] += 1
         self._on_event(self._loop.time(), name, data)
+        if name == TURN_ENDS:
+            self._buffer.expect_reply()
         if name == REPLY_BEGINS:
             self._replied.clear()
         elif name in REPLY_ENDS:
             self._replied.set()
-        if name in PAGE_EVENTS or name in ALSO_FOR_THE_PAGE:
+        if name in LOG_EVENTS or name in MORE_LOG_EVENTS:
             self._sender.send_soon(create_message("log", name))
 
     def _interrupt(self) -> None:
         self.interruptions += 1
-        self._audio_buffer.clear()
+        self._buffer.clear()
 
     def _on_loop(self, act: Callable[..., None], *args: object) -> None:
         try:
@@ -161,7 +170,7 @@ class SessionContext:
         try:
             self._loop.call_soon_threadsafe(act, *args)
         except RuntimeError:
-            logger.debug("a handler acted on a call whose event loop is closed")
+            logger.debug("a handler used a session whose event loop is closed")
 
 
 def _place_of(error: BaseException) -> tuple[str, str, int]:

@@ -1,4 +1,7 @@
-"""The handler of each call: made by the user's code, off the event loop where that may block."""
+"""The handler of each session: made by the user's code, off the event loop where that may block.
+
+Used on the event loop. A refusal shows the user no internals; the log has the reason.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from gradio_webrtc._workers.user_code import (
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import HandlerError, HandlerUnavailable
 
-from .reporting import Told, report_error
+from .reporting import UserMessage, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,40 +29,40 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COPY_TIMEOUT_S: Final = 10.0
-"""How long ``copy()`` of a handler may take before the caller is refused. Connections to services
-are made in a second or two; nobody looks at a page that only waits for longer than this."""
+"""Seconds that ``copy()`` of a handler may take before the client is refused. Connections to
+services are made in a second or two; no user waits for longer than this."""
 
-METHODS: Final = ("receive", "emit", "video_receive", "video_emit", "start_up", "shutdown")
+HOOKS: Final = ("receive", "emit", "video_receive", "video_emit", "start_up", "shutdown")
 """A handler of which one of these is a coroutine function lives on the event loop: programs make
 tasks and futures in its ``__init__``."""
 
 NO_LOOP: Final = "no running event loop"
-"""What Python says where code needs to run on an event loop, and does not."""
+"""Part of the text of the RuntimeError with which asyncio refuses code outside of an event loop.
+The error has neither a type nor an attribute of its own; a test fails when the words change."""
 
-NOBODY: Final = Told("There is nobody to take the call.")
-"""What the page shows for an error that is not to be shown."""
+NO_HANDLER: Final = UserMessage("There is nobody to take the call.")
+"""The message in place of that of an error which is marked as not to be shown."""
 
 
 def refuse(error: BaseException, where: str) -> HandlerUnavailable:
-    """Logs why there is no handler for a call, and gives the refusal for its page."""
-    told = report_error(error, where, "the caller is refused") or Told(
-        "There is nobody to take the call."
-    )
-    return HandlerUnavailable(told.text, told.title)
+    """Logs why there is no handler for a session, and returns the refusal for its client."""
+    message = report_error(error, where, "the session is refused") or NO_HANDLER
+    return HandlerUnavailable(message.text, message.title)
 
 
 class HandlerMaker:
-    """Makes the handlers of a service's calls. Used on the event loop.
+    """Makes the handlers of a component's sessions. Used on the event loop.
 
     Args:
         make: Makes one, as the ``copy`` of a template does. It runs on the event loop if it is
             the ``copy`` of a handler with a coroutine method or one of ours; any other in a thread
-            of its own, in which ``asyncio.get_event_loop()`` gives the loop of the call. One that
-            raises there because no event loop runs is called again on the loop, as later ones are.
-        limit_s: How long it may take.
+            of its own, in which ``asyncio.get_event_loop()`` returns the loop of the session. One
+            that raises there because no event loop runs is called again on the loop, as later ones
+            are.
+        limit_s: The seconds that it may take in a thread.
 
     Attributes:
-        make: The same.
+        make: The function that was passed.
     """
 
     def __init__(
@@ -72,10 +75,10 @@ class HandlerMaker:
         self._needs_loop = is_never_blocking(make) or _is_async(self._template)
 
     async def make_for(self, webrtc_id: str) -> StreamHandlerBase:
-        """A handler for the call with this id.
+        """Makes the handler of the session with this id.
 
         Raises:
-            HandlerUnavailable: There is none; the log says why.
+            HandlerUnavailable: There is none; the log has the reason.
         """
         try:
             return self._checked(await self._make(webrtc_id))
@@ -83,8 +86,8 @@ class HandlerMaker:
             if is_being_cancelled():
                 raise
             raise refuse(error, self._where(webrtc_id)) from None
-        # One caller's sys.exit() is not to end the server.
-        except BaseException as error:  # noqa: BLE001  # the edge to the user's code
+        # Not `guard`, which lets SystemExit pass: one session must not end the server.
+        except BaseException as error:  # noqa: BLE001
             raise refuse(error, self._where(webrtc_id)) from None
 
     async def _make(self, webrtc_id: str) -> object:
@@ -129,10 +132,10 @@ class HandlerMaker:
             made.close()
         raise HandlerError(self._no_copy(_describe(made)))
 
-    def _no_copy(self, came: str) -> str:
+    def _no_copy(self, returned: str) -> str:
         kind = type(self._template).__name__
         return (
-            f"{self._name} returned {came}; every call needs a new handler of its own: "
+            f"{self._name} returned {returned}; every session needs a new handler of its own: "
             f"write `def copy(self): return {kind}(...)`"
         )
 
@@ -153,7 +156,7 @@ class HandlerMaker:
 
 def _is_async(template: Any) -> bool:
     kind = template if inspect.isclass(template) else type(template)
-    return any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in METHODS)
+    return any(inspect.iscoroutinefunction(getattr(kind, name, None)) for name in HOOKS)
 
 
 def _describe(made: object) -> str:

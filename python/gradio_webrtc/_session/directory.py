@@ -1,7 +1,7 @@
-"""The names of sessions: who goes by which id, and who may say so.
+"""The names of sessions, and the proof that a client must give to act on one.
 
-The server makes the id of every session. An id that a page brings is an alias, worth nothing
-without the session's secret. Secrets count for the Gradio session (the page) alone that made the
+The server makes the id of every session. An id that a client proposes is an alias, worth nothing
+without the session's secret. A secret counts only together with the Gradio session that made the
 offer. Runs on the event loop; `Directory.get` also in any other thread.
 """
 
@@ -13,49 +13,50 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gradio_webrtc._handlers.base import INPUT_PLACEHOLDER
+from gradio_webrtc._handlers.stream_handler import INPUT_PLACEHOLDER
 from gradio_webrtc.errors import InvalidOffer, SessionExists, SessionUnknown
 
 if TYPE_CHECKING:
     from .session import Session
 
 ID_BYTES: Final = 16
-"""128 random bits: more than anybody can guess (RFC 4086, section 8.2)."""
+"""The length of an id: 128 random bits, more than anybody can guess (RFC 4086, section 8.2)."""
 
 MAX_ALIASES: Final = 4096
-"""How many aliases of ended calls are remembered, to keep each for the page that brought it. The
-oldest go first; an entry takes about 300 bytes."""
+"""Aliases that are remembered, also after their sessions, to keep each for the client that proposed
+it. The oldest are forgotten first; an entry takes about 300 bytes."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 _RESERVED: Final = frozenset({INPUT_PLACEHOLDER, "start_webrtc_stream"})
-"""What has a meaning of its own as the component's value: no call, and the order to start one."""
+"""Texts with a meaning of their own as the component's value: no session, and the command to start
+one."""
 
 _NO_SECRET: Final = hashlib.sha256().digest()
-"""Of what cannot be a secret; no session has the empty one."""
+"""The digest for anything that cannot be a secret: that of the empty text, which no session has."""
 
 
-class Naming(NamedTuple):
-    """What one session is called, and to whom it belongs.
+class SessionNames(NamedTuple):
+    """The names of one session, and the client to which it belongs.
 
     Attributes:
         session_id: Made by the server: 32 hexadecimal digits.
-        name: What user code sees: the alias where the page brought one that was free, otherwise
+        name: The id in user code: the alias where the client proposed one that was free, otherwise
             the ``session_id``.
-        alias: What the page brought; ``None`` for nothing.
-        page: The Gradio session that made the offer; ``None`` for a program without a page.
+        alias: The id that the client proposed; ``None`` for none.
+        gradio_session: The Gradio session that made the offer; ``None`` for a program without one.
     """
 
     session_id: str
     name: str
     alias: str | None = None
-    page: str | None = None
+    gradio_session: str | None = None
 
 
 class Entry(NamedTuple):
     """A session with its names."""
 
-    naming: Naming
+    names: SessionNames
     session: Session
 
 
@@ -65,75 +66,80 @@ def is_id(text: object) -> bool:
 
 
 class Directory:
-    """Finds sessions, by a name for our own server's code, by a secret for everybody else."""
+    """Finds sessions: by a name for the server's own code, by a secret for all others."""
 
     def __init__(self) -> None:
         self._by_secret: dict[bytes, Entry] = {}
         self._by_name: dict[str, Session] = {}
-        self._claimed: dict[str, Naming] = {}
+        self._claimed: dict[str, SessionNames] = {}
         self._owners: OrderedDict[str, str | None] = OrderedDict()
 
-    def claim(self, alias: object, page: str | None) -> Naming:
+    def claim(self, alias: object, gradio_session: str | None) -> SessionNames:
         """Names a session that is about to be made; `release` frees the names again.
 
-        An alias that another page has is not refused: that would tell strangers who is in a call.
-        The session then goes by its ``session_id``, and its own page still finds it by the alias.
+        An alias that another Gradio session has is not refused: that would reveal to strangers
+        which sessions exist. The new session is then named by its ``session_id``, and its own
+        client still finds it by the alias.
 
         Args:
-            alias: What the page brought; ``None`` for nothing.
-            page: The Gradio session of the offer.
+            alias: The id that the client proposed; ``None`` for none.
+            gradio_session: The Gradio session of the offer.
 
         Raises:
             InvalidOffer: The alias is nothing that can be an id.
-            SessionExists: The same page has a session with this alias.
+            SessionExists: The same Gradio session has a session with this alias.
         """
         session_id = secrets.token_hex(ID_BYTES)
         if alias is None:
-            naming = Naming(session_id, session_id, None, page)
+            names = SessionNames(session_id, session_id, None, gradio_session)
         else:
-            naming = self._claim_alias(alias, session_id, page)
-        self._claimed[naming.session_id] = self._claimed[naming.name] = naming
-        return naming
+            names = self._claim_alias(alias, session_id, gradio_session)
+        self._claimed[names.session_id] = self._claimed[names.name] = names
+        return names
 
-    def _claim_alias(self, alias: object, session_id: str, page: str | None) -> Naming:
+    def _claim_alias(
+        self, alias: object, session_id: str, gradio_session: str | None
+    ) -> SessionNames:
         if not isinstance(alias, str) or not is_id(alias):
             raise InvalidOffer(
                 "expected a webrtc_id of 1 to 128 letters, digits, - and _, or none: the answer "
                 "brings one"
             )
         holder = self._claimed.get(alias)
-        if holder is not None and holder.page == page:
+        if holder is not None and holder.gradio_session == gradio_session:
             raise SessionExists("a call with this id is under way")
-        is_free = holder is None and self._owners.get(alias, page) == page
+        owner = self._owners.get(alias, gradio_session)
+        is_free = holder is None and owner == gradio_session
         if is_free:
-            self._owners[alias] = page
+            self._owners[alias] = gradio_session
             self._owners.move_to_end(alias)
             if len(self._owners) > MAX_ALIASES:
                 self._owners.popitem(last=False)
-        return Naming(session_id, alias if is_free else session_id, alias, page)
+        name = alias if is_free else session_id
+        return SessionNames(session_id, name, alias, gradio_session)
 
-    def enter(self, naming: Naming, session: Session) -> None:
-        """Makes a session known that was claimed."""
-        self._by_secret[_digest(session.secret)] = Entry(naming, session)
-        self._by_name[naming.session_id] = self._by_name[naming.name] = session
+    def enter(self, names: SessionNames, session: Session) -> None:
+        """Enters a session under the names that were claimed for it."""
+        self._by_secret[_digest(session.secret)] = Entry(names, session)
+        self._by_name[names.session_id] = self._by_name[names.name] = session
 
-    def release(self, naming: Naming) -> None:
-        """Forgets a session, or what was claimed for it."""
-        for name in {naming.session_id, naming.name}:
+    def release(self, names: SessionNames) -> None:
+        """Forgets a session, or the names that were claimed for it."""
+        for name in {names.session_id, names.name}:
             self._claimed.pop(name, None)
             session = self._by_name.pop(name, None)
             if session is not None:
                 self._by_secret.pop(_digest(session.secret), None)
 
     def get(self, name: object) -> Session | None:
-        """Returns the session that goes by this name; only for names that our own code gives."""
+        """Returns the session with this name; only for names that the server's own code passes."""
         return self._by_name.get(name) if isinstance(name, str) else None
 
     def check(self, webrtc_id: object, secret: object) -> Entry:
-        """Returns the session with this id or alias, for somebody who knows its secret.
+        """Returns the session with this id or alias, for a client that has its secret.
 
         It is found by a digest of the secret, so neither the answer nor the time that it takes
-        depends on which ids exist. Whoever acts on what was found compares the page.
+        depends on which ids exist. Code that acts on the result compares the Gradio session first.
 
         Raises:
             SessionUnknown: There is none, or the secret is another.
@@ -141,24 +147,24 @@ class Directory:
         entry = self._by_secret.get(_digest(secret))
         if entry is None or not isinstance(webrtc_id, str):
             raise SessionUnknown
-        if webrtc_id not in (entry.naming.session_id, entry.naming.alias):
+        if webrtc_id not in (entry.names.session_id, entry.names.alias):
             raise SessionUnknown
         return entry
 
-    def find(self, webrtc_id: object, secret: object, page: str | None) -> Session:
-        """Returns the session with this id and this secret, for the page that made the offer.
+    def find(self, webrtc_id: object, secret: object, gradio_session: str | None) -> Session:
+        """Returns the session with this id and this secret, for the client that made the offer.
 
         Raises:
-            SessionUnknown: There is none, the secret is another, or the page is.
+            SessionUnknown: There is none, the secret is another, or the Gradio session is.
         """
         entry = self.check(webrtc_id, secret)
-        if entry.naming.page != page:
+        if entry.names.gradio_session != gradio_session:
             raise SessionUnknown
         return entry.session
 
 
 def _digest(secret: object) -> bytes:
-    # Longer than any secret of ours: not worth the hashing.
+    # Ours have 32 characters. A longer text is not worth the hashing.
     if not isinstance(secret, str) or not 0 < len(secret) <= 128:  # noqa: PLR2004
         return _NO_SECRET
     return hashlib.sha256(secret.encode(errors="replace")).digest()

@@ -1,7 +1,7 @@
-"""Measures how late an event loop is, while it has calls.
+"""Measures how late an event loop is, while it has sessions.
 
-A timer that fires up to ten times a second notes how late it came. It exists only while it is held
-by a call, so an idle server is not woken. Runs on the event loop.
+A timer that fires up to ten times a second records how late it came. It exists only while a session
+holds it, so an idle server is not woken. Runs on the event loop.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEASURE_EVERY_S: Final = 0.1
-"""Ten times a second at most."""
+"""The least time between two measurements, in seconds: ten a second at most."""
 
 MEASURE_SPREAD_S: Final = 0.2
-"""The wait between two measurements is longer by a random part of this: after code that blocks a
-timer is set in its wake, and would come, again and again, at the same moment of the next block."""
+"""The wait between two measurements is longer by a random part of this, in seconds. Where code
+blocks, the timer is set in its wake; after a fixed wait it would fall due, again and again, at the
+same moment of the next block."""
 
 WINDOW_S: Final = 2.0
-"""How long a measurement counts."""
+"""Seconds for which a measurement counts."""
 
 MOST_LAG_S: Final = 0.1
-"""The lag at which calls in progress begin to lose audio: a playout buffer holds about as much."""
+"""The lag in seconds at which sessions under way begin to lose audio: the jitter buffer of a client
+holds about as much."""
 
 PERCENTILE: Final = 0.95
-"""One late timer in twenty is a garbage collection, more is too much work."""
+"""The share of the timers that must be in time: one late in twenty is a garbage collection, more is
+too much work."""
 
 LOG_EVERY_S: Final = 60.0
-"""Refusals are logged once in this time."""
+"""Refusals are logged once in so many seconds, with their number."""
 
 
 def _next_wait_s() -> float:
@@ -46,10 +49,10 @@ def _next_wait_s() -> float:
 
 
 class LagMeter:
-    """How late one event loop is.
+    """Measures the lag of one event loop.
 
     Args:
-        wait_s: Gives the time from one measurement to the next, in seconds.
+        wait_s: Returns the time from one measurement to the next, in seconds.
     """
 
     def __init__(self, wait_s: Callable[[], float] = _next_wait_s) -> None:
@@ -67,7 +70,7 @@ class LagMeter:
         return self._timer is not None
 
     def hold(self) -> None:
-        """Measures until everybody who held the meter has released it."""
+        """Measures until every session that holds the meter has released it."""
         self._holders += 1
         if self._timer is None:
             shorten_pauses()
@@ -89,19 +92,19 @@ class LagMeter:
         return lags[int(PERCENTILE * (len(lags) - 1))] if lags else 0.0
 
     def is_late(self) -> bool:
-        """True while new calls would take audio from those in progress; logged once a minute."""
+        """True while a new session would take audio from those under way; logged once a minute."""
         now_s = asyncio.get_running_loop().time()
         if self._timer is None or now_s - self._began_s < WINDOW_S / 2:
-            # A call that has just begun took its own time to be made.
+            # Opening the session that holds the meter took the loop's time, once.
             return False
         if (lag_s := self.lag_s()) <= MOST_LAG_S:
             return False
         self._unlogged += 1
         if now_s - self._logged_s >= LOG_EVERY_S:
             logger.warning(
-                "the event loop is %.0f ms late: new calls are refused until it keeps up (%d since "
-                "the last line); something on it blocks, or there are more calls than the machine "
-                "can serve",
+                "the event loop is %.0f ms late: new sessions are refused until it keeps up (%d "
+                "since the last line); something on it blocks, or there are more sessions than "
+                "the machine can serve",
                 1000 * lag_s,
                 self._unlogged,
             )
@@ -125,7 +128,7 @@ _meters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LagMeter] = (
 
 
 def lag_meter() -> LagMeter:
-    """The meter of the running event loop."""
+    """Returns the meter of the running event loop."""
     loop = asyncio.get_running_loop()
     meter = _meters.get(loop)
     if meter is None:

@@ -1,120 +1,164 @@
-"""All callers of one component: who may come in, who is there, who has to go."""
+"""All sessions of one component: admission, limits, look-up, and their end with the server.
+
+Transports come in by a `TransportFactory`, each under the same limits. Runs on the event loop,
+except where a method says otherwise. Imports no transport but its protocol, and no Gradio.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import weakref
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._handlers import Line, in_session
-from gradio_webrtc._limits import DEFAULT_LIMITS
-from gradio_webrtc._transport import Offer, PeerTransport, read_offer
+from gradio_webrtc._config import DEFAULT_CONFIG
+from gradio_webrtc._handlers import MessageRelay, in_session
 from gradio_webrtc._workers.offer_queue import offer_queue
+from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.workers import threads_blocked
 from gradio_webrtc.errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
 
 from .admission import Admissions, Room
-from .client_address import client_of, page_of
+from .client_address import client_of, gradio_session_of
 from .copying import HandlerMaker, refuse
-from .directory import Directory
+from .directory import Directory, Entry
 from .lag import lag_meter
-from .media import Terms
-from .rtc_configuration import ConfigurationCache
 from .session import STOPPING, Session
-from .signaling import handle_request
 from .signals import note_idle, note_offer
 from .stopping import CLOSE_S, GRACE_S, check_grace, is_stopping, on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable
 
+    from gradio_webrtc._config import SessionConfig
     from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc._limits import Limits
-    from gradio_webrtc.types import AdditionalOutputs, FrameFormat, Modality, Mode
+    from gradio_webrtc._transport import Transport
+    from gradio_webrtc.types import AdditionalOutputs
 
     from .admission import Ticket
-    from .directory import Entry, Naming
+    from .directory import SessionNames
     from .places import Places
+    from .stats import SessionStats
 
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_S: Final = 10.0
-"""How long `SessionManager.fetch_output` waits: as long as its predecessor did."""
+"""The wait of `SessionManager.fetch_output`, in seconds, as in fastrtc."""
 
 GAVE_WAY: Final = "The call was not connected in time, and gave way to another."
 
 
-class Service(NamedTuple):
-    """What callers are connected to.
+class TransportFactory(Protocol):
+    """The way to the transport of one client that asks for a session.
 
-    Attributes:
-        make_handler: Makes the handler of one call; runs once for each offer, as `HandlerMaker`
-            says.
-        concurrency_limit: How many calls at once; ``None`` for any number.
-        time_limit_s: How long a call may last from the moment it connects.
-        mode: Which way media go, from the page's side.
-        modality: Which media there are.
-        frame_format: The order of colours in the arrays that handlers see and give.
-        allows_other_tracks: A page may bring tracks of kinds that the modality does not name; they
-            are declined. Otherwise such an offer is refused.
-        places: Places that are shared with other components, which then say how many calls at once.
-        limits: What a client may do, beside the number of calls and their length.
+    `SessionManager.admit` calls the methods once each and in this order, on the event loop.
     """
 
-    make_handler: Callable[[], StreamHandlerBase]
-    concurrency_limit: int | None = 1
-    time_limit_s: float | None = None
-    mode: Mode = "send-receive"
-    modality: Modality = "audio"
-    frame_format: FrameFormat = "bgr"
-    allows_other_tracks: bool = False
-    places: Places | None = None
-    limits: Limits = DEFAULT_LIMITS
+    def check(self, config: SessionConfig) -> None:
+        """Reads what the client sent, before it costs a place or a handler.
+
+        Raises:
+            SignalingError: It cannot be answered.
+        """
+
+    def make(self, config: SessionConfig) -> Transport:
+        """Returns the transport, not yet open."""
+
+    async def answer(self) -> None:
+        """Answers the client; its handler is bound to the session by then.
+
+        Raises:
+            SignalingError: It cannot be answered after all.
+        """
+
+
+class _Served(NamedTuple):
+    """The handler that a component serves, and on which terms.
+
+    Attributes:
+        maker: Makes the handler of each session.
+        config: The terms of each session.
+        concurrency_limit: Sessions at once; ``None`` for any number.
+        places: Places shared with other components, which then set the limit.
+    """
+
+    maker: HandlerMaker
+    config: SessionConfig
+    concurrency_limit: int | None
+    places: Places | None
 
 
 class SessionManager:
-    """Answers offers, keeps the sessions that come of them, and looks them up.
+    """Admits clients, keeps their sessions and looks them up.
 
-    All of it runs on the event loop. Every session is removed when its call is over, whichever
-    way it ended, and its slot is free at once.
+    Every session is removed when it is over, however it ended, and its place is free at once.
 
-    Args:
-        ice_servers: STUN and TURN servers for the server's own side.
+    Attributes:
+        has_outputs: True if the client fetches AdditionalOutputs.
     """
 
-    def __init__(self, ice_servers: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.service: Service | None = None
+    def __init__(self) -> None:
         self.has_outputs = False
-        self.configurations = ConfigurationCache()
-        self._ice_servers = ice_servers
+        self._served: _Served | None = None
         # By the ids that the server made; None for one that is being opened.
         self._sessions: dict[str, Session | None] = {}
         self._directory = Directory()
-        self._tasks: set[asyncio.Task[str]] = set()
-        self._maker: HandlerMaker | None = None
+        self._tasks = TaskScope()
         self._admissions = Admissions()
         self._stopped: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def handle(self, body: object, request: Any = None) -> dict[str, Any]:
-        """Answers one signalling request of a page, as `handle_request` does."""
-        return await handle_request(self, body, request)
+    @property
+    def config(self) -> SessionConfig | None:
+        """The terms of the sessions; ``None`` before `serve`."""
+        return None if self._served is None else self._served.config
+
+    @property
+    def concurrency_limit(self) -> int | None:
+        """Sessions at once, unless places are shared; ``None`` for any number."""
+        return None if self._served is None else self._served.concurrency_limit
+
+    @property
+    def make_handler(self) -> Callable[[], StreamHandlerBase] | None:
+        """The function that makes the handlers; ``None`` before `serve`."""
+        return None if self._served is None else self._served.maker.make
+
+    def serve(
+        self,
+        make_handler: Callable[[], StreamHandlerBase],
+        config: SessionConfig = DEFAULT_CONFIG,
+        *,
+        concurrency_limit: int | None = 1,
+        places: Places | None = None,
+    ) -> None:
+        """Serves a handler from now on; in any thread.
+
+        Args:
+            make_handler: Makes the handler of one session; called once for each, as `HandlerMaker`
+                describes.
+            config: The terms of each session.
+            concurrency_limit: Sessions at once; ``None`` for any number.
+            places: Places shared with other components, which then set the limit.
+        """
+        self._served = _Served(HandlerMaker(make_handler), config, concurrency_limit, places)
+
+    # Look-up
 
     def find(self, webrtc_id: object, secret: object, page: str | None = None) -> Session:
-        """Returns the session with this id, for the page that offered and knows the secret.
+        """Returns the session with this id, for the client that made it and has its secret.
 
         Raises:
-            SessionUnknown: There is none, the secret is another, or the page is.
+            SessionUnknown: There is none, the secret is another, or the Gradio session is.
         """
         return self._directory.find(webrtc_id, secret, page)
 
     def check(self, webrtc_id: object, secret: object) -> Entry:
-        """Returns the session with this id and this secret, whose page is still to be compared.
+        """Returns the session with this id and secret; its Gradio session is still to be compared.
 
         Raises:
             SessionUnknown: There is none, or the secret is another.
@@ -122,54 +166,63 @@ class SessionManager:
         return self._directory.check(webrtc_id, secret)
 
     def get(self, webrtc_id: object) -> Session | None:
-        """The session with this id or alias, for our own server's code, or ``None``.
+        """Returns the session with this id or alias, for the server's own code, or ``None``.
 
-        Never call it with what a page said.
+        Never call it with an id that came from a client.
         """
         return self._directory.get(webrtc_id)
 
+    def stats(self, webrtc_id: object) -> SessionStats | None:
+        """Returns the counters of a session under way, or ``None``; from any thread."""
+        session = self.get(webrtc_id)
+        return None if session is None else session.stats()
+
+    def all_stats(self) -> list[SessionStats]:
+        """Returns the counters of all sessions under way; from any thread."""
+        return [each.stats() for each in list(self._sessions.values()) if each is not None]
+
     def end(self, webrtc_id: object, reason: str) -> bool:
-        """Ends a call, from any thread.
+        """Ends a session, from any thread.
 
         Args:
-            webrtc_id: The id of the call.
-            reason: What the page shows; may be empty.
+            webrtc_id: The id of the session.
+            reason: Shown to the user; may be empty.
 
         Returns:
-            Whether there was such a call.
+            True if there was such a session.
         """
         session = self.get(webrtc_id)
         if session is None or session.is_over:
             return False
         try:
-            session.call.loop.call_soon_threadsafe(session.end, reason)
-        except RuntimeError:  # the event loop is closed, and the call with it
+            session.context.loop.call_soon_threadsafe(session.end, reason)
+        except RuntimeError:  # the event loop is closed, and the session with it
             return False
         return True
 
     def output_setter(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
-        """A function that sends values to the page of a call; without that call it does nothing."""
+        """Returns a function that sends outputs to a client, or does nothing without one."""
 
         def set_outputs(outputs: AdditionalOutputs) -> None:
             if (session := self.get(webrtc_id)) is not None:
-                session.give_outputs(outputs)
+                session.put_outputs(outputs)
 
         return set_outputs
 
     async def output_stream(self, webrtc_id: str) -> AsyncGenerator[AdditionalOutputs]:
-        """The AdditionalOutputs of a call as they come, until it ends; none without that call.
+        """Yields the AdditionalOutputs of a session until it ends; none without such a session.
 
-        Each goes to one reader: this one, another, or the page.
+        Each goes to one reader: this one, another, or the client.
         """
         session = self.get(webrtc_id)
         while session is not None and (outputs := await session.outputs.next()) is not None:
             yield outputs
 
     async def fetch_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The oldest AdditionalOutputs of a call that nobody fetched, once there are any.
+        """Waits for the oldest AdditionalOutputs of a session that nobody fetched.
 
         Raises:
-            SessionUnknown: There is no such call, or it ended.
+            SessionUnknown: There is no such session, or it ended.
             TimeoutError: There were none for `FETCH_TIMEOUT_S`.
         """
         async with asyncio.timeout(FETCH_TIMEOUT_S):
@@ -177,43 +230,183 @@ class SessionManager:
                 return outputs
         raise SessionUnknown("no call with this id is under way")
 
-    def count_sessions(self) -> int:
-        """How many calls are being made or held; from any thread.
+    # Admission
 
-        One that is over and being freed takes nobody's place: a page that starts anew at once, as
-        a click in mode "receive" makes it, is not refused.
+    async def admit(
+        self, factory: TransportFactory, alias: object = None, request: Any = None
+    ) -> Entry:
+        """Opens a session for a client, if there is a place for it.
+
+        Args:
+            factory: Reads what the client sent, makes its transport and answers it.
+            alias: The id that the client proposes; ``None`` for none.
+            request: The ``gr.Request`` that `get_current_context` returns in the session. Its
+                ``session_hash`` identifies the client's Gradio session.
+
+        Returns:
+            The session, which runs, with its names.
+
+        Raises:
+            SignalingError: The client is refused, and nothing of it is left.
+        """
+        self._check_open()
+        served = self._served
+        if served is None:
+            error = HandlerError("this component has no stream event: call .stream(...) on it")
+            raise refuse(error, "a request for a session")
+        names, ticket = await self._take_place(served, factory, alias, request)
+        note_offer(self)
+        try:
+            return await self._open(served, factory, names, request, ticket)
+        except BaseException:
+            self._give_back(names)
+            ticket.close()
+            raise
+
+    async def _take_place(
+        self, served: _Served, factory: TransportFactory, alias: object, request: Any
+    ) -> tuple[SessionNames, Ticket]:
+        """Takes a place and the names of a session, before anything is built for the client."""
+        limits = served.config.limits
+        client = client_of(request, limits.trusted_proxies)
+        admissions = self._admissions if served.places is None else served.places.admissions
+        # Counted before it is read: reading takes time, of which a stranger could ask without end.
+        _refuse_when_busy(limits, is_guest=client is not None)
+        admissions.here().count(client, limits)
+        names = self._directory.claim(alias, gradio_session_of(request))
+        try:
+            # An offer that cannot be answered costs neither a place nor a handler.
+            async with offer_queue().entering():
+                factory.check(served.config)
+            place = _Place(self, names.session_id, served)
+            return names, await admissions.here().admit(client, place)
+        except BaseException:
+            self._directory.release(names)
+            raise
+
+    async def _open(
+        self,
+        served: _Served,
+        factory: TransportFactory,
+        names: SessionNames,
+        request: Any,
+        ticket: Ticket,
+    ) -> Entry:
+        """Makes and starts a session; the user's code, which may refuse it, comes first."""
+        line = MessageRelay(names.name)
+        with in_session(line, request):
+            handler = await served.maker.make_for(names.name)
+            self._refuse_shared(handler, names)
+            transport = factory.make(served.config)
+            try:
+                session = self._bind(line, transport, handler, served.config)
+                await factory.answer()
+                self._check_open()
+            except BaseException:
+                await transport.close()
+                raise
+            self._sessions[names.session_id] = session
+            self._directory.enter(names, session)
+            session.when_connected(ticket.connected)
+            task = self._tasks.start(session.run())
+        task.add_done_callback(lambda done: self._forget(names, done))
+        lag_meter().hold()
+        session.when_over(lag_meter().release)
+        session.when_over(ticket.close)
+        ticket.answered(lambda: session.end(GAVE_WAY))
+        return Entry(names, session)
+
+    def _refuse_shared(self, handler: StreamHandlerBase, names: SessionNames) -> None:
+        """Raises if a session under way has the same handler: each needs one of its own."""
+        if any(each is not None and each.handler is handler for each in self._sessions.values()):
+            copy = f"copy() of {type(handler).__name__}"
+            error = HandlerError(f"{copy} returned a handler that serves another session")
+            raise refuse(error, f"{copy}, called for {names.name}")
+
+    def _bind(
+        self,
+        line: MessageRelay,
+        transport: Transport,
+        handler: StreamHandlerBase,
+        config: SessionConfig,
+    ) -> Session:
+        config = dataclasses.replace(config, has_outputs=self.has_outputs)
+        try:
+            session = Session(line.webrtc_id, transport, handler, config)
+            line.connect(session.context)
+        except Exception as error:  # noqa: BLE001 - any handler may raise here: its client is refused
+            kind = type(handler).__name__
+            raise refuse(error, f"{kind} at the begin of {line.webrtc_id}") from None
+        return session
+
+    def room(self, served: _Served) -> Room:
+        """Counts the sessions that are and may be, here or in all components that share places."""
+        if served.places is None:
+            return Room(served.concurrency_limit, self.count_sessions())
+        return Room(served.places.limit_for(self), served.places.count_taken())
+
+    def take_place(self, session_id: str, served: _Served) -> bool:
+        """Takes a place for a session, if one is free."""
+        with nullcontext() if served.places is None else served.places.lock:
+            limit, taken = self.room(served)
+            if limit is not None and taken >= limit:
+                return False
+            self._sessions[session_id] = None
+            return True
+
+    def give_back(self, session_id: str) -> None:
+        """Frees a place that no session came to."""
+        self._sessions.pop(session_id, None)
+
+    def count_sessions(self) -> int:
+        """Counts the sessions that are being opened or under way; from any thread.
+
+        One that is over and being freed takes no place: a client that starts again at once, as a
+        click in mode "receive" makes it, is not refused.
         """
         sessions = list(self._sessions.values())
         return sum(session is None or not session.is_over for session in sessions)
 
+    def _give_back(self, names: SessionNames) -> None:
+        self._sessions.pop(names.session_id, None)
+        self._directory.release(names)
+
+    def _forget(self, names: SessionNames, task: asyncio.Task[str]) -> None:
+        self._give_back(names)
+        note_idle()
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("the session %s failed", names.name, exc_info=task.exception())
+
+    # The end
+
     async def wait_idle(self) -> None:
-        """Returns once no call is under way and everything of theirs is freed."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Returns once no session is under way and everything of theirs is freed."""
+        await self._tasks.wait()
 
     async def close(self) -> None:
-        """Ends all calls and returns when everything of theirs is freed."""
+        """Ends all sessions and returns when everything of theirs is freed."""
         for session in self._sessions.values():
             if session is not None:
                 session.end(STOPPING, ServerStopping.code)
         await self.wait_idle()
 
     def loops(self) -> set[asyncio.AbstractEventLoop]:
-        """The event loops of the calls under way; from any thread."""
-        return {each.call.loop for each in list(self._sessions.values()) if each is not None}
+        """Returns the event loops of the sessions under way; from any thread."""
+        return {each.context.loop for each in list(self._sessions.values()) if each is not None}
 
     async def drain(self, grace_s: float = GRACE_S) -> None:
-        """Refuses new calls, and ends those under way once their replies are over.
+        """Refuses new sessions, and ends those under way once their replies are over.
 
-        Await it on any event loop. Refused is what comes over a server whose event loop took part;
-        one that is started later has a loop of its own, and calls again.
+        Await it on any event loop. Requests are refused on the event loops that took part; a server
+        that is started later has a loop of its own, and serves again.
 
         Args:
-            grace_s: How long replies may go on, in seconds.
+            grace_s: The time that replies may go on, in seconds.
 
         Raises:
             ValueError: The grace time is below 0 or beyond a minute.
-            TimeoutError: Calls are over, and their pages were told, but not all of them are freed.
+            TimeoutError: The sessions are over, and their clients have the reason, but not all of
+                them are freed.
         """
         check_grace(grace_s)
         loops = self.loops() | {asyncio.get_running_loop()}
@@ -222,15 +415,15 @@ class SessionManager:
             await asyncio.gather(*(on_loop(loop, self.drain_here(grace_s)) for loop in loops))
 
     async def drain_here(self, grace_s: float) -> None:
-        """Does what `drain` does on the running event loop, and takes its time to free calls."""
+        """Drains the sessions of the running event loop, for as long as it takes to free them."""
         loop = asyncio.get_running_loop()
         self._stopped.add(loop)
         held = [each for each in self._sessions.values() if each is not None]
-        await asyncio.gather(*(each.stop(grace_s) for each in held if each.call.loop is loop))
+        await asyncio.gather(*(each.stop(grace_s) for each in held if each.context.loop is loop))
         await self.wait_idle()
 
     def hurry(self) -> None:
-        """Leaves calls that are ending no more time; from any thread."""
+        """Ends the grace time of sessions that are ending; from any thread."""
         for session in list(self._sessions.values()):
             if session is not None:
                 session.hurry()
@@ -239,138 +432,13 @@ class SessionManager:
         if is_stopping() or asyncio.get_running_loop() in self._stopped:
             raise ServerStopping
 
-    async def answer(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
-        """Answers an offer.
-
-        Raises:
-            SignalingError: It is refused, and nothing of it is left.
-        """
-        self._check_open()
-        naming, service, offer, ticket = await self._admit(body, request)
-        note_offer(self)
-        line = Line(naming.name)
-        try:
-            with in_session(line, request):
-                session, answer = await self._open(line, service, offer)
-                self._sessions[naming.session_id] = session
-                self._directory.enter(naming, session)
-                session.when_connected(ticket.connected)
-                task = asyncio.get_running_loop().create_task(session.run())
-        except BaseException:
-            self._give_back(naming)
-            ticket.close()
-            raise
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._forget(naming, done))
-        lag_meter().hold()
-        session.when_over(lag_meter().release)
-        session.when_over(ticket.close)
-        ticket.answered(lambda: session.end(GAVE_WAY))
-        return {**answer, "webrtc_id": naming.session_id, "secret": session.secret}
-
-    async def _open(
-        self, line: Line, service: Service, offer: Offer
-    ) -> tuple[Session, dict[str, Any]]:
-        """A session and our answer; what the user's code takes part in comes first."""
-        if self._maker is None or self._maker.make != service.make_handler:
-            self._maker = HandlerMaker(service.make_handler)
-        handler = await self._maker.make_for(line.webrtc_id)
-        if any(each is not None and each.handler is handler for each in self._sessions.values()):
-            copy = f"copy() of {type(handler).__name__}"
-            error = HandlerError(f"{copy} returned a handler that serves another call")
-            raise refuse(error, f"{copy}, asked for {line.webrtc_id}")
-        transport = PeerTransport(self._ice_servers, _config(service))
-        try:
-            session = self._introduce(line, service, transport, handler)
-            answer = await transport.answer(offer)
-            self._check_open()
-        except BaseException:
-            await transport.close()
-            raise
-        return session, answer
-
-    def _introduce(
-        self,
-        line: Line,
-        service: Service,
-        transport: PeerTransport,
-        handler: StreamHandlerBase,
-    ) -> Session:
-        terms = Terms(
-            service.mode,
-            service.modality,
-            self.has_outputs,
-            service.time_limit_s,
-            service.frame_format,
-        )
-        try:
-            session = Session(line.webrtc_id, transport, handler, terms)
-            line.connect(session.call)
-        except Exception as error:  # noqa: BLE001  # the handler may be of any shape
-            kind = type(handler).__name__
-            raise refuse(error, f"{kind} at the begin of {line.webrtc_id}") from None
-        return session
-
-    async def _admit(
-        self, body: Mapping[str, object], request: Any
-    ) -> tuple[Naming, Service, Offer, Ticket]:
-        """Takes a place and the names of a session, before anything is built for the client."""
-        if (service := self.service) is None:
-            error = HandlerError("this component has no stream event: call .stream(...) on it")
-            raise refuse(error, "a page that calls")
-        client = client_of(request, service.limits.trusted_proxies)
-        admissions = self._admissions if service.places is None else service.places.admissions
-        # Reading an offer takes time, which a stranger could ask for without an end.
-        _refuse_when_busy(service.limits, is_guest=client is not None)
-        admissions.here().count(client, service.limits)
-        naming = self._directory.claim(body.get("webrtc_id"), page_of(request))
-        try:
-            # What cannot be answered is to cost neither a place nor a handler.
-            async with offer_queue().entering():
-                offer = read_offer(body, _config(service))
-            place = _Place(self, naming.session_id, service)
-            return naming, service, offer, await admissions.here().admit(client, place)
-        except BaseException:
-            self._directory.release(naming)
-            raise
-
-    def room(self, service: Service) -> Room:
-        """How many calls there may be and are, here or in all components that share places."""
-        if service.places is None:
-            return Room(service.concurrency_limit, self.count_sessions())
-        return Room(service.places.limit_for(self), service.places.count_taken())
-
-    def take_place(self, session_id: str, service: Service) -> bool:
-        """Takes a place for a session, if one is free."""
-        with nullcontext() if service.places is None else service.places.lock:
-            limit, taken = self.room(service)
-            if limit is not None and taken >= limit:
-                return False
-            self._sessions[session_id] = None
-            return True
-
-    def give_back(self, session_id: str) -> None:
-        """Frees a place that no call came to."""
-        self._sessions.pop(session_id, None)
-
-    def _give_back(self, naming: Naming) -> None:
-        self._sessions.pop(naming.session_id, None)
-        self._directory.release(naming)
-
-    def _forget(self, naming: Naming, task: asyncio.Task[str]) -> None:
-        self._tasks.discard(task)
-        self._give_back(naming)
-        note_idle()
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("the call %s failed", naming.name, exc_info=task.exception())
-
 
 def _refuse_when_busy(limits: Limits, *, is_guest: bool) -> None:
-    """Raises `ServerBusy` when a call more would harm those in progress."""
+    """Raises `ServerBusy` if one more session would harm those under way."""
     if threads_blocked() >= limits.blocked_threads:
-        # Each place was named in a warning; a stranger can have any number of calls refused.
+        # The blocked places were logged as warnings; strangers can cause any number of refusals.
         logger.info(
-            "a call is refused: %d threads are blocked by user code whose calls have ended",
+            "a session is refused: %d threads are blocked by user code whose sessions have ended",
             threads_blocked(),
         )
         raise ServerBusy("the server is busy with calls that do not end: try again later")
@@ -383,22 +451,13 @@ class _Place(NamedTuple):
 
     manager: SessionManager
     session_id: str
-    service: Service
+    served: _Served
 
     def room(self) -> Room:
-        return self.manager.room(self.service)
+        return self.manager.room(self.served)
 
     def take(self) -> bool:
-        return self.manager.take_place(self.session_id, self.service)
+        return self.manager.take_place(self.session_id, self.served)
 
     def give_back(self) -> None:
         self.manager.give_back(self.session_id)
-
-
-def _config(service: Service) -> SessionConfig:
-    return SessionConfig(
-        mode=service.mode,
-        modality=service.modality,
-        allows_other_tracks=service.allows_other_tracks,
-        limits=service.limits,
-    )

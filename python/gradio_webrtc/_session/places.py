@@ -1,4 +1,7 @@
-"""How many calls at once there may be in all components that share a concurrency_id."""
+"""The places that all components with one ``concurrency_id`` share, and their number.
+
+Runs in any thread: a component may be built beside a running server.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,22 @@ from typing import Final, NamedTuple, Protocol
 from .admission import Admissions
 
 DEFAULT_LIMIT: Final = 1
-"""What "default" and ``None`` stand for, as with both predecessors."""
+"""The limit that "default" and ``None`` stand for, as in gradio_webrtc 0.0.31 and fastrtc."""
 
 
-class CountsCalls(Protocol):
-    """Somebody whose calls take places."""
+class SessionCounter(Protocol):
+    """An owner of sessions that take places."""
 
     def count_sessions(self) -> int:
-        """How many calls are being made or held; from any thread."""
+        """Counts the sessions that are being opened or under way; from any thread."""
 
 
 class _Member(NamedTuple):
     """One stream that shares the places.
 
     Attributes:
-        app: What tells the programs of one process apart: a number, since it must hold none.
-        limit: What was given; ``None`` for nothing.
+        app: Distinguishes the programs of one process: a number, since it must keep none alive.
+        limit: The limit of this stream; ``None`` without one.
     """
 
     app: int
@@ -34,28 +37,35 @@ class _Member(NamedTuple):
 class Places:
     """The places that a number of components share.
 
-    Calls are counted for the whole process: what is shared is mostly a GPU. The limit is the lowest
-    that was given in one program, since a notebook may still hold the last run of it.
+    Sessions are counted for the whole process, since what they share is mostly a GPU. The limit is
+    the lowest of one program alone, since a notebook may still hold an earlier run of it.
+
+    Args:
+        concurrency_id: The id, for warnings.
+
+    Attributes:
+        lock: Held while a place is taken, from the question whether one is free.
+        admissions: The order in which offers get the places.
     """
 
     def __init__(self, concurrency_id: str) -> None:
         self.lock = threading.Lock()
-        """Held by whoever takes a place, from the question whether one is free to the taking."""
         self.admissions = Admissions()
-        """Who of those that wait takes a place."""
         self._id = concurrency_id
-        self._members: weakref.WeakKeyDictionary[CountsCalls, _Member] = weakref.WeakKeyDictionary()
+        self._members: weakref.WeakKeyDictionary[SessionCounter, _Member] = (
+            weakref.WeakKeyDictionary()
+        )
 
-    def join(self, component: CountsCalls, limit: int | None, app: int = 0) -> str | None:
-        """Lets a component's calls take these places from now on.
+    def join(self, component: SessionCounter, limit: int | None, app: int = 0) -> str | None:
+        """Lets a component's sessions take these places from now on.
 
         Args:
-            component: Whose calls they are; held weakly.
-            limit: How many calls at once; ``None`` when it was not said.
-            app: Tells the programs of one process apart.
+            component: The owner of the sessions; held weakly.
+            limit: Sessions at once; ``None`` without a limit of its own.
+            app: Distinguishes the programs of one process.
 
         Returns:
-            A warning when other components gave other limits.
+            A warning if other components have other limits, otherwise ``None``.
         """
         with self.lock:
             self._members[component] = _Member(app, limit)
@@ -68,12 +78,12 @@ class Places:
             "concurrency_limit in one place, or the same in all"
         )
 
-    def limit_for(self, component: CountsCalls) -> int:
-        """How many calls at once there may be, for one of the components; call with the lock."""
+    def limit_for(self, component: SessionCounter) -> int:
+        """Returns the limit that counts for one of the components; call with the lock."""
         return min(self._limits(self._members[component].app), default=DEFAULT_LIMIT)
 
     def count_taken(self) -> int:
-        """How many places are taken; call with the lock."""
+        """Counts the places that are taken; call with the lock."""
         return sum(component.count_sessions() for component in list(self._members))
 
     def _limits(self, app: int) -> list[int]:
@@ -88,7 +98,7 @@ _shared: weakref.WeakValueDictionary[str, Places] = weakref.WeakValueDictionary(
 
 
 def places_of(concurrency_id: str) -> Places:
-    """The places with this id; they are there for as long as somebody holds them."""
+    """Returns the places with this id, which exist for as long as a component holds them."""
     places = _shared.get(concurrency_id)
     if places is None:
         places = _shared[concurrency_id] = Places(concurrency_id)

@@ -1,4 +1,4 @@
-"""Errors of users' code: a line in the log, and what the page is told of them."""
+"""Errors of user code: a line in the log, and the message that the user is shown."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gradio_webrtc.errors import HandlerError, WebRTCError
 logger = logging.getLogger(__name__)
 
 GRADIO_ERROR: Final = ("message", "title", "duration", "visible")
-"""What tells ``gradio.Error`` from other exceptions, here where Gradio is not known."""
+"""The attributes of ``gradio.Error``, by which it is recognised: Gradio is not imported here."""
 
 
-class Told(NamedTuple):
-    """What the page is told of an error.
+class UserMessage(NamedTuple):
+    """The text of an error as the user is shown it.
 
     Attributes:
-        text: The words.
-        title: What stands above them; ``None`` for the usual.
-        duration_s: For how long they are shown, in seconds; ``None`` for until they are closed.
+        text: The text.
+        title: The title above it; ``None`` for the usual one.
+        duration_s: Seconds for which it is shown; ``None`` until the user closes it.
     """
 
     text: str
@@ -30,54 +30,54 @@ class Told(NamedTuple):
     duration_s: float | None = SHOWN_S
 
 
-def words_of(error: BaseException) -> Told | None:
-    """What the error itself has to say to the page; ``None`` when its text is not for the page.
+def message_of(error: BaseException) -> UserMessage | None:
+    """Returns the error's own message to the user; ``None`` if its text is for the log only.
 
-    That is the text of a `WebRTCError`, or of Gradio's ``gr.Error`` with its title and duration.
+    It is the text of a `WebRTCError`, or of Gradio's ``gr.Error`` with its title and duration.
     """
     if isinstance(error, WebRTCError):
-        return None if isinstance(error, HandlerError) else Told(str(error))
+        return None if isinstance(error, HandlerError) else UserMessage(str(error))
     if all(hasattr(error, name) for name in GRADIO_ERROR):
         shown: Any = error
-        return Told(str(shown.message), str(shown.title), read_duration(shown.duration))
+        return UserMessage(str(shown.message), str(shown.title), read_duration(shown.duration))
     return None
 
 
-def report_error(error: BaseException, where: str, outcome: str) -> Told | None:
-    """Logs an error, and gives what the page is to be told of it.
+def report_error(error: BaseException, where: str, outcome: str) -> UserMessage | None:
+    """Logs an error, and returns the message for the user.
 
-    Words that are not meant for the page stay in the log, on a line that begins with a short id.
-    The page gets the id.
+    A text that is not meant for the user stays in the log, on a line that begins with a short id.
+    The user is shown the id.
 
     Args:
-        error: What was raised, with its traceback.
-        where: In whose code, for the log.
-        outcome: What comes of it, for the log.
+        error: The exception with its traceback.
+        where: The code that raised it, for the log.
+        outcome: The consequence, for the log.
 
     Returns:
-        What to tell, or ``None`` for an error that says of itself that it is not to be shown.
+        The message; ``None`` for an error that is marked as not to be shown.
     """
-    told = words_of(error)
-    if told is None:
+    message = message_of(error)
+    if message is None:
         mark = secrets.token_hex(4)
         logger.error("%s: an error in %s; %s", mark, where, outcome, exc_info=error)
-        return Told(f"Something went wrong: see the server's log (error {mark}).")
-    wants_traceback = getattr(error, "print_exception", False)
-    shown = printable(told.text)
-    logger.warning("%s raised: %s", where, shown, exc_info=error if wants_traceback else None)
-    return told if getattr(error, "visible", True) else None
+        return UserMessage(f"Something went wrong: see the server's log (error {mark}).")
+    with_traceback = getattr(error, "print_exception", False)
+    shown = printable(message.text)
+    logger.warning("%s raised: %s", where, shown, exc_info=error if with_traceback else None)
+    return message if getattr(error, "visible", True) else None
 
 
 def report_without_text(error: BaseException, where: str, outcome: str) -> None:
-    """Logs an error of code that handles credentials: its kind and its lines, never its text.
+    """Logs an error of code that handles credentials: its type and its lines, never its text.
 
-    What such code raises often quotes what it was given: an address with a token, or the credential
-    itself. The same goes for whatever the error was raised from.
+    Such code often quotes its input: an address with a token, or the credential itself. The same
+    goes for the exception that the error was raised from.
 
     Args:
-        error: What was raised, with its traceback.
-        where: In whose code, for the log.
-        outcome: What comes of it, for the log.
+        error: The exception with its traceback.
+        where: The code that raised it, for the log.
+        outcome: The consequence, for the log.
     """
     frames = traceback.extract_tb(error.__traceback__)
     lines = ", ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-3:])

@@ -1,6 +1,7 @@
-"""What a page is configured with for one call: credentials of a relay, as a rule.
+"""The RTCConfiguration of clients for one session: credentials of a relay, as a rule.
 
-Runs on the event loop. Pages ask before each call; whoever gives the credentials is asked less.
+Clients ask before each session; the user's function that gets the credentials is called less often.
+Runs on the event loop.
 """
 
 from __future__ import annotations
@@ -14,27 +15,30 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.workers import UserFunction, Worker
 
 from .reporting import report_without_text
 
 RTCConfigurationCallable: TypeAlias = Callable[[], dict[str, Any] | Awaitable[dict[str, Any]]]
-"""Gives a W3C ``RTCConfiguration``; sync or async."""
+"""Returns a W3C ``RTCConfiguration``; sync or async."""
 
 DEFAULT_LIFETIME_S: Final = 120.0
-"""How long credentials are taken to be good when they do not say so. The services that we know of
-give ten minutes and more."""
+"""Seconds for which credentials without a stated lifetime are taken to be good. Known services give
+ten minutes and more."""
 
 LEAST_KEPT_S: Final = 1.0
-"""What has expired already, or is good for no time, is still not asked for by every page."""
+"""Seconds for which an answer is kept at least: credentials that have expired already are still not
+fetched for every client."""
 
 MAX_ASKS: Final = 20
-"""How often one client may ask in `ASKS_WINDOW_S`: far more than anybody starts calls."""
+"""The requests of one client in `ASKS_WINDOW_S`: far more than any user starts sessions."""
 
 ASKS_WINDOW_S: Final = 60.0
+"""The time for which the requests of a client are counted, in seconds."""
 
 MAX_CLIENTS: Final = 1024
-"""Clients whose asking is counted; the one that asked longest ago is forgotten first."""
+"""Clients whose requests are counted; the one that asked longest ago is forgotten first."""
 
 # "expiry:name", as TURN servers with a shared secret have it (draft-uberti-behave-turn-rest-00,
 # section 2.2): seconds since 1970.
@@ -44,15 +48,15 @@ _EXPIRY: Final = re.compile(r"(\d{9,12})(:|$)")
 async def resolve_rtc_configuration(
     configuration: dict[str, Any] | RTCConfigurationCallable | None,
 ) -> dict[str, Any] | None:
-    """The RTCConfiguration for one call; call it on the event loop.
+    """Returns the RTCConfiguration for one session; call it on the event loop.
 
     Args:
         configuration: The dict itself; or a function, coroutine function, partial or bound method
-            without arguments that gives it. What is not async runs in a thread of its own: it may
-            wait for a service.
+            without arguments that returns it. One that is not async runs in a thread of its own,
+            since it may wait for a service.
 
     Raises:
-        Exception: Whatever the function raises.
+        Exception: Anything that the function raises.
     """
     if not callable(configuration):
         return configuration
@@ -69,18 +73,18 @@ def _wall_clock_s() -> float:
 
 
 class _Answer(NamedTuple):
-    """What a function gave, and until when it is given to pages, on the monotonic clock."""
+    """The result of a function, and the end of its use on the monotonic clock."""
 
     configuration: dict[str, Any] | None
     good_until_s: float
 
 
 class ConfigurationCache:
-    """Gives pages their configuration: asks for it once at a time, and keeps it for a while.
+    """Keeps the configuration of clients for a while, and calls for it once at a time.
 
     Args:
-        clock: The monotonic time in seconds.
-        wall_clock: Seconds since 1970.
+        clock: Returns the monotonic time in seconds.
+        wall_clock: Returns the seconds since 1970.
     """
 
     def __init__(
@@ -93,19 +97,21 @@ class ConfigurationCache:
         self._source: object = None
         self._answer: _Answer | None = None
         self._asking: asyncio.Task[_Answer] | None = None
+        # The client whose request started it may leave: the task belongs to the cache.
+        self._tasks = TaskScope()
         self._asks: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def give(
         self, source: dict[str, Any] | RTCConfigurationCallable | None, client: str
     ) -> dict[str, Any] | None:
-        """Returns the configuration for a page.
+        """Returns the configuration for a client.
 
-        A function's answer is kept for half of the lifetime of its credentials, so that a call has
-        the other half to connect in. What it raises is logged once, and pages call without.
+        A function's answer is kept for half of the lifetime of its credentials, so that a session
+        has the other half to connect in. An exception is logged once, and clients connect without.
 
         Args:
             source: As `resolve_rtc_configuration` takes it.
-            client: Who asks; empty for nobody whose asking is counted.
+            client: The key of the client; empty for one whose requests are not counted.
 
         Returns:
             The configuration; ``None`` for none, and for a client that asks too often.
@@ -117,22 +123,22 @@ class ConfigurationCache:
         if source != self._source:
             self._source, self._answer, self._asking = source, None, None
         if self._answer is None or self._clock() >= self._answer.good_until_s:
-            # Whoever leaves meanwhile leaves the others their answer.
+            # A client that leaves meanwhile must not cancel the answer for the others.
             self._answer = await asyncio.shield(self._ask(source))
         return self._answer.configuration
 
     def _ask(self, source: RTCConfigurationCallable) -> asyncio.Task[_Answer]:
-        loop = asyncio.get_running_loop()
         task = self._asking
-        if task is None or task.done() or task.get_loop() is not loop:
-            task = self._asking = loop.create_task(self._resolve(source))
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            task = self._asking = self._tasks.start(self._resolve(source))
         return task
 
     async def _resolve(self, source: RTCConfigurationCallable) -> _Answer:
         try:
             configuration = await resolve_rtc_configuration(source)
-        except Exception as error:  # noqa: BLE001  # a call on one network needs none
-            report_without_text(error, "rtc_configuration", "the page calls without it")
+        except Exception as error:  # noqa: BLE001 - `guard` would log a text that may hold secrets
+            # A session on one network needs no relay.
+            report_without_text(error, "rtc_configuration", "the client connects without it")
             return _Answer(None, self._clock())
         lifetime_s = lifetime_of(configuration, source, self._wall_clock())
         return _Answer(configuration, self._clock() + max(LEAST_KEPT_S, lifetime_s / 2))
@@ -148,13 +154,13 @@ class ConfigurationCache:
 
 
 def lifetime_of(configuration: object, source: object, now_s: float) -> float:
-    """Returns for how many seconds the credentials of a configuration are good.
+    """Returns the seconds for which the credentials of a configuration are good.
 
-    That is until the time that begins a user name, or the ``ttl`` of a ``functools.partial``, or
-    `DEFAULT_LIFETIME_S`, whichever is least.
+    They are good until the time that begins a user name, for the ``ttl`` of a
+    ``functools.partial``, or for `DEFAULT_LIFETIME_S`, whichever is least.
 
     Args:
-        configuration: What a function gave.
+        configuration: The result of a function.
         source: The function.
         now_s: Seconds since 1970.
     """

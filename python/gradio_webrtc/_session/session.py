@@ -1,9 +1,14 @@
-"""One caller's life, from the answered offer to the last thing freed."""
+"""One client's session, from the answered offer to the last thing freed.
+
+Runs on the event loop. Owns every task and thread of the session. Imports no transport but its
+protocol, and no Gradio.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import hmac
 import logging
 import math
@@ -11,59 +16,60 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc import _handlers as handlers
+from gradio_webrtc._config import DEFAULT_CONFIG
 from gradio_webrtc._messages import create_ending, create_message
-from gradio_webrtc._workers.user_code import call_user_code, contain_user_code
+from gradio_webrtc._workers.task_scope import TaskScope
+from gradio_webrtc._workers.user_code import call_user_code, contain_user_code, guard
 from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import ServerStopping, TransportError
 
-from .audio_buffer import OutboundAudioBuffer
 from .audio_pumps import FLUSH_S, EmitSinks
+from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from .context import SessionContext
-from .media import UNBLOCK_TIMEOUT_S, SessionMedia, Terms
-from .message_sender import MessageSender
+from .media import UNBLOCK_TIMEOUT_S, SessionMedia
+from .messages import MessageSender
 from .output_queue import OutputQueue
 from .reporting import report_error
-from .video_buffer import OutboundVideoBuffer
+from .stats import SessionStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gradio_webrtc._config import SessionConfig
     from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc._transport import Transport
     from gradio_webrtc._workers.watchdog import Expect
     from gradio_webrtc.types import AdditionalOutputs
 
-    from .media import Walk
+    from .media import Pump
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S: Final = 5.0
-"""How long a handler's ``shutdown``, and the clean-up of its ``start_up``, may take before the rest
-is freed without them."""
+"""The time that a handler's ``shutdown``, and the clean-up of its ``start_up``, may take before the
+rest is freed without them."""
 
 CANCEL_TIMEOUT_S: Final = 1.0
-"""How long a cancelled coroutine of the user's may take to let go, at the end of a call."""
+"""The time that a cancelled coroutine of the user's may take to return, at the end of a session."""
 
 HURRY_S: Final = 0.1
-"""The same, and what ``shutdown`` has at least, once a server that stops gives no more grace."""
+"""The same, and the least that ``shutdown`` gets, once a server that stops gives no more grace."""
 
 GOODBYE_S: Final = 0.1
 """The part of the grace time in which connections are closed."""
 
 STOPPING: Final = "The server is stopping."
-"""The reason of all calls that end with the server."""
+"""The end reason of all sessions that end with the server."""
 
-_left_to_themselves: set[asyncio.Task[None]] = set()
-
-DEFAULT_TERMS: Final = Terms()
+_orphaned: set[asyncio.Task[Any]] = set()
 
 
-def _leave_to_themselves(tasks: set[asyncio.Task[None]]) -> None:
-    """Gives up on tasks in which user code goes on although they were cancelled."""
-    _left_to_themselves.update(tasks)
+def _orphan(tasks: set[asyncio.Task[Any]]) -> None:
+    """Gives up tasks in which user code goes on although they were cancelled."""
+    _orphaned.update(tasks)
     for task in tasks:
-        task.add_done_callback(_left_to_themselves.discard)
-        # The end of an event loop waits for all tasks that asyncio knows of, and so for ever.
+        task.add_done_callback(_orphaned.discard)
+        # The end of an event loop waits for all tasks that asyncio has registered, so forever.
         asyncio._unregister_task(task)  # noqa: SLF001 - documented, under "Extending"
 
 
@@ -72,18 +78,25 @@ def ignore_event(_time_s: float, _name: str, _data: dict[str, Any]) -> None:
 
 
 class Session:
-    """Owns all of one call: transport, handler copy, tasks, worker threads.
+    """Owns all of one session: transport, handler copy, tasks and worker threads.
 
-    Build it on the event loop, let the transport answer, then await `run`, which returns when all
-    is freed, however the call ended.
+    Build it on the event loop, let the transport answer, then await `run`, which returns when
+    everything is freed, however the session ended.
 
     Args:
-        webrtc_id: The id that the caller chose.
-        transport: The caller's connection, not yet open.
-        handler: This caller's own copy.
-        terms: What the call is to be.
-        on_event: Told of every event of the conversation.
+        webrtc_id: The id of the session.
+        transport: The client's connection, not yet open.
+        handler: The session's own copy.
+        config: The terms of the session.
+        on_event: Called with every event of the conversation.
         make_worker: Makes the threads that run blocking code, from a name for the thread.
+
+    Attributes:
+        outputs: The AdditionalOutputs on their way to the client.
+        context: The session as its handler uses it.
+        audio_buffer: Emitted audio on its way to the transport.
+        video_buffer: Emitted video on its way to the transport.
+        secret: Known to the client alone; proves its further requests.
     """
 
     def __init__(
@@ -91,7 +104,7 @@ class Session:
         webrtc_id: str,
         transport: Transport,
         handler: StreamHandlerBase,
-        terms: Terms = DEFAULT_TERMS,
+        config: SessionConfig = DEFAULT_CONFIG,
         *,
         on_event: Callable[[float, str, dict[str, Any]], None] = ignore_event,
         make_worker: Callable[[str, str, Expect], Worker] = Worker,
@@ -103,135 +116,157 @@ class Session:
         self.audio_buffer = OutboundAudioBuffer()
         self.video_buffer = OutboundVideoBuffer()
         self._sender = sender = MessageSender(transport.send_text)
-        # Nothing here may refer back to this object, but what `_free` lets go of: it is to be freed
-        # when it is over, not when a garbage collection finds it.
+        # Nothing here may refer back to this object, except what `_free` drops: a session is freed
+        # when it is over, and not when a garbage collection finds the cycle.
         self.outputs = OutputQueue(
-            lambda: sender.send(create_message("fetch_output")), is_wanted=terms.has_outputs
+            lambda: sender.send(create_message("fetch_output")), is_wanted=config.has_outputs
         )
         owner = type(handler).__name__
-        self.call = SessionContext(webrtc_id, self.audio_buffer, self._sender, on_event, owner)
-        self._terms = terms
+        self.context = SessionContext(webrtc_id, self.audio_buffer, sender, on_event, owner)
+        self._config = config
+        self._tasks = TaskScope()
         loop = asyncio.get_running_loop()
-        contain_user_code(loop, lambda context: handlers.current_session in context)
+        contain_user_code(loop, lambda variables: handlers.current_session in variables)
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._note_connected: Callable[[], object] = lambda: None
         self._end_code = ""
-        self._has_said_goodbye = False
+        self._has_sent_goodbye = False
         self._connected = asyncio.Event()
+        self._connected_s: float | None = None
+        self._final_stats: SessionStats | None = None
         self._deadline_s = math.inf
         self._starting_up: asyncio.Task[None] | None = None
         self._has_inputs = asyncio.Event()
-        with handlers.in_session(self.call):
-            handler.bind(self.call)
-            self._context = contextvars.copy_context()
+        with handlers.in_session(self.context):
+            handler.bind(self.context)
+            self._variables = contextvars.copy_context()
         sinks = EmitSinks(
-            self.audio_buffer, self.video_buffer, terms.receives, self.outputs, self.end
+            self.audio_buffer, self.video_buffer, config.client_receives, self.outputs, self.end
         )
-        self._media = SessionMedia(handler, self.call, transport, terms, sinks, make_worker)
+        self._media = SessionMedia(handler, self.context, transport, config, sinks, make_worker)
 
     @property
     def is_over(self) -> bool:
-        """Whether the call has ended, and is freed or being freed."""
+        """True if the session has ended, and is freed or being freed."""
         return self._end_reason.done()
 
-    def knows(self, secret: object) -> bool:
-        """Whether this is the secret that went with our answer, compared in constant time."""
+    def stats(self) -> SessionStats:
+        """Returns a snapshot of all counters; from any thread, also after the end."""
+        if self._final_stats is not None:
+            return self._final_stats
+        now_s = self.context.loop.time()
+        audio, emitted = self._media.audio, self._media.emitted_audio
+        return SessionStats(
+            webrtc_id=self.webrtc_id,
+            duration_s=0.0 if self._connected_s is None else now_s - self._connected_s,
+            transport=self.transport.stats(),
+            audio_frames_dropped=0 if audio is None else audio.dropped_frames,
+            audio_backlog_s=0.0 if audio is None else audio.backlog_s,
+            emits=0 if emitted is None else emitted.emits,
+            reply_delays_s=tuple(self.audio_buffer.reply_delays_s),
+            audio_buffered_s=self.audio_buffer.buffered_s,
+            non_finite_samples=self.audio_buffer.non_finite,
+            video_frames_replaced=self.video_buffer.replaced,
+            outputs_dropped=self.outputs.dropped,
+            outputs_replaced=self.outputs.replaced,
+            interruptions=self.context.events["interrupted"],
+            events=dict(self.context.events),
+        )
+
+    def has_secret(self, secret: object) -> bool:
+        """True if this is the session's secret, compared in constant time."""
         return isinstance(secret, str) and hmac.compare_digest(
             secret.encode(errors="replace"), self.secret.encode()
         )
 
     def set_inputs(self, args: Sequence[Any]) -> None:
-        """The page's latest input values, without the component itself."""
-        try:
-            self._context.copy().run(call_user_code, self.handler.set_args, list(args))
-        except Exception as error:  # noqa: BLE001  # a handler may override set_args
-            self.call.report(error)
+        """Passes the client's latest input values, without the component itself, to the handler."""
+        with guard(self.context.report):
+            self._variables.copy().run(call_user_code, self.handler.set_args, list(args))
         self._has_inputs.set()
 
     def submit(self, args: Sequence[Any]) -> None:
-        """What was written in the page's text field, and the input values; a turn of its own."""
+        """Passes the text field and the input values to the handler: a turn of its own."""
         self.set_inputs(args)
         trigger = getattr(self.handler, "trigger_response", None)
-        if trigger is None:
-            return
-        try:
-            self._context.copy().run(call_user_code, trigger)
-        except Exception as error:  # noqa: BLE001  # a handler may override trigger_response
-            self.call.report(error)
+        if trigger is not None:
+            with guard(self.context.report):
+                self._variables.copy().run(call_user_code, trigger)
 
-    def give_outputs(self, outputs: AdditionalOutputs) -> None:
-        """Sends values to the page that do not come from the handler; from any thread."""
+    def put_outputs(self, outputs: AdditionalOutputs) -> None:
+        """Queues outputs that do not come from the handler; from any thread."""
         try:
-            self.call.loop.call_soon_threadsafe(self.outputs.put, outputs)
+            self.context.loop.call_soon_threadsafe(self.outputs.put, outputs)
         except RuntimeError:
-            logger.debug("%s: outputs for a call whose event loop is closed", self.webrtc_id)
+            logger.debug("%s: outputs for a session whose loop is closed", self.webrtc_id)
 
     def end(self, reason: str, code: str = "") -> None:
-        """Ends the call soon; the first reason given, with its code, is the one that counts."""
+        """Ends the session soon; the first reason given, with its code, is the one that counts."""
         if not self._end_reason.done():
             self._end_code = code
             self._end_reason.set_result(reason)
 
     def when_connected(self, note: Callable[[], object]) -> None:
-        """Calls ``note`` once, on the event loop, when the caller is there; set it before `run`."""
+        """Calls ``note`` once, on the event loop, when the client connects; set it before `run`."""
         self._note_connected = note
 
     def when_over(self, note: Callable[[], object]) -> None:
-        """Calls ``note`` once, on the event loop, when the call has ended and its place is free."""
+        """Calls ``note`` once, on the event loop, when the session ends and its place is free."""
         self._end_reason.add_done_callback(lambda _: note())
 
     async def stop(self, grace_s: float) -> None:
-        """Ends the call since the server stops, and the reply under way, if any, first.
+        """Ends the session because the server stops, after the reply under way.
 
-        A caller who is about to connect is waited for as well: without a connection nobody could
-        be told why there will be no call.
+        A client that is about to connect is waited for as well: without a connection it could not
+        be sent the reason.
 
         Args:
-            grace_s: How long that may take, in seconds, and what user code does afterwards.
+            grace_s: The time for that, in seconds, and for user code afterwards.
         """
         self._deadline_s = min(self._deadline_s, asyncio.get_running_loop().time() + grace_s)
         if not self.is_over:
-            said = asyncio.get_running_loop().create_task(self._until_said())
-            waited_for: set[asyncio.Future[Any]] = {said, self._end_reason}
+            # The scope may be closed meanwhile, which ends this task with the session.
+            finished = self._tasks.start(self._until_reply_played())
+            waited_for: set[asyncio.Future[Any]] = {finished, self._end_reason}
             limit_s = max(0.0, grace_s - GOODBYE_S)
             await asyncio.wait(waited_for, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            said.cancel()
+            finished.cancel()
         self.end(STOPPING, ServerStopping.code)
 
     def hurry(self) -> None:
-        """Ends the call since the server stops, and leaves user code no more time; any thread."""
+        """Ends the session because the server stops, without grace for user code; any thread."""
         self._deadline_s = -math.inf
         try:
-            self.call.loop.call_soon_threadsafe(self.end, STOPPING, ServerStopping.code)
+            self.context.loop.call_soon_threadsafe(self.end, STOPPING, ServerStopping.code)
         except RuntimeError:
             logger.debug("%s: its event loop is closed", self.webrtc_id)
 
-    async def _until_said(self) -> None:
-        """Returns once no reply is under way, and the last of it was heard."""
+    async def _until_reply_played(self) -> None:
+        """Returns once no reply is under way, and the last of it was played to the user."""
         await self._connected.wait()
-        if await self.call.until_replied() or self.audio_buffer.buffered_s > 0:
+        if await self.context.until_replied() or self.audio_buffer.buffered_s > 0:
             await self.audio_buffer.drain()
             await asyncio.sleep(FLUSH_S)
 
-    def _left_s(self, limit_s: float) -> float:
-        """How long user code may take, in seconds: the limit, and less when the server stops."""
+    def _limit_s(self, limit_s: float) -> float:
+        """Returns the time for user code, in seconds: the limit, or less when the server stops."""
         left_s = self._deadline_s - asyncio.get_running_loop().time()
         return min(limit_s, max(HURRY_S, left_s))
 
     async def run(self) -> str:
-        """Holds the call until it ends, then frees everything.
+        """Holds the session until it ends, then frees everything.
 
         Returns:
-            Why it ended, in words.
+            The reason of its end, in words.
         """
         reason = STOPPING
-        with handlers.in_session(self.call):
+        with handlers.in_session(self.context):
             try:
-                reason = await self._connect() or await self._converse()
+                reason = await self._connect() or await self._run_tasks()
             except TransportError as error:
                 reason = str(error)
             except asyncio.CancelledError:
-                # Nobody cancels a call but an event loop that ends, and with it its server.
+                # Only an event loop that ends cancels a session, and its server ends with it.
                 self._end_code = ServerStopping.code
                 raise
             finally:
@@ -240,14 +275,15 @@ class Session:
         return reason
 
     async def _connect(self) -> str | None:
-        """Returns once the caller is there, or with the reason why they will not come."""
-        connecting = asyncio.get_running_loop().create_task(self.transport.connect())
+        """Returns once the client is connected, or with the reason why it will not be."""
+        connecting = self._tasks.start(self.transport.connect())
         try:
             waited_for: set[asyncio.Future[Any]] = {connecting, self._end_reason}
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
             if self._end_reason.done():
                 return self._end_reason.result()
             connecting.result()
+            self._connected_s = asyncio.get_running_loop().time()
             self._note_connected()
             self._connected.set()
             return None
@@ -255,64 +291,71 @@ class Session:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
-    async def _converse(self) -> str:
-        """Runs the call's tasks until one of them, or anybody, ends it."""
-        walks = [
-            self._until_closed(),
-            *(self._walk(walk) for walk in self._media.listening),
-            *(self._walk_with_inputs(walk) for walk in self._media.answering),
-        ]
-        if self._terms.time_limit_s is not None:
-            walks.append(self._until_time_limit(self._terms.time_limit_s))
-        loop = asyncio.get_running_loop()
-        # Its first steps come before the first of anything else.
-        self._starting_up = loop.create_task(self._start_up())
-        tasks = {loop.create_task(walk) for walk in walks}
+    async def _run_tasks(self) -> str:
+        """Runs the session's tasks until one of them, or anybody else, ends the session."""
+        # Its first steps come before the first step of any other task.
+        self._starting_up = self._tasks.start(self._start_up())
+        outbound = self._media.outbound
+        if not self._config.client_sends:
+            outbound = [functools.partial(self._run_after_inputs, pump) for pump in outbound]
+        tasks: set[asyncio.Task[Any]] = {
+            self._tasks.start(self._until_closed()),
+            *(self._start_pump(pump) for pump in [*self._media.inbound, *outbound]),
+        }
+        if self._config.time_limit_s is not None:
+            tasks.add(self._tasks.start(self._until_time_limit(self._config.time_limit_s)))
         try:
             reason = await self._end_reason
-            # Before the tasks, one of which may not let go.
-            self._say_goodbye(reason)
+            # Before the tasks are cancelled, one of which may take its time.
+            self._send_goodbye(reason)
             return reason
         finally:
             await self._cancel(tasks)
 
-    async def _cancel(self, tasks: set[asyncio.Task[None]]) -> None:
-        """Ends tasks; one in which user code goes on in spite of it is left to itself."""
+    async def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Cancels tasks; one in which user code goes on all the same is given up."""
         for task in tasks:
             task.cancel()
-        limit_s = self._left_s(CANCEL_TIMEOUT_S)
+        limit_s = self._limit_s(CANCEL_TIMEOUT_S)
         _, unwilling = await asyncio.wait(tasks, timeout=limit_s)
         if unwilling:
-            _leave_to_themselves(unwilling)
+            self._tasks.disown(unwilling)
+            _orphan(unwilling)
             logger.warning(
-                "a coroutine of %s goes on %.2g s after it was cancelled at the end of its call: "
-                "let asyncio.CancelledError pass",
+                "a coroutine of %s goes on %.2g s after it was cancelled at the end of its "
+                "session: let asyncio.CancelledError pass",
                 type(self.handler).__name__,
                 limit_s,
             )
 
-    async def _walk(self, walk: Walk) -> None:
-        """A task whose failure is the end of the call and never goes unseen."""
-        try:
-            await walk()
-        except TransportError:
-            logger.debug("%s: the transport ended", self.webrtc_id)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the page is told of its end
-            told = report_error(error, f"a task of the call {self.webrtc_id}", "the call ends")
-            self.end("" if told is None else told.text)
+    def _start_pump(self, pump: Pump) -> asyncio.Task[Any]:
+        """Runs a pump in a task of its own, whose failure ends the session and is never lost.
 
-    async def _walk_with_inputs(self, walk: Walk) -> None:
-        """A task that, in mode "receive", begins with the inputs of the click that started it."""
-        if not self._terms.sends:
-            await self._has_inputs.wait()
-        await self._walk(walk)
+        A callback looks at the failure: a coroutine around the pump would be resumed with each of
+        its steps, which is several times a packet.
+        """
+        task = self._tasks.start(pump())
+        task.add_done_callback(self._note_pump_over)
+        return task
+
+    def _note_pump_over(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TransportError):
+            logger.debug("%s: the transport ended", self.webrtc_id)
+        elif error is not None:
+            # A fault of ours: the user is shown the end of the session.
+            shown = report_error(error, f"a task of {self.webrtc_id}", "the session ends")
+            self.end("" if shown is None else shown.text)
+
+    async def _run_after_inputs(self, pump: Pump) -> None:
+        """Runs a pump from the inputs of the click that started the session (mode "receive")."""
+        await self._has_inputs.wait()
+        await pump()
 
     async def _start_up(self) -> None:
-        """Runs ``start_up``, which may take as long as the call."""
-        try:
+        """Runs ``start_up``, which may take as long as the session."""
+        with guard(self.context.report):
             await UserFunction(self.handler.start_up, self._media.start_up_worker)()
-        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-            self.call.report(error)
 
     async def _until_closed(self) -> None:
         self.end(await self.transport.wait_closed())
@@ -322,43 +365,44 @@ class Session:
         self.end(f"The time limit of {limit_s:g} seconds is reached.")
 
     async def _free(self, reason: str) -> None:
-        """Says goodbye, lets the handler shut down, ends threads and the connection."""
-        self._say_goodbye(reason)
+        """Sends the goodbye, lets the handler shut down, ends threads and the connection."""
+        self._send_goodbye(reason)
         self.outputs.close()
         self.audio_buffer.clear()
-        await self._media.unblock(self._left_s(UNBLOCK_TIMEOUT_S))
+        await self._media.unblock(self._limit_s(UNBLOCK_TIMEOUT_S))
         self._media.close_workers()
         await self._shut_down()
         await self._release()
         self._media.start_up_worker.close()
         self._media.receive_worker.close()
-        # What ended with the call is news too.
+        # Status messages that wait are sent behind the goodbye: they are part of the session.
         self._sender.flush()
         await self.transport.close()
-        self._media.let_go()
-        self._sender.let_go()
+        await self._tasks.close()
+        self._final_stats = self.stats()
+        self._media.release()
+        self._sender.close()
 
-    def _say_goodbye(self, reason: str) -> None:
-        if not self._has_said_goodbye:
-            self._has_said_goodbye = True
+    def _send_goodbye(self, reason: str) -> None:
+        if not self._has_sent_goodbye:
+            self._has_sent_goodbye = True
             self._sender.send(create_ending(reason, self._end_code))
 
     async def _release(self) -> None:
-        """Lets go of the reply under way, which may wait for code that blocks."""
+        """Frees the reply under way, which may be inside code that blocks."""
         try:
-            async with asyncio.timeout(self._left_s(SHUTDOWN_TIMEOUT_S)):
+            async with asyncio.timeout(self._limit_s(SHUTDOWN_TIMEOUT_S)):
                 await self.handler.release()
         except TimeoutError:
             logger.debug("%s: a reply is left to return by itself", self.webrtc_id)
 
     async def _shut_down(self) -> None:
         """Lets the handler shut down and ``start_up`` clean up, at the same time."""
-        loop = asyncio.get_running_loop()
-        tasks = {loop.create_task(self._run_shutdown())}
+        tasks: set[asyncio.Task[Any]] = {self._tasks.start(self._run_shutdown())}
         if self._starting_up is not None:
             self._starting_up.cancel()
             tasks.add(self._starting_up)
-        limit_s = self._left_s(SHUTDOWN_TIMEOUT_S)
+        limit_s = self._limit_s(SHUTDOWN_TIMEOUT_S)
         _, late = await asyncio.wait(tasks, timeout=limit_s)
         for task in late:
             hook = "start_up" if task is self._starting_up else "shutdown"
@@ -372,7 +416,5 @@ class Session:
             await self._cancel(late)
 
     async def _run_shutdown(self) -> None:
-        try:
+        with guard(self.context.report):
             await UserFunction(self.handler.shutdown, self._media.receive_worker)()
-        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-            self.call.report(error)

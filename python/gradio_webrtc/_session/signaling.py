@@ -1,14 +1,15 @@
-"""Requests of a page about its call: an offer, candidates, a goodbye.
+"""The requests of WebRTC clients about their sessions: an offer, candidates, a goodbye.
 
-What comes is anything that JSON can hold. Every request gets an answer, and nothing in it tells
-whether a session exists to whoever does not know its secret. Runs on the event loop.
+A request is anything that JSON can hold, from anybody. Every request is answered, and no answer
+reveals whether a session exists to a client that does not have its secret. Runs on the event loop.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import weakref
+from typing import TYPE_CHECKING, Any, cast
 
-from gradio_webrtc._transport import PeerTransport
+from gradio_webrtc._transport import PeerTransport, read_offer
 from gradio_webrtc.errors import (
     HandlerUnavailable,
     InvalidOffer,
@@ -18,79 +19,135 @@ from gradio_webrtc.errors import (
     TooManySessions,
 )
 
-from .client_address import page_of
+from .client_address import gradio_session_of
 from .reporting import report_error
+from .rtc_configuration import ConfigurationCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from gradio_webrtc._config import SessionConfig
+    from gradio_webrtc._transport import Offer
+
+    from .manager import SessionManager
     from .session import Session
 
 
-class Desk(Protocol):
-    """What can answer the requests of pages."""
-
-    def find(self, webrtc_id: object, secret: object, page: str | None = None) -> Session:
-        """Returns a session for the page that knows its secret, or raises `SessionUnknown`."""
-
-    async def answer(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
-        """Returns our answer to an offer."""
-
-
-async def handle_request(desk: Desk, body: object, request: Any = None) -> dict[str, Any]:
-    """Answers one signalling request of a page.
+class OfferedPeer:
+    """The transport factory of a client that sent a WebRTC offer; see `TransportFactory`.
 
     Args:
-        desk: Whom it concerns.
-        body: ``type`` "offer" with ``sdp`` and, if the page brings an id of its own, ``webrtc_id``;
-            or "ice-candidate" with ``candidate``, "candidates" or "close", all with the
-            ``webrtc_id`` and the ``secret`` of the answer.
-        request: What `get_current_context` is to give as the request of an offer. Its
-            ``session_hash`` names the page.
+        body: The request with the offer.
+        ice_servers: STUN and TURN servers for the server's own side.
 
-    Returns:
-        The answer with ``webrtc_id`` and ``secret``, ``{"status": "success"}``, or
-        ``{"status": "failed", "meta": {"error", "message"}}`` with ``limit`` where it applies.
+    Attributes:
+        sent: The answer, once it is made.
     """
-    try:
-        return await _dispatch(desk, body, request)
-    except SignalingError as error:
-        return refusal_of(error)
-    except Exception as error:  # noqa: BLE001  # a page gets an answer, whatever went wrong
-        told = report_error(error, "the answer to a page's request", "the page is refused")
-        return refusal_of(RequestFailed("" if told is None else told.text))
+
+    def __init__(
+        self, body: Mapping[str, object], ice_servers: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self.sent: dict[str, Any] = {}
+        self.peer: PeerTransport | None = None
+        self._body = body
+        self._ice_servers = ice_servers
+        self._offer: Offer | None = None
+
+    def check(self, config: SessionConfig) -> None:
+        """Reads the offer."""
+        self._offer = read_offer(self._body, config)
+
+    def make(self, config: SessionConfig) -> PeerTransport:
+        """Returns the connection, not yet open."""
+        self.peer = PeerTransport(self._ice_servers, config)
+        return self.peer
+
+    async def answer(self) -> None:
+        """Answers the offer."""
+        # Set by now: the manager calls `check` and `make` first.
+        self.sent = await cast("PeerTransport", self.peer).answer(cast("Offer", self._offer))
 
 
-async def _dispatch(desk: Desk, body: object, request: Any) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
-    match body.get("type"):
-        case "ice-candidate":
-            session = _session_of(desk, body, request)
-            await _peer_of(session).add_candidate(body.get("candidate"))
-            return {"status": "success"}
-        case "candidates":
-            session = _session_of(desk, body, request)
-            return {"candidates": await _peer_of(session).candidates()}
-        case "close":
-            _session_of(desk, body, request).end("the caller left")
-            return {"status": "success"}
-        case _:
-            return await desk.answer(body, request)
+class Signaling:
+    """Answers the requests of a component's clients.
 
+    Args:
+        sessions: Admits and finds the sessions.
+        ice_servers: STUN and TURN servers for the server's own side.
 
-def _session_of(desk: Desk, body: Mapping[str, object], request: Any) -> Session:
-    return desk.find(body.get("webrtc_id"), body.get("secret"), page_of(request))
+    Attributes:
+        sessions: As given.
+        configurations: The RTCConfigurations that clients ask for before their offers.
+    """
 
+    def __init__(
+        self, sessions: SessionManager, ice_servers: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self.sessions = sessions
+        self.configurations = ConfigurationCache()
+        self._ice_servers = ice_servers
+        # The session does not know what kind of transport it has; candidates are for this kind.
+        self._peers: weakref.WeakKeyDictionary[Session, PeerTransport] = weakref.WeakKeyDictionary()
 
-def _peer_of(session: Session) -> PeerTransport:
-    if not isinstance(session.transport, PeerTransport):
-        raise SessionUnknown
-    return session.transport
+    async def handle_request(self, body: object, request: Any = None) -> dict[str, Any]:
+        """Answers one request.
+
+        Args:
+            body: ``type`` "offer" with ``sdp`` and, if the client proposes an id, ``webrtc_id``; or
+                "ice-candidate" with ``candidate``, "candidates" or "close", each with the
+                ``webrtc_id`` and the ``secret`` of the answer.
+            request: The ``gr.Request`` that `get_current_context` returns in the session of an
+                offer. Its ``session_hash`` identifies the client's Gradio session.
+
+        Returns:
+            The answer with ``webrtc_id`` and ``secret``, ``{"status": "success"}``, or
+            ``{"status": "failed", "meta": {"error", "message"}}`` with ``limit`` where it applies.
+        """
+        try:
+            return await self._dispatch(body, request)
+        except SignalingError as error:
+            return refusal_of(error)
+        except Exception as error:  # noqa: BLE001 - a client gets an answer, whatever went wrong
+            shown = report_error(error, "the answer to a request", "the request is refused")
+            return refusal_of(RequestFailed("" if shown is None else shown.text))
+
+    async def _dispatch(self, body: object, request: Any) -> dict[str, Any]:
+        if not isinstance(body, dict):
+            raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
+        match body.get("type"):
+            case "ice-candidate":
+                peer = self._peer_of(self._find(body, request))
+                await peer.add_candidate(body.get("candidate"))
+                return {"status": "success"}
+            case "candidates":
+                peer = self._peer_of(self._find(body, request))
+                return {"candidates": await peer.candidates()}
+            case "close":
+                self._find(body, request).end("the client left")
+                return {"status": "success"}
+            case _:
+                return await self._open(body, request)
+
+    async def _open(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
+        offered = OfferedPeer(body, self._ice_servers)
+        names, session = await self.sessions.admit(offered, body.get("webrtc_id"), request)
+        if offered.peer is not None:
+            self._peers[session] = offered.peer
+        return {**offered.sent, "webrtc_id": names.session_id, "secret": session.secret}
+
+    def _find(self, body: Mapping[str, object], request: Any) -> Session:
+        webrtc_id, secret = body.get("webrtc_id"), body.get("secret")
+        return self.sessions.find(webrtc_id, secret, gradio_session_of(request))
+
+    def _peer_of(self, session: Session) -> PeerTransport:
+        peer = self._peers.get(session)
+        if peer is None:
+            raise SessionUnknown
+        return peer
 
 
 def refusal_of(error: SignalingError) -> dict[str, Any]:
-    """Returns the answer that tells a page why its request was refused."""
+    """Returns the answer to a request that is refused, with the reason."""
     meta: dict[str, Any] = {"error": error.code, "message": str(error)}
     if isinstance(error, TooManySessions):
         meta["limit"] = error.limit

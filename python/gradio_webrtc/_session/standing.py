@@ -1,7 +1,7 @@
-"""Remembers what clients did of late: how often they offered, and how often in vain.
+"""Remembers how often clients offered of late, and how often in vain.
 
 All tables are bounded; the client that was not seen for the longest is forgotten first. The time is
-handed in. Imports nothing of the network.
+an argument. Imports nothing of the network.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ BURST_SHARE: Final = 3
 """The part of a minute's offers that may come at once: one third."""
 
 VAIN_FORGOTTEN_S: Final = 10.0
-"""The time in which one vain offer is forgotten: as long as an unconnected offer lives."""
+"""The seconds in which one vain offer is forgotten: as long as an unconnected offer lives."""
 
 FORGIVEN: Final = 4
 """Vain offers that make a standing worse by one: three more tries after one that failed."""
 
 FLOOD_FORGOTTEN_S: Final = 1.0
-"""The time in which one offer of an address is forgotten: whoever is refused and tries again every
-few seconds is never taken for a flood."""
+"""The time in which one offer of an address is forgotten, in seconds: a client that is refused and
+tries again every few seconds is never taken for a flood."""
 
 FLOOD: Final = 10
-"""Offers beyond which an address stands back: a page makes one, and three more by itself."""
+"""Offers beyond which an address stands back: a client makes one, and three more by itself."""
 
 MOST_COUNTED: Final = 60.0
 """The most that is counted, so that the worst client is as good as any after ten minutes."""
 
 
 class LeakyCounts:
-    """Counts by name, each of which leaks away in time: leaky buckets (ITU-T I.371, annex A.2)."""
+    """Counts by name that leak away in time: leaky buckets (ITU-T I.371, annex A.2)."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -45,7 +45,7 @@ class LeakyCounts:
         return len(self._counts)
 
     def count(self, name: str, now_s: float, leak_s: float) -> float:
-        """What is counted of a name, when one leaks away in ``leak_s`` seconds."""
+        """Returns the count of a name, of which one leaks away in ``leak_s`` seconds."""
         count, counted_s = self._counts.get(name, (0.0, now_s))
         return max(0.0, count - (now_s - counted_s) / leak_s)
 
@@ -73,9 +73,9 @@ class Standings:
         """Counts an offer.
 
         Args:
-            client: Who made it.
-            per_minute: How many it may make in a minute, in the long run.
-            now_s: The time.
+            client: The client that made it.
+            per_minute: The offers that it may make in a minute, in the long run.
+            now_s: The time in seconds.
 
         Returns:
             True if it is within the limit.
@@ -93,15 +93,16 @@ class Standings:
         self._vain.add(client.key, 1, now_s, VAIN_FORGOTTEN_S)
 
     def forgive(self, client: Client, now_s: float) -> None:
-        """Notes that an offer was not in vain: its client connected."""
+        """Records that an offer was not in vain: its client connected."""
         self._vain.add(client.key, -1, now_s, VAIN_FORGOTTEN_S)
         self._flood.add(client.address, -1, now_s, FLOOD_FORGOTTEN_S)
 
     def standing_of(self, client: Client, now_s: float) -> tuple[int, bool]:
-        """Returns how far a client stands back: by its vain offers, then by its address's flood.
+        """Returns the standing of a client, the lowest first in order.
 
-        Offers that were refused count for the address alone: a client that tries again is not to
-        stand behind one that never was here.
+        It is made of its vain offers, then of the flood from its address. Offers that were refused
+        count for the address alone: a client that tries again must not stand behind one that was
+        never here.
         """
         vain = self._vain.count(client.key, now_s, VAIN_FORGOTTEN_S)
         flood = self._flood.count(client.address, now_s, FLOOD_FORGOTTEN_S)

@@ -1,7 +1,8 @@
-"""The end of a process or of a server: the calls under way end first, and their pages know why.
+"""The end of a process or of a server: the sessions under way end first, and each with a reason.
 
-Knows whose calls there are, and the servers of ``launch()``. What signals do is in `held_signals`.
-Imports no Gradio: what serves a page is known by the few attributes that `Served` names.
+Keeps the owners of sessions, and the servers of ``launch()``. Signals are the duty of `signals`.
+Functions run in any thread unless they say otherwise. Imports no Gradio: `GradioApp` names the few
+attributes by which its app is recognised.
 """
 
 from __future__ import annotations
@@ -25,53 +26,51 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GRACE_S: Final = 1.0
-"""How long replies under way may go on once the server is to stop, in seconds."""
+"""The time that replies under way may go on once the server is to stop, in seconds."""
 
 GRACE_VARIABLE: Final = "GRADIO_WEBRTC_GRACE_S"
-"""The environment variable that gives another grace time, in seconds."""
+"""The environment variable that sets another grace time, in seconds."""
 
 MAX_GRACE_S: Final = 60.0
-"""Beyond it a supervisor has killed the process long since: Kubernetes waits 30 s by default."""
+"""The longest grace time, in seconds. By then a supervisor has killed the process long since:
+Kubernetes waits 30 s by default."""
 
 CLOSE_S: Final = 0.6
-"""How long calls that were ended may take to be freed before the process ends without them: with
+"""The time that ended sessions may take to be freed before the process ends without them: with
 `GRACE_S` and the rounds of uvicorn's shutdown (0.1 s each) less than two seconds in all."""
 
 BLOCKED_S: Final = 0.2
-"""How much longer than that an event loop may take to say so before it counts as blocked."""
-
-ANYIO_THREAD: Final = "AnyIO worker thread"
-"""What AnyIO calls the threads in which a server runs blocking code. They are no daemons."""
+"""The further time after which an event loop that has not reported the end counts as blocked."""
 
 
-class Drains(Protocol):
-    """Somebody whose calls are to end before the server does."""
+class Drainable(Protocol):
+    """An owner of sessions that are to end before the server does."""
 
     def loops(self) -> set[asyncio.AbstractEventLoop]:
-        """The event loops of the calls under way; from any thread."""
+        """Returns the event loops of the sessions under way; from any thread."""
 
     async def drain_here(self, grace_s: float) -> None:
-        """Ends the calls of the running event loop, and returns when they are over."""
+        """Ends the sessions of the running event loop, and returns when they are over."""
 
     def hurry(self) -> None:
-        """Leaves calls that are ending no more time; from any thread."""
+        """Ends the grace time of sessions that are ending; from any thread."""
 
 
-class Served(Protocol):
-    """What is used of Gradio's app.
+class GradioApp(Protocol):
+    """The part of Gradio's app that is used here.
 
     Attributes:
-        stop_event: An `asyncio.Event` that ends the endless streams of its pages. A server that
-            stops waits for them, for ever.
+        stop_event: An `asyncio.Event` that ends the endless event streams to its browsers. A server
+            that stops waits for those, for ever.
     """
 
     stop_event: asyncio.Event
 
     def get_blocks(self) -> Any:
-        """The page; its ``server`` is that of ``launch()``, with a thread of its own."""
+        """Returns the Blocks, whose ``server`` is that of ``launch()``, in a thread of its own."""
 
 
-_members: weakref.WeakKeyDictionary[Drains, weakref.ref[Served] | None] = (
+_members: weakref.WeakKeyDictionary[Drainable, weakref.ref[GradioApp] | None] = (
     weakref.WeakKeyDictionary()
 )
 _launched: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -80,33 +79,38 @@ _is_blocked = threading.Event()
 
 
 def is_stopping() -> bool:
-    """Whether a signal asked this process to end."""
+    """True if a signal asked this process to end."""
     return _is_stopping.is_set()
 
 
 def grace_from_environment() -> float:
-    """The grace time in seconds, 0 to `MAX_GRACE_S`: that of `GRACE_VARIABLE`, or `GRACE_S`."""
-    given = os.environ.get(GRACE_VARIABLE, "")
-    if not given:
+    """Returns the grace time in seconds, 0 to `MAX_GRACE_S`: `GRACE_VARIABLE`, or `GRACE_S`."""
+    text = os.environ.get(GRACE_VARIABLE, "")
+    if not text:
         return GRACE_S
     try:
-        return check_grace(float(given))
+        return check_grace(float(text))
     except ValueError:
         logger.warning(
             "expected seconds from 0 to %g in %s, got %r: %g is used",
             MAX_GRACE_S,
             GRACE_VARIABLE,
-            given,
+            text,
             GRACE_S,
         )
         return GRACE_S
 
 
+def unblocked_limit_s() -> float:
+    """Returns the time in seconds within which an event loop that is not blocked ends sessions."""
+    return grace_from_environment() + CLOSE_S + BLOCKED_S
+
+
 def check_grace(grace_s: float) -> float:
-    """The same, where it is a grace time.
+    """Returns the grace time if it is one.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a number of seconds from 0 to `MAX_GRACE_S`.
     """
     if not (math.isfinite(grace_s) and 0 <= grace_s <= MAX_GRACE_S):
         raise ValueError(f"expected a grace time of 0 to {MAX_GRACE_S:g} seconds, got {grace_s!r}")
@@ -114,44 +118,43 @@ def check_grace(grace_s: float) -> float:
 
 
 def note_stopping() -> None:
-    """Has all new calls of this process refused."""
+    """Refuses all new sessions of this process from now on."""
     _is_stopping.set()
 
 
-def add_member(member: Drains) -> None:
-    """Counts the calls of ``member``, which is held weakly."""
+def add_member(member: Drainable) -> None:
+    """Ends the sessions of ``member`` with the process; holds it weakly."""
     _members.setdefault(member, None)
 
 
-def has_calls() -> bool:
-    """Whether any call is under way in this process; from any thread."""
+def has_sessions() -> bool:
+    """True if any session is under way in this process."""
     return any(member.loops() for member in list(_members))
 
 
-def has_pages() -> bool:
-    """Whether there is a server of which it is known that it serves pages."""
+def has_apps() -> bool:
+    """True if a server with a Gradio app runs whose app is known from an offer."""
     return any(_app_of(member) is not None for member in list(_members))
 
 
-def end_pages() -> None:
-    """Ends the endless streams of all pages, for which a server that stops would wait for ever."""
+def end_event_streams() -> None:
+    """Ends the endless event streams of all apps, for which a server that stops waits for ever."""
     for member in list(_members):
-        if (app := _app_of(member)) is not None:
-            app.stop_event.set()
+        _end_event_streams_of(member)
 
 
 def hurry_all() -> None:
-    """Leaves calls that are ending no more time; from any thread."""
+    """Ends the grace time of all sessions that are ending."""
     for member in list(_members):
         member.hurry()
 
 
-def end_with_app(member: Drains, app: Any) -> None:
-    """Has the calls of ``member`` end with the app that serves its page, from its first offer on.
+def end_with_app(member: Drainable, app: Any) -> None:
+    """Ends the sessions of ``member`` with the app that serves it, from its first offer on.
 
     Args:
-        member: Held weakly.
-        app: Held weakly; `Served`, or anything else, which is ignored.
+        member: The owner of the sessions; held weakly.
+        app: A `GradioApp`, held weakly; anything else is ignored.
     """
     if not (hasattr(app, "stop_event") and hasattr(app, "get_blocks")):
         return
@@ -161,26 +164,45 @@ def end_with_app(member: Drains, app: Any) -> None:
         _drain_before_close(server, weakref.ref(app))
 
 
-def drain_all(members: Iterable[Drains] | None = None) -> bool:
-    """Ends calls, and returns when they are over; from any thread but that of an event loop.
+def drain_all(members: Iterable[Drainable] | None = None) -> bool:
+    """Ends sessions and waits until they are over.
 
-    From there it does not wait.
+    In the thread of a running event loop it does not wait: the sessions need that loop to end.
 
     Args:
-        members: Whose calls; by default those of all.
+        members: The owners of the sessions; by default all.
 
     Returns:
-        False when an event loop is blocked.
+        False if an event loop is blocked.
     """
     futures = begin_drain(members)
     if running_loop() is not None:
         return True
-    limit_s = grace_from_environment() + CLOSE_S + BLOCKED_S
-    if concurrent.futures.wait(futures, limit_s).not_done:
-        logger.warning("user code blocks the event loop: its calls cannot end in good order")
+    if concurrent.futures.wait(futures, unblocked_limit_s()).not_done:
+        logger.warning("user code blocks the event loop: its sessions cannot end in good order")
         _is_blocked.set()
         return False
     return True
+
+
+def begin_drain(
+    members: Iterable[Drainable] | None = None,
+) -> list[concurrent.futures.Future[None]]:
+    """Begins to end sessions, each on its own event loop, and does not wait.
+
+    Args:
+        members: The owners of the sessions; by default all.
+
+    Returns:
+        One future for each owner and event loop, done when its sessions are over.
+    """
+    grace_s = grace_from_environment()
+    begun = [
+        _submit(loop, _drain_one(member, grace_s))
+        for member in list(_members if members is None else members)
+        for loop in member.loops()
+    ]
+    return [future for future in begun if future is not None]
 
 
 async def on_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
@@ -191,14 +213,22 @@ async def on_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Non
         await asyncio.wrap_future(future)
 
 
-def _drain_before_close(server: Any, app: weakref.ref[Served]) -> None:
-    """Has the server of ``launch()`` end its calls before it closes.
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Returns the event loop that runs in this thread, or ``None``."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
-    Gradio closes it for ``demo.close()`` and after Ctrl-C, and neither is told to what it serves.
+
+def _drain_before_close(server: Any, app: weakref.ref[GradioApp]) -> None:
+    """Makes the server of ``launch()`` end its sessions before it closes.
+
+    Gradio closes it for ``demo.close()`` and after Ctrl-C, and offers no hook for either.
     """
     close = server.close
 
-    def close_after_calls() -> None:
+    def close_after_sessions() -> None:
         served, is_interrupted = app(), isinstance(sys.exc_info()[1], KeyboardInterrupt)
         its_own = [each for each in list(_members) if _app_of(each) is served]
         # After Ctrl-C the process is about to end, and with it all its other servers.
@@ -216,10 +246,10 @@ def _drain_before_close(server: Any, app: weakref.ref[Served]) -> None:
         if is_over:
             close()
         else:
-            # To wait for its thread would be in vain.
+            # close() waits for the server's thread, which would never end.
             server.should_exit = True
 
-    server.close = close_after_calls
+    server.close = close_after_sessions
     if not _launched:
         _at_exit_of_main_thread()
     _launched.add(server)
@@ -234,13 +264,13 @@ def _at_exit_of_main_thread() -> None:
 
 
 def _end_launched() -> None:
-    """Ends calls and servers of ``launch()`` with the process that they are in."""
+    """Ends sessions and servers of ``launch()`` with the process that they are in."""
     hasten_exit()
     if not _is_blocked.is_set():
         drain_all()
     for server in list(_launched):
         server.should_exit = True
-    end_pages()
+    end_event_streams()
     if _is_blocked.is_set() and _is_kept_by_server():
         logger.warning("the process ends with 1, since the blocked event loop would never end")
         for stream in (sys.stdout, sys.stderr):
@@ -249,44 +279,50 @@ def _end_launched() -> None:
 
 
 def _is_kept_by_server() -> bool:
-    """Whether nothing keeps the process but threads that wait for a server's event loop."""
+    """True if no thread keeps the process but those that wait for a server's event loop."""
+    workers = _anyio_worker_types()
     return all(
-        thread.daemon or thread is threading.main_thread() or thread.name == ANYIO_THREAD
+        thread.daemon or thread is threading.main_thread() or isinstance(thread, workers)
         for thread in threading.enumerate()
     )
 
 
-def _app_of(member: Drains) -> Served | None:
+def _anyio_worker_types() -> tuple[type[threading.Thread], ...]:
+    """Returns the class of the threads in which a server runs blocking code; empty without AnyIO.
+
+    They are no daemons, and end with the event loop that they work for. AnyIO gives them no public
+    name: the class is private, and a test fails when it is no longer theirs.
+    """
+    try:
+        # Needed by a process that ends with a blocked server, and by nobody before.
+        from anyio._backends._asyncio import WorkerThread  # noqa: PLC0415
+    except ImportError:
+        return ()
+    return (WorkerThread,)
+
+
+def _app_of(member: Drainable) -> GradioApp | None:
     app = _members.get(member)
     return None if app is None else app()
 
 
-def begin_drain(
-    members: Iterable[Drains] | None = None,
-) -> list[concurrent.futures.Future[None]]:
-    """Has calls end, each on its own event loop; from any thread, without waiting."""
-    grace_s = grace_from_environment()
-    begun = [
-        _submit(loop, _drain_one(member, grace_s))
-        for member in list(_members if members is None else members)
-        for loop in member.loops()
-    ]
-    return [future for future in begun if future is not None]
+def _end_event_streams_of(member: Drainable) -> None:
+    if (app := _app_of(member)) is not None:
+        app.stop_event.set()
 
 
-async def _drain_one(member: Drains, grace_s: float) -> None:
+async def _drain_one(member: Drainable, grace_s: float) -> None:
     try:
         async with asyncio.timeout(grace_s + CLOSE_S):
             await member.drain_here(grace_s)
     except TimeoutError:
         logger.warning(
-            "calls are still being freed %g s after the server was to stop; it stops without them",
+            "sessions are still being freed %g s after the server was to stop; it stops without "
+            "them",
             grace_s + CLOSE_S,
         )
     finally:
-        app = _app_of(member)
-        if app is not None:
-            app.stop_event.set()
+        _end_event_streams_of(member)
 
 
 def _submit(
@@ -294,24 +330,16 @@ def _submit(
 ) -> concurrent.futures.Future[None] | None:
     try:
         return asyncio.run_coroutine_threadsafe(work, loop)
-    except RuntimeError:  # the event loop is closed, and its calls with it
+    except RuntimeError:  # the event loop is closed, and its sessions with it
         work.close()
         return None
 
 
 def _forget_parents() -> None:
-    """A forked process has neither the calls nor the servers of the one that it comes from."""
+    """Drops the sessions and servers of the parent, of which a forked process has copies only."""
     _members.clear()
     _launched.clear()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parents)
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs in this thread, or ``None``."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

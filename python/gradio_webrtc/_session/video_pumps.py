@@ -1,102 +1,135 @@
-"""The two walks of pictures, for handlers with ``video_receive`` and ``video_emit``."""
+"""The video tasks of a session: inbound frames to a handler, emitted frames to the buffer.
+
+Run on the event loop; user code and the conversion of pixels run in the session's workers. Import
+no transport but its protocol.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gradio_webrtc._handlers import (
     AsyncAudioVideoStreamHandler,
     AudioVideoStreamHandler,
     VideoGenerator,
 )
+from gradio_webrtc._handlers.signatures import Callee
 from gradio_webrtc._transport import PixelConverter
-from gradio_webrtc._workers.user_code import is_being_cancelled
+from gradio_webrtc._turns.runner import FINISHED, GeneratorRun
+from gradio_webrtc._workers.user_code import guard, is_async_callable, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
-from gradio_webrtc.errors import HandlerError, PictureError
 
 from .audio_pumps import FLUSH_S, Rounds
-from .output_queue import split_picture
-from .video_buffer import FramePacer, FrameRateLimiter
+from .buffers import VIDEO_CLOCK_HZ
+from .emissions import NOTHING, Emission, read_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
-    from gradio_webrtc._transport import PlanarFrame, Transport
+    from gradio_webrtc._handlers import VideoFunction
+    from gradio_webrtc._transport import PlanarFrame, TimedFrame, Transport
     from gradio_webrtc._workers.workers import Worker
-    from gradio_webrtc.types import AdditionalOutputs, CloseStream, FrameFormat
+    from gradio_webrtc.types import FrameFormat
 
     from .audio_pumps import EmitSinks
     from .context import SessionContext
 
 VideoReceivingHandler: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler
-VideoEmittingHandler: TypeAlias = (
-    AudioVideoStreamHandler | AsyncAudioVideoStreamHandler | VideoGenerator
-)
+VideoEmittingHandler: TypeAlias = VideoReceivingHandler | VideoGenerator
 
-HASTE: Final = 1.1
-"""A handler may show a tenth more pictures a second than its ``fps`` says. Cameras run a little
-fast or slow, and one that is echoed at exactly the rate it should have would fall behind."""
+RATE_MARGIN: Final = 1.1
+"""Frames a second that a handler may emit, as a multiple of its ``fps``. Cameras run a little fast
+or slow, and an echo of one at exactly its nominal rate would fall behind."""
 
-
-class Shown(NamedTuple):
-    """What a handler gave to be seen, told apart, its pixels in a codec's form."""
-
-    picture: PlanarFrame | None = None
-    outputs: AdditionalOutputs | None = None
-    close: CloseStream | None = None
+MAX_LAG_S: Final = 0.2
+"""The delay up to which a recording catches up; a longer one stays as a gap."""
 
 
-def read_shown(item: object, pixels: PixelConverter, *, plays: bool = True) -> Shown:
-    """Tells apart and converts what a handler gave. Takes milliseconds: for a worker thread.
+class FramePacer:
+    """A clock for emitted frames: a steady rate without drift.
 
     Args:
-        item: Pixels, AdditionalOutputs, CloseStream, a pair of pixels and one of these, ``None``.
-        pixels: Of that thread.
-        plays: False when nobody looks: then pixels are dropped unseen.
-
-    Raises:
-        HandlerError: The pixels are no picture: says what came.
+        fps: Frames a second.
+        catches_up: A frame that is late by less than `MAX_LAG_S` brings the next one forward, so
+            that a recording keeps its speed. Otherwise frames go as they come, no closer than the
+            rate allows.
     """
-    emitted = split_picture(item)
-    if emitted.pixels is None or not plays:
-        return Shown(None, emitted.outputs, emitted.close)
-    try:
-        picture = pixels.to_planar(emitted.pixels)
-    except PictureError as error:
-        raise HandlerError(f"cannot show what the handler gave: {error}") from error
-    return Shown(picture, emitted.outputs, emitted.close)
+
+    def __init__(self, fps: float, *, catches_up: bool) -> None:
+        self._interval_s = 1 / fps
+        self._max_lag_s = MAX_LAG_S if catches_up else 0.0
+        self._origin_s: float | None = None
+        self._due_s = 0.0
+
+    async def wait(self) -> int:
+        """Returns when the next frame is due, with its time on the clock of 90 kHz."""
+        now = asyncio.get_running_loop().time()
+        if self._origin_s is None:
+            self._origin_s = self._due_s = now
+        else:
+            self._due_s += self._interval_s
+        if now - self._due_s > self._max_lag_s:
+            self._due_s = now
+        elif self._due_s > now:
+            await asyncio.sleep(self._due_s - now)
+        return round((self._due_s - self._origin_s) * VIDEO_CLOCK_HZ)
 
 
-async def route_rest(shown: Shown, sinks: EmitSinks) -> bool:
-    """Sends everything but the picture where it belongs; True when the call is to end."""
-    if shown.outputs is not None:
-        sinks.outputs.put_with_frame(shown.outputs)
-    if shown.close is None:
+class FrameRateLimiter:
+    """Thins out inbound frames to a rate, by the frames' own clock.
+
+    Args:
+        fps: Frames a second at most, on average.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._interval = VIDEO_CLOCK_HZ / fps
+        self._due: float | None = None
+
+    def admits(self, pts: int) -> bool:
+        """True if this frame, later than the one before, is within the rate."""
+        if self._due is None:
+            self._due = float(pts)
+        # Half an interval early is on time: the clocks of cameras jitter, at a rate that is ours.
+        if pts <= self._due - self._interval / 2:
+            return False
+        self._due = max(self._due, pts - self._interval) + self._interval
+        return True
+
+
+async def route_rest(emission: Emission, sinks: EmitSinks) -> bool:
+    """Passes on all parts of an item but the frame; returns True if the session is to end."""
+    if emission.outputs is not None:
+        sinks.outputs.put_with_frame(emission.outputs)
+    if emission.close is None:
         return False
-    await sinks.video_buffer.finish()
+    await sinks.video.finish()
     await asyncio.sleep(FLUSH_S)
-    sinks.end(shown.close.msg)
+    sinks.end(emission.close.msg)
     return True
 
 
 class VideoInboundPump:
-    """From the caller's camera to ``handler.video_receive``, the newest picture first.
+    """Passes frames of the client's camera to ``handler.video_receive``, the newest first.
 
     Args:
-        transport: Where the pictures come from.
-        handler: Whose ``video_receive`` is called, ``fps`` times a second at most.
-        call: Where its errors are reported.
+        transport: The source of the frames.
+        handler: Its ``video_receive`` is called at most ``fps`` times a second.
+        context: Reports its errors.
         worker: Runs it if it is no coroutine function, and the conversion of pixels.
-        frame_format: The order of colours.
+        frame_format: The channel order of the arrays.
     """
 
     def __init__(
         self,
         transport: Transport,
         handler: VideoReceivingHandler,
-        call: SessionContext,
+        context: SessionContext,
         worker: Worker,
         frame_format: FrameFormat,
     ) -> None:
@@ -104,62 +137,60 @@ class VideoInboundPump:
         self._video_receive = handler.video_receive
         self._receive_of_user = UserFunction(handler.video_receive, worker)
         if not self._receive_of_user.is_async:
-            # All of it in one job: each way to a thread and back is two more switches.
+            # Conversion and call in one job: each way to a thread and back costs two switches.
             self._receive_of_user = UserFunction(
                 self._receive_in_worker, worker, handler.video_receive
             )
         self._rate = FrameRateLimiter(handler.fps)
-        self._call = call
+        self._context = context
         self._worker = worker
         self._pixels = PixelConverter(frame_format)
         self._last: PlanarFrame | None = None
 
     async def run(self) -> None:
-        """Takes pictures until cancelled.
+        """Receives frames until cancelled.
 
         Raises:
-            ConnectionLost: The caller sends no more.
+            ConnectionLost: The client sends no more.
         """
         while not is_being_cancelled():
-            pts, picture = await self._transport.receive_video_frame()
+            pts, frame = await self._transport.receive_video_frame()
             if self._rate.admits(pts):
-                self._last = picture
-                await self._receive(picture)
+                self._last = frame
+                await self._receive(frame)
 
     async def send_last(self) -> None:
-        """Hands the last picture over again, for a handler that waits for one."""
+        """Passes the last frame again, which wakes a handler that waits for one."""
         if self._last is not None:
             await self._receive(self._last)
 
-    async def _receive(self, picture: PlanarFrame) -> None:
-        try:
+    async def _receive(self, frame: PlanarFrame) -> None:
+        with guard(self._context.report):
             if self._receive_of_user.is_async:
-                array = await self._worker.run(self._pixels.to_array, picture)
+                array = await self._worker.run(self._pixels.to_array, frame)
                 await self._receive_of_user(array)
             else:
-                await self._receive_of_user(picture)
-        except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-            self._call.report(error)
+                await self._receive_of_user(frame)
 
-    def _receive_in_worker(self, picture: PlanarFrame) -> Any:
-        return self._video_receive(self._pixels.to_array(picture))
+    def _receive_in_worker(self, frame: PlanarFrame) -> Any:
+        return self._video_receive(self._pixels.to_array(frame))
 
 
 class VideoOutboundPump:
-    """From ``handler.video_emit`` to the screen, the page's outputs, and the end of the call.
+    """Passes what ``handler.video_emit`` returns to the video buffer, the outputs or the end.
 
     Args:
-        handler: Whose ``video_emit`` is asked; its rate holds it back.
-        call: Where its errors are reported.
-        outlets: Where the things go that it gives.
+        handler: Its ``video_emit`` is called at its own rate.
+        context: Reports its errors.
+        sinks: The destinations.
         worker: Runs it if it is no coroutine function, and the conversion of pixels.
-        frame_format: The order of colours.
+        frame_format: The channel order of the arrays.
     """
 
     def __init__(
         self,
         handler: VideoEmittingHandler,
-        call: SessionContext,
+        context: SessionContext,
         sinks: EmitSinks,
         worker: Worker,
         frame_format: FrameFormat,
@@ -169,43 +200,161 @@ class VideoOutboundPump:
         if not self._emit_of_user.is_async:
             self._emit_of_user = UserFunction(self._emit_in_worker, worker, handler.video_emit)
         if isinstance(handler, VideoGenerator):
-            self._clock = FramePacer(handler.rate_fps, catches_up=True)
+            self._pacer = FramePacer(handler.rate_fps, catches_up=True)
         else:
-            self._clock = FramePacer(HASTE * handler.fps, catches_up=False)
-        self._call = call
+            self._pacer = FramePacer(RATE_MARGIN * handler.fps, catches_up=False)
+        self._context = context
         self._sinks = sinks
         self._worker = worker
         self._pixels = PixelConverter(frame_format)
 
     async def run(self) -> None:
-        """Asks ``video_emit`` for one picture after the other, until cancelled or closed by it."""
+        """Calls ``video_emit`` for one frame after the other, until cancelled or closed by it."""
         rounds = Rounds()
         while not is_being_cancelled():
-            shown = Shown()
-            try:
-                shown = await self._emit()
-                if await self._show(shown):
+            emission = NOTHING
+            with guard(self._context.report):
+                emission = await self._emit()
+                if await self._route(emission):
                     return
-            except Exception as error:  # noqa: BLE001  # the edge between the user's code and the call
-                self._call.report(error)
             await rounds.end(
-                has_media=shown.picture is not None, has_anything=shown.outputs is not None
+                has_media=emission.media is not None, has_anything=emission.outputs is not None
             )
 
-    async def _emit(self) -> Shown:
+    async def _emit(self) -> Emission:
         item = await self._emit_of_user()
-        return item if isinstance(item, Shown) else await self._worker.run(self._read, item)
+        return item if isinstance(item, Emission) else await self._worker.run(self._read, item)
 
     def _emit_in_worker(self) -> Any:
-        """Asks, and converts, in one job."""
+        """Calls and converts in one job, unless the item has to be awaited."""
         item = self._video_emit()
         return item if inspect.isawaitable(item) else self._read(item)
 
-    def _read(self, item: object) -> Shown:
-        return read_shown(item, self._pixels, plays=self._sinks.plays)
+    def _read(self, item: object) -> Emission:
+        return read_frame(item, self._pixels, plays=self._sinks.plays)
 
-    async def _show(self, shown: Shown) -> bool:
-        if shown.picture is not None:
-            # Every one of a generator's pictures counts, so it waits for the transport.
-            await self._sinks.video_buffer.put(await self._clock.wait(), shown.picture)
-        return await route_rest(shown, self._sinks)
+    async def _route(self, emission: Emission) -> bool:
+        if emission.media is not None:
+            # Every frame of a generator counts, so it waits for the transport.
+            await self._sinks.video.put(await self._pacer.wait(), emission.media)
+        return await route_rest(emission, self._sinks)
+
+
+class VideoFunctionPump:
+    """Calls a function with the newest frame, again and again, and shows what it returns.
+
+    The function runs in the session's own thread. Frames that come while it works are skipped: it
+    may take its time without delaying other sessions, and its input is never old.
+
+    Args:
+        transport: The source of the frames.
+        handler: The function and its inputs.
+        context: Reports its errors.
+        sinks: The destinations.
+        worker: Runs it if it is no coroutine function, and the conversion of pixels.
+        frame_format: The channel order of the arrays.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        handler: VideoFunction,
+        context: SessionContext,
+        sinks: EmitSinks,
+        worker: Worker,
+        frame_format: FrameFormat,
+    ) -> None:
+        self._transport = transport
+        self._handler = handler
+        self._context = context
+        self._sinks = sinks
+        self._worker = worker
+        self._pixels = PixelConverter(frame_format)
+        self._rate = FrameRateLimiter(handler.rate_fps)
+        self._last: PlanarFrame | None = None
+        self._rounds = Rounds()
+        self._plain = UserFunction(self._call_in_worker, worker, handler.fn)
+        self._callee = Callee(handler.fn, context.webrtc_id)
+        self._is_plain = not (is_async_callable(handler.fn) or _is_generator_function(handler.fn))
+
+    async def run(self) -> None:
+        """Receives frames until cancelled, or until the function ends the session.
+
+        Raises:
+            ConnectionLost: The client sends no more.
+        """
+        while not is_being_cancelled():
+            timed = await self._transport.receive_video_frame()
+            if self._rate.admits(timed.pts) and await self._answer(timed):
+                return
+
+    async def _answer(self, timed: TimedFrame) -> bool:
+        """Shows something for this frame in any case; returns True if the session is to end."""
+        if self._handler.lacks_inputs:
+            await self._pass_through(timed)
+            return False
+        emission = NOTHING
+        with guard(self._context.report):
+            async with aclosing(self._apply(timed.frame)) as emissions:
+                async for emission in emissions:
+                    self._show(timed.pts, emission.media)
+                    if await route_rest(emission, self._sinks):
+                        return True
+                    if not self._is_plain:
+                        # Functions that answer once are paced by the camera.
+                        await self._rounds.end(has_media=emission.media is not None)
+        if emission.media is None:
+            await self._repeat(timed)
+        return False
+
+    async def _apply(self, frame: PlanarFrame) -> AsyncGenerator[Emission]:
+        """Yields what the function returns or yields for one frame."""
+        if self._is_plain:
+            result = await self._plain(frame)
+            if isinstance(result, Emission):
+                yield result
+                return
+            run = GeneratorRun(lambda: result, (), self._context, self._worker)
+        else:
+            array = await self._worker.run(self._pixels.to_array, frame)
+            fn, args = self._callee.bind(array, *self._handler.inputs)
+            run = GeneratorRun(fn, args, self._context, self._worker)
+        try:
+            while (item := await run.step()) is not FINISHED:
+                yield await self._worker.run(self._read, item)
+        finally:
+            await run.close()
+
+    def _call_in_worker(self, frame: PlanarFrame) -> object:
+        """Converts, calls and converts in one job: each way to a thread costs two switches."""
+        fn, args = self._callee.bind(self._pixels.to_array(frame), *self._handler.inputs)
+        item = fn(*args)
+        if isinstance(item, Iterator | AsyncIterator | Awaitable):
+            return item
+        return self._read(item)
+
+    def _read(self, item: object) -> Emission:
+        return read_frame(item, self._pixels, plays=self._sinks.plays)
+
+    def _show(self, pts: int, frame: PlanarFrame | None) -> None:
+        if frame is not None:
+            self._last = frame
+            self._sinks.video.show(pts, frame)
+
+    async def _repeat(self, timed: TimedFrame) -> None:
+        """Shows the function's last frame again, so that the stream does not stall."""
+        if self._last is None:
+            await self._pass_through(timed)
+        else:
+            self._show(timed.pts, self._last)
+
+    async def _pass_through(self, timed: TimedFrame) -> None:
+        if self._sinks.plays:
+            frame = await self._worker.run(self._pixels.fit, timed.frame)
+            self._sinks.video.show(timed.pts, frame)
+
+
+def _is_generator_function(fn: object) -> bool:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.isgeneratorfunction(fn)

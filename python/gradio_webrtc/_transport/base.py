@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .frame import TimedFrame
+    from .stats import TransportStats
 
 
 class AudioBlock(NamedTuple):
@@ -103,6 +104,9 @@ class Transport(Protocol):
 
     def send_text(self, text: str) -> None:
         """Sends text to the client; kept, up to a bound, until the data channel opens."""
+
+    def stats(self) -> TransportStats:
+        """Returns the counters of packets and frames; from any thread, also after the end."""
 
     async def wait_closed(self) -> str:
         """Returns, with a reason to log, once the connection is over."""

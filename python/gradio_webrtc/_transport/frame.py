@@ -47,11 +47,11 @@ class TimedFrame(NamedTuple):
 
     Attributes:
         pts: Since the first frame; grows from each to the next.
-        planar: The frame.
+        frame: The frame.
     """
 
     pts: int
-    planar: PlanarFrame
+    frame: PlanarFrame
 
 
 class PixelConverter:

@@ -22,6 +22,7 @@ FRAME_SAMPLES: Final = 960
 """20 ms per channel: the packet time that WebRTC stacks use by default (RFC 7587 section 4.2)."""
 
 FRAME_S: Final = FRAME_SAMPLES / CALL_RATE_HZ
+"""The same in seconds, 0.02."""
 
 PARTIAL_AFTER: Final = 2
 """Silent frames sent before an unfinished frame is padded: a producer that is late by less than

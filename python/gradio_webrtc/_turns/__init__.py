@@ -1,1 +1,1 @@
-"""From audio to turns, and from a turn to its reply. Knows no session."""
+"""From audio to turns, and from a turn to its reply. Depends on no session."""

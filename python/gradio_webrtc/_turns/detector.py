@@ -1,4 +1,7 @@
-"""From the caller's sound to turns: what was heard, when, and the sound itself."""
+"""From inbound audio to turns: speech and pauses on the clock of a session.
+
+Runs where ``receive`` runs. Answers no turns and depends on no session.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,19 @@ NAMES: Final[dict[str, TurnEventName]] = {
     "pause_cancelled": "pause_cancelled",
     "pause": "pause_detected",
 }
-"""The detector's events under the names that pages know."""
+"""The kinds of the core's events, and the names under which clients get them."""
 
 
 class TurnEvent(NamedTuple):
-    """Something heard; times in seconds of sound received since the call began.
+    """An event in a turn; times in seconds of audio received since the session began.
 
     Attributes:
-        name: What.
-        time_s: When it was certain.
-        speech_start_s: Where the turn's speech began.
-        speech_end_s: Where it ended, as far as is known.
-        audio: The turn's sound, int16 ``(1, n)``, when it is over.
-        rate_hz: The rate of ``audio``, when it is not that of what is received.
+        name: The kind of event.
+        time_s: The time at which it was certain.
+        speech_start_s: The beginning of the turn's speech.
+        speech_end_s: Its end, as far as is known.
+        audio: The turn's audio, int16 ``(1, n)``, when it is over.
+        rate_hz: The rate of ``audio``, when it is not that of the inbound audio.
     """
 
     name: TurnEventName
@@ -44,39 +47,39 @@ class TurnEvent(NamedTuple):
     rate_hz: int | None = None
 
     def times(self) -> dict[str, float]:
-        """The times that are known, by name."""
+        """Returns the times that are known, by name."""
         times = {"time_s": self.time_s, "speech_start_s": self.speech_start_s}
         return times if self.speech_end_s is None else times | {"speech_end_s": self.speech_end_s}
 
 
 class TurnDetector(Protocol):
-    """Finds turns in sound as it arrives. Not safe to use from two threads at once."""
+    """Detects turns in audio as it arrives. Not safe to use from two threads at once."""
 
-    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
-        """What can be told from the next samples, int16 ``(1, n)``."""
+    def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
+        """Returns the events that follow from the next samples, int16 ``(1, n)``."""
 
     @property
     def min_samples_until_event(self) -> int:
-        """How many samples can follow of which nothing is told, whatever is in them."""
+        """The samples that can follow without an event, whatever is in them."""
 
     def skip(self, count: int) -> None:
-        """Lets time pass without listening, in samples."""
+        """Lets time pass without detection, in samples."""
 
-    def so_far(self) -> NDArray[np.int16]:
-        """What the open turn holds so far, int16 ``(1, n)``."""
+    def utterance_so_far(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``."""
 
-    def forget(self) -> None:
-        """Begins afresh with the next samples."""
+    def reset(self) -> None:
+        """Discards the open turn; the next samples begin a new one, and the clock goes on."""
 
 
 class PauseTurnDetector:
-    """A pause detector on the clock of the call.
+    """A pause detector of the core on the clock of the session.
 
     Not safe to use from two threads at once.
 
     Args:
-        detector: Hears mono at ``rate_hz``.
-        rate_hz: The rate of what is received, in Hz.
+        detector: Takes mono audio at ``rate_hz``.
+        rate_hz: The rate of the inbound audio, in Hz.
     """
 
     def __init__(self, detector: PauseDetector, rate_hz: int) -> None:
@@ -86,61 +89,49 @@ class PauseTurnDetector:
         self._origin_s = 0.0
         self._has_gap = False
 
-    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
-        """What can be told from the next samples, int16 ``(1, n)``.
+    def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
+        """Returns the events that follow from the next samples, int16 ``(1, n)``.
 
         Raises:
-            Exception: Whatever a detector of the user's own raises; what was heard is kept.
+            Exception: Whatever a detector of the user's own raises; the audio is kept.
         """
         if self._has_gap:
-            self.forget()
+            self.reset()
         self._received_samples += samples.size
         events = self._detector.process(samples)
-        # Most frames bring nothing: what is made for an event costs them nothing.
-        return [self._heard(event) for event in events] if events else []
+        # Most frames bring no event: the objects for one are made for those that do.
+        return [self._placed(event) for event in events] if events else []
 
     @property
     def min_samples_until_event(self) -> int:
-        """How many samples can follow of which nothing is told; 0 during a turn."""
+        """The samples that can follow without an event; 0 during a turn."""
         return 0 if self._has_gap else self._detector.min_samples_until_event
 
-    def _heard(self, event: PauseEvent) -> TurnEvent:
-        """The event on the clock of the call, with the turn's sound if it is over."""
+    def _placed(self, event: PauseEvent) -> TurnEvent:
+        """Returns the event on the clock of the session, with the turn's audio if it is over."""
+        origin_s, speech_end_s = self._origin_s, event.speech_end_s
         return TurnEvent(
             name=NAMES[event.kind],
-            time_s=self._origin_s + event.time_s,
-            speech_start_s=self._origin_s + event.speech_start_s,
-            speech_end_s=_shifted(event.speech_end_s, self._origin_s),
+            time_s=origin_s + event.time_s,
+            speech_start_s=origin_s + event.speech_start_s,
+            speech_end_s=None if speech_end_s is None else origin_s + speech_end_s,
             audio=self._detector.take_utterance() if event.kind == "pause" else None,
         )
 
     def skip(self, count: int) -> None:
-        """Lets time pass without listening, in samples. What was heard before is forgotten."""
+        """Lets time pass without detection, in samples. The open turn is discarded."""
         self._received_samples += count
+        # The detector is reset by the next samples only: skipping may go on for minutes.
         self._has_gap = True
 
-    def so_far(self) -> NDArray[np.int16]:
-        """What the open turn holds so far, int16 ``(1, n)``; empty when nobody speaks."""
+    def utterance_so_far(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``; empty when nobody speaks."""
         if self._has_gap:
             return np.zeros((1, 0), np.int16)
         return self._detector.utterance_so_far().reshape(1, -1)
 
-    def forget(self) -> None:
-        """Begins afresh with the next samples; the clock goes on."""
+    def reset(self) -> None:
+        """Discards the open turn; the next samples begin a new one, and the clock goes on."""
         self._detector.reset()
         self._origin_s = self._received_samples / self._rate_hz
         self._has_gap = False
-
-
-def _shifted(time_s: float | None, origin_s: float) -> float | None:
-    return None if time_s is None else time_s + origin_s
-
-
-def to_mono(samples: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
-    """Packed samples of any shape as int16 ``(1, n)``, averaged over their channels."""
-    if channels == 1:
-        # What a session hands over, fifty times a second from each caller, passes as it is.
-        return samples if samples.shape[:-1] == (1,) else samples.reshape(1, -1)
-    mean = samples.reshape(-1, channels).astype(np.int32).sum(axis=1) // channels
-    mono: NDArray[np.int16] = mean.astype(np.int16).reshape(1, -1)
-    return mono

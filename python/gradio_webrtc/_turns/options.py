@@ -1,4 +1,7 @@
-"""What can be tuned in pause detection, under the names that both predecessors gave it."""
+"""The options of pause detection, under their names in gradio_webrtc 0.0.31 and fastrtc.
+
+Plain values, and the pause detector of the core that follows from them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 CONTINUE_SHARE: Final = 0.6
 RELEASE_SHARE: Final = 0.3
-"""Shares of ``threshold`` at which speech that has begun goes on, and at which it is given up:
+"""Shares of ``threshold`` at which speech that has begun goes on, and at which it is over:
 0.3 and 0.15 for the default 0.5, the values that the rule was measured with."""
 
 PRE_ROLL_SHARE: Final = 0.75
@@ -23,23 +26,22 @@ enough for the softest onset that the detector was measured to be late for. The 
 is the silence that ends every turn anyway."""
 
 CANDIDATE_S: Final = 0.192
-"""Silence after which a pause is announced as a candidate: six windows of Silero."""
+"""Seconds of silence after which a pause is announced as a candidate: six windows of Silero."""
 
 SILERO_WINDOWS: Final = (512, 256)
 """Samples in a window of Silero 6.2, at 16 and at 8 kHz."""
 
-
 LONGEST_TURN_S: Final = 120.0
-"""Ends a turn for which no limit was given, in seconds. A turn is kept in memory: 96 kB a second at
-48 kHz, so 11.5 MB. Nobody is known to talk for two minutes without half a second of silence, but a
-room of people, a radio and a stranger's noise go on for hours."""
+"""Seconds after which a turn ends that has no other limit. A turn is kept in memory: 96 kB a second
+at 48 kHz, so 11.5 MB. Nobody is known to talk for two minutes without half a second of silence, but
+a room of people, a radio and a stranger's noise go on for hours."""
 
 
 @dataclass
 class AlgoOptions:
-    """When a turn begins and when it ends.
+    """The beginning and the end of a turn.
 
-    The detector looks at windows of 32 ms and keeps its state for the whole call; there are no
+    The detector takes windows of 32 ms and keeps its state for the whole session; there are no
     blocks any more, except for a `PauseDetectionModel` of your own or an overridden
     ``determine_pause``, where ``audio_chunk_duration`` is the block that they are given.
 
@@ -47,7 +49,7 @@ class AlgoOptions:
         audio_chunk_duration: Less ``speech_threshold``, the silence that ends a turn: 0.5 s by
             default. Longer lets people think; shorter answers sooner and cuts more people off.
         started_talking_threshold: How much speech begins a turn, in seconds. Raise it when coughs
-            are taken for words; at 0.2 a short "yes" counts.
+            are detected as words; at 0.2 a short "yes" counts.
         speech_threshold: See ``audio_chunk_duration``, which must be the longer one.
         max_continuous_speech_s: Ends a turn that has lasted this long although nobody paused, as
             among other voices; in seconds from its onset. Speech that merely goes on then does not
@@ -61,7 +63,7 @@ class AlgoOptions:
     max_continuous_speech_s: float = math.inf
 
     def longest_turn_s(self, other_limit_s: float = math.inf) -> float:
-        """The length at which a turn ends, in seconds: the least of the limits that were given.
+        """Returns the length at which a turn ends, in seconds: the least of the given limits.
 
         Args:
             other_limit_s: Another limit beside ``max_continuous_speech_s``.
@@ -87,15 +89,15 @@ class AlgoOptions:
 
 @dataclass
 class SileroVadOptions:
-    """How the built-in detector tells speech from the rest.
+    """The built-in detector's rules for speech.
 
-    `ReplyOnPause` listens window by window; `SileroVADModel`, which cuts a finished recording into
-    chunks of speech, uses every field but ``window_size_samples``. A field that `ReplyOnPause` has
-    no use for is warned about when it is not at its default.
+    `ReplyOnPause` works window by window; `SileroVADModel`, which cuts a finished recording into
+    chunks of speech, uses every field but ``window_size_samples``. A field that `ReplyOnPause` does
+    not use causes a warning when it is not at its default.
 
     Attributes:
         threshold: The probability from which a window counts as speech, 0 to 1. Speech that has
-            begun goes on down to 0.6 times this, and is given up below 0.3 times this.
+            begun goes on down to 0.6 times this, and is over below 0.3 times this.
         min_speech_duration_ms: The shortest chunk. Not for `ReplyOnPause`: there,
             ``AlgoOptions.started_talking_threshold`` decides.
         max_speech_duration_s: The longest chunk; for `ReplyOnPause` the longest turn, when that is
@@ -103,7 +105,7 @@ class SileroVadOptions:
         min_silence_duration_ms: The shortest gap between chunks. Not for `ReplyOnPause`: there,
             ``AlgoOptions.audio_chunk_duration`` decides.
         window_size_samples: Without effect: Silero 6.2 takes 512 samples at 16 kHz, 256 at 8 kHz.
-        speech_pad_ms: What is added on both sides of a chunk. `ReplyOnPause` keeps three quarters
+        speech_pad_ms: The audio added on both sides of a chunk. `ReplyOnPause` keeps three quarters
             of it before the first window of speech, and the whole pause after the last.
     """
 
@@ -123,7 +125,7 @@ _INSTEAD: Final = {
 
 
 def warn_of_idle_options(options: SileroVadOptions) -> None:
-    """Warns of each field that was changed in vain for `ReplyOnPause`."""
+    """Warns of each field that was changed and has no effect in `ReplyOnPause`."""
     defaults = {field.name: field.default for field in fields(SileroVadOptions)}
     for name, reason in _INSTEAD.items():
         value = getattr(options, name)
@@ -137,7 +139,7 @@ def warn_of_idle_options(options: SileroVadOptions) -> None:
 
 
 def own_detector(given: Any) -> VoiceActivityDetector | None:
-    """One call's own detector, where there is a way to have one: by its class, or by ``copy()``."""
+    """Returns a session's own detector, if there is a way to: by its class, or by ``copy()``."""
     if isinstance(given, type):
         return cast("VoiceActivityDetector", given())
     duplicate = getattr(given, "copy", None)
@@ -150,13 +152,13 @@ def make_detector(
     silero: SileroVadOptions,
     vad: VoiceActivityDetector | None = None,
 ) -> PauseDetector:
-    """The pause detector that these options describe.
+    """Returns the pause detector that these options describe.
 
     Args:
-        sample_rate_hz: The rate of what it will hear, 8000 to 192000 Hz.
-        algo: When turns begin and end.
-        silero: What counts as speech; its ``threshold`` also holds for another ``vad``.
-        vad: Gives the probability of speech in place of the built-in Silero.
+        sample_rate_hz: The rate of its audio, 8000 to 192000 Hz.
+        algo: The beginning and the end of turns.
+        silero: The rules for speech; its ``threshold`` also holds for another ``vad``.
+        vad: Returns the probability of speech in place of the built-in Silero.
 
     Raises:
         ValueError: The options contradict themselves or each other.

@@ -1,48 +1,230 @@
-"""Who speaks: the caller's turns, one reply at a time, and barge-in."""
+"""The user's turns, one reply to each at a time, and barge-in.
+
+Runs on the event loop. Detects no turns and sends no audio: `detector` does the one, the session
+the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import dataclasses
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from weakref import WeakMethod
 
+import numpy as np
+
+from gradio_webrtc._workers.task_scope import TaskScope
+from gradio_webrtc._workers.user_code import guard
 from gradio_webrtc.errors import ConnectionLost
 
-from .async_runner import FINISHED
+from .runner import FINISHED, RELEASE_S, CancellableWait, GeneratorRun
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Coroutine
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import SessionHandle
 
-    from .async_runner import Step
-    from .reply import Reply, Turn
+    from .runner import Playable, Step
+
+Arguments: TypeAlias = tuple[object, ...]
+"""The positional arguments of a user function."""
+
+MAX_CARRIED_S: Final = 60.0
+"""Seconds of audio of turns that were never answered that go into the next one. People who talk on
+while the function is busy have said what matters within a minute; memory needs some bound."""
 
 
-class ReplyQueue:
-    """Takes the caller's turns and gives the items of their replies.
+@dataclass(frozen=True)
+class Turn:
+    """A turn of the user, to be answered.
 
-    One reply is under way at a time, and at most one turn waits for it to be closed. A turn that
-    comes to nothing because the caller talked on is not lost: it is the beginning of the next.
-    Every method is called on the event loop.
+    Attributes:
+        number: Counts the user's turns from 1; 0 stands for an answer to no turn: when the session
+            starts, or because a subclass set ``generator``.
+        rate_hz: The rate of ``audio``.
+        audio: int16, ``(1, n)``; empty at the start, or when a reply was asked for in silence.
+        generator: Played for an answer, in place of the function's.
+    """
+
+    number: int
+    rate_hz: int
+    audio: NDArray[np.int16]
+    generator: Playable | None = None
+
+    def after(self, earlier: NDArray[np.int16]) -> Turn:
+        """Returns this turn behind the audio of earlier ones, the last `MAX_CARRIED_S` of it."""
+        kept = earlier[:, -round(MAX_CARRIED_S * self.rate_hz) :]
+        audio = np.concatenate([kept, self.audio], axis=1)
+        return dataclasses.replace(self, audio=audio)
+
+
+class BindableFunction(Protocol):
+    """A user function, and the arguments besides the inputs that it is called with."""
+
+    fn: Callable[..., Any]
+
+    def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        """Returns a callable and its positional arguments, complete with those besides ``args``."""
+
+
+class Reply:
+    """The answer to one turn. Every method is called on the event loop.
 
     Args:
-        call: Told of interruptions and of replies that are over.
-        make_reply: Gives the reply to a turn, ready to be stepped.
-        on_reply_over: Called when a reply is over, with whether it was interrupted.
-        silence: Drops what is queued of an interrupted reply, and what is on its way.
+        turn: The turn that is answered.
+        function: The user's function.
+        get_arguments: Returns the values the function is called with, or a coroutine that waits for
+            the client's inputs first.
+        on_begin: Called right before the function is.
+        session: Receives the exceptions of the user's code, as reports.
+        worker: Runs the function if it blocks.
     """
 
     def __init__(
         self,
-        call: SessionHandle,
+        turn: Turn,
+        function: BindableFunction,
+        get_arguments: Callable[[Turn], Arguments | Coroutine[Any, Any, Arguments]],
+        on_begin: Callable[[Turn], None],
+        session: SessionHandle,
+        worker: Worker,
+    ) -> None:
+        self.turn = turn
+        self._function = function
+        self._get_arguments = get_arguments
+        self._on_begin = on_begin
+        self._session = session
+        self._worker = worker
+        self._tasks = TaskScope()
+        self._preparing = CancellableWait()
+        self._run: GeneratorRun | None = None
+        self._has_no_arguments = False
+
+    @property
+    def is_interrupted(self) -> bool:
+        """True once the reply was ended before its time."""
+        return self._preparing.is_interrupted
+
+    @property
+    def has_begun(self) -> bool:
+        """True once the user's function was called."""
+        return self._run is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """True once the user's function has raised, or its arguments could not be had."""
+        return self._has_no_arguments or (self._run is not None and self._run.has_failed)
+
+    @property
+    def generator(self) -> Playable | None:
+        """The result of the user's function, once it was called."""
+        return self.turn.generator if self._run is None else self._run.generator
+
+    async def step(self) -> Step:
+        """Returns the next item, or `FINISHED` when there is none or the reply was interrupted.
+
+        An error of the user's code, or in the wait for its inputs, is reported and ends the reply.
+        """
+        if self.is_interrupted:
+            return FINISHED
+        if self._run is None:
+            with guard(self._session.report) as preparation:
+                self._run = await self._begin()
+            self._has_no_arguments = preparation.error is not None
+        return FINISHED if self._run is None else await self._run.step()
+
+    async def _begin(self) -> GeneratorRun | None:
+        """Returns the run of the function, or ``None`` if it was interrupted before that."""
+        arguments = () if self.turn.generator is not None else self._get_arguments(self.turn)
+        if not isinstance(arguments, tuple):
+            received = await self._preparing.run(self._tasks.start(arguments))
+            if received is FINISHED:
+                return None
+            arguments = received
+        self._on_begin(self.turn)
+        fn, args = self._function.bind(*arguments)
+        return GeneratorRun(fn, args, self._session, self._worker, self.turn.generator)
+
+    def interrupt(self) -> None:
+        """Ends the step under way at once, and every later one."""
+        self._preparing.interrupt()
+        if self._run is not None:
+            self._run.interrupt()
+
+    async def close(self, timeout_s: float | None = None) -> None:
+        """Waits until the user's code has returned and cleaned up; an error in that is reported.
+
+        Args:
+            timeout_s: How long to wait for it, in seconds; ``None`` for as long as it takes.
+        """
+        if self._run is None and self.turn.generator is not None:
+            fn = self._function.fn
+            self._run = GeneratorRun(fn, (), self._session, self._worker, self.turn.generator)
+        if self._run is not None:
+            await self._run.close(timeout_s)
+
+
+class ReplySignal(threading.Event):
+    """Set while there is a turn to answer; notifies its handler when other code sets it.
+
+    Args:
+        on_asked: A method, called by whoever calls `set`, in their thread. Its object is not kept:
+            the handler has the event.
+
+    Attributes:
+        is_asked: True if `set` was called, and the handler has not acted on it yet.
+    """
+
+    def __init__(self, on_asked: Callable[[], None]) -> None:
+        super().__init__()
+        self.is_asked = False
+        self._on_asked = WeakMethod(on_asked)
+
+    def set(self) -> None:
+        """Asks the handler for an answer; from any thread."""
+        self.is_asked = True
+        super().set()
+        on_asked = self._on_asked()
+        if on_asked is not None:
+            on_asked()
+
+    def clear(self) -> None:
+        """Takes that back, if the handler has not acted on it yet."""
+        self.is_asked = False
+        super().clear()
+
+    def mark(self) -> None:
+        """Sets the event on behalf of the handler, without asking it."""
+        super().set()
+
+
+class ReplyQueue:
+    """Takes the user's turns and returns the items of the replies to them.
+
+    One reply is under way at a time, and at most one turn waits for it to be closed. A turn without
+    an answer because the user talked on is not lost: it is the beginning of the next. Every method
+    is called on the event loop.
+
+    Args:
+        session: Notified of interruptions and of the ends of replies.
+        make_reply: Returns the reply to a turn, ready to be stepped.
+        on_reply_over: Called at the end of a reply, with True if it was interrupted.
+        silence: Drops the queued audio of an interrupted reply, and the item on its way.
+    """
+
+    def __init__(
+        self,
+        session: SessionHandle,
         make_reply: Callable[[Turn], Reply],
         on_reply_over: Callable[[bool], None],
         silence: Callable[[], None],
     ) -> None:
-        self._call = call
+        self._session = session
         self._make_reply = make_reply
         self._on_reply_over = on_reply_over
         self._silence = silence
@@ -53,22 +235,22 @@ class ReplyQueue:
 
     @property
     def is_responding(self) -> bool:
-        """Whether a turn waits for its reply or is being replied to."""
+        """True if a turn waits for its reply or is being replied to."""
         return self._waiting is not None or self._reply is not None
 
     @property
     def is_speaking(self) -> bool:
-        """Whether a reply is under way that nobody has interrupted."""
+        """True if a reply is under way that was not interrupted."""
         return self._speaking is not None
 
     @property
     def is_engaged(self) -> bool:
-        """Whether there is a reply to come, or under way, that nobody has interrupted."""
+        """True if a reply is to come, or is under way and was not interrupted."""
         return self._waiting is not None or self._speaking is not None
 
     @property
-    def generator(self) -> Iterator[object] | AsyncIterator[object] | None:
-        """What the user's function gave for the reply under way."""
+    def generator(self) -> Playable | None:
+        """The result of the user's function for the reply under way."""
         if self._waiting is not None:
             return self._waiting.generator
         return None if self._speaking is None else self._speaking.generator
@@ -78,10 +260,10 @@ class ReplyQueue:
         await self._ready.wait()
 
     def take(self, turn: Turn) -> Turn:
-        """Lets the caller's turn be answered, in place of whatever is being said.
+        """Has the user's turn answered, in place of the reply under way.
 
         Returns:
-            The turn with the sound of those before it that were never answered.
+            The turn with the audio of those before it that were never answered.
         """
         if self.is_engaged:
             self.interrupt()
@@ -92,30 +274,30 @@ class ReplyQueue:
         return turn
 
     def interrupt(self, *, is_silenced: bool = True) -> Turn | None:
-        """Barge-in: ends the reply at once and drops what is queued of it.
+        """Ends the reply at once and drops its queued audio (barge-in).
 
         Args:
-            is_silenced: If not, what is queued of it is still heard.
+            is_silenced: If not, its queued audio is still played.
 
         Returns:
             The turn whose reply it was; ``None`` when none was under way.
         """
-        turn, was_heard = self._waiting, False
+        turn, has_begun = self._waiting, False
         self._waiting = None
         if turn is None and self._speaking is not None:
-            turn, was_heard = self._speaking.turn, self._speaking.has_begun
+            turn, has_begun = self._speaking.turn, self._speaking.has_begun
             self._speaking.interrupt()
-        if turn is not None and turn.number and not was_heard:
+        if turn is not None and turn.number and not has_begun:
             self._carried = turn.audio
         if is_silenced:
             self._silence()
         if turn is not None:
-            self._call.event("interrupted", turn=turn.number)
+            self._session.event("interrupted", turn=turn.number)
         self._update()
         return turn
 
     async def step(self) -> Step:
-        """The next item of the reply under way, or `FINISHED` when there is nothing to say.
+        """Returns the next item of the reply under way, or `FINISHED` when there is none.
 
         An error of the user's code is reported and ends the reply.
         """
@@ -123,25 +305,21 @@ class ReplyQueue:
             if self._waiting is None:
                 return FINISHED
             self._reply, self._waiting = self._make_reply(self._waiting), None
-        failed = False
-        try:
-            item = await self._reply.step()
-        except Exception as error:  # noqa: BLE001 - this is where the user's code meets ours
-            self._call.report(error)
-            item, failed = FINISHED, True
+        reply = self._reply
+        item = await reply.step()
         if item is FINISHED:
-            await self._end(self._reply, failed=failed)
+            await self._end(reply)
         return item
 
     async def close(self) -> None:
-        """Ends the reply for good and waits until the user's code has cleaned up."""
+        """Ends the reply for good; waits no longer than `RELEASE_S` for code that blocks."""
         self._waiting = None
         if self._reply is not None:
             reply, self._reply = self._reply, None
-            await self._close(reply)
+            await reply.close(RELEASE_S)
 
-    def let_go(self) -> None:
-        """Drops where it led to, once the call is over: what comes later is answered no more."""
+    def detach(self) -> None:
+        """Drops the references to the handler once the session is over; later turns are refused."""
         self._make_reply = _refuse
         self._on_reply_over = _ignore
         self._silence = _ignore
@@ -151,23 +329,18 @@ class ReplyQueue:
         reply = self._reply
         return None if reply is None or reply.is_interrupted else reply
 
-    async def _end(self, reply: Reply, *, failed: bool) -> None:
-        await self._close(reply)
+    async def _end(self, reply: Reply) -> None:
+        # Without a time limit: the worker has one thread, which the next reply needs.
+        await reply.close()
         self._reply = None
         if not reply.is_interrupted:
-            self._call.end_reply()
-            self._call.event("response_finished", turn=reply.turn.number, failed=failed)
-        try:
+            self._session.end_reply()
+            turn = reply.turn.number
+            self._session.event("response_finished", turn=turn, failed=reply.has_failed)
+        # A subclass may override `reset`, which this leads to.
+        with guard(self._session.report):
             self._on_reply_over(reply.is_interrupted)
-        except Exception as error:  # noqa: BLE001 - users override it
-            self._call.report(error)
         self._update()
-
-    async def _close(self, reply: Reply) -> None:
-        try:
-            await reply.close()
-        except Exception as error:  # noqa: BLE001 - the user's clean-up
-            self._call.report(error)
 
     def _update(self) -> None:
         if self.is_responding:
@@ -177,8 +350,8 @@ class ReplyQueue:
 
 
 def _refuse(_turn: Turn) -> Reply:
-    raise ConnectionLost("the call ended")
+    raise ConnectionLost("the session ended")
 
 
 def _ignore(*_: object) -> None:
-    """What a call that is over makes of its news."""
+    """Stands for the callbacks of a session that is over."""

@@ -1,7 +1,7 @@
-"""Speech to text: what `ReplyOnStopWords` listens with, and for users' own functions.
+"""Speech to text, for `ReplyOnStopWords` and for users' own functions.
 
 The extra ``stopword`` brings Moonshine tiny, whose weights for English are in its wheel: nothing
-is downloaded. Any other model will do that has `STTModel.stt`.
+is downloaded. Any other model will do that has `STTModel.stt`. Blocks; any thread.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 STT_RATE_HZ: Final = 16_000
-"""What Moonshine was trained at, as were Whisper and most others."""
+"""The rate that Moonshine was trained at, as were Whisper and most others, in Hz."""
 
 WEIGHTS: Final = "assets/tiny-en"
 """In moonshine-voice 0.1.0. Later wheels have the tokenizer alone."""
@@ -57,8 +57,8 @@ MISSING: Final = """Speech to text needs a package that is not installed. Instal
 or pass a model of your own: any object with stt((rate, samples)) -> str."""
 
 OPTIONS: Final = {"vad_threshold": 0.0}
-"""Its own voice detector is off: callers have found the speech already, and with it on, short
-recordings gain a word such as "You" or "2"."""
+"""The model's own voice detector is off: whoever calls it has found the speech already, and with it
+on, short recordings gain a word such as "You" or "2"."""
 
 
 @runtime_checkable
@@ -66,25 +66,25 @@ class STTModel(Protocol):
     """Turns speech into text."""
 
     def stt(self, audio: Recording) -> str:
-        """The words in a recording; may be called from several threads.
+        """Returns the words in a recording; may be called from several threads.
 
         Args:
-            audio: Rate in Hz and samples: `ReplyOnStopWords` gives 16,000 and float32 ``(n,)``;
-                a user's own function may give whatever it was called with.
+            audio: Rate in Hz and samples: `ReplyOnStopWords` passes 16,000 and float32 ``(n,)``;
+                a user's own function may pass whatever it was called with.
         """
 
 
 class MoonshineSTT:
     """Moonshine tiny, English, by way of the package ``moonshine-voice``.
 
-    One object serves all callers of a process, one at a time. Loading takes about 0.3 s.
+    One object serves all threads of a process, one at a time. Loading takes about 0.3 s.
 
     Raises:
-        ImportError: ``moonshine-voice`` is missing, or has no weights: says how to install it.
+        ImportError: ``moonshine-voice`` is missing, or has no weights; the text has the command.
     """
 
     def __init__(self) -> None:
-        # Asked first: an ImportError from inside the package must not look like its absence.
+        # First: an ImportError from inside the package must not look like its absence.
         found = importlib.util.find_spec("moonshine_voice")
         if found is None or found.origin is None:
             raise ImportError(MISSING)
@@ -97,9 +97,9 @@ class MoonshineSTT:
         self._one_at_a_time = threading.Lock()
 
     def stt(self, audio: Recording) -> str:
-        """The words in a recording; ``""`` for silence. Noise may be taken for a short word.
+        """Returns the words in a recording; ``""`` for silence. Noise may result in a short word.
 
-        Blocks for some 50 ms of CPU a second of sound; from any thread.
+        Blocks for some 50 ms of CPU a second of audio; from any thread.
 
         Args:
             audio: Rate in Hz, 8,000 to 192,000, and int16 or float samples, ``(n,)`` or
@@ -131,32 +131,36 @@ _loading = threading.Lock()
 def get_stt_model(
     model: Literal["moonshine/tiny", "moonshine/base"] = "moonshine/tiny",
 ) -> MoonshineSTT:
-    """The process's one model, loaded and warm.
+    """Returns the process's one model, loaded and warm.
 
     Args:
-        model: "moonshine/tiny"; "moonshine/base", which fastrtc downloads, gives the same with a
-            warning.
+        model: "moonshine/tiny"; "moonshine/base", which fastrtc downloads, has the same result
+            with a warning.
 
     Raises:
-        ImportError: The extra is missing: says how to install it.
+        ImportError: The extra is missing; the text has the command that installs it.
         ValueError: There is no such model.
     """
     if model not in ("moonshine/tiny", "moonshine/base"):
         raise ValueError(f"Invalid model. Must be 'moonshine/tiny', got {model!r}")
     if model != "moonshine/tiny":
-        warnings.warn("nothing is downloaded: moonshine/tiny it is", UserWarning, stacklevel=2)
+        warnings.warn(
+            "moonshine/base is not available without a download: using moonshine/tiny",
+            UserWarning,
+            stacklevel=2,
+        )
     with _loading:
         return _moonshine()
 
 
 def stt(audio: Recording) -> str:
-    """The words in a recording, by the default model.
+    """Returns the words in a recording, by the default model.
 
     Args:
         audio: See `MoonshineSTT.stt`.
 
     Raises:
-        ImportError: The extra is missing: says how to install it.
+        ImportError: The extra is missing; the text has the command that installs it.
     """
     return get_stt_model().stt(audio)
 
@@ -166,15 +170,15 @@ def stt_for_chunks(audio: Recording, chunks: Chunks, /) -> str: ...
 @overload
 def stt_for_chunks(model: STTModel, audio: Recording, chunks: Chunks, /) -> str: ...
 def stt_for_chunks(*arguments: Any) -> str:
-    """The words in some parts of a recording, transcribed one by one.
+    """Returns the words in some parts of a recording, transcribed one by one.
 
-    Called as ``stt_for_chunks(audio, chunks)``, as in gradio_webrtc, or as
+    Called as ``stt_for_chunks(audio, chunks)``, as in gradio_webrtc 0.0.31, or as
     ``stt_for_chunks(model, audio, chunks)``, as in fastrtc.
 
     Args:
         *arguments: ``model``: an `STTModel`, or the default one. ``audio``: rate in Hz, and samples
             ``(n,)`` or ``(1, n)``. ``chunks``: ``{"start": ..., "end": ...}`` in samples, as
-            `SileroVADModel.vad` gives them.
+            `SileroVADModel.vad` returns them.
 
     Raises:
         TypeError: Neither of the two forms.
@@ -194,7 +198,7 @@ def _stt_for_chunks(model: STTModel, audio: Recording, chunks: Chunks) -> str:
 
 
 def to_stt_rate(audio: Recording) -> NDArray[np.float32]:
-    """A whole recording at 16 kHz: float32 ``(n,)``, from int16 or float samples at any rate.
+    """Returns a whole recording at 16 kHz: float32 ``(n,)``, from int16 or float at any rate.
 
     Raises:
         AudioError: A rate that the resampler does not take.

@@ -1,4 +1,7 @@
-"""Waiting for a word: which sound to transcribe, and where the caller's turn begins after it."""
+"""The wait for a stop word: the audio to transcribe, and the beginning of the turn behind it.
+
+Runs where ``receive`` runs; transcribes nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +21,24 @@ if TYPE_CHECKING:
     from .detector import TurnDetector, TurnEvent
 
 TRANSCRIBE_EVERY_S: Final = 1.0
-"""How much more speech there must be before it is transcribed while it goes on. A word said by
-itself does not wait for this: it is transcribed 0.2 s after its end."""
+"""Seconds of new speech after which it is transcribed while it goes on. A word said by itself does
+not wait for this: it is transcribed 0.2 s after its end."""
 
 OVERLAP_S: Final = 1.5
-"""How much is transcribed once more with what is new: more than a pair of words takes."""
+"""Seconds that are transcribed again with the new ones: more than a pair of words takes."""
 
 MAX_SEGMENT_S: Final = 6.0
-"""A transcriber that falls behind real time leaves out what is older than this."""
+"""Seconds behind which audio is left out for a transcriber that is slower than real time."""
 
 KEPT_S: Final = 10.0
-"""Sound kept while waiting for the word: a look, and what the caller says while it is looked at."""
+"""Seconds of audio kept while waiting for the word: a segment, and the speech during its
+transcription."""
 
 SEGMENT_GAP_S: Final = 0.6
-"""A gap that parts what belongs together: no longer one between the words of a pair."""
+"""Seconds of silence that end a segment: longer than between the words of a pair."""
 
 LEAD_S: Final = 0.3
-"""Sound transcribed from before the first window of speech, for a soft onset."""
+"""Seconds of audio transcribed from before the first window of speech, for a soft onset."""
 
 _APOSTROPHES: Final = re.compile("['\u2019]")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -43,7 +47,7 @@ _TWO_SPELLINGS: Final = {"ok": "okay"}
 
 
 def words_of(text: str) -> list[str]:
-    """The words in a text, without case and punctuation.
+    """Returns the words in a text, without case and punctuation.
 
     Example:
         >>> words_of("Hello, Iris! What's up?")
@@ -53,7 +57,7 @@ def words_of(text: str) -> list[str]:
 
 
 def spoken_words_of(text: str) -> list[str]:
-    """The words in a text, each in one spelling of those that a recogniser may choose from.
+    """Returns the words in a text, each in one spelling of those a recogniser may choose from.
 
     Doubled letters count as one, and "ok" is "okay". Nothing more tolerant than that: with one
     letter changed, "computer" would be found in "commuter" and "alexa" in "Alex".
@@ -67,7 +71,7 @@ def spoken_words_of(text: str) -> list[str]:
 
 
 def find_phrase(text: str, phrases: Iterable[str]) -> str | None:
-    """The first of the phrases whose words stand one after the other in the text.
+    """Returns the first of the phrases whose words are in the text, one after the other.
 
     Example:
         >>> find_phrase("Well, hello, Iris.", ["computer", "hello iris"])
@@ -78,7 +82,7 @@ def find_phrase(text: str, phrases: Iterable[str]) -> str | None:
 
 
 def ends_with_phrase(text: str, phrases: Iterable[str]) -> bool:
-    """Whether the last words of the text are one of the phrases.
+    """True if the last words of the text are one of the phrases.
 
     Example:
         >>> ends_with_phrase("Okay, computer.", ["computer"])
@@ -89,7 +93,7 @@ def ends_with_phrase(text: str, phrases: Iterable[str]) -> bool:
 
 
 def check_phrases(phrases: str | Sequence[str]) -> list[str]:
-    """The stop words as a list; a text alone is one of them.
+    """Returns the stop words as a list; a text alone is one of them.
 
     Raises:
         TypeError: One of them is no text.
@@ -102,20 +106,20 @@ def check_phrases(phrases: str | Sequence[str]) -> list[str]:
         if not words_of(phrase):
             raise ValueError(f"there is no word in the stop word {phrase!r}")
     if not listed:
-        raise ValueError("stop_words is empty: nothing could ever begin a turn")
+        raise ValueError("stop_words is empty: no turn could ever begin")
     return listed
 
 
 class SpeechSegment(NamedTuple):
-    """Sound in which the word may be. Places count samples since the call began.
+    """Audio that may have the word in it. Positions count samples since the session began.
 
     Attributes:
-        begin: Where it begins.
-        new: Up to here it was looked at before, in vain.
+        begin: The position of its first sample.
+        new: Up to this position it was transcribed before, without the word.
         samples: int16, ``(n,)``.
         rate_hz: Their rate.
-        ends_in_silence: Whether the speech in it is over.
-        sleep: Which sleep of the listener it is of.
+        ends_in_silence: True if the speech in it is over.
+        wait: The number of the wait for a word that it belongs to.
     """
 
     begin: int
@@ -123,19 +127,23 @@ class SpeechSegment(NamedTuple):
     samples: NDArray[np.int16]
     rate_hz: int
     ends_in_silence: bool
-    sleep: int
+    wait: int
 
 
-class StopWordListener:
-    """Hears no turn until it is woken, then the one that follows, then none again.
+class StopWordDetector:
+    """Detects no turn before the stop word, then the one behind it, then waits for the word again.
 
     Meets `TurnDetector`; not safe to use from two threads at once.
 
     Args:
-        detector: Tells speech from the rest while waiting; hears mono at ``rate_hz``.
-        turns: Finds the turn once the word was said.
-        rate_hz: The rate of what is received, in Hz.
-        on_due: Called when there is a look to take.
+        detector: Detects speech while waiting, in mono audio at ``rate_hz``.
+        turns: Detects the turn behind the word.
+        rate_hz: The rate of the inbound audio, in Hz.
+        on_due: Called when there is a segment to transcribe.
+
+    Attributes:
+        is_awake: True from the word to the end of the turn behind it.
+        wait: Counts the waits for a word.
     """
 
     def __init__(
@@ -146,30 +154,30 @@ class StopWordListener:
         on_due: Callable[[], None],
     ) -> None:
         self.is_awake = False
-        self.sleep = 0
+        self.wait = 0
         self._detector = detector
         self._turns = turns
         self._rate_hz = rate_hz
         self._on_due = on_due
         self._received = 0
-        self._told_turns = 0
+        self._turns_position = 0
         self._kept: deque[NDArray[np.int16]] = deque()
         self._kept_samples = 0
-        # Since it fell asleep. Places: where it did; where the speech under way begins, with gaps
-        # between words; up to where that was looked at; where it paused last.
+        # Positions in this wait: its beginning; that of the current segment, which has gaps between
+        # words; the end of what was transcribed of it; its last pause.
         self._origin = self._segment = self._seen = 0
         self._segment_end: int | None = None
         self._is_due = self._is_speech = False
 
-    def hear(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
-        """What can be told from the next samples, int16 ``(1, n)``: nothing before the word.
+    def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
+        """Returns the events from the next samples, int16 ``(1, n)``; none before the word.
 
         Raises:
             Exception: Whatever a detector of the user's own raises.
         """
         self._received += samples.size
         if self.is_awake:
-            return self._hear_turn(samples)
+            return self._process_turn(samples)
         self._keep(samples)
         for event in self._detector.process(samples):
             self._note(event)
@@ -181,31 +189,31 @@ class StopWordListener:
 
     @property
     def min_samples_until_event(self) -> int:
-        """How many samples can follow of which nothing is told, and at which nobody looks."""
+        """The samples that can follow without an event, and without a segment to transcribe."""
         if self.is_awake:
             return self._turns.min_samples_until_event
         return 0 if self._is_due else self._detector.min_samples_until_event
 
     def skip(self, count: int) -> None:
-        """Lets time pass without listening, in samples. What was heard before is forgotten."""
+        """Lets time pass without detection, in samples. The audio before is discarded."""
         self._received += count
         if self.is_awake:
             self._turns.skip(count)
-            self._told_turns = self._received
+            self._turns_position = self._received
         else:
-            self._fall_asleep()
+            self._wait_for_word()
 
-    def so_far(self) -> NDArray[np.int16]:
-        """What the open turn holds so far, int16 ``(1, n)``; empty before the word."""
-        return self._turns.so_far() if self.is_awake else np.zeros((1, 0), np.int16)
+    def utterance_so_far(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``; empty before the word."""
+        return self._turns.utterance_so_far() if self.is_awake else np.zeros((1, 0), np.int16)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Waits for the word again."""
-        self._turns.forget()
-        self._fall_asleep()
+        self._turns.reset()
+        self._wait_for_word()
 
     def take_segment(self) -> SpeechSegment | None:
-        """The sound to look at next, once; ``None`` when there is nothing new."""
+        """Returns the audio to transcribe next, once; ``None`` when there is nothing new."""
         if self.is_awake or not self._is_due:
             return None
         self._is_due = False
@@ -213,30 +221,30 @@ class StopWordListener:
         begin = max(self._segment - round(LEAD_S * self._rate_hz), self._seen - overlap)
         begin = max(begin, self._received - longest, self._received - self._kept_samples)
         new, self._seen = max(self._seen, begin), self._received
-        sound = self._sound_since(begin)
-        return SpeechSegment(begin, new, sound, self._rate_hz, not self._is_speech, self.sleep)
+        audio = self._audio_since(begin)
+        return SpeechSegment(begin, new, audio, self._rate_hz, not self._is_speech, self.wait)
 
     def wake(self, begin: int) -> list[TurnEvent]:
-        """The word was said: what can be told of the turn that begins at this place."""
+        """Begins the turn behind the word at this position, and returns its events so far."""
         self.is_awake = True
         begin = max(begin, self._received - self._kept_samples)
-        self._turns.skip(begin - self._told_turns)
-        return self._hear_turn(self._sound_since(begin).reshape(1, -1))
+        self._turns.skip(begin - self._turns_position)
+        return self._process_turn(self._audio_since(begin).reshape(1, -1))
 
     @property
     def _unseen(self) -> int:
         return self._received - self._seen
 
-    def _hear_turn(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
-        heard = self._turns.hear(samples)
-        self._told_turns = self._received
-        if any(each.audio is not None for each in heard):
-            self._fall_asleep()
-        return heard
+    def _process_turn(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
+        events = self._turns.process(samples)
+        self._turns_position = self._received
+        if any(each.audio is not None for each in events):
+            self._wait_for_word()
+        return events
 
-    def _fall_asleep(self) -> None:
+    def _wait_for_word(self) -> None:
         self.is_awake = False
-        self.sleep += 1
+        self.wait += 1
         self._detector.reset()
         self._origin = self._segment = self._seen = self._received
         self._segment_end = None
@@ -245,19 +253,19 @@ class StopWordListener:
         self._kept_samples = 0
 
     def _note(self, event: PauseEvent) -> None:
-        """Follows where speech is, and sees that its end is looked at."""
+        """Follows the segments of speech, and has the end of each transcribed."""
         self._is_speech = event.kind in ("speech_started", "pause_cancelled")
         if event.kind == "speech_started":
-            begin = self._place(event.speech_start_s)
+            begin = self._position(event.speech_start_s)
             gap = SEGMENT_GAP_S * self._rate_hz
             if self._segment_end is None or begin - self._segment_end > gap:
                 self._segment = begin
                 self._seen = max(self._seen, begin)
         elif event.speech_end_s is not None and not self._is_speech:
-            self._segment_end = self._place(event.speech_end_s)
+            self._segment_end = self._position(event.speech_end_s)
             self._is_due |= self._segment_end > self._seen
 
-    def _place(self, time_s: float) -> int:
+    def _position(self, time_s: float) -> int:
         return self._origin + round(time_s * self._rate_hz)
 
     def _keep(self, samples: NDArray[np.int16]) -> None:
@@ -266,8 +274,8 @@ class StopWordListener:
         while self._kept_samples - self._kept[0].size >= KEPT_S * self._rate_hz:
             self._kept_samples -= self._kept.popleft().size
 
-    def _sound_since(self, begin: int) -> NDArray[np.int16]:
-        """What is kept from this place on, int16 ``(n,)``."""
+    def _audio_since(self, begin: int) -> NDArray[np.int16]:
+        """Returns the audio kept from this position on, int16 ``(n,)``."""
         if not self._kept:
             return np.zeros(0, np.int16)
         kept = np.concatenate(self._kept, axis=None)

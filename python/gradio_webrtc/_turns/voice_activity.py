@@ -1,7 +1,8 @@
-"""Silero over a finished recording: which parts of it are speech.
+"""Speech in finished recordings, detected by Silero.
 
-`ReplyOnPause` itself listens as sound arrives and needs none of this. It is for code that was
-written for the predecessors' models: an overridden ``determine_pause``, transcription in chunks.
+`ReplyOnPause` itself works on audio as it arrives and needs none of this. It is for code that was
+written for the models of gradio_webrtc 0.0.31 and fastrtc: an overridden ``determine_pause``,
+transcription in chunks. Blocks; any thread.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ModelOptions: TypeAlias = Any
-"""Whatever a `PauseDetectionModel` takes as options."""
+"""The options of a `PauseDetectionModel`: anything it takes."""
 
 Chunk: TypeAlias = dict[str, int]
 """``{"start": ..., "end": ...}`` in samples of the recording."""
 
 HYSTERESIS: Final = 0.15
-"""How far the probability must fall below the threshold to end a chunk: as in Silero's own
+"""The fall of the probability below the threshold that ends a chunk: as in Silero's own
 ``get_speech_timestamps`` (silero-vad 6.2, parameter ``neg_threshold``)."""
 
 
 @runtime_checkable
 class PauseDetectionModel(Protocol):
-    """The predecessors' protocol for detectors of your own, given one block after the other.
+    """The protocol of fastrtc for detectors of your own, which get one block after the other.
 
-    For less delay, implement `VoiceActivityDetector` instead: it is asked for every window.
+    For less delay, implement `VoiceActivityDetector` instead, which gets every window.
     """
 
     def vad(
         self, audio: tuple[int, NDArray[Any]], options: ModelOptions
     ) -> tuple[float, list[Chunk]]:
-        """How much of a recording is speech, and where.
+        """Measures the speech in a recording.
 
         Args:
             audio: Rate in Hz, and samples ``(n,)``.
@@ -51,7 +52,7 @@ class PauseDetectionModel(Protocol):
         """
 
     def warmup(self) -> None:
-        """Gets ready, so that the first call is not the slow one."""
+        """Prepares the model, so that the first call is not the slow one."""
 
 
 class SileroVADModel:
@@ -69,7 +70,7 @@ class SileroVADModel:
     def vad(
         self, audio: tuple[int, NDArray[Any]], options: SileroVadOptions | None = None
     ) -> tuple[float, list[Chunk]]:
-        """How much of a recording is speech, and where. Blocks; keeps nothing between calls.
+        """Measures the speech in a recording. Blocks; keeps no state between calls.
 
         Args:
             audio: Rate in Hz, and int16 or float samples, ``(n,)`` or ``(1, n)``.
@@ -113,7 +114,7 @@ class SileroVADModel:
 
 @lru_cache(maxsize=1)
 def get_silero_model() -> SileroVADModel:
-    """The process's one `SileroVADModel`, loaded."""
+    """Returns the process's one `SileroVADModel`, loaded."""
     model = SileroVADModel()
     model.warmup()
     return model
@@ -122,7 +123,7 @@ def get_silero_model() -> SileroVADModel:
 def _find_speech(
     probabilities: list[float], window_s: float, options: SileroVadOptions
 ) -> list[tuple[float, float]]:
-    """Start and end of each stretch of speech, in seconds, before padding."""
+    """Returns start and end of each stretch of speech, in seconds, before padding."""
     found: list[tuple[float, float]] = []
     start = last = None
     release = max(options.threshold - HYSTERESIS, 0.01)
@@ -146,7 +147,7 @@ def _find_speech(
 
 
 def _pad(speech: list[tuple[float, float]], size: int, rate_hz: int, pad_s: float) -> list[Chunk]:
-    """The stretches in samples, wider by the pad where neighbours and the ends leave room."""
+    """Returns the stretches in samples, wider by the pad where neighbours and the ends allow."""
     starts = [max(start - pad_s, 0.0) for start, _ in speech]
     ends = [end + pad_s for _, end in speech]
     for index in range(1, len(speech)):

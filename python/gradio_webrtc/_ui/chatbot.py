@@ -1,4 +1,7 @@
-"""``gr.Chatbot(type="messages")``, which programs for Gradio 5 say and Gradio 6 does not take."""
+"""``gr.Chatbot(type="messages")``, which programs for Gradio 5 write and Gradio 6 refuses.
+
+Runs once, at the import of the package.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ import gradio as gr
 
 
 def accept_messages_type() -> None:
-    """Lets ``gr.Chatbot`` take ``type="messages"``, the one format that it has now, as it is.
+    """Makes ``gr.Chatbot`` accept ``type="messages"``, the one format that it has now.
 
-    Every other value is refused as before. Said once a process in a DeprecationWarning. Does
-    nothing where Gradio takes the argument itself.
+    Every other value is refused as before. A DeprecationWarning reports it once in a process. Does
+    nothing where Gradio accepts the argument itself.
     """
     construct = gr.Chatbot.__init__
     if "type" in inspect.signature(construct).parameters:
@@ -33,8 +36,8 @@ def accept_messages_type() -> None:
 @functools.cache
 def _warn_once() -> None:
     warnings.warn(
-        'gr.Chatbot(type="messages"): leave the argument out, messages are all there is in Gradio '
-        "6. gradio_webrtc still tolerates it",
+        'gr.Chatbot(type="messages"): leave the argument out, messages are the only format of '
+        "Gradio 6. gradio_webrtc still accepts it",
         DeprecationWarning,
         stacklevel=3,
     )

@@ -1,7 +1,7 @@
 """The component's value as functions of a page get it, with the session that the page proved.
 
-A page sends an id and a secret. From there on nobody looks up what it said: the value carries the
-session itself, and gives it to the Gradio session that made the offer.
+A page sends an id and a secret, which are looked up once, here. From then on the value carries the
+session itself, and returns it for the Gradio session that made the offer alone. Runs in any thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from gradio_webrtc._handlers.base import INPUT_PLACEHOLDER
+from gradio_webrtc._handlers.stream_handler import INPUT_PLACEHOLDER
 from gradio_webrtc.errors import SessionUnknown
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class PageValue(str):
-    """What stands for a call in functions of a page: text, with a checked session behind it.
+    """A call in functions of a page: text, with a checked session behind it.
 
     Copies and pickles are plain text: a function may keep the value for as long as it likes, and no
     session with it.
 
     Args:
-        text: What functions see.
-        entry: The session whose secret the page knows, whichever page that is.
+        text: The text of the value.
+        entry: The session whose secret the page has sent, whichever page that is.
     """
 
     __slots__ = ("_page", "_session")
@@ -35,11 +35,11 @@ class PageValue(str):
     _session: weakref.ref[Session] | None
 
     def __new__(cls, text: str, entry: Entry | None = None) -> Self:
-        """The text, with the session."""
-        made = super().__new__(cls, text)
-        made._page = None if entry is None else entry.naming.page
-        made._session = None if entry is None else weakref.ref(entry.session)
-        return made
+        """Returns the text with the session."""
+        value = super().__new__(cls, text)
+        value._page = None if entry is None else entry.names.gradio_session
+        value._session = None if entry is None else weakref.ref(entry.session)
+        return value
 
     def session_for(self, page: str | None) -> Session | None:
         """Returns the session if its offer came from this Gradio session, otherwise ``None``."""
@@ -56,20 +56,20 @@ class PageValue(str):
 
 
 def read_value(payload: object, sessions: SessionManager, page: str | None) -> PageValue:
-    """Checks what a page sent as the component's value; in any thread.
+    """Checks the component's value as a page sent it; in any thread.
 
     Args:
-        payload: Anything; of a page of ours, a dict with ``webrtc_id`` and ``secret``.
-        sessions: The calls of the component.
+        payload: Anything; from a page of ours, a dict with ``webrtc_id`` and ``secret``.
+        sessions: The sessions of the component.
         page: The Gradio session that sent it, as far as is known here.
 
     Returns:
-        The name of the call if it is this page's, otherwise ``"__webrtc_value__"``.
+        The name of the session if it is this page's, otherwise ``"__webrtc_value__"``.
     """
-    held: dict[str, Any] = payload if isinstance(payload, dict) else {}
+    credentials: dict[str, Any] = payload if isinstance(payload, dict) else {}
     try:
-        entry = sessions.check(held.get("webrtc_id"), held.get("secret"))
+        entry = sessions.check(credentials.get("webrtc_id"), credentials.get("secret"))
     except SessionUnknown:
         return PageValue(INPUT_PLACEHOLDER)
-    is_own = entry.naming.page == page
-    return PageValue(entry.naming.name if is_own else INPUT_PLACEHOLDER, entry)
+    is_own = entry.names.gradio_session == page
+    return PageValue(entry.names.name if is_own else INPUT_PLACEHOLDER, entry)

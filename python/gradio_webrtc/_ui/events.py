@@ -1,4 +1,7 @@
-"""The Gradio events behind a call: inputs to the handler, and outputs back to the page."""
+"""The Gradio events behind a call: inputs to the handler, and outputs back to the page.
+
+Listeners are bound where the page is built. Those of a session run on its event loop.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +33,16 @@ class ComponentEvents:
     """The component's events, as Gradio's listeners: ``component.submit(fn, inputs, outputs)``.
 
     Gradio's metaclass makes such listeners too, of the names in a component's own ``EVENTS``, where
-    no type checker sees them. What is inherited it leaves alone.
+    no type checker finds them. It leaves inherited ones alone.
     """
 
     _LISTENERS = (
         EventListener("tick", doc="The server asked for the values of the inputs."),
-        EventListener("state_change", doc="A handler gave AdditionalOutputs."),
-        EventListener("submit", doc="The caller sent the text of the text field."),
+        EventListener("state_change", doc="A handler emitted AdditionalOutputs."),
+        EventListener("submit", doc="The user sent the text of the text field."),
         EventListener("start_recording", doc="The page began to call."),
         EventListener("stop_recording", doc="The call of the page is over."),
-        EventListener("notice", doc="A call has words with a title of their own."),
+        EventListener("notice", doc="A call shows a message with a title of its own."),
     )
     tick, state_change, submit, start_recording, stop_recording, notice = (
         event.listener for event in _LISTENERS
@@ -48,11 +51,11 @@ class ComponentEvents:
 
 
 def prepare_gradio() -> None:
-    """Imports what Gradio's first event would otherwise import on the event loop.
+    """Imports the modules that Gradio's first event would otherwise import on the event loop.
 
-    That is Matplotlib where it is installed, down to the backend that it chooses: a second or two,
-    several on a busy machine, and until it was done nobody in a call was heard or answered. The
-    first event comes with the first call, which asks the page for its inputs.
+    That is Matplotlib where it is installed, down to the backend that it chooses. It takes a second
+    or two, several on a busy machine, in which the audio of all calls would stand still. The first
+    event comes with the first call, which asks the page for its inputs.
     """
     # Gradio goes on without it in the same cases.
     with suppress(ImportError):
@@ -66,21 +69,24 @@ def bind_inputs(
     js: str | None,
     send_on: Literal["submit", "change"] | None,
 ) -> Dependency:
-    """Brings the values of input components to the call that the page is in.
+    """Binds the values of input components to the call that the page is in.
 
-    They come when the server asks for them (the page answers with the event ``tick``), and when
-    the caller changes or submits them.
+    They are sent when the server asks for them (the page answers with the event ``tick``), and when
+    the user changes or submits them.
 
     Args:
         component: The WebRTC component.
-        inputs: Those whose values are brought, without the component itself.
+        inputs: The components whose values are sent, without the WebRTC component.
         js: JavaScript to run in the page when the server asked.
-        send_on: When else they are brought; ``None`` for never.
+        send_on: The other occasion on which they are sent; ``None`` for none.
+
+    Returns:
+        The event in which the page answers the server's question.
     """
 
     async def take(value: str | WebRTCData, *args: Any) -> None:
         if (session := session_of(component, value)) is not None:
-            # The page's value still has the text that was sent last; it was for one turn.
+            # The page's value still has the text that was sent last, which was for one turn.
             head = [replace(each, textbox="") for each in _head(session, value)]
             session.set_inputs([*head, *args])
 
@@ -103,7 +109,7 @@ def bind_inputs(
         listen(component.submit, take_text, trigger_mode="multiple")
     changes = [getattr(each, "change", None) for each in inputs] if send_on == "change" else []
     for change in filter(None, changes):
-        # A slider on its way says much; what counts is where it came to rest.
+        # A slider on its way sends many values; the one at rest counts.
         listen(change, trigger_mode="always_last")
     asked: Dependency = listen(component.tick, js=js, trigger_mode="multiple")
     return asked
@@ -122,8 +128,11 @@ def bind_outputs(
         component: The WebRTC component.
         fn: Called with the values of ``inputs``, then those of the AdditionalOutputs.
         inputs: Components whose values come first.
-        outputs: Components that get what ``fn`` returns.
-        **event: What else Gradio is to know of the event.
+        outputs: Components that get the values that ``fn`` returns.
+        **event: Further arguments of the Gradio event.
+
+    Returns:
+        The event with which the page answers that there are outputs.
     """
 
     async def fetch(value: str | WebRTCData, *args: Any) -> Any:
@@ -150,10 +159,10 @@ def bind_outputs(
 
 
 def show_notices(component: Any) -> None:
-    """Has Gradio show what a call told the page with a title or a duration of its own.
+    """Makes Gradio show a call's messages that have a title or a duration of their own.
 
-    A component can have its words shown in the usual look only, so the page brings them here, and
-    Gradio sends them back to it, and to nobody else, as it does all such words of Python.
+    A component in a page can show messages in the usual look only. So the page sends them here, and
+    Gradio sends them back to that page alone, as it does with all such messages of Python code.
 
     Args:
         component: The WebRTC component.
@@ -170,11 +179,11 @@ def show_notices(component: Any) -> None:
 
 
 def _show(event: gr.EventData) -> None:
-    given = event._data  # noqa: SLF001 - Gradio's only way to what an event carries
-    given = given if isinstance(given, dict) else {}
-    text, title = str(given.get("text", "")), str(given.get("title", ""))
-    duration = read_duration(given.get("duration"))
-    match given.get("kind"):
+    data = event._data  # noqa: SLF001 - Gradio's only way to the data of an event
+    message = data if isinstance(data, dict) else {}
+    text, title = str(message.get("text", "")), str(message.get("title", ""))
+    duration = read_duration(message.get("duration"))
+    match message.get("kind"):
         case "warning":
             gr.Warning(text, duration=duration, title=title)
         case "info":
@@ -186,11 +195,14 @@ def _show(event: gr.EventData) -> None:
 
 
 def _head(session: Session, value: object) -> list[WebRTCData]:
-    """What stands for the component at the head of a handler's values, with the call's name."""
+    """Returns the component's value at the head of a handler's values, with the call's name.
+
+    Only the variant with a text field has one; a handler adds the placeholder for the others.
+    """
     return [replace(value, webrtc_id=session.webrtc_id)] if isinstance(value, WebRTCData) else []
 
 
 def id_of(value: object) -> str:
-    """The id of a call in what `WebRTC.preprocess` gave; empty, an id of no call, in all else."""
+    """Returns the id of a call in a result of `WebRTC.preprocess`; in all else an empty one."""
     webrtc_id = value.webrtc_id if isinstance(value, WebRTCData) else value
     return webrtc_id if isinstance(webrtc_id, str) else ""

@@ -1,9 +1,9 @@
-"""Which web pages may use the server functions of a component: those that the server itself gave.
+"""The web pages that may use the server functions of a component: those that the server delivered.
 
 Other pages in a visitor's browser can post to every address the browser reaches (cross-site request
-forgery), and a page whose own name comes to mean this machine (DNS rebinding) can even read the
-answers. Programs are not kept out: they can send any header. Understands Starlette's requests
-without importing them.
+forgery), and a page whose own name comes to lead to this machine (DNS rebinding) can even read the
+answers. Programs are not kept out: they can send any header. Reads Starlette's requests without
+importing them.
 """
 
 from __future__ import annotations
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WARNING_EVERY_S: Final = 60.0
-"""A refusal may be a mistake in the set-up, which the log tells; a flood of them fills no log."""
+"""Seconds between two warnings. A refusal may be a mistake in the set-up, so it is logged; a flood
+of refusals must not fill the log."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 SAME_ORIGIN: Final = frozenset({"same-origin", "none"})
-"""Values of ``Sec-Fetch-Site`` (W3C Fetch Metadata, section 2.3) with which the browser itself says
+"""Values of ``Sec-Fetch-Site`` (W3C Fetch Metadata, section 2.3) by which the browser itself states
 that the page and the address have one origin. Scripts cannot set this header."""
 
 _warned_s: list[float] = []
+"""The time of the last warning, on the monotonic clock; empty before the first."""
 
 
 class Site(NamedTuple):
-    """What is known of the addresses under which the server is reached.
+    """The addresses under which the server is reached, as far as they are known.
 
     Attributes:
         allowed_origins: Origins of other pages that may call, such as ``"https://example.com"``.
-        hosts: Names that are known to lead to this server.
+        hosts: Names that lead to this server.
         trusted_proxies: Addresses or networks of proxies whose ``X-Forwarded-Host`` and
             ``X-Forwarded-Proto`` are believed.
     """
@@ -51,8 +53,8 @@ class Site(NamedTuple):
     trusted_proxies: tuple[str, ...] = ()
 
 
-class _Place(NamedTuple):
-    """A host with its port, ``None`` where the scheme says it; names are in lower case."""
+class _Authority(NamedTuple):
+    """A host with its port, ``None`` for that of the scheme; names are in lower case (RFC 3986)."""
 
     host: str
     port: int | None
@@ -62,11 +64,11 @@ def check_request(request: Any, site: Site) -> None:
     """Raises unless a request comes from a page of this server, from a listed one, or a program.
 
     Args:
-        request: Starlette's.
-        site: What is known of the server.
+        request: A request of Starlette's.
+        site: The addresses of the server.
 
     Raises:
-        RequestRefused: It does not; says what came and what to do, for the server's log alone.
+        RequestRefused: It does not. The reason, and the advice, go to the server's log alone.
     """
     try:
         _check_content(request)
@@ -85,7 +87,7 @@ def read_origins(origins: Iterable[str] | None) -> frozenset[str]:
     """Reads the argument ``allowed_origins``.
 
     Raises:
-        TypeError: It is text, or no collection of texts.
+        TypeError: It is a text, or a collection of other things than texts.
         ValueError: One is no origin.
     """
     if isinstance(origins, str) or not all(isinstance(each, str) for each in origins or ()):
@@ -101,32 +103,32 @@ def read_origins(origins: Iterable[str] | None) -> frozenset[str]:
 
 
 def _check_content(request: Any) -> None:
-    # Other kinds can be posted by any page without asking (Fetch standard, section 2.2.2).
-    sent = request.headers.get("content-type", "")
-    if sent.partition(";")[0].strip().lower() != "application/json":
-        raise RequestRefused(f"expected the content type application/json, got {_shown(sent)}")
+    # Other kinds can be posted by any page without a preflight (Fetch standard, section 2.2.2).
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise RequestRefused(f"expected the content type application/json, got {_quote(kind)}")
 
 
-def _check_origin(request: Any, origin: str | None, host: _Place, scheme: str) -> None:
+def _check_origin(request: Any, origin: str | None, host: _Authority, scheme: str) -> None:
     site = request.headers.get("sec-fetch-site")
     if site is not None and site not in SAME_ORIGIN:
-        raise RequestRefused(f"a page of another origin asked, {_shown(origin)}: {_ADVICE}")
-    # A proxy may have given the request another Host; the browser knows the one that it asked.
+        raise RequestRefused(f"a page of another origin asked, {_quote(origin)}: {_ADVICE}")
+    # A proxy may have replaced the Host of the request; the browser compared the original one.
     if origin is None or (site is not None and origin != "null"):
         return
     sender = _read_origin(origin)
     if sender is None or _with_port(host, sender[0]) != sender[1]:
-        raise RequestRefused(f"a page of the origin {_shown(origin)} asked: {_ADVICE}")
-    # Behind a proxy that ends TLS the server itself sees http.
+        raise RequestRefused(f"a page of the origin {_quote(origin)} asked: {_ADVICE}")
+    # Behind a proxy that ends TLS the server itself gets http.
     if scheme == "https" and sender[0] != "https":
-        raise RequestRefused(f"a page of the origin {_shown(origin)} asked over https: {_ADVICE}")
+        raise RequestRefused(f"a page of the origin {_quote(origin)} asked over https: {_ADVICE}")
 
 
-def _check_host(request: Any, origin: str | None, host: _Place, site: Site) -> None:
-    """On loopback, refuses names that somebody else's name server may have led here.
+def _check_host(request: Any, origin: str | None, host: _Authority, site: Site) -> None:
+    """On loopback, refuses names that a foreign name server may have led here.
 
-    That an address is no name, and that a rebound name has no certificate, tells a page behind a
-    tunnel or a proxy from one that was rebound.
+    Two facts distinguish a page behind a tunnel or a proxy from one that was rebound: an address is
+    no name, and a rebound name has no certificate for https.
     """
     if not _is_on_loopback(request) or _is_ours(host.host) or host.host in site.hosts:
         return
@@ -135,7 +137,7 @@ def _check_host(request: Any, origin: str | None, host: _Place, site: Site) -> N
         return
     if _is_trusted(request, site):
         return
-    raise RequestRefused(f"expected a Host that leads here, got {_shown(host.host)}: {_ADVICE}")
+    raise RequestRefused(f"expected a Host that leads here, got {_quote(host.host)}: {_ADVICE}")
 
 
 _ADVICE: Final = (
@@ -144,13 +146,13 @@ _ADVICE: Final = (
 )
 
 
-def _address_of(request: Any, site: Site) -> tuple[_Place, str]:
-    """The host and the scheme as the browser has them."""
+def _address_of(request: Any, site: Site) -> tuple[_Authority, str]:
+    """Returns the host and the scheme as the browser has them."""
     host, scheme = request.headers.get("host", ""), str(request.scope.get("scheme", "http"))
     if _is_trusted(request, site):
         host = _first(request, "x-forwarded-host") or host
         scheme = _first(request, "x-forwarded-proto") or scheme
-    return _read_place(host), scheme
+    return _read_authority(host), scheme
 
 
 def _first(request: Any, name: str) -> str:
@@ -165,14 +167,14 @@ def _is_trusted(request: Any, site: Site) -> bool:
 
 
 def _is_on_loopback(request: Any) -> bool:
-    """Whether the connection came to a loopback address of this machine."""
+    """True if the connection came to a loopback address of this machine."""
     server = request.scope.get("server")
     address = _read_ip(server[0]) if server else None
     return address is not None and address.is_loopback
 
 
 def _is_ours(host: str) -> bool:
-    """Whether no foreign name server has a say in where this host leads."""
+    """True if no foreign name server decides where this host leads (RFC 6761, section 6.3)."""
     is_local = host == "localhost" or host.endswith(".localhost")
     return is_local or _read_ip(host) is not None or host in _machine_names()
 
@@ -183,24 +185,24 @@ def _machine_names() -> frozenset[str]:
     return frozenset({name, f"{name}.local"})
 
 
-def _read_place(text: str) -> _Place:
+def _read_authority(text: str) -> _Authority:
     try:
         parts = urlsplit(f"//{text}")
-        return _Place((parts.hostname or "").rstrip("."), parts.port)
+        return _Authority((parts.hostname or "").rstrip("."), parts.port)
     except ValueError:
-        return _Place("", None)
+        return _Authority("", None)
 
 
-def _read_origin(text: str) -> tuple[str, _Place] | None:
+def _read_origin(text: str) -> tuple[str, _Authority] | None:
     scheme, _, rest = text.lower().partition("://")
-    place = _read_place(rest)
-    if scheme not in DEFAULT_PORTS or not place.host or set("/?#@") & set(rest):
+    authority = _read_authority(rest)
+    if scheme not in DEFAULT_PORTS or not authority.host or set("/?#@") & set(rest):
         return None
-    return scheme, _with_port(place, scheme)
+    return scheme, _with_port(authority, scheme)
 
 
-def _with_port(place: _Place, scheme: str) -> _Place:
-    return _Place(place.host, place.port or DEFAULT_PORTS[scheme])
+def _with_port(authority: _Authority, scheme: str) -> _Authority:
+    return _Authority(authority.host, authority.port or DEFAULT_PORTS[scheme])
 
 
 def _normal(origin: str) -> str:
@@ -217,7 +219,8 @@ def _read_ip(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
     return mapped or address
 
 
-def _shown(text: object) -> str:
+def _quote(text: object) -> str:
+    """Quotes text of a stranger's for the log, shortened."""
     return reprlib.repr(text)
 
 

@@ -1,4 +1,8 @@
-"""What Gradio's own helpers find in the code of a call: the way to its page, and its request."""
+"""The context of Gradio's own helpers in the code of a call: the way to its page, and its request.
+
+Also finds the request and the app of a running server function. Uses Gradio's context variables,
+which follow code into tasks and threads.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import gradio as gr
 from gradio.context import LocalContext
 from starlette.requests import Request
 
-from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_page
+from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_client
 from gradio_webrtc._messages import WORDS, create_words
 
 from .origins import Site, check_request
@@ -23,14 +27,14 @@ if TYPE_CHECKING:
     from gradio_webrtc._messages import MessageType
 
 MAX_QUERY_CHARS: Final = 8192
-"""How long the query of a page's address may be: what servers commonly take in a request line."""
+"""The longest query of a page's address: as much as servers commonly accept in a request line."""
 
 
-class _Standing:
-    """Stands in for something of Gradio's, which still answers for all that is not different here.
+class _StandIn:
+    """Stands in for an object of Gradio's, which still answers for all that is not different here.
 
     Args:
-        original: That, or ``None`` where there is none.
+        original: That object; ``None`` where there is none.
     """
 
     def __init__(self, original: Any) -> None:
@@ -40,8 +44,8 @@ class _Standing:
         return getattr(self._original, name)
 
 
-class CallQueue(_Standing):
-    """In a call's code, what ``gr.Warning``, ``gr.Info`` and ``gr.Success`` hand their words to."""
+class CallQueue(_StandIn):
+    """The queue to which ``gr.Warning``, ``gr.Info`` and ``gr.Success`` send, in a call's code."""
 
     def log_message(
         self,
@@ -52,16 +56,16 @@ class CallQueue(_Standing):
         duration: object = 10,
         visible: bool = True,  # noqa: FBT001, FBT002 - as above
     ) -> None:
-        """Sends the words to the page of the call, in any thread."""
+        """Sends the message to the page of the call; in any thread."""
         if visible:
-            send_to_page(create_words(level if level in WORDS else "info", log, title, duration))
+            send_to_client(create_words(level if level in WORDS else "info", log, title, duration))
 
     def set_progress(self, event_id: str, iterables: object) -> None:
         """Does nothing: ``gr.Progress`` has no place in the page of a call."""
 
 
-class CallBlocks(_Standing):
-    """In a call's code, what Gradio takes for the app that the code runs in."""
+class CallBlocks(_StandIn):
+    """The Blocks that Gradio takes for those which the code of a call runs in."""
 
     is_running = has_launched = False
 
@@ -74,7 +78,7 @@ class CallBlocks(_Standing):
 
 
 class OfferRequest(gr.Request):
-    """A ``gr.Request`` that says in a log whose it is."""
+    """A ``gr.Request`` with the user and the session in its ``repr``, for logs."""
 
     def __repr__(self) -> str:
         return f"Request(username={self.username!r}, session_hash={self.session_hash!r})"
@@ -82,10 +86,10 @@ class OfferRequest(gr.Request):
 
 @contextmanager
 def gradio_in_call(context: Context) -> Iterator[None]:
-    """Has Gradio's helpers serve a call.
+    """Makes Gradio's helpers serve a call.
 
     Gradio looks for the app, the event and the request in context variables of its own; without an
-    event its words go to the terminal.
+    event its messages go to the terminal.
     """
     blocks: Any = LocalContext.blocks.get(None)
     if not isinstance(blocks, CallBlocks):
@@ -101,27 +105,33 @@ prepare_sessions(gradio_in_call)
 
 
 async def find_request(body: object) -> gr.Request | None:
-    """The request that the running server function answers; ``None`` where there is none.
+    """Returns the request that the running server function answers; ``None`` where there is none.
 
-    What Gradio hands to server functions is the HTTP request, which knows neither user nor session.
+    Gradio passes the HTTP request to server functions, which has neither the user nor the session.
 
     Args:
-        body: The offer. The query of the page's address is in it, since Gradio sends server
-            functions none.
+        body: The offer. It carries the query of the page's address, which Gradio does not send to
+            server functions.
     """
-    found: Any = LocalContext.request.get(None)
-    if found is None or isinstance(found, gr.Request):
-        return found
+    request: Any = LocalContext.request.get(None)
+    if request is None or isinstance(request, gr.Request):
+        return request
     return OfferRequest(
-        _with_query(found, body), username=await _username(found), session_hash=await _hash(found)
+        _with_query(request, body),
+        username=await _username(request),
+        session_hash=await _session_hash(request),
     )
 
 
 def check_page(allowed_origins: frozenset[str], trusted_proxies: tuple[str, ...]) -> None:
-    """Raises unless the running server function was asked by a page of ours, or a program.
+    """Raises unless the running server function was called by a page of ours, or by a program.
+
+    Args:
+        allowed_origins: Origins of other pages that may call.
+        trusted_proxies: Proxies whose headers are believed; see `Site`.
 
     Raises:
-        RequestRefused: A page of another server asked.
+        RequestRefused: A page of another server called.
     """
     request: Any = LocalContext.request.get(None)
     if isinstance(request, Request):
@@ -129,7 +139,7 @@ def check_page(allowed_origins: frozenset[str], trusted_proxies: tuple[str, ...]
 
 
 def _hosts() -> frozenset[str]:
-    """The names in the addresses that Gradio gave out, or was told of."""
+    """Returns the names in the addresses that Gradio published, or was configured with."""
     blocks: Any = LocalContext.blocks.get(None)
     urls = (getattr(blocks, name, None) for name in ("share_url", "root_path"))
     names = (urlsplit(url).hostname for url in urls if isinstance(url, str))
@@ -137,16 +147,16 @@ def _hosts() -> frozenset[str]:
 
 
 def find_app() -> Any:
-    """Gradio's app whose server function is running; ``None`` where there is none."""
-    found: Any = LocalContext.request.get(None)
-    # Gradio's own request makes JSON of what it is asked for.
-    found = getattr(found, "request", None) if isinstance(found, gr.Request) else found
-    scope = getattr(found, "scope", None)
+    """Returns Gradio's app whose server function is running; ``None`` where there is none."""
+    request: Any = LocalContext.request.get(None)
+    # Gradio's own request converts every attribute that is read through it to JSON types.
+    request = getattr(request, "request", None) if isinstance(request, gr.Request) else request
+    scope = getattr(request, "scope", None)
     return scope.get("app") if isinstance(scope, dict) else None
 
 
 def _with_query(request: Request, body: object) -> Request:
-    """The request with the page's query, and without its body, which is gone with the answer."""
+    """Returns the request with the page's query, and without its body, which is read by then."""
     scope = dict(request.scope)
     query = body.get("query") if isinstance(body, dict) else None
     if not scope.get("query_string") and isinstance(query, str) and len(query) <= MAX_QUERY_CHARS:
@@ -155,7 +165,7 @@ def _with_query(request: Request, body: object) -> Request:
 
 
 async def _username(request: Request) -> Any:
-    """Who is logged in, found as Gradio finds it for its events."""
+    """Returns the user who is logged in, found as Gradio finds it for its events."""
     app = request.scope.get("app")
     depends = getattr(app, "auth_dependency", None)
     if depends is not None:
@@ -169,8 +179,8 @@ async def _username(request: Request) -> Any:
     return user
 
 
-async def _hash(request: Request) -> str | None:
-    """The session of the page, which is in what Gradio's page posted."""
+async def _session_hash(request: Request) -> str | None:
+    """Returns the Gradio session of the page, which the page sends in the body of the request."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         return None
     posted: Mapping[str, object] = await request.json()

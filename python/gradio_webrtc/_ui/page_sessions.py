@@ -1,4 +1,4 @@
-"""Which call a page is in: the only place where an event of a page finds a session.
+"""The call that a page is in: the only place where an event of a page finds a session.
 
 Runs on the event loop, inside Gradio's functions.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gradio.context import LocalContext
 
-from gradio_webrtc._session.client_address import page_of
+from gradio_webrtc._session.client_address import gradio_session_of
 from gradio_webrtc.types import WebRTCData
 
 from .claim import PageValue
@@ -24,33 +24,34 @@ def session_of(component: Any, value: object) -> Session | None:
 
     Args:
         component: The WebRTC component.
-        value: What its ``preprocess`` made of what the page sent.
+        value: The result of its ``preprocess``.
 
     Returns:
-        A session whose secret the page knows and whose offer it made; ``None`` in every other case.
+        The session whose secret the page has and whose offer it made; ``None`` in every other case.
     """
-    page = page_of(LocalContext.request.get(None))
-    held = value.webrtc_id if isinstance(value, WebRTCData) else value
-    session = held.session_for(page) if isinstance(held, PageValue) else None
+    page = gradio_session_of(LocalContext.request.get(None))
+    page_value = value.webrtc_id if isinstance(value, WebRTCData) else value
+    session = page_value.session_for(page) if isinstance(page_value, PageValue) else None
     if session is not None:
         remember_page(component, page)
     return session
 
 
 def remember_page(component: Any, page: str | None) -> None:
-    """Has the component of the running page's Gradio session know whose it is.
+    """Gives the Gradio session of the running event a component of its own, with its name.
 
-    Gradio tells ``preprocess`` nothing of the page that sent a value, but asks, where a Gradio
-    session has a component of its own under an id, that one.
+    Gradio passes nothing about the page to ``preprocess``. But where a Gradio session has a
+    component of its own under an id, it calls the method of that one.
 
     Args:
         component: The WebRTC component.
         page: The Gradio session.
     """
     config: Any = LocalContext.blocks_config.get(None)
-    known = None if config is None else config.blocks.get(component._id)  # noqa: SLF001 - no public name
-    if page is None or not isinstance(known, type(component)) or known.page_session == page:
+    current = None if config is None else config.blocks.get(component._id)  # noqa: SLF001 - no public name
+    if page is None or not isinstance(current, type(component)) or current.page_session == page:
         return
-    own = copy.copy(cast("Any", known))
+    # A copy: the original belongs to all pages.
+    own = copy.copy(cast("Any", current))
     own.belong_to(page)
     config.blocks[component._id] = own  # noqa: SLF001 - as above

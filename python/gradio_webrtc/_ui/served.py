@@ -1,4 +1,4 @@
-"""Files that a page asks for, at the address under which it can have them."""
+"""Files that a page requests, under the address at which it finds them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from gradio.blocks import Block
 
 SCHEMES: Final = frozenset({"http", "https", "data"})
-"""Addresses that a page asks for as they are; of ``data`` there is nothing to ask."""
+"""The schemes of addresses that a page can use as they are; those of ``data`` need no request."""
 
 
 class ServedFile(MutableMapping[str, Any]):
     """A file of Gradio's that stands for its address: text in JSON, a file to Gradio itself.
 
-    Only the request for a page tells where an app is to be found: below a path, behind a proxy that
-    takes one off. Gradio then puts that before the ``url`` of all files among a component's
-    properties, and knows files by being dicts with certain keys. The page, however, has always been
-    given an address, which is what JSON makes of an object that it does not know: its ``str()``.
+    The address of an app is known only from the request for a page: it may be below a path, or
+    behind a proxy that takes one off. Gradio then puts it before the ``url`` of all files among a
+    component's properties, and recognises files as dicts with certain keys. The page, however,
+    expects an address. Gradio's JSON encoder makes one of this object, with ``str()``.
+
+    Args:
+        file: Gradio's description of the file, with a ``url``.
     """
 
     def __init__(self, file: Mapping[str, Any]) -> None:
@@ -32,7 +35,7 @@ class ServedFile(MutableMapping[str, Any]):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        # As `isinstance` sees it. A dict in earnest would be written as one.
+        # For `isinstance`, by which Gradio recognises files. JSON would write a real dict as one.
         return dict
 
     def __getitem__(self, name: str) -> Any:
@@ -61,30 +64,28 @@ class ServedFile(MutableMapping[str, Any]):
 
 
 def serve_icon(icon: str | Path | Mapping[str, Any] | None, block: Block) -> Any:
-    """What stands among a component's properties for a picture.
+    """Returns the icon as it stands among the properties of a component.
 
     Args:
-        icon: A path, an address that begins with http:, https: or data:, or what was made of it.
+        icon: A path, an address that begins with http:, https: or data:, or an earlier result.
         block: The component.
 
     Raises:
         FileNotFoundError: There is no such file.
-        TypeError: It is nothing of the kind.
+        TypeError: It is none of these.
     """
     if icon is None or isinstance(icon, ServedFile):
         return icon
     if isinstance(icon, Mapping) and isinstance(icon.get("url"), str):
         return ServedFile(icon)
     if not isinstance(icon, (str, Path)):
-        raise TypeError(
-            f"icon must be the path of a picture, or its URL; got {type(icon).__name__}"
-        )
+        raise TypeError(f"icon must be the path of an image, or its URL; got {type(icon).__name__}")
     if isinstance(icon, str) and urlsplit(icon).scheme.lower() in SCHEMES:
         return icon
     if not Path(icon).is_file():
         raise FileNotFoundError(
-            f"icon={str(icon)!r}: there is no such file in {Path.cwd()}. Give the path of a "
-            "picture, or a URL that begins with https:, http: or data:"
+            f"icon={str(icon)!r}: there is no such file in {Path.cwd()}. Give the path of "
+            "an image, or a URL that begins with https:, http: or data:"
         )
     data = {"path": str(icon), "meta": {"_type": "gradio.FileData"}}
     # As Gradio serves the value of its own Image: for as long as the program runs.

@@ -1,4 +1,7 @@
-"""Arguments of ``WebRTC(...)`` and ``stream(...)`` that can have no effect: said, not swallowed."""
+"""Arguments of ``WebRTC(...)`` and ``stream(...)`` that have no effect, or can never work.
+
+Those without an effect are reported in warnings, the others in errors. Imports no Gradio.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,23 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import Modality, Mode
 
 ICE_SERVER_KEYS: Final = frozenset({"urls", "username", "credential", "credentialType"})
-"""What a server of a W3C ``RTCConfiguration`` may have (``RTCIceServer``)."""
+"""The members of a server in a W3C ``RTCConfiguration`` (``RTCIceServer``)."""
 
 BUTTON_LABELS: Final = frozenset({"start", "stop", "waiting"})
+"""The states of the button that have a label."""
 
 
-class _Useless(NamedTuple):
-    """An argument, and when it does nothing.
+class _Ineffective(NamedTuple):
+    """An argument, and the condition under which it has no effect.
 
     Attributes:
-        is_so: Whether it does nothing, in this mode and this modality.
+        applies: True if it has no effect, in this mode and this modality.
         why: The end of "... has no effect".
-        instead: What to write.
-        default: What it is when nobody gave it.
+        instead: The advice.
+        default: The value of the argument where it was not passed.
     """
 
-    is_so: Callable[[str, str], bool]
+    applies: Callable[[str, str], bool]
     why: str
     instead: str = "leave it out"
     default: object = None
@@ -62,95 +66,104 @@ def _takes_both(_mode: str, modality: str) -> bool:
 
 
 _TRIGGER: Final = "use stream(fn, inputs, outputs, trigger=button.click) to start one from an event"
-_TIMER: Final = "use gr.Timer(seconds).tick(fn, ...) for what is to happen regularly"
+_TIMER: Final = "use gr.Timer(seconds).tick(fn, ...) to run a function regularly"
 _INPUTS: Final = "give the components to stream(fn, inputs=[webrtc, ...], outputs=[webrtc])"
-_BUTTON: Final = 'in this mode, whose calls the caller starts; use WebRTC(mode="receive")'
+_BUTTON: Final = 'in this mode, whose calls the user starts; use WebRTC(mode="receive")'
 _BOTH: Final = 'with modality "audio-video", which takes both kinds'
 _NOT_RECORDED: Final = 'in mode "receive", which records nothing'
 _VOICE_ONLY: Final = 'but in calls by voice, WebRTC(modality="audio")'
 
-CONSTRUCTOR: Final[Mapping[str, _Useless]] = {
-    "value": _Useless(_always, "since a call has no value", _TRIGGER),
-    "every": _Useless(_always, "on calls", _TIMER),
-    "inputs": _Useless(_always, "here", _INPUTS),
-    "mirror_webcam": _Useless(_has_no_camera, "where no camera is shown", default=True),
-    "track_constraints": _Useless(_records_nothing, _NOT_RECORDED),
-    "rtp_params": _Useless(_records_nothing, _NOT_RECORDED),
-    "icon": _Useless(_has_video, _VOICE_ONLY),
-    "icon_button_color": _Useless(_has_video, _VOICE_ONLY),
-    "pulse_color": _Useless(_has_video, _VOICE_ONLY),
-    "icon_radius": _Useless(_has_video, _VOICE_ONLY),
-    "full_screen": _Useless(_has_no_video, "without pictures", default=True),
-    "allow_extra_tracks": _Useless(_takes_both, _BOTH, default=False),
+CONSTRUCTOR: Final[Mapping[str, _Ineffective]] = {
+    "value": _Ineffective(_always, "since a call has no value", _TRIGGER),
+    "every": _Ineffective(_always, "on calls", _TIMER),
+    "inputs": _Ineffective(_always, "here", _INPUTS),
+    "mirror_webcam": _Ineffective(_has_no_camera, "where no camera is shown", default=True),
+    "track_constraints": _Ineffective(_records_nothing, _NOT_RECORDED),
+    "rtp_params": _Ineffective(_records_nothing, _NOT_RECORDED),
+    "icon": _Ineffective(_has_video, _VOICE_ONLY),
+    "icon_button_color": _Ineffective(_has_video, _VOICE_ONLY),
+    "pulse_color": _Ineffective(_has_video, _VOICE_ONLY),
+    "icon_radius": _Ineffective(_has_video, _VOICE_ONLY),
+    "full_screen": _Ineffective(_has_no_video, "without video", default=True),
+    "allow_extra_tracks": _Ineffective(_takes_both, _BOTH, default=False),
 }
 
-STREAM: Final[Mapping[str, _Useless]] = {
-    "trigger": _Useless(_starts_by_itself, _BUTTON, "or leave it out"),
-    "frame_format": _Useless(_has_no_video, "without pictures", default="bgr"),
+STREAM: Final[Mapping[str, _Ineffective]] = {
+    "trigger": _Ineffective(_starts_by_itself, _BUTTON, "or leave it out"),
+    "frame_format": _Ineffective(_has_no_video, "without video", default="bgr"),
 }
 
 
-def check_constructor(given: Mapping[str, Any], mode: Mode, modality: Modality) -> list[str]:
+def check_constructor(arguments: Mapping[str, Any], mode: Mode, modality: Modality) -> list[str]:
     """Checks the arguments of ``WebRTC(...)``.
 
     Args:
-        given: The arguments by name.
-        mode: Which way media go, from the page's side.
-        modality: Which media there are.
+        arguments: The arguments by name.
+        mode: The direction of the media, from the page's side.
+        modality: The kinds of media.
 
     Returns:
-        A warning for each that does nothing.
+        A warning for each that has no effect.
 
     Raises:
         TypeError: One is of a kind that can never work.
         ValueError: One has a value that can never work.
     """
-    if given["variant"] not in ("wave", "textbox"):
-        raise ValueError(f'variant must be "wave" or "textbox"; got {given["variant"]!r}')
-    check_time_limit(given["time_limit"])
-    _check_limits(given["limits"])
-    _check_configuration(given["rtc_configuration"])
-    _check_server_configuration(given["server_rtc_configuration"])
-    said = _useless_ones("WebRTC", CONSTRUCTOR, given, mode, modality)
-    if unknown := set(given["button_labels"] or {}) - BUTTON_LABELS:
-        said.append(f"button_labels: {_list(unknown)} has no effect, {_list(BUTTON_LABELS)} have")
-    if unknown := set(given["server_rtc_configuration"] or {}) - {"iceServers"}:
-        said.append(f"server_rtc_configuration: {_list(unknown)} has no effect, iceServers has")
-    return said
+    if arguments["variant"] not in ("wave", "textbox"):
+        raise ValueError(f'variant must be "wave" or "textbox"; got {arguments["variant"]!r}')
+    check_time_limit(arguments["time_limit"])
+    _check_limits(arguments["limits"])
+    _check_configuration(arguments["rtc_configuration"])
+    _check_server_configuration(arguments["server_rtc_configuration"])
+    warnings = _warnings_of("WebRTC", CONSTRUCTOR, arguments, mode, modality)
+    if unknown := set(arguments["button_labels"] or {}) - BUTTON_LABELS:
+        warnings.append(
+            f"button_labels: {_list(unknown)} has no effect, {_list(BUTTON_LABELS)} have"
+        )
+    if unknown := set(arguments["server_rtc_configuration"] or {}) - {"iceServers"}:
+        warnings.append(f"server_rtc_configuration: {_list(unknown)} has no effect, iceServers has")
+    return warnings
 
 
-def check_stream_settings(given: Mapping[str, Any], mode: Mode, modality: Modality) -> list[str]:
+def check_stream_settings(
+    arguments: Mapping[str, Any], mode: Mode, modality: Modality
+) -> list[str]:
     """Checks the settings of ``stream(...)``.
 
     Args:
-        given: The arguments by name, and the component's ``variant``.
-        mode: Which way media go, from the page's side.
-        modality: Which media there are.
+        arguments: The arguments by name, and the component's ``variant``.
+        mode: The direction of the media, from the page's side.
+        modality: The kinds of media.
 
     Returns:
-        A warning for each that does nothing.
+        A warning for each that has no effect.
 
     Raises:
         TypeError: One is of a kind that can never work.
         ValueError: One has a value that can never work.
     """
-    check_time_limit(given["time_limit"])
-    _check_concurrency_limit(given["concurrency_limit"])
-    if (chosen := given["frame_format"]) not in get_args(FrameFormat):
+    check_time_limit(arguments["time_limit"])
+    _check_concurrency_limit(arguments["concurrency_limit"])
+    if (chosen := arguments["frame_format"]) not in get_args(FrameFormat):
         raise ValueError(f'frame_format must be "bgr" or "rgb"; got {chosen!r}')
-    if (chosen := given["send_input_on"]) not in ("submit", "change"):
+    if (chosen := arguments["send_input_on"]) not in ("submit", "change"):
         raise ValueError(f'send_input_on must be "submit" or "change"; got {chosen!r}')
-    said = _useless_ones("stream", STREAM, given, mode, modality)
-    if chosen == "submit" and (mode == "receive" or given["variant"] != "textbox"):
-        said.append(
+    warnings = _warnings_of("stream", STREAM, arguments, mode, modality)
+    if chosen == "submit" and (mode == "receive" or arguments["variant"] != "textbox"):
+        warnings.append(
             'stream(send_input_on="submit") waits for a text field that is not there; use '
             'WebRTC(variant="textbox"), or leave it out'
         )
-    return said
+    return warnings
 
 
 def check_time_limit(seconds: object) -> None:
-    """Raises unless ``seconds`` is ``None`` or a number above 0."""
+    """Raises unless ``seconds`` is ``None`` or a number above 0.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is 0 or less, or not a number.
+    """
     if seconds is None:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
@@ -184,34 +197,38 @@ def _check_configuration(configuration: object) -> None:
 
 
 def _check_server_configuration(configuration: object) -> None:
-    """The server's own side is asked to connect with it when the first caller is there already."""
+    """Checks it where the page is built: it is used only when the first client connects."""
     if configuration is None:
         return
-    wanted = 'server_rtc_configuration must be {"iceServers": [{"urls": ...}, ...]}'
+    expected = 'server_rtc_configuration must be {"iceServers": [{"urls": ...}, ...]}'
     if not isinstance(configuration, Mapping):
-        raise TypeError(f"{wanted}; got {type(configuration).__name__}")
+        raise TypeError(f"{expected}; got {type(configuration).__name__}")
     servers = configuration.get("iceServers", [])
     if not isinstance(servers, (list, tuple)):
-        raise TypeError(f"{wanted}; got iceServers as {type(servers).__name__}")
+        raise TypeError(f"{expected}; got iceServers as {type(servers).__name__}")
     for server in servers:
         if not isinstance(server, Mapping) or "urls" not in server:
-            raise ValueError(f"{wanted}; a server has no urls")
+            raise ValueError(f"{expected}; a server has no urls")
         if unknown := set(server) - ICE_SERVER_KEYS:
-            raise ValueError(f"{wanted}, with username and credential; a server has {unknown}")
+            raise ValueError(f"{expected}, with username and credential; a server has {unknown}")
 
 
-def _useless_ones(
-    place: str, table: Mapping[str, _Useless], given: Mapping[str, Any], mode: str, modality: str
+def _warnings_of(
+    place: str,
+    table: Mapping[str, _Ineffective],
+    arguments: Mapping[str, Any],
+    mode: str,
+    modality: str,
 ) -> list[str]:
     return [
-        f"{place}({name}=...) has no effect {useless.why}; {useless.instead}"
-        for name, useless in table.items()
-        if _was_given(given[name], useless.default) and useless.is_so(mode, modality)
+        f"{place}({name}=...) has no effect {entry.why}; {entry.instead}"
+        for name, entry in table.items()
+        if _was_passed(arguments[name], entry.default) and entry.applies(mode, modality)
     ]
 
 
-def _was_given(value: object, default: object) -> bool:
-    """Tells by identity: an array, say, has no one answer to ``==``."""
+def _was_passed(value: object, default: object) -> bool:
+    """True if a value was passed; by identity, since an array has no single answer to ``==``."""
     return value is not default and not (isinstance(value, str) and value == default)
 
 

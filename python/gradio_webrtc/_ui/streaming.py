@@ -1,4 +1,8 @@
-"""What may be passed to ``WebRTC.stream`` and ``WebRTC(...)``: checks and defaults, no Gradio."""
+"""Checks and defaults for the arguments of ``WebRTC.stream`` and ``WebRTC(...)``.
+
+Everything that cannot work is refused where the page is built, with the code to write instead.
+Imports no Gradio.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,8 @@ from gradio_webrtc._handlers import (
     VideoGenerator,
     VideoStreamHandler,
 )
-from gradio_webrtc._handlers.arguments import check_function, check_turns
-from gradio_webrtc._handlers.callbacks import NO_GENERATORS, check_handler
+from gradio_webrtc._handlers.checks import check_function, check_handler, check_turns
+from gradio_webrtc._handlers.signatures import NO_GENERATORS
 from gradio_webrtc._mistakes import advise_on_function, shorten
 from gradio_webrtc.types import Modality, Mode
 
@@ -27,13 +31,13 @@ if TYPE_CHECKING:
 MODES: Final = get_args(Mode)
 MODALITIES: Final = get_args(Modality)
 
-IDLE: Final = {
+IDLE_METHODS: Final = {
     AudioVideoStreamHandler.receive,
     AudioVideoStreamHandler.emit,
     AsyncAudioVideoStreamHandler.receive,
     AsyncAudioVideoStreamHandler.emit,
 }
-"""Methods that hear and say nothing."""
+"""The methods of the base classes that receive and emit no audio."""
 
 AUDIO_CONSTRAINTS: Final[dict[str, Any]] = {
     "echoCancellation": True,
@@ -43,12 +47,12 @@ AUDIO_CONSTRAINTS: Final[dict[str, Any]] = {
     "sampleSize": {"ideal": 16},
     "channelCount": {"exact": 1},
 }
-"""What the page asks of a microphone (W3C ``MediaTrackConstraints``). It asks again without
+"""The constraints of a page for a microphone (W3C ``MediaTrackConstraints``). It asks again without
 ``exact`` when a device has no such feature."""
 
 
 def video_constraints(*, full_screen: bool) -> dict[str, Any]:
-    """What the page asks of a camera: 720p for a large picture, a small square otherwise."""
+    """Returns the constraints for a camera: 720p to fill the screen, a small square otherwise."""
     width, height = (1280, 720) if full_screen else (500, 500)
     return {
         "facingMode": "user",
@@ -59,7 +63,7 @@ def video_constraints(*, full_screen: bool) -> dict[str, Any]:
 
 
 def default_track_constraints(modality: Modality, *, full_screen: bool) -> dict[str, Any]:
-    """The constraints for a component that was given none."""
+    """Returns the constraints for a component without constraints of its own."""
     video = video_constraints(full_screen=full_screen)
     if modality == "video":
         return video
@@ -69,7 +73,7 @@ def default_track_constraints(modality: Modality, *, full_screen: bool) -> dict[
 
 
 def check_mode(mode: str, modality: str) -> None:
-    """Raises ValueError unless both words are known."""
+    """Raises ValueError unless there are such a mode and such a modality."""
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {shorten(mode)}")
     if modality not in MODALITIES:
@@ -85,10 +89,18 @@ def check_stream(
     outputs: Sequence[object],
     trigger: Callable[..., Any] | None,
 ) -> None:
-    """Checks what was passed to ``stream``.
+    """Checks the arguments of ``stream``.
+
+    Args:
+        component: The WebRTC component.
+        fn: The handler, or a function.
+        inputs: The input components.
+        outputs: The output components.
+        trigger: The event that starts the stream, in mode "receive".
 
     Raises:
-        ValueError: In the predecessors' words where they had words for it.
+        ValueError: They do not fit the component. The texts are those of gradio_webrtc 0.0.31 and
+            fastrtc where these have one.
     """
     mode, modality = component.mode, component.modality  # type: ignore[attr-defined]
     if mode == "receive":
@@ -108,10 +120,9 @@ def check_stream(
             "In the webrtc stream event, the only output component must be the WebRTC component."
         )
     if outputs[0] is not component:
-        # The predecessors let it pass, and programs for their text field say it.
+        # gradio_webrtc 0.0.31 and fastrtc accept it, and programs with a text field write it.
         warnings.warn(
-            "stream() sends nothing to the output component given: that is what "
-            "on_additional_outputs is for",
+            "stream() sends nothing to its output component: use on_additional_outputs for that",
             stacklevel=3,
         )
 
@@ -141,17 +152,17 @@ def make_template(
     *,
     takes_inputs: bool = False,
 ) -> StreamHandlerBase:
-    """What every call gets a copy of.
+    """Returns the handler of which every call gets a copy.
 
     Args:
         fn: A handler, which is itself the template; or a function, or a video function with its
-            rate, for the modes and modalities that have no need of a handler.
-        mode: Which way media go, from the page's side.
-        modality: Which media there are.
-        takes_inputs: A video function takes values besides the picture.
+            rate, for the modes and modalities that need no handler.
+        mode: The direction of the media, from the page's side.
+        modality: The kinds of media.
+        takes_inputs: True if a video function takes values besides the frame.
 
     Raises:
-        TypeError: ``fn`` is nothing of the kind, or a handler that cannot work as it is written.
+        TypeError: ``fn`` is none of these, or a handler that cannot work as it is written.
         ValueError: ``fn`` does not fit the mode and the modality.
     """
     if isinstance(fn, StreamHandlerBase):
@@ -167,17 +178,18 @@ def make_template(
         return VideoFunction(video, takes_inputs=takes_inputs)
     if mode == "receive" and modality == "audio" and not isinstance(fn, VideoStreamHandler):
         return AudioGenerator(fn)
-    needed = "an AudioVideoStreamHandler" if modality == "audio-video" else "a function"
+    expected = "an AudioVideoStreamHandler" if modality == "audio-video" else "a function"
     raise ValueError(
-        f"{_name(fn)} does not fit mode {mode!r} with modality {modality!r}: give stream() {needed}"
+        f"{_name(fn)} does not fit mode {mode!r} with modality {modality!r}: give stream() "
+        f"{expected}"
     )
 
 
 def follows_inputs(template: StreamHandlerBase, mode: Mode) -> bool:
-    """Whether a call is told of every change of its inputs.
+    """True if every change of the inputs is sent to a call under way.
 
-    In mode "receive" those of the click count, and a handler of turns asks at each turn: values
-    that came in between would pass for its answer.
+    In mode "receive" the inputs of the click count. A handler of turns asks for them at each turn,
+    and values that came in between would pass for the answer.
     """
     return mode != "receive" and not isinstance(template, TurnHandler)
 
@@ -186,78 +198,78 @@ def check_arguments(template: StreamHandlerBase, inputs: Sequence[object]) -> No
     """Compares the user's function in a template with the inputs of the stream.
 
     Args:
-        template: What `make_template` gave.
+        template: The result of `make_template`.
         inputs: The components behind our own, or any objects that stand for them.
 
     Raises:
         TypeError: The function cannot be called with their values.
     """
     labels = [_label(each) for each in inputs]
-    told: list[str] = []
+    messages: list[str] = []
     match template:
         case TurnHandler():
-            told = check_turns(template, labels)
+            messages = check_turns(template, labels)
         case VideoFunction():
-            told = check_function(template.fn, "the picture", labels)
+            messages = check_function(template.fn, "the video frame", labels)
         case AudioGenerator() | VideoGenerator():
-            told = check_function(template.fn, "", labels)
-    for text in told:
+            messages = check_function(template.fn, "", labels)
+    for text in messages:
         warnings.warn(text, stacklevel=3)
 
 
 def _check_fit(handler: StreamHandlerBase, mode: Mode, modality: Modality) -> None:
-    """A handler that can neither see nor show is no use where there are pictures, and so on."""
+    """Raises if a handler has no use for the media of the component, or lacks methods for them."""
     name = type(handler).__name__
-    can_see = hasattr(handler, "video_emit")
-    if modality == "video" and not can_see:
+    has_video = hasattr(handler, "video_emit")
+    if modality == "video" and not has_video:
         raise ValueError(
-            f"{name} hears and speaks, and the modality is 'video', as it is by default: write "
+            f"{name} handles audio alone, and the modality is 'video', as it is by default: write "
             'WebRTC(modality="audio")'
         )
-    if modality == "audio-video" and not can_see:
+    if modality == "audio-video" and not has_video:
         raise ValueError(
             f"{name} has no video_receive and video_emit, which the modality {modality!r} needs: "
             'write WebRTC(modality="audio"), or see AudioVideoStreamHandler'
         )
-    if modality == "audio" and can_see:
-        _check_video_receiver(handler)
+    if modality == "audio" and has_video:
+        _check_without_video(handler)
     if mode == "receive" and isinstance(handler, TurnHandler):
         raise ValueError(
-            f"{name} answers a caller, and in mode 'receive' nobody is heard: write "
+            f"{name} replies to a user, and in mode 'receive' no audio comes in: write "
             'WebRTC(mode="send-receive"), or give stream() the generator function in place of '
             f"{name}"
         )
 
 
-def _check_video_receiver(handler: StreamHandlerBase) -> None:
-    """A handler of pictures where there are none: no use, unless it hears or speaks as well."""
+def _check_without_video(handler: StreamHandlerBase) -> None:
+    """Refuses a video handler where there is no video; warns if it handles audio as well."""
     text = (
-        f"{type(handler).__name__} sees and shows pictures, of which there are none with the "
-        "modality 'audio': write WebRTC(modality=\"audio-video\")"
+        f"{type(handler).__name__} handles video, of which there is none with the modality "
+        "'audio': write WebRTC(modality=\"audio-video\")"
     )
-    if {getattr(type(handler), name, None) for name in ("receive", "emit")} <= IDLE:
+    if {getattr(type(handler), name, None) for name in ("receive", "emit")} <= IDLE_METHODS:
         raise ValueError(text)
     warnings.warn(text, stacklevel=5)
 
 
 def _is_of_handler(fn: object) -> bool:
-    """Tells a class of handlers, or a method of one, from a function, for which both would pass."""
+    """True for a class of handlers, or a method of one: both are callable, and no functions."""
     if isinstance(fn, type):
         return issubclass(fn, StreamHandlerBase | VideoStreamHandler)
     return _is_method(fn)
 
 
 def _is_method(fn: object) -> bool:
-    """Tells a callback of a handler."""
+    """True for a bound callback of a handler, such as ``handler.receive``."""
     owner = getattr(fn, "__self__", None)
     return isinstance(owner, StreamHandlerBase) and getattr(fn, "__name__", "") in NO_GENERATORS
 
 
 def _advise_on_handler(fn: object, modality: Modality) -> str:
-    """Names an object that is no handler, and what to write instead."""
+    """Returns a text that names an object which is no handler, and the code to write instead."""
     if modality == "audio-video" and callable(fn) and not _is_video(fn):
         kind = "class" if isinstance(fn, type) else "function"
-        return f"Got the {kind} {_name(fn)}: write an AudioVideoStreamHandler, which sees and hears"
+        return f"Got the {kind} {_name(fn)}: write an AudioVideoStreamHandler"
     if isinstance(fn, type):
         needs = "fn" if issubclass(fn, TurnHandler | VideoStreamHandler) else ""
         return f"Got the class {fn.__name__}: write {fn.__name__}({needs})"
@@ -272,17 +284,17 @@ def _advise_on_callable(fn: Callable[..., Any]) -> str:
     name = _name(fn)
     if inspect.isroutine(fn) and name.isidentifier():
         return f"Got the function {name}: write ReplyOnPause({name})"
-    # A partial, a lambda, a method or an object is not written as it is called.
+    # The code of a partial, a lambda, a method or an object cannot be told from its name.
     return f"Got {name}: write ReplyOnPause(fn), with it for fn"
 
 
 def _is_video(fn: object) -> bool:
-    """Tells what has a hint of its own where there are pictures and sound."""
+    """True for objects that have an advice of their own where there are audio and video."""
     return isinstance(fn, VideoStreamHandler) or hasattr(fn, "video_emit") or _is_method(fn)
 
 
 def _label(component: object) -> str:
-    """A component in words: its kind, and its label if it has one."""
+    """Returns a component in words: its kind, and its label if it has one."""
     label = getattr(component, "label", None)
     kind = type(component).__name__
     return f"{kind} {shorten(label)}" if label else kind

@@ -1,4 +1,7 @@
-"""The component's value: what the page holds of its call, and what Python may send it."""
+"""The component's value: the page's credentials for its call, and the values that Python may send.
+
+Imports no Gradio.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ if TYPE_CHECKING:
     from gradio_webrtc._session.manager import SessionManager
 
 WEBRTC_VALUE: Final = "__webrtc_value__"
-"""What user code sees in place of the component's own value."""
+"""The text that user code gets in place of the component's own value."""
 
 START_COMMAND: Final = "start_webrtc_stream"
 """The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
 
 PAGE_KEYS: Final = frozenset({"webrtc_id", "secret", "textbox"})
-"""What a page's own value has; the twin of ``Credentials`` in ``types.ts``."""
+"""The members of a page's own value; the twin of ``Credentials`` in ``types.ts``."""
 
 
 def value_is_ours(value: object, sessions: SessionManager) -> bool:
-    """Whether a function's output is an order to start, or the value that it was given.
+    """True if a function's output is the command to start, or the value that it was called with.
 
     The call may be over by now: its id was made by our server, or is the UUID of an older page.
     """
@@ -39,7 +42,7 @@ def value_is_ours(value: object, sessions: SessionManager) -> bool:
 
 
 def describe_kind(value: object) -> str:
-    """The type of a value, and for a tuple those of its parts: what is in it may be a secret."""
+    """Returns the type of a value, and of a tuple's parts; never the value, which may be secret."""
     if isinstance(value, tuple):
         return f"a tuple ({', '.join(type(part).__name__ for part in value[:4])})"
     return f"a value of type {type(value).__name__}"

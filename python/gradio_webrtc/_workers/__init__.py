@@ -1,1 +1,1 @@
-"""Threads and tasks that run user code, and who looks after them. Imports errors alone."""
+"""Threads and tasks that run user code, and their owners. Imports errors alone."""

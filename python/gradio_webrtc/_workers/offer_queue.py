@@ -1,28 +1,30 @@
-"""Work on offers, one at a time for a turn of the event loop.
+"""Work on offers, one at a time for each turn of the event loop.
 
-To read an offer, and to answer it, take the loop some milliseconds each, for which media wait. What
-comes together is not to be one long wait.
+Reading an offer and answering it take the loop some milliseconds each, for which media wait. Offers
+that come together must not add up to one long wait. Runs on the event loop; imports neither
+sessions nor transports.
 """
 
 from __future__ import annotations
 
 import asyncio
-import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from gradio_webrtc.errors import ServerBusy
 
+from .per_loop import PerLoop
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MOST_WAITING: Final = 32
-"""Offers that wait for their turn. Behind so many of the costliest there is a second to wait, and
-whoever comes then is better told to call again."""
+"""Offers that wait for their turn. Behind so many of the costliest the wait is a second, and a
+client that comes then is better refused, so that it calls again."""
 
 
 class OfferQueue:
-    """Lets one in at a time, in the order in which they came."""
+    """Admits one task at a time, in the order in which they came."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -30,10 +32,10 @@ class OfferQueue:
 
     @asynccontextmanager
     async def entering(self) -> AsyncIterator[None]:
-        """Passes, unless too many wait for that.
+        """Like `passing`, unless too many tasks wait already.
 
         Raises:
-            ServerBusy: They do.
+            ServerBusy: `MOST_WAITING` tasks wait.
         """
         if self._present > MOST_WAITING:
             raise ServerBusy
@@ -42,9 +44,9 @@ class OfferQueue:
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
-        """Waits for its turn, and gives the event loop one of its own behind it.
+        """Waits for its turn, and lets the event loop turn once after the work.
 
-        Work that fails took its time, too.
+        Also after work that fails, which took its time, too.
         """
         self._present += 1
         try:
@@ -57,11 +59,9 @@ class OfferQueue:
             self._present -= 1
 
 
-_offer_queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, OfferQueue] = (
-    weakref.WeakKeyDictionary()
-)
+_offer_queues = PerLoop(OfferQueue)
 
 
 def offer_queue() -> OfferQueue:
-    """The one of the running event loop."""
-    return _offer_queues.setdefault(asyncio.get_running_loop(), OfferQueue())
+    """Returns the queue of the running event loop."""
+    return _offer_queues.here()

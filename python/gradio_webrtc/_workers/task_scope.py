@@ -1,6 +1,6 @@
 """The owner of tasks. No other module of the package starts one.
 
-Runs on the event loop. Knows no media and no user code.
+Runs on the event loop. Imports nothing of ours: neither media nor user code.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TaskScope:
         """Runs a coroutine in a task of the scope.
 
         Args:
-            coroutine: To be run. Its exception is that of the task: whoever cares awaits the task.
+            coroutine: Code to run. Its exception is that of the task: await the task for it.
             context: The context variables it runs with; by default a copy of the current ones.
         """
         task = asyncio.get_running_loop().create_task(coroutine, context=context)
@@ -72,6 +72,10 @@ class TaskScope:
                 task.exception()
         self._tasks -= running
         return running
+
+    def disown(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Gives up tasks: the scope neither cancels them nor waits for them any more."""
+        self._tasks -= tasks
 
     async def wait(self) -> None:
         """Returns once every task has ended, those that start meanwhile included."""

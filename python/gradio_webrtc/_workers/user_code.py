@@ -1,6 +1,9 @@
-"""User code where it meets ours on the event loop: watched, and unable to steer what is above it.
+"""User code at its edge to ours: watched on the event loop, and unable to steer what is above it.
 
-What runs it in a thread, or wherever it belongs, is in `concurrency`.
+Exceptions that would end the server or an iteration become errors here, blocking steps get their
+label for the watchdog, and `guard` reports what remains. `workers` decides where user code runs.
+Runs on the event loop, except where a docstring names a thread. Must not import media, sessions or
+Gradio.
 """
 
 from __future__ import annotations
@@ -9,19 +12,25 @@ import asyncio
 import contextvars
 import functools
 import inspect
-import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 
-from .watchdog import WATCHDOG, Expect, Wait, is_own_file
+from .watchdog import WATCHDOG, Expect, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 
 CALLBACK_POSITIONS: Final = {"call_later": 1, "call_at": 1, "call_soon_threadsafe": 0}
-"""Methods of event loops, and which of their arguments is the callback."""
+"""Methods of event loops, and the position of the callback among their arguments."""
 
-ASYNCIO: Final = f"{os.sep}asyncio{os.sep}"
+MEDIA_PACKAGES: Final = frozenset({__name__.partition(".")[0], "aiortc", "aioice"})
+"""The packages whose tasks and timers run for every packet: ours, and the libraries that carry
+media. They are recognised by name, since their functions bear no mark of ours and no module but
+the transport may import them. The name is the import system's, of the module in which a function
+was written. A path would not do: a user's program may be in a folder called ``aiortc-demo``."""
+
+HARMLESS_PACKAGES: Final = MEDIA_PACKAGES | {"asyncio"}
+"""The packages whose callbacks are no user code: asyncio's own wake tasks."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -38,24 +47,43 @@ def never_blocks(fn: F) -> F:
 
 
 def is_never_blocking(fn: object) -> bool:
-    """Whether this is a function of ours that `never_blocks`, bound or not."""
+    """True for a function of ours that is marked with `never_blocks`, bound or not."""
     return getattr(fn, "never_blocks", False) is True
 
 
 def is_async_callable(fn: object) -> bool:
-    """Whether calling ``fn`` gives a coroutine or an async generator, as far as can be told.
+    """True if calling ``fn`` returns a coroutine or an async generator, as far as can be seen.
 
     Looks through partials, bound methods and objects with ``__call__``.
     """
+    fn = _unwrap(fn)
+    return inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+
+
+def runs_nothing_when_called(fn: object) -> bool:
+    """True if calling ``fn`` runs none of its code: it was written with ``async def``.
+
+    A sync function can be marked as a coroutine function (``inspect.markcoroutinefunction``), and
+    does run when it is called.
+    """
+    code = getattr(_unwrap(fn), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+
+
+def _unwrap(fn: object) -> object:
+    """Returns the function behind partials, or behind an object that can be called."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     if not (inspect.isroutine(fn) or inspect.isclass(fn)):
         fn = getattr(fn, "__call__", fn)  # noqa: B004 - the method is wanted, not whether it exists
-    return inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+    return fn
 
 
 def describe_callable(fn: object) -> str:
-    """The name to blame in a log line: qualified where there is one."""
+    """Returns the name that the log has for a callable: qualified, where it has such a name.
+
+    Any thread.
+    """
     while isinstance(fn, functools.partial):
         fn = fn.func
     name = getattr(fn, "__qualname__", type(fn).__qualname__)
@@ -64,10 +92,18 @@ def describe_callable(fn: object) -> str:
 
 
 def contained(raised: BaseException, label: str) -> Exception:
-    """The error of user code as one that steers nothing above it.
+    """Returns the error of user code as one that steers nothing above it; any thread.
 
-    ``sys.exit()`` in a handler ends a turn, not the server; and a StopIteration that crosses a call
-    would end whoever iterates there (PEP 479).
+    ``sys.exit()`` in a handler ends a turn, not the server. A StopIteration that leaves a function
+    would end the loop that happens to iterate above it (PEP 479).
+
+    Args:
+        raised: Anything that user code raised.
+        label: The code's name in the log.
+
+    Returns:
+        ``raised`` itself if it is an ordinary Exception, else a RuntimeError whose ``__cause__`` it
+        is.
     """
     if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
         return raised
@@ -77,12 +113,12 @@ def contained(raised: BaseException, label: str) -> Exception:
 
 
 def cancelled_from_within() -> RuntimeError:
-    """What takes the place of a CancelledError that nobody outside asked for."""
-    return RuntimeError("the function was cancelled from within, and has no more to say")
+    """Returns the substitute for a CancelledError that nobody outside the user's code asked for."""
+    return RuntimeError("the function was cancelled from within and gives nothing more")
 
 
 def is_being_cancelled() -> bool:
-    """Whether the running task is to end, even if the code it awaited has swallowed that."""
+    """True if the running task is to end, even if the code it awaited has swallowed that."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -124,41 +160,45 @@ class guard:  # noqa: N801 - read as a statement: `with guard(report):`
 
 
 class WatchedCoroutine(Coroutine[Any, Any, Any]):
-    """User code that the watchdog sees each step of, and that cannot end the event loop.
+    """User code whose every step the watchdog sees, and that cannot end the event loop.
 
     Args:
-        awaitable: Of the user's.
-        label: What the log calls it.
+        awaitable: The user's.
+        label: The code's name in the log.
     """
 
-    __slots__ = ("_awaitable", "_label", "_steps")
+    __slots__ = ("_advance", "_awaitable", "_label", "_steps")
 
     def __init__(self, awaitable: Awaitable[Any], label: str) -> None:
         self._awaitable = awaitable
         self._label = label
-        self._steps: Any = awaitable.__await__()
+        self._steps = steps = awaitable.__await__()
+        # Any iterator will do for an awaitable, and most of those have no `send`. The substitute
+        # does not refer to this object, which is to be freed when it is over.
+        self._advance = getattr(steps, "send", None) or (lambda _value: next(steps))
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return cast("Generator[Any, Any, Any]", self)
+        # An iterator is enough, and asks for no frame of its own as a generator would.
+        return self
 
     def __next__(self) -> Any:
-        return self.send(None)
+        return self._step(self._advance, None)
 
     def __getattr__(self, name: str) -> Any:
-        # Debuggers, and libraries that look into tasks, find the coroutine that it stands for.
+        # Debuggers, and libraries that look into tasks, find the user's coroutine.
         return getattr(self._awaitable, name)
 
     def send(self, value: Any) -> Any:
-        """Goes on to the next thing that the code waits for."""
-        # Any iterator will do for an awaitable, and into most of those nothing can be handed.
-        return self._step(getattr(self._steps, "send", self._go_on), value)
+        """Runs the code until it waits again."""
+        return self._step(self._advance, value)
 
     def throw(self, *error: Any) -> Any:
         """Goes on with an exception raised where the code waits, such as its cancellation."""
         try:
             return self._step(getattr(self._steps, "throw", self._fail), *error)
         finally:
-            # An error refers to where it was raised, and that to the error, if it keeps it.
+            # An error refers to the frames it passed, and this one to the error: a cycle, which
+            # would keep everything in it until the next garbage collection.
             del error
 
     def close(self) -> None:
@@ -177,27 +217,27 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
             WATCHDOG.leave(step)
             del args
 
-    def _go_on(self, _value: object) -> Any:
-        return next(self._steps)
-
-    def _fail(self, *error: Any) -> NoReturn:
-        raise error[0] if isinstance(error[0], BaseException) else error[1] or error[0]()
+    def _fail(
+        self, kind: Any, error: BaseException | None = None, _traceback: object = None
+    ) -> Any:
+        # Of the three arguments that `throw` had before Python 3.12, the first alone may be there.
+        raise kind if error is None else error
 
 
 def contain_user_code(
-    loop: asyncio.AbstractEventLoop, is_in_call: Callable[[contextvars.Context], bool]
+    loop: asyncio.AbstractEventLoop, is_in_session: Callable[[contextvars.Context], bool]
 ) -> None:
-    """Contains the tasks, timers and calls from threads that user code starts in a call.
+    """Contains the tasks, timers and calls from threads that user code starts in a session.
 
     asyncio lets SystemExit and KeyboardInterrupt of any of them end the loop, and with it a server
-    with all its calls. Libraries that a handler uses are contained with it, for they run its
-    callbacks; what carries the media is not, nor is anything outside of calls. Does its work once
-    for each loop.
+    with all its sessions. Libraries that a handler uses are contained with it, for they run its
+    callbacks. The packages that carry the media are not, nor is anything outside of sessions. Does
+    its work once for each loop.
 
     Args:
-        loop: Whose task factory and timers are wrapped. `call_soon` is not, which runs at every
-            step of every task.
-        is_in_call: Tells contexts of calls from all others.
+        loop: The loop whose task factory and timers are wrapped. `call_soon` is not, which runs at
+            every step of every task.
+        is_in_session: True for the contexts of sessions.
     """
     inner: Any = loop.get_task_factory()
     if getattr(inner, "contains_user_code", False):
@@ -205,27 +245,33 @@ def contain_user_code(
     make: Any = inner or _make_task
 
     def make_contained(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        context = options.get("context") or contextvars.copy_context()
-        code = getattr(coro, "cr_code", None)
-        if code is not None and not _carries_media(code.co_filename) and is_in_call(context):
-            coro = WatchedCoroutine(coro, describe_callable(coro))
+        frame = getattr(coro, "cr_frame", None)
+        if frame is not None and _package_of(frame.f_globals) not in MEDIA_PACKAGES:
+            context = options.get("context")
+            if is_in_session(contextvars.copy_context() if context is None else context):
+                coro = WatchedCoroutine(coro, describe_callable(coro))
         return make(loop, coro, **options)
 
-    make_contained.contains_user_code = True  # type: ignore[attr-defined]  # read above
+    # An attribute, since the loop holds nothing else by which a second session finds the first.
+    make_contained.contains_user_code = True  # type: ignore[attr-defined]
     loop.set_task_factory(make_contained)
     for name, position in CALLBACK_POSITIONS.items():
-        setattr(loop, name, _containing(getattr(loop, name), position, is_in_call))
+        setattr(loop, name, _containing(getattr(loop, name), position, is_in_session))
 
 
 def _containing(
-    schedule: Callable[..., Any], position: int, is_in_call: Callable[[contextvars.Context], bool]
+    schedule: Callable[..., Any],
+    position: int,
+    is_in_session: Callable[[contextvars.Context], bool],
 ) -> Callable[..., Any]:
     """Wraps a method of a loop that takes a callback at a position of its arguments."""
 
     @functools.wraps(schedule)
     def schedule_contained(*args: Any, context: contextvars.Context | None = None) -> Any:
         callback: Any = args[position] if len(args) > position else None
-        if not _is_harmless(callback) and is_in_call(context or contextvars.copy_context()):
+        if not _is_harmless(callback) and is_in_session(
+            contextvars.copy_context() if context is None else context
+        ):
             callback = functools.partial(call_user_code, callback)
             args = (*args[:position], callback, *args[position + 1 :])
         return schedule(*args, context=context)
@@ -234,16 +280,16 @@ def _containing(
 
 
 def _is_harmless(callback: object) -> bool:
-    """True for callbacks of asyncio's own, such as those that wake a task, and of the media's."""
-    if callback is None:
-        return True
-    code = getattr(callback, "__code__", None)
-    return code is not None and (ASYNCIO in code.co_filename or _carries_media(code.co_filename))
+    """True for callbacks that are no user code, such as those that wake a task."""
+    namespace = getattr(callback, "__globals__", None)
+    return callback is None or (
+        namespace is not None and _package_of(namespace) in HARMLESS_PACKAGES
+    )
 
 
-def _carries_media(file: str) -> bool:
-    """True for source of ours and of the libraries under it, which run for every packet."""
-    return is_own_file(file) or "aiortc" in file or "aioice" in file
+def _package_of(namespace: Mapping[str, Any]) -> str:
+    """Returns the top package of the module with these globals."""
+    return str(namespace.get("__name__", "")).partition(".")[0]
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
@@ -259,9 +305,9 @@ async def await_user_code(
     """Awaits user code on the event loop, watched, so that whatever it raises is an Exception.
 
     Args:
-        awaitable: Of the user's.
-        label: What the log calls it.
-        expect: Whether the watchdog names it when it takes long.
+        awaitable: The user's.
+        label: The code's name in the log.
+        expect: The expected behaviour, by which the watchdog decides to name it when it takes long.
         root: The async generator whose next item is awaited, for the watchdog to look into.
 
     Raises:
@@ -273,7 +319,7 @@ async def await_user_code(
     loop = asyncio.get_running_loop()
     wait = WATCHDOG.begin(Wait(label, expect, awaitable=root or awaitable, loop=loop))
     try:
-        return cast("T", await WatchedCoroutine(awaitable, label))
+        return await WatchedCoroutine(awaitable, label)  # type: ignore[no-any-return]  # `cast` is a call
     except asyncio.CancelledError:
         if is_being_cancelled():
             raise
@@ -283,13 +329,37 @@ async def await_user_code(
 
 
 def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls user code where it is, so that what it raises is an Exception; watched on a loop.
+    """Calls user code in this thread, so that what it raises is an Exception; watched on a loop.
+
+    Any thread.
 
     Raises:
         Exception: As with `await_user_code`.
     """
     label = describe_callable(fn)
-    step = WATCHDOG.enter(label) if _is_on_loop() else None
+    if _is_on_loop():
+        return call_on_loop(label, fn, *args, **kwargs)
+    try:
+        return fn(*args, **kwargs)
+    except Exception:
+        raise
+    except BaseException as raised:
+        raise contained(raised, label) from raised
+
+
+def call_on_loop(label: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Like `call_user_code`, on the event loop and with a label that was made before.
+
+    Args:
+        label: The code's name in the log.
+        fn: The function.
+        *args: Its positional arguments.
+        **kwargs: Its keyword arguments.
+
+    Raises:
+        Exception: As with `await_user_code`.
+    """
+    step = WATCHDOG.enter(label)
     try:
         return fn(*args, **kwargs)
     except Exception:
@@ -297,8 +367,7 @@ def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except BaseException as raised:
         raise contained(raised, label) from raised
     finally:
-        if step is not None:
-            WATCHDOG.leave(step)
+        WATCHDOG.leave(step)
 
 
 def _is_on_loop() -> bool:

@@ -1,8 +1,8 @@
 """Names user code that blocks the event loop, or that a session has been waiting for.
 
-One thread a process does the looking. It exists only while user code runs or is waited for, sleeps
-until the next time limit could be passed, and never looks at code that returned in time. Knows
-nothing of sessions; imports nothing of ours.
+One thread of the process looks. It exists only while user code runs or is waited for, sleeps until
+the next time limit could be passed, and never looks at code that returned in time. Imports nothing
+of ours.
 """
 
 from __future__ import annotations
@@ -13,32 +13,37 @@ import gc
 import linecache
 import logging
 import math
+import os
 import sys
 import sysconfig
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
-    from types import FrameType
+    from collections.abc import Awaitable, Callable, Iterator
+    from types import CodeType, FrameType, FunctionType
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 _logger = logging.getLogger(__name__)
 
 LOOP_LIMIT_S: Final = 1.0
-"""The time after which code that holds the event loop is named: by then every session has lost a
+"""Seconds after which code that holds the event loop is named: by then every session has lost a
 second of audio."""
 
 WAIT_LIMIT_S: Final = 5.0
-"""The time after which code that a session waits for is named: longer than people wait for an
-answer before they ask whether somebody is there."""
+"""Seconds after which code that a session waits for is named: longer than people wait for an answer
+before they ask whether somebody is there."""
 
 MAX_NAMED: Final = 1000
-"""How many places are remembered so as to name each of them once."""
+"""Places that are remembered so as to name each of them once. A bound, since code may be generated
+and its places be without number."""
 
-_OURS: Final = str(Path(__file__).parent)
+# The whole package, and with the separator, so that no neighbour of a similar name is taken for it.
+_OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
 _LIBRARIES: Final = tuple(
     {sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
@@ -49,7 +54,7 @@ class Expect(enum.Enum):
 
     Attributes:
         RETURN: It returns soon, for the session waits for it.
-        IDLE: The same, but it may wait in a queue for something to say.
+        IDLE: The same, but it may wait in a queue for something to emit.
         NOTHING: It may run as long as the session.
     """
 
@@ -72,12 +77,12 @@ class Wait:
 
     Attributes:
         label: The code, as the log names it.
-        expect: Whether it may wait in a queue.
+        expect: The behaviour that is expected of it.
         thread: The identifier of the thread that runs it, for code that blocks one.
         awaitable: The coroutine or async generator, for code on an event loop.
         loop: That event loop.
-        began_s: When it began, on the monotonic clock.
-        was_looked_at: Whether its limit has passed.
+        began_s: Its beginning, in seconds of the monotonic clock.
+        was_looked_at: True once its limit has passed.
     """
 
     label: str
@@ -91,7 +96,7 @@ class Wait:
 
 @dataclass(eq=False, slots=True)
 class _Turning:
-    """One event loop: when user code last began a step on it, and which is in the middle of one."""
+    """One event loop, the code that is in the middle of a step on it, and the step's beginning."""
 
     thread: int
     label: str = ""
@@ -99,11 +104,11 @@ class _Turning:
 
 
 class Watchdog:
-    """Watches user code of one process. Its methods cost about a microsecond; call from any thread.
+    """Watches user code of one process. Its methods cost about a microsecond; any thread.
 
     Args:
-        loop_limit_s: How long code may hold an event loop.
-        wait_limit_s: How long a session may wait for code.
+        loop_limit_s: Seconds that code may hold an event loop.
+        wait_limit_s: Seconds that a session may wait for code.
     """
 
     def __init__(
@@ -117,6 +122,7 @@ class Watchdog:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._due_s = math.inf
+        self._has_begun = False
 
     @property
     def is_awake(self) -> bool:
@@ -126,8 +132,11 @@ class Watchdog:
     def enter(self, label: str) -> tuple[_Turning, str]:
         """Notes that user code begins a step on the running event loop.
 
+        Args:
+            label: The code's name in the log.
+
         Returns:
-            To be handed to `leave` when the step is over.
+            The argument of `leave`, which follows when the step is over.
         """
         thread = threading.get_ident()
         turning = self._loops.get(thread)
@@ -147,6 +156,7 @@ class Watchdog:
     def begin(self, wait: Wait) -> Wait:
         """Notes that a session begins to wait; `end` follows."""
         if wait.expect is not Expect.NOTHING:
+            self._has_begun = True
             self._waits.add(wait)
             if wait.began_s + self._wait_limit_s < self._due_s:
                 self._wake()
@@ -159,7 +169,7 @@ class Watchdog:
     def _wake(self, turning: _Turning | None = None) -> None:
         with self._changed:
             if turning is not None:
-                # The thread may have just forgotten it.
+                # The watchdog's thread may have just forgotten it.
                 self._loops[turning.thread] = turning
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -172,9 +182,14 @@ class Watchdog:
         while True:
             self._look()
             with self._changed:
-                # Whoever begins something meanwhile finds this, and wakes us.
+                # Code that begins meanwhile finds this, and wakes the thread.
                 self._due_s = math.inf
                 due_s = self._next_due_s()
+                if due_s is None and self._has_begun:
+                    # Short jobs leave nothing to look at. A thread that ended after each of them
+                    # would be started again for the next: 100 times a second in a sync echo.
+                    due_s = time.monotonic() + self._loop_limit_s
+                self._has_begun = False
                 if due_s is None:
                     self._thread = None
                     return
@@ -184,12 +199,12 @@ class Watchdog:
                 worked_s = time.process_time() - worked_s
                 late_s = time.monotonic() - due_s
                 if late_s > self._loop_limit_s and worked_s < late_s / 2:
-                    self._begin_anew()
+                    self._restart_all()
 
-    def _begin_anew(self) -> None:
-        """Counts from now on: the process stood still, as a laptop does that sleeps.
+    def _restart_all(self) -> None:
+        """Lets every limit begin now: the process stood still, as a laptop does that sleeps.
 
-        Code that keeps us from running works meanwhile, and is to be named.
+        Code that holds the interpreter, and so this thread, works meanwhile, and is named.
         """
         now_s = time.monotonic()
         for turning in list(self._loops.values()):
@@ -208,12 +223,15 @@ class Watchdog:
 
     def _look(self) -> None:
         now_s = time.monotonic()
+        # Lists, since other threads add and remove meanwhile.
         for turning in list(self._loops.values()):
             began_s = turning.began_s
             if began_s + self._loop_limit_s <= now_s:
                 if turning.label:
                     self._name_blocking(turning, began_s)
                 with self._changed:
+                    # A loop that has been idle for as long is forgotten; one that has begun a step
+                    # since stays.
                     if turning.began_s == began_s:
                         self._loops.pop(turning.thread, None)
         for wait in list(self._waits):
@@ -226,7 +244,7 @@ class Watchdog:
             self._name_waited(wait, _frames_of_thread(wait.thread))
             return
         try:
-            # On the loop nothing of it moves while it is looked at.
+            # On the loop, since nothing of it moves there while it is looked at.
             wait.loop.call_soon_threadsafe(self._name_awaited, wait)
         except RuntimeError:
             _logger.debug("the event loop of %s is closed", wait.label)
@@ -240,23 +258,23 @@ class Watchdog:
         if place is None or _waits_rightly(wait, frames):
             return
         may_idle = wait.expect is Expect.IDLE
-        advice = " (with nothing to say, return None or wait in a queue)" if may_idle else ""
+        advice = " (with nothing to emit, return None or wait in a queue)" if may_idle else ""
         self._name(
             wait.label,
             place,
-            f"has not returned for {self._wait_limit_s:g} s, and its call waits for it{advice}",
+            f"has not returned for {self._wait_limit_s:g} s, and its session waits for it{advice}",
         )
 
     def _name_blocking(self, turning: _Turning, began_s: float) -> None:
         label, frames = turning.label, _frames_of_thread(turning.thread)
         place = _innermost_of_user(frames)
-        # It may have returned while we looked.
+        # It may have returned meanwhile.
         if place is not None and label == turning.label and began_s == turning.began_s:
             self._name(
                 label,
                 place,
-                f"blocks the event loop: for {self._loop_limit_s:g} s no call of this process was "
-                "served (await an async client, or hand the work to asyncio.to_thread)",
+                f"blocks the event loop: for {self._loop_limit_s:g} s no session of this process "
+                "was served (await an async client, or pass the work to asyncio.to_thread)",
             )
 
     def _name(self, label: str, place: Place, fault: str) -> None:
@@ -271,7 +289,17 @@ class Watchdog:
 
 
 WATCHDOG: Final = Watchdog()
-"""The one of this process."""
+"""The watchdog of this process."""
+
+_entries: Final[set[CodeType]] = {asyncio.Handle._run.__code__}  # noqa: SLF001 - the loop's every step
+"""The functions below which, on a thread's stack, user code begins. They are recognised by their
+code: a name may be the user's, too."""
+
+
+def enters_user_code(fn: F) -> F:
+    """Marks a function of ours as one that passes from our frames to the user's."""
+    _entries.add(cast("FunctionType", fn).__code__)
+    return fn
 
 
 def _place_of(frame: FrameType) -> Place:
@@ -283,18 +311,20 @@ def _frames_of_thread(thread: int) -> list[Place]:
     """Returns the frames of a thread from the user's entry on, the innermost last."""
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented, for debuggers such as this
     frames: list[Place] = []
-    while frame is not None:
-        frames.insert(0, _place_of(frame))
+    while frame is not None and frame.f_code not in _entries:
+        frames.append(_place_of(frame))
         frame = frame.f_back
-    steps = [n for n, place in enumerate(frames) if place.function in ("Handle._run", "_Job.run")]
-    frames = frames[steps[-1] + 1 :] if steps else frames
+    frames.reverse()
     begin = next((n for n, place in enumerate(frames) if not is_own_file(place.file)), len(frames))
-    # Without user code in it, it is ours that blocks.
+    # Without user code among them, it is ours that blocks.
     return frames[begin:] or frames[-1:]
 
 
 def place_of_thread(thread: int) -> str:
-    """Returns where a thread is in the user's code, for the end of a log line; may be empty."""
+    """Returns the line of the user's code that a thread is at, for the end of a log line.
+
+    Empty if the thread has ended.
+    """
     place = _innermost_of_user(_frames_of_thread(thread))
     return "" if place is None else f"; it is at {place.file}:{place.line} in {place.function}"
 
@@ -335,7 +365,7 @@ def is_own_file(file: str) -> bool:
 
 
 def _innermost_of_user(frames: list[Place]) -> Place | None:
-    """Returns the user's own line: what it calls in libraries says less."""
+    """Returns the user's own line, which explains more than a library's that it has called."""
     for place in reversed(frames):
         if is_user_file(place.file):
             return place
@@ -343,15 +373,17 @@ def _innermost_of_user(frames: list[Place]) -> Place | None:
 
 
 def _waits_rightly(wait: Wait, frames: list[Place]) -> bool:
-    """True if it waits for us, or is an ``emit`` that has nothing to say."""
+    """True if it waits for us, or is an ``emit`` that has nothing to emit."""
     if any(is_own_file(place.file) for place in frames):
         return True
     if wait.expect is not Expect.IDLE:
         return False
-    # A queue that is written in C has no frame of its own.
+    # A queue that is written in C has no frame of its own, so nothing is left but the text of the
+    # line. A mistake costs no more than a warning that does not come.
     is_in_c = ".get(" in linecache.getline(frames[-1].file, frames[-1].line)
     return is_in_c or any(_is_queue_get(place) for place in frames)
 
 
 def _is_queue_get(place: Place) -> bool:
+    # By name, since there are several: of queue, asyncio.queues and multiprocessing.queues.
     return place.function.endswith("Queue.get") and place.file.endswith(("queue.py", "queues.py"))

@@ -1,7 +1,8 @@
-"""User code called from the event loop, in a thread or where it belongs. Not: media.
+"""User code called from the event loop: async code on it, blocking code in a thread.
 
-Blocking code runs in a `Worker`, one daemon thread of one owner, so that a blocked caller holds
-up neither another caller nor the end of the process.
+Blocking code runs in a `Worker`, one daemon thread of one owner, so that code that blocks holds up
+neither another session nor the end of the process. Everything is called on the event loop, except
+where a docstring names a thread. Must not import media, sessions or Gradio.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import inspect
 import logging
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -22,13 +24,14 @@ from gradio_webrtc.errors import ConnectionLost
 
 from .user_code import (
     await_user_code,
-    call_user_code,
+    call_on_loop,
     contained,
     describe_callable,
     is_async_callable,
     is_never_blocking,
+    runs_nothing_when_called,
 )
-from .watchdog import WATCHDOG, Expect, Wait, place_of_thread
+from .watchdog import WATCHDOG, Expect, Wait, enters_user_code, place_of_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -37,93 +40,96 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 MAX_WAITING_JOBS: Final = 8
-"""Jobs a worker holds, the running one included. A session needs two (a step, then its close);
+"""Jobs that a worker holds, the running one included. A session needs two (a step, then its close);
 more means that a job is blocked for good and its owner has not noticed."""
 
 BLOCKED_AFTER_S: Final = 1.0
-"""How long a job may outlive its worker before the log names it: the time in which a process is
+"""Seconds that a job may outlive its worker before the log names it: the time in which a process is
 expected to end."""
 
+MAX_NAMED: Final = 1000
+"""Blocked places that are remembered so as to name each of them once. A bound, since a label and a
+place may come from code that is generated."""
+
 _logger = logging.getLogger(__name__)
-_jobs_of_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int] = (
-    weakref.WeakKeyDictionary()
-)
-_left_behind: set[_Job] = set()
+
+# Of the whole process, and touched by threads and loops alike. Adding to a set and discarding from
+# it are atomic, so no lock is needed.
+_orphaned: set[_Job] = set()
 _blocked: set[_Job] = set()
 _named: set[tuple[str, str]] = set()
 
-MAX_NAMED: Final = 1000
-"""How many blocked places are remembered so as to name each of them once."""
-
-
-def jobs_in_flight(loop: asyncio.AbstractEventLoop) -> int:
-    """How many jobs handed over by this loop have not come back; call on that loop.
-
-    A clock that jumps over idle time (`testing`) needs to know whether anybody is still working.
-    """
-    return _jobs_of_loop.get(loop, 0)
-
 
 def orphaned_jobs() -> int:
-    """How many jobs of this process still run although their worker was closed."""
-    return len(_left_behind)
+    """Returns the number of jobs of this process that still run although their worker was closed.
+
+    Any thread.
+    """
+    return len(_orphaned)
 
 
 def threads_blocked() -> int:
-    """How many threads user code keeps for itself, `BLOCKED_AFTER_S` after its call ended."""
+    """Returns the number of threads that user code keeps busy `BLOCKED_AFTER_S` after its session.
+
+    Any thread.
+    """
     return len(_blocked)
 
 
-@dataclass(eq=False)
-class _Job:
-    """One call in a worker's thread, and the future that the event loop waits on."""
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Job(Wait):
+    """One call in a worker's thread, and the future that the event loop waits on.
+
+    It is its own entry for the watchdog: a second object for each of 100 jobs a second would hold
+    the same label, expectation and thread.
+    """
 
     call: Callable[[], Any]
-    label: str
-    expect: Expect
     future: asyncio.Future[Any]
     unfinished: list[_Job]
     has_returned: bool = False
-    thread: int = 0
 
+    @enters_user_code
     def run(self) -> None:
         """Runs the call; in the worker's thread."""
         result: object = None
         error: Exception | None = None
         self.thread = threading.get_ident()
-        wait = WATCHDOG.begin(Wait(self.label, self.expect, self.thread))
+        # The time in the queue was that of the job before it.
+        self.began_s = time.monotonic()
+        WATCHDOG.begin(self)
         try:
             result = self.call()
-        except BaseException as raised:  # noqa: BLE001 - delivered to whoever awaits the job
+        except BaseException as raised:  # noqa: BLE001 - delivered to the awaiting task
             error = contained(raised, self.label)
         finally:
-            WATCHDOG.end(wait)
+            WATCHDOG.end(self)
         # Here and not where the outcome is delivered: a loop may close before it comes to that.
         # `orphan` looks in the other order, so one of the two sees the other's mark.
         self.has_returned = True
-        _left_behind.discard(self)
+        _orphaned.discard(self)
         _blocked.discard(self)
         try:
             self.future.get_loop().call_soon_threadsafe(self._deliver, result, error)
         except RuntimeError:
-            _logger.debug("%s came back after its event loop had closed", self.label)
+            _logger.debug("%s returned after its event loop had closed", self.label)
 
     def orphan(self) -> None:
         """Counts the job for as long as it still runs; on the event loop."""
-        _left_behind.add(self)
+        _orphaned.add(self)
         if self.has_returned:
-            _left_behind.discard(self)
+            _orphaned.discard(self)
 
     def _deliver(self, result: object, error: Exception | None) -> None:
-        """Hands the outcome over; on the event loop."""
-        loop = self.future.get_loop()
-        _jobs_of_loop[loop] = jobs_in_flight(loop) - 1
+        """Passes the outcome to the awaiting task; on the event loop."""
         self.unfinished.remove(self)
         if self.future.cancelled():
             if isinstance(error, ConnectionLost) or self.expect is Expect.NOTHING:
-                _logger.debug("%s was let go at the end of its call", self.label)
+                _logger.debug("%s was released at the end of its session", self.label)
             elif error is not None:
-                _logger.warning("%s failed after nobody waited for it", self.label, exc_info=error)
+                _logger.warning(
+                    "%s failed when no task awaited it any more", self.label, exc_info=error
+                )
         elif error is not None:
             self.future.set_exception(error)
         else:
@@ -140,17 +146,18 @@ def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
 class Worker:
     """One owner's blocking calls, one after the other, in a daemon thread started on first use.
 
-    Every method is called on the event loop. The caller's context variables are carried into the
-    thread. When the awaiting task is cancelled the job itself goes on: a thread cannot be stopped
-    from outside; the next job starts when it has returned.
+    Every method is called on the event loop, and on the same one: a worker belongs to one. The
+    context variables of the awaiting task are carried into the thread. When that task is cancelled
+    the job itself goes on: a thread cannot be stopped from outside. The next job starts when it has
+    returned.
 
     Args:
         name: The thread's name, for logs and debuggers.
-        owner: Whose code runs here, such as a handler's class, for the log.
-        expect: Whether the watchdog names a job that takes long.
+        owner: The owner of the code, such as a handler's class, for the log.
+        expect: The behaviour of the jobs, by which the watchdog decides to name one.
 
     Attributes:
-        expect: As given.
+        expect: As passed.
     """
 
     def __init__(self, name: str, owner: str = "", expect: Expect = Expect.RETURN) -> None:
@@ -160,25 +167,26 @@ class Worker:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._unfinished: list[_Job] = []
         self._thread: threading.Thread | None = None
-        # The thread knows the queue and not the worker, so a worker that nobody closed ends its
-        # thread when it is collected.
+        self._is_closed = False
+        # The thread refers to the queue and not to the worker, so a worker that nobody closed ends
+        # its thread when it is collected.
         self._stop = weakref.finalize(self, self._jobs.put, None)
         self._stop.atexit = False
 
     def label(self, name: str) -> str:
-        """The name of user code with its owner, for the log."""
+        """Returns the name of user code with its owner, as the log has it."""
         return f"{name} of {self._owner}" if self._owner else name
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job is running or waiting."""
+        """True while a job is running or waiting."""
         return bool(self._unfinished)
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs ``fn(*args, **kwargs)`` in the thread and waits for its outcome without polling.
 
         Returns:
-            What ``fn`` returns.
+            The result of ``fn``.
 
         Raises:
             RuntimeError: The worker is closed, or ``MAX_WAITING_JOBS`` are waiting; also in place
@@ -186,7 +194,8 @@ class Worker:
             Exception: Whatever else ``fn`` raises.
         """
         call = functools.partial(fn, *args, **kwargs)
-        return await self.submit(contextvars.copy_context(), describe_callable(fn), call)
+        label = self.label(describe_callable(fn))
+        return await self.submit(contextvars.copy_context(), label, call)
 
     def submit(
         self, context: contextvars.Context, label: str, fn: Callable[..., T], *args: object
@@ -195,33 +204,46 @@ class Worker:
 
         Args:
             context: Entered in the thread; in use nowhere else meanwhile.
-            label: What the log calls the job.
-            fn: What to run.
-            *args: Its arguments.
+            label: The job's name in the log. Made once by whoever calls often; see `label`.
+            fn: The function.
+            *args: Its positional arguments.
 
         Returns:
-            The outcome to come.
+            A future for the outcome. Cancelling it does not stop the job.
 
         Raises:
             RuntimeError: The worker is closed, or ``MAX_WAITING_JOBS`` are waiting.
         """
-        if not self._stop.alive:
+        if self._is_closed:
             raise RuntimeError(f"the worker {self._name} is closed and cannot run {label}")
         if len(self._unfinished) >= MAX_WAITING_JOBS:
             raise RuntimeError(f"the worker {self._name} is blocked in {self._unfinished[0].label}")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        call = functools.partial(context.run, fn, *args)
-        job = _Job(call, self.label(label), self.expect, future, self._unfinished)
-        _jobs_of_loop[loop] = jobs_in_flight(loop) + 1
+        job = _Job(
+            label=label,
+            expect=self.expect,
+            call=functools.partial(context.run, fn, *args),
+            future=future,
+            unfinished=self._unfinished,
+        )
         self._unfinished.append(job)
         if self._thread is None:
-            self._thread = threading.Thread(
-                target=_work, args=(self._jobs,), name=self._name, daemon=True
-            )
-            self._thread.start()
+            self._start(loop)
         self._jobs.put(job)
         return future
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Starts the thread."""
+        # The virtual clock of `testing` must not move while a job is under way. It sees the list of
+        # jobs, so that nothing has to be counted; other loops have no such method.
+        watch_jobs = getattr(loop, "watch_jobs", None)
+        if watch_jobs is not None:
+            watch_jobs(self._unfinished)
+        self._thread = threading.Thread(
+            target=_work, args=(self._jobs,), name=self._name, daemon=True
+        )
+        self._thread.start()
 
     def close(self) -> None:
         """Ends the thread once the jobs handed over have returned; does not wait for them.
@@ -229,11 +251,13 @@ class Worker:
         Jobs that still run `BLOCKED_AFTER_S` later are named in a warning and counted by
         `orphaned_jobs`. Closing twice is fine.
         """
-        if self._stop() is None and not self._unfinished:
+        if self._is_closed:
             return
+        self._is_closed = True
+        self._stop()
         for job in self._unfinished:
             job.orphan()
-        # The others wait for this one.
+        # The first one alone can be blocked: the others wait for it.
         for job in self._unfinished[:1]:
             loop = job.future.get_loop()
             if not loop.is_closed():
@@ -242,9 +266,10 @@ class Worker:
 
 def _warn_if_blocked(worker: str, job: _Job) -> None:
     """Counts a thread as blocked, and names the place where it is, once."""
-    if job not in _left_behind:
+    if job not in _orphaned:
         return
     _blocked.add(job)
+    # In this order, for the reason that `_Job.run` gives.
     if job.has_returned:
         _blocked.discard(job)
         return
@@ -255,10 +280,10 @@ def _warn_if_blocked(worker: str, job: _Job) -> None:
     _named.add((job.label, place))
     _logger.log(
         logging.DEBUG if is_known else logging.WARNING,
-        "%s has not returned; it keeps the thread %s for itself (%d such in this process)%s",
+        "%s has not returned and keeps the thread %s busy (%d such in this process)%s",
         job.label,
         worker,
-        len(_left_behind),
+        len(_orphaned),
         place,
     )
 
@@ -267,15 +292,16 @@ class UserFunction:
     """A function of the user's, called from the event loop wherever it belongs.
 
     Async code runs on the loop, anything else in ``worker``. An awaitable that sync code returns is
-    awaited too.
+    awaited too. Calls come 50 times a second for each direction of a session, so all that does not
+    depend on the arguments is decided here, once.
 
     Args:
         fn: The function. One that is marked with `never_blocks` runs on the loop, unwatched.
-        worker: Where it runs when it blocks; tells what is expected of it.
+        worker: Runs it where it blocks; its ``expect`` counts for async code, too.
         inner: The user's function, where ``fn`` is one of ours around it.
 
     Attributes:
-        is_async: Whether it runs on the event loop.
+        is_async: True if the function runs on the event loop.
     """
 
     def __init__(
@@ -284,35 +310,50 @@ class UserFunction:
         self.is_async = is_async_callable(fn)
         self._fn = fn
         self._worker = worker
-        self._name = describe_callable(inner or fn)
+        self._label = worker.label(describe_callable(inner or fn))
         self._is_ours = is_never_blocking(fn)
+        self._begin = fn
+        if self.is_async and not runs_nothing_when_called(fn):
+            self._begin = functools.partial(call_on_loop, self._label, fn)
 
     async def __call__(self, *args: object) -> Any:
-        """What the function gives for these arguments.
+        """Returns the function's result for these arguments.
 
         Raises:
-            Exception: Whatever it raises; see `await_user_code`.
+            Exception: Whatever the function raises; see `await_user_code`.
         """
         if self._is_ours:
             result = self._fn(*args)
             return await result if inspect.isawaitable(result) else result
         if self.is_async:
-            result = call_user_code(self._fn, *args)
+            result = self._begin(*args)
         else:
-            call = functools.partial(self._fn, *args)
-            result = await self._worker.submit(contextvars.copy_context(), self._name, call)
-        if not inspect.isawaitable(result):
+            # A copy, since a context cannot be entered in two threads at once, and since variables
+            # that user code sets are to end with the call. It shares its content with the
+            # original: no more than an allocation.
+            context = contextvars.copy_context()
+            result = await self._worker.submit(context, self._label, self._fn, *args)
+        # The usual results first: to ask the abstract classes takes longer than all of this.
+        if result is None or isinstance(result, tuple) or not inspect.isawaitable(result):
             return result
-        label = self._worker.label(self._name)
-        return await await_user_code(result, label, self._worker.expect)
+        return await await_user_code(result, self._label, self._worker.expect)
 
 
-async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | None:  # noqa: ASYNC109 - its predecessor's name
-    """The next item of a queue, or ``None`` when there is none in time; loses no item.
+async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | None:  # noqa: ASYNC109 - fastrtc's name
+    """Returns the next item of a queue, or ``None`` if there is none in time; loses no item.
+
+    Call on the event loop.
 
     Args:
-        queue: Filled by somebody else on this event loop.
-        timeout: How long to wait, in seconds.
+        queue: Filled by other code on this event loop.
+        timeout: The longest wait, in seconds; 0 for not at all.
+
+    Returns:
+        The item, which has been taken off the queue.
+
+    Example:
+        >>> async def emit(self):
+        ...     return await wait_for_item(self.queue)
     """
     try:
         async with asyncio.timeout(timeout):
@@ -322,9 +363,13 @@ async def wait_for_item(queue: asyncio.Queue[T], timeout: float = 0.1) -> T | No
 
 
 class Done(Coroutine[Any, Never, T]):
-    """An answer that is known already, for code that awaits it and for code that does not.
+    """A result that exists already, for code that awaits it and for code that does not.
 
-    Whatever takes a coroutine takes it, and nothing is warned of when nobody awaits it.
+    It can be passed wherever a coroutine can. Python warns of a coroutine that was never awaited,
+    and not of this.
+
+    Args:
+        answer: The result.
     """
 
     def __init__(self, answer: T) -> None:
@@ -341,12 +386,12 @@ class Done(Coroutine[Any, Never, T]):
         return self._answer
 
     def send(self, _value: Never) -> Any:
-        """The first step of the coroutine is its last."""
+        """Ends the coroutine with the result: its first step is its last."""
         raise StopIteration(self._answer)
 
     def throw(self, *error: Any) -> Never:
-        """There is nothing in it that could catch an exception."""
+        """Raises the exception: there is nothing in it that could catch one."""
         raise error[0]
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Does nothing: there is nothing to end."""

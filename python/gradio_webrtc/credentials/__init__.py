@@ -1,7 +1,7 @@
-"""Where the page's side of a call gets its STUN and TURN servers from. Knows no call.
+"""Credentials of TURN services, for the client's side of a session. Imports no session.
 
 =========== ==================================== ================================================
-service     asked                                with
+method      service                              credentials
 =========== ==================================== ================================================
 hf          Hugging Face's own TURN service      ``HF_TOKEN``
 twilio      Twilio's Network Traversal Service   ``TWILIO_ACCOUNT_SID``, ``TWILIO_AUTH_TOKEN``
@@ -10,8 +10,8 @@ cloudflare  Cloudflare's Realtime TURN service   ``CLOUDFLARE_TURN_KEY_ID``,
 =========== ==================================== ================================================
 
 Each function has a twin for the event loop, with ``_async`` behind its name. All of them return a
-W3C ``RTCConfiguration`` and raise `gradio_webrtc.errors.CredentialsError`. Credentials expire: give
-``rtc_configuration`` the function itself, which is then called for every call.
+W3C ``RTCConfiguration`` and raise `gradio_webrtc.errors.CredentialsError`. Credentials expire: pass
+the function itself as ``rtc_configuration``, which is then called for every session.
 """
 
 import typing

@@ -1,4 +1,4 @@
-"""One function for all services, so that an application can be told which one to use."""
+"""One function for all services, so that a setting of an application can choose among them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ASYNC: Final[dict[str, Callable[..., Any]]] = {
 
 
 def get_turn_credentials(method: Method = "hf", **kwargs: Any) -> dict[str, Any]:
-    """TURN servers from the service of your choice; blocks for some ten seconds at most.
+    """Returns TURN servers of the service of your choice; blocks for some ten seconds at most.
 
     Args:
-        method: "hf", the default as in gradio_webrtc 0.0.x (fastrtc's was "cloudflare", which with
-            ``HF_TOKEN`` comes to the same); "twilio"; or "cloudflare".
+        method: "hf", the default as in gradio_webrtc 0.0.31 (fastrtc's is "cloudflare", which has
+            the same result with ``HF_TOKEN``); "twilio"; or "cloudflare".
         **kwargs: The arguments of that service's function. Those of another service are ignored,
             so that the method alone can change.
 
@@ -45,7 +45,7 @@ def get_turn_credentials(method: Method = "hf", **kwargs: Any) -> dict[str, Any]
 
     Example:
         >>> from functools import partial
-        >>> configuration = partial(get_turn_credentials, "twilio")  # fresh ones for every call
+        >>> configuration = partial(get_turn_credentials, "twilio")  # new ones for every session
     """
     configuration: dict[str, Any] = _choose(_SYNC, method)(**_arguments(_SYNC, method, kwargs))
     return configuration
@@ -56,7 +56,11 @@ async def get_turn_credentials_async(method: Method = "hf", **kwargs: Any) -> di
 
     Args:
         method: As there.
-        **kwargs: As there; ``client``, an httpx.AsyncClient to ask with, for "hf" and "cloudflare".
+        **kwargs: As there; for "hf" and "cloudflare" also ``client``, an httpx.AsyncClient that
+            makes the request.
+
+    Returns:
+        As there.
 
     Raises:
         ValueError: As there.
@@ -77,7 +81,7 @@ def _choose(functions: dict[str, Callable[..., Any]], method: str) -> Callable[.
 def _arguments(
     functions: dict[str, Callable[..., Any]], method: str, given: dict[str, Any]
 ) -> dict[str, Any]:
-    """Those of the given arguments that the method's function takes."""
+    """Returns those of the given arguments that the method's function takes."""
     known = {name: set(inspect.signature(fn).parameters) for name, fn in functions.items()}
     unknown = set(given).difference(*known.values())
     if unknown:

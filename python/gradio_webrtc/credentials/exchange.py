@@ -1,4 +1,7 @@
-"""One question to a credentials service and its answer, without a secret in any text of ours."""
+"""One request to a credentials service and its answer, without a secret in any text of ours.
+
+Imports httpx, when a request is made, and no session.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,27 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S: Final = 10.0
-"""For each of: connecting, sending, every wait for more of the answer. A page waits for this
-before it can call, and callers wait no longer."""
+"""Seconds for each of: connecting, sending, every wait for more of the answer. A client waits for
+this before it can connect, and users wait no longer."""
 
 SHOWN_CHARS: Final = 200
-"""How much of a refusal is quoted: enough for its reason, not for a page of HTML."""
+"""Characters of a refusal that are quoted: enough for its reason, not for an HTML document."""
 
 SERVER_MEMBERS: Final = ("urls", "username", "credential")
-"""Of an RTCIceServer (W3C WebRTC section 4.2.4). Twilio's older ``url`` is left out: aiortc, which
-may be given the same dict for the server's side, takes no other members."""
+"""The members of an RTCIceServer (W3C WebRTC section 4.2.4). Twilio's older ``url`` is left out:
+aiortc, which may get the same dict for the server's side, takes no other members."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to ask a service; its ``repr`` shows nothing secret.
+class Request:
+    """A request to a service; its ``repr`` shows nothing secret.
 
     Attributes:
-        method: Of HTTP.
-        url: Where.
+        method: The HTTP method.
+        url: The address; may hold an account's id.
         options: More arguments for httpx: ``headers``, ``params``, ``json``, ``auth``.
-        secrets: What must not be quoted.
-        failure: How an error's text begins.
+        secrets: Texts that must not be quoted.
+        failure: The beginning of an error's text.
     """
 
     method: Literal["GET", "POST"]
@@ -45,7 +48,7 @@ class Question:
     failure: str = "Failed to get TURN credentials"
 
     def error(self, reason: str) -> CredentialsError:
-        """An error in one short line, with the secrets taken out."""
+        """Returns an error of one short line, with the secrets taken out."""
         for secret in self.secrets:
             reason = reason.replace(secret, "***")
         line = " ".join(reason.split())
@@ -53,71 +56,70 @@ class Question:
         return CredentialsError(f"{self.failure}: {shown}")
 
 
-def ask(question: Question) -> dict[str, Any]:
-    """The service's answer, a JSON object; blocks for about `TIMEOUT_S` at most.
+def fetch(request: Request) -> dict[str, Any]:
+    """Returns the service's answer, a JSON object; blocks for about `TIMEOUT_S` at most.
 
     Raises:
         CredentialsError: The service refused, did not answer, or answered something else.
     """
-    import httpx  # noqa: PLC0415 - wanted by those who ask, not by everybody who imports us
+    import httpx  # noqa: PLC0415 - needed for requests alone, and slow to import
 
     try:
-        response = httpx.request(
-            question.method, question.url, timeout=TIMEOUT_S, **question.options
-        )
+        response = httpx.request(request.method, request.url, timeout=TIMEOUT_S, **request.options)
     except httpx.HTTPError as error:
         failure = _describe(error)
     else:
-        return _read(question, response)
+        return _read(request, response)
     # Outside the except block: httpx's error carries the request, and with it the secrets.
-    raise question.error(failure)
+    raise request.error(failure)
 
 
-async def ask_async(question: Question, client: httpx.AsyncClient | None = None) -> dict[str, Any]:
-    """Like `ask`, on the event loop.
+async def fetch_async(request: Request, client: httpx.AsyncClient | None = None) -> dict[str, Any]:
+    """Like `fetch`, on the event loop.
 
     Args:
-        question: What to ask.
-        client: Asks with it and leaves it open. Without one a thread asks: making a client reads
-            the certificates of all authorities, and calls in progress would hear that.
+        request: The request.
+        client: Makes the request with it and leaves it open. Without one a thread makes it: a new
+            client reads the certificates of all authorities, which blocks for long enough that
+            other sessions would lose audio.
 
     Raises:
-        CredentialsError: As `ask`.
+        CredentialsError: As `fetch`.
     """
     if client is None:
         worker = Worker("turn-credentials")
         try:
-            return await worker.run(ask, question)
+            return await worker.run(fetch, request)
         finally:
             worker.close()
     import httpx  # noqa: PLC0415 - as above
 
     try:
         response = await client.request(
-            question.method, question.url, timeout=TIMEOUT_S, **question.options
+            request.method, request.url, timeout=TIMEOUT_S, **request.options
         )
     except httpx.HTTPError as error:
         failure = _describe(error)
     else:
-        return _read(question, response)
-    raise question.error(failure)
+        return _read(request, response)
+    raise request.error(failure)
 
 
-def configuration_of(question: Question, servers: object) -> dict[str, Any]:
-    """An RTCConfiguration with the ICE servers of an answer.
+def configuration_of(request: Request, servers: object) -> dict[str, Any]:
+    """Returns an RTCConfiguration with the ICE servers of an answer.
 
     Args:
-        question: What was asked.
-        servers: A list of RTCIceServer, or the only one.
+        request: The request that was answered.
+        servers: A list of RTCIceServer, or a single one.
 
     Raises:
         CredentialsError: They are none.
     """
     listed = [servers] if isinstance(servers, dict) else servers
     if not isinstance(listed, list) or not listed:
-        raise question.error("the answer names no ICE servers")
+        raise request.error("the answer names no ICE servers")
     if not all(isinstance(server, dict) and server.get("urls") for server in listed):
-        raise question.error("the answer has an ICE server without urls")
+        raise request.error("the answer has an ICE server without urls")
     return {
         "iceServers": [
             {member: server[member] for member in SERVER_MEMBERS if member in server}
@@ -127,19 +129,19 @@ def configuration_of(question: Question, servers: object) -> dict[str, Any]:
 
 
 def from_environment(*names: str) -> str | None:
-    """The first of these variables that is set and not empty."""
+    """Returns the first of these environment variables that is set and not empty."""
     return next((value for name in names if (value := os.environ.get(name))), None)
 
 
 def require(what: str, **values: str | None) -> list[str]:
-    """The values, when all of them are there.
+    """Returns the values, if all of them are there.
 
     Args:
-        what: What an error says is wanted.
+        what: The beginning of the error's text, which names what is needed.
         **values: Each under the name of the environment variable that it may come from.
 
     Raises:
-        CredentialsError: Naming the variables of those that are missing.
+        CredentialsError: Values are missing; names their variables.
     """
     missing = [variable for variable, value in values.items() if not value]
     if missing:
@@ -152,14 +154,14 @@ def _describe(error: httpx.HTTPError) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _read(question: Question, response: httpx.Response) -> dict[str, Any]:
+def _read(request: Request, response: httpx.Response) -> dict[str, Any]:
     if not response.is_success:
-        raise question.error(f"{response.status_code} {response.text or response.reason_phrase}")
+        raise request.error(f"{response.status_code} {response.text or response.reason_phrase}")
     try:
         answer = response.json()
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        # Nothing is quoted: what looks like no answer may hold credentials all the same.
-        raise question.error(f"{response.status_code} without a JSON object")
+        # Nothing is quoted: an answer of another form may hold credentials all the same.
+        raise request.error(f"{response.status_code} without a JSON object")
     return answer

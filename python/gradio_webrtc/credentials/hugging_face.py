@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .exchange import Question, ask, ask_async, configuration_of, from_environment, require
+from .exchange import Request, configuration_of, fetch, fetch_async, from_environment, require
 
 if TYPE_CHECKING:
     import httpx
 
 HF_TURN_URL: Final = "https://turn.fastrtc.org/credentials"
-"""Gives Cloudflare's servers to those who have a Hugging Face token. The Space that
-gradio_webrtc 0.0.x asked is gone."""
+"""An endpoint that gives Cloudflare's servers for a Hugging Face token. The Space that
+gradio_webrtc 0.0.31 asked is gone."""
 
 DEFAULT_TTL_S: Final = 600
-"""Ten minutes to make a call in; a call that stands goes on for longer."""
+"""Ten minutes to connect in, in seconds; a session that is connected goes on for longer."""
 
 
 def get_hf_turn_credentials(token: str | None = None, ttl: int = DEFAULT_TTL_S) -> dict[str, Any]:
-    """TURN servers from Hugging Face; blocks for some ten seconds at most.
+    """Returns TURN servers from Hugging Face; blocks for some ten seconds at most.
 
     Args:
         token: A Hugging Face access token; by default the environment variable ``HF_TOKEN``.
-        ttl: For how many seconds the credentials are good.
+        ttl: The lifetime of the credentials, in seconds.
 
     Returns:
         ``{"iceServers": [...]}`` for ``rtc_configuration``.
@@ -30,8 +30,8 @@ def get_hf_turn_credentials(token: str | None = None, ttl: int = DEFAULT_TTL_S) 
     Raises:
         CredentialsError: There is no token, or the service gave no credentials.
     """
-    question = hf_question(token, ttl)
-    return configuration_of(question, ask(question).get("iceServers"))
+    request = hf_request(token, ttl)
+    return configuration_of(request, fetch(request).get("iceServers"))
 
 
 async def get_hf_turn_credentials_async(
@@ -42,17 +42,24 @@ async def get_hf_turn_credentials_async(
     Args:
         token: As there.
         ttl: As there.
-        client: Asks with this client, and leaves it open.
+        client: Makes the request with this client, and leaves it open.
+
+    Returns:
+        As there.
 
     Raises:
         CredentialsError: As there.
     """
-    question = hf_question(token, ttl)
-    return configuration_of(question, (await ask_async(question, client)).get("iceServers"))
+    request = hf_request(token, ttl)
+    return configuration_of(request, (await fetch_async(request, client)).get("iceServers"))
 
 
-def hf_question(token: str | None, ttl_s: int) -> Question:
-    """What to ask.
+def hf_request(token: str | None, ttl_s: int) -> Request:
+    """Returns the request for credentials.
+
+    Args:
+        token: A Hugging Face access token; by default ``HF_TOKEN``.
+        ttl_s: The lifetime of the credentials, in seconds.
 
     Raises:
         CredentialsError: There is no token.
@@ -60,7 +67,7 @@ def hf_question(token: str | None, ttl_s: int) -> Question:
     [token] = require(
         "a Hugging Face token is wanted (token)", HF_TOKEN=token or from_environment("HF_TOKEN")
     )
-    return Question(
+    return Request(
         "GET",
         HF_TURN_URL,
         {"headers": {"Authorization": f"Bearer {token}"}, "params": {"ttl": ttl_s}},

@@ -1,4 +1,4 @@
-"""Where both predecessors had Silero.
+"""The import path of Silero in gradio_webrtc 0.0.31 and fastrtc.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""fastrtc's module of the protocol of detectors.
+"""The import path of the protocol of detectors in fastrtc.
 
 New code imports from `gradio_webrtc`.
 """

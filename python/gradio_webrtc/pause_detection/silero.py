@@ -1,4 +1,4 @@
-"""fastrtc's module of Silero itself.
+"""The import path of Silero's own module in fastrtc.
 
 New code imports from `gradio_webrtc`.
 """

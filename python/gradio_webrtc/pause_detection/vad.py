@@ -1,4 +1,4 @@
-"""The module of Silero itself in gradio_webrtc 0.0.x.
+"""The import path of Silero's own module in gradio_webrtc 0.0.31.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,4 @@
-"""The predecessors' module of the code of speech to text.
+"""The import path of speech to text in gradio_webrtc 0.0.31 and fastrtc.
 
 New code imports from `gradio_webrtc`.
 """

@@ -1,4 +1,7 @@
-"""A call without a browser, a network or waiting: sound in, the handler's answer out."""
+"""A session without a browser, a network or waiting: audio in, the handler's reply out.
+
+For tests of users' handlers. `simulate` runs a whole session, `FakeTransport` is its other end.
+"""
 
 from .simulation import SimulatedEvent, SimulatedOutput, Simulation, Turn, simulate
 from .transport import FakeTransport

@@ -1,4 +1,7 @@
-"""A whole call on a virtual clock, through the same session and core as a real one."""
+"""A whole session on a virtual clock, through the same session code and core as a real one.
+
+Runs in the thread that calls `simulate`, apart from the worker threads of the session.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
-from gradio_webrtc._session.media import Terms
 from gradio_webrtc._session.session import Session
+from gradio_webrtc._session.stats import SessionStats
 from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_S
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
@@ -27,15 +31,15 @@ if TYPE_CHECKING:
 
 
 TAIL_S: Final = 2.0
-"""Silence after the caller's last word before a call may be over: more than any pause that is
-waited for."""
+"""Seconds of silence after the recording before a session may end: more than any pause that ends a
+turn."""
 
 QUIET_S: Final = 0.5
-"""How long nothing may have been said before the call is over."""
+"""Seconds without audible audio from the handler after which the session is over."""
 
 
 class SimulatedEvent(NamedTuple):
-    """Something that happened: when (seconds of the call), what, and its data."""
+    """An event: its time in seconds of the session, its name and its data."""
 
     time_s: float
     name: str
@@ -43,7 +47,7 @@ class SimulatedEvent(NamedTuple):
 
 
 class SimulatedOutput(NamedTuple):
-    """AdditionalOutputs as the page got them: when (seconds of the call), and the values."""
+    """AdditionalOutputs as the client got them: the time in seconds of the session, and values."""
 
     time_s: float
     args: tuple[Any, ...]
@@ -51,14 +55,15 @@ class SimulatedOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of the caller and what came of it; times in seconds of the call.
+    """One turn of the user and the reply to it; times in seconds of the session.
 
     Attributes:
-        speech_start_s: Where the detector heard the speech begin.
-        speech_end_s: Where it heard it end.
-        pause_s: When it was decided that the turn is over.
-        audio: What the user's function got: rate in Hz and int16 ``(1, n)``.
-        reply_start_s: When the first frame of the reply went to the caller; ``None`` without one.
+        speech_start_s: The time at which the detector found the begin of the speech.
+        speech_end_s: The time at which it found the end.
+        pause_s: The time of the decision that the turn is over.
+        audio: The utterance that the user's function got: rate in Hz and int16 ``(1, n)``.
+        reply_start_s: The time at which the first frame of the reply was sent; ``None`` without
+            a reply.
     """
 
     speech_start_s: float
@@ -70,18 +75,19 @@ class Turn:
 
 @dataclass
 class Simulation:
-    """What happened in a simulated call.
+    """The result of a simulated session.
 
     Attributes:
-        turns: The caller's turns, in order.
-        audio: What the caller heard, from the first second of the call on: 48,000 Hz and int16
-            ``(channels, n)``.
+        turns: The turns of the user, in order.
+        audio: The audio that was sent to the client, from the begin of the session on: 48,000 Hz
+            and int16 ``(channels, n)``.
         outputs: The AdditionalOutputs, in order.
-        events: Everything that happened, in order.
-        messages: What the page was sent.
-        end_reason: Why the call ended.
-        duration_s: How long it took on its own clock.
-        handler: This call's copy of the handler.
+        events: All events, in order.
+        messages: The messages to the client, each behind its time in seconds of the session.
+        end_reason: The reason of the end, in words.
+        duration_s: The duration on the session's own clock, in seconds.
+        handler: This session's copy of the handler.
+        stats: The session's counters, as of its end.
     """
 
     turns: list[Turn] = field(default_factory=list)
@@ -92,6 +98,7 @@ class Simulation:
     end_reason: str = ""
     duration_s: float = 0.0
     handler: StreamHandlerBase | None = None
+    stats: SessionStats = field(default_factory=lambda: SessionStats("simulated"))
 
 
 def simulate(
@@ -103,24 +110,27 @@ def simulate(
     time_limit_s: float | None = None,
     max_duration_s: float = 3600.0,
 ) -> Simulation:
-    """Plays a recording to a handler and returns what a caller would have heard and seen.
+    """Plays a recording to a handler and returns what a client would have received.
 
-    The call runs through the same session, core and pacing as a real one, on a clock that jumps
+    It runs through the same session code, core and pacing as a real session, on a clock that jumps
     over silence: minutes take moments. Code of the handler takes no time on that clock, except
     where it awaits ``asyncio.sleep``. Two runs give the same result; only an ``emit`` that blocks
     until something is received is raced against the clock, and gets 5 ms of real time for it.
 
     Args:
-        handler: A handler, of which the call gets a copy; or a function for `ReplyOnPause`.
-        audio: The caller's sound: rate in Hz (a multiple of 50) and int16 ``(n,)`` or ``(1, n)``.
-        inputs: The values that the page's other components have.
-        tail_s: Silence after the recording before the call may end.
-        time_limit_s: The call's time limit.
-        max_duration_s: Ends a call that goes on for ever.
+        handler: A handler, of which the session gets a copy; or a function for `ReplyOnPause`.
+        audio: The user's audio: rate in Hz (a multiple of 50) and int16 ``(n,)`` or ``(1, n)``.
+        inputs: The values of the other input components.
+        tail_s: Seconds of silence after the recording before the session may end.
+        time_limit_s: The time limit of the session, in seconds; ``None`` for no limit.
+        max_duration_s: The seconds after which a session that goes on for ever is ended.
+
+    Returns:
+        The turns, the audio, the outputs and all other results of the session.
 
     Raises:
         RuntimeError: Called from a running event loop.
-        ValueError: The audio is not what it should be.
+        ValueError: The audio is not mono int16, or its rate is no multiple of 50.
 
     Example:
         >>> import numpy as np
@@ -149,7 +159,7 @@ def _check_audio(audio: tuple[int, NDArray[np.int16]]) -> tuple[int, NDArray[np.
 
 
 class _Run:
-    """One call in the making: the page's side of it, and when it is over."""
+    """One session under way: the client's side of it, and the decision that it is over."""
 
     def __init__(
         self,
@@ -169,18 +179,19 @@ class _Run:
         self._result = Simulation(handler=handler)
 
     async def hold(self, time_limit_s: float | None) -> Simulation:
-        """Holds the call and collects the result."""
-        self._transport = _WatchedTransport(*self._audio, self._on_page_message, self._on_block)
+        """Runs the session and collects the result."""
+        self._transport = _WatchedTransport(*self._audio, self._on_message, self._on_block)
         self._session = Session(
             "simulated",
             self._transport,
             self._handler,
-            Terms(has_outputs=True, time_limit_s=time_limit_s),
+            SessionConfig(has_outputs=True, time_limit_s=time_limit_s),
             on_event=self._on_event,
             make_worker=self._make_worker,
         )
         result = self._result
         result.end_reason = await self._session.run()
+        result.stats = self._session.stats()
         result.duration_s = self._transport.now_s
         result.messages = self._transport.messages
         result.audio = (CALL_RATE_HZ, _place(self._transport.sent, result.duration_s))
@@ -199,7 +210,7 @@ class _Run:
         elif name in ("response_finished", "interrupted") and self._open_replies:
             self._open_replies -= 1
 
-    def _on_page_message(self, message: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Mapping[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         if message["type"] == "send_input":
             loop.call_soon(self._session.set_inputs, self._inputs)
@@ -213,7 +224,7 @@ class _Run:
             self._session.outputs.done()
 
     def _on_block(self) -> None:
-        """Looks, 50 times a second of the call, whether it is over."""
+        """Checks, 50 times a second of the session, if it is over."""
         now_s = self._transport.now_s
         has_finished = (
             now_s >= self._transport.duration_s + self._tail_s
@@ -246,35 +257,35 @@ class _Run:
 
 
 class _WatchedTransport(FakeTransport):
-    """A fake transport that tells of every block it hands over."""
+    """A fake transport that reports every audio block that it delivers."""
 
     def __init__(
         self,
         rate_hz: int,
         samples: NDArray[np.int16],
-        on_page_message: Callable[[Mapping[str, Any]], None],
+        on_message: Callable[[Mapping[str, Any]], None],
         on_block: Callable[[], None],
     ) -> None:
-        super().__init__(rate_hz, samples, on_page_message)
+        super().__init__(rate_hz, samples, on_message)
         self._on_block = on_block
 
     async def carry_audio(self, sink: AudioSink) -> None:
-        """Hands on the sound; at each block somebody looks whether the call is over."""
+        """Delivers the audio, and reports each block first."""
 
-        def watched(block: AudioBlock) -> float:
+        def report_and_deliver(block: AudioBlock) -> float:
             self._on_block()
             return sink(block)
 
-        await super().carry_audio(watched)
+        await super().carry_audio(report_and_deliver)
 
 
 def _place(sent: Sequence[tuple[float, NDArray[np.int16]]], duration_s: float) -> NDArray[np.int16]:
-    """The frames on one time line, int16 ``(channels, n)``."""
+    """Returns the frames at their times, int16 ``(channels, n)``, with silence between them."""
     frame_samples = round(FRAME_S * CALL_RATE_HZ)
     channels = max((frame.size // frame_samples for _, frame in sent), default=1)
-    heard = np.zeros((channels, round(duration_s * CALL_RATE_HZ)), np.int16)
+    audio = np.zeros((channels, round(duration_s * CALL_RATE_HZ)), np.int16)
     for time_s, frame in sent:
         begin = round(time_s * CALL_RATE_HZ)
-        piece = heard[:, begin : begin + frame_samples]
+        piece = audio[:, begin : begin + frame_samples]
         piece[:] = frame.reshape(-1, frame.size // frame_samples).T[:, : piece.shape[1]]
-    return heard
+    return audio

@@ -1,4 +1,7 @@
-"""A transport without a network: sound from an array, and a page that answers by itself."""
+"""A transport without a network: audio from an array, and messages kept in a list.
+
+Runs on the event loop.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradio_webrtc._messages import decode_message
-from gradio_webrtc._transport import AudioBlock, AudioPacer
+from gradio_webrtc._transport import AudioBlock, AudioPacer, TransportStats
+from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:
@@ -19,27 +23,29 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport import AudioFrameSource, AudioSink, TimedFrame, VideoFrameSource
 
 BLOCK_S: Final = 0.02
-"""A caller's sound comes in packets of 20 ms, each when its last sample was spoken."""
-
+"""The length of an inbound block in seconds, as in a packet of a browser. Each comes when its last
+sample was spoken."""
 
 AUDIBLE: Final = 100
-"""int16 full scale less 50 dB: an echo of silence is no sound that a call would wait for."""
+"""The int16 peak above which a frame is audible, full scale less 50 dB: nobody waits for the end of
+an echo of silence."""
 
 
 class FakeTransport:
-    """One caller who says what an array holds and is silent ever after.
+    """The transport of a client that sends the audio of an array, and silence from then on.
 
-    Meets `gradio_webrtc._transport.Transport`. What it heard and was told stays in its lists.
+    Meets `gradio_webrtc._transport.Transport`. Everything that the session sends stays in lists.
+    All times are in seconds since the session connected.
 
     Args:
         rate_hz: Sample rate of ``samples``; a multiple of 50 Hz.
         samples: int16, ``(n,)`` or ``(1, n)``.
-        on_page_message: Called with every message for the page.
+        on_page_message: Called with every message to the client.
 
     Attributes:
-        sent: ``(time_s, samples)`` of each frame of sound that the caller heard.
-        messages: ``(time_s, message)`` of each message for the page.
-        last_audio_s: When the last audible frame went out.
+        sent: ``(time_s, samples)`` of each audio frame that was sent to the client.
+        messages: ``(time_s, message)`` of each message to the client.
+        last_audio_s: The time at which the last audible frame was sent.
     """
 
     def __init__(
@@ -56,30 +62,30 @@ class FakeTransport:
         self._samples = samples.reshape(1, -1)
         self._block_samples = round(rate_hz * BLOCK_S)
         self._blocks = 0
-        self._on_page_message = on_page_message
+        self._note_message = on_page_message
         self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._origin_s = 0.0
-        self._player: asyncio.Task[None] | None = None
+        self._tasks = TaskScope()
         self._source: AudioFrameSource | None = None
 
     @property
     def duration_s(self) -> float:
-        """How long the caller speaks, in seconds."""
+        """The length of the array in seconds."""
         return self._samples.size / self._rate_hz
 
     @property
     def now_s(self) -> float:
-        """Seconds since the call connected."""
+        """Seconds since the session connected."""
         return asyncio.get_running_loop().time() - self._origin_s
 
     async def connect(self) -> None:
-        """Connects at once; the caller's first sample is spoken now."""
+        """Connects at once; the first sample of the array is spoken now."""
         self._origin_s = asyncio.get_running_loop().time()
         if self._source is not None:
-            self._player = asyncio.get_running_loop().create_task(self._play(self._source))
+            self._tasks.start(self._play(self._source))
 
     async def carry_audio(self, sink: AudioSink) -> None:
-        """Hands on 20 ms at a time, when they have been spoken."""
+        """Delivers 20 ms at a time, when they have been spoken."""
         while True:
             sink(await self._next_block())
 
@@ -95,38 +101,44 @@ class FakeTransport:
         return AudioBlock(self._rate_hz, 1, np.ascontiguousarray(block))
 
     def play_audio(self, source: AudioFrameSource) -> None:
-        """Records what ``source`` gives, paced as on a wire."""
+        """Records the frames of ``source``, paced as on a wire."""
         self._source = source
 
     async def receive_video_frame(self) -> TimedFrame:
-        """Nothing: the caller has no camera."""
-        raise ConnectionLost("the caller sends no pictures")
+        """Raises `ConnectionLost`: the client has no camera."""
+        raise ConnectionLost("the client sends no video")
 
     def play_video(self, source: VideoFrameSource) -> None:
-        """The caller does not look."""
+        """Does nothing: the client shows no video."""
 
     def send_text(self, text: str) -> None:
-        """Takes a message for the page."""
+        """Records a message to the client."""
         message = decode_message(text)
         if message is not None:
             self.messages.append((self.now_s, message))
-            self._on_page_message(message)
+            self._note_message(message)
 
-    def hang_up(self, reason: str = "the caller left") -> None:
-        """The caller leaves."""
+    def stats(self) -> TransportStats:
+        """Returns the packets that were received and sent, one for each frame of 20 ms."""
+        return TransportStats(packets_received=self._blocks, packets_sent=len(self.sent))
+
+    def hang_up(self, reason: str = "the client left") -> None:
+        """Ends the connection as the client does.
+
+        Args:
+            reason: The reason, in words.
+        """
         if not self._closed.done():
             self._closed.set_result(reason)
 
     async def wait_closed(self) -> str:
-        """Returns once the caller left."""
+        """Returns, with the reason in words, once the connection is over."""
         return await asyncio.shield(self._closed)
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection; safe to call twice."""
         self.hang_up("closed by the server")
-        if self._player is not None:
-            self._player.cancel()
-            await asyncio.gather(self._player, return_exceptions=True)
+        await self._tasks.close()
 
     async def _play(self, source: AudioFrameSource) -> None:
         pacer = AudioPacer(source)

@@ -1,4 +1,4 @@
-"""The protocol of speech synthesisers, in the terms of fastrtc."""
+"""The protocol of speech synthesisers, in the terms of fastrtc. Imports nothing else of ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if not typing.TYPE_CHECKING:
 
 
 class TTSOptions:
-    """Settings of a synthesiser, which has a subclass with fields of its own."""
+    """The settings of a synthesiser. Each synthesiser has a subclass with fields of its own."""
 
 
 T_contra = TypeVar("T_contra", bound=TTSOptions, contravariant=True)
@@ -27,14 +27,14 @@ T_contra = TypeVar("T_contra", bound=TTSOptions, contravariant=True)
 
 @runtime_checkable
 class TTSModel(Protocol[T_contra]):
-    """Turns text into speech: whole, or piece by piece. What it gives may be yielded as it is."""
+    """Turns text into speech: whole, or in chunks. A handler may yield its results as they are."""
 
     def tts(self, text: str, options: T_contra | None = None) -> tuple[int, NDArray[Any]]:
-        """The whole text as sound.
+        """Returns the whole text as audio; blocks.
 
         Args:
-            text: What to say.
-            options: How; the synthesiser's own by default.
+            text: The text to be spoken.
+            options: The settings; by default the synthesiser's own.
 
         Returns:
             Rate in Hz, and float32 from -1 to 1 or int16, ``(n,)`` or ``(1, n)``.
@@ -43,9 +43,9 @@ class TTSModel(Protocol[T_contra]):
     def stream_tts(
         self, text: str, options: T_contra | None = None
     ) -> AsyncGenerator[tuple[int, NDArray[Any]], None]:
-        """The text as sound, in pieces; on the event loop. See `tts`."""
+        """Yields the text as chunks of audio, on the event loop. See `tts`."""
 
     def stream_tts_sync(
         self, text: str, options: T_contra | None = None
     ) -> Generator[tuple[int, NDArray[Any]], None, None]:
-        """The text as sound, in pieces; blocks. See `tts`."""
+        """Yields the text as chunks of audio; blocks. See `tts`."""

@@ -1,9 +1,9 @@
-"""Takes the weights of Silero VAD out of its PyPI wheel, in the form the core embeds.
+"""Extracts the weights of Silero VAD from its PyPI wheel, in the format that the core embeds.
 
     pip download silero-vad==6.2.3 --no-deps
     python extract.py silero_vad-6.2.3-py3-none-any.whl rust/core/models
 
-Needs `numpy` and `onnx`. The form, and why these weights and no others: PROVENANCE.md.
+Needs `numpy` and `onnx`. PROVENANCE.md describes the format, and the choice of these weights.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from onnx import numpy_helper
 MODEL = "silero_vad/data/silero_vad.onnx"
 MODEL_SHA256 = "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
 
-# The model is one `If` on "is the rate 16 kHz?" with a whole net in either branch.
+# The model is one `If` on the rate, with a whole net in either branch.
 FILES = {
     "then_branch": "silero_vad_6.2_16k.f32packed",
     "else_branch": "silero_vad_6.2_8k.f32packed",
 }
 
-# In the order of `rust/core/src/vad/weights.rs`. The taps left out meet nothing but the zeros of
-# the padding: one time step remains at the third convolution, of two, and one at the fourth.
+# In the order of `rust/core/src/vad/weights.rs`. The omitted taps meet only the zeros of the
+# padding: the third convolution reduces two time steps to one, and the fourth has one.
 TENSORS: tuple[tuple[str, slice], ...] = (
     ("encoder.0.reparam_conv.weight", slice(None)),
     ("encoder.0.reparam_conv.bias", slice(None)),
@@ -48,17 +48,17 @@ TENSORS: tuple[tuple[str, slice], ...] = (
 LARGEST_EXPONENT = 132
 FAR_BELOW = 15
 
-# Of the 24 of a number; PROVENANCE.md, "Rounding".
-SPARED_BITS = 2
+# Bits that are rounded away, of the 24 of a number; PROVENANCE.md, "Rounding".
+DROPPED_BITS = 2
 
 Floats = NDArray[np.float32]
 
 
 def read_model(wheel: Path) -> onnx.ModelProto:
-    """The model inside the wheel.
+    """Reads the model inside the wheel.
 
     Raises:
-        ValueError: if it is not, byte for byte, the model that the core was tested against.
+        ValueError: If it is not, byte for byte, the model against which the core was tested.
     """
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(MODEL)
@@ -69,7 +69,7 @@ def read_model(wheel: Path) -> onnx.ModelProto:
 
 
 def constants(branch: onnx.GraphProto) -> dict[str, Floats]:
-    """The float tensors of one branch under the names of the training code's modules."""
+    """Returns the float tensors of one branch under the names of the training code's modules."""
     found = {}
     for node in branch.node:
         if node.op_type != "Constant" or not node.attribute[0].HasField("t"):
@@ -81,24 +81,24 @@ def constants(branch: onnx.GraphProto) -> dict[str, Floats]:
 
 
 def flatten(tensors: dict[str, Floats]) -> Floats:
-    """All weights that are used, in the order of `TENSORS`, shape `(weights,)`."""
+    """Returns all weights that are used, in the order of `TENSORS`, shape `(weights,)`."""
     parts = [tensors[name][..., taps] for name, taps in TENSORS]
     return np.concatenate([part.astype(np.float32).ravel() for part in parts])
 
 
 def rounded(weights: Floats) -> Floats:
-    """The nearest numbers whose lowest `SPARED_BITS` bits are zero; of two, the even one."""
+    """Returns the nearest numbers whose lowest `DROPPED_BITS` bits are zero, ties to even."""
     bits = weights.astype("<f4").view("<u4")
-    last = bits >> SPARED_BITS & 1
-    kept = bits + (1 << SPARED_BITS - 1) - 1 + last >> SPARED_BITS
-    return (kept << SPARED_BITS).astype("<u4").view("<f4")
+    last = bits >> DROPPED_BITS & 1
+    kept = bits + (1 << DROPPED_BITS - 1) - 1 + last >> DROPPED_BITS
+    return (kept << DROPPED_BITS).astype("<u4").view("<f4")
 
 
 def packed(weights: Floats) -> bytes:
-    """Signs and fractions in byte planes, then exponents, two in a byte: PROVENANCE.md, "The form".
+    """Returns signs and fractions in byte planes, then exponents: PROVENANCE.md, "The format".
 
     Raises:
-        ValueError: if an exponent is larger than the core reads.
+        ValueError: If an exponent is larger than the core can read.
     """
     bits = weights.astype("<f4").view("<u4")
     planes = ((bits & 0x7F_FFFF) | (bits >> 31 << 23)).view(np.uint8).reshape(-1, 4).T[:3]

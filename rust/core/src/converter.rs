@@ -1,15 +1,15 @@
-//! One channel on its way from one rate to another: `f32` in, int16 out.
+//! Conversion of one channel from one rate to another: `f32` in, int16 out.
 
 use crate::{AudioError, Quality, Resampler, sample};
 
-/// Resamples and quantises one channel with buffers of its own. Between equal rates int16 comes out
-/// as it went in.
+/// Resamples and quantises one channel, with its own buffers. Between equal rates int16 samples
+/// pass unchanged.
 #[derive(Debug)]
 pub(crate) struct Converter {
     resampler: Resampler,
-    /// Whether something went in since the start or the last flush.
+    /// True if samples went in since the start or the last flush.
     is_fed: bool,
-    /// Samples still to be dropped from the head of the output.
+    /// Samples still to be dropped from the head of the output; see [`Self::continuing`].
     lead: usize,
     native: Vec<f32>,
     resampled: Vec<f32>,
@@ -17,7 +17,7 @@ pub(crate) struct Converter {
 }
 
 impl Converter {
-    /// A converter at the start of a sound: what comes out begins with the resampler's delay.
+    /// A converter at the start of a stream: its output begins with the resampler's delay.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self, AudioError> {
         Ok(Self {
             resampler: Resampler::new(from_hz, to_hz, Quality::High)?,
@@ -29,26 +29,26 @@ impl Converter {
         })
     }
 
-    /// A converter that goes on where another was flushed: the delay is cut off, for a gap there
-    /// would be heard.
+    /// A converter that goes on where another one was flushed: its delay is cut off, because it
+    /// would be an audible gap.
     pub fn continuing(from_hz: u32, to_hz: u32) -> Result<Self, AudioError> {
         let mut converter = Self::new(from_hz, to_hz)?;
         converter.lead = converter.resampler.delay_samples();
         Ok(converter)
     }
 
-    /// The most samples that [`Self::convert`] gives for `input_len`.
+    /// The most samples that [`Self::convert`] returns for `input_len`.
     pub fn max_output(&self, input_len: usize) -> usize {
         self.resampler.max_output(input_len)
     }
 
-    /// The emptied buffer to put the next samples into.
+    /// The emptied buffer for the next samples.
     pub fn input(&mut self) -> &mut Vec<f32> {
         self.native.clear();
         &mut self.native
     }
 
-    /// Converts what was put into [`Self::input`]; the result is valid until the next call.
+    /// Converts the samples in [`Self::input`]; the result is valid until the next call.
     pub fn convert(&mut self) -> &[i16] {
         self.is_fed |= !self.native.is_empty();
         self.resampled.clear();
@@ -56,7 +56,8 @@ impl Converter {
         self.quantise()
     }
 
-    /// What the delay still holds back, nothing when nothing went in; starts afresh.
+    /// Returns the samples that the delay still holds back, none if none went in; then starts
+    /// again.
     pub fn flush(&mut self) -> &[i16] {
         self.resampled.clear();
         if self.is_fed {
@@ -66,7 +67,7 @@ impl Converter {
         self.quantise()
     }
 
-    /// Forgets the sound so far.
+    /// Discards all state.
     pub fn reset(&mut self) {
         self.resampler.reset();
         (self.is_fed, self.lead) = (false, 0);
@@ -110,19 +111,19 @@ mod tests {
     }
 
     #[test]
-    fn going_on_leaves_the_delay_out() {
+    fn a_continuing_converter_leaves_the_delay_out() {
         let whole = |mut converter: Converter| {
             let head = converted(&mut converter, &[0.5; 800]);
             [&head, converter.flush()].concat()
         };
         let fresh = whole(Converter::new(16_000, 48_000).unwrap());
-        let going_on = whole(Converter::continuing(16_000, 48_000).unwrap());
-        assert_eq!(going_on.len(), 2400);
-        assert_eq!(going_on, fresh[fresh.len() - 2400..]);
+        let continuing = whole(Converter::continuing(16_000, 48_000).unwrap());
+        assert_eq!(continuing.len(), 2400);
+        assert_eq!(continuing, fresh[fresh.len() - 2400..]);
     }
 
     #[test]
-    fn a_second_flush_gives_nothing() {
+    fn a_second_flush_returns_nothing() {
         let mut converter = Converter::new(16_000, 48_000).unwrap();
         assert!(converter.flush().is_empty());
         converted(&mut converter, &[0.5; 800]);

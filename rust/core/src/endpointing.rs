@@ -1,21 +1,24 @@
-//! Deciding that a turn began or ended, from the probability of speech alone.
+//! Endpointing: decides that a turn began or ended, from the probability of speech alone.
 //!
-//! A pure state machine over windows. Durations are turned into whole numbers of windows once, so
-//! that what it decides is exact and does not depend on the length of the call.
+//! A pure state machine over windows. Durations are converted into whole numbers of windows once,
+//! so that the decisions are exact and do not depend on the length of the session.
 
 use crate::AudioError;
 use crate::sample::samples_in;
 
-/// What a probability and a silence mean. The defaults were chosen on 200 utterances spliced from
-/// real speech with pauses of 0.2 to 0.5 s inside: with Silero 6.2 the end of the turn is noticed
-/// 0.58 s after the speech ends (median), and 6.5 % of the utterances are cut.
+/// Thresholds for the probability of speech, and durations of speech and silence.
+///
+/// The defaults were chosen on 200 utterances spliced from real speech with pauses of 0.2 to 0.5 s
+/// inside: with Silero 6.2 the end of the turn is detected 0.58 s after the speech ends (median),
+/// and 6.5 % of the utterances are cut.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EndpointingOptions {
-    /// Probability from which a window is speech while nobody is talking, 0 to 1.
+    /// Probability from which a window is speech outside a turn, 0 to 1.
     pub threshold: f32,
-    /// The same during a turn: lower, for who talks goes on talking.
+    /// The same during a turn: lower, because speech is likely to go on.
     pub continue_threshold: f32,
-    /// Probability below which a window is silence; between the two it is what the one before was.
+    /// Probability below which a window is silence; between the two it is the same as the window
+    /// before.
     pub release_threshold: f32,
     /// Speech that makes a turn, in seconds.
     pub started_talking_s: f64,
@@ -23,9 +26,9 @@ pub struct EndpointingOptions {
     pub pause_s: f64,
     /// Silence from which a turn may be over, in seconds; infinite for never.
     pub candidate_s: f64,
-    /// Silence after which speech too short for a turn is forgotten, in seconds.
+    /// Silence after which speech too short for a turn is discarded, in seconds.
     pub forget_s: f64,
-    /// Length from its onset at which a turn is ended whatever is heard, in seconds.
+    /// Length from its onset at which a turn is ended even while speech goes on, in seconds.
     pub max_speech_s: f64,
 }
 
@@ -70,13 +73,14 @@ impl EndpointingOptions {
     }
 }
 
+/// Returns an [`AudioError::Setting`] unless `is_valid`.
 pub(crate) fn check(
     name: &'static str,
     expected: &'static str,
     got: f64,
-    is_right: bool,
+    is_valid: bool,
 ) -> Result<(), AudioError> {
-    if is_right {
+    if is_valid {
         Ok(())
     } else {
         Err(AudioError::Setting {
@@ -87,42 +91,42 @@ pub(crate) fn check(
     }
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// A turn began: there was enough speech.
     SpeechStarted,
     /// The turn may be over.
     PauseCandidate,
-    /// It was not: speech went on.
+    /// The turn was not over: speech went on.
     PauseCancelled,
     /// The turn is over.
     Pause,
 }
 
-/// Something that happened, in windows since the start.
+/// An event, its times in windows since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndpointEvent {
-    /// What happened.
+    /// The kind.
     pub kind: EventKind,
-    /// Windows heard when it was decided.
+    /// Windows elapsed at the decision.
     pub time: u64,
     /// The first window of speech of this turn.
     pub onset: u64,
-    /// The first window of the silence at hand; `None` for the two kinds that are not about one.
+    /// The first window of the current silence; `None` for the two kinds that do not concern one.
     pub speech_end: Option<u64>,
-    /// Whether the turn was ended for its length.
+    /// True if the turn was ended for its length.
     pub is_forced: bool,
 }
 
-/// Turns probabilities into turns.
+/// Detects turns in a sequence of probabilities.
 #[derive(Debug, Clone)]
 pub struct Endpointer {
     options: EndpointingOptions,
     limits: Limits,
-    /// Windows heard since the start.
-    heard: u64,
-    /// Whether the last window counts as speech.
+    /// Windows since the start, those without a probability included.
+    elapsed_windows: u64,
+    /// True if the last window counts as speech.
     is_active: bool,
     is_started: bool,
     has_candidate: bool,
@@ -148,7 +152,7 @@ impl Endpointer {
     ///
     /// # Errors
     /// [`AudioError::Setting`] for a threshold outside 0 to 1 and for a duration that is negative,
-    /// or 0 where that has no meaning; [`AudioError::WindowLength`] for windows of no length.
+    /// or 0 where that has no meaning; [`AudioError::WindowLength`] for windows of 0 samples.
     pub fn new(
         options: EndpointingOptions,
         window_samples: usize,
@@ -172,7 +176,7 @@ impl Endpointer {
         Ok(Self {
             options,
             limits,
-            heard: 0,
+            elapsed_windows: 0,
             is_active: false,
             is_started: false,
             has_candidate: false,
@@ -182,62 +186,64 @@ impl Endpointer {
         })
     }
 
-    /// Takes the probability of speech of the next window; appends what follows from it to
-    /// `events`, two events at most.
+    /// Takes the probability of speech of the next window and appends the resulting events, two at
+    /// most, to `events`.
     pub fn push(&mut self, probability: f32, events: &mut Vec<EndpointEvent>) {
         self.count(probability);
         let Some(onset) = self.onset else { return };
-        let mut happened = |kind, speech_end, is_forced| {
+        let mut emit = |kind, speech_end, is_forced| {
             events.push(EndpointEvent {
                 kind,
-                time: self.heard,
+                time: self.elapsed_windows,
                 onset,
                 speech_end,
                 is_forced,
             });
         };
-        let silent_since = Some(self.heard - self.silence);
+        let silent_since = Some(self.elapsed_windows - self.silence);
         if !self.is_started && self.speech >= self.limits.started_talking {
             self.is_started = true;
-            happened(EventKind::SpeechStarted, None, false);
+            emit(EventKind::SpeechStarted, None, false);
         }
         if !self.is_started {
             return;
         }
         if self.silence >= self.limits.candidate && !self.has_candidate {
             self.has_candidate = true;
-            happened(EventKind::PauseCandidate, silent_since, false);
+            emit(EventKind::PauseCandidate, silent_since, false);
         }
         if self.is_active && self.has_candidate {
             self.has_candidate = false;
-            happened(EventKind::PauseCancelled, None, false);
+            emit(EventKind::PauseCancelled, None, false);
         }
         let is_over = self.silence >= self.limits.pause;
-        if is_over || self.heard - onset >= self.limits.max_speech {
-            happened(EventKind::Pause, silent_since, !is_over);
+        if is_over || self.elapsed_windows - onset >= self.limits.max_speech {
+            emit(EventKind::Pause, silent_since, !is_over);
             self.end_turn();
         }
     }
 
-    /// Lets a window pass of which nothing is known.
+    /// Counts a window that has no probability: time passes, neither speech nor silence grows.
     pub fn skip(&mut self) {
-        self.heard += 1;
+        self.elapsed_windows += 1;
     }
 
-    /// Windows heard since the start.
+    /// Windows since the start, skipped ones included.
     #[must_use]
-    pub fn heard(&self) -> u64 {
-        self.heard
+    pub fn elapsed_windows(&self) -> u64 {
+        self.elapsed_windows
     }
 
-    /// Whether a turn is under way.
+    /// True while a turn is under way.
     #[must_use]
     pub fn is_started(&self) -> bool {
         self.is_started
     }
 
-    /// How many windows can follow without an event, whatever is in them: all but the last of those
-    /// that would make a turn if they were speech; none once there is one.
+    /// The number of windows that can follow without an event, whatever they contain.
+    ///
+    /// That is all but the last of the windows that would make a turn if they were speech; 0 during
+    /// a turn.
     #[must_use]
     pub fn min_windows_until_event(&self) -> u64 {
         if self.is_started {
@@ -252,10 +258,10 @@ impl Endpointer {
         self.onset
     }
 
-    /// Starts afresh.
+    /// Discards all state; time counts from 0 again.
     pub fn reset(&mut self) {
         self.end_turn();
-        (self.heard, self.is_active) = (0, false);
+        (self.elapsed_windows, self.is_active) = (0, false);
     }
 
     fn count(&mut self, probability: f32) {
@@ -270,7 +276,7 @@ impl Endpointer {
             self.is_active = false;
         }
         if self.is_active {
-            self.onset.get_or_insert(self.heard);
+            self.onset.get_or_insert(self.elapsed_windows);
             self.speech += 1;
             self.silence = 0;
         } else {
@@ -279,16 +285,18 @@ impl Endpointer {
                 (self.speech, self.onset) = (0, None);
             }
         }
-        self.heard += 1;
+        self.elapsed_windows += 1;
     }
 
-    /// `is_active` stays: after a turn ended for its length, speech goes on being speech.
+    /// Discards the turn. `is_active` stays: after a turn that was ended for its length, the next
+    /// windows between the thresholds still count as speech.
     fn end_turn(&mut self) {
         (self.is_started, self.has_candidate) = (false, false);
         (self.speech, self.silence, self.onset) = (0, 0, None);
     }
 }
 
+/// A duration in windows, rounded up, at least one.
 fn windows_in(duration_s: f64, window_samples: usize, sample_rate_hz: u32) -> u64 {
     // Whole samples first: 0.192 s is exactly 6 windows of 512 at 16 kHz, not a hair more.
     samples_in(duration_s, sample_rate_hz)

@@ -1,26 +1,26 @@
-//! The one error type of the crate.
+//! The crate's only error type.
 
 use std::fmt;
 
-/// What can be wrong with what a caller handed in: expected and actual side by side.
+/// An input that cannot be used, or memory that is missing: the expected and the actual value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AudioError {
     /// A sample rate outside 8 to 192 kHz.
     SampleRate {
-        /// The rate handed in, in Hz.
+        /// The actual rate, in Hz.
         got_hz: u32,
     },
-    /// A number of channels that is not served.
+    /// A number of channels other than 1 and 2.
     Channels {
-        /// The channels handed in.
+        /// The actual number.
         got: usize,
     },
     /// Interleaved samples that do not fill whole groups of one sample per channel.
     InterleavedLength {
         /// Channels in a group.
         channels: usize,
-        /// The samples handed in.
+        /// The actual number of samples.
         got: usize,
     },
     /// Two planes of one chunk that differ in length.
@@ -36,46 +36,46 @@ pub enum AudioError {
         name: &'static str,
         /// The range, in words.
         expected: &'static str,
-        /// The value handed in.
+        /// The actual value.
         got: f64,
     },
-    /// A sample rate that a detector has no net for.
+    /// A sample rate for which a detector has no net.
     DetectorRate {
-        /// The rate handed in, in Hz.
+        /// The actual rate, in Hz.
         got_hz: u32,
     },
     /// A file of weights that is not as long as the net's.
     WeightsLength {
-        /// What the net takes, in bytes.
+        /// The length that the net needs, in bytes.
         expected: usize,
-        /// What the file has, in bytes.
+        /// The length of the file, in bytes.
         got: usize,
     },
     /// A weight that is infinite or no number.
     WeightNotFinite {
-        /// Which of the file's numbers.
+        /// The number's index in the file.
         index: usize,
     },
     /// A VAD window of the wrong length.
     WindowLength {
-        /// What the detector takes, in samples.
+        /// The length that the detector needs, in samples.
         expected: usize,
-        /// What came, in samples.
+        /// The actual length, in samples.
         got: usize,
     },
-    /// A detector's answer that is no probability.
+    /// A detector's result that is no probability.
     Probability {
-        /// What it answered.
+        /// The actual result.
         got: f32,
     },
-    /// A detector supplied from outside failed; the message is its own.
+    /// A failure of a detector supplied from outside.
     Detector {
-        /// What the detector said.
+        /// The detector's own message.
         message: String,
     },
-    /// There is no memory for what was handed in, or for what was asked for.
+    /// No memory for the input, or for the result.
     OutOfMemory {
-        /// What was wanted, in bytes.
+        /// The memory that was requested, in bytes.
         bytes: usize,
     },
 }
@@ -130,7 +130,7 @@ impl fmt::Display for AudioError {
                 write!(f, "the voice activity detector failed: {message}")
             }
             Self::OutOfMemory { bytes } => {
-                write!(f, "there is no memory for {bytes} bytes more of sound")
+                write!(f, "no memory for {bytes} more bytes of audio")
             }
         }
     }
@@ -143,18 +143,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_what_was_expected_and_what_came() {
-        let said = AudioError::PlaneLength { left: 3, right: 4 }.to_string();
+    fn a_message_names_the_expected_and_the_actual_value() {
+        let message = AudioError::PlaneLength { left: 3, right: 4 }.to_string();
         assert_eq!(
-            said,
+            message,
             "expected two channels of the same length, got 3 and 4 samples"
         );
-        let said = AudioError::Setting {
+        let error = AudioError::Setting {
             name: "pause_s",
             expected: "above 0",
             got: -1.0,
         };
-        assert_eq!(said.to_string(), "expected pause_s above 0, got -1");
+        assert_eq!(error.to_string(), "expected pause_s above 0, got -1");
     }
 
     #[test]
@@ -176,10 +176,10 @@ mod tests {
             },
             AudioError::OutOfMemory { bytes: 1 },
         ];
-        for said in all.map(|error| error.to_string()) {
+        for message in all.map(|error| error.to_string()) {
             assert!(
-                said.starts_with(char::is_lowercase) && !said.ends_with('.'),
-                "{said}"
+                message.starts_with(char::is_lowercase) && !message.ends_with('.'),
+                "{message}"
             );
         }
     }

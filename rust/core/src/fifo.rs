@@ -1,31 +1,31 @@
-//! Any writes, exact reads.
+//! A FIFO: writes of any length, reads of exactly one length.
 
 use crate::{AudioError, memory};
 
-/// A minute of stereo at 192 kHz: what a frame may have at most, so that padding one is never asked
-/// for more memory than there is.
-const LONGEST_FRAME: usize = 2 * 60 * 192_000;
+/// The most samples of a frame, both channels counted: a minute of stereo at 192 kHz. It bounds the
+/// memory for the padding of a frame (46 MB of int16).
+const MAX_FRAME_SAMPLES: usize = 2 * 60 * 192_000;
 
-/// Takes stretches of any length and gives frames of exactly one length, first in, first out.
+/// Takes samples of any number and returns frames of exactly one length, first in, first out.
 ///
 /// One row of samples: interleaved channels are one row with frames as many times longer. Allocates
-/// only to hold more than ever before; moves what waits only when as much has been read.
+/// only to hold more than ever before; moves the waiting samples only when as many have been read.
 #[derive(Debug, Clone)]
 pub struct AudioFifo<T> {
     frame_samples: usize,
     samples: Vec<T>,
-    /// Where the oldest unread sample stands in `samples`.
+    /// The index of the oldest unread sample in `samples`.
     head: usize,
 }
 
 impl<T: Copy + Default> AudioFifo<T> {
-    /// An empty FIFO that gives frames of `frame_samples`.
+    /// An empty FIFO that returns frames of `frame_samples`.
     ///
     /// # Errors
     /// [`AudioError::Setting`] unless frames have 1 sample to a minute's.
     pub fn new(frame_samples: usize) -> Result<Self, AudioError> {
-        if !(1..=LONGEST_FRAME).contains(&frame_samples) {
-            #[allow(clippy::cast_precision_loss, reason = "to be shown")]
+        if !(1..=MAX_FRAME_SAMPLES).contains(&frame_samples) {
+            #[allow(clippy::cast_precision_loss, reason = "for a message")]
             let got = frame_samples as f64;
             let (name, expected) = ("frame_samples", "of 1 to a minute's");
             return Err(AudioError::Setting {
@@ -47,13 +47,13 @@ impl<T: Copy + Default> AudioFifo<T> {
         self.samples.len() - self.head
     }
 
-    /// Whether nothing waits.
+    /// True if no sample waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether [`Self::read`] would give a frame.
+    /// True if [`Self::read`] would return a frame.
     #[must_use]
     pub fn has_frame(&self) -> bool {
         self.len() >= self.frame_samples
@@ -62,20 +62,20 @@ impl<T: Copy + Default> AudioFifo<T> {
     /// Makes room for `more` samples and the padding of the last frame.
     ///
     /// # Errors
-    /// [`AudioError::OutOfMemory`]; nothing has changed then.
+    /// [`AudioError::OutOfMemory`]; the FIFO is unchanged then.
     pub fn reserve(&mut self, more: usize) -> Result<(), AudioError> {
         self.move_up();
         memory::reserve(&mut self.samples, more.saturating_add(self.frame_samples))
     }
 
-    /// Appends `samples`. Without [`Self::reserve`], no memory for them ends the process.
+    /// Appends `samples`. Without [`Self::reserve`], missing memory ends the process.
     pub fn write(&mut self, samples: &[T]) {
         self.move_up();
         self.samples.extend_from_slice(samples);
     }
 
-    /// Gives up the read part, only once it is the larger one: each sample is then moved at most
-    /// once.
+    /// Drops the samples that were read, only once they are the larger part: each sample is then
+    /// moved at most once.
     fn move_up(&mut self) {
         if self.head > self.len() {
             self.samples.copy_within(self.head.., 0);
@@ -84,7 +84,7 @@ impl<T: Copy + Default> AudioFifo<T> {
         }
     }
 
-    /// The next frame, or `None` while less than one waits.
+    /// Takes the next frame; `None` while less than one waits.
     pub fn read(&mut self) -> Option<&[T]> {
         if !self.has_frame() {
             return None;
@@ -94,21 +94,20 @@ impl<T: Copy + Default> AudioFifo<T> {
         Some(&self.samples[start..self.head])
     }
 
-    /// Appends silence until whole frames wait; nothing when nothing waits.
+    /// Appends silence until only whole frames wait; none if no sample waits.
     pub fn pad(&mut self) {
         let missing = self.len().next_multiple_of(self.frame_samples) - self.len();
         self.samples
             .resize(self.samples.len() + missing, T::default());
     }
 
-    /// The next frame, padded with silence when it is the last and short; `None` when nothing
-    /// waits.
+    /// Takes the next frame, padded with silence where fewer samples wait; `None` if none waits.
     pub fn flush(&mut self) -> Option<&[T]> {
         self.pad();
         self.read()
     }
 
-    /// Drops what waits and returns how many samples that was.
+    /// Drops all waiting samples; returns their number.
     pub fn clear(&mut self) -> usize {
         let dropped = self.len();
         self.samples.clear();
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_drops_what_waits() {
+    fn clear_drops_every_waiting_sample() {
         let mut fifo = AudioFifo::new(2).unwrap();
         fifo.write(&[1, 2, 3, 4, 5]);
         fifo.read();
@@ -164,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_has_a_length() {
-        for frame_samples in [0, LONGEST_FRAME + 1, usize::MAX] {
+    fn a_frame_length_out_of_range_is_refused() {
+        for frame_samples in [0, MAX_FRAME_SAMPLES + 1, usize::MAX] {
             assert!(AudioFifo::<i16>::new(frame_samples).is_err());
         }
     }

@@ -1,13 +1,13 @@
-//! From the call's format to the handler's.
+//! Inbound audio: from the session's format to the handler's.
 
 use crate::converter::Converter;
 use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Layout};
 use crate::{AudioError, AudioFifo};
 
-/// Downmixes, resamples, saturates and cuts what arrives from a call into frames for a handler.
+/// Downmixes, resamples and saturates the received audio, and cuts it into frames for a handler.
 ///
-/// Write with [`Self::process`], then read with [`Self::next_frame`] until it gives `None`.
+/// Write with [`Self::process`], then read with [`Self::next_frame`] until it returns `None`.
 #[derive(Debug)]
 pub struct InboundAudio {
     call_channels: u16,
@@ -19,8 +19,8 @@ pub struct InboundAudio {
 }
 
 impl InboundAudio {
-    /// From `call_channels` interleaved channels at `call_rate_hz` to frames of `frame_samples`
-    /// per channel at `handler_rate_hz`.
+    /// A conversion from `call_channels` interleaved channels at `call_rate_hz` to frames of
+    /// `frame_samples` per channel at `handler_rate_hz`.
     ///
     /// # Errors
     /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, [`AudioError::Channels`] unless
@@ -52,11 +52,11 @@ impl InboundAudio {
         })
     }
 
-    /// Takes interleaved samples in, any number of them.
+    /// Takes any number of interleaved samples.
     ///
     /// # Errors
     /// [`AudioError::InterleavedLength`] unless there are as many of each channel,
-    /// [`AudioError::OutOfMemory`] when there is no room for them; nothing is taken then.
+    /// [`AudioError::OutOfMemory`] where there is no memory for them; none is taken then.
     pub fn process(&mut self, samples: &[i16]) -> Result<(), AudioError> {
         let channels = usize::from(self.call_channels);
         if !samples.len().is_multiple_of(channels) {
@@ -72,7 +72,7 @@ impl InboundAudio {
         Ok(())
     }
 
-    /// Makes room for what comes of so many samples per channel.
+    /// Makes room for the result of so many samples per channel.
     fn reserve(&mut self, samples: usize) -> Result<(), AudioError> {
         let first = self.converters.first();
         let converted = first.map_or(samples, |converter| converter.max_output(samples));
@@ -99,7 +99,7 @@ impl InboundAudio {
         }
     }
 
-    /// Brings samples of the handler's rate into its layout.
+    /// Converts samples of the handler's rate to its layout, in int16 throughout.
     fn pass(&mut self, samples: &[i16]) {
         self.packed.clear();
         match (self.call_channels, self.layout) {
@@ -110,13 +110,13 @@ impl InboundAudio {
         self.fifo.write(&self.packed);
     }
 
-    /// The next frame: `frame_samples` mono samples, or twice as many interleaved ones.
+    /// Takes the next frame: `frame_samples` mono samples, or twice as many interleaved ones.
     pub fn next_frame(&mut self) -> Option<&[i16]> {
         self.fifo.read()
     }
 
-    /// The rest, the resampler's tail included, one frame at a time and the last one padded with
-    /// silence; `None` when nothing is left. Starts afresh.
+    /// Takes the rest, the resampler's tail included, one frame at a time and the last one padded
+    /// with silence; `None` when no sample is left. The next input starts a new stream.
     pub fn flush(&mut self) -> Option<&[i16]> {
         match self.converters.as_mut_slice() {
             [] => (),
@@ -130,7 +130,7 @@ impl InboundAudio {
         self.fifo.flush()
     }
 
-    /// Forgets everything that arrived so far.
+    /// Discards all received audio.
     pub fn reset(&mut self) {
         self.converters.iter_mut().for_each(Converter::reset);
         self.fifo.clear();
@@ -186,9 +186,9 @@ mod tests {
             while let Some(frame) = inbound.flush() {
                 frames.push(frame.to_vec());
             }
-            let heard = rate_hz as usize;
+            let expected = rate_hz as usize;
             assert!(
-                (heard..heard + 2 * 960).contains(&(frames.len() * 960)),
+                (expected..expected + 2 * 960).contains(&(frames.len() * 960)),
                 "{rate_hz}"
             );
         }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn reset_forgets_what_waits() {
+    fn reset_discards_waiting_samples() {
         let mut inbound = InboundAudio::new(48_000, 1, 24_000, Layout::Mono, 960).unwrap();
         inbound.process(&[1000; 960]).unwrap();
         inbound.reset();

@@ -1,11 +1,11 @@
 //! The real-time audio core of `gradio_webrtc`: samples in, samples and events out.
 //!
-//! Nothing here knows Python, sockets, threads or the time of day.
+//! Nothing here depends on Python, sockets, threads or the time of day.
 //!
-//! | from the call | | to the call |
+//! | inbound | both | outbound |
 //! |---|---|---|
 //! | [`InboundAudio`]: a handler's frames | [`Resampler`] | [`OutboundAudio`]: 20 ms frames |
-//! | [`PauseDetector`]: a caller's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
+//! | [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
 //! | [`vad`], [`Endpointer`], [`Utterance`] | | |
 
 mod converter;

@@ -1,20 +1,20 @@
-//! Memory for what callers hand in: asked for where a refusal can be told, never where it ends the
+//! Memory for input of any length: requested where a refusal is an error, not where it ends the
 //! process.
 //!
-//! A vector that grows by itself aborts when there is no memory. So long input is worked on in pieces,
-//! which keeps the buffers in between small whatever comes, and what has to be kept as long as
-//! it is gets its room beforehand.
+//! A vector that grows by itself aborts when there is no memory. Long input is therefore processed
+//! in pieces, which keeps the buffers in between small whatever its length, and memory that must
+//! grow with the input is reserved beforehand.
 
 use crate::AudioError;
 
-/// Samples per channel that are worked on at once: a second at 48 kHz. A buffer in between holds
-/// 24 times as many at most, from 8 to 192 kHz: 4.6 MB.
+/// Samples per channel that are processed at once: a second at 48 kHz. A buffer in between holds at
+/// most 24 times as many `f32`, from 8 to 192 kHz: 4.6 MB.
 pub(crate) const PIECE_SAMPLES: usize = 48_000;
 
 /// Makes room for `more` items in `items`.
 ///
 /// # Errors
-/// [`AudioError::OutOfMemory`] when there is none; nothing has changed then.
+/// [`AudioError::OutOfMemory`] where there is no memory; `items` is unchanged then.
 pub fn reserve<T>(items: &mut Vec<T>, more: usize) -> Result<(), AudioError> {
     items
         .try_reserve(more)
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_that_there_cannot_be_is_refused_in_bytes() {
+    fn impossible_room_is_refused_in_bytes() {
         let mut samples = vec![7_i16];
         let bytes = usize::MAX / 4 * 2;
         let refused = reserve(&mut samples, usize::MAX / 4);

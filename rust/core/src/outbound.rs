@@ -1,29 +1,30 @@
-//! From what a handler yields to the 20 ms frames of a call.
+//! Outbound audio: from the chunks that a handler yields to the session's frames of 20 ms.
 
 use crate::converter::Converter;
 use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Chunk, Layout, Sample};
 use crate::{AudioError, AudioFifo};
 
-/// Call frames in a second: 20 ms each, the frame of Opus in WebRTC (RFC 7587, section 4.2).
+/// Outbound frames in a second: 20 ms each, the frame of Opus in WebRTC (RFC 7587, section 4.2).
 const FRAMES_PER_SECOND: u32 = 50;
 
-/// What is being converted at the moment: a sound of one rate and one number of channels.
+/// The stream that is being converted: one rate and one number of channels.
 #[derive(Debug)]
 struct Source {
     rate_hz: u32,
     converters: Vec<Converter>,
 }
 
-/// Takes sound at any rate, in any number format, mono or stereo, and gives interleaved int16
-/// frames of 20 ms at the call's rate.
+/// Takes audio at any rate, in any number format, mono or stereo, and returns interleaved int16
+/// frames of 20 ms at the session's rate.
 ///
-/// Bounded: [`Self::push`] takes only what has room, so the producer waits. The rate, format and
-/// layout may change from one chunk to the next. The first stereo chunk makes the call stereo for
-/// good.
+/// Bounded: [`Self::push`] takes only as much as has room, so the producer waits. The rate, format
+/// and layout may change from one chunk to the next. The first stereo chunk makes the outbound
+/// audio stereo for the rest of the session.
 #[derive(Debug)]
 pub struct OutboundAudio {
     call_rate_hz: u32,
+    /// Samples per channel.
     max_buffered: usize,
     frame_samples: usize,
     source: Option<Source>,
@@ -34,7 +35,8 @@ pub struct OutboundAudio {
 }
 
 impl OutboundAudio {
-    /// An empty outbound path that holds at most `max_buffered_s` seconds (and a resampler's tail).
+    /// An empty outbound buffer that holds at most `max_buffered_s` seconds (and a resampler's
+    /// tail).
     ///
     /// # Errors
     /// [`AudioError::Setting`] unless the rate divides into 20 ms frames and at least two of them
@@ -55,7 +57,8 @@ impl OutboundAudio {
                 call_rate_hz.into(),
             );
         }
-        // One frame to send and one being filled; less would stall between them.
+        // From two frames, one to send and one that is being filled: fewer would stall between
+        // them.
         if !(0.04..=3600.0).contains(&max_buffered_s) {
             return setting("max_buffered_s", "from 0.04 to 3600", max_buffered_s);
         }
@@ -77,15 +80,16 @@ impl OutboundAudio {
         })
     }
 
-    /// Takes the head of `chunk`, as much as has room, and returns how many samples per channel
-    /// that was; 0 means full.
+    /// Takes the head of `chunk`, as much as has room; returns how many samples per channel it
+    /// took, 0 while the buffer is full.
     ///
     /// NaN and the infinities become silence and are counted; everything beyond full scale
     /// saturates.
     ///
     /// # Errors
-    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, what [`Chunk::check`] says, and
-    /// [`AudioError::OutOfMemory`] when there is no memory for what has room; nothing is taken then.
+    /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, those of [`Chunk::check`], and
+    /// [`AudioError::OutOfMemory`] where there is no memory for the part that has room; no sample
+    /// is taken then.
     pub fn push<S: Sample>(
         &mut self,
         rate_hz: u32,
@@ -97,12 +101,12 @@ impl OutboundAudio {
         self.reserve(taken)?;
         for start in (0..taken).step_by(PIECE_SAMPLES) {
             let samples = PIECE_SAMPLES.min(taken - start);
-            self.take(&from(chunk, start), samples);
+            self.take(&rest_of(chunk, start), samples);
         }
         Ok(taken)
     }
 
-    /// Makes room for what comes of so many samples per channel of the source.
+    /// Makes room for the result of so many samples per channel of the source.
     fn reserve(&mut self, samples: usize) -> Result<(), AudioError> {
         let Some(source) = &self.source else {
             return Ok(());
@@ -119,17 +123,19 @@ impl OutboundAudio {
         };
         let channels = source.converters.iter_mut().zip(&mut self.planes);
         for (index, (converter, plane)) in channels.enumerate() {
-            let strange = chunk.append_channel(index, samples, converter.input());
+            let non_finite = chunk.append_channel(index, samples, converter.input());
             plane.write(converter.convert());
             // A mono chunk is converted for both channels but counted once.
             if index < chunk.layout().channels() {
-                self.non_finite += strange as u64;
+                self.non_finite += non_finite as u64;
             }
         }
     }
 
-    /// The next frame, interleaved, or `None` while less than one waits. `partial` gives what is
-    /// left, the resampler's tail included, padded with silence: the sound ends there.
+    /// Takes the next frame, interleaved; `None` while less than one waits.
+    ///
+    /// With `partial`, the stream ends where less than a frame waits: the rest, the resampler's
+    /// tail included, is padded with silence.
     pub fn pull(&mut self, partial: bool) -> Option<&[i16]> {
         if partial && !self.has_frame() {
             self.end();
@@ -144,14 +150,14 @@ impl OutboundAudio {
         }
     }
 
-    /// Ends the sound: the resampler's tail follows, and the last partial frame is padded with
-    /// silence. What is pushed next begins a new sound.
+    /// Ends the stream: the resampler's tail follows, and the last partial frame is padded with
+    /// silence. The next push begins a new stream.
     pub fn end(&mut self) {
         self.finish_source();
         self.planes.iter_mut().for_each(AudioFifo::pad);
     }
 
-    /// Drops everything that waits and returns how many samples per channel that was.
+    /// Drops all waiting samples; returns how many per channel.
     pub fn clear(&mut self) -> usize {
         self.source = None;
         self.planes
@@ -172,33 +178,36 @@ impl OutboundAudio {
         self.frame_samples
     }
 
-    /// What waits to be pulled, in seconds.
+    /// The duration of the waiting samples, in seconds.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "an hour at 192 kHz is 30 bits")]
     pub fn buffered_s(&self) -> f64 {
         self.planes[0].len() as f64 / f64::from(self.call_rate_hz)
     }
 
-    /// Whether [`Self::pull`] would give a full frame.
+    /// True if [`Self::pull`] would return a full frame.
     #[must_use]
     pub fn has_frame(&self) -> bool {
         self.planes[0].has_frame()
     }
 
-    /// Samples that were no number, since the start.
+    /// Samples that were NaN or infinite, since the start.
     #[must_use]
     pub fn non_finite(&self) -> u64 {
         self.non_finite
     }
 
-    /// How many samples per channel at `rate_hz` have room.
+    /// The number of samples per channel at `rate_hz` that have room.
     #[must_use]
     pub fn room(&self, rate_hz: u32) -> usize {
         let free = self.max_buffered.saturating_sub(self.planes[0].len());
         free * rate_hz as usize / self.call_rate_hz as usize
     }
 
-    /// Turns to a sound of another rate or with more channels than so far.
+    /// Switches to the rate of the next chunk, and to stereo once there is any.
+    ///
+    /// The new converters are made before anything changes: a rate out of range leaves the buffer
+    /// as it was.
     fn follow(&mut self, rate_hz: u32, layout: Layout) -> Result<(), AudioError> {
         let channels = layout.channels().max(self.channels());
         let source = self.source.as_ref();
@@ -215,6 +224,7 @@ impl OutboundAudio {
             .collect::<Result<_, _>>()?;
         self.finish_source();
         if self.channels() < channels {
+            // The mono audio that still waits becomes left and right.
             self.planes.push(self.planes[0].clone());
         }
         self.source = Some(Source {
@@ -234,8 +244,8 @@ impl OutboundAudio {
     }
 }
 
-/// What is left of a chunk from one of its samples per channel on.
-fn from<S: Sample>(chunk: Chunk<'_, S>, start: usize) -> Chunk<'_, S> {
+/// The rest of a chunk from sample `start` of each channel on.
+fn rest_of<S: Sample>(chunk: Chunk<'_, S>, start: usize) -> Chunk<'_, S> {
     match chunk {
         Chunk::Mono(samples) => Chunk::Mono(&samples[start..]),
         Chunk::Interleaved(samples) => Chunk::Interleaved(&samples[2 * start..]),

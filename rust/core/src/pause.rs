@@ -1,4 +1,4 @@
-//! From samples to turns: resampling, windows, voice activity detection, endpointing, utterance.
+//! The pause detector: resampling, windows, voice activity detection, endpointing, utterance.
 
 use std::collections::VecDeque;
 
@@ -11,17 +11,18 @@ use crate::{
     Quality, Resampler, Utterance, sample,
 };
 
-/// A turn is ended at this length even where none is asked for: what a call may hold in memory must
-/// have a bound, and nobody talks for a quarter of an hour without half a second of silence.
-const LONGEST_TURN_S: f64 = 900.0;
+/// Length in seconds at which a turn is ended even where no limit is set: the memory of a session
+/// must have a bound (86 MB of int16 at 48 kHz), and nobody talks for a quarter of an hour without
+/// half a second of silence.
+const MAX_TURN_S: f64 = 900.0;
 
-/// How turns are found and how much sound belongs to them.
+/// The settings of a [`PauseDetector`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PauseOptions {
-    /// What makes a turn begin and end.
+    /// Thresholds and durations for the begin and the end of a turn.
     pub endpointing: EndpointingOptions,
-    /// Sound before the first window of speech that belongs to the turn, in seconds, 0 to 30: the
-    /// onset of a word is softer than what a detector takes for speech.
+    /// Pre-roll: audio before the first window of speech that belongs to the turn, in seconds, 0 to
+    /// 30. The onset of a word is softer than the speech that a detector recognises.
     pub pre_roll_s: f64,
 }
 
@@ -34,10 +35,10 @@ impl Default for PauseOptions {
     }
 }
 
-/// Finds the turns in what a caller says and hands over the sound of each.
+/// Detects the turns in a user's audio and returns the utterance of each.
 ///
-/// How the sound is cut on its way in changes nothing. After a pause the detector goes on as
-/// before, so what is heard while somebody answers is the beginning of the next turn.
+/// The results do not depend on how the audio is cut into calls. After a pause the detector goes on
+/// as before: speech during a reply is the beginning of the next turn.
 pub struct PauseDetector {
     timeline: Timeline,
     pre_roll_samples: u64,
@@ -47,20 +48,23 @@ pub struct PauseDetector {
     windows: AudioFifo<f32>,
     vad: Box<dyn Vad>,
     endpointer: Endpointer,
-    happened: Vec<EndpointEvent>,
+    /// Reused from window to window, so that a window allocates nothing.
+    endpoint_events: Vec<EndpointEvent>,
     utterance: Utterance,
-    /// Where the turn before was ended for its length: the next one begins no earlier.
+    /// The position at which the previous turn was ended for its length: the next one begins no
+    /// earlier, so that no sample belongs to both.
     cut: u64,
+    /// Utterances that were not taken yet, oldest first.
     finished: VecDeque<Vec<i16>>,
     probability: f32,
 }
 
 impl PauseDetector {
-    /// A detector for mono sound at `sample_rate_hz`, heard by `vad`.
+    /// A detector for mono audio at `sample_rate_hz`, judged by `vad`.
     ///
     /// # Errors
     /// [`AudioError::SampleRate`] for a rate outside 8 to 192 kHz, [`AudioError::Setting`] as in
-    /// [`Endpointer::new`] and for windows that are no frames of an [`AudioFifo`].
+    /// [`Endpointer::new`] and for windows of a length that [`AudioFifo::new`] refuses.
     pub fn new(
         sample_rate_hz: u32,
         vad: Box<dyn Vad>,
@@ -68,8 +72,8 @@ impl PauseDetector {
     ) -> Result<Self, AudioError> {
         let mut endpointing = options.endpointing;
         // Not `min`, which would take NaN for the bound and hide it.
-        if endpointing.max_speech_s > LONGEST_TURN_S {
-            endpointing.max_speech_s = LONGEST_TURN_S;
+        if endpointing.max_speech_s > MAX_TURN_S {
+            endpointing.max_speech_s = MAX_TURN_S;
         }
         let pre_roll_s = options.pre_roll_s;
         check(
@@ -79,8 +83,8 @@ impl PauseDetector {
             (0.0..=30.0).contains(&pre_roll_s),
         )?;
         let (vad_rate_hz, window) = (vad.sample_rate_hz(), vad.window_samples());
-        // Checked before anything multiplies with it: this is where windows get their bound.
-        let windows = AudioFifo::new(window).map_err(named_window)?;
+        // First, before anything multiplies with the length of a window: the FIFO bounds it.
+        let windows = AudioFifo::new(window).map_err(as_window_error)?;
         let endpointer = Endpointer::new(endpointing, window, vad_rate_hz)?;
         let resampler = Resampler::new(sample_rate_hz, vad_rate_hz, Quality::LowLatency)?;
         let delay_s = resampler.delay_s();
@@ -93,8 +97,8 @@ impl PauseDetector {
             windows,
             vad,
             endpointer,
-            happened: Vec::with_capacity(2),
-            // A second: few allocations in a turn, little memory in silence.
+            endpoint_events: Vec::with_capacity(2),
+            // Segments of a second: few allocations in a turn, little memory in silence.
             utterance: Utterance::new(sample_rate_hz as usize),
             cut: 0,
             finished: VecDeque::new(),
@@ -102,13 +106,13 @@ impl PauseDetector {
         })
     }
 
-    /// Takes mono samples in and appends what happened to `events`.
+    /// Takes mono samples and appends the resulting events to `events`.
     ///
     /// # Errors
-    /// What the detector says, and [`AudioError::Probability`] when it answers something else. The
-    /// window it failed on counts as neither speech nor silence, everything else is kept: the next
-    /// call goes on from there. [`AudioError::OutOfMemory`] when there is none for a second of the
-    /// samples, which is left out, or for the turn that just ended, which is lost.
+    /// Those of the detector, and [`AudioError::Probability`] for a result outside 0 to 1. The
+    /// window that failed counts as neither speech nor silence, everything else is kept: the next
+    /// call continues after it. [`AudioError::OutOfMemory`] where there is no memory for a second
+    /// of the samples, which is left out, or for the turn that just ended, which is lost.
     pub fn process(
         &mut self,
         samples: &[i16],
@@ -119,33 +123,34 @@ impl PauseDetector {
         let (mut piece, mut rest) = split(samples);
         loop {
             let taken = self.take(piece);
-            // After a failure the rest is kept, and heard with the next call.
+            // After a failure the rest is stored, and processed by the next call.
             if result.is_ok() {
-                result = taken.and_then(|()| self.hear_windows(events));
-                self.forget();
+                result = taken.and_then(|()| self.process_windows(events));
+                self.drop_unneeded();
             }
             if rest.is_empty() {
                 break;
             }
             (piece, rest) = split(rest);
         }
-        // Utterances that nobody took wait until there are newer ones.
+        // Utterances that were not taken wait until there are newer ones: this bounds their number.
         if self.finished.len() > untaken {
             self.finished.drain(..untaken);
         }
         result
     }
 
-    /// The sound of the oldest turn that ended and was not taken yet. Turns wait until a later call
-    /// of [`Self::process`] ends another one.
+    /// Takes the audio of the oldest turn that ended and was not taken yet.
+    ///
+    /// Turns wait until a later call of [`Self::process`] ends another one.
     pub fn take_utterance(&mut self) -> Option<Vec<i16>> {
         self.finished.pop_front()
     }
 
-    /// A copy of the turn under way, up to now; nothing while there is none.
+    /// A copy of the turn under way, up to the last sample; empty while there is none.
     ///
     /// # Errors
-    /// [`AudioError::OutOfMemory`] when there is no memory for the copy.
+    /// [`AudioError::OutOfMemory`] where there is no memory for the copy.
     pub fn utterance_so_far(&self) -> Result<Vec<i16>, AudioError> {
         match self.endpointer.onset() {
             Some(onset) if self.is_speaking() => self
@@ -155,20 +160,23 @@ impl PauseDetector {
         }
     }
 
-    /// Whether a turn is under way.
+    /// True while a turn is under way.
     #[must_use]
     pub fn is_speaking(&self) -> bool {
         self.endpointer.is_started()
     }
 
-    /// How many samples can follow without an event, whatever is in them: who feeds them need not
-    /// hurry. None during a turn, of which everything so far may be asked for.
+    /// The number of samples that can follow without an event, whatever they contain: they may wait
+    /// and be fed in one batch.
+    ///
+    /// 0 during a turn, because [`Self::utterance_so_far`] must not lag behind.
     #[must_use]
     pub fn min_samples_until_event(&self) -> u64 {
         if self.is_speaking() {
             return 0;
         }
-        let earliest = self.endpointer.heard() + self.endpointer.min_windows_until_event() + 1;
+        let earliest =
+            self.endpointer.elapsed_windows() + self.endpointer.min_windows_until_event() + 1;
         self.timeline
             .fed(earliest)
             .saturating_sub(self.utterance.end() + 1)
@@ -180,7 +188,7 @@ impl PauseDetector {
         self.probability
     }
 
-    /// Forgets everything; time counts from 0 again.
+    /// Discards all state; time counts from 0 again.
     pub fn reset(&mut self) {
         self.resampler.reset();
         self.windows.clear();
@@ -191,7 +199,7 @@ impl PauseDetector {
         (self.cut, self.probability) = (0, 0.0);
     }
 
-    /// Takes in a piece: all of it, or nothing where there is no memory.
+    /// Stores a piece: all of it, or nothing where there is no memory.
     fn take(&mut self, samples: &[i16]) -> Result<(), AudioError> {
         self.windows
             .reserve(self.resampler.max_output(samples.len()))?;
@@ -209,24 +217,26 @@ impl PauseDetector {
         self.windows.write(&self.resampled);
     }
 
-    fn hear_windows(&mut self, events: &mut Vec<PauseEvent>) -> Result<(), AudioError> {
-        let mut happened = std::mem::take(&mut self.happened);
-        // A resampler may round a sample up: never decide on sound that was not fed yet.
-        while self.timeline.fed(self.endpointer.heard() + 1) <= self.utterance.end() {
+    /// Passes every complete window to the detector and its probability to the endpointer.
+    fn process_windows(&mut self, events: &mut Vec<PauseEvent>) -> Result<(), AudioError> {
+        let mut endpoint_events = std::mem::take(&mut self.endpoint_events);
+        // The resampler rounds the number of its outputs up: without this bound a turn could end at
+        // a sample that was not fed yet, and its utterance would depend on how the audio is cut.
+        while self.timeline.fed(self.endpointer.elapsed_windows() + 1) <= self.utterance.end() {
             let Some(window) = self.windows.read() else {
                 break;
             };
-            let heard = self.vad.probability(window).and_then(in_range);
-            self.probability = heard.inspect_err(|_| self.endpointer.skip())?;
-            self.endpointer.push(self.probability, &mut happened);
-            for event in happened.drain(..) {
+            let result = self.vad.probability(window).and_then(in_range);
+            self.probability = result.inspect_err(|_| self.endpointer.skip())?;
+            self.endpointer.push(self.probability, &mut endpoint_events);
+            for event in endpoint_events.drain(..) {
                 events.push(self.timeline.event(&event));
                 if event.kind == EventKind::Pause {
                     self.finish_turn(&event)?;
                 }
             }
         }
-        self.happened = happened;
+        self.endpoint_events = endpoint_events;
         Ok(())
     }
 
@@ -240,30 +250,31 @@ impl PauseDetector {
         Ok(())
     }
 
-    /// Where a turn begins whose first window of speech is this one.
+    /// The position at which a turn with this first window of speech begins.
     fn turn_start(&self, onset: u64) -> u64 {
         self.timeline
-            .sound(onset)
+            .audio_start(onset)
             .saturating_sub(self.pre_roll_samples)
             .max(self.cut)
     }
 
-    fn forget(&mut self) {
+    /// Drops the samples that no turn can contain any more.
+    fn drop_unneeded(&mut self) {
         let next = self
             .endpointer
             .onset()
-            .unwrap_or_else(|| self.endpointer.heard());
-        self.utterance.forget_before(self.turn_start(next));
+            .unwrap_or_else(|| self.endpointer.elapsed_windows());
+        self.utterance.drop_before(self.turn_start(next));
     }
 }
 
-/// A piece to work on, and what is left.
+/// The next piece to process, and the rest.
 fn split(samples: &[i16]) -> (&[i16], &[i16]) {
     samples.split_at(samples.len().min(PIECE_SAMPLES))
 }
 
-/// Who wrote the detector knows its windows, not our frames.
-fn named_window(error: AudioError) -> AudioError {
+/// Renames the setting of the FIFO's error: the author of a detector chose a window, not a frame.
+fn as_window_error(error: AudioError) -> AudioError {
     let name = "window_samples";
     match error {
         AudioError::Setting { expected, got, .. } => AudioError::Setting {
@@ -275,7 +286,8 @@ fn named_window(error: AudioError) -> AudioError {
     }
 }
 
-/// A detector of somebody else's may answer anything; a NaN would be silence without a word.
+/// Refuses a result that is no probability: a detector from outside may return anything, and a NaN
+/// would count as silence without an error.
 fn in_range(probability: f32) -> Result<f32, AudioError> {
     if (0.0..=1.0).contains(&probability) {
         Ok(probability)

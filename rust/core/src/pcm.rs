@@ -1,6 +1,6 @@
-//! Byte chunks of any length into whole 16-bit samples.
+//! Assembly of 16-bit samples from byte chunks of any length.
 
-/// Puts 16-bit little-endian samples together from byte chunks that may end in mid-sample.
+/// Assembles 16-bit little-endian samples from byte chunks that may end in mid-sample.
 #[derive(Debug, Clone, Default)]
 pub struct Pcm16Assembler {
     pending: Option<u8>,
@@ -14,8 +14,10 @@ impl Pcm16Assembler {
     }
 
     /// Appends every sample that `chunk` completes to `out`; keeps an odd last byte for the next
-    /// chunk. At most half as many samples as bytes, and one: without room for them in `out`, no
-    /// memory ends the process.
+    /// chunk.
+    ///
+    /// Appends at most one sample more than half as many as there are bytes: without room for them
+    /// in `out`, missing memory ends the process.
     ///
     /// # Examples
     /// ```
@@ -41,13 +43,13 @@ impl Pcm16Assembler {
         self.pending = odd.first().copied();
     }
 
-    /// Whether a byte waits for its other half.
+    /// True if a byte waits for the second byte of its sample.
     #[must_use]
     pub fn has_pending_byte(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Forgets a pending byte.
+    /// Discards a pending byte.
     pub fn reset(&mut self) {
         self.pending = None;
     }
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn reset_forgets_the_odd_byte() {
+    fn reset_discards_the_odd_byte() {
         let (mut assembler, mut out) = (Pcm16Assembler::new(), Vec::new());
         assembler.push(&[9], &mut out);
         assembler.reset();

@@ -1,16 +1,16 @@
-//! Samples: between number formats, and between one channel and two.
+//! Conversion of samples between number formats, and between one channel and two.
 //!
-//! Inside the crate sound is `f32` from -1 to 1 where int16 is divided by 32768, so that int16 to
-//! `f32` and back is exact. Everything saturates; what is no number becomes silence.
+//! Inside the crate samples are `f32` from -1 to 1, int16 divided by 32768, so that int16 to `f32`
+//! and back is exact. Everything saturates; NaN and the infinities become silence.
 
 use crate::AudioError;
 
 /// Full scale of int16: the divisor on the way in, the factor on the way out.
 const FULL_SCALE: f32 = 32768.0;
 
-/// A number format in which sound may be handed in.
+/// A number format of input samples.
 pub trait Sample: Copy + Send + Sync {
-    /// The sample from -1 to 1, saturated; `None` for NaN and the infinities.
+    /// Returns the sample from -1 to 1, saturated; `None` for NaN and the infinities.
     fn to_unit(self) -> Option<f32>;
 }
 
@@ -27,25 +27,22 @@ impl Sample for f32 {
 }
 
 impl Sample for f64 {
-    // Clamped first: 1e300 is a number here and an infinity as f32.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "24 bits are what f32 sound has"
-    )]
+    // Clamped before the conversion: 1e300 is finite here and an infinity as f32.
+    #[allow(clippy::cast_possible_truncation, reason = "f32 samples have 24 bits")]
     fn to_unit(self) -> Option<f32> {
         self.is_finite().then(|| self.clamp(-1.0, 1.0) as f32)
     }
 }
 
 impl Sample for i32 {
-    #[allow(clippy::cast_precision_loss, reason = "24 bits are what f32 sound has")]
+    #[allow(clippy::cast_precision_loss, reason = "f32 samples have 24 bits")]
     fn to_unit(self) -> Option<f32> {
         Some(self as f32 / 2_147_483_648.0)
     }
 }
 
-/// `NumPy`'s default integer: whoever computes int16 samples with it gets this type, so the values
-/// are taken for int16, saturated.
+/// `NumPy`'s default integer: arithmetic on int16 samples often results in this type, so the values
+/// are read as int16, saturated.
 impl Sample for i64 {
     #[allow(clippy::cast_possible_truncation, reason = "clamped to int16 first")]
     fn to_unit(self) -> Option<f32> {
@@ -79,18 +76,19 @@ pub fn i16_to_f32(sample: i16) -> f32 {
 #[must_use]
 #[allow(
     clippy::cast_possible_truncation,
-    reason = "`as` saturates, which is what is wanted"
+    reason = "`as` saturates, as intended"
 )]
 pub fn f32_to_i16(sample: f32) -> i16 {
     if !sample.is_finite() {
         return 0;
     }
     let scaled = sample * FULL_SCALE;
-    // Half away from zero by truncation: `round` is a library call on baseline x86-64.
+    // Half away from zero by truncation: `round` is a library call on baseline x86-64, once for
+    // each sample.
     (scaled + 0.5_f32.copysign(scaled)) as i16
 }
 
-/// Appends `input` as `f32` to `out` and returns how many samples were no number.
+/// Appends `input` as `f32` to `out`; returns how many samples were NaN or infinite.
 pub fn append_f32<S: Sample>(input: impl Iterator<Item = S>, out: &mut Vec<f32>) -> usize {
     let mut non_finite = 0;
     out.extend(input.map(|sample| {
@@ -132,7 +130,7 @@ pub fn append_downmix(interleaved: &[i16], channels: u16, out: &mut Vec<f32>) {
     )]
     let mean = |sum: i32| sum as f32 * scale;
     match channels {
-        // A length that is known becomes vector instructions: a tenth of the time.
+        // A group of constant length compiles to vector instructions: a tenth of the time.
         2 => out.extend(
             interleaved
                 .as_chunks::<2>()
@@ -148,12 +146,14 @@ pub fn append_downmix(interleaved: &[i16], channels: u16, out: &mut Vec<f32>) {
     }
 }
 
-/// Appends the mean of two interleaved channels to `out`, half away from zero: to the last bit what
-/// [`append_downmix`] and [`append_i16`] make of them.
+/// Appends the mean of two interleaved channels to `out`, rounded half away from zero.
+///
+/// The result equals that of [`append_downmix`] and [`append_i16`] to the last bit, so that equal
+/// and different rates downmix alike.
 pub fn append_mean(interleaved: &[i16], out: &mut Vec<i16>) {
     out.extend(interleaved.as_chunks::<2>().0.iter().map(|&[left, right]| {
         let sum = i32::from(left) + i32::from(right);
-        // The shift rounds down; what lies above zero is raised by a half before.
+        // The shift rounds down; a sum above zero is raised by one before, so that a half goes up.
         #[allow(
             clippy::cast_possible_truncation,
             reason = "a mean of int16 is within int16"
@@ -177,7 +177,7 @@ pub fn append_interleaved(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates, which is what is wanted"
+    reason = "`as` saturates, as intended"
 )]
 pub(crate) fn samples_in(duration_s: f64, rate_hz: u32) -> u64 {
     (duration_s * f64::from(rate_hz)).round() as u64
@@ -193,7 +193,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// How many channels that is.
+    /// The number of channels.
     #[must_use]
     pub fn channels(self) -> usize {
         match self {
@@ -203,7 +203,7 @@ impl Layout {
     }
 }
 
-/// A stretch of sound as somebody handed it in: one or two channels, any number format.
+/// A chunk of input audio: one or two channels, any number format.
 #[derive(Debug, Clone, Copy)]
 pub enum Chunk<'a, S> {
     /// One channel.
@@ -233,7 +233,7 @@ impl<S: Sample> Chunk<'_, S> {
         }
     }
 
-    /// Says whether both channels are whole.
+    /// Checks that both channels have the same length.
     ///
     /// # Errors
     /// [`AudioError::InterleavedLength`] for an odd number of interleaved samples,
@@ -256,8 +256,8 @@ impl<S: Sample> Chunk<'_, S> {
         }
     }
 
-    /// Appends the first `samples` of one channel (0 is left) as `f32` to `out`; a mono chunk
-    /// gives its one channel for both. Returns how many were no number.
+    /// Appends the first `samples` of one channel (0 is left) as `f32` to `out`; returns how many
+    /// were NaN or infinite. A mono chunk has the same samples on both channels.
     pub(crate) fn append_channel(&self, index: usize, samples: usize, out: &mut Vec<f32>) -> usize {
         match self {
             Self::Mono(all) => append_f32(all[..samples].iter().copied(), out),
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn int16_survives_the_way_to_float_and_back() {
+    fn int16_survives_the_conversion_to_float_and_back() {
         for sample in i16::MIN..=i16::MAX {
             assert_eq!(f32_to_i16(i16_to_f32(sample)), sample);
         }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_becomes_silence_and_is_counted() {
+    fn non_finite_samples_become_silence_and_are_counted() {
         let mut out = Vec::new();
         let input = [f32::NAN, 0.25, f32::INFINITY, f32::NEG_INFINITY, -2.0];
         assert_eq!(append_f32(input.into_iter(), &mut out), 3);
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn every_layout_gives_the_same_channels() {
+    fn every_layout_has_the_same_channels() {
         let (left, right) = ([1_i16, 2, 3], [-1_i16, -2, -3]);
         let mut packed = Vec::new();
         append_interleaved(&left, &right, &mut packed);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_chunks_are_named() {
+    fn channels_of_unequal_length_are_refused() {
         let odd = Chunk::Interleaved(&[1_i16, 2, 3]).check();
         assert_eq!(
             odd,

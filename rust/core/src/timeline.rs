@@ -1,21 +1,22 @@
-//! From windows back to the sound they were made of.
+//! Positions of windows in the audio that was fed.
 
 use crate::{EndpointEvent, EventKind, sample};
 
-/// Something that happened, in seconds of the sound fed since the start.
+/// An event, its times in seconds of the audio fed since the start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PauseEvent {
-    /// What happened.
+    /// The kind.
     pub kind: EventKind,
-    /// How much sound had been fed when it was decided.
+    /// The duration of the audio fed at the decision.
     pub time_s: f64,
-    /// Where the first window of speech of the turn begins.
+    /// The begin of the turn's first window of speech, at least 0.
     pub speech_start_s: f64,
-    /// Where the silence at the end begins; `None` for the two kinds that are not about one.
+    /// The begin of the silence at the end; `None` for the two kinds that do not concern one.
     pub speech_end_s: Option<f64>,
 }
 
-/// Where windows lie in the sound that was fed, at its own rate; knows the resampler's delay.
+/// Converts numbers of windows into positions of the fed audio, at its own rate, with the
+/// resampler's delay taken into account.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeline {
     rate_hz: u64,
@@ -26,7 +27,8 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// For windows of `window_samples` at `vad_rate_hz`, made of sound at `rate_hz`.
+    /// A timeline for windows of `window_samples` at `vad_rate_hz`, resampled from audio at
+    /// `rate_hz`.
     pub fn new(rate_hz: u32, vad_rate_hz: u32, window_samples: usize, delay_s: f64) -> Self {
         Self {
             rate_hz: rate_hz.into(),
@@ -37,27 +39,27 @@ impl Timeline {
         }
     }
 
-    /// Samples that must have been fed before so many windows are full.
+    /// The number of samples that must be fed until so many windows are full.
     pub fn fed(&self, windows: u64) -> u64 {
         (windows * self.window_samples * self.rate_hz).div_ceil(self.vad_rate_hz)
     }
 
-    /// Where the sound of a window begins, in samples fed: earlier by the delay.
-    pub fn sound(&self, window: u64) -> u64 {
+    /// The position at which the audio of a window begins, in samples fed: earlier by the delay.
+    pub fn audio_start(&self, window: u64) -> u64 {
         self.fed(window).saturating_sub(self.delay_samples)
     }
 
-    /// The event in seconds.
+    /// Converts an event into seconds.
     pub fn event(&self, event: &EndpointEvent) -> PauseEvent {
         PauseEvent {
             kind: event.kind,
             time_s: self.fed_s(event.time),
-            speech_start_s: self.sound_s(event.onset),
-            speech_end_s: event.speech_end.map(|window| self.sound_s(window)),
+            speech_start_s: self.audio_start_s(event.onset),
+            speech_end_s: event.speech_end.map(|window| self.audio_start_s(window)),
         }
     }
 
-    fn sound_s(&self, window: u64) -> f64 {
+    fn audio_start_s(&self, window: u64) -> f64 {
         (self.fed_s(window) - self.delay_s).max(0.0)
     }
 
@@ -75,10 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sound_lies_before_what_was_fed_by_the_delay() {
+    fn audio_starts_earlier_by_the_delay() {
         let timeline = Timeline::new(48_000, 16_000, 512, 0.002);
-        assert_eq!((timeline.fed(10), timeline.sound(10)), (15_360, 15_264));
-        assert_eq!(timeline.sound(0), 0);
+        assert_eq!(
+            (timeline.fed(10), timeline.audio_start(10)),
+            (15_360, 15_264)
+        );
+        assert_eq!(timeline.audio_start(0), 0);
     }
 
     #[test]
@@ -88,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_in_seconds_of_sound() {
+    fn events_are_converted_into_seconds_of_audio() {
         let timeline = Timeline::new(48_000, 16_000, 512, 0.002);
         let kind = EventKind::Pause;
         let pause = EndpointEvent {
@@ -98,8 +103,8 @@ mod tests {
             speech_end: Some(34),
             is_forced: false,
         };
-        let told = timeline.event(&pause);
-        assert_eq!((told.time_s, told.speech_start_s), (1.6, 0.0));
-        assert_eq!(told.speech_end_s, Some(34.0 * 0.032 - 0.002));
+        let event = timeline.event(&pause);
+        assert_eq!((event.time_s, event.speech_start_s), (1.6, 0.0));
+        assert_eq!(event.speech_end_s, Some(34.0 * 0.032 - 0.002));
     }
 }

@@ -1,38 +1,40 @@
-//! The samples of a turn, and of the moment before it.
+//! The samples of a turn and of its pre-roll.
 
 use std::collections::VecDeque;
 
 use crate::{AudioError, memory};
 
-/// Holds the sound since some position and hands out stretches of it.
+/// Stores the samples since some position and returns copies of ranges of them.
 ///
-/// Positions count samples since the start. The sound lies in segments of one length: taking a
-/// frame in never moves what is there, so that it costs the same in the first second of a turn as
-/// in the three-hundredth. Memory grows with the samples held, one allocation a segment; what is
-/// forgotten is used again, so that silence allocates nothing.
+/// Positions count samples since the start. The samples lie in segments of one length: a new frame
+/// never moves the older ones, so that it costs the same in the first second of a turn as in the
+/// three-hundredth. Memory grows with the samples stored, one allocation a segment; dropped
+/// segments are reused, so that silence allocates nothing.
 #[derive(Debug)]
 pub struct Utterance {
     segment_samples: usize,
     /// All full but the last.
     segments: VecDeque<Vec<i16>>,
-    /// Emptied segments; as many as come and go while nobody talks.
-    spare: Vec<Vec<i16>>,
+    /// Emptied segments, ready for reuse.
+    free_segments: Vec<Vec<i16>>,
     /// The position of the first sample of the first segment.
     start: u64,
+    /// The position after the last sample.
     end: u64,
 }
 
-/// Segments kept for use again.
-const SPARE_SEGMENTS: usize = 2;
+/// Emptied segments kept for reuse: as many as are emptied and filled while nobody talks. Those of
+/// a long turn are freed with it.
+const MAX_FREE_SEGMENTS: usize = 2;
 
 impl Utterance {
-    /// Nothing heard yet; segments of `segment_samples`, at least 1.
+    /// An empty utterance with segments of `segment_samples`, at least 1.
     #[must_use]
     pub fn new(segment_samples: usize) -> Self {
         Self {
             segment_samples: segment_samples.max(1),
             segments: VecDeque::new(),
-            spare: Vec::with_capacity(SPARE_SEGMENTS),
+            free_segments: Vec::with_capacity(MAX_FREE_SEGMENTS),
             start: 0,
             end: 0,
         }
@@ -47,21 +49,21 @@ impl Utterance {
     /// Makes room for `more` samples.
     ///
     /// # Errors
-    /// [`AudioError::OutOfMemory`]; nothing is heard or forgotten then.
+    /// [`AudioError::OutOfMemory`]; no sample is added or dropped then.
     pub fn reserve(&mut self, more: usize) -> Result<(), AudioError> {
-        let wanted = more.div_ceil(self.segment_samples);
+        let needed = more.div_ceil(self.segment_samples);
         let bytes = more.saturating_mul(size_of::<i16>());
         let refused = |_| AudioError::OutOfMemory { bytes };
-        self.segments.try_reserve(wanted).map_err(refused)?;
-        while self.spare.len() < wanted {
+        self.segments.try_reserve(needed).map_err(refused)?;
+        while self.free_segments.len() < needed {
             let mut segment = Vec::new();
             memory::reserve(&mut segment, self.segment_samples)?;
-            self.spare.push(segment);
+            self.free_segments.push(segment);
         }
         Ok(())
     }
 
-    /// Takes samples in. Without [`Self::reserve`], no memory for them ends the process.
+    /// Appends samples. Without [`Self::reserve`], missing memory ends the process.
     pub fn push(&mut self, mut samples: &[i16]) {
         self.end += samples.len() as u64;
         while !samples.is_empty() {
@@ -74,22 +76,22 @@ impl Utterance {
         }
     }
 
-    /// Allows what lies before `position` to be forgotten.
-    pub fn forget_before(&mut self, position: u64) {
+    /// Drops the segments that lie wholly before `position`.
+    pub fn drop_before(&mut self, position: u64) {
         let segment_samples = self.segment_samples as u64;
         while self.start + segment_samples <= position.min(self.end) {
             let Some(segment) = self.segments.pop_front() else {
                 break;
             };
             self.start += segment_samples;
-            self.keep_spare(segment);
+            self.recycle(segment);
         }
     }
 
-    /// A copy of the samples from one position up to another, as far as they are held.
+    /// Copies the samples from one position up to another, as far as they are stored.
     ///
     /// # Errors
-    /// [`AudioError::OutOfMemory`].
+    /// [`AudioError::OutOfMemory`] where there is no memory for the copy.
     pub fn copy(&self, from: u64, to: u64) -> Result<Vec<i16>, AudioError> {
         let (mut skip, end) = (self.offset(from), self.offset(to));
         let mut left = end.saturating_sub(skip);
@@ -109,18 +111,19 @@ impl Utterance {
         Ok(copy)
     }
 
-    /// Forgets everything; positions count from 0 again.
+    /// Drops all samples; positions count from 0 again.
     pub fn reset(&mut self) {
         while let Some(segment) = self.segments.pop_front() {
-            self.keep_spare(segment);
+            self.recycle(segment);
         }
         (self.start, self.end) = (0, 0);
     }
 
+    /// The last segment, or a new one where that is full.
     fn open_segment(&mut self) -> &mut Vec<i16> {
         let is_full = |segment: &Vec<i16>| segment.len() == self.segment_samples;
         if self.segments.back().is_none_or(is_full) {
-            let fresh = self.spare.pop();
+            let fresh = self.free_segments.pop();
             let segment = fresh.unwrap_or_else(|| Vec::with_capacity(self.segment_samples));
             self.segments.push_back(segment);
         }
@@ -128,9 +131,10 @@ impl Utterance {
         &mut self.segments[last]
     }
 
+    /// The index of a position among the stored samples.
     #[allow(
         clippy::cast_possible_truncation,
-        reason = "what is held fits in memory"
+        reason = "stored samples fit in memory"
     )]
     fn offset(&self, position: u64) -> usize {
         position
@@ -138,10 +142,10 @@ impl Utterance {
             .saturating_sub(self.start) as usize
     }
 
-    fn keep_spare(&mut self, mut segment: Vec<i16>) {
-        if self.spare.len() < SPARE_SEGMENTS {
+    fn recycle(&mut self, mut segment: Vec<i16>) {
+        if self.free_segments.len() < MAX_FREE_SEGMENTS {
             segment.clear();
-            self.spare.push(segment);
+            self.free_segments.push(segment);
         }
     }
 }
@@ -159,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn any_stretch_comes_out_as_it_went_in() {
+    fn a_copy_of_any_range_equals_the_input() {
         for cut in [1, 3, 10, 17, 95] {
             let utterance = filled(0..95, cut);
             for (from, to) in [
@@ -177,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_heard_or_is_forgotten_is_left_out() {
+    fn a_copy_leaves_out_samples_that_are_not_stored() {
         let mut utterance = filled(0..95, 7);
-        utterance.forget_before(42);
+        utterance.drop_before(42);
         assert_eq!(
             utterance.copy(0, 1000).unwrap(),
             (40..95).collect::<Vec<_>>()
@@ -188,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn silence_uses_its_segments_again() {
+    fn silence_reuses_its_segments() {
         let mut utterance = Utterance::new(10);
         for _ in 0..100 {
             utterance.push(&[0; 7]);
-            utterance.forget_before(utterance.end().saturating_sub(12));
+            utterance.drop_before(utterance.end().saturating_sub(12));
         }
-        assert!(utterance.segments.len() + utterance.spare.len() <= 4);
+        assert!(utterance.segments.len() + utterance.free_segments.len() <= 4);
         assert_eq!(
             (utterance.end(), utterance.copy(0, 700).unwrap().len()),
             (700, 20)
@@ -202,9 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn everything_may_be_forgotten_but_nothing_that_is_to_come() {
+    fn a_position_beyond_the_end_drops_stored_samples_and_no_later_ones() {
         let mut utterance = filled(0..20, 20);
-        utterance.forget_before(1000);
+        utterance.drop_before(1000);
         utterance.push(&[7, 8]);
         assert_eq!(utterance.copy(0, 22).unwrap(), [7, 8]);
     }

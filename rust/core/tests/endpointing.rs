@@ -1,4 +1,4 @@
-//! The rule that makes turns of probabilities, window by window.
+//! Endpointing, window by window: from probabilities to turns.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
@@ -9,17 +9,20 @@ fn endpointer(options: EndpointingOptions) -> Endpointer {
     Endpointer::new(options, 512, 16_000).unwrap()
 }
 
-/// Runs stretches of one probability and a number of windows.
-fn run(endpointer: &mut Endpointer, stretches: &[(f32, usize)]) -> Vec<EndpointEvent> {
+/// Pushes each probability for a number of windows.
+fn run(endpointer: &mut Endpointer, probabilities: &[(f32, usize)]) -> Vec<EndpointEvent> {
     let mut events = Vec::new();
-    for &(probability, windows) in stretches {
+    for &(probability, windows) in probabilities {
         (0..windows).for_each(|_| endpointer.push(probability, &mut events));
     }
     events
 }
 
-fn kinds(stretches: &[(f32, usize)]) -> Vec<(EventKind, u64)> {
-    let events = run(&mut endpointer(EndpointingOptions::default()), stretches);
+fn kinds(probabilities: &[(f32, usize)]) -> Vec<(EventKind, u64)> {
+    let events = run(
+        &mut endpointer(EndpointingOptions::default()),
+        probabilities,
+    );
     events
         .iter()
         .map(|event| (event.kind, event.time))
@@ -36,18 +39,18 @@ fn a_turn_starts_may_end_and_ends() {
 }
 
 #[test]
-fn min_windows_until_event_are_all_but_the_one_that_may_begin_a_turn() {
+fn the_batch_allowance_is_all_windows_but_the_one_that_may_begin_a_turn() {
     let mut endpointer = endpointer(EndpointingOptions::default());
-    let mut spare_after = |stretch| {
-        run(&mut endpointer, &[stretch]);
+    let mut allowance_after = |windows| {
+        run(&mut endpointer, &[windows]);
         endpointer.min_windows_until_event()
     };
-    assert_eq!(spare_after((0.0, 10)), 6);
-    assert_eq!(spare_after((0.9, 1)), 5);
-    assert_eq!(spare_after((0.9, 5)), 0);
-    assert_eq!(spare_after((0.9, 1)), 0, "the turn begins");
-    assert_eq!(spare_after((0.0, 15)), 0);
-    assert_eq!(spare_after((0.0, 1)), 6, "the turn is over");
+    assert_eq!(allowance_after((0.0, 10)), 6);
+    assert_eq!(allowance_after((0.9, 1)), 5);
+    assert_eq!(allowance_after((0.9, 5)), 0);
+    assert_eq!(allowance_after((0.9, 1)), 0, "the turn begins");
+    assert_eq!(allowance_after((0.0, 15)), 0);
+    assert_eq!(allowance_after((0.0, 1)), 6, "the turn is over");
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_candidate_is_cancelled_by_speech() {
 }
 
 #[test]
-fn less_talks_on_than_begins_and_the_middle_keeps_what_was() {
+fn a_lower_threshold_continues_a_turn_and_the_middle_keeps_the_state() {
     assert_eq!(kinds(&[(0.4, 50)]), []);
     assert_eq!(
         kinds(&[(0.9, 7), (0.0, 5), (0.3, 1), (0.0, 5), (0.9, 1)]).len(),
@@ -90,7 +93,7 @@ fn less_talks_on_than_begins_and_the_middle_keeps_what_was() {
 }
 
 #[test]
-fn short_sounds_add_up_until_silence_forgets_them() {
+fn short_speech_adds_up_until_silence_discards_it() {
     assert_eq!(
         kinds(&[(0.9, 4), (0.0, 18), (0.9, 3)]),
         [(SpeechStarted, 25)]
@@ -105,12 +108,12 @@ fn a_turn_that_is_too_long_is_ended_and_the_next_one_begins_there() {
         ..Default::default()
     };
     let events = run(&mut endpointer(options), &[(0.0, 5), (0.9, 40)]);
-    let told: Vec<_> = events
+    let summary: Vec<_> = events
         .iter()
         .map(|it| (it.kind, it.time, it.onset))
         .collect();
     assert_eq!(
-        told[..3],
+        summary[..3],
         [
             (SpeechStarted, 12, 5),
             (Pause, 25, 5),
@@ -140,49 +143,49 @@ fn reset_is_a_new_start() {
 }
 
 #[test]
-fn nonsense_is_refused_by_name() {
-    let right = EndpointingOptions::default;
-    for (options, named) in [
+fn a_setting_out_of_range_is_refused_by_name() {
+    let valid = EndpointingOptions::default;
+    for (options, expected) in [
         (
             EndpointingOptions {
                 threshold: 1.1,
-                ..right()
+                ..valid()
             },
             "threshold",
         ),
         (
             EndpointingOptions {
                 release_threshold: f32::NAN,
-                ..right()
+                ..valid()
             },
             "release_threshold",
         ),
         (
             EndpointingOptions {
                 pause_s: 0.0,
-                ..right()
+                ..valid()
             },
             "pause_s",
         ),
         (
             EndpointingOptions {
                 forget_s: -1.0,
-                ..right()
+                ..valid()
             },
             "forget_s",
         ),
         (
             EndpointingOptions {
                 max_speech_s: f64::NAN,
-                ..right()
+                ..valid()
             },
             "max_speech_s",
         ),
     ] {
         match Endpointer::new(options, 512, 16_000) {
-            Err(AudioError::Setting { name, .. }) => assert_eq!(name, named),
-            other => panic!("{named}: {other:?}"),
+            Err(AudioError::Setting { name, .. }) => assert_eq!(name, expected),
+            other => panic!("{expected}: {other:?}"),
         }
     }
-    assert!(Endpointer::new(right(), 0, 16_000).is_err());
+    assert!(Endpointer::new(valid(), 0, 16_000).is_err());
 }

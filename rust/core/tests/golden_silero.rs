@@ -1,19 +1,19 @@
 //! Silero on real speech and noise against onnxruntime, on every instruction set of this machine.
 //!
-//! Where the reference comes from: `data/PROVENANCE.md`.
+//! `data/PROVENANCE.md` names the source of the reference.
 
 use std::path::Path;
 
 use gradio_webrtc_core::InstructionSet;
 use gradio_webrtc_core::vad::{SileroVad, Vad};
 
-/// The core and onnxruntime add up in different orders.
+/// The largest difference of a probability: the core and onnxruntime add up in different orders.
 const TOLERANCE: f32 = 1e-5;
 
-/// Where a detector's user decides by default.
+/// The default threshold for speech: no difference may change a decision.
 const DECISION: f32 = 0.5;
 
-/// The list of `data/make_golden.py`.
+/// The recordings in the order of `data/make_golden.py`, under `tests/data`.
 const RECORDINGS: [&str; 14] = [
     "asterisk_demo_thanks_16k.flac",
     "asterisk_dir_instr_16k.flac",
@@ -43,7 +43,7 @@ fn samples(recording: &str, step: usize) -> Vec<f32> {
 }
 
 /// All probabilities of all recordings.
-fn heard(set: InstructionSet, sample_rate_hz: u32, recordings: &[Vec<f32>]) -> Vec<f32> {
+fn probabilities(set: InstructionSet, sample_rate_hz: u32, recordings: &[Vec<f32>]) -> Vec<f32> {
     let mut vad = SileroVad::with_instruction_set(sample_rate_hz, set).expect("a net");
     let mut probabilities = Vec::new();
     for recording in recordings {
@@ -64,7 +64,7 @@ fn assert_agreement(golden: &[u8], sample_rate_hz: u32, step: usize) {
         .collect();
     let recordings = RECORDINGS.map(|recording| samples(recording, step));
     for set in InstructionSet::available() {
-        let ours = heard(set, sample_rate_hz, &recordings);
+        let ours = probabilities(set, sample_rate_hz, &recordings);
         assert_eq!(ours.len(), golden.len());
         let pairs = || ours.iter().zip(&golden);
         let error = pairs()

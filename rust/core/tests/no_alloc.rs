@@ -1,4 +1,5 @@
-//! Once warm, a frame on its way in asks for no memory, and an open turn only for its samples.
+//! Once warm, a frame in either direction allocates nothing, and a turn only memory for its
+//! samples.
 #![allow(unsafe_code)] // an allocator that counts is unsafe by its trait
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
@@ -8,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::cell::Cell;
 
 use gradio_webrtc_core::{Chunk, InboundAudio, Layout, OutboundAudio, PauseDetector};
-use support::{LOUD, SOFT, detector, sound};
+use support::{LOUD, SOFT, audio, detector};
 
 struct Counting;
 
@@ -17,7 +18,7 @@ thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is the system allocator's own; the counters are thread locals without a
+// SAFETY: every block is the system allocator's own; the counters are thread locals without a
 // destructor, which may be touched at any time. A reallocation is the trait's own: it counts as an
 // allocation of the whole new size.
 unsafe impl GlobalAlloc for Counting {
@@ -37,8 +38,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often `work` asks for memory, and for how many bytes.
-fn asked(work: impl FnOnce()) -> (usize, usize) {
+/// The number of `work`'s allocations, and of their bytes.
+fn allocated(work: impl FnOnce()) -> (usize, usize) {
     let before = (ALLOCATIONS.get(), BYTES.get());
     work();
     (ALLOCATIONS.get() - before.0, BYTES.get() - before.1)
@@ -47,11 +48,11 @@ fn asked(work: impl FnOnce()) -> (usize, usize) {
 #[test]
 fn the_counter_counts() {
     let vector = || drop(std::hint::black_box(vec![0_u8; 100]));
-    assert_eq!(asked(vector), (1, 100));
+    assert_eq!(allocated(vector), (1, 100));
 }
 
 #[test]
-fn the_inbound_path_asks_for_nothing() {
+fn the_inbound_path_allocates_nothing() {
     for layout in [Layout::Mono, Layout::Stereo] {
         for rate_hz in [8_000, 16_000, 24_000, 44_100, 48_000] {
             let mut inbound = InboundAudio::new(48_000, 2, rate_hz, layout, 960).unwrap();
@@ -64,13 +65,17 @@ fn the_inbound_path_asks_for_nothing() {
                 }
             };
             frames(50);
-            assert_eq!(asked(|| frames(500)), (0, 0), "{layout:?} at {rate_hz} Hz");
+            assert_eq!(
+                allocated(|| frames(500)),
+                (0, 0),
+                "{layout:?} at {rate_hz} Hz"
+            );
         }
     }
 }
 
 #[test]
-fn the_outbound_path_asks_for_nothing() {
+fn the_outbound_path_allocates_nothing() {
     let mut outbound = OutboundAudio::new(48_000, 1.0).unwrap();
     let mut frames = |count| {
         for _ in 0..count {
@@ -83,37 +88,37 @@ fn the_outbound_path_asks_for_nothing() {
         }
     };
     frames(50);
-    assert_eq!(asked(|| frames(500)), (0, 0));
+    assert_eq!(allocated(|| frames(500)), (0, 0));
 }
 
-/// Feeds so many seconds in frames of 20 ms.
+/// Feeds so many seconds of a level in frames of 20 ms.
 fn feed(detector: &mut PauseDetector, rate_hz: u32, level: i16, seconds: u32) {
-    let frame = sound(rate_hz, &[(level, 0.02)]);
+    let frame = audio(rate_hz, &[(level, 0.02)]);
     let mut events = Vec::with_capacity(4);
     for _ in 0..50 * seconds {
         detector.process(&frame, &mut events).unwrap();
     }
 }
 
-/// What feeding asks for, the test's own frame left out.
-fn feeding_asks(
+/// The allocations of feeding, without those of the test itself.
+fn allocated_by_feeding(
     detector: &mut PauseDetector,
     rate_hz: u32,
     level: i16,
     seconds: u32,
 ) -> (usize, usize) {
-    let own = asked(|| feed(detector, rate_hz, level, 0));
-    let whole = asked(|| feed(detector, rate_hz, level, seconds));
+    let own = allocated(|| feed(detector, rate_hz, level, 0));
+    let whole = allocated(|| feed(detector, rate_hz, level, seconds));
     (whole.0 - own.0, whole.1 - own.1)
 }
 
 #[test]
-fn silence_asks_the_pause_detector_for_nothing() {
+fn silence_makes_the_pause_detector_allocate_nothing() {
     for rate_hz in [8_000, 16_000, 24_000, 44_100, 48_000] {
         let mut detector = detector(rate_hz);
         feed(&mut detector, rate_hz, SOFT, 5);
         assert_eq!(
-            feeding_asks(&mut detector, rate_hz, SOFT, 10),
+            allocated_by_feeding(&mut detector, rate_hz, SOFT, 10),
             (0, 0),
             "{rate_hz} Hz"
         );
@@ -121,12 +126,12 @@ fn silence_asks_the_pause_detector_for_nothing() {
 }
 
 #[test]
-fn an_open_turn_asks_for_one_segment_a_second_however_long_it_is() {
+fn a_turn_allocates_one_segment_a_second_however_long_it_is() {
     let mut detector = detector(48_000);
     feed(&mut detector, 48_000, LOUD, 10);
-    let early = feeding_asks(&mut detector, 48_000, LOUD, 10);
+    let early = allocated_by_feeding(&mut detector, 48_000, LOUD, 10);
     feed(&mut detector, 48_000, LOUD, 280);
-    let late = feeding_asks(&mut detector, 48_000, LOUD, 10);
+    let late = allocated_by_feeding(&mut detector, 48_000, LOUD, 10);
     let samples_bytes = 10 * 48_000 * 2;
     for (allocations, bytes) in [early, late] {
         // Ten segments, and at most one growth of their list: 24 bytes for each second of turn.
@@ -139,14 +144,14 @@ fn an_open_turn_asks_for_one_segment_a_second_however_long_it_is() {
 }
 
 #[test]
-fn the_turn_after_is_as_cheap_as_the_first() {
+fn the_next_turn_is_as_cheap_as_the_first() {
     let mut detector = detector(48_000);
     feed(&mut detector, 48_000, SOFT, 2);
     let mut turn = || {
-        let spoken = feeding_asks(&mut detector, 48_000, LOUD, 5);
+        let allocations = allocated_by_feeding(&mut detector, 48_000, LOUD, 5);
         feed(&mut detector, 48_000, SOFT, 3);
         detector.take_utterance().unwrap();
-        spoken
+        allocations
     };
     turn();
     let second = turn();

@@ -1,4 +1,4 @@
-//! Once warm, neither the resampler nor the detectors ask for memory.
+//! Once warm, neither the resampler nor the detectors allocate.
 #![allow(unsafe_code)] // an allocator that counts is unsafe by its trait
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,7 +13,7 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is the system allocator's own; the counter is a thread local without a
+// SAFETY: every block is the system allocator's own; the counter is a thread local without a
 // destructor, which may be touched at any time.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -31,7 +31,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often `work` asks for memory.
+/// The number of `work`'s allocations.
 fn allocations(work: impl FnOnce()) -> usize {
     let before = ALLOCATIONS.get();
     work();
@@ -47,7 +47,7 @@ fn the_counter_counts() {
 }
 
 #[test]
-fn a_warm_resampler_asks_for_no_memory() {
+fn a_warm_resampler_allocates_nothing() {
     for (from_hz, to_hz) in [
         (48_000, 16_000),
         (24_000, 48_000),
@@ -57,7 +57,7 @@ fn a_warm_resampler_asks_for_no_memory() {
         let mut resampler = Resampler::new(from_hz, to_hz, Quality::High).unwrap();
         let input = vec![0.25; from_hz as usize / 50];
         let mut out = Vec::with_capacity(resampler.max_output(input.len()));
-        // The first frames fill the history, the next may meet it one sample longer.
+        // The first frames fill the history; a later one may find it one sample longer.
         for _ in 0..3 {
             out.clear();
             resampler.process(&input, &mut out);
@@ -83,7 +83,7 @@ fn detector_allocations(mut vad: impl Vad) -> usize {
 }
 
 #[test]
-fn a_detector_asks_for_no_memory() {
+fn a_detector_allocates_nothing() {
     for sample_rate_hz in [8_000, 16_000] {
         assert_eq!(
             detector_allocations(SileroVad::new(sample_rate_hz).unwrap()),

@@ -1,4 +1,4 @@
-//! What a handler yields, through `OutboundAudio`, to the frames of a call.
+//! `OutboundAudio`: from a handler's chunks to the session's frames.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
@@ -9,15 +9,15 @@ fn outbound() -> OutboundAudio {
 }
 
 fn drain(outbound: &mut OutboundAudio) -> Vec<i16> {
-    let mut heard = Vec::new();
+    let mut samples = Vec::new();
     while let Some(frame) = outbound.pull(false) {
-        heard.extend_from_slice(frame);
+        samples.extend_from_slice(frame);
     }
-    heard
+    samples
 }
 
 #[test]
-fn the_calls_own_format_goes_through_unchanged() {
+fn the_sessions_own_format_passes_unchanged() {
     let mut outbound = outbound();
     let samples: Vec<i16> = (0..1920).collect();
     assert_eq!(outbound.push(48_000, Chunk::Mono(&samples)), Ok(1920));
@@ -39,22 +39,22 @@ fn a_full_buffer_takes_the_head_and_then_nothing() {
 }
 
 #[test]
-fn the_end_of_a_sound_is_padded_and_not_kept_for_the_next() {
+fn the_end_of_a_stream_is_padded_and_not_kept_for_the_next() {
     let mut outbound = outbound();
     outbound.push(48_000, Chunk::Mono(&[7_i16; 961])).unwrap();
     outbound.end();
     outbound.end();
     outbound.push(48_000, Chunk::Mono(&[9_i16; 960])).unwrap();
-    let heard = drain(&mut outbound);
-    assert_eq!(heard.len(), 3 * 960);
+    let samples = drain(&mut outbound);
+    assert_eq!(samples.len(), 3 * 960);
     assert_eq!(
-        (heard[960], heard[961], heard[1919], heard[1920]),
+        (samples[960], samples[961], samples[1919], samples[1920]),
         (7, 0, 0, 9)
     );
 }
 
 #[test]
-fn a_partial_pull_gives_the_rest_once() {
+fn a_partial_pull_returns_the_rest_once() {
     let mut outbound = outbound();
     outbound.push(48_000, Chunk::Mono(&[7_i16; 961])).unwrap();
     assert_eq!(outbound.pull(true), Some(&[7; 960][..]));
@@ -76,8 +76,8 @@ fn the_resamplers_tail_is_part_of_the_end() {
             Ok(second.len())
         );
         outbound.end();
-        let heard = drain(&mut outbound);
-        let loud = heard.iter().filter(|&&sample| sample > 500).count();
+        let samples = drain(&mut outbound);
+        let loud = samples.iter().filter(|&&sample| sample > 500).count();
         assert!(loud.abs_diff(48_000) <= 2, "{rate_hz} Hz: {loud}");
     }
 }
@@ -90,12 +90,13 @@ fn a_change_of_rate_leaves_no_gap_and_loses_nothing() {
         outbound.push(rate_hz, Chunk::Mono(&stretch)).unwrap();
     }
     outbound.end();
-    let heard = drain(&mut outbound);
-    let first = heard.iter().position(|&sample| sample > 900).unwrap();
-    let last = heard.iter().rposition(|&sample| sample > 900).unwrap();
+    let samples = drain(&mut outbound);
+    let first = samples.iter().position(|&sample| sample > 900).unwrap();
+    let last = samples.iter().rposition(|&sample| sample > 900).unwrap();
     assert!((last - first).abs_diff(48_000) < 48, "{first} to {last}");
-    // A filter passes half of full height half a sample after the last; a gap would be silence.
-    let lowest = heard[first..last].iter().min();
+    // Half a sample after its last input a filter's output is at half height; a gap would be
+    // silence.
+    let lowest = samples[first..last].iter().min();
     assert!(lowest > Some(&100), "{lowest:?}");
 }
 
@@ -130,7 +131,7 @@ fn stereo_once_is_stereo_for_good() {
 }
 
 #[test]
-fn clear_drops_all_and_says_how_much() {
+fn clear_drops_all_samples_and_returns_their_number() {
     let mut outbound = outbound();
     outbound
         .push(48_000, Chunk::Planar(&[2_i16; 1000], &[3; 1000]))
@@ -141,7 +142,7 @@ fn clear_drops_all_and_says_how_much() {
 }
 
 #[test]
-fn what_is_no_number_is_counted_once() {
+fn a_non_finite_sample_is_counted_once() {
     let mut outbound = outbound();
     outbound
         .push(

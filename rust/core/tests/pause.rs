@@ -1,4 +1,4 @@
-//! From samples to turns, with a detector that hears nothing but loudness.
+//! The pause detector, from samples to turns, with a detector that measures only the level.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 #![allow(
@@ -11,11 +11,11 @@ mod support;
 use gradio_webrtc_core::EventKind::{Pause, PauseCandidate, SpeechStarted};
 use gradio_webrtc_core::vad::Vad;
 use gradio_webrtc_core::{AudioError, PauseDetector, PauseOptions};
-use support::{FAILING, LOUD, LevelVad, SOFT, detector, impatient, sound, turns};
+use support::{FAILING, LOUD, LevelVad, SOFT, audio, detector, turns, with_max_speech};
 
 #[test]
-fn a_turn_is_found_and_handed_over_with_its_pre_roll() {
-    let samples = sound(16_000, &[(SOFT, 1.0), (LOUD, 1.0), (SOFT, 1.0)]);
+fn a_turn_is_detected_and_returned_with_its_pre_roll() {
+    let samples = audio(16_000, &[(SOFT, 1.0), (LOUD, 1.0), (SOFT, 1.0)]);
     let (events, utterances) = turns(&mut detector(16_000), &samples, 320);
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [SpeechStarted, PauseCandidate, Pause]);
@@ -32,7 +32,7 @@ fn a_turn_is_found_and_handed_over_with_its_pre_roll() {
 #[test]
 fn the_silence_at_the_end_is_the_pause_and_a_window_at_most() {
     for rate_hz in [8_000_u32, 16_000, 24_000, 44_100, 48_000] {
-        let samples = sound(rate_hz, &[(SOFT, 1.0), (LOUD, 1.0), (SOFT, 1.0)]);
+        let samples = audio(rate_hz, &[(SOFT, 1.0), (LOUD, 1.0), (SOFT, 1.0)]);
         let (events, utterances) = turns(&mut detector(rate_hz), &samples, 960);
         let rate = f64::from(rate_hz);
         let loud = utterances[0]
@@ -61,8 +61,8 @@ fn the_silence_at_the_end_is_the_pause_and_a_window_at_most() {
 }
 
 #[test]
-fn what_is_to_spare_ends_with_the_last_sample_before_an_event() {
-    let loud = sound(16_000, &[(LOUD, 1.0)]);
+fn the_batch_allowance_ends_with_the_last_sample_before_an_event() {
+    let loud = audio(16_000, &[(LOUD, 1.0)]);
     let (mut detector, mut events) = (detector(16_000), Vec::new());
     assert_eq!(detector.min_samples_until_event(), 7 * 512 - 1);
     detector.process(&loud[..1_000], &mut events).unwrap();
@@ -77,17 +77,17 @@ fn what_is_to_spare_ends_with_the_last_sample_before_an_event() {
 }
 
 #[test]
-fn a_turn_at_the_very_start_has_what_pre_roll_there_is() {
-    let samples = sound(48_000, &[(LOUD, 0.5), (SOFT, 1.0)]);
+fn a_turn_at_the_start_has_as_much_pre_roll_as_there_is() {
+    let samples = audio(48_000, &[(LOUD, 0.5), (SOFT, 1.0)]);
     let (events, utterances) = turns(&mut detector(48_000), &samples, 960);
     assert_eq!(events[0].speech_start_s, 0.0);
     assert_eq!(utterances[0][..], samples[..utterances[0].len()]);
 }
 
 #[test]
-fn what_follows_a_pause_begins_the_next_turn() {
-    // The second turn begins 10 ms after the pause was noticed, before its own pre-roll is full.
-    let samples = sound(
+fn speech_after_a_pause_begins_the_next_turn() {
+    // The second turn begins 10 ms after the pause was detected, before its own pre-roll is full.
+    let samples = audio(
         16_000,
         &[(LOUD, 1.024), (SOFT, 0.522), (LOUD, 1.0), (SOFT, 1.0)],
     );
@@ -107,20 +107,20 @@ fn what_follows_a_pause_begins_the_next_turn() {
 }
 
 #[test]
-fn two_turns_in_one_call_are_taken_in_their_order() {
-    let stretches = [(LOUD, 1.0), (SOFT, 1.0), (LOUD, 2.0), (SOFT, 1.0)];
-    let samples = sound(16_000, &stretches);
+fn two_turns_in_one_call_are_taken_in_order() {
+    let levels = [(LOUD, 1.0), (SOFT, 1.0), (LOUD, 2.0), (SOFT, 1.0)];
+    let samples = audio(16_000, &levels);
     let (_, whole) = turns(&mut detector(16_000), &samples, samples.len());
     let (_, cut) = turns(&mut detector(16_000), &samples, 320);
     assert_eq!((whole.len(), &whole), (2, &cut));
 }
 
 #[test]
-fn a_turn_nobody_took_gives_way_to_the_next() {
+fn a_turn_that_was_not_taken_gives_way_to_the_next() {
     let mut detector = detector(16_000);
     let mut events = Vec::new();
     for seconds in [1.0, 2.0] {
-        let samples = sound(16_000, &[(LOUD, seconds), (SOFT, 1.0)]);
+        let samples = audio(16_000, &[(LOUD, seconds), (SOFT, 1.0)]);
         detector.process(&samples, &mut events).unwrap();
     }
     assert!(detector.take_utterance().unwrap().len() > 2 * 16_000);
@@ -129,8 +129,8 @@ fn a_turn_nobody_took_gives_way_to_the_next() {
 
 #[test]
 fn a_turn_that_is_too_long_is_cut_with_nothing_lost_or_twice() {
-    let samples = sound(16_000, &[(SOFT, 0.48), (LOUD, 5.5), (SOFT, 1.0)]);
-    let (events, utterances) = turns(&mut impatient(1.6), &samples, 320);
+    let samples = audio(16_000, &[(SOFT, 0.48), (LOUD, 5.5), (SOFT, 1.0)]);
+    let (events, utterances) = turns(&mut with_max_speech(1.6), &samples, 320);
     assert_eq!(events.iter().filter(|event| event.kind == Pause).count(), 4);
     let joined = utterances.concat();
     let start = 15 * 512 - 4800;
@@ -141,7 +141,7 @@ fn a_turn_that_is_too_long_is_cut_with_nothing_lost_or_twice() {
 fn the_turn_so_far_grows_until_the_pause() {
     let mut detector = detector(16_000);
     let mut events = Vec::new();
-    let samples = sound(16_000, &[(SOFT, 1.0), (LOUD, 1.0)]);
+    let samples = audio(16_000, &[(SOFT, 1.0), (LOUD, 1.0)]);
     detector.process(&samples[..16_000], &mut events).unwrap();
     assert_eq!(
         (detector.is_speaking(), detector.utterance_so_far().unwrap()),
@@ -157,7 +157,7 @@ fn the_turn_so_far_grows_until_the_pause() {
         samples[31 * 512 - 4800..]
     );
     detector
-        .process(&sound(16_000, &[(SOFT, 1.0)]), &mut events)
+        .process(&audio(16_000, &[(SOFT, 1.0)]), &mut events)
         .unwrap();
     assert_eq!(
         (detector.is_speaking(), detector.utterance_so_far().unwrap()),
@@ -167,14 +167,14 @@ fn the_turn_so_far_grows_until_the_pause() {
 
 #[test]
 fn a_failing_detector_loses_nothing_but_its_window() {
-    let stretches = [
+    let levels = [
         (SOFT, 0.512),
         (LOUD, 0.512),
         (FAILING, 0.032),
         (LOUD, 0.48),
         (SOFT, 0.64),
     ];
-    let samples = sound(16_000, &stretches);
+    let samples = audio(16_000, &levels);
     let (mut detector, mut events) = (detector(16_000), Vec::new());
     let error = detector.process(&samples, &mut events);
     assert_eq!(
@@ -194,9 +194,9 @@ fn a_failing_detector_loses_nothing_but_its_window() {
 }
 
 #[test]
-fn an_answer_that_is_no_probability_is_an_error() {
-    struct Absurd;
-    impl Vad for Absurd {
+fn a_result_that_is_no_probability_is_an_error() {
+    struct NotANumber;
+    impl Vad for NotANumber {
         fn sample_rate_hz(&self) -> u32 {
             16_000
         }
@@ -209,17 +209,17 @@ fn an_answer_that_is_no_probability_is_an_error() {
         fn reset(&mut self) {}
     }
     let mut detector =
-        PauseDetector::new(16_000, Box::new(Absurd), PauseOptions::default()).unwrap();
+        PauseDetector::new(16_000, Box::new(NotANumber), PauseOptions::default()).unwrap();
     let error = detector.process(&[0; 160], &mut Vec::new());
     assert!(matches!(error, Err(AudioError::Probability { got }) if got.is_nan()));
 }
 
 #[test]
 fn reset_is_a_new_start() {
-    let samples = sound(48_000, &[(SOFT, 0.3), (LOUD, 1.0), (SOFT, 1.0)]);
+    let samples = audio(48_000, &[(SOFT, 0.3), (LOUD, 1.0), (SOFT, 1.0)]);
     let mut detector = detector(48_000);
     let first = turns(&mut detector, &samples, 960);
-    turns(&mut detector, &sound(48_000, &[(LOUD, 0.7)]), 960);
+    turns(&mut detector, &audio(48_000, &[(LOUD, 0.7)]), 960);
     detector.reset();
     assert_eq!(
         (detector.is_speaking(), detector.take_utterance()),
@@ -229,7 +229,7 @@ fn reset_is_a_new_start() {
 }
 
 #[test]
-fn a_length_that_is_no_number_is_refused_and_not_replaced_by_the_bound() {
+fn a_nan_as_the_longest_turn_is_refused_and_not_replaced_by_the_bound() {
     let mut options = PauseOptions::default();
     options.endpointing.max_speech_s = f64::NAN;
     let refused = PauseDetector::new(16_000, Box::new(LevelVad), options).err();

@@ -1,4 +1,4 @@
-//! Whatever the cutting of the input: the same comes out, nothing lost, nothing reordered.
+//! The output is the same for any cutting of the input: nothing lost, nothing reordered.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
@@ -6,9 +6,9 @@ mod support;
 
 use gradio_webrtc_core::{AudioFifo, Chunk, InboundAudio, Layout, OutboundAudio, Pcm16Assembler};
 use proptest::prelude::*;
-use support::{LOUD, SOFT, detector, sound, turns};
+use support::{LOUD, SOFT, audio, detector, turns};
 
-/// Cuts `items` into stretches of the given lengths, over and over.
+/// Cuts `items` into pieces of the given lengths, repeated until all are cut.
 fn cut<'a, T>(items: &'a [T], lengths: &'a [usize]) -> impl Iterator<Item = &'a [T]> {
     let (mut rest, mut lengths) = (items, lengths.iter().cycle());
     std::iter::from_fn(move || {
@@ -21,7 +21,7 @@ fn cut<'a, T>(items: &'a [T], lengths: &'a [usize]) -> impl Iterator<Item = &'a 
     })
 }
 
-/// Lengths of which at least one is not 0.
+/// Lengths up to `most`, of which at least one is not 0.
 fn lengths(most: usize) -> impl Strategy<Value = Vec<usize>> {
     (1..=most, prop::collection::vec(0..=most, 0..6)).prop_map(|(first, mut others)| {
         others.push(first);
@@ -30,40 +30,40 @@ fn lengths(most: usize) -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn frames_of(inbound: &mut InboundAudio, chunks: &mut dyn Iterator<Item = &[i16]>) -> Vec<i16> {
-    let mut heard = Vec::new();
+    let mut samples_out = Vec::new();
     for chunk in chunks {
         inbound.process(chunk).unwrap();
         while let Some(frame) = inbound.next_frame() {
-            heard.extend_from_slice(frame);
+            samples_out.extend_from_slice(frame);
         }
     }
     while let Some(frame) = inbound.flush() {
-        heard.extend_from_slice(frame);
+        samples_out.extend_from_slice(frame);
     }
-    heard
+    samples_out
 }
 
-/// Pushes all of it, pulling whenever it is full.
-fn heard_of(
+/// Pushes all chunks, pulls whenever the buffer is full; returns everything pulled.
+fn pulled_from(
     outbound: &mut OutboundAudio,
     rate_hz: u32,
     chunks: &mut dyn Iterator<Item = &[i16]>,
 ) -> Vec<i16> {
-    let mut heard = Vec::new();
+    let mut samples_out = Vec::new();
     for mut chunk in chunks {
         while !chunk.is_empty() {
             let taken = outbound.push(rate_hz, Chunk::Mono(chunk)).unwrap();
             chunk = &chunk[taken..];
             if taken == 0 {
-                heard.extend_from_slice(outbound.pull(false).unwrap());
+                samples_out.extend_from_slice(outbound.pull(false).unwrap());
             }
         }
     }
     outbound.end();
     while let Some(frame) = outbound.pull(false) {
-        heard.extend_from_slice(frame);
+        samples_out.extend_from_slice(frame);
     }
-    heard
+    samples_out
 }
 
 proptest! {
@@ -120,8 +120,8 @@ proptest! {
     ) {
         let make = |max_s| OutboundAudio::new(48_000, max_s).unwrap();
         let repeated = samples.repeat(20);
-        let whole = heard_of(&mut make(10.0), rate_hz, &mut std::iter::once(&repeated[..]));
-        let in_pieces = heard_of(&mut make(0.05), rate_hz, &mut cut(&repeated, &lengths));
+        let whole = pulled_from(&mut make(10.0), rate_hz, &mut std::iter::once(&repeated[..]));
+        let in_pieces = pulled_from(&mut make(0.05), rate_hz, &mut cut(&repeated, &lengths));
         prop_assert_eq!(&in_pieces, &whole);
         if rate_hz == 48_000 {
             prop_assert_eq!(&whole[..repeated.len()], &repeated[..]);
@@ -129,15 +129,15 @@ proptest! {
     }
 
     #[test]
-    fn turns_and_their_sound(
-        stretches in prop::collection::vec((0.05_f64..1.2, 0.05_f64..1.2), 1..5),
+    fn turns_and_their_utterances(
+        levels in prop::collection::vec((0.05_f64..1.2, 0.05_f64..1.2), 1..5),
         lengths in lengths(5000),
         rate_hz in prop::sample::select(vec![16_000_u32, 44_100, 48_000]),
     ) {
-        let stretches: Vec<_> =
-            stretches.into_iter().flat_map(|(soft, loud)| [(SOFT, soft), (LOUD, loud)]).collect();
-        let mut samples = sound(rate_hz, &stretches);
-        samples.extend(sound(rate_hz, &[(SOFT, 1.0)]));
+        let levels: Vec<_> =
+            levels.into_iter().flat_map(|(soft, loud)| [(SOFT, soft), (LOUD, loud)]).collect();
+        let mut samples = audio(rate_hz, &levels);
+        samples.extend(audio(rate_hz, &[(SOFT, 1.0)]));
         let whole = turns(&mut detector(rate_hz), &samples, samples.len());
         let mut in_pieces = (Vec::new(), Vec::new());
         let mut pieces = detector(rate_hz);
@@ -152,21 +152,21 @@ proptest! {
     }
 
     #[test]
-    fn nothing_happens_in_what_is_to_spare(
-        stretches in prop::collection::vec((0.01_f64..0.7, 0.01_f64..0.4), 1..9),
+    fn no_event_happens_within_the_batch_allowance(
+        levels in prop::collection::vec((0.01_f64..0.7, 0.01_f64..0.4), 1..9),
         piece in 1_usize..4000,
         rate_hz in prop::sample::select(vec![8_000_u32, 16_000, 44_100, 48_000]),
     ) {
-        let stretches: Vec<_> =
-            stretches.into_iter().flat_map(|(soft, loud)| [(SOFT, soft), (LOUD, loud)]).collect();
-        let samples = sound(rate_hz, &stretches);
+        let levels: Vec<_> =
+            levels.into_iter().flat_map(|(soft, loud)| [(SOFT, soft), (LOUD, loud)]).collect();
+        let samples = audio(rate_hz, &levels);
         let (mut detector, mut events) = (detector(rate_hz), Vec::new());
         let mut rest = &samples[..];
         while !rest.is_empty() {
-            let spare = usize::try_from(detector.min_samples_until_event()).unwrap();
-            prop_assert!(spare == 0 || !detector.is_speaking());
-            let (spared, after) = rest.split_at(spare.min(rest.len()));
-            detector.process(spared, &mut events).unwrap();
+            let allowance = usize::try_from(detector.min_samples_until_event()).unwrap();
+            prop_assert!(allowance == 0 || !detector.is_speaking());
+            let (batch, after) = rest.split_at(allowance.min(rest.len()));
+            detector.process(batch, &mut events).unwrap();
             prop_assert_eq!(&events, &[]);
             let (next, after) = after.split_at(piece.min(after.len()));
             detector.process(next, &mut events).unwrap();

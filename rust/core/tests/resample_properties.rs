@@ -1,4 +1,4 @@
-//! What holds for the resampler at any rates and however its input is cut.
+//! Properties of the resampler at any rates and with any cutting of its input.
 
 use gradio_webrtc_core::{AudioError, InstructionSet, Quality, Resampler};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn quality() -> impl Strategy<Value = Quality> {
     prop::sample::select(vec![Quality::High, Quality::LowLatency])
 }
 
-/// Sound, and where it is cut.
+/// Samples, cut into pieces.
 fn pieces() -> impl Strategy<Value = Vec<Vec<f32>>> {
     let piece = prop_oneof![Just(0..1_usize), Just(1..40), Just(400..1_000)]
         .prop_flat_map(|length| prop::collection::vec(-1.0_f32..=1.0, length));
@@ -58,26 +58,26 @@ proptest! {
     }
 
     #[test]
-    fn every_input_makes_its_outputs_at_once(
+    fn every_input_results_in_its_outputs_at_once(
         from_hz in rate(), to_hz in rate(), quality in quality(), pieces in pieces(),
     ) {
         let mut resampler = Resampler::new(from_hz, to_hz, quality).unwrap();
-        let (mut heard, mut out) = (0, Vec::new());
+        let (mut fed, mut out) = (0, Vec::new());
         for piece in &pieces {
-            heard += piece.len();
+            fed += piece.len();
             resampler.process(piece, &mut out);
-            prop_assert_eq!(out.len(), converted(heard, &resampler));
+            prop_assert_eq!(out.len(), converted(fed, &resampler));
         }
         resampler.flush(&mut out);
-        let held_back = if heard > 0 { resampler.delay_samples() } else { 0 };
-        prop_assert_eq!(out.len(), converted(heard, &resampler) + held_back);
+        let held_back = if fed > 0 { resampler.delay_samples() } else { 0 };
+        prop_assert_eq!(out.len(), converted(fed, &resampler) + held_back);
     }
 
     #[test]
     fn nothing_is_lost(
         from_hz in rate(), to_hz in rate(), quality in quality(), place in 0_usize..2_000,
     ) {
-        // However long after the impulse, all of it has come out: its sum is the ratio.
+        // 20 ms after the impulse, all of its response has been output: the sum is the ratio.
         let mut resampler = Resampler::new(from_hz, to_hz, quality).unwrap();
         let mut input = vec![0.0; place + 1 + from_hz as usize / 50];
         input[place] = 1.0;
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn a_reset_forgets(
+    fn a_reset_discards_the_state(
         from_hz in rate(), to_hz in rate(), quality in quality(), pieces in pieces(),
     ) {
         let mut resampler = Resampler::new(from_hz, to_hz, quality).unwrap();
@@ -130,7 +130,7 @@ fn equal_rates_pass_unchanged_and_at_once() {
 }
 
 #[test]
-fn a_flush_without_input_gives_nothing() {
+fn a_flush_without_input_returns_nothing() {
     let mut resampler = Resampler::new(48_000, 16_000, Quality::High).unwrap();
     let mut out = Vec::new();
     resampler.process(&[], &mut out);

@@ -1,14 +1,15 @@
-//! The resampler's sound: level, noise, images, aliases and delay, measured with sines.
+//! The resampler's quality: level, noise, images, aliases and delay, measured with sines.
 //!
 //! Thresholds: signal to noise 120 dB in f32 and 94 dB in int16, stop band 110 dB (100 dB for low
-//! latency), ripple 0.001 dB, delay 72 periods of the lower rate (4.5 ms at 16 kHz, 9 ms at 8 kHz) and
-//! 0.2 ms more at odd ratios.
+//! latency), ripple 0.001 dB, delay 72 periods of the lower rate (4.5 ms at 16 kHz, 9 ms at 8 kHz)
+//! and 0.2 ms more at odd ratios.
 
 use std::f64::consts::TAU;
 
 use gradio_webrtc_core::{InstructionSet, Quality, Resampler};
 
-/// Call to handler, handler to call, telephones and music: ratios of few phases and of many.
+/// Usual pairs of rates, inbound, outbound, of telephones and of music: ratios of few phases and of
+/// many.
 const USUAL_HZ: [(u32, u32); 10] = [
     (48_000, 16_000),
     (24_000, 48_000),
@@ -22,8 +23,8 @@ const USUAL_HZ: [(u32, u32); 10] = [
     (96_000, 48_000),
 ];
 
-/// Rates that nobody chose on purpose: ratios of more phases than are tabulated, in both directions,
-/// with rates in between that are a few times and a fraction of the input's.
+/// Unusual rates: ratios of more phases than are tabulated, in both directions, with intermediate
+/// rates that are a multiple and a fraction of the input's.
 const ODD_HZ: [(u32, u32); 5] = [
     (44_101, 48_000),
     (48_000, 44_101),
@@ -36,7 +37,7 @@ fn rates_hz() -> impl Iterator<Item = (u32, u32)> {
     USUAL_HZ.into_iter().chain(ODD_HZ)
 }
 
-/// Where pass bands end, as a fraction of the lower Nyquist frequency.
+/// The end of the pass bands, as a fraction of the lower Nyquist frequency.
 const PASS: f64 = 0.9;
 
 fn sine(frequency_hz: f64, rate_hz: u32, amplitude: f64) -> impl Fn(f64) -> f64 {
@@ -53,7 +54,7 @@ fn lower_nyquist_hz(resampler: &Resampler) -> f64 {
     f64::from(resampler.from_hz().min(resampler.to_hz())) / 2.0
 }
 
-/// How many samples the filter's ramp takes at the start, and the answer after it.
+/// The length of the filter's ramp at the start, in samples, and the output after it.
 fn settled(resampler: &mut Resampler, input: &[f32]) -> (f64, Vec<f64>) {
     let mut out = Vec::new();
     resampler.reset();
@@ -104,7 +105,7 @@ fn fit(signal: &[f64], frequency_hz: f64, rate_hz: u32) -> (f64, f64) {
 }
 
 #[test]
-fn a_sine_in_the_pass_band_comes_out_clean_and_delayed_as_stated() {
+fn a_sine_in_the_pass_band_has_little_noise_and_the_stated_delay() {
     for set in InstructionSet::available() {
         for (from_hz, to_hz) in rates_hz() {
             let mut resampler =
@@ -113,7 +114,7 @@ fn a_sine_in_the_pass_band_comes_out_clean_and_delayed_as_stated() {
                 let frequency_hz = fraction * lower_nyquist_hz(&resampler);
                 let input = samples(sine(frequency_hz, from_hz, 0.5), from_hz / 5);
                 let (ramp, out) = settled(&mut resampler, &input);
-                // At the level that came out: how flat the band is, another test says.
+                // Compared at the level of the output: another test measures how flat the band is.
                 let (amplitude, _) = fit(&out, frequency_hz, to_hz);
                 let ideal = sine(frequency_hz, to_hz, amplitude);
                 let start = ramp - resampler.delay_s() * f64::from(to_hz);
@@ -132,7 +133,7 @@ fn a_sine_in_the_pass_band_comes_out_clean_and_delayed_as_stated() {
 }
 
 #[test]
-fn int16_in_and_out_keeps_what_int16_can_hold() {
+fn int16_in_and_out_keeps_the_precision_of_int16() {
     for (from_hz, to_hz) in rates_hz() {
         let mut resampler = Resampler::new(from_hz, to_hz, Quality::High).unwrap();
         let frequency_hz = 0.31 * lower_nyquist_hz(&resampler);
@@ -174,13 +175,13 @@ fn stop_band(quality: Quality) -> (f64, f64) {
 }
 
 #[test]
-fn what_the_lower_rate_cannot_hold_does_not_fold_back() {
+fn frequencies_above_the_lower_nyquist_do_not_fold_back() {
     for quality in [Quality::High, Quality::LowLatency] {
         let (edge, limit_db) = stop_band(quality);
         for (from_hz, to_hz) in rates_hz().filter(|(from_hz, to_hz)| from_hz > to_hz) {
             let mut resampler = Resampler::new(from_hz, to_hz, quality).unwrap();
             let lowest_hz = edge * lower_nyquist_hz(&resampler);
-            // Nothing when the input cannot hold what the filter stops (48 to 44.1 kHz).
+            // No steps where the input has no frequency that the filter stops (48 to 44.1 kHz).
             let room_hz = (f64::from(from_hz) / 2.0 - lowest_hz).max(0.0);
             for step in 0..if room_hz > 0.0 { 40 } else { 0 } {
                 let frequency_hz = lowest_hz + room_hz * f64::from(step) / 40.0;
@@ -197,13 +198,13 @@ fn what_the_lower_rate_cannot_hold_does_not_fold_back() {
 }
 
 #[test]
-fn a_higher_rate_shows_no_images() {
+fn a_higher_rate_has_no_images() {
     for quality in [Quality::High, Quality::LowLatency] {
         let (edge, limit_db) = stop_band(quality);
         for (from_hz, to_hz) in rates_hz().filter(|(from_hz, to_hz)| from_hz < to_hz) {
             let mut resampler = Resampler::new(from_hz, to_hz, quality).unwrap();
             for step in 1..40 {
-                // Whose first image lies beyond the edge of the stop band.
+                // Frequencies whose first image lies beyond the edge of the stop band.
                 let fraction = f64::from(step) / 40.0 * (2.0 - edge);
                 let frequency_hz = fraction * lower_nyquist_hz(&resampler);
                 let input = samples(sine(frequency_hz, from_hz, 0.5), from_hz / 5);

@@ -1,20 +1,20 @@
-//! Operations and numbers out of any bytes.
+//! Operations and numbers read from arbitrary bytes.
 
-/// Reads from the front; what is not there is zero.
+/// A reader that starts at the front; bytes after the end are zero.
 pub struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
-    /// All of `input` is still to be read.
+    /// A reader of all of `input`.
     pub fn new(input: &'a [u8]) -> Self {
         Self(input)
     }
 
-    /// Whether all is read.
+    /// True if every byte was read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next `N` bytes.
+    /// Takes the next `N` bytes.
     pub fn take<const N: usize>(&mut self) -> [u8; N] {
         let mut taken = [0; N];
         let count = N.min(self.0.len());
@@ -23,7 +23,7 @@ impl<'a> Bytes<'a> {
         taken
     }
 
-    /// Up to `count` bytes.
+    /// Takes up to `count` bytes.
     pub fn slice(&mut self, count: usize) -> &'a [u8] {
         let (head, tail) = self.0.split_at(count.min(self.0.len()));
         self.0 = tail;
@@ -40,7 +40,7 @@ impl<'a> Bytes<'a> {
         items[usize::from(self.byte()) % items.len()]
     }
 
-    /// A rate in Hz: one that is in use, or any number.
+    /// A rate in Hz: a usual one, one that is supported, or any number.
     pub fn rate_hz(&mut self) -> u32 {
         match self.byte() {
             255 => u32::from_le_bytes(self.take()),
@@ -61,12 +61,12 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// Any bits as a number: not a number, infinities and denormals among them.
+    /// A float of any bits: NaN, infinities and denormals among them.
     pub fn float(&mut self) -> f32 {
         f32::from_le_bytes(self.take())
     }
 
-    /// A duration or a share as a setting, sometimes any bits.
+    /// A duration or a probability as a setting, sometimes any bits.
     pub fn setting(&mut self) -> f64 {
         match self.byte() {
             255 => f64::from_le_bytes(self.take()),
@@ -74,19 +74,19 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// So many samples, made of a few bytes: a repeating pattern of any values.
+    /// `count` samples from a few bytes: a repeating pattern of any values.
     pub fn samples<T>(&mut self, count: usize, make: impl Fn([u8; 8]) -> T) -> Vec<T> {
         let pattern: Vec<[u8; 8]> = (0..=self.byte() % 8).map(|_| self.take()).collect();
         let cycle = pattern.iter().copied().cycle();
         cycle.take(count).map(make).collect()
     }
 
-    /// So many int16 samples.
+    /// `count` int16 samples.
     pub fn int16(&mut self, count: usize) -> Vec<i16> {
         self.samples(count, |bytes| i16::from_le_bytes([bytes[0], bytes[1]]))
     }
 
-    /// So many floats of any bits.
+    /// `count` floats of any bits.
     pub fn floats(&mut self, count: usize) -> Vec<f32> {
         self.samples(count, |[a, b, c, d, ..]| f32::from_le_bytes([a, b, c, d]))
     }

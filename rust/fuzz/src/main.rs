@@ -1,13 +1,13 @@
-//! Any bytes for the parts of the audio core that take bytes and numbers from outside.
+//! Fuzzing of the parts of the audio core that take bytes and numbers from outside.
 //!
-//! `fuzz SECONDS [TARGET] [SEED]` runs each target (or one) on its corpus and then for so long on
-//! what mutation makes of it, as many targets side by side as there are cores. An input depends on
-//! the seed and its number alone, so a run is the same on any machine but for its length. An input
-//! that panics, or takes longer than [`PATIENCE`], is written into `findings/` and named; put it into
-//! `corpus/` with the fix.
+//! `fuzz SECONDS [TARGET] [SEED]` runs each target (or one) on its corpus, and then for that time
+//! on mutations of it, as many targets side by side as there are cores. An input depends only on
+//! the seed and its number, so that two runs differ only in their length. An input that panics, or
+//! takes longer than [`INPUT_TIME_LIMIT`], is written into `findings/` and its path is logged; it
+//! belongs into `corpus/` together with the fix.
 //!
-//! Works on stable Rust, without instrumentation: targets read operations out of the bytes, so that
-//! chance alone gets deep enough.
+//! Works on stable Rust, without instrumentation: targets read operations from the bytes, so that
+//! random bytes reach deep enough.
 
 mod bytes;
 mod mutation;
@@ -25,11 +25,11 @@ use std::time::{Duration, Instant};
 use mutation::Mutator;
 use targets::{TARGETS, Target};
 
-/// How long one input may take: some thousand times what the longest takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit for one input: about a thousand times that of the slowest.
+const INPUT_TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// The inputs at work and since when, for the watch; a target has one at a time.
-static AT_WORK: Mutex<Vec<(Instant, &'static str, Vec<u8>)>> = Mutex::new(Vec::new());
+/// The running inputs and their starts, for [`watch`]; a target has one at a time.
+static RUNNING: Mutex<Vec<(Instant, &'static str, Vec<u8>)>> = Mutex::new(Vec::new());
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -37,11 +37,11 @@ fn main() -> ExitCode {
     let chosen = arguments.next().filter(|name| name != "all");
     let seed = arguments.next().and_then(|text| text.parse().ok());
     let Some(seconds) = seconds else {
-        say("usage: fuzz SECONDS [TARGET | all] [SEED]");
+        log("usage: fuzz SECONDS [TARGET | all] [SEED]");
         return ExitCode::FAILURE;
     };
     thread::spawn(watch);
-    let wanted: Vec<&Target> = TARGETS
+    let targets: Vec<&Target> = TARGETS
         .iter()
         .filter(|target| chosen.as_deref().is_none_or(|name| name == target.name))
         .collect();
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(target) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if !runs_through(target, duration, seed.unwrap_or(1)) {
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one target; whether nothing was found.
+/// Runs one target; returns true if there was no finding.
 fn runs_through(target: &Target, duration: Duration, seed: u64) -> bool {
     let corpus = corpus_of(target.name);
     let begin = Instant::now();
@@ -81,18 +81,18 @@ fn runs_through(target: &Target, duration: Duration, seed: u64) -> bool {
         inputs += 1;
     }
     let seconds = begin.elapsed().as_secs_f64();
-    say(&format!(
+    log(&format!(
         "{:<10} {inputs:>9} inputs in {seconds:.0} s: ok",
         target.name
     ));
     true
 }
 
-/// Runs one input; whether it went through.
+/// Runs one input; returns true if it did not panic.
 fn survives(target: &Target, input: &[u8]) -> bool {
-    set_at_work(target.name, Some(input.to_owned()));
+    set_running(target.name, Some(input.to_owned()));
     let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-    set_at_work(target.name, None);
+    set_running(target.name, None);
     if ran.is_err() {
         report(target.name, input, "panicked");
     }
@@ -102,10 +102,10 @@ fn survives(target: &Target, input: &[u8]) -> bool {
 /// Ends the process when an input takes too long: a thread cannot be stopped from outside.
 fn watch() {
     loop {
-        thread::sleep(PATIENCE / 4);
-        let overdue = AT_WORK.lock().ok().and_then(|held| {
+        thread::sleep(INPUT_TIME_LIMIT / 4);
+        let overdue = RUNNING.lock().ok().and_then(|held| {
             held.iter()
-                .find(|(since, ..)| since.elapsed() > PATIENCE)
+                .find(|(since, ..)| since.elapsed() > INPUT_TIME_LIMIT)
                 .cloned()
         });
         if let Some((_, name, input)) = overdue {
@@ -115,24 +115,27 @@ fn watch() {
     }
 }
 
-fn set_at_work(target: &'static str, input: Option<Vec<u8>>) {
-    if let Ok(mut held) = AT_WORK.lock() {
+fn set_running(target: &'static str, input: Option<Vec<u8>>) {
+    if let Ok(mut held) = RUNNING.lock() {
         held.retain(|(_, name, _)| *name != target);
         held.extend(input.map(|input| (Instant::now(), target, input)));
     }
 }
 
+/// Writes the input into `findings/` and logs its path.
 fn report(name: &str, input: &[u8], what: &str) {
     let folder = here().join("findings");
+    // FNV-1a: the same input results in the same name.
     let number = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     let file = folder.join(format!("{name}-{number:016x}"));
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, input));
-    say(&format!("{name} {what}: {} ({written:?})", file.display()));
+    log(&format!("{name} {what}: {} ({written:?})", file.display()));
 }
 
-/// The files of a target's corpus, in the order of their names; one empty input without any.
+/// The files of a target's corpus, in the order of their names; one empty input where there are
+/// none.
 fn corpus_of(name: &str) -> Vec<Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(here().join("corpus").join(name)) else {
         return vec![Vec::new()];
@@ -146,7 +149,7 @@ fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn say(line: &str) {
-    // Nobody may be listening, and that is fine.
+fn log(line: &str) {
+    // Standard error may be closed, which must not end a run.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,27 +1,27 @@
-//! New inputs out of old ones.
+//! Mutation: new inputs from those of a corpus.
 
 /// The longest input, in bytes: some hundred operations.
 const LONGEST: usize = 1_024;
 
-/// Bytes at which things change: ends of ranges, and the parts of infinities.
+/// Bytes at boundaries: ends of ranges, and the bytes of infinities.
 const EDGES: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff, 0xc0, 0x3f];
 
-/// Makes inputs of a corpus; each depends on the seed and on its number alone.
+/// Generates inputs from a corpus; each depends only on the seed and on its number.
 pub struct Mutator<'a> {
     seed: u64,
     corpus: &'a [Vec<u8>],
 }
 
 impl<'a> Mutator<'a> {
-    /// For this corpus.
+    /// A mutator of this corpus.
     pub fn new(seed: u64, corpus: &'a [Vec<u8>]) -> Self {
         Self { seed, corpus }
     }
 
-    /// The input of that number.
+    /// Generates the input of that number.
     pub fn input(&self, number: u64) -> Vec<u8> {
         let mut random = Random(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number);
-        // Every fourth is of chance alone.
+        // A quarter is random bytes only.
         if self.corpus.is_empty() || random.below(4) == 0 {
             let length = random.below(LONGEST);
             return (0..length).map(|_| random.byte()).collect();
@@ -34,6 +34,7 @@ impl<'a> Mutator<'a> {
         input
     }
 
+    /// Changes the input in one of six ways at a random place.
     fn change(&self, input: &mut Vec<u8>, random: &mut Random) {
         let place = random.below(input.len() + 1);
         match random.below(6) {
@@ -60,7 +61,7 @@ impl<'a> Mutator<'a> {
     }
 }
 
-/// splitmix64 (Steele, Lea and Flood, 2014).
+/// The generator splitmix64 (Steele, Lea and Flood, 2014).
 struct Random(u64);
 
 impl Random {

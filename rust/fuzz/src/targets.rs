@@ -1,4 +1,4 @@
-//! What is done with the bytes, and what must hold whatever they are.
+//! The targets: operations of the core on arbitrary bytes, and the properties that must hold.
 
 use std::collections::VecDeque;
 
@@ -10,15 +10,15 @@ use gradio_webrtc_core::{
 
 use crate::bytes::Bytes;
 
-/// A part of the core, and how it is used.
+/// A part of the core, and a function that uses it.
 pub struct Target {
-    /// The name of its corpus, too.
+    /// The name, which is also that of its corpus.
     pub name: &'static str,
-    /// Panics when something does not hold.
+    /// Runs one input; panics when a property does not hold.
     pub run: fn(&[u8]),
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 7] = [
     Target {
         name: "pcm",
@@ -50,7 +50,7 @@ pub const TARGETS: [Target; 7] = [
     },
 ];
 
-/// Chunks of bytes come out as the samples of all of them in a row.
+/// Chunks of bytes result in the samples of all bytes in a row.
 fn pcm(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let (mut assembler, mut out, mut fed) = (Pcm16Assembler::new(), Vec::new(), Vec::new());
@@ -66,7 +66,7 @@ fn pcm(input: &[u8]) {
     assert_eq!(assembler.has_pending_byte(), !odd.is_empty());
 }
 
-/// A FIFO is a queue from which whole frames are taken.
+/// A FIFO agrees with a queue from which whole frames are taken.
 fn fifo(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let frame_samples = bytes.length(2_000);
@@ -101,7 +101,7 @@ fn fifo(input: &[u8]) {
     }
 }
 
-/// As many samples come out as the ratio says, and they do not depend on how the input is cut.
+/// The number of outputs follows from the ratio, and they do not depend on how the input is cut.
 fn resampler(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let (from_hz, to_hz) = (bytes.rate_hz(), bytes.rate_hz());
@@ -132,12 +132,13 @@ fn resampler(input: &[u8]) {
         .all(|sample| sample.is_finite() && sample.abs() <= 1.0)
     {
         assert!(out.iter().all(|sample| sample.abs() < 4.0));
-        // Zero has two signs; denormal samples come out as either.
+        // A difference and not equal bits: zero has two signs, and denormal samples result in
+        // either.
         assert!(out.iter().zip(&whole).all(|(a, b)| a - b == 0.0));
     }
 }
 
-/// Frames of one length come out, whatever arrives.
+/// Every frame has the same length for any input.
 fn inbound(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let (from_hz, channels, to_hz) = (
@@ -155,7 +156,7 @@ fn inbound(input: &[u8]) {
         match bytes.byte() % 8 {
             0 => inbound.reset(),
             1 => {
-                // Ends: each flush gives a frame of what waits.
+                // Terminates, because each flush takes a frame of the waiting samples.
                 while let Some(frame) = inbound.flush() {
                     assert_eq!(frame.len(), length);
                 }
@@ -173,7 +174,7 @@ fn inbound(input: &[u8]) {
     }
 }
 
-/// No more is held than was said, and frames have one length.
+/// The buffer stays within its bound, and frames have one length.
 fn outbound(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let (call_rate_hz, max_buffered_s) = (bytes.rate_hz(), bytes.setting());
@@ -193,7 +194,7 @@ fn outbound(input: &[u8]) {
             }
             _ => push(&mut outbound, &mut bytes),
         }
-        // Twice: sounds of other rates leave tails, which are held beyond it.
+        // Not exactly the bound: streams of other rates leave tails, which are stored beyond it.
         assert!(outbound.buffered_s() <= 2.0 * max_buffered_s + 1.0);
     }
 }
@@ -216,7 +217,7 @@ fn push(outbound: &mut OutboundAudio, bytes: &mut Bytes<'_>) {
     }
 }
 
-/// A probability or an error, and after a reset as if nothing had been heard.
+/// A window results in a probability or an error, and a reset detector equals a new one.
 fn vad(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let rate_hz = bytes.rate_hz();
@@ -224,16 +225,16 @@ fn vad(input: &[u8]) {
         return assert!(!(8_000..=192_000).contains(&rate_hz));
     };
     let Ok(mut silero) = silero else {
-        return listen(&mut energy, &mut bytes);
+        return feed_windows(&mut energy, &mut bytes);
     };
-    listen(&mut silero, &mut bytes);
+    feed_windows(&mut silero, &mut bytes);
     silero.reset();
     let (silence, fresh) = (vec![0.0; silero.window_samples()], SileroVad::new(rate_hz));
     let expected = fresh.and_then(|mut fresh| fresh.probability(&silence));
     assert_eq!(silero.probability(&silence), expected);
 }
 
-fn listen(vad: &mut dyn Vad, bytes: &mut Bytes<'_>) {
+fn feed_windows(vad: &mut dyn Vad, bytes: &mut Bytes<'_>) {
     let length = vad.window_samples();
     while !bytes.is_empty() {
         let count = if bytes.byte() == 0 {
@@ -243,28 +244,28 @@ fn listen(vad: &mut dyn Vad, bytes: &mut Bytes<'_>) {
         };
         let window = bytes.floats(count);
         let is_audio = window.iter().all(|sample| sample.abs() <= 1.0);
-        let heard = vad.probability(&window);
-        assert_eq!(heard.is_ok(), count == length);
-        if let Ok(probability) = heard
+        let result = vad.probability(&window);
+        assert_eq!(result.is_ok(), count == length);
+        if let Ok(probability) = result
             && is_audio
         {
             assert!((0.0..=1.0).contains(&probability), "{probability}");
         }
         if !is_audio {
-            // What was no sound may spoil what follows, up to here.
+            // Samples out of range may spoil the detector's state, but only until a reset.
             vad.reset();
         }
     }
 }
 
-/// A detector that answers with the bytes it was given.
-struct Answers {
+/// A detector that returns probabilities read from the input.
+struct ScriptedVad {
     probabilities: Vec<f32>,
     next: usize,
     window_samples: usize,
 }
 
-impl Vad for Answers {
+impl Vad for ScriptedVad {
     fn sample_rate_hz(&self) -> u32 {
         16_000
     }
@@ -283,7 +284,7 @@ impl Vad for Answers {
     }
 }
 
-/// Turns come in order, and their sound is part of what was fed.
+/// Turns end in order, and no utterance is longer than the audio that was fed.
 fn pause(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let rate_hz = bytes.rate_hz();
@@ -306,7 +307,7 @@ fn pause(input: &[u8]) {
             low => f32::from(low % 3) / 2.0,
         })
         .collect();
-    let vad = Answers {
+    let vad = ScriptedVad {
         probabilities,
         next: 0,
         window_samples: bytes.length(2_000),
@@ -316,21 +317,21 @@ fn pause(input: &[u8]) {
         pre_roll_s,
     };
     if let Ok(detector) = PauseDetector::new(rate_hz, Box::new(vad), options) {
-        hear(detector, &mut bytes);
+        feed_audio(detector, &mut bytes);
     }
 }
 
-fn hear(mut detector: PauseDetector, bytes: &mut Bytes<'_>) {
+fn feed_audio(mut detector: PauseDetector, bytes: &mut Bytes<'_>) {
     let (mut fed, mut last_s) = (0, 0.0);
     while !bytes.is_empty() && fed < 2_000_000 {
         if bytes.byte() == 0 {
             detector.reset();
             (fed, last_s) = (0, 0.0);
         }
-        // Up to two pieces of those that are worked on at once.
+        // Up to two of the pieces that are processed at once.
         let count = bytes.length(4_000) * usize::from(bytes.byte() % 25);
         let (samples, mut events) = (bytes.int16(count), Vec::new());
-        // A probability that is none is an error, and the call goes on.
+        // A result that is no probability is an error, and the detector goes on.
         let _ = detector.process(&samples, &mut events);
         fed += count;
         for event in events {

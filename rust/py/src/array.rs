@@ -1,13 +1,13 @@
-//! `NumPy` arrays in and out.
+//! `NumPy` arrays in and out, and the one rule for releasing the GIL.
 //!
-//! Input must have the dtype and the shape asked for; views that are not contiguous, or not
-//! aligned, are copied. Output is always a new array that belongs to the caller.
+//! Input must have the expected dtype and shape; views that are not contiguous, or not aligned, are
+//! copied. Output is always a new array that belongs to the caller.
 //!
-//! When the GIL is let go, once for the crate: only where a call is handed [`LONG_SAMPLES`] or
-//! more. A 20 ms frame is 2 to 25 µs of work, and who lets the GIL go may wait for it up to the
-//! interpreter's switch interval of 5 ms, on the event loop at that. Measured on two cores beside
-//! one busy Python thread: a frame through `PauseDetector.process` took 43 µs on average with the
-//! GIL held and 161 µs where it was let go (the median was 17 µs both ways).
+//! The GIL is released only where a call receives [`LONG_SAMPLES`] or more. A 20 ms frame is 2 to
+//! 25 µs of work, and a thread that releases the GIL may wait for it up to the interpreter's switch
+//! interval of 5 ms, on the event loop at that. Measured on two cores beside one busy Python
+//! thread: a frame through `PauseDetector.process` took 43 µs on average with the GIL held and 161
+//! µs where it was released (the median was 17 µs both ways).
 
 use gradio_webrtc_core::reserve;
 use numpy::ndarray::{Array2, ArrayView2};
@@ -17,14 +17,18 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use crate::error::{OrRaise, audio_error};
+use crate::error::{IntoPyResult, audio_error};
 
-/// Samples from which others should not have to wait for the work: one second at 48 kHz, 0.2 ms of
-/// resampling or 0.7 ms of voice activity detection.
+/// Samples from which other threads should not wait for the work: one second at 48 kHz, which is
+/// 0.2 ms of resampling or 0.7 ms of voice activity detection.
 const LONG_SAMPLES: usize = 48_000;
 
-/// Does `work` on that many samples, without the GIL where it pays.
-pub fn work<T: Send>(py: Python<'_>, samples: usize, work: impl FnOnce() -> T + Send) -> T {
+/// Runs `work` on `samples` samples, without the GIL where they are [`LONG_SAMPLES`] or more.
+pub fn detach_if_long<T: Send>(
+    py: Python<'_>,
+    samples: usize,
+    work: impl FnOnce() -> T + Send,
+) -> T {
     if samples >= LONG_SAMPLES {
         py.detach(work)
     } else {
@@ -32,7 +36,7 @@ pub fn work<T: Send>(py: Python<'_>, samples: usize, work: impl FnOnce() -> T + 
     }
 }
 
-/// Planar input: one row for each channel.
+/// Planar input: one contiguous row of samples for each channel.
 pub struct Planes<'py, T: Element> {
     array: PyReadonlyArrayDyn<'py, T>,
     channels: usize,
@@ -58,6 +62,7 @@ impl<'py, T: Element> Planes<'py, T> {
                 ));
             }
         }
+        // `as_slice` needs both; NumPy makes unaligned arrays of bytes at an odd offset.
         let array = if array.is_c_contiguous() && array.is_aligned() {
             array.readonly()
         } else {
@@ -96,24 +101,31 @@ pub fn int16<'py>(samples: &Bound<'py, PyAny>, channels: usize) -> PyResult<Plan
     })
 }
 
-/// A new `(1, n)` array. No memory for a long one is an error; for a short one, the end.
+/// A new `(1, n)` array with a copy of the samples.
+///
+/// Where there is no memory for [`LONG_SAMPLES`] or more, that is an error; for fewer, the process
+/// ends.
+///
+/// # Errors
+/// `MemoryError`, for a long array.
 pub fn row<'py, T: Element + Copy>(
     py: Python<'py>,
     samples: &[T],
 ) -> PyResult<Bound<'py, PyArray2<T>>> {
     if samples.len() >= LONG_SAMPLES {
         let mut copy = Vec::new();
-        reserve(&mut copy, samples.len()).or_raise()?;
+        reserve(&mut copy, samples.len()).into_py_result()?;
         copy.extend_from_slice(samples);
         return planes(py, copy, 1);
     }
     let view = ArrayView2::from_shape((1, samples.len()), samples)
         .map_err(|error| audio_error(format!("no row: {error}")))?;
-    // Into memory of NumPy's own: a vector would need a second Python object that keeps it.
+    // Copied into memory that NumPy owns: a vector would need a second Python object that keeps it
+    // alive, for each frame.
     Ok(view.to_pyarray(py))
 }
 
-/// A new `(channels, n)` array of rows that stand one after the other.
+/// A new `(channels, n)` array of rows that stand one after the other; takes the vector over.
 pub fn planes<T: Element>(
     py: Python<'_>,
     samples: Vec<T>,
@@ -125,7 +137,7 @@ pub fn planes<T: Element>(
     Ok(PyArray2::from_owned_array(py, array))
 }
 
-/// An `AudioError` that says what was expected, what came and what to do.
+/// An `AudioError` with the expected and the actual value, and advice.
 pub fn mismatch(got: &Bound<'_, PyAny>, expected: &str, advice: &str) -> PyErr {
     audio_error(format!(
         "expected {expected}, got {}: {advice}",

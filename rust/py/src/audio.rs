@@ -8,9 +8,9 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::array::{Planes, int16, mismatch, planes, row, work};
-use crate::error::{OrRaise, audio_error, rate_hz};
-use crate::serial::Serial;
+use crate::array::{Planes, detach_if_long, int16, mismatch, planes, row};
+use crate::error::{IntoPyResult, audio_error, rate_hz};
+use crate::exclusive_cell::ExclusiveCell;
 
 type Int16Array<'py> = Bound<'py, PyArray2<i16>>;
 
@@ -19,14 +19,14 @@ type Int16Array<'py> = Bound<'py, PyArray2<i16>>;
 pub struct Resampler {
     channels: usize,
     delay_s: f64,
-    state: Serial<Channels>,
+    state: ExclusiveCell<Channels>,
 }
 
-/// The channels of a [`Resampler`] and what they share.
+/// The channels of a [`Resampler`] and the state that they share.
 struct Channels {
     resamplers: Vec<core::Resampler>,
     input: Vec<f32>,
-    /// Whether int16 went in last: `flush` answers in kind.
+    /// True if the last input was int16: `flush` returns the same dtype.
     is_int16: bool,
 }
 
@@ -41,7 +41,7 @@ impl Resampler {
         let resamplers = (0..channels)
             .map(|_| core::Resampler::new(from_hz, to_hz, quality))
             .collect::<Result<Vec<_>, _>>()
-            .or_raise()?;
+            .into_py_result()?;
         let delay_s = resamplers[0].delay_s();
         let state = Channels {
             resamplers,
@@ -51,7 +51,7 @@ impl Resampler {
         Ok(Self {
             channels,
             delay_s,
-            state: Serial::new(state),
+            state: ExclusiveCell::new(state),
         })
     }
 
@@ -120,17 +120,21 @@ impl Resampler {
         *was_int16 = is_int16;
         let mut out = Vec::new();
         let converted = resamplers[0].max_output(samples.samples());
-        reserve(&mut out, converted.saturating_mul(self.channels)).or_raise()?;
-        Ok(work(py, samples.samples() * self.channels, move || {
-            for (resampler, row) in resamplers.iter_mut().zip(rows) {
-                for piece in row.chunks(PIECE_SAMPLES) {
-                    input.clear();
-                    append_f32(piece.iter().copied(), input);
-                    resampler.process(input, &mut out);
+        reserve(&mut out, converted.saturating_mul(self.channels)).into_py_result()?;
+        Ok(detach_if_long(
+            py,
+            samples.samples() * self.channels,
+            move || {
+                for (resampler, row) in resamplers.iter_mut().zip(rows) {
+                    for piece in row.chunks(PIECE_SAMPLES) {
+                        input.clear();
+                        append_f32(piece.iter().copied(), input);
+                        resampler.process(input, &mut out);
+                    }
                 }
-            }
-            out
-        }))
+                out
+            },
+        ))
     }
 
     fn array<'py>(
@@ -143,7 +147,7 @@ impl Resampler {
             return Ok(planes(py, samples, self.channels)?.into_any());
         }
         let mut quantised = Vec::new();
-        reserve(&mut quantised, samples.len()).or_raise()?;
+        reserve(&mut quantised, samples.len()).into_py_result()?;
         append_i16(&samples, &mut quantised);
         Ok(planes(py, quantised, self.channels)?.into_any())
     }
@@ -153,7 +157,7 @@ impl Resampler {
 #[pyclass(frozen, module = "gradio_webrtc._core")]
 pub struct AudioFifo {
     channels: usize,
-    planes: Serial<Vec<core::AudioFifo<i16>>>,
+    planes: ExclusiveCell<Vec<core::AudioFifo<i16>>>,
 }
 
 #[pymethods]
@@ -162,18 +166,20 @@ impl AudioFifo {
     #[pyo3(signature = (frame_samples, channels=1))]
     fn new(frame_samples: usize, channels: usize) -> PyResult<Self> {
         check_channels(channels)?;
-        let plane = core::AudioFifo::new(frame_samples).or_raise()?;
+        let plane = core::AudioFifo::new(frame_samples).into_py_result()?;
         Ok(Self {
             channels,
-            planes: Serial::new(vec![plane; channels]),
+            planes: ExclusiveCell::new(vec![plane; channels]),
         })
     }
 
     fn write(&self, py: Python<'_>, samples: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = int16(samples, self.channels)?;
         let mut planes = self.planes.lock(py)?;
+        // Memory for every channel before the first one is written: a refusal leaves them equally
+        // long.
         for plane in planes.iter_mut() {
-            plane.reserve(samples.samples()).or_raise()?;
+            plane.reserve(samples.samples()).into_py_result()?;
         }
         for (channel, plane) in planes.iter_mut().enumerate() {
             plane.write(samples.plane(channel)?);
@@ -206,7 +212,7 @@ impl AudioFifo {
             let Some(samples) = read(plane) else {
                 return Ok(None);
             };
-            reserve(&mut frame, samples.len()).or_raise()?;
+            reserve(&mut frame, samples.len()).into_py_result()?;
             frame.extend_from_slice(samples);
         }
         planes(py, frame, self.channels).map(Some)
@@ -215,13 +221,13 @@ impl AudioFifo {
 
 /// See [`core::Pcm16Assembler`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
-pub struct Pcm16Assembler(Serial<core::Pcm16Assembler>);
+pub struct Pcm16Assembler(ExclusiveCell<core::Pcm16Assembler>);
 
 #[pymethods]
 impl Pcm16Assembler {
     #[new]
     fn new() -> Self {
-        Self(Serial::new(core::Pcm16Assembler::new()))
+        Self(ExclusiveCell::new(core::Pcm16Assembler::new()))
     }
 
     fn push<'py>(&self, py: Python<'py>, chunk: &Bound<'py, PyAny>) -> PyResult<Int16Array<'py>> {
@@ -237,7 +243,7 @@ impl Pcm16Assembler {
                 )
             })?;
             let mut bytes = Vec::new();
-            reserve(&mut bytes, buffer.item_count()).or_raise()?;
+            reserve(&mut bytes, buffer.item_count()).into_py_result()?;
             bytes.resize(buffer.item_count(), 0);
             buffer.copy_to_slice(py, &mut bytes)?;
             self.push_bytes(py, &bytes, &mut samples)?;
@@ -258,7 +264,7 @@ impl Pcm16Assembler {
 
 impl Pcm16Assembler {
     fn push_bytes(&self, py: Python<'_>, bytes: &[u8], samples: &mut Vec<i16>) -> PyResult<()> {
-        reserve(samples, bytes.len() / 2 + 1).or_raise()?;
+        reserve(samples, bytes.len() / 2 + 1).into_py_result()?;
         self.0.lock(py)?.push(bytes, samples);
         Ok(())
     }
@@ -266,7 +272,7 @@ impl Pcm16Assembler {
 
 /// See [`core::InboundAudio`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
-pub struct InboundAudio(Serial<core::InboundAudio>);
+pub struct InboundAudio(ExclusiveCell<core::InboundAudio>);
 
 #[pymethods]
 impl InboundAudio {
@@ -284,7 +290,7 @@ impl InboundAudio {
         let (from_hz, to_hz) = (rate_hz(call_rate_hz)?, rate_hz(handler_rate_hz)?);
         let layout = layout_of(layout)?;
         let inbound = core::InboundAudio::new(from_hz, call_channels, to_hz, layout, frame_samples);
-        Ok(Self(Serial::new(inbound.or_raise()?)))
+        Ok(Self(ExclusiveCell::new(inbound.into_py_result()?)))
     }
 
     fn process<'py>(
@@ -296,7 +302,8 @@ impl InboundAudio {
         let interleaved = samples.plane(0)?;
         let mut inbound = self.0.lock(py)?;
         let core = &mut *inbound;
-        work(py, interleaved.len(), move || core.process(interleaved)).or_raise()?;
+        detach_if_long(py, interleaved.len(), move || core.process(interleaved))
+            .into_py_result()?;
         let mut frames = Vec::new();
         while let Some(frame) = inbound.next_frame() {
             frames.push(row(py, frame)?);
@@ -318,18 +325,19 @@ impl InboundAudio {
     }
 }
 
-/// Samples that are turned into floats at once: a second at 48 kHz.
+/// Samples per channel that are converted to floats at once: a second at 48 kHz. It bounds the
+/// buffer in between however long the input is.
 const PIECE_SAMPLES: usize = 48_000;
 
-/// More than any sound has; keeps a slip of the pen from asking for all memory.
-const MOST_CHANNELS: usize = 32;
+/// More channels than any audio here has; bounds the memory that a mistyped number can ask for.
+const MAX_CHANNELS: usize = 32;
 
 fn check_channels(got: usize) -> PyResult<()> {
-    if (1..=MOST_CHANNELS).contains(&got) {
+    if (1..=MAX_CHANNELS).contains(&got) {
         return Ok(());
     }
     Err(audio_error(format!(
-        "expected 1 to {MOST_CHANNELS} channels, got {got}"
+        "expected 1 to {MAX_CHANNELS} channels, got {got}"
     )))
 }
 

@@ -1,12 +1,14 @@
-//! The one mapping of errors to Python: everything becomes `gradio_webrtc.errors.AudioError`, but
-//! for memory that is not there, which has a class in Python.
+//! The one mapping of the core's errors to Python exceptions.
+//!
+//! Everything becomes `gradio_webrtc.errors.AudioError`, except missing memory, for which Python
+//! has `MemoryError`.
 
 use gradio_webrtc_core::AudioError as CoreError;
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::{PyErr, import_exception};
 
-// The tree of exceptions is drawn in Python alone.
+// Imported and not created here: the tree of exceptions is drawn in Python alone.
 import_exception!(gradio_webrtc.errors, AudioError);
 
 /// An `AudioError` with this message.
@@ -22,19 +24,25 @@ pub fn from_core(error: &CoreError) -> PyErr {
     }
 }
 
-/// `?` for results of the core.
-pub trait OrRaise<T> {
-    /// The value, or the Python exception for the error.
-    fn or_raise(self) -> PyResult<T>;
+/// Makes `?` work on results of the core.
+pub trait IntoPyResult<T> {
+    /// Returns the value, or the Python exception for the error.
+    fn into_py_result(self) -> PyResult<T>;
 }
 
-impl<T> OrRaise<T> for Result<T, CoreError> {
-    fn or_raise(self) -> PyResult<T> {
+impl<T> IntoPyResult<T> for Result<T, CoreError> {
+    fn into_py_result(self) -> PyResult<T> {
         self.map_err(|error| from_core(&error))
     }
 }
 
-/// A sample rate that Python gave: any int, so that a negative one is refused in the same words.
+/// A sample rate in Hz from a Python int.
+///
+/// Any int of 64 bits is accepted here, so that a negative rate is refused in the same words as one
+/// that the core refuses.
+///
+/// # Errors
+/// `AudioError` for a number that is no `u32`; the core checks the range.
 pub fn rate_hz(value: i64) -> PyResult<u32> {
     u32::try_from(value).map_err(|_| {
         audio_error(format!(

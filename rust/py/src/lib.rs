@@ -4,11 +4,11 @@ use pyo3::prelude::*;
 
 mod array;
 mod audio;
+mod audio_input;
 mod error;
+mod exclusive_cell;
 mod outbound;
 mod pause;
-mod serial;
-mod sound;
 mod vad;
 
 #[pymodule(gil_used = false)]

@@ -5,14 +5,14 @@ use gradio_webrtc_core::sample::Sample;
 use numpy::PyArray2;
 use pyo3::prelude::*;
 
-use crate::array::{row, work};
-use crate::error::{OrRaise, audio_error, rate_hz};
-use crate::serial::{Guard, Serial};
-use crate::sound::{Sound, Taker};
+use crate::array::{detach_if_long, row};
+use crate::audio_input::{AudioInput, ChunkVisitor};
+use crate::error::{IntoPyResult, audio_error, rate_hz};
+use crate::exclusive_cell::{ExclusiveCell, Guard};
 
 /// See [`core::OutboundAudio`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
-pub struct OutboundAudio(Serial<core::OutboundAudio>);
+pub struct OutboundAudio(ExclusiveCell<core::OutboundAudio>);
 
 #[pymethods]
 impl OutboundAudio {
@@ -20,7 +20,7 @@ impl OutboundAudio {
     #[pyo3(signature = (*, call_rate_hz=48_000, max_buffered_s=1.0))]
     fn new(call_rate_hz: i64, max_buffered_s: f64) -> PyResult<Self> {
         let outbound = core::OutboundAudio::new(rate_hz(call_rate_hz)?, max_buffered_s);
-        Ok(Self(Serial::new(outbound.or_raise()?)))
+        Ok(Self(ExclusiveCell::new(outbound.into_py_result()?)))
     }
 
     #[pyo3(signature = (rate_hz, samples, *, layout=None, offset=0))]
@@ -33,16 +33,16 @@ impl OutboundAudio {
         offset: usize,
     ) -> PyResult<usize> {
         let rate_hz = crate::error::rate_hz(rate_hz)?;
-        let sound = Sound::read(samples, layout)?;
-        if offset > sound.samples {
-            let whole = sound.samples;
+        let input = AudioInput::read(samples, layout)?;
+        if offset > input.samples {
+            let whole = input.samples;
             return Err(audio_error(format!(
                 "expected an offset up to {whole}, got {offset}"
             )));
         }
         let mut outbound = self.0.lock(py)?;
         let room = outbound.room(rate_hz);
-        sound.give(
+        input.visit(
             offset,
             room,
             &mut Push {
@@ -57,7 +57,7 @@ impl OutboundAudio {
     #[staticmethod]
     #[pyo3(signature = (samples, layout=None))]
     fn samples_per_channel(samples: &Bound<'_, PyAny>, layout: Option<&str>) -> PyResult<usize> {
-        Ok(Sound::read(samples, layout)?.samples)
+        Ok(AudioInput::read(samples, layout)?.samples)
     }
 
     #[pyo3(signature = (*, partial=false))]
@@ -108,18 +108,20 @@ impl OutboundAudio {
     }
 }
 
-/// One push: takes the chunk in, without the GIL when much of it has room.
+/// One push: takes the chunk in, without the GIL where much of it has room.
 struct Push<'a, 'py> {
     py: Python<'py>,
     rate_hz: u32,
+    /// Samples per channel that are taken at most: they decide about the GIL, not the chunk's
+    /// length.
     room: usize,
     outbound: &'a mut core::OutboundAudio,
 }
 
-impl Taker for Push<'_, '_> {
-    fn take<S: Sample>(&mut self, chunk: core::Chunk<'_, S>) -> Result<usize, core::AudioError> {
+impl ChunkVisitor for Push<'_, '_> {
+    fn visit<S: Sample>(&mut self, chunk: core::Chunk<'_, S>) -> Result<usize, core::AudioError> {
         let (rate_hz, outbound) = (self.rate_hz, &mut *self.outbound);
         let samples = chunk.samples().min(self.room);
-        work(self.py, samples, move || outbound.push(rate_hz, chunk))
+        detach_if_long(self.py, samples, move || outbound.push(rate_hz, chunk))
     }
 }

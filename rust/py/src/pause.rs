@@ -7,12 +7,12 @@ use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::array::{int16, planes, work};
-use crate::error::{OrRaise, from_core, rate_hz};
-use crate::serial::Serial;
-use crate::vad::{PythonVad, Raised, Slot};
+use crate::array::{detach_if_long, int16, planes};
+use crate::error::{IntoPyResult, from_core, rate_hz};
+use crate::exclusive_cell::ExclusiveCell;
+use crate::vad::{GcRef, PendingException, PythonVad};
 
-/// The rates of Silero's two nets, in Hz. The lower one is for telephone sound alone: everything
+/// The rates of Silero's two nets, in Hz. The lower one is for telephone audio alone: everything
 /// else has the band of the higher one.
 const SILERO_RATES_HZ: [u32; 2] = [8_000, 16_000];
 
@@ -63,13 +63,14 @@ impl PauseEvent {
 /// See [`core::PauseDetector`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
 pub struct PauseDetector {
-    /// The detector in Python; `None` for the built-in one.
-    slot: Option<Slot>,
-    raised: Raised,
-    state: Serial<State>,
+    /// The detector in Python; `None` for the built-in one. Outside the lock, so that the garbage
+    /// collector never waits for a call in progress.
+    foreign_vad: Option<GcRef>,
+    pending_exception: PendingException,
+    state: ExclusiveCell<State>,
 }
 
-/// A detector, and events that an exception kept from being told.
+/// A detector, and the events that an exception kept from being returned.
 struct State {
     detector: core::PauseDetector,
     events: Vec<core::PauseEvent>,
@@ -122,14 +123,14 @@ impl PauseDetector {
         let samples = samples.plane(0)?;
         let mut state = self.state.lock(py)?;
         let State { detector, events } = &mut *state;
-        // A detector in Python would only take the GIL again for every window.
-        let long = if self.slot.is_none() {
+        // A detector in Python would take the GIL again for every window: not released at all then.
+        let detachable_samples = if self.foreign_vad.is_none() {
             samples.len()
         } else {
             0
         };
-        let heard = work(py, long, || detector.process(samples, events));
-        self.raise(heard)?;
+        let result = detach_if_long(py, detachable_samples, || detector.process(samples, events));
+        self.raise(result)?;
         Ok(state.events.drain(..).map(PauseEvent).collect())
     }
 
@@ -144,7 +145,7 @@ impl PauseDetector {
             .lock(py)?
             .detector
             .utterance_so_far()
-            .or_raise()?;
+            .into_py_result()?;
         planes(py, utterance, 1)
     }
 
@@ -152,18 +153,19 @@ impl PauseDetector {
         let mut state = self.state.lock(py)?;
         state.detector.reset();
         state.events.clear();
-        self.raised.take().map_or(Ok(()), Err)
+        // The core's `reset` cannot fail: the exception of a detector in Python waits until here.
+        self.pending_exception.take().map_or(Ok(()), Err)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.slot
+        self.foreign_vad
             .as_ref()
-            .map_or(Ok(()), |slot| slot.traverse(&visit))
+            .map_or(Ok(()), |object| object.traverse(&visit))
     }
 
     fn __clear__(&self) {
-        if let Some(slot) = &self.slot {
-            slot.clear();
+        if let Some(object) = &self.foreign_vad {
+            object.clear();
         }
     }
 
@@ -190,32 +192,38 @@ impl PauseDetector {
         options: PauseOptions,
     ) -> PyResult<Self> {
         let sample_rate_hz = rate_hz(sample_rate_hz)?;
-        let raised = Raised::default();
+        let pending_exception = PendingException::default();
         let foreign = vad
-            .map(|object| PythonVad::new(object, raised.clone()))
+            .map(|object| PythonVad::new(object, pending_exception.clone()))
             .transpose()?;
-        let slot = foreign.as_ref().map(PythonVad::slot);
+        let foreign_vad = foreign.as_ref().map(PythonVad::object);
         let detector: Box<dyn Vad> = match foreign {
             Some(foreign) => Box::new(foreign),
             None => Box::new(built_in(sample_rate_hz)?),
         };
-        let detector = core::PauseDetector::new(sample_rate_hz, detector, options).or_raise()?;
-        let state = Serial::new(State {
+        let detector =
+            core::PauseDetector::new(sample_rate_hz, detector, options).into_py_result()?;
+        let state = ExclusiveCell::new(State {
             detector,
             events: Vec::new(),
         });
         Ok(Self {
-            slot,
-            raised,
+            foreign_vad,
+            pending_exception,
             state,
         })
     }
 
-    fn raise(&self, heard: Result<(), core::AudioError>) -> PyResult<()> {
-        heard.map_err(|error| self.raised.take().unwrap_or_else(|| from_core(&error)))
+    /// Returns the exception of a detector in Python unchanged, any other error as an `AudioError`.
+    fn raise(&self, result: Result<(), core::AudioError>) -> PyResult<()> {
+        result.map_err(|error| {
+            let pending = self.pending_exception.take();
+            pending.unwrap_or_else(|| from_core(&error))
+        })
     }
 }
 
+/// The built-in detector for audio at `sample_rate_hz`.
 fn built_in(sample_rate_hz: u32) -> PyResult<SileroVad> {
     let [narrow_hz, wide_hz] = SILERO_RATES_HZ;
     SileroVad::new(if sample_rate_hz == narrow_hz {
@@ -223,5 +231,5 @@ fn built_in(sample_rate_hz: u32) -> PyResult<SileroVad> {
     } else {
         wide_hz
     })
-    .or_raise()
+    .into_py_result()
 }

@@ -1,4 +1,5 @@
-//! Voice activity detectors: ours for Python, and anybody's from Python.
+//! Voice activity detectors in both directions: the built-in one for Python, and those written in
+//! Python for the core.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,15 +11,15 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 use crate::array::{Planes, mismatch};
-use crate::error::{OrRaise, rate_hz};
-use crate::serial::Serial;
+use crate::error::{IntoPyResult, rate_hz};
+use crate::exclusive_cell::ExclusiveCell;
 
 /// See [`vad::SileroVad`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
 pub struct SileroVad {
     sample_rate: u32,
     window_samples: usize,
-    state: Serial<vad::SileroVad>,
+    state: ExclusiveCell<vad::SileroVad>,
 }
 
 #[pymethods]
@@ -26,11 +27,11 @@ impl SileroVad {
     #[new]
     #[pyo3(signature = (sample_rate_hz=16_000))]
     fn new(sample_rate_hz: i64) -> PyResult<Self> {
-        let detector = vad::SileroVad::new(rate_hz(sample_rate_hz)?).or_raise()?;
+        let detector = vad::SileroVad::new(rate_hz(sample_rate_hz)?).into_py_result()?;
         Ok(Self {
             sample_rate: detector.sample_rate_hz(),
             window_samples: detector.window_samples(),
-            state: Serial::new(detector),
+            state: ExclusiveCell::new(detector),
         })
     }
 
@@ -42,7 +43,7 @@ impl SileroVad {
         self.state
             .lock(py)?
             .probability(window.plane(0)?)
-            .or_raise()
+            .into_py_result()
     }
 
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
@@ -61,17 +62,21 @@ impl SileroVad {
     }
 }
 
-/// What a detector in Python raised: the core knows no exceptions, so it waits here for its way
-/// around the core.
+/// An exception that a detector in Python raised.
+///
+/// The core has no type for exceptions: it passes an error with their message through, and the
+/// exception itself waits here until the class in Python returns.
 #[derive(Clone, Default)]
-pub struct Raised(Arc<Mutex<Option<PyErr>>>);
+pub struct PendingException(Arc<Mutex<Option<PyErr>>>);
 
-impl Raised {
-    /// The exception, once.
+impl PendingException {
+    /// Takes the exception out; `None` the second time.
     pub fn take(&self) -> Option<PyErr> {
+        // A poisoned lock still holds a whole `Option`; the same holds for `GcRef`.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Stores the exception; returns the error that the core passes on in its place.
     fn keep(&self, error: PyErr) -> CoreError {
         let message = error.to_string();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -79,14 +84,14 @@ impl Raised {
     }
 }
 
-/// A reference to a Python object that the garbage collector may see, and cut.
+/// A reference to a Python object that the garbage collector can visit and clear.
 ///
-/// A detector that leads back to its own pause detector (as one that is part of a handler does)
-/// would otherwise stay for ever.
+/// A detector that refers back to its own pause detector (as one that is part of a handler does)
+/// would otherwise never be freed.
 #[derive(Clone)]
-pub struct Slot(Arc<Mutex<Option<Py<PyAny>>>>);
+pub struct GcRef(Arc<Mutex<Option<Py<PyAny>>>>);
 
-impl Slot {
+impl GcRef {
     fn new(object: &Bound<'_, PyAny>) -> Self {
         Self(Arc::new(Mutex::new(Some(object.clone().unbind()))))
     }
@@ -97,7 +102,11 @@ impl Slot {
         object.ok_or_else(|| PyRuntimeError::new_err("the detector was garbage collected"))
     }
 
-    /// Shows the object to the garbage collector; not while another thread has it in hand.
+    /// Visits the object for the garbage collector; skips it while another thread holds the lock.
+    ///
+    /// Waiting could last for ever: a free-threaded interpreter stops the other threads while it
+    /// collects, the holder included. A skipped object counts as reachable until the next
+    /// collection.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.0.try_lock() {
             Ok(object) => visit.call(&*object),
@@ -105,38 +114,44 @@ impl Slot {
         }
     }
 
-    /// Lets the object go.
+    /// Drops the reference.
     pub fn clear(&self) {
         let object = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Outside the lock: its own end may run Python.
+        // Outside the lock: the object's finalizer may run Python, which may come back here.
         drop(object);
     }
 }
 
 /// A Python object with `sample_rate`, `window_samples`, `probability(window)` and `reset()`.
+///
+/// The two numbers are read once: the core's buffers depend on them.
 pub struct PythonVad {
-    slot: Slot,
+    object: GcRef,
     sample_rate_hz: u32,
     window_samples: usize,
-    raised: Raised,
+    exception: PendingException,
 }
 
 impl PythonVad {
-    /// The detector behind `object`; what it raises later is kept in `raised`.
-    pub fn new(object: &Bound<'_, PyAny>, raised: Raised) -> PyResult<Self> {
+    /// A detector that calls `object` and stores what that raises later in `exception`.
+    ///
+    /// # Errors
+    /// `AttributeError` or `TypeError` for an object that is no detector, `AudioError` for a
+    /// negative rate.
+    pub fn new(object: &Bound<'_, PyAny>, exception: PendingException) -> PyResult<Self> {
         let py = object.py();
         let sample_rate: i64 = object.getattr(intern!(py, "sample_rate"))?.extract()?;
         Ok(Self {
-            slot: Slot::new(object),
+            object: GcRef::new(object),
             sample_rate_hz: rate_hz(sample_rate)?,
             window_samples: object.getattr(intern!(py, "window_samples"))?.extract()?,
-            raised,
+            exception,
         })
     }
 
-    /// Where the object is held.
-    pub fn slot(&self) -> Slot {
-        self.slot.clone()
+    /// A second reference to the same place, for the garbage collector.
+    pub fn object(&self) -> GcRef {
+        self.object.clone()
     }
 }
 
@@ -153,23 +168,24 @@ impl Vad for PythonVad {
         let answer = Python::attach(|py| {
             // A new array each time: a detector may keep it.
             let window = PyArray1::from_slice(py, window);
-            self.slot
+            self.object
                 .get(py)?
                 .call_method1(intern!(py, "probability"), (window,))?
                 .extract()
         });
-        answer.map_err(|error| self.raised.keep(error))
+        answer.map_err(|error| self.exception.keep(error))
     }
 
     fn reset(&mut self) {
         let done = Python::attach(|py| {
-            self.slot
+            self.object
                 .get(py)?
                 .call_method0(intern!(py, "reset"))
                 .map(drop)
         });
         if let Err(error) = done {
-            self.raised.keep(error);
+            // `Vad::reset` returns nothing: `PauseDetector.reset` raises it.
+            self.exception.keep(error);
         }
     }
 }

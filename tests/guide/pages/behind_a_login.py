@@ -1,4 +1,4 @@
-"""A page that wants a user's name and password."""
+"""A page that asks for a user's name and password."""
 
 import gradio as gr
 from echo import Echo

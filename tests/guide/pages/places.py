@@ -29,7 +29,7 @@ with gr.Blocks(title="Places") as demo:
 
     @gr.render(inputs=count)  # type: ignore[untyped-decorator]  # Gradio's
     def rendered(count: int) -> None:
-        """Render as many components as the slider says."""
+        """Render as many components as the slider is set to."""
         for number in range(count):
             call(f"rendered-{number}")
 

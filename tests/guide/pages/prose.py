@@ -1,4 +1,4 @@
-"""What the guide says in words: pairs, inputs of outputs, messages, constraints."""
+"""The guide's statements in words: pairs, inputs of outputs, messages, constraints."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +8,12 @@ from support.signals import tone
 
 from gradio_webrtc import AdditionalOutputs, ReplyOnPause, Warning, WebRTC, WebRTCError  # noqa: A004
 
-SOUND = (24_000, tone(0.2, 500, 24_000).reshape(1, -1))
+CHUNK = (24_000, tone(0.2, 500, 24_000).reshape(1, -1))
 
 
 def reply(_audio: object) -> Iterator[Any]:
-    """Speak, give values with the sound and after it, warn, and fail in words for the caller."""
-    yield (SOUND, AdditionalOutputs("with the sound"))
+    """Speak, give values with the audio and after it, warn, and fail in words for the user."""
+    yield (CHUNK, AdditionalOutputs("with the audio"))
     yield AdditionalOutputs("alone")
     Warning("I did not catch that.")
     raise WebRTCError("The model is asleep.")
@@ -21,7 +21,7 @@ def reply(_audio: object) -> Iterator[Any]:
 
 def generation() -> Iterator[Any]:
     """Play a little, warn, and fail."""
-    yield SOUND
+    yield CHUNK
     Warning("The tape is worn.")
     raise WebRTCError("The tape is torn.")
 

@@ -1,4 +1,4 @@
-"""What the guide's "Reply on Pause" leaves out: the sound that is played."""
+"""The part that the guide's "Reply on Pause" leaves out: the audio that is played."""
 
 import sys
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ class Spoken:
 
     def __iter__(self) -> Iterator[Any]:
         note("C01", audio=sys._getframe(1).f_locals["audio"])  # noqa: SLF001 - the guide's function itself cannot tell
-        sound = tone(0.3, 440, sampling_rate).reshape(1, -1)
-        return iter(np.split(sound, 3, axis=1))
+        samples = tone(0.3, 440, sampling_rate).reshape(1, -1)
+        return iter(np.split(samples, 3, axis=1))
 
 
 generated_audio = Spoken()

@@ -1,4 +1,4 @@
-"""What the guide's "Reply On Stopwords" leaves out: a class, a function, and two components."""
+"""The part that the guide's "Reply On Stopwords" leaves out: a class, a function, components."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ code = gr.Code(value="print(1)", render=False)
 def generate(
     audio: tuple[int, npt.NDArray[np.int16]], history: Any, code: Any
 ) -> Iterator[AdditionalOutputs]:
-    """Note what it is called with, and answer with values alone."""
+    """Note the arguments, and answer with values alone."""
     note("C02.generate", audio=audio, history=history, code=code)
     yield AdditionalOutputs(history, code)
 

@@ -1,4 +1,4 @@
-"""What the guide's "Stream Handler" leaves out."""
+"""The part that the guide's "Stream Handler" leaves out."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
-"""What the guide's "Async Stream Handlers" wants of the world: Gemini, and Twilio's address.
+"""Stand-ins for all that the guide's "Async Stream Handlers" needs: Gemini, and Twilio's address.
 
 Both are stand-ins on this machine. The session does what a live one may do: it starts slowly, sends
-odd numbers of bytes and messages without sound, and hangs up.
+odd numbers of bytes and messages without audio, and hangs up.
 """
 
 import asyncio
@@ -40,12 +40,12 @@ class LiveSession:
         self, stream: AsyncIterator[str], mime_type: str
     ) -> AsyncIterator[SimpleNamespace]:
         for _ in range(self._answers):
-            heard = b""
+            received = b""
             async for message in stream:
-                heard += base64.b64decode(message)
-                if len(heard) >= LISTENS_S * 16_000 * 2:
+                received += base64.b64decode(message)
+                if len(received) >= LISTENS_S * 16_000 * 2:
                     break
-            note("C04.heard", mime_type=mime_type, samples=np.frombuffer(heard, np.int16))
+            note("C04.received", mime_type=mime_type, samples=np.frombuffer(received, np.int16))
             await asyncio.sleep(0.3)
             for begin in range(0, len(ANSWER), ODD_BYTES):
                 yield SimpleNamespace(data=ANSWER[begin : begin + ODD_BYTES])

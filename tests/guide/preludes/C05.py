@@ -1,4 +1,4 @@
-"""What the guide's "Server-To-Client Only" leaves out: the file that is played."""
+"""The part that the guide's "Server-To-Client Only" leaves out: the file that is played."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""What the guide's "Input/Output Streaming" leaves out: the detection.
+"""The part that the guide's "Input/Output Streaming" leaves out: the detection.
 
 Its name stands where the guide has a line that is no Python, see `conftest.py`.
 """
@@ -21,10 +21,10 @@ STRANGE: list[Any] = [
     np.full((241, 321, 4), 128, np.uint8),
     WebRTCError("a detection that fails"),
 ]
-"""What a detection should not give; each comes once, with two good pictures behind it."""
+"""What a detection should not return; each comes once, with two good frames behind it."""
 
 STRANGE_AT = 0.75
-"""The confidence threshold at which it gives such things."""
+"""The confidence threshold at which it returns such things."""
 
 SPACING = 3
 
@@ -32,7 +32,7 @@ _calls = count(1)
 
 
 def detect(image: Any, conf_threshold: Any) -> Any:
-    """The picture with all below its first quarter inverted; now and then something strange."""
+    """The frame with all below its first quarter inverted; now and then something strange."""
     note(
         "C06.call",
         shape=image.shape,

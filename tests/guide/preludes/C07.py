@@ -1,4 +1,4 @@
-"""What the guide's "Server-to-Client Only" wants of the world: OpenCV, and a film to read."""
+"""Stand-ins for all that the guide's "Server-to-Client Only" needs: OpenCV, and a film to read."""
 
 import sys
 from types import ModuleType
@@ -9,18 +9,18 @@ from support.notes import note
 
 __all__: list[str] = []
 
-PICTURES = 300
+FRAMES = 300
 
 
 class VideoCapture:
-    """A film of `PICTURES` numbered pictures; behind its end there is nothing, as in OpenCV."""
+    """A film of `FRAMES` numbered frames; behind its end there is nothing, as in OpenCV."""
 
     def __init__(self, url: str) -> None:
         self._read = 0
         note("C07.open", url=url)
 
     def read(self) -> tuple[bool, Any]:
-        if self._read == PICTURES:
+        if self._read == FRAMES:
             note("C07.end")
             return False, None
         self._read += 1

@@ -1,4 +1,4 @@
-"""What the guide's "Additional Outputs" leaves out: imports, and a model that answers."""
+"""The part that the guide's "Additional Outputs" leaves out: imports, and a model that answers."""
 
 import sys
 from typing import Any
@@ -15,7 +15,7 @@ inputs: dict[str, Any] = {}
 
 
 class Model:
-    """Answers in order; notes what the function that asks was called with."""
+    """Answers in order; notes the arguments of the function that asks."""
 
     def __init__(self) -> None:
         self._answers = 0

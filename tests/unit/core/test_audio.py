@@ -23,7 +23,7 @@ PCM = np.array([1, -2, 32767, -32768, 256], np.int16).tobytes()
 
 
 def cut(data: bytes, lengths: list[int]) -> list[bytes]:
-    """The bytes in pieces of these lengths, and what is left as the last piece."""
+    """The bytes in pieces of these lengths, and the rest as the last piece."""
     pieces = []
     for length in lengths:
         pieces.append(data[:length])

@@ -1,4 +1,4 @@
-"""Sound files out of what handlers hear: what a decoder finds in them."""
+"""Audio files from the arrays of handlers, as a decoder reads them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DELAY_S = 0.15
-"""At most this much silence is added around a sound: an encoder works in whole frames of 72 ms at
+"""The most silence that is added around the audio: an encoder works in whole frames of 72 ms at
 8 kHz, and is a frame behind."""
 
 
 def decode(content: bytes) -> tuple[int, NDArray[np.float32]]:
-    """Rate and samples, float32 ``(channels, n)``."""
+    """Returns rate and samples, float32 ``(channels, n)``."""
     with av.open(io.BytesIO(content), "r") as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate_hz = container.streams.audio[0].rate
@@ -41,7 +41,7 @@ def pitch(samples: NDArray[np.float32], rate_hz: int) -> float:
 
 @pytest.fixture
 def without_mp3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("gradio_webrtc._audio_files.MP3_ENCODER", "an encoder that nobody has")
+    monkeypatch.setattr("gradio_webrtc._audio_files.MP3_ENCODER", "no such encoder")
     can_encode_mp3.cache_clear()
     yield
     can_encode_mp3.cache_clear()
@@ -60,9 +60,10 @@ def test_any_rate_keeps_length_pitch_and_level(rate_hz: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_float_samples_sound_like_the_same_in_int16(dtype: type) -> None:
-    said = tone(0.5, 440, 24_000)
-    assert audio_to_bytes((24_000, (said / 32767).astype(dtype))) == audio_to_bytes((24_000, said))
+def test_float_samples_are_encoded_like_the_same_in_int16(dtype: Any) -> None:
+    samples = tone(0.5, 440, 24_000)
+    floats = (samples / 32767).astype(dtype)
+    assert audio_to_bytes((24_000, floats)) == audio_to_bytes((24_000, samples))
 
 
 def test_stereo_keeps_its_sides() -> None:
@@ -72,13 +73,13 @@ def test_stereo_keeps_its_sides() -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [24_000, 10_000])
-def test_no_sound_is_a_file_all_the_same(rate_hz: int) -> None:
+def test_an_empty_array_becomes_a_valid_file(rate_hz: int) -> None:
     _, samples = decode(audio_to_bytes((rate_hz, np.zeros((1, 0), np.int16))))
     assert np.abs(samples).max(initial=0) < 1e-3
 
 
 @pytest.mark.usefixtures("without_mp3")
-def test_without_an_encoder_it_is_wav_with_every_sample() -> None:
+def test_without_an_encoder_the_file_is_wav_with_every_sample() -> None:
     sides = np.stack([tone(0.1, 440, 22_050), tone(0.1, 1000, 22_050)])
     with wave.open(io.BytesIO(audio_to_bytes((22_050, sides)))) as reader:
         assert (reader.getframerate(), reader.getnchannels(), reader.getsampwidth()) == (
@@ -100,7 +101,7 @@ def test_a_file_holds_the_same_bytes() -> None:
 
 
 @pytest.mark.usefixtures("without_mp3")
-def test_a_file_is_named_for_what_it_holds() -> None:
+def test_a_file_has_the_suffix_of_its_format() -> None:
     file = Path(audio_to_file((24_000, tone(0.2, 440, 24_000))))
     content = file.read_bytes()
     file.unlink()
@@ -116,11 +117,13 @@ def test_a_file_is_named_for_what_it_holds() -> None:
         (np.zeros((1, 100), np.int32), TypeError),
     ],
 )
-def test_what_is_no_sound_is_refused(samples: NDArray[Any], error: type[Exception]) -> None:
+def test_an_array_that_is_no_audio_is_refused(
+    samples: NDArray[Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         audio_to_bytes((24_000, samples))
 
 
-def test_a_rate_that_nobody_can_play_is_refused() -> None:
+def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(AudioError):
         audio_to_bytes((0, tone(0.1, 440, 24_000)))

@@ -1,4 +1,4 @@
-"""The compiled audio classes as Python sees them: dtypes, shapes, errors, threads."""
+"""The Python interface of the compiled audio classes: dtypes, shapes, errors, threads."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LEFT, RIGHT = np.arange(1, 8, dtype=np.int16), np.arange(-1, -8, -1, dtype=np.in
 @pytest.mark.parametrize("layout", ["mono", "stereo"])
 def test_a_handler_gets_frames_of_its_own_format(rate_hz: int, layout: Any) -> None:
     inbound = InboundAudio(48_000, 2, rate_hz, layout=layout, frame_samples=480)
-    call = (np.stack([tone(48_000, 1), tone(48_000, 1, 1_000) / 4], axis=1) * 32768).astype(
+    received = (np.stack([tone(48_000, 1), tone(48_000, 1, 1_000) / 4], axis=1) * 32768).astype(
         np.int16
     )
     got = [
         frame
         for start in range(0, 96_000, 1_920)
-        for frame in inbound.process(call.reshape(1, -1)[:, start : start + 1_920])
+        for frame in inbound.process(received.reshape(1, -1)[:, start : start + 1_920])
     ]
     while (frame := inbound.flush()) is not None:
         got.append(frame)
@@ -44,15 +44,15 @@ def test_a_handler_gets_frames_of_its_own_format(rate_hz: int, layout: Any) -> N
 
 
 def test_inbound_frames_do_not_depend_on_views_or_cuts() -> None:
-    call = (tone(48_000, 0.2) * 32768).astype(np.int16)
-    whole = InboundAudio(48_000, 1, 16_000).process(call)
+    received = (tone(48_000, 0.2) * 32768).astype(np.int16)
+    whole = InboundAudio(48_000, 1, 16_000).process(received)
     inbound = InboundAudio(48_000, 1, 16_000)
-    pieces = [inbound.process(part.repeat(2)[::2]) for part in np.array_split(call, 7)]
+    pieces = [inbound.process(part.repeat(2)[::2]) for part in np.array_split(received, 7)]
     assert np.array_equal(np.concatenate(whole), np.concatenate(list(chain(*pieces))))
 
 
 @pytest.mark.parametrize(
-    ("samples", "says"),
+    ("samples", "message"),
     [
         (np.zeros(960, np.float32), "an int16 array of shape .*, got float32 of shape"),
         (np.zeros((2, 960), np.int16), r"shape \(n,\) or \(1, n\), got int16 of shape \(2, 960\)"),
@@ -60,12 +60,12 @@ def test_inbound_frames_do_not_depend_on_views_or_cuts() -> None:
         (np.zeros(961, np.int16), "a multiple of 2 interleaved samples, got 961"),
     ],
 )
-def test_inbound_refuses_what_is_no_call_audio(samples: Any, says: str) -> None:
-    with pytest.raises(AudioError, match=says):
+def test_inbound_refuses_an_array_that_is_no_inbound_audio(samples: Any, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
         InboundAudio(48_000, 2, 48_000).process(samples)
 
 
-def test_inbound_reset_forgets_the_rest() -> None:
+def test_inbound_reset_discards_the_rest() -> None:
     inbound = InboundAudio(48_000, 1, 24_000)
     assert inbound.process(np.ones(100, np.int16)) == []
     inbound.reset()
@@ -77,11 +77,11 @@ def test_inbound_reset_forgets_the_rest() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-def test_the_resampler_answers_in_kind(channels: int, dtype: type[Any]) -> None:
+def test_the_resampler_returns_the_dtype_of_its_input(channels: int, dtype: type[Any]) -> None:
     resampler = Resampler(48_000, 16_000, channels=channels)
     scale = 32768 if dtype is np.int16 else 1
-    sound = np.stack([tone(48_000, 1) * scale] * channels).astype(dtype)
-    parts = [resampler.process(part) for part in np.array_split(sound, 13, axis=1)]
+    audio = np.stack([tone(48_000, 1) * scale] * channels).astype(dtype)
+    parts = [resampler.process(part) for part in np.array_split(audio, 13, axis=1)]
     assert all((part.dtype, part.shape[0]) == (dtype, channels) for part in parts)
     out = np.concatenate([*parts, resampler.flush()], axis=1)
     delay = round(resampler.delay_s * 16_000)
@@ -92,22 +92,22 @@ def test_the_resampler_answers_in_kind(channels: int, dtype: type[Any]) -> None:
     )
 
 
-def test_the_resampler_saturates_and_silences() -> None:
+def test_the_resampler_saturates_and_replaces_non_finite_samples_by_silence() -> None:
     resampler = Resampler(48_000, 48_000)
     odd = np.array([np.nan, 2.0, -2.0, np.inf, 0.25], np.float32)
     assert resampler.process(odd).tolist() == [[0.0, 1.0, -1.0, 0.0, 0.25]]
 
 
-def test_the_resampler_forgets_on_reset_and_delays_less_for_a_detector() -> None:
+def test_the_resampler_resets_and_delays_less_for_a_detector() -> None:
     resampler = Resampler(48_000, 16_000, quality="low_latency")
     assert 0 < resampler.delay_s < Resampler(48_000, 16_000).delay_s
-    sound = tone(48_000, 0.1).astype(np.float32)
-    first = resampler.process(sound)
+    audio = tone(48_000, 0.1).astype(np.float32)
+    first = resampler.process(audio)
     resampler.reset()
-    assert np.array_equal(resampler.process(sound), first)
+    assert np.array_equal(resampler.process(audio), first)
 
 
-def test_the_resampler_refuses_what_it_cannot_use() -> None:
+def test_the_resampler_refuses_invalid_arguments_and_arrays() -> None:
     wrong: list[dict[str, Any]] = [{"channels": 0}, {"quality": "best"}]
     for arguments in wrong:
         with pytest.raises(AudioError, match="expected"):
@@ -133,7 +133,7 @@ def test_the_fifo_cuts_every_channel_alike() -> None:
     assert fifo.flush() is None
 
 
-def test_the_fifo_takes_flat_mono_and_refuses_the_rest() -> None:
+def test_the_fifo_takes_flat_mono_and_refuses_other_shapes() -> None:
     fifo = AudioFifo(2)
     fifo.write(LEFT[:2])
     frame = fifo.read()
@@ -189,9 +189,9 @@ def test_threads_that_share_an_object_take_turns() -> None:
     assert outbound.clear() == 2_000 * 160
 
 
-def test_long_resampling_in_many_threads_gives_what_one_thread_gives() -> None:
-    sound = tone(48_000, 2).astype(np.float32)
-    alone = Resampler(48_000, 16_000).process(sound)
+def test_long_resampling_in_many_threads_gives_the_result_of_one_thread() -> None:
+    audio = tone(48_000, 2).astype(np.float32)
+    alone = Resampler(48_000, 16_000).process(audio)
     with ThreadPoolExecutor(4) as pool:
-        results = pool.map(lambda _: Resampler(48_000, 16_000).process(sound), range(8))
+        results = pool.map(lambda _: Resampler(48_000, 16_000).process(audio), range(8))
         assert all(np.array_equal(result, alone) for result in results)

@@ -1,11 +1,11 @@
-"""A sound that there is no memory for is a `MemoryError`, and the process goes on."""
+"""Audio without enough memory for it raises `MemoryError`, and the process goes on."""
 
 from __future__ import annotations
 
 import pytest
 from support.forked import run
 
-# What the program may take on top of what it has, in bytes: less than any of the results below.
+# The memory that the program may take beyond its start, in bytes: less than any result below.
 ROOM = 150_000_000
 
 LIMITED = """
@@ -29,10 +29,10 @@ ATTEMPTS = {
     ),
     "writing into a FIFO": "fifo = _core.AudioFifo(960)\nwhile True: fifo.write(long)",
     "assembling bytes": "_core.Pcm16Assembler().push(bytes(140_000_000))",
-    "frames that arrive": (
+    "converting inbound audio": (
         "_core.InboundAudio(8_000, 1, 192_000, frame_samples=960).process(long)"
     ),
-    "a chunk that goes out": (
+    "pushing an outbound chunk": (
         "_core.OutboundAudio(call_rate_hz=192_000, max_buffered_s=3600).push(8_000, long)"
     ),
 }
@@ -49,7 +49,7 @@ def test_no_memory_is_an_exception(program: str) -> None:
     assert written.startswith("refused:"), written
 
 
-def test_a_long_sound_of_silence_needs_no_memory_for_its_windows() -> None:
-    # 80 MB of samples, and 160 MB if they were made floats at once.
-    ran = run_limited("_core.PauseDetector(48_000).process(long)\nprint('heard')", 30_000_000)
-    assert ran == (0, "heard\n")
+def test_long_silence_needs_no_memory_for_its_windows() -> None:
+    # 80 MB of samples, and 160 MB if they were converted to floats at once.
+    ran = run_limited("_core.PauseDetector(48_000).process(long)\nprint('done')", 30_000_000)
+    assert ran == (0, "done\n")

@@ -1,4 +1,4 @@
-"""`OutboundAudio` as Python sees it: whatever a handler yields becomes frames of the call."""
+"""The Python interface of `OutboundAudio`: chunks of any kind become outbound frames."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def frames(outbound: OutboundAudio) -> Iterator[NDArray[np.int16]]:
-    """Everything that waits in full frames."""
+    """Pulls every full frame."""
     while (frame := outbound.pull()) is not None:
         yield frame
 
 
-def heard(outbound: OutboundAudio) -> NDArray[np.int16]:
-    """All of a sound that has ended, `(channels, n)`."""
+def ended(outbound: OutboundAudio) -> NDArray[np.int16]:
+    """Ends the stream; returns all its samples, `(channels, n)`."""
     outbound.end()
     together = np.concatenate([frame.ravel() for frame in frames(outbound)])
     return together.reshape(-1, outbound.channels).T
@@ -46,7 +46,7 @@ def heard(outbound: OutboundAudio) -> NDArray[np.int16]:
     ],
     ids=["f64", "f32", "f16", "floats", "i16", "big-endian", "i64", "ints", "i32"],
 )
-def test_every_dtype_means_the_same_sound(samples: Any) -> None:
+def test_every_dtype_gives_the_same_audio(samples: Any) -> None:
     outbound = OutboundAudio()
     assert outbound.push(48_000, samples) == 4
     frame = outbound.pull(partial=True)
@@ -55,18 +55,18 @@ def test_every_dtype_means_the_same_sound(samples: Any) -> None:
     assert frame[0, :5].tolist() == [16384, -16384, 32767, -32768, 0]
 
 
-def test_eight_bits_are_of_full_range() -> None:
+def test_eight_bits_have_full_range() -> None:
     outbound = OutboundAudio()
     outbound.push(48_000, np.array([0, 128, 192], np.uint8))
     outbound.push(48_000, np.array([-128, 64], np.int8))
-    assert heard(outbound)[0, :5].tolist() == [-32768, 0, 16384, -32768, 16384]
+    assert ended(outbound)[0, :5].tolist() == [-32768, 0, 16384, -32768, 16384]
 
 
-def test_what_is_no_number_is_silence_and_counted() -> None:
+def test_non_finite_samples_become_silence_and_are_counted() -> None:
     outbound = OutboundAudio()
     outbound.push(48_000, np.array([[np.nan, 0.5, np.inf], [0.5, -np.inf, 0.5]], np.float32))
     assert outbound.non_finite == 3
-    assert heard(outbound)[:, :3].tolist() == [[0, 16384, 0], [16384, 0, 16384]]
+    assert ended(outbound)[:, :3].tolist() == [[0, 16384, 0], [16384, 0, 16384]]
 
 
 LEFT, RIGHT = np.arange(1, 8, dtype=np.int16), np.arange(-1, -8, -1, dtype=np.int16)
@@ -89,7 +89,7 @@ PACKED = np.stack([LEFT, RIGHT], axis=1).ravel()
     ],
     ids=[
         "rows",
-        "rows, said so",
+        "rows, with a layout",
         "rows, Fortran order",
         "columns",
         "columns, transposed",
@@ -101,13 +101,15 @@ PACKED = np.stack([LEFT, RIGHT], axis=1).ravel()
     ],
 )
 @pytest.mark.parametrize("offset", [0, 3, 7])
-def test_every_layout_of_stereo_comes_out_the_same(samples: Any, layout: Any, offset: int) -> None:
+def test_every_layout_of_stereo_gives_the_same_frames(
+    samples: Any, layout: Any, offset: int
+) -> None:
     assert OutboundAudio.samples_per_channel(samples, layout) == 7
     outbound = OutboundAudio()
     assert outbound.push(48_000, samples, layout=layout, offset=offset) == 7 - offset
     if offset < 7:
         assert outbound.channels == 2
-        stereo = heard(outbound)
+        stereo = ended(outbound)
         assert stereo[0, : 7 - offset].tolist() == LEFT[offset:].tolist()
         assert stereo[1, : 7 - offset].tolist() == RIGHT[offset:].tolist()
 
@@ -117,10 +119,10 @@ def test_every_layout_of_stereo_comes_out_the_same(samples: Any, layout: Any, of
     [LEFT, LEFT[np.newaxis], LEFT[:, np.newaxis], LEFT.repeat(2)[::2], LEFT[::-1][::-1]],
     ids=["flat", "row", "column", "strided", "reversed twice"],
 )
-def test_every_layout_of_mono_comes_out_the_same(samples: Any) -> None:
+def test_every_layout_of_mono_gives_the_same_frames(samples: Any) -> None:
     outbound = OutboundAudio()
     assert outbound.push(48_000, samples, layout="mono", offset=2) == 5
-    assert heard(outbound)[0, :5].tolist() == LEFT[2:].tolist()
+    assert ended(outbound)[0, :5].tolist() == LEFT[2:].tolist()
     assert outbound.channels == 1
 
 
@@ -129,11 +131,11 @@ def test_an_array_that_is_not_aligned_is_copied() -> None:
     assert not unaligned.flags.aligned
     outbound = OutboundAudio()
     assert outbound.push(48_000, unaligned) == 7
-    assert heard(outbound)[0, :7].tolist() == LEFT.tolist()
+    assert ended(outbound)[0, :7].tolist() == LEFT.tolist()
 
 
 @pytest.mark.parametrize(
-    ("samples", "says"),
+    ("samples", "message"),
     [
         (np.zeros((2, 2, 2)), "got float64 of shape (2, 2, 2)"),
         (np.zeros((3, 9)), "got float64 of shape (3, 9)"),
@@ -143,18 +145,20 @@ def test_an_array_that_is_not_aligned_is_copied() -> None:
         (np.array(["a"]), "got <U1 of shape (1,)"),
         (np.array([object()]), "got object of shape (1,)"),
         (None, "got <class 'NoneType'>"),
-        ("sound", "got <class 'str'>"),
+        ("text", "got <class 'str'>"),
         ([[0.1], [0.1, 0.2]], "got <class 'list'>"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_sound_is_refused_and_changes_nothing(samples: Any, says: str) -> None:
+def test_a_chunk_that_is_no_audio_is_refused_and_changes_nothing(
+    samples: Any, message: str
+) -> None:
     outbound = OutboundAudio()
     outbound.push(24_000, tone(24_000, 0.1))
     before = (outbound.buffered_s, outbound.channels)
     with pytest.raises(AudioError) as refused:
         outbound.push(24_000, samples)
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     with pytest.raises(AudioError):
         OutboundAudio.samples_per_channel(samples)
     assert (outbound.buffered_s, outbound.channels) == before
@@ -164,7 +168,7 @@ def test_a_layout_that_does_not_fit_is_refused() -> None:
     outbound = OutboundAudio()
     with pytest.raises(AudioError, match="an even number of stereo samples"):
         outbound.push(48_000, LEFT, layout="stereo")
-    with pytest.raises(AudioError, match="say layout='stereo'"):
+    with pytest.raises(AudioError, match="pass layout='stereo'"):
         outbound.push(48_000, np.zeros((2, 9)), layout="mono")
     with pytest.raises(AudioError, match="'mono' or 'stereo'"):
         outbound.push(48_000, LEFT, layout="quad")  # type: ignore[arg-type]
@@ -197,7 +201,7 @@ def test_a_full_buffer_makes_the_producer_come_back() -> None:
     assert np.concatenate(out, axis=1)[0].tolist() == samples.tolist()
 
 
-def test_end_pads_the_last_frame_and_the_next_sound_starts_afresh() -> None:
+def test_end_pads_the_last_frame_and_the_next_chunk_starts_a_stream() -> None:
     outbound = OutboundAudio()
     outbound.push(48_000, np.full(1_000, 5, np.int16))
     assert (outbound.has_frame, outbound.buffered_s) == (True, 1_000 / 48_000)
@@ -208,7 +212,7 @@ def test_end_pads_the_last_frame_and_the_next_sound_starts_afresh() -> None:
     assert [int(out[at]) for at in (0, 999, 1_000, 1_919, 1_920)] == [5, 5, 0, 0, 6]
 
 
-def test_clear_drops_what_waits() -> None:
+def test_clear_drops_every_waiting_sample() -> None:
     outbound = OutboundAudio()
     outbound.push(48_000, np.ones((2, 1_500), np.int16))
     assert outbound.clear() == 1_500
@@ -227,7 +231,7 @@ def test_rate_dtype_and_layout_may_change_in_mid_stream() -> None:
     ]
     for rate_hz, samples in chunks:
         assert outbound.push(rate_hz, samples) == OutboundAudio.samples_per_channel(samples)
-    both = heard(outbound)
+    both = ended(outbound)
     assert both.shape[0] == 2
     assert both.shape[1] == pytest.approx(5 * 24_000, abs=960)
     edges = [*range(0, 120_000, 24_000), 120_000]
@@ -239,6 +243,6 @@ def test_rate_dtype_and_layout_may_change_in_mid_stream() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"call_rate_hz": 44_110}, {"max_buffered_s": 0.01}])
-def test_an_outbound_path_out_of_range_is_refused(settings: dict[str, Any]) -> None:
+def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(AudioError, match="expected"):
         OutboundAudio(**settings)

@@ -1,4 +1,4 @@
-"""`PauseDetector` and `SileroVad` as Python sees them: turns, detectors of one's own, threads."""
+"""The Python interface of `PauseDetector` and `SileroVad`: turns, custom detectors, threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOFT, LOUD = 100, 8_000
 
 
 class LevelVad:
-    """Hears nothing but loudness, in windows of 32 ms at 16 kHz."""
+    """A detector of levels, in windows of 32 ms at 16 kHz."""
 
     sample_rate = 16_000
     window_samples = WINDOW
@@ -44,7 +44,7 @@ class LevelVad:
 
 
 def windows(*stretches: tuple[int, int]) -> NDArray[np.int16]:
-    """Stretches of a level and a number of windows, no two samples in a row alike."""
+    """Audio of these levels and numbers of windows; two samples in a row are never equal."""
     levels = np.concatenate([np.full(count * WINDOW, level) for level, count in stretches])
     return (levels + np.arange(len(levels)) % 100).astype(np.int16)
 
@@ -53,20 +53,20 @@ TURN = windows((SOFT, 20), (LOUD, 30), (SOFT, 30))
 
 
 def fed(detector: PauseDetector, samples: NDArray[np.int16], cut: int) -> list[PauseEvent]:
-    """Everything that happens while the samples go in, `cut` at a time."""
+    """All events while the samples are fed, `cut` at a time."""
     starts = range(0, len(samples), cut)
     return [event for at in starts for event in detector.process(samples[at : at + cut])]
 
 
-def told(events: list[PauseEvent]) -> list[tuple[str, int]]:
+def summary(events: list[PauseEvent]) -> list[tuple[str, int]]:
     """Kind and time in windows."""
     return [(event.kind, round(event.time_s / 0.032)) for event in events]
 
 
-def test_a_turn_is_found_and_handed_over() -> None:
+def test_a_turn_is_detected_and_its_utterance_returned() -> None:
     detector = PauseDetector(16_000, vad=LevelVad())
     events = fed(detector, TURN, 320)
-    assert told(events) == [("speech_started", 27), ("pause_candidate", 56), ("pause", 66)]
+    assert summary(events) == [("speech_started", 27), ("pause_candidate", 56), ("pause", 66)]
     assert {event.speech_start_s for event in events} == {20 * 0.032}
     assert [event.speech_end_s for event in events] == [None, 50 * 0.032, 50 * 0.032]
     utterance = detector.take_utterance()
@@ -76,7 +76,7 @@ def test_a_turn_is_found_and_handed_over() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 160, 511, 960, 7_000, 100_000])
-def test_the_cut_of_the_sound_changes_nothing(cut: int) -> None:
+def test_the_cutting_of_the_audio_changes_nothing(cut: int) -> None:
     cuts = [cut, 320]
     results = []
     for size in cuts:
@@ -96,10 +96,10 @@ def test_the_turn_so_far_and_its_state_can_be_read() -> None:
     assert (detector.is_speaking, detector.utterance_so_far().shape) == (False, (1, 0))
 
 
-def test_settings_do_what_they_say() -> None:
+def test_each_setting_has_its_effect() -> None:
     def run(**settings: Any) -> list[tuple[str, int]]:
-        sound = windows((SOFT, 5), (LOUD, 10), (SOFT, 10), (LOUD, 10), (SOFT, 20))
-        return told(fed(PauseDetector(16_000, vad=LevelVad(), **settings), sound, 320))
+        audio = windows((SOFT, 5), (LOUD, 10), (SOFT, 10), (LOUD, 10), (SOFT, 20))
+        return summary(fed(PauseDetector(16_000, vad=LevelVad(), **settings), audio, 320))
 
     assert run()[-1] == ("pause", 51)
     assert run(pause_s=0.3)[2:5] == [
@@ -115,24 +115,24 @@ def test_settings_do_what_they_say() -> None:
     assert run(threshold=1.0)[0] == ("speech_started", 12)
 
 
-def test_the_pre_roll_is_as_long_as_asked() -> None:
+def test_the_pre_roll_has_the_length_of_its_setting() -> None:
     for pre_roll_s, samples in ((0.0, 0), (0.1, 1_600), (30.0, 20 * WINDOW)):
         detector = PauseDetector(16_000, vad=LevelVad(), pre_roll_s=pre_roll_s)
         fed(detector, TURN, 320)
         assert detector.take_utterance().shape == (1, 46 * WINDOW + samples)
 
 
-def test_events_compare_and_tell_what_they_are() -> None:
+def test_events_compare_and_have_a_readable_repr() -> None:
     first, second = (fed(PauseDetector(16_000, vad=LevelVad()), TURN, 320) for _ in range(2))
     assert first == second
     assert first[0] != first[1]
-    says = "PauseEvent(kind='pause', time_s=2.112, speech_start_s=0.640, speech_end_s=1.600)"
-    assert repr(first[2]).replace('"', "'") == says
+    expected = "PauseEvent(kind='pause', time_s=2.112, speech_start_s=0.640, speech_end_s=1.600)"
+    assert repr(first[2]).replace('"', "'") == expected
     with pytest.raises(AttributeError):
         first[0].time_s = 1.0  # type: ignore[misc]
 
 
-def test_a_detector_of_ones_own_is_fed_new_windows_at_its_rate() -> None:
+def test_a_custom_detector_is_fed_new_windows_at_its_rate() -> None:
     vad = LevelVad()
     detector = PauseDetector(48_000, vad=vad)
     fed(detector, TURN.repeat(3), 960)
@@ -143,7 +143,7 @@ def test_a_detector_of_ones_own_is_fed_new_windows_at_its_rate() -> None:
     assert vad.resets == 1
 
 
-def test_what_a_detector_raises_comes_through_unchanged() -> None:
+def test_an_exception_of_a_detector_is_raised_unchanged() -> None:
     class Broken(Exception):
         pass
 
@@ -162,12 +162,12 @@ def test_what_a_detector_raises_comes_through_unchanged() -> None:
     vad.before_answer = bool
     # The window that failed is neither speech nor silence: the turn begins one window later.
     events = fed(detector, TURN[27 * WINDOW :], 320)
-    assert told(events) == [("speech_started", 28), ("pause_candidate", 56), ("pause", 66)]
+    assert summary(events) == [("speech_started", 28), ("pause_candidate", 56), ("pause", 66)]
     expected = TURN[np.newaxis, 20 * WINDOW - 4_800 : 66 * WINDOW]
     assert np.array_equal(detector.take_utterance(), expected)
 
 
-def test_events_before_an_exception_are_told_by_the_next_call() -> None:
+def test_events_before_an_exception_are_returned_by_the_next_call() -> None:
     vad = LevelVad()
     detector = PauseDetector(16_000, vad=vad)
 
@@ -179,32 +179,32 @@ def test_events_before_an_exception_are_told_by_the_next_call() -> None:
     with pytest.raises(ValueError, match=r"^$"):
         detector.process(TURN)
     vad.before_answer = bool
-    assert told(detector.process(TURN[:0])) == [
+    assert summary(detector.process(TURN[:0])) == [
         ("speech_started", 27),
         ("pause_candidate", 56),
         ("pause", 67),
     ]
 
 
-@pytest.mark.parametrize("answer", [math.nan, -0.1, 1.1])
-def test_an_answer_that_is_no_probability_is_an_error(answer: float) -> None:
-    class Absurd(LevelVad):
+@pytest.mark.parametrize("result", [math.nan, -0.1, 1.1])
+def test_a_result_that_is_no_probability_is_an_error(result: float) -> None:
+    class OutOfRange(LevelVad):
         def probability(self, window: NDArray[np.float32]) -> float:
-            return answer * len(window) / WINDOW
+            return result * len(window) / WINDOW
 
-    vad = Absurd()
+    vad = OutOfRange()
     with pytest.raises(AudioError, match="expected a probability from 0 to 1"):
         PauseDetector(16_000, vad=vad).process(TURN[:WINDOW])
 
 
-def test_a_detector_that_calls_its_own_pause_detector_is_told_so() -> None:
+def test_a_detector_that_calls_its_own_pause_detector_is_an_error() -> None:
     vad = LevelVad()
     detector = PauseDetector(16_000, vad=vad)
     vad.before_answer = lambda: detector.process(TURN)
-    with pytest.raises(RuntimeError, match="at work on this very thread"):
+    with pytest.raises(RuntimeError, match="already in use on this thread"):
         detector.process(TURN[:WINDOW])
     vad.before_answer = bool
-    assert told(fed(detector, TURN, 320))[-1] == ("pause", 67)
+    assert summary(fed(detector, TURN, 320))[-1] == ("pause", 67)
 
 
 def test_an_object_that_is_no_detector_is_refused() -> None:
@@ -221,7 +221,7 @@ def test_an_object_that_is_no_detector_is_refused() -> None:
             PauseDetector(16_000, vad=vad)
 
 
-def test_a_detector_that_leads_back_to_its_pause_detector_is_collected() -> None:
+def test_a_detector_that_refers_to_its_pause_detector_is_collected() -> None:
     class Handler(LevelVad):
         def __init__(self) -> None:
             super().__init__()
@@ -233,7 +233,7 @@ def test_a_detector_that_leads_back_to_its_pause_detector_is_collected() -> None
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"threshold": 1.5}, "threshold from 0 to 1, got 1.5"),
         ({"release_threshold": -1}, "release_threshold from 0 to 1, got -1"),
@@ -244,13 +244,13 @@ def test_a_detector_that_leads_back_to_its_pause_detector_is_collected() -> None
         ({"sample_rate_hz": 4_000}, "8000 to 192000 Hz, got 4000 Hz"),
     ],
 )
-def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, Any], says: str) -> None:
-    with pytest.raises(AudioError, match=says):
+def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(AudioError, match=message):
         PauseDetector(**{"sample_rate_hz": 16_000, "vad": LevelVad(), **settings})
 
 
 @pytest.mark.parametrize("samples", [np.zeros(512), np.zeros((2, 512), np.int16), [1, 2]])
-def test_only_mono_int16_goes_in(samples: Any) -> None:
+def test_other_arrays_than_mono_int16_are_refused(samples: Any) -> None:
     with pytest.raises(AudioError, match=r"an int16 array of shape|shape \(n,\) or \(1, n\)"):
         PauseDetector(16_000, vad=LevelVad()).process(samples)
 
@@ -265,15 +265,15 @@ def test_threads_that_share_a_detector_take_turns() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert not any(pool.map(use, range(500)))
     events = fed(detector, TURN, 320)
-    assert told(events)[0] == ("speech_started", 500 + 27)
+    assert summary(events)[0] == ("speech_started", 500 + 27)
     assert np.array_equal(detector.take_utterance()[0], TURN[20 * WINDOW - 4_800 : 66 * WINDOW])
 
 
-def test_long_sound_in_many_threads_gives_what_one_thread_gives() -> None:
-    sound = np.tile(TURN, 3)
+def test_long_audio_in_many_threads_gives_the_result_of_one_thread() -> None:
+    audio = np.tile(TURN, 3)
 
     def use(_: int) -> list[PauseEvent]:
-        return PauseDetector(16_000).process(sound)
+        return PauseDetector(16_000).process(audio)
 
     alone = use(0)
     with ThreadPoolExecutor(4) as pool:
@@ -284,7 +284,7 @@ def test_long_sound_in_many_threads_gives_what_one_thread_gives() -> None:
 
 
 @pytest.mark.parametrize(("rate_hz", "window"), [(16_000, 512), (8_000, 256)])
-def test_silero_tells_a_probability_for_each_window(rate_hz: int, window: int) -> None:
+def test_silero_returns_a_probability_for_each_window(rate_hz: int, window: int) -> None:
     vad = SileroVad(rate_hz)
     assert (vad.sample_rate, vad.window_samples) == (rate_hz, window)
     noise = (np.random.default_rng(1).standard_normal(window) * 0.01).astype(np.float32)
@@ -295,7 +295,7 @@ def test_silero_tells_a_probability_for_each_window(rate_hz: int, window: int) -
     assert vad.probability(noise[np.newaxis]) == first
 
 
-def test_silero_refuses_what_it_cannot_hear() -> None:
+def test_silero_refuses_other_rates_lengths_and_dtypes() -> None:
     with pytest.raises(AudioError, match="got 24000"):
         SileroVad(24_000)
     vad = SileroVad()

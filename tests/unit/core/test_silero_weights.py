@@ -13,13 +13,14 @@ MODELS = ROOT / "rust/core/models"
 GOLDEN = ROOT / "rust/core/tests/data"
 RECORDINGS = ROOT / "tests/data"
 
-# Processors and versions of onnxruntime add up in different orders.
+# The largest difference of a probability: processors and versions of onnxruntime add up in
+# different orders.
 GOLDEN_TOLERANCE = 5e-6
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that the weights were taken from."""
+    """The wheel from which the weights were taken."""
     folder = tmp_path_factory.mktemp("wheel")
     download = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder)
     subprocess.run([*download, "silero-vad==6.2.3"], check=True)

@@ -1,4 +1,4 @@
-"""The talking demo's ears understand its voice, and it says what to install when it has neither."""
+"""The speech recogniser of `talk.py` understands its voice; a missing package is named."""
 
 import importlib
 import re
@@ -13,7 +13,7 @@ from talk_speech import Ears, Voice
 
 NOW = datetime(2026, 11, 22, 15, 42)  # noqa: DTZ001 - the demo speaks the machine's local time
 
-# The same sound is written down in figures or in words, from one processor to the next.
+# The same audio is transcribed in figures or in words, from one processor to the next.
 MIDNIGHT_SEVEN = ["1207 am", "twelve o seven am", "twelve oh seven am"]
 
 
@@ -28,7 +28,7 @@ def voice() -> Voice:
 
 
 def heard(text: str, ears: Ears, voice: Voice) -> str:
-    """What the ears make of `text` spoken by the voice."""
+    """Returns the transcript of `text` spoken by the voice."""
     spoken = soxr.resample(np.concatenate(list(voice.say(text))), voice.sample_rate, 16_000)
     silence = np.zeros(3200, np.float32)
     samples = np.concatenate([silence, spoken, silence])
@@ -68,7 +68,7 @@ def test_sentences_come_one_by_one(voice: Voice) -> None:
     assert len(list(voice.say("One sentence. Another one."))) == 2
 
 
-def test_no_sound_is_no_words(ears: Ears) -> None:
+def test_no_audio_is_no_words(ears: Ears) -> None:
     assert ears.transcribe(np.zeros((1, 0), np.int16)) == ""
 
 

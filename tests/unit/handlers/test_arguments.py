@@ -13,8 +13,9 @@ from support.fake_session import FakeSession
 
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
 from gradio_webrtc._handlers import AudioGenerator, VideoFunction
-from gradio_webrtc._handlers.arguments import Callee, describe_call
+from gradio_webrtc._handlers.checks import describe_call
 from gradio_webrtc._handlers.notices import Context, current_context, holding
+from gradio_webrtc._handlers.signatures import Callee
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -165,9 +166,14 @@ async def test_a_function_that_fits_is_taken_without_a_word(fn: Any, count: int)
         (ReplyOnPause(needs_a_name), 0, {}, ["'voice'"]),
         (ReplyOnPause(audio_alone, startup_fn=audio_and_two), 1, {}, ["values of Textbox"]),
         (ReplyOnPause(audio_alone, startup_fn=audio_and_two), 0, {}, ["with no values"]),
-        (audio_alone, 1, {"modality": "video"}, ["audio_alone(audio)", "the picture"]),
-        (VideoStreamHandler(audio_and_two), 1, {"modality": "video"}, ["the picture", "missing"]),
-        (audio_and_two, 1, {"modality": "video", "mode": "send"}, ["the picture"]),
+        (audio_alone, 1, {"modality": "video"}, ["audio_alone(audio)", "the video frame"]),
+        (
+            VideoStreamHandler(audio_and_two),
+            1,
+            {"modality": "video"},
+            ["the video frame", "missing"],
+        ),
+        (audio_and_two, 1, {"modality": "video", "mode": "send"}, ["the video frame"]),
         (nothing, 1, {"mode": "receive"}, ["nothing()", "with the values of Textbox"]),
         (audio_alone, 2, {"mode": "receive", "modality": "video"}, ["the values of Textbox"]),
         (audio_alone, 0, {"mode": "receive"}, ["with no values"]),
@@ -229,7 +235,7 @@ async def test_a_subclass_may_read_the_values_by_itself() -> None:
 
 async def test_an_id_among_the_inputs_is_told_of() -> None:
     [told] = built(ReplyOnPause(id_in_the_middle), 1)
-    assert "webrtc_id gets the id of the call" in told
+    assert "webrtc_id gets the id of the session" in told
     assert "Textbox 'Name 0'" in told
 
 

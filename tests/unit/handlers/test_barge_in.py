@@ -19,7 +19,7 @@ from support.conversing import (
 )
 
 from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause
-from gradio_webrtc._turns import reply
+from gradio_webrtc._turns import replies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -98,7 +98,7 @@ async def test_speech_that_is_none_does_not_interrupt() -> None:
         assert "interrupted" not in talk.call.names
 
 
-async def test_a_caller_who_may_not_interrupt_is_not_heard_during_the_reply() -> None:
+async def test_a_user_who_may_not_interrupt_is_ignored_during_the_reply() -> None:
     heard: list[int] = []
     gate = asyncio.Event()
 
@@ -127,7 +127,7 @@ async def test_a_caller_who_may_not_interrupt_is_not_heard_during_the_reply() ->
     assert heard == [10, 12]
 
 
-async def test_a_caller_is_heard_again_when_the_reply_is_over() -> None:
+async def test_a_user_is_heard_again_when_the_reply_is_over() -> None:
     fn = Endless()
     async with conversing(replying(fn.sync, can_interrupt=False)) as talk:
         talk.say(10)
@@ -195,7 +195,7 @@ async def test_a_turn_that_was_never_answered_is_the_beginning_of_the_next() -> 
         talk.call.on_request = None
         talk.say(10)
         await talk.call.until(lambda: talk.call.requests == 1)
-        # The caller goes on before the page has sent its inputs.
+        # The user goes on before the client has sent its inputs.
         talk.say(20)
         assert talk.call.names.count("interrupted") == 1
         await talk.call.until(lambda: talk.call.requests == 2)
@@ -234,7 +234,7 @@ async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
 
 
 async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply, "MAX_CARRIED_S", 1.0)
+    monkeypatch.setattr(replies, "MAX_CARRIED_S", 1.0)
     lengths: list[int] = []
 
     async def answer(audio: Any, _text: str) -> AsyncIterator[Any]:
@@ -286,7 +286,7 @@ async def test_an_error_in_the_clean_up_of_an_interrupted_reply_is_reported() ->
         await talk.until_event("response_starting", 2)
 
 
-async def test_an_async_step_that_hangs_is_cancelled_by_the_caller() -> None:
+async def test_an_async_step_that_hangs_is_cancelled_by_the_user() -> None:
     waiting = asyncio.Event()
     cancelled: list[bool] = []
 

@@ -17,7 +17,7 @@ from gradio_webrtc._handlers import (
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
-    base,
+    stream_handler,
 )
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import AudioError, ConnectionLost
@@ -49,7 +49,7 @@ async def in_a_call(handler: StreamHandler | None = None) -> tuple[StreamHandler
     return handler, call
 
 
-def test_the_defaults_are_those_of_the_predecessors() -> None:
+def test_the_defaults_are_those_of_gradio_webrtc_and_fastrtc() -> None:
     handler = Plain()
     assert handler.expected_layout == "mono"
     assert handler.output_sample_rate == 24000
@@ -63,7 +63,7 @@ def test_the_defaults_are_those_of_the_predecessors() -> None:
     assert not handler.receive_is_light
 
 
-def test_the_positional_order_is_that_of_the_predecessors() -> None:
+def test_the_positional_order_is_that_of_gradio_webrtc_and_fastrtc() -> None:
     class Full(Plain):
         def __init__(self) -> None:
             super().__init__("stereo", 16000, 480, 8000, 60)
@@ -109,7 +109,7 @@ def test_what_a_subclass_must_write(kind: Any, missing: set[str]) -> None:
     assert kind.__abstractmethods__ == missing
 
 
-async def test_an_audio_video_handler_without_sound_is_silent_and_deaf() -> None:
+async def test_an_audio_video_handler_without_audio_sends_and_receives_none() -> None:
     class Seeing(AudioVideoStreamHandler):
         def video_receive(self, frame: object) -> None: ...
 
@@ -205,7 +205,7 @@ async def test_the_end_of_the_call_ends_the_wait(worker: Worker) -> None:
     waiting = asyncio.get_running_loop().create_task(worker.run(handler.wait_for_args_sync))
     await call.until(lambda: call.requests == 1)
     await handler.release()
-    with pytest.raises(ConnectionLost, match="the call ended"):
+    with pytest.raises(ConnectionLost, match="the session ended"):
         await waiting
 
 
@@ -225,7 +225,7 @@ async def test_inputs_may_be_set_from_any_thread(worker: Worker) -> None:
 
 
 async def test_a_page_that_never_answers_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "INPUTS_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(stream_handler, "INPUTS_TIMEOUT_S", 0.0)
     handler, _ = await in_a_call()
     with pytest.raises(TimeoutError, match="did not send its input values"):
         await handler.wait_for_args()
@@ -290,7 +290,7 @@ async def test_messages_reach_the_page_as_json_objects(
     assert call.messages == [sent, sent]
 
 
-async def test_the_predecessors_channel_sends_messages() -> None:
+async def test_the_channel_of_older_programs_sends_messages() -> None:
     handler = Plain()
     assert handler.channel is None
     assert not handler.channel_set.is_set()
@@ -315,11 +315,11 @@ async def test_the_loop_is_the_calls(worker: Worker) -> None:
     assert threading.current_thread() is threading.main_thread()
 
 
-async def test_outside_a_call_a_handler_says_so() -> None:
+async def test_outside_a_session_a_handler_raises() -> None:
     handler = Plain()
-    with pytest.raises(RuntimeError, match="Plain is not in a call"):
+    with pytest.raises(RuntimeError, match="Plain is in no session"):
         _ = handler.loop
-    with pytest.raises(RuntimeError, match="not in a call"):
+    with pytest.raises(RuntimeError, match="in no session"):
         await handler.wait_for_args()
-    with pytest.raises(RuntimeError, match="not in a call"):
+    with pytest.raises(RuntimeError, match="in no session"):
         handler.wait_for_args_sync()

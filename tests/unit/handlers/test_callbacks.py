@@ -71,7 +71,7 @@ async def test_one_that_takes_other_arguments_is_refused_when_the_page_is_built(
         make_template(handler, "send-receive", modality)
 
 
-async def test_defaults_and_spare_arguments_are_nobodys_business() -> None:
+async def test_defaults_and_further_arguments_are_accepted() -> None:
     class Roomy(Fine):
         def receive(self, *args: Any, **options: Any) -> None: ...
 

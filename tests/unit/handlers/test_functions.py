@@ -99,7 +99,7 @@ async def test_inputs_follow_the_audio_when_the_function_takes_them(is_async: bo
     assert got[0][1:] == ("text", 7)
 
 
-async def test_inputs_are_fetched_anew_for_every_turn() -> None:
+async def test_inputs_are_fetched_again_for_every_turn() -> None:
     got: list[int] = []
 
     def reply(audio: Any, number: int) -> Iterator[Any]:

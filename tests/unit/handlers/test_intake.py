@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import CHUNK, LOUDNESS, RATE_HZ, ReplyQueue, ScriptedVad, conversing
+from support.conversing import CHUNK, LOUDNESS, RATE_HZ, Dialogue, ScriptedVad, conversing
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc._handlers.intake import Intake
+from gradio_webrtc._handlers.reply_on_pause import Intake
 from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Model:
     def warmup(self) -> None: ...
 
 
-def say_a_turn(talk: ReplyQueue) -> None:
+def say_a_turn(talk: Dialogue) -> None:
     talk.speak(75)
     talk.pause(38)
 
@@ -69,7 +69,7 @@ SHAPES: dict[str, Callable[[NDArray[np.int16]], Any]] = {
 
 @pytest.mark.parametrize("options", [{"vad": ScriptedVad}, {"model": Model()}], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
-async def test_a_frame_may_have_any_form_of_sound(shape: str, options: Any) -> None:
+async def test_a_frame_may_have_any_form_of_audio(shape: str, options: Any) -> None:
     fn = Heard()
     async with conversing(filtering(SHAPES[shape], fn, **options)) as talk:
         say_a_turn(talk)
@@ -143,13 +143,13 @@ def test_stereo_is_averaged_packed_and_planar() -> None:
         (np.zeros(960, np.int16), "receive takes"),
         (None, "receive takes"),
         ((RATE_HZ, np.zeros(960, np.complex64)), "samples of complex64"),
-        ((RATE_HZ, "sound"), "samples of <U5"),
+        ((RATE_HZ, "audio"), "samples of <U5"),
         ((RATE_HZ, 5), "the single number 5"),
         ((RATE_HZ, np.zeros((20, 20), np.int16)), "the shape"),
         ((RATE_HZ, np.zeros((2, 3, 4), np.int16)), "the shape"),
     ],
 )
-def test_what_is_no_sound_is_refused_in_words(frame: Any, said: str) -> None:
+def test_a_frame_without_audio_is_refused_with_a_reason(frame: Any, said: str) -> None:
     with pytest.raises(TypeError, match="receive takes") as raised:
         Intake(RATE_HZ, 1).take(frame)
     assert said in str(raised.value)

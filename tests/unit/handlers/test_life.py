@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_S, Recorder, ScriptedVad, conversing, replying, sound
+from support.conversing import (
+    RATE_HZ,
+    WINDOW_S,
+    Recorder,
+    ScriptedVad,
+    audio_at,
+    conversing,
+    replying,
+)
 
 from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause
 
@@ -36,7 +44,7 @@ async def test_an_idle_handler_waits_without_a_thread(monkeypatch: pytest.Monkey
         for _ in range(10):
             await asyncio.sleep(0)
         assert started == []
-        assert inspect.iscoroutinefunction(talk.handler.emit)
+        assert inspect.iscoroutinefunction(talk.handler.session_emit)
 
 
 async def test_the_thread_ends_with_the_call() -> None:
@@ -81,7 +89,7 @@ async def test_the_end_of_the_call_closes_the_generator(is_async: bool) -> None:
 async def test_the_end_of_the_call_does_not_wait_for_blocked_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gradio_webrtc._handlers.turn_handler.RELEASE_S", 0.0)
+    monkeypatch.setattr("gradio_webrtc._turns.replies.RELEASE_S", 0.0)
     gate, done, entered = threading.Event(), threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -134,13 +142,13 @@ async def test_a_copy_calls_its_own_methods() -> None:
     assert template.count == 0
 
 
-async def test_outside_a_call_it_hears_and_says_nothing() -> None:
+async def test_outside_a_session_it_receives_and_emits_nothing() -> None:
     handler = replying(Recorder())
-    with pytest.raises(RuntimeError, match="not in a call"):
-        handler.receive((RATE_HZ, sound(1, 1)))
-    with pytest.raises(RuntimeError, match="not in a call"):
+    with pytest.raises(RuntimeError, match="in no session"):
+        handler.receive((RATE_HZ, audio_at(1, 1)))
+    with pytest.raises(RuntimeError, match="in no session"):
         await handler.wait_until_ready()
-    with pytest.raises(RuntimeError, match="not in a call"):
+    with pytest.raises(RuntimeError, match="in no session"):
         handler.emit()
     assert handler.generator is None
     handler.reset()
@@ -175,14 +183,14 @@ def test_listening_is_light_with_the_built_in_detector_alone() -> None:
 async def test_stereo_is_heard_as_the_mean_of_its_channels() -> None:
     fn = Recorder()
     handler = ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, expected_layout="stereo")
-    mono = np.concatenate([sound(0.9, 16), sound(0, 17)], axis=1)
+    mono = np.concatenate([audio_at(0.9, 16), audio_at(0, 17)], axis=1)
     stereo = np.stack([mono[0] + 100, mono[0] - 100], axis=1).reshape(1, -1)
     async with conversing(handler) as talk:
         talk.feed(stereo)
         await talk.until_event("response_finished")
     audio = fn.calls[0][0][1]
     assert set(np.unique(audio)) == {0, mono.max()}
-    assert np.count_nonzero(audio) == sound(1, 16).size
+    assert np.count_nonzero(audio) == audio_at(1, 16).size
 
 
 async def test_a_detector_of_ones_own_may_listen_in_a_thread() -> None:

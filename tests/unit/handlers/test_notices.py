@@ -12,7 +12,7 @@ from support.signals import speech
 import gradio_webrtc
 from gradio_webrtc._handlers import (
     Context,
-    Line,
+    MessageRelay,
     ReplyOnPause,
     current_context,
     get_current_context,
@@ -37,14 +37,14 @@ async def warn_async(audio: Any) -> AsyncIterator[Any]:
 
 
 def shown(messages: Any) -> list[Any]:
-    """The texts that the page shows as warnings, under both predecessors' names for them."""
+    """The texts shown as warnings, under their names in gradio_webrtc 0.0.31 and in fastrtc."""
     warnings = [message for message in messages if message["type"] == "warning"]
     assert all(message["data"] == message["message"] for message in warnings)
     return [message["data"] for message in warnings]
 
 
 @pytest.mark.parametrize("fn", [warn, warn_async])
-async def test_a_warning_reaches_the_page_of_the_caller_concerned(fn: Any) -> None:
+async def test_a_warning_reaches_the_client_concerned(fn: Any) -> None:
     handler = ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ)
     async with conversing(handler) as other, conversing(handler) as talk:
         talk.say()
@@ -55,14 +55,14 @@ async def test_a_warning_reaches_the_page_of_the_caller_concerned(fn: Any) -> No
 
 
 @pytest.mark.parametrize("fn", [warn, warn_async])
-def test_a_session_tells_its_handler_whose_call_it_is(fn: Any) -> None:
+def test_a_session_is_the_context_of_its_handler(fn: Any) -> None:
     result = simulate(fn, speech("asterisk_hello_world_16k"))
     texts = shown(message for _, message in result.messages)
     assert texts == ["mind the gap"] * len(result.turns)
     assert texts
 
 
-def test_without_a_caller_the_words_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_session_the_text_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     gradio_webrtc.Warning()
     assert "Warning issued." in caplog.text
 
@@ -80,7 +80,7 @@ class Page:
 
 
 def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
-    line, page = Line("client"), Page()
+    line, page = MessageRelay("client"), Page()
     for number in range(3):
         line.send({"type": "log", "data": number})
     line.connect(page)
@@ -89,12 +89,12 @@ def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
 
 
 def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFixture) -> None:
-    line, page = Line("client"), Page()
+    line, page = MessageRelay("client"), Page()
     for number in range(MAX_EARLY_MESSAGES + 1):
         line.send({"type": "log", "data": number})
     line.connect(page)
     assert len(page.messages) == MAX_EARLY_MESSAGES
-    assert "too many messages before the call" in caplog.text
+    assert "too many messages before the session" in caplog.text
 
 
 def test_the_request_of_a_call_stays_known_within_it() -> None:

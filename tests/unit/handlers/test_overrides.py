@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 SETS = [names for count in range(1, 7) for names in combinations(NAMES, count)]
 REWRITABLE = [names for names in SETS if not {"emit", "receive"} <= set(names)]
 """A program that rewrites both has nothing of ours in it: it steps its generator in one thread and
-drops it in another, without a lock, as its predecessor does: the machine decides who is first."""
+drops it in another, without a lock, as that of fastrtc does: the machine decides who is first."""
 
 FN_KINDS = ("sync", "asynchronous")
 SPEECH_S, SILENCE_S = 1.2, 1.8
 
 
 class Model:
-    """A PauseDetectionModel: the level of the sound is the share of speech in it."""
+    """A PauseDetectionModel: the level of the audio is the share of speech in it."""
 
     def vad(self, audio: tuple[int, Any], _options: Any) -> tuple[float, list[Any]]:
         rate_hz, samples = audio

@@ -56,7 +56,7 @@ async def test_an_overridden_emit_may_ask_ours_from_its_own_thread(is_async: boo
 
 
 class Standalone(ReplyOnPause):
-    """Overrides emit altogether, as a turn detector for the predecessor does."""
+    """Overrides emit altogether, as a turn detector for fastrtc does."""
 
     def emit(self) -> Any:
         if not self.event.is_set():
@@ -157,7 +157,7 @@ async def test_an_interruption_drops_what_an_emit_has_of_ours_and_not_its_own(is
         said = len(talk.items)
         try:
             # Whatever was on its way is given, and the next one is held.
-            while talk.handler._gave is is_own:  # noqa: SLF001, ASYNC110 - nothing tells of it
+            while talk.handler._has_emitted is is_own:  # noqa: SLF001, ASYNC110 - no event
                 await asyncio.sleep(0)
             before = (talk.call.interruptions, talk.call.clears)
             talk.feed(block(0.9))
@@ -194,7 +194,7 @@ async def test_an_emit_may_look_at_the_turn_before_it_asks_ours() -> None:
     assert [audio.max() for audio in fn.heard] == [round(0.9 * LOUDNESS) // 2] * 2
 
 
-async def test_a_process_audio_that_resamples_says_so_in_its_state() -> None:
+async def test_a_process_audio_that_resamples_sets_the_rate_in_its_state() -> None:
     class Halving(ReplyOnPause):
         def process_audio(self, audio: tuple[int, NDArray[np.int16]], state: AppState) -> None:
             super().process_audio((audio[0] // 2, audio[1][:, ::2]), state)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_SAMPLES, ReplyQueue, ScriptedVad, conversing, sound
+from support.conversing import RATE_HZ, WINDOW_SAMPLES, Dialogue, ScriptedVad, audio_at, conversing
 from support.understanding import COMPUTER, OTHER, FakeModel, computer, windows_at
 
 from gradio_webrtc import ReplyOnStopWords
@@ -30,23 +30,21 @@ class Listening:
         yield "reply"
 
 
-def say(conversation: ReplyQueue, *parts: NDArray[np.int16]) -> None:
+def say(conversation: Dialogue, *parts: NDArray[np.int16]) -> None:
     conversation.feed(np.concatenate(parts, axis=1))
 
 
 def other(windows: float = 40) -> NDArray[np.int16]:
-    return sound(OTHER, windows)
+    return audio_at(OTHER, windows)
 
 
 def quiet(windows: float = 20) -> NDArray[np.int16]:
-    return sound(0.0, windows)
+    return audio_at(0.0, windows)
 
 
-async def until_looked(conversation: ReplyQueue) -> None:
-    """Waits until everything heard was looked at."""
-    task = conversation.handler._spotter._task  # noqa: SLF001 - nothing tells of a vain look
-    if task is not None:
-        await task
+async def until_looked(conversation: Dialogue) -> None:
+    """Waits until all speech was transcribed."""
+    await conversation.handler._spotter._tasks.wait()  # noqa: SLF001 - no event of a vain search
 
 
 class Overriding(ReplyOnStopWords):
@@ -112,7 +110,7 @@ class AddsToTheFrames(ReplyOnStopWords):
 
 
 class RewritesTheRule(ReplyOnStopWords):
-    """The predecessor's way: the word in blocks, then the pause in blocks."""
+    """The way of fastrtc: the word in blocks, then the pause in blocks."""
 
     def determine_pause(self, audio: Any, sampling_rate: int, state: Any) -> bool:
         if len(audio) / sampling_rate < self.algo_options.audio_chunk_duration:
@@ -148,10 +146,10 @@ async def test_a_subclass_that_listens_in_blocks_waits_for_the_word_too(
     async with conversing(template) as conversation:
         for turn in (1, 2):
             for level in (OTHER, 0.0, COMPUTER):
-                say(conversation, sound(level, block))
+                say(conversation, audio_at(level, block))
             assert conversation.call.messages.count(STOPWORD) == turn
             for level in (0.0, OTHER, OTHER, 0.0):
-                say(conversation, sound(level, block))
+                say(conversation, audio_at(level, block))
             await conversation.until_event("response_finished", turn)
             await conversation.until_idle()
         assert conversation.call.errors == []

@@ -1,4 +1,4 @@
-"""Answers that a subclass asks for by ``generator`` and ``event``, as in the predecessors."""
+"""Answers that a subclass asks for by ``generator`` and ``event``, as in fastrtc."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ async def test_another_generator_takes_the_place_of_the_one_under_way() -> None:
 )
 async def test_what_cannot_be_played_is_refused_where_it_is_set(wrong: Any, instead: str) -> None:
     async with conversing(answering(ReplyOnPause, Asked())) as talk:
-        with pytest.raises(TypeError, match="generator is what is played") as raised:
+        with pytest.raises(TypeError, match="expected a generator to play") as raised:
             talk.handler.generator = wrong
         assert instead in str(raised.value)
         assert talk.handler.generator is None

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_S, Recorder, ScriptedVad, conversing, replying, sound
+from support.conversing import (
+    RATE_HZ,
+    WINDOW_S,
+    Recorder,
+    ScriptedVad,
+    audio_at,
+    conversing,
+    replying,
+)
 
 from gradio_webrtc._handlers import ReplyOnPause
 
@@ -33,7 +41,7 @@ async def test_a_turn_is_answered_once_with_all_of_it() -> None:
     assert audio.dtype == np.int16
     assert audio.ndim == 2
     assert audio.shape[0] == 1
-    assert np.count_nonzero(audio) == sound(1, 30).size
+    assert np.count_nonzero(audio) == audio_at(1, 30).size
     # 0.3 s of pre-roll, the speech, and the pause that ended it.
     assert fn.lengths[0] == pytest.approx(0.3 / WINDOW_S + 30 + 16, abs=1)
 
@@ -81,7 +89,7 @@ async def test_the_events_of_a_turn_come_in_order_and_with_their_times() -> None
         assert paused["turn"] == 1
         audio: Any = paused["audio"]
         assert audio[0] == RATE_HZ
-        assert np.count_nonzero(audio[1]) == sound(1, 20).size
+        assert np.count_nonzero(audio[1]) == audio_at(1, 20).size
         assert talk.call.ended_replies == 1
         assert talk.call.data("response_finished") == {"turn": 1, "failed": False}
 
@@ -114,7 +122,7 @@ async def test_state_and_event_tell_how_far_the_turn_is() -> None:
         assert not handler.state.started_talking
         assert handler.state.sampling_rate == RATE_HZ
         assert handler.state.stream.ndim == 1
-        assert np.count_nonzero(handler.state.stream) == sound(1, 10).size
+        assert np.count_nonzero(handler.state.stream) == audio_at(1, 10).size
         await talk.until_event("response_starting")
         assert handler.state.responding
         assert not handler.state.responded_audio

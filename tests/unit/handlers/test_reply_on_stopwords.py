@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_SAMPLES, ReplyQueue, ScriptedVad, conversing, sound
+from support.conversing import RATE_HZ, WINDOW_SAMPLES, Dialogue, ScriptedVad, audio_at, conversing
 from support.understanding import COMPUTER, OTHER, WORD_WINDOWS, FakeModel, computer, windows_at
 
 from gradio_webrtc import AlgoOptions, ReplyOnStopWords, SileroVadOptions
@@ -44,27 +44,25 @@ def handler(fn: Any, model: FakeModel, **options: Any) -> ReplyOnStopWords:
     )
 
 
-def say(conversation: ReplyQueue, *parts: NDArray[np.int16]) -> None:
+def say(conversation: Dialogue, *parts: NDArray[np.int16]) -> None:
     conversation.feed(np.concatenate(parts, axis=1))
 
 
 def other(windows: float = 40) -> NDArray[np.int16]:
-    return sound(OTHER, windows)
+    return audio_at(OTHER, windows)
 
 
 def quiet(windows: float = 20) -> NDArray[np.int16]:
-    return sound(0.0, windows)
+    return audio_at(0.0, windows)
 
 
 async def until_asked(model: FakeModel) -> None:
     await asyncio.to_thread(model.asked.wait)
 
 
-async def until_looked(conversation: ReplyQueue) -> None:
-    """Waits until everything heard was looked at."""
-    task = conversation.handler._spotter._task  # noqa: SLF001 - nothing tells of a vain look
-    if task is not None:
-        await task
+async def until_looked(conversation: Dialogue) -> None:
+    """Waits until all speech was transcribed."""
+    await conversation.handler._spotter._tasks.wait()  # noqa: SLF001 - no event of a vain search
 
 
 async def test_nothing_is_answered_without_the_word() -> None:
@@ -219,8 +217,8 @@ async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
         say(conversation, other(40))
         await until_asked(model)
         say(conversation, other(2000))
-        listener = conversation.handler._listener  # noqa: SLF001 - what it holds is not public
-        assert listener._kept_samples <= (KEPT_S + 0.1) * RATE_HZ  # noqa: SLF001 - as above
+        detector = conversation.handler._detector  # noqa: SLF001 - what it holds is not public
+        assert detector._kept_samples <= (KEPT_S + 0.1) * RATE_HZ  # noqa: SLF001 - as above
         say(conversation, computer(), other(10))
         model.may_answer.set()
         await conversation.until_event("stopword")
@@ -289,7 +287,7 @@ async def test_a_turn_triggered_before_the_word_is_empty() -> None:
 
 
 class Blocks:
-    """A `PauseDetectionModel`: any sound is speech."""
+    """A `PauseDetectionModel`: any audio is speech."""
 
     def vad(self, audio: tuple[int, Any], _options: Any) -> tuple[float, list[dict[str, int]]]:
         rate_hz, samples = audio
@@ -307,10 +305,10 @@ async def test_a_model_of_blocks_finds_the_turn_behind_the_word() -> None:
     )
     async with conversing(answering) as conversation:
         begin = RATE_HZ - RATE_HZ % WINDOW_SAMPLES
-        listener = conversation.handler._listener  # noqa: SLF001 - Silero hears no word in a level
+        detector = conversation.handler._detector  # noqa: SLF001 - Silero detects no word in a level
         say(conversation, quiet(62), other(60), quiet(60))
-        for heard in listener.wake(begin):
-            conversation.handler._notice(heard)  # noqa: SLF001 - as above
+        for event in detector.wake(begin):
+            conversation.handler._on_turn_event(event)  # noqa: SLF001 - as above
         say(conversation, quiet(40))
         await conversation.until_event("response_finished")
     assert windows_at(fn.heard[0], OTHER) == 60

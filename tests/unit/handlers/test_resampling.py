@@ -18,11 +18,11 @@ def handler(**settings: Any) -> ReplyOnPause:
     return ReplyOnPause(lambda audio: audio, **settings)
 
 
-def frames_of(sound: Any, audio_format: str, layout: str = "mono") -> list[AudioFrame]:
+def frames_of(samples: Any, audio_format: str, layout: str = "mono") -> list[AudioFrame]:
     """Twenty frames of 20 ms at 48 kHz, of a tone in every channel."""
     made = []
     for start in range(0, 20 * 960, 960):
-        part = sound[start : start + 960]
+        part = samples[start : start + 960]
         channels = 2 if layout == "stereo" else 1
         rows = np.stack([part] * channels)
         array = rows if audio_format.endswith("p") else rows.T.reshape(1, -1)
@@ -36,7 +36,7 @@ TONE = tone(0.4, 440, 48_000)
 
 
 @pytest.mark.parametrize(
-    ("audio_format", "sound"),
+    ("audio_format", "samples"),
     [
         ("s16", TONE),
         ("s16p", TONE),
@@ -48,10 +48,12 @@ TONE = tone(0.4, 440, 48_000)
     ],
 )
 @pytest.mark.parametrize("layout", ["mono", "stereo"])
-def test_frames_come_out_at_the_handlers_rate(audio_format: str, sound: Any, layout: str) -> None:
+def test_frames_come_out_at_the_handlers_rate(audio_format: str, samples: Any, layout: str) -> None:
     converts = handler(input_sample_rate=16_000)
     came = [
-        out for frame in frames_of(sound, audio_format, layout) for out in converts.resample(frame)
+        out
+        for frame in frames_of(samples, audio_format, layout)
+        for out in converts.resample(frame)
     ]
     assert {(out.sample_rate, out.samples, out.layout.name) for out in came} == {
         (16_000, 960, "mono")
@@ -78,10 +80,10 @@ def test_more_channels_than_two_are_refused() -> None:
         handler().resample(frame)
 
 
-class Tells(StreamHandler):
+class NotesChannel(StreamHandler):
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[Any] = []
+        self.channels: list[Any] = []
 
     def receive(self, frame: Any) -> None:
         pass
@@ -89,26 +91,26 @@ class Tells(StreamHandler):
     def emit(self) -> None:
         return None
 
-    def copy(self) -> Tells:
-        return Tells()
+    def copy(self) -> NotesChannel:
+        return NotesChannel()
 
     def set_channel(self, channel: Any) -> None:
         super().set_channel(channel)
-        self.told.append(channel)
+        self.channels.append(channel)
 
 
 async def test_a_subclass_is_told_of_its_channel() -> None:
-    tells, call = Tells(), FakeSession()
-    assert tells.channel is None
-    tells.bind(call)
-    assert tells.told == [tells.channel]
-    assert tells.channel_set.is_set()
-    tells.told[0].send('{"type": "log", "data": "hello"}')
+    notes, call = NotesChannel(), FakeSession()
+    assert notes.channel is None
+    notes.bind(call)
+    assert notes.channels == [notes.channel]
+    assert notes.channel_set.is_set()
+    notes.channels[0].send('{"type": "log", "data": "hello"}')
     assert call.messages == [{"type": "log", "data": "hello"}]
 
 
 async def test_a_channel_that_is_refused_is_reported() -> None:
-    class Refuses(Tells):
+    class Refuses(NotesChannel):
         def set_channel(self, channel: Any) -> None:
             raise LookupError(channel)
 

@@ -54,7 +54,7 @@ async def test_text_is_one_turns_and_survives_inputs_that_come_in_between() -> N
     assert seen[1].audio[1].size > 0
 
 
-async def test_a_function_of_one_argument_gets_the_sound_alone() -> None:
+async def test_a_function_of_one_argument_gets_the_audio_alone() -> None:
     handler, seen = make(needs_args=False)
     async with conversing(handler) as talk:
         talk.handler.set_args([WebRTCData("call")])

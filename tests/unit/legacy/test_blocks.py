@@ -1,4 +1,4 @@
-"""The old way of listening: block by block, with what users of the predecessors override."""
+"""Turn detection in blocks, with the methods that users of fastrtc override."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def test_dead_offers_of_one_address_keep_nobody_out(limit: int, connects_after_s
         hall.start(lambda: ANNA)
         for n in range(20):
             await asyncio.sleep(1.5)
-            # A caller who was refused tries once more.
+            # A client that was refused tries once more.
             client = Client(f"9.9.9.{n}")
             ticket = await hall.call(client, connects_after_s) or await hall.call(
                 client, connects_after_s

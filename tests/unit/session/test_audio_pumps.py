@@ -12,7 +12,7 @@ import numpy as np
 from support.signals import speech, tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport, simulate
 
@@ -96,7 +96,9 @@ async def test_a_thread_that_waits_for_inputs_is_let_go_quietly(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     handler, loop = Patient(), asyncio.get_running_loop()
-    session = Session("client", FakeTransport(48_000, np.zeros(960, np.int16)), handler, Terms())
+    session = Session(
+        "client", FakeTransport(48_000, np.zeros(960, np.int16)), handler, SessionConfig()
+    )
     running = loop.create_task(session.run())
     await handler.asked.wait()
     session.end("over")
@@ -130,7 +132,7 @@ class Talkative(AsyncStreamHandler):
 async def test_the_first_frame_goes_out_before_more_is_asked_for() -> None:
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
     handler = Talkative(transport)
-    session = Session("client", transport, handler, Terms())
+    session = Session("client", transport, handler, SessionConfig())
     running = asyncio.get_running_loop().create_task(session.run())
     await handler.asked_twice.wait()
     session.end("over")

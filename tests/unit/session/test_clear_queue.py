@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, CloseStream, StreamHandler
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport
 
@@ -50,7 +50,7 @@ class AsyncTalker(AsyncStreamHandler):
             self.loop.call_soon_threadsafe(self.items.put_nowait, item)
 
     async def until_it_waits(self) -> None:
-        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - no event says so
+        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
 
 
@@ -80,7 +80,7 @@ class SyncTalker(StreamHandler):
             self.items.put(item)
 
     async def until_it_waits(self) -> None:
-        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - no event says so
+        while not (self.items.empty() and self.waiting.is_set()):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
 
     def shutdown(self) -> None:
@@ -93,7 +93,7 @@ class Held:
     def __init__(self, handler: AsyncTalker | SyncTalker) -> None:
         self.handler = handler
         self.transport = FakeTransport(48_000, np.zeros(960, np.int16))
-        self.session = Session("client", self.transport, handler, Terms(has_outputs=True))
+        self.session = Session("client", self.transport, handler, SessionConfig(has_outputs=True))
         self._running = asyncio.get_running_loop().create_task(self.session.run())
 
     def outputs(self) -> list[Any]:
@@ -111,7 +111,7 @@ class Held:
         return sum(bool(np.abs(frame).max() > 7_000) for _, frame in self.transport.sent)
 
     async def until_half_a_second_waits(self) -> None:
-        while self.session.audio_buffer.buffered_s < 0.5:  # noqa: ASYNC110 - no event says so
+        while self.session.audio_buffer.buffered_s < 0.5:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.001)
 
     async def until_quiet(self) -> None:

@@ -35,7 +35,7 @@ def test_a_program_of_this_process_is_no_client() -> None:
         ("2a00:1450:4001:800:ffff::2", "2a00:1450:4001:800::/64"),
     ],
 )
-def test_a_public_address_is_one_client_whatever_session_it_says(host: str, address: str) -> None:
+def test_a_public_address_is_one_client_whatever_session_it_names(host: str, address: str) -> None:
     assert client_of(request_of(host, session="one")) == Client(address, "one")
     assert client_address(request_of(host, session="two")) == address
 
@@ -83,7 +83,7 @@ def test_a_trusted_proxy_that_names_nobody_is_shared(forwarded: str) -> None:
     assert client == Client("10.0.0.1", "one", is_shared=True)
 
 
-def test_what_a_client_says_is_bounded() -> None:
+def test_what_a_client_sends_is_bounded() -> None:
     client = client_of(request_of("10.0.0.1", "10.0.0.9, " * 5000, "x" * 5000), ["10.0.0.0/8"])
     assert client is not None
     assert len(client.key) < 128

@@ -16,7 +16,7 @@ from gradio_webrtc import (
     AsyncStreamHandler,
     ReplyOnPause,
 )
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._ui.streaming import make_template
@@ -39,7 +39,7 @@ PIECE = (24_000, np.full((1, 2_400), 9_000, np.int16))
 
 
 class Ending(BaseException):
-    """No Exception, and nothing that anybody knows."""
+    """No Exception, and nothing that any code expects."""
 
 
 ERRORS = [SystemExit(3), KeyboardInterrupt(), Ending(), ValueError("no"), asyncio.CancelledError()]
@@ -47,7 +47,7 @@ IDS = [type(error).__name__ for error in ERRORS]
 
 
 class Fine(AsyncStreamHandler):
-    """Says three pieces; its subclasses fail somewhere."""
+    """Emits three pieces; its subclasses fail somewhere."""
 
     pieces = 3
 
@@ -126,12 +126,12 @@ def test_a_clean_up_may_raise_it_too(error: BaseException) -> None:
     assert any(_is_of(each, error) for each in _errors(call))
 
 
-class Pictures(FakeTransport):
-    """A remote peer whose camera gives the same picture for ever."""
+class Camera(FakeTransport):
+    """A remote peer whose camera sends the same frame for ever."""
 
     def __init__(self) -> None:
         super().__init__(48_000, np.zeros(960, np.int16))
-        self.picture = PixelConverter().to_planar(np.zeros((32, 32, 3), np.uint8))
+        self.frame = PixelConverter().to_planar(np.zeros((32, 32, 3), np.uint8))
         self.pts = 0
 
     def play_video(self, source: Any) -> None: ...
@@ -139,7 +139,7 @@ class Pictures(FakeTransport):
     async def receive_video_frame(self) -> TimedFrame:
         await asyncio.sleep(0.01)
         self.pts += 3_000
-        return TimedFrame(self.pts, self.picture)
+        return TimedFrame(self.pts, self.frame)
 
 
 async def _until_reported(
@@ -153,11 +153,13 @@ async def _until_reported(
             events.append(data["error"])
             reported.set()
 
-    session = Session("viewer", Pictures(), handler, Terms(modality=modality), on_event=on_event)
+    session = Session(
+        "viewer", Camera(), handler, SessionConfig(modality=modality), on_event=on_event
+    )
     running = asyncio.get_running_loop().create_task(session.run())
     await reported.wait()
     before = calls()
-    while calls() < before + 3:  # noqa: ASYNC110 - it goes on with the next pictures
+    while calls() < before + 3:  # noqa: ASYNC110 - it goes on with the next frames
         await asyncio.sleep(0.001)
     session.end("seen")
     await running
@@ -166,7 +168,7 @@ async def _until_reported(
 
 @pytest.mark.parametrize("error", ERRORS, ids=IDS)
 @pytest.mark.parametrize("hook", ["video_receive", "video_emit"])
-async def test_pictures_go_on_after_it(hook: str, error: BaseException) -> None:
+async def test_video_goes_on_after_it(hook: str, error: BaseException) -> None:
     calls = 0
 
     async def fail(*_args: Any) -> None:
@@ -185,7 +187,7 @@ async def test_pictures_go_on_after_it(hook: str, error: BaseException) -> None:
 async def test_a_video_function_is_called_again_after_it(error: BaseException) -> None:
     calls = 0
 
-    async def fail(_picture: Any) -> None:
+    async def fail(_frame: Any) -> None:
         nonlocal calls
         calls += 1
         raise error
@@ -345,7 +347,7 @@ async def test_what_the_loop_calls_back_ends_nothing_but_itself(
     loop.set_exception_handler(see)
     handler = type("Failing", (Calling,), {"error": error, "way": way})()
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("1", transport, handler, Terms())
+    session = Session("1", transport, handler, SessionConfig())
     running = loop.create_task(session.run())
     if "task" in way:
         while not hasattr(handler, "task"):  # noqa: ASYNC110 - start_up is about to make it

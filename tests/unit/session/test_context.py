@@ -12,9 +12,9 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from gradio_webrtc._session.audio_buffer import MAX_BUFFERED_S, OutboundAudioBuffer
+from gradio_webrtc._session.buffers import MAX_BUFFERED_S, OutboundAudioBuffer
 from gradio_webrtc._session.context import MAX_REPORTED_PLACES, SessionContext
-from gradio_webrtc._session.message_sender import MessageSender
+from gradio_webrtc._session.messages import MessageSender
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SECOND = np.ones((1, 48_000), np.int16)
 
 
 class Ears:
-    """Keeps what a call sends and tells."""
+    """Keeps what a session sends and records."""
 
     def __init__(self) -> None:
         self.messages: list[Mapping[str, Any]] = []

@@ -77,7 +77,7 @@ async def refused(maker: HandlerMaker) -> HandlerUnavailable:
     return caught.value
 
 
-async def test_a_sync_handler_is_made_in_a_thread_that_knows_loop_and_context() -> None:
+async def test_a_sync_handler_is_made_in_a_thread_that_has_loop_and_context() -> None:
     seen: dict[str, Any] = {}
 
     def make() -> Sync:
@@ -230,7 +230,7 @@ async def test_what_is_no_handler_is_told_with_what_to_write(
     assert "def copy(self): return Made(...)" in caplog.text
 
 
-async def test_the_template_itself_serves_and_the_log_says_what_to_write(
+async def test_the_template_itself_serves_and_the_log_has_what_to_write(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Itself(Sync):

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session import manager
-from gradio_webrtc._session.manager import Service, SessionManager
+from gradio_webrtc._session import signaling
 from gradio_webrtc.errors import ConnectionLost, SessionUnknown
 from gradio_webrtc.testing.clock import VirtualClockLoop
 from gradio_webrtc.testing.transport import FakeTransport
@@ -96,7 +96,7 @@ class Wire(FakeTransport):
 
 
 class Calls(RuleBasedStateMachine):
-    """A registry, and what each of its callers knows and expects."""
+    """A server, and what each of its clients has and expects."""
 
     sessions = Bundle("sessions")
 
@@ -106,8 +106,8 @@ class Calls(RuleBasedStateMachine):
         Wire.made.clear()
         self.loop = VirtualClockLoop()
         asyncio.set_event_loop(self.loop)
-        self.manager = SessionManager()
-        self.manager.service = Service(
+        self.manager = SessionServer()
+        self.manager.serve(
             PauseTurnDetector().copy, concurrency_limit=LIMIT, time_limit_s=TIME_LIMIT_S
         )
         self.expected: dict[str, tuple[PauseTurnDetector, list[Any]]] = {}
@@ -120,7 +120,7 @@ class Calls(RuleBasedStateMachine):
 
     def ask(self, kind: str, webrtc_id: str, **more: object) -> dict[str, Any]:
         body = {"type": kind, "webrtc_id": webrtc_id, "sdp": "v=0", **more}
-        answer: dict[str, Any] = self.run(self.manager.handle(body))
+        answer: dict[str, Any] = self.run(self.manager.handle_request(body))
         return answer
 
     @rule(target=sessions, webrtc_id=IDS, connects=st.booleans())
@@ -206,6 +206,6 @@ class Calls(RuleBasedStateMachine):
 
 
 def test_calls_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager, "PeerTransport", Wire)
-    monkeypatch.setattr(manager, "read_offer", lambda *_: None)
+    monkeypatch.setattr(signaling, "PeerTransport", Wire)
+    monkeypatch.setattr(signaling, "read_offer", lambda *_: None)
     run_state_machine_as_test(Calls, settings=settings(stateful_step_count=15))

@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.serving import SessionServer
 
 from gradio_webrtc import StreamHandler
-from gradio_webrtc._session.manager import Service, SessionManager
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -45,7 +45,7 @@ REQUESTS = st.fixed_dictionaries(
 
 
 class Silent(StreamHandler):
-    """Says nothing."""
+    """Emits nothing."""
 
     made = 0
 
@@ -62,9 +62,9 @@ class Silent(StreamHandler):
 
 async def ask(body: object) -> tuple[dict[str, Any], int, int]:
     """The answer to one request, and what is left of it: sessions, and tasks besides this one."""
-    manager = SessionManager()
-    manager.service = Service(Silent)
-    answer = await manager.handle(body)
+    manager = SessionServer()
+    manager.serve(Silent)
+    answer = await manager.handle_request(body)
     # An answered offer is a call, which may go on.
     if answer.get("status") == "failed":
         left = len(manager), len(asyncio.all_tasks()) - 1

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from support.client import Client
+from support.serving import server_of
 
 from gradio_webrtc import ReplyOnPause, WebRTC
 
@@ -24,7 +25,7 @@ def add(concurrency_id: str | None, **settings: Any) -> WebRTC:
 
 async def call(webrtc: WebRTC) -> tuple[Client, Any]:
     """A call, and the limit that refused it, or nothing."""
-    client = Client(webrtc._sessions)  # noqa: SLF001 - as its server functions do
+    client = Client(server_of(webrtc))
     answer = await client.call()
     return client, answer.get("meta", {}).get("limit")
 
@@ -33,7 +34,7 @@ async def hang_up(*clients: Client) -> None:
     for client in clients:
         await client.hang_up()
     for client in clients:
-        await client._registry.wait_idle()  # noqa: SLF001 - the test's own tool
+        await client._server.wait_idle()  # noqa: SLF001 - the test's own tool
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from gradio_webrtc import (
     AsyncStreamHandler,
     StreamHandler,
 )
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.audio_pumps import MAX_ROUNDS_WITHOUT_MEDIA, Rounds
-from gradio_webrtc._session.media import Terms
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.testing import FakeTransport
@@ -93,7 +93,9 @@ class EagerPictures(AsyncAudioVideoStreamHandler):
         return self.source.next()
 
 
-async def _hold(handler: StreamHandlerBase, terms: Terms, held_s: float = HELD_S) -> FakeTransport:
+async def _hold(
+    handler: StreamHandlerBase, terms: SessionConfig, held_s: float = HELD_S
+) -> FakeTransport:
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
     session = Session("client", transport, handler, terms)
     running = asyncio.get_running_loop().create_task(session.run())
@@ -108,30 +110,30 @@ async def _hold(handler: StreamHandlerBase, terms: Terms, held_s: float = HELD_S
 @pytest.mark.parametrize("kind", [Eager, EagerInThread])
 def test_an_emit_without_media_is_asked_50_times_a_second_at_most(kind: Any, item: Any) -> None:
     source = Counting(item)
-    run_virtual(_hold(kind(source), Terms()))
+    run_virtual(_hold(kind(source), SessionConfig()))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
     assert source.asked >= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S - 1)
 
 
 @pytest.mark.parametrize("kind", [Eager, EagerInThread])
-def test_audio_that_nobody_hears_is_no_reason_to_ask_more_often(kind: Any) -> None:
+def test_audio_that_nobody_plays_is_no_reason_to_ask_more_often(kind: Any) -> None:
     source = Counting(PIECE)
-    run_virtual(_hold(kind(source), Terms(mode="send")))
+    run_virtual(_hold(kind(source), SessionConfig(mode="send")))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
 
 
 @pytest.mark.parametrize("item", [PIECE, (PIECE, OUTPUTS)], ids=["audio", "audio and outputs"])
 def test_audio_is_held_back_by_its_own_length(item: Any) -> None:
     source = Counting(item)
-    transport = run_virtual(_hold(Eager(source), Terms(has_outputs=True)))
+    transport = run_virtual(_hold(Eager(source), SessionConfig(has_outputs=True)))
     assert len(transport.sent) == pytest.approx(50 * HELD_S, abs=5)
     assert source.asked == pytest.approx((HELD_S + 1) / 0.08, abs=5)
 
 
 @pytest.mark.parametrize("item", [OUTPUTS, None], ids=str)
-def test_pictures_that_do_not_come_are_asked_for_no_more_often(item: Any) -> None:
+def test_frames_that_do_not_come_are_asked_for_no_more_often(item: Any) -> None:
     source = Counting(item)
-    run_virtual(_hold(EagerPictures(source), Terms(mode="receive", modality="audio-video")))
+    run_virtual(_hold(EagerPictures(source), SessionConfig(mode="receive", modality="audio-video")))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
 
 
@@ -144,7 +146,7 @@ def test_a_generator_of_outputs_lets_the_loop_turn(modality: Any) -> None:
             yield source.next()
 
     template = make_template(endless, "receive", modality)
-    run_virtual(_hold(template.copy(), Terms(mode="receive", modality=modality)))
+    run_virtual(_hold(template.copy(), SessionConfig(mode="receive", modality=modality)))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
 
 
@@ -155,7 +157,7 @@ def test_an_emit_that_fails_each_time_is_asked_no_more_often() -> None:
             raise ValueError
 
     source = Counting(None)
-    run_virtual(_hold(Failing(source), Terms()))
+    run_virtual(_hold(Failing(source), SessionConfig()))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
 
 
@@ -195,8 +197,8 @@ async def test_a_receive_that_never_waits_lets_the_loop_turn_between_two_frames(
 
     handler = Busy(Counting(None))
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("client", transport, handler, Terms())
-    inbound = session._media._inbound  # noqa: SLF001 - the frames that came while it was busy
+    session = Session("client", transport, handler, SessionConfig())
+    inbound = session._media.audio  # noqa: SLF001 - the frames that came while it was busy
     assert inbound is not None
     for _ in range(5):
         inbound._enqueue(np.zeros((1, 960), np.int16))  # noqa: SLF001 - as above

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiortc import RTCPeerConnection
 from support.offers import make_sdp
+from support.serving import SessionServer
+from support.transports import LineFactory
 
 from gradio_webrtc import AsyncAudioVideoStreamHandler, ReplyOnPause
-from gradio_webrtc._session.client_address import MAX_PAGE_CHARS, page_of
-from gradio_webrtc._session.manager import Service, SessionManager
+from gradio_webrtc._session.client_address import MAX_SESSION_CHARS, gradio_session_of
+from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc._transport.webrtc.offer import read_candidate
 from gradio_webrtc._ui.streaming import make_template
-from gradio_webrtc.errors import InvalidCandidate
+from gradio_webrtc.errors import (
+    HandlerUnavailable,
+    InvalidCandidate,
+    SessionUnknown,
+    TooManySessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,14 +51,12 @@ class Mirror(AsyncAudioVideoStreamHandler):
 
 FUNCTIONS: dict[str, Any] = {
     "audio": ReplyOnPause(lambda audio: audio),
-    "video": lambda picture: picture,
+    "video": lambda frame: frame,
     "audio-video": Mirror(),
 }
 
 
-def registry_of(
-    modality: Modality, mode: Mode = "send-receive"
-) -> tuple[SessionManager, list[Any]]:
+def registry_of(modality: Modality, mode: Mode = "send-receive") -> tuple[SessionServer, list[Any]]:
     """A registry with one place, and the handlers that it made."""
     fn = FUNCTIONS[modality] if mode != "receive" or modality == "audio-video" else print
     template, made = make_template(fn, mode, modality), list[Any]()
@@ -60,13 +65,13 @@ def registry_of(
         made.append(template.copy())
         return made[-1]
 
-    manager = SessionManager()
-    manager.service = Service(make, mode=mode, modality=modality)
+    manager = SessionServer()
+    manager.serve(make, mode=mode, modality=modality)
     return manager, made
 
 
-async def ask(manager: SessionManager, sdp: str, webrtc_id: Any = "client") -> dict[str, Any]:
-    answer = await manager.handle({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
+async def ask(manager: SessionServer, sdp: str, webrtc_id: Any = "client") -> dict[str, Any]:
+    answer = await manager.handle_request({"type": "offer", "sdp": sdp, "webrtc_id": webrtc_id})
     json.dumps(answer, ensure_ascii=False).encode()
     return answer
 
@@ -85,27 +90,27 @@ def going(direction: str) -> Callable[[str], str]:
     return lambda sdp: sdp.replace("a=sendrecv", f"a={direction}")
 
 
-WANTS_AUDIO = "expected an offer in which the client sends audio"
-WANTS_VIDEO = "expected an offer in which the client sends video"
-WANTS_BOTH = "expected an offer in which the client sends audio or video"
+EXPECTS_AUDIO = "expected an offer in which the client sends audio"
+EXPECTS_VIDEO = "expected an offer in which the client sends video"
+EXPECTS_BOTH = "expected an offer in which the client sends audio or video"
 PLAYS_AUDIO = "expected an offer in which the client receives audio"
 
 
 @pytest.mark.parametrize(
     ("modality", "mode", "kinds", "change", "text"),
     [
-        ("audio", "send-receive", [], str, f"{WANTS_AUDIO}; got a data channel alone"),
-        ("video", "send", [], str, f"{WANTS_VIDEO}; got a data channel alone"),
-        ("audio-video", "send-receive", [], str, f"{WANTS_BOTH}; got a data channel alone"),
+        ("audio", "send-receive", [], str, f"{EXPECTS_AUDIO}; got a data channel alone"),
+        ("video", "send", [], str, f"{EXPECTS_VIDEO}; got a data channel alone"),
+        ("audio-video", "send-receive", [], str, f"{EXPECTS_BOTH}; got a data channel alone"),
         ("audio", "receive", [], str, f"{PLAYS_AUDIO}; got a data channel alone"),
         (
             "audio",
             "send-receive",
             ["audio"],
             going("recvonly"),
-            f"{WANTS_AUDIO}; got audio recvonly",
+            f"{EXPECTS_AUDIO}; got audio recvonly",
         ),
-        ("audio", "send", ["audio"], going("inactive"), f"{WANTS_AUDIO}; got audio inactive"),
+        ("audio", "send", ["audio"], going("inactive"), f"{EXPECTS_AUDIO}; got audio inactive"),
         ("audio", "receive", ["audio"], going("sendonly"), f"{PLAYS_AUDIO}; got audio sendonly"),
         ("video", "send-receive", ["audio"], str, "Unsupported track kind 'audio' for modality"),
         (
@@ -113,7 +118,7 @@ PLAYS_AUDIO = "expected an offer in which the client receives audio"
             "send-receive",
             ["audio"],
             going("recvonly"),
-            f"{WANTS_VIDEO}; got audio recvonly",
+            f"{EXPECTS_VIDEO}; got audio recvonly",
         ),
         ("audio", "send-receive", ["audio"], without("rtpmap"), "none of its codecs is known here"),
         (
@@ -216,7 +221,7 @@ async def test_an_offer_that_cannot_be_answered_is_refused_in_words(
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
-async def test_a_caller_with_one_of_two_media_is_let_in(kind: str) -> None:
+async def test_a_client_with_one_of_two_media_is_let_in(kind: str) -> None:
     manager, _ = registry_of("audio-video")
     answer = await ask(manager, await make_sdp(kind))
     await manager.close()
@@ -250,7 +255,7 @@ async def test_what_is_no_id_is_refused(webrtc_id: Any) -> None:
 @pytest.mark.parametrize("kind", [["x"] * 100_000, "x" * 100_000, "\ud800", None, 7])
 async def test_a_request_of_no_known_type_is_refused_briefly(kind: Any) -> None:
     manager, _ = registry_of("audio")
-    answer = await manager.handle({"type": kind, "webrtc_id": "client"})
+    answer = await manager.handle_request({"type": kind, "webrtc_id": "client"})
     assert answer["meta"]["error"] == "invalid_offer"
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 300
 
@@ -260,7 +265,7 @@ async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
     await ask(manager, await make_sdp("audio"))
     for secret in ("\ud800", "x" * 100_000, None, 7, ["x"]):
         request = {"type": "close", "webrtc_id": "client", "secret": secret}
-        assert (await manager.handle(request))["meta"]["error"] == "unknown_connection"
+        assert (await manager.handle_request(request))["meta"]["error"] == "unknown_connection"
     await manager.close()
 
 
@@ -268,7 +273,7 @@ async def test_a_secret_of_any_kind_is_only_a_wrong_one() -> None:
 async def test_a_candidate_of_no_place_is_refused(place: dict[str, Any]) -> None:
     manager, _ = registry_of("audio")
     answer = await ask(manager, await make_sdp("audio"))
-    refusal = await manager.handle(
+    refusal = await manager.handle_request(
         {
             "type": "ice-candidate",
             "candidate": {"candidate": "candidate:1 1 UDP 1 127.0.0.1 9 typ host", **place},
@@ -289,12 +294,13 @@ async def test_a_candidate_is_no_longer_than_candidates_are(long: str) -> None:
 
 def test_a_page_with_a_long_name_is_kept_short() -> None:
     first, same, other = (
-        page_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last)) for last in "112"
+        gradio_session_of(SimpleNamespace(session_hash="\ud800" * 1_000_000 + last))
+        for last in "112"
     )
     assert first == same != other
     assert first is not None
-    assert len(first) <= MAX_PAGE_CHARS
-    assert page_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
+    assert len(first) <= MAX_SESSION_CHARS
+    assert gradio_session_of(SimpleNamespace(session_hash="x5j2")) == "x5j2"
 
 
 async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
@@ -320,3 +326,42 @@ async def test_whatever_else_goes_wrong_is_a_refusal_and_in_the_log(
     assert len(manager) == 0, "the place is free at once"
     assert (await ask(manager, sdp))["type"] == "answer"
     await manager.close()
+
+
+async def test_candidates_are_for_sessions_over_webrtc_alone() -> None:
+    manager, _ = registry_of("audio")
+    names, session = await manager.admit(LineFactory())
+    body = {"webrtc_id": names.session_id, "secret": session.secret}
+    for kind in ("candidates", "ice-candidate"):
+        answer = await manager.handle_request({**body, "type": kind, "candidate": None})
+        assert answer["meta"]["error"] == SessionUnknown.code
+        assert not session.is_over
+    assert await manager.handle_request({**body, "type": "close"}) == {"status": "success"}
+    await manager.close()
+
+
+async def test_a_session_that_is_over_has_no_candidates() -> None:
+    manager, _ = registry_of("audio")
+    names, session = await manager.admit(LineFactory())
+    await manager.close()
+    body = {"type": "close", "webrtc_id": names.session_id, "secret": session.secret}
+    assert (await manager.handle_request(body))["meta"]["error"] == SessionUnknown.code
+
+
+async def test_a_refusal_has_its_limit_and_its_title() -> None:
+    assert refusal_of(TooManySessions(3))["meta"]["limit"] == 3
+    assert refusal_of(HandlerUnavailable("text", "title"))["meta"] == {
+        "error": HandlerUnavailable.code,
+        "message": "text",
+        "title": "title",
+    }
+    assert set(refusal_of(HandlerUnavailable("text"))["meta"]) == {"error", "message"}
+
+
+@pytest.mark.parametrize("body", [None, 7, "offer", ["offer"]])
+async def test_a_request_of_no_known_form_is_refused(body: Any) -> None:
+    manager, made = registry_of("audio")
+    answer = await manager.handle_request(body)
+    assert answer["meta"]["error"] == "invalid_offer"
+    assert "expected a JSON object" in answer["meta"]["message"]
+    assert made == []

@@ -19,7 +19,7 @@ from gradio_webrtc import (
     ReplyOnPause,
     StreamHandler,
 )
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport, simulate
 
@@ -133,15 +133,15 @@ def test_a_sync_start_up_may_be_let_go_by_shutdown() -> None:
     assert call.handler.ended[0] == "shutdown"
 
 
-class _Pictures:
-    """Shows a picture for each piece that ``start_up`` puts in a queue."""
+class _Frames:
+    """Shows a frame for each piece that ``start_up`` puts in a queue."""
 
     shown = 0
 
 
-class AsyncPictures(AsyncAudioVideoStreamHandler, _Pictures):
-    def copy(self) -> AsyncPictures:
-        return AsyncPictures()
+class AsyncFrames(AsyncAudioVideoStreamHandler, _Frames):
+    def copy(self) -> AsyncFrames:
+        return AsyncFrames()
 
     async def start_up(self) -> None:
         self.items: asyncio.Queue[Any] = asyncio.Queue()
@@ -152,19 +152,19 @@ class AsyncPictures(AsyncAudioVideoStreamHandler, _Pictures):
     async def video_receive(self, frame: Any) -> None: ...
 
     async def video_emit(self) -> Any:
-        picture = await self.items.get()
+        frame = await self.items.get()
         self.shown += 1
-        return picture
+        return frame
 
 
-class SyncPictures(AudioVideoStreamHandler, _Pictures):
+class SyncFrames(AudioVideoStreamHandler, _Frames):
     def __init__(self) -> None:
         super().__init__()
         self.items: queue.Queue[Any] = queue.Queue()
         self.quit = threading.Event()
 
-    def copy(self) -> SyncPictures:
-        return SyncPictures()
+    def copy(self) -> SyncFrames:
+        return SyncFrames()
 
     def start_up(self) -> None:
         for number in range(3):
@@ -175,18 +175,18 @@ class SyncPictures(AudioVideoStreamHandler, _Pictures):
 
     def video_emit(self) -> Any:
         try:
-            picture = self.items.get_nowait()
+            frame = self.items.get_nowait()
         except queue.Empty:
             return None
         self.shown += 1
-        return picture
+        return frame
 
     def shutdown(self) -> None:
         self.quit.set()
 
 
 class SilentTransport(FakeTransport):
-    """Takes pictures as fast as they come; the remote peer sends none."""
+    """Takes frames as fast as they come; the remote peer sends none."""
 
     def __init__(self) -> None:
         super().__init__(48_000, np.zeros(960, np.int16))
@@ -207,13 +207,13 @@ class SilentTransport(FakeTransport):
                 self.third.set()
 
 
-@pytest.mark.parametrize("handler", [AsyncPictures(), SyncPictures()])
-async def test_pictures_are_shown_while_start_up_runs(
-    handler: AsyncPictures | SyncPictures,
+@pytest.mark.parametrize("handler", [AsyncFrames(), SyncFrames()])
+async def test_frames_are_shown_while_start_up_runs(
+    handler: AsyncFrames | SyncFrames,
 ) -> None:
     transport, loop = SilentTransport(), asyncio.get_running_loop()
     own = handler.copy()
-    session = Session("viewer", transport, own, Terms(modality="audio-video"))
+    session = Session("viewer", transport, own, SessionConfig(modality="audio-video"))
     running = loop.create_task(session.run())
     watching = loop.create_task(transport.watch())
     await transport.third.wait()
@@ -285,7 +285,7 @@ async def test_the_function_of_mode_receive_waits_for_its_inputs() -> None:
 
     started, transport = asyncio.Event(), FakeTransport(48_000, np.zeros(960, np.int16))
     handler = Playing()
-    session = Session("listener", transport, handler, Terms(mode="receive"))
+    session = Session("listener", transport, handler, SessionConfig(mode="receive"))
     running = asyncio.get_running_loop().create_task(session.run())
     await started.wait()
     for _ in range(5):
@@ -301,7 +301,7 @@ async def test_the_function_of_mode_receive_waits_for_its_inputs() -> None:
 
 async def _run_to_its_end(handler: StreamHandlerBase, ready: asyncio.Event) -> None:
     transport = FakeTransport(48_000, np.zeros(960, np.int16))
-    session = Session("client", transport, handler, Terms())
+    session = Session("client", transport, handler, SessionConfig())
     running = asyncio.get_running_loop().create_task(session.run())
     await ready.wait()
     session.end("over")

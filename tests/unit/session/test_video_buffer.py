@@ -1,4 +1,4 @@
-"""What a caller is about to see, the clock it goes by, and how many pictures get through."""
+"""Outbound video: the frames that wait, their pacing, and how many get through."""
 
 from __future__ import annotations
 
@@ -8,92 +8,93 @@ import numpy as np
 import pytest
 from support.clock import run_virtual
 
-from gradio_webrtc._session import video_buffer
-from gradio_webrtc._session.video_buffer import FramePacer, FrameRateLimiter, OutboundVideoBuffer
+from gradio_webrtc._session import buffers
+from gradio_webrtc._session.buffers import OutboundVideoBuffer
+from gradio_webrtc._session.video_pumps import FramePacer, FrameRateLimiter
 from gradio_webrtc._transport import PixelConverter, PlanarFrame
 
 
-def picture() -> PlanarFrame:
+def make_frame() -> PlanarFrame:
     return PixelConverter().to_planar(np.zeros((16, 16, 3), np.uint8))
 
 
 async def test_the_newest_takes_the_place_of_what_was_not_sent() -> None:
-    shown = OutboundVideoBuffer()
-    first, second = picture(), picture()
-    shown.show(0, first)
-    shown.show(3000, second)
-    assert await shown.next_frame() == (3000, second)
-    assert shown.replaced == 1
+    buffer = OutboundVideoBuffer()
+    first, second = make_frame(), make_frame()
+    buffer.show(0, first)
+    buffer.show(3000, second)
+    assert await buffer.next_frame() == (3000, second)
+    assert buffer.replaced == 1
 
 
-async def test_every_picture_that_is_put_is_sent() -> None:
-    shown = OutboundVideoBuffer()
-    pictures = [picture() for _ in range(3)]
+async def test_every_frame_that_is_put_is_sent() -> None:
+    buffer = OutboundVideoBuffer()
+    frames = [make_frame() for _ in range(3)]
 
     async def put() -> None:
-        for index, each in enumerate(pictures):
-            await shown.put(index * 3000, each)
+        for index, each in enumerate(frames):
+            await buffer.put(index * 3000, each)
 
     putting = asyncio.get_running_loop().create_task(put())
-    sent = [await shown.next_frame() for _ in pictures]
+    sent = [await buffer.next_frame() for _ in frames]
     await putting
-    assert sent == [(0, pictures[0]), (3000, pictures[1]), (6000, pictures[2])]
-    assert shown.replaced == 0
+    assert sent == [(0, frames[0]), (3000, frames[1]), (6000, frames[2])]
+    assert buffer.replaced == 0
 
 
 async def test_times_always_grow() -> None:
-    shown = OutboundVideoBuffer()
+    buffer = OutboundVideoBuffer()
     times = []
     for pts in (500, 500, 400, 90_000):
-        shown.show(pts, picture())
-        times.append((await shown.next_frame()).pts)
+        buffer.show(pts, make_frame())
+        times.append((await buffer.next_frame()).pts)
     assert times == [500, 501, 502, 90_000]
 
 
-def test_a_picture_that_stands_is_sent_again_once_a_second() -> None:
+def test_a_frame_that_stands_is_sent_again_once_a_second() -> None:
     async def scene() -> None:
-        shown = OutboundVideoBuffer()
+        buffer = OutboundVideoBuffer()
         loop = asyncio.get_running_loop()
-        still = picture()
-        shown.show(0, still)
-        got = [(await shown.next_frame(), loop.time()) for _ in range(3)]
+        still = make_frame()
+        buffer.show(0, still)
+        got = [(await buffer.next_frame(), loop.time()) for _ in range(3)]
         begin = got[0][1]
         assert [(sent.pts, at - begin) for sent, at in got] == [
             (0, 0),
             (90_000, pytest.approx(1)),
             (180_000, pytest.approx(2)),
         ]
-        assert {id(sent.planar) for sent, _ in got} == {id(still)}
+        assert {id(sent.frame) for sent, _ in got} == {id(still)}
 
     run_virtual(scene())
 
 
-def test_an_empty_screen_wakes_nobody() -> None:
+def test_an_empty_buffer_wakes_nobody() -> None:
     async def scene() -> None:
-        shown = OutboundVideoBuffer()
+        buffer = OutboundVideoBuffer()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
-                await shown.next_frame()
+                await buffer.next_frame()
 
     run_virtual(scene())
 
 
-async def test_the_last_picture_is_sent_twice_at_the_end() -> None:
-    shown = OutboundVideoBuffer()
-    only = picture()
-    shown.show(0, only)
-    finishing = asyncio.get_running_loop().create_task(shown.finish())
-    assert await shown.next_frame() == (0, only)
-    assert await shown.next_frame() == (3000, only)
+async def test_the_last_frame_is_sent_twice_at_the_end() -> None:
+    buffer = OutboundVideoBuffer()
+    only = make_frame()
+    buffer.show(0, only)
+    finishing = asyncio.get_running_loop().create_task(buffer.finish())
+    assert await buffer.next_frame() == (0, only)
+    assert await buffer.next_frame() == (3000, only)
     await finishing
 
 
 def test_an_end_that_nobody_looks_at_is_not_waited_for() -> None:
     async def scene() -> None:
-        shown = OutboundVideoBuffer()
-        shown.show(0, picture())
-        await shown.finish()
-        assert asyncio.get_running_loop().time() == pytest.approx(video_buffer.FINISH_TIMEOUT_S)
+        buffer = OutboundVideoBuffer()
+        buffer.show(0, make_frame())
+        await buffer.finish()
+        assert asyncio.get_running_loop().time() == pytest.approx(buffers.FINISH_TIMEOUT_S)
 
     run_virtual(scene())
 
@@ -121,7 +122,7 @@ def test_a_long_delay_shows_as_a_gap_and_not_as_a_burst() -> None:
     run_virtual(scene())
 
 
-def test_a_clock_that_does_not_catch_up_goes_with_its_pictures() -> None:
+def test_a_clock_that_does_not_catch_up_goes_with_its_frames() -> None:
     async def scene() -> None:
         clock = FramePacer(25, catches_up=False)
         times = []

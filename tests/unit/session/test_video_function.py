@@ -11,11 +11,10 @@ from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc import VideoStreamHandler
 from gradio_webrtc._handlers import VideoFunction
-from gradio_webrtc._session.audio_buffer import OutboundAudioBuffer
 from gradio_webrtc._session.audio_pumps import EmitSinks
+from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._session.output_queue import OutputQueue
-from gradio_webrtc._session.video_buffer import OutboundVideoBuffer
-from gradio_webrtc._session.video_function import VideoFunctionPump
+from gradio_webrtc._session.video_pumps import VideoFunctionPump
 from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._transport.frame import fit
 from gradio_webrtc._workers.workers import Worker
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
 
 
 class Film:
-    """A transport whose caller shows one picture after the other and leaves."""
+    """A transport whose client sends one frame after the other and leaves."""
 
-    def __init__(self, pictures: Sequence[NDArray[np.uint8]], fps: int = 30) -> None:
+    def __init__(self, images: Sequence[NDArray[np.uint8]], fps: int = 30) -> None:
         pixels = PixelConverter()
         self._frames = [
-            TimedFrame(index * 90_000 // fps, pixels.to_planar(picture))
-            for index, picture in enumerate(pictures)
+            TimedFrame(index * 90_000 // fps, pixels.to_planar(image))
+            for index, image in enumerate(images)
         ]
 
     async def receive_video_frame(self) -> TimedFrame:
@@ -54,7 +53,7 @@ async def show(
     frame_format: FrameFormat = "bgr",
     plays: bool = True,
 ) -> tuple[list[NDArray[np.uint8]], FakeSession]:
-    """Everything that the caller would see of a film sent through a function."""
+    """Everything that a client would receive of a film sent through a function."""
     video_buffer, call, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
     sinks = EmitSinks(
         OutboundAudioBuffer(), video_buffer, plays, OutputQueue(lambda: None), lambda _reason: None
@@ -69,7 +68,7 @@ async def show(
 
     async def look() -> None:
         while True:
-            seen.append(pixels.to_array((await video_buffer.next_frame()).planar))
+            seen.append(pixels.to_array((await video_buffer.next_frame()).frame))
 
     looking = asyncio.get_running_loop().create_task(look())
     pump = VideoFunctionPump(film, handler, call, sinks, worker, frame_format)  # type: ignore[arg-type]
@@ -99,7 +98,7 @@ async def test_red_comes_first_for_those_who_ask_for_it() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_function_of_pictures_gets_the_id_of_the_call(is_async: bool) -> None:  # noqa: FBT001
+async def test_a_function_of_frames_gets_the_id_of_the_call(is_async: bool) -> None:  # noqa: FBT001
     got: list[Any] = []
 
     def look(image: NDArray[np.uint8], webrtc_id: str, scale: int) -> NDArray[np.uint8]:
@@ -148,17 +147,17 @@ async def test_a_function_is_called_no_more_often_than_its_rate(fps: int, calls:
     assert got == sorted(set(got))
 
 
-async def test_inputs_are_asked_for_once_and_pictures_pass_until_they_come() -> None:
+async def test_inputs_are_asked_for_once_and_frames_pass_until_they_come() -> None:
     def never(*_: Any) -> None:
         raise AssertionError("called without its inputs")
 
     seen, call = await show(VideoStreamHandler(never), Film([numbered(3)]), inputs=())
-    assert [number_of(picture) for picture in seen] == [3]
+    assert [number_of(image) for image in seen] == [3]
     assert call.requests == 1
     assert call.errors == []
 
 
-async def test_inputs_come_behind_the_picture_in_their_order() -> None:
+async def test_inputs_come_behind_the_frame_in_their_order() -> None:
     got = []
 
     def look(_image: Any, *values: Any) -> None:
@@ -170,7 +169,7 @@ async def test_inputs_come_behind_the_picture_in_their_order() -> None:
 
 async def test_where_nobody_looks_nothing_is_shown_or_converted() -> None:
     seen, call = await show(
-        VideoStreamHandler(lambda _image: "no picture at all"), Film([numbered(1)]), plays=False
+        VideoStreamHandler(lambda _image: "no frame at all"), Film([numbered(1)]), plays=False
     )
     assert seen == []
     assert call.errors == []

@@ -69,7 +69,7 @@ STEREO = np.stack([LEFT, LEFT // 2], axis=1)
         (STEREO.tolist(), 2),
     ],
 )
-def test_sound_in_rows_columns_and_lists_is_heard_as_long_as_it_is(
+def test_audio_in_rows_columns_and_lists_is_heard_as_long_as_it_is(
     samples: object, channels: int
 ) -> None:
     def start() -> Iterator[object]:

@@ -1,4 +1,4 @@
-"""Sound that may wait is heard together, and nothing that follows from it comes a packet later."""
+"""Audio that may wait is processed together, and no event of it comes a packet later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gradio_webrtc._session.audio_pumps import InboundPump
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc._turns.detector import PauseTurnDetector
-from gradio_webrtc._turns.stop_words import StopWordListener
+from gradio_webrtc._turns.stop_words import StopWordDetector
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ FRAMES = SAID[: SAID.size // 960 * 960].reshape(-1, 1, 960)
 
 
 class Wire:
-    """A transport as far as sound passes through it, in packets of 20 ms.
+    """The audio part of a transport, in packets of 20 ms.
 
     Args:
-        hurries: Whoever listens is given each packet when it comes, whatever he can spare.
+        hurries: Each packet is handed over when it arrives, whatever the batch allowance.
 
     Attributes:
         sent: How many packets.
@@ -144,16 +144,16 @@ def looks(*, hurries: bool) -> tuple[list[int], int]:
     due, times, waiting = list[int](), 0, list[NDArray[np.int16]]()
     quick = PauseDetector(48_000, started_talking_s=QUICKEST_WORD_S)
     turns = PauseTurnDetector(PauseDetector(48_000), 48_000)
-    listener = StopWordListener(quick, turns, 48_000, lambda: due.append(sent))
+    detector = StopWordDetector(quick, turns, 48_000, lambda: due.append(sent))
     for sent, frame in enumerate(FRAMES):
         waiting.append(frame)
-        if hurries or (len(waiting) + 1) * 960 > listener.min_samples_until_event:
+        if hurries or (len(waiting) + 1) * 960 > detector.min_samples_until_event:
             for each in waiting:
-                listener.hear(each)
+                detector.process(each)
             times += 1
             waiting.clear()
         if sent % 10 == 0:
-            listener.take_segment()
+            detector.take_segment()
     return due, times
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.conversing import RATE_HZ, WINDOW_S, ScriptedVad, sound
+from support.conversing import RATE_HZ, WINDOW_S, ScriptedVad, audio_at
 
 from gradio_webrtc._handlers import AlgoOptions, ReplyOnPause, SileroVadOptions
 from gradio_webrtc._turns import options
@@ -97,7 +97,7 @@ DEFAULTS = {
         ),
     ],
 )
-def test_both_predecessors_orders_are_understood(
+def test_the_orders_of_gradio_webrtc_and_fastrtc_are_both_understood(
     positional: tuple[Any, ...], expected: dict[str, Any]
 ) -> None:
     handler = ReplyOnPause(fn, *positional)
@@ -166,7 +166,7 @@ def test_impossible_options_are_refused_before_any_call(
         ReplyOnPause(fn, **keywords)
 
 
-def test_names_and_defaults_are_the_predecessors() -> None:
+def test_names_and_defaults_are_those_of_gradio_webrtc_and_fastrtc() -> None:
     assert vars(AlgoOptions()) == {
         "audio_chunk_duration": 0.6,
         "started_talking_threshold": 0.2,
@@ -204,25 +204,25 @@ def test_the_defaults_are_those_of_the_detector(monkeypatch: pytest.MonkeyPatch)
 
 
 def hear(
-    algo: AlgoOptions | None, silero: SileroVadOptions | None, *sounds: NDArray[np.int16]
+    algo: AlgoOptions | None, silero: SileroVadOptions | None, *chunks: NDArray[np.int16]
 ) -> list[tuple[str, int, int]]:
     """Each event: its name, the window in which it came, the length of the turn that it ended."""
     detector = options.make_detector(
         RATE_HZ, algo or AlgoOptions(), silero or SileroVadOptions(), ScriptedVad()
     )
     heard: list[tuple[str, int, int]] = []
-    for event in detector.process(np.concatenate(sounds, axis=1)):
+    for event in detector.process(np.concatenate(chunks, axis=1)):
         size = detector.take_utterance().size if event.kind == "pause" else 0
         heard.append((event.kind, round(event.time_s / WINDOW_S), round(size / 512)))
     return heard
 
 
-def ends(algo: AlgoOptions | None, silero: SileroVadOptions | None, *sounds: Any) -> list[int]:
+def ends(algo: AlgoOptions | None, silero: SileroVadOptions | None, *chunks: Any) -> list[int]:
     """The windows in which a turn ended."""
-    return [window for kind, window, _ in hear(algo, silero, *sounds) if kind == "pause"]
+    return [window for kind, window, _ in hear(algo, silero, *chunks) if kind == "pause"]
 
 
-TURN = (sound(0, 20), sound(0.9, 20), sound(0, 60))
+TURN = (audio_at(0, 20), audio_at(0.9, 20), audio_at(0, 60))
 
 
 def test_a_turn_at_the_defaults() -> None:
@@ -258,7 +258,7 @@ def test_started_talking_threshold_is_the_speech_that_begins_a_turn(
 
 
 def test_both_limits_of_continuous_speech_end_a_turn() -> None:
-    talk = (sound(0.9, 100), sound(0, 1))
+    talk = (audio_at(0.9, 100), audio_at(0, 1))
     assert ends(None, None, *talk) == []
     assert ends(AlgoOptions(max_continuous_speech_s=1.0), None, *talk)[0] == 32
     assert ends(None, SileroVadOptions(max_speech_duration_s=1.0), *talk)[0] == 32
@@ -267,7 +267,7 @@ def test_both_limits_of_continuous_speech_end_a_turn() -> None:
 
 
 def test_a_turn_without_a_limit_of_its_own_ends_after_two_minutes() -> None:
-    talk = (sound(0.9, round(130 / WINDOW_S)), sound(0, 1))
+    talk = (audio_at(0.9, round(130 / WINDOW_S)), audio_at(0, 1))
     assert ends(None, None, *talk) == [round(120 / WINDOW_S)]
     assert ends(AlgoOptions(max_continuous_speech_s=125.0), None, *talk) == [
         pytest.approx(125 / WINDOW_S, abs=1)
@@ -285,12 +285,12 @@ def test_threshold_moves_what_counts_as_speech(
     threshold: float, onset: float, going_on: float, silence: float
 ) -> None:
     silero = SileroVadOptions(threshold=threshold)
-    assert ends(None, silero, sound(onset - 0.04, 30), sound(0, 40)) == []
-    speech = (sound(onset, 20), sound(going_on, 30))
-    assert ends(None, silero, *speech, sound(silence, 40)) == [66]
+    assert ends(None, silero, audio_at(onset - 0.04, 30), audio_at(0, 40)) == []
+    speech = (audio_at(onset, 20), audio_at(going_on, 30))
+    assert ends(None, silero, *speech, audio_at(silence, 40)) == [66]
     # Between the two, what was heard last goes on.
     between = (going_on + silence) / 2
-    assert ends(None, silero, *speech, sound(between, 40)) == []
+    assert ends(None, silero, *speech, audio_at(between, 40)) == []
 
 
 @pytest.mark.parametrize(("pad_ms", "windows"), [(400, 9.4), (0, 0), (800, 18.75)])

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradio_webrtc._turns import runner as stepping
-from gradio_webrtc._turns.async_runner import FINISHED
-from gradio_webrtc._turns.runner import CancellableWait, GeneratorRunner
+from gradio_webrtc._turns.runner import FINISHED, CancellableWait, GeneratorRunner
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
 
 
-async def interrupt_in_the_middle(stepper: GeneratorRunner, entered: asyncio.Event) -> None:
+async def interrupt_in_the_middle(runner: GeneratorRunner, entered: asyncio.Event) -> None:
     """Interrupts a step once the user's code is in it."""
-    step = asyncio.get_running_loop().create_task(stepper.step())
+    step = asyncio.get_running_loop().create_task(runner.step())
     await entered.wait()
-    stepper.interrupt()
+    runner.interrupt()
     assert await step is FINISHED
 
 
@@ -37,10 +36,10 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
-async def collect(stepper: GeneratorRunner) -> list[object]:
+async def collect(runner: GeneratorRunner) -> list[object]:
     """Every item until there is none."""
     items = []
-    while (item := await stepper.step()) is not FINISHED:
+    while (item := await runner.step()) is not FINISHED:
         items.append(item)
     return items
 
@@ -144,12 +143,12 @@ async def test_an_error_arrives_as_it_was_raised(is_async: bool, worker: Worker)
         for number in failing():
             yield number
 
-    stepper = GeneratorRunner(failing_async if is_async else failing, (), worker)
-    assert await stepper.step() == 1
+    runner = GeneratorRunner(failing_async if is_async else failing, (), worker)
+    assert await runner.step() == 1
     with pytest.raises(ValueError, match="mine"):
-        await stepper.step()
-    assert await stepper.step() is FINISHED
-    await stepper.close()
+        await runner.step()
+    assert await runner.step() is FINISHED
+    await runner.close()
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -174,13 +173,13 @@ async def test_closing_between_steps_runs_the_generators_clean_up(
             await asyncio.sleep(0)
             cleaned.append(threading.get_ident())
 
-    stepper = GeneratorRunner(careful_async if is_async else careful, (), worker)
-    await stepper.step()
-    await stepper.close()
-    await stepper.close()
+    runner = GeneratorRunner(careful_async if is_async else careful, (), worker)
+    await runner.step()
+    await runner.close()
+    await runner.close()
     assert len(cleaned) == 1
     assert (cleaned[0] == threading.get_ident()) is is_async
-    assert await stepper.step() is FINISHED
+    assert await runner.step() is FINISHED
 
 
 async def test_an_interrupted_sync_step_is_left_to_return_and_then_closed(worker: Worker) -> None:
@@ -196,9 +195,9 @@ async def test_an_interrupted_sync_step_is_left_to_return_and_then_closed(worker
         finally:
             order.append("closed")
 
-    stepper = GeneratorRunner(slow, (), worker)
-    await interrupt_in_the_middle(stepper, entered)
-    closing = loop.create_task(stepper.close())
+    runner = GeneratorRunner(slow, (), worker)
+    await interrupt_in_the_middle(runner, entered)
+    closing = loop.create_task(runner.close())
     await asyncio.sleep(0)
     assert not closing.done()
     gate.set()
@@ -215,10 +214,10 @@ async def test_closing_waits_for_a_plain_function_in_the_middle(worker: Worker) 
         gate.wait()
         order.append("returned")
 
-    stepper = GeneratorRunner(plain, (), worker)
-    await interrupt_in_the_middle(stepper, entered)
+    runner = GeneratorRunner(plain, (), worker)
+    await interrupt_in_the_middle(runner, entered)
     gate.set()
-    await stepper.close()
+    await runner.close()
     assert order == ["returned"]
 
 
@@ -234,23 +233,23 @@ async def test_a_step_that_keeps_the_next_turn_waiting_is_named(
         gate.wait()
         yield 1
 
-    stepper = GeneratorRunner(never_ready, (), worker)
-    step = loop.create_task(stepper.step())
+    runner = GeneratorRunner(never_ready, (), worker)
+    step = loop.create_task(runner.step())
     await entered.wait()
-    stepper.interrupt()
+    runner.interrupt()
     await step
     # The timer's callback is ahead of this one in the loop's order of deadlines.
     loop.call_later(0.0, loop.call_later, 0.0, gate.set)
-    await stepper.close()
+    await runner.close()
     assert "never_ready was interrupted and has not returned" in caplog.text
 
 
 @pytest.mark.parametrize("fn", [count, count_async, one, one_async])
 async def test_nothing_is_called_after_an_interruption(fn: Any, worker: Worker) -> None:
-    stepper = GeneratorRunner(fn, (3,), worker)
-    stepper.interrupt()
-    assert await stepper.step() is FINISHED
-    await stepper.close()
+    runner = GeneratorRunner(fn, (3,), worker)
+    runner.interrupt()
+    assert await runner.step() is FINISHED
+    await runner.close()
 
 
 async def test_an_error_in_the_clean_up_reaches_whoever_closes(worker: Worker) -> None:
@@ -260,10 +259,10 @@ async def test_an_error_in_the_clean_up_reaches_whoever_closes(worker: Worker) -
         finally:
             raise ValueError("in the clean-up")
 
-    stepper = GeneratorRunner(messy, (), worker)
-    await stepper.step()
+    runner = GeneratorRunner(messy, (), worker)
+    await runner.step()
     with pytest.raises(ValueError, match="in the clean-up"):
-        await stepper.close()
+        await runner.close()
 
 
 @pytest.mark.parametrize("fn", [disguised_coroutine, disguised_generator])
@@ -278,12 +277,12 @@ async def test_something_async_that_came_after_an_interruption_is_closed_quietly
         may_return.wait()
         return fn(value)
 
-    stepper = GeneratorRunner(give_late, (3,), worker)
-    await interrupt_in_the_middle(stepper, called)
+    runner = GeneratorRunner(give_late, (3,), worker)
+    await interrupt_in_the_middle(runner, called)
     may_return.set()
-    await stepper.close()
-    assert isinstance(stepper.generator, AsyncIterator)
-    assert await anext(stepper.generator, None) is None
+    await runner.close()
+    assert isinstance(runner.generator, AsyncIterator)
+    assert await anext(runner.generator, None) is None
 
 
 async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: Worker) -> None:
@@ -299,10 +298,10 @@ async def test_a_generator_interrupted_before_its_first_item_cleans_up(worker: W
         finally:
             cleaned.set()
 
-    stepper = GeneratorRunner(answer_late, (), worker)
-    await interrupt_in_the_middle(stepper, begun)
+    runner = GeneratorRunner(answer_late, (), worker)
+    await interrupt_in_the_middle(runner, begun)
     may_yield.set()
-    await stepper.close()
+    await runner.close()
     assert cleaned.is_set()
 
 

@@ -43,7 +43,7 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
     async with conversing(ReplyOnPause(answer)) as talk:
         assert talk.handler.receive_is_light
         for start in range(0, samples.shape[1], 960):
-            talk.handler.receive((CALL_HZ, samples[:, start : start + 960]))
+            talk.handler.session_receive((CALL_HZ, samples[:, start : start + 960]))
             await talk.until_idle()
         pauses = [data for event, data in talk.call.events if event == "pause_detected"]
         assert "interrupted" not in talk.call.names
@@ -62,5 +62,5 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
     assert all(audio.size > PAUSE_S * CALL_HZ for audio in heard)
 
 
-def power(sounds: list[NDArray[np.int16]]) -> float:
-    return float(sum(np.square(sound, dtype=np.float64).sum() for sound in sounds))
+def power(chunks: list[NDArray[np.int16]]) -> float:
+    return float(sum(np.square(chunk, dtype=np.float64).sum() for chunk in chunks))

@@ -1,4 +1,4 @@
-"""Transcription: the default model on a voice that it knows, and what is told without it."""
+"""Transcription: the default model on a known voice, and the error without it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_both_forms_of_chunks() -> None:
 
 
 class Counting:
-    """Says how long the chunk is."""
+    """Returns the length of the chunk as its text."""
 
     def stt(self, audio: tuple[int, Any]) -> str:
         return str(audio[1].size) if audio[1].size else ""
@@ -107,7 +107,7 @@ def test_a_model_is_whatever_transcribes() -> None:
 
 def test_the_names_of_models() -> None:
     assert get_stt_model() is get_stt_model("moonshine/tiny")
-    with pytest.warns(UserWarning, match="moonshine/tiny it is"):
+    with pytest.warns(UserWarning, match="using moonshine/tiny"):
         assert get_stt_model("moonshine/base") is get_stt_model()
     with pytest.raises(ValueError, match="Invalid model"):
         get_stt_model("whisper")  # type: ignore[arg-type]

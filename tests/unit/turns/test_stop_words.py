@@ -58,7 +58,7 @@ def test_apostrophes_and_letters_of_all_languages(text: str, phrase: str) -> Non
         ("Okay, computer.", "ok computer"),
     ],
 )
-def test_either_spelling_of_the_same_sound_will_do(text: str, phrase: str) -> None:
+def test_either_spelling_of_one_pronunciation_is_found(text: str, phrase: str) -> None:
     assert find_phrase(text, [phrase]) == phrase
     assert ends_with_phrase(text, [phrase])
 

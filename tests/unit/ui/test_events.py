@@ -31,7 +31,7 @@ client.post("/gradio_api/run/first", json={"data": []}).raise_for_status()
 was_there = "matplotlib.backends" in before
 print(was_there, *{name.partition(".")[0] for name in {*sys.modules} - before})
 """
-"""Says whether a backend of Matplotlib was there before a page's first event, and what the event
+"""Prints whether a backend of Matplotlib was there before a page's first event, and what the event
 imported. Its argument is the folder of the Matplotlib."""
 
 
@@ -54,7 +54,7 @@ async def test_a_function_can_be_attached_to_an_event(event: EventListener) -> N
 
 
 @pytest.mark.parametrize("event", WebRTC.EVENTS)
-def test_an_event_says_when_it_comes(event: EventListener) -> None:
+def test_an_event_describes_its_occasion(event: EventListener) -> None:
     assert WebRTC.has_event(event)
     listener = getattr(WebRTC, event)
     assert listener.__doc__.startswith(event.doc)

@@ -63,7 +63,7 @@ async def props_of(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
         ({"path": "/"}, {"X-Forwarded-Host": "example.com"}, "http://example.com"),
     ],
 )
-async def test_the_icon_is_where_the_picture_of_gradio_is(
+async def test_the_icon_is_where_an_image_of_gradio_is(
     icon: Path, kind: Any, options: dict[str, str], headers: dict[str, str], base: str
 ) -> None:
     app = gr.mount_gradio_app(FastAPI(), program(kind(icon)), **options)

@@ -1,4 +1,4 @@
-"""Arguments either take effect or are told to have none, with what to write instead.
+"""Arguments either take effect or are reported to have none, with what to write instead.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
@@ -172,12 +172,12 @@ async def test_the_time_limit_of_the_component_ends_calls_unless_stream_has_one(
     with gr.Blocks():
         webrtc = WebRTC(modality="audio", time_limit=2)
         webrtc.stream(Echo(), [webrtc], [webrtc], time_limit=of_stream)
-    service = webrtc._sessions.service  # noqa: SLF001 - what calls are made of
-    assert service is not None
-    assert service.time_limit_s == webrtc.time_limit == counts
+    config = webrtc._sessions.config  # noqa: SLF001 - what calls are made of
+    assert config is not None
+    assert config.time_limit_s == webrtc.time_limit == counts
 
 
-async def test_a_component_that_gradio_rebuilds_says_nothing_again() -> None:
+async def test_a_component_that_gradio_rebuilds_warns_of_nothing_again() -> None:
     with gr.Blocks():
         with pytest.warns(UserWarning, match="every"):
             webrtc = WebRTC(modality="audio", every=2)

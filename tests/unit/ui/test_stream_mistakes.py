@@ -1,4 +1,4 @@
-"""Handlers that cannot work: told when the page is built, with what to write instead."""
+"""Handlers that cannot work: refused when the page is built, with what to write instead."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class YieldingShow(Mirror):
         yield None
 
 
-class SeesAndSpeaks(AudioVideoStreamHandler):
+class VideoAndAudio(AudioVideoStreamHandler):
     def emit(self) -> None:
         return None
 
@@ -105,7 +105,7 @@ class SeesAndSpeaks(AudioVideoStreamHandler):
         return None
 
     def copy(self) -> Any:
-        return SeesAndSpeaks()
+        return VideoAndAudio()
 
 
 class Uninitialised(Echo):
@@ -178,7 +178,7 @@ def test_a_callback_that_cannot_work_is_refused(make: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(("make", "text"), MISTAKES)
-async def test_a_call_tells_of_one_that_nobody_refused(make: Any, text: str) -> None:
+async def test_a_call_reports_one_that_nobody_refused(make: Any, text: str) -> None:
     call = FakeSession()
     make().bind(call)
     [error] = call.errors
@@ -187,7 +187,7 @@ async def test_a_call_tells_of_one_that_nobody_refused(make: Any, text: str) -> 
         raise error
 
 
-def test_pictures_are_given_one_at_a_time_as_well() -> None:
+def test_frames_are_emitted_one_at_a_time_as_well() -> None:
     with pytest.raises(TypeError, match="video_emit gives one item each time"):
         make_template(YieldingShow(), "send-receive", "video")
 
@@ -248,11 +248,11 @@ async def test_a_handler_that_does_not_fit_is_refused_with_what_to_write(
             webrtc.stream(fn, inputs, [webrtc], trigger=trigger)
 
 
-async def test_a_handler_of_pictures_that_speaks_is_warned_of_a_call_by_voice() -> None:
+async def test_a_handler_of_video_and_audio_is_warned_of_a_call_by_voice() -> None:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         with pytest.warns(UserWarning, match='modality="audio-video"') as told:
-            webrtc.stream(SeesAndSpeaks(), [webrtc], [webrtc])
+            webrtc.stream(VideoAndAudio(), [webrtc], [webrtc])
     assert told[0].filename == __file__
 
 

@@ -1,11 +1,10 @@
-"""What ``WebRTC.stream`` takes, refuses, and tells Gradio.
+"""What ``WebRTC.stream`` takes, refuses, and passes to Gradio.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -21,14 +20,15 @@ from gradio_webrtc import (
     WebRTC,
 )
 from gradio_webrtc._handlers import AudioGenerator, VideoFunction, VideoGenerator
-from gradio_webrtc._ui import chatbot
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.errors import SessionUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from support.serving import SessionServer
 
-    from gradio_webrtc._session.manager import SessionManager
+from support.serving import server_of
+
+from gradio_webrtc._config import SessionConfig
 
 
 class Echo(StreamHandler):
@@ -86,7 +86,7 @@ NEEDS_TRIGGER = "In the receive mode stream event, the trigger parameter must be
         ("receive", "audio", plain, "s", "c", NEEDS_TRIGGER),
     ],
 )
-async def test_what_does_not_fit_is_refused_in_the_predecessors_words(
+async def test_what_does_not_fit_is_refused_in_the_words_of_fastrtc(
     mode: Any, modality: Any, fn: Any, inputs: str, outputs: str, text: str
 ) -> None:
     with gr.Blocks():
@@ -150,15 +150,15 @@ async def test_an_output_that_gets_nothing_is_warned_of() -> None:
             webrtc.stream(Echo(), [webrtc], [text])
 
 
-# What Gradio is told
+# What Gradio gets
 
 
 def id_of(component: Any) -> int:
     return component._id  # type: ignore[no-any-return]  # noqa: SLF001 - Gradio has no public name
 
 
-def sessions_of(webrtc: WebRTC) -> SessionManager:
-    return webrtc._sessions  # noqa: SLF001 - what the events act on
+def sessions_of(webrtc: WebRTC) -> SessionServer:
+    return server_of(webrtc)
 
 
 def events(blocks: gr.Blocks) -> list[tuple[int, str, list[int], list[int]]]:
@@ -220,10 +220,14 @@ async def test_terms_of_the_stream_reach_the_calls() -> None:
         limits = Limits(idle_limit_s=7)
         webrtc = WebRTC(modality="video", allow_extra_tracks=True, limits=limits)
         webrtc.stream(plain, webrtc, webrtc, time_limit=10, concurrency_limit=3, frame_format="rgb")
-    service = sessions_of(webrtc).service
-    assert service is not None
-    assert service[1:-1] == (3, 10, "send-receive", "video", "rgb", True, None)
-    assert service.limits == Limits(idle_limit_s=7)
+    assert sessions_of(webrtc).config == SessionConfig(
+        modality="video",
+        frame_format="rgb",
+        time_limit_s=10,
+        allows_other_tracks=True,
+        limits=limits,
+    )
+    assert sessions_of(webrtc).concurrency_limit == 3
     assert webrtc.time_limit == 10
 
 
@@ -236,32 +240,3 @@ async def test_a_call_that_is_not_there_gives_and_takes_nothing() -> None:
     with pytest.raises(SessionUnknown):
         await webrtc.fetch_latest_output("nobody")
     assert len(sessions_of(webrtc)) == 0
-
-
-# Gradio 5's chatbot
-
-
-@pytest.fixture
-def _first_time() -> Iterator[None]:
-    forget = chatbot._warn_once.cache_clear  # noqa: SLF001 - once a process, but not in a test
-    forget()
-    yield
-    forget()
-
-
-@pytest.mark.usefixtures("_first_time")
-async def test_a_chatbot_of_messages_is_taken_and_said_once() -> None:
-    with gr.Blocks():
-        with pytest.warns(DeprecationWarning, match="leave the argument out"):
-            first = gr.Chatbot(label="transcript", type="messages")  # type: ignore[call-arg]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            gr.Chatbot([], type="messages")  # type: ignore[call-arg]
-    assert first.label == "transcript"
-    assert "type" not in first.constructor_args
-
-
-@pytest.mark.parametrize("value", ["tuples", None, "Messages"])
-async def test_any_other_type_of_chatbot_is_gradios_to_refuse(value: Any) -> None:
-    with gr.Blocks(), pytest.raises(TypeError, match="type"):
-        gr.Chatbot(type=value)  # type: ignore[call-arg]

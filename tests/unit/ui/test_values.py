@@ -1,4 +1,4 @@
-"""What an ordinary event may give to the component, and what it is told of the rest.
+"""What an ordinary event may give to the component, and how the rest is refused.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """

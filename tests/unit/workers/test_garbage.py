@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import weakref
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gradio_webrtc._session.lag import LagMeter
-from gradio_webrtc._workers.garbage import MANY_OBJECTS, shorten_pauses
+from gradio_webrtc._workers.garbage import MANY_OBJECTS, hasten_exit, shorten_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,3 +61,14 @@ def test_a_program_that_does_without_the_collector_is_left_alone(frozen: int) ->
         gc.enable()
     assert gc.get_freeze_count() <= frozen, "those that are freed by then are counted no more"
     assert model
+
+
+def test_the_exit_is_hastened_once_however_often_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hooks: Counter[object] = Counter()
+    monkeypatch.setattr(atexit, "register", lambda hook: hooks.update([hook]))
+    monkeypatch.setattr(atexit, "unregister", lambda hook: hooks.pop(hook, None))
+    hasten_exit()
+    hasten_exit()
+    assert hooks == {gc.freeze: 1}

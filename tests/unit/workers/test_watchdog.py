@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import gradio_webrtc
 from gradio_webrtc import AsyncStreamHandler, StreamHandler
-from gradio_webrtc._session.media import Terms
+from gradio_webrtc._config import SessionConfig
+from gradio_webrtc._session import session as session_module
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._turns.runner import GeneratorRunner
 from gradio_webrtc._workers import user_code, watchdog
@@ -29,6 +31,7 @@ from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from types import ModuleType
 
     from gradio_webrtc.types import EmitType
 
@@ -36,7 +39,7 @@ SOON_S = 0.1
 
 
 class Named(logging.Handler):
-    """What the watchdog has named, to be waited for from a thread or from the loop."""
+    """The texts of the watchdog's warnings, to be waited for from a thread or from the loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +90,7 @@ class Held:
 
     def __init__(self, handler: Any, samples: int = 960) -> None:
         self._session = Session(
-            "client", FakeTransport(48_000, np.zeros(samples, np.int16)), handler, Terms()
+            "client", FakeTransport(48_000, np.zeros(samples, np.int16)), handler, SessionConfig()
         )
 
     async def __aenter__(self) -> Session:
@@ -100,7 +103,7 @@ class Held:
 
 
 class Quiet(AsyncStreamHandler):
-    """Has nothing to say, and says so with nobody's time."""
+    """Waits in a queue that stays empty."""
 
     def copy(self) -> Any:
         return type(self)()
@@ -291,6 +294,20 @@ async def test_its_thread_ends_when_there_is_nothing_to_watch(dog: Watchdog, nam
     assert named.texts == []
 
 
+async def test_quick_jobs_one_after_the_other_share_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(concurrency, "WATCHDOG", Watchdog())
+    before, seen = set(threading.enumerate()), set()
+    worker = Worker("quick")
+    for _ in range(50):
+        await worker.run(time.monotonic)
+        seen |= {each for each in threading.enumerate() if each.name == "watchdog"}
+        await asyncio.sleep(0.001)
+    worker.close()
+    assert len(seen - before) == 1
+
+
 async def test_code_that_never_begins_to_run_wakes_nobody(dog: Watchdog) -> None:
     worker = Worker("idle", expect=Expect.NOTHING)
     await worker.run(time.monotonic)
@@ -314,15 +331,28 @@ async def test_a_plain_coroutine_that_answers_turns_is_named(
         await (asyncio.gather(waiting) if is_gathered else waiting)  # hangs
 
     worker = Worker("reply", "ReplyOnPause")
-    stepper = GeneratorRunner(reply, (), worker)
-    stepping = asyncio.get_running_loop().create_task(stepper.step())
+    runner = GeneratorRunner(reply, (), worker)
+    stepping = asyncio.get_running_loop().create_task(runner.step())
     text = await named.until()
-    stepper.interrupt()
+    runner.interrupt()
     await stepping
-    await stepper.close()
+    await runner.close()
     worker.close()
     assert "of ReplyOnPause has not returned" in text
     assert f"test_watchdog.py:{line_of(reply, '# hangs')}" in text
+
+
+@pytest.mark.parametrize("module", [gradio_webrtc, watchdog, session_module])
+def test_every_module_of_the_package_is_its_own_file(module: ModuleType) -> None:
+    assert module.__file__ is not None
+    assert watchdog.is_own_file(module.__file__)
+    assert not watchdog.is_user_file(module.__file__)
+
+
+def test_a_neighbour_of_the_package_is_not_its_own_file() -> None:
+    assert gradio_webrtc.__file__ is not None
+    neighbour = gradio_webrtc.__file__.replace("gradio_webrtc", "gradio_webrtc_extra")
+    assert not watchdog.is_own_file(neighbour)
 
 
 SLEEPER = """

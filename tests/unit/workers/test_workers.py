@@ -7,24 +7,34 @@ import contextvars
 import functools
 import gc
 import logging
+import sys
 import threading
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.forked import run
 
+import gradio_webrtc
 from gradio_webrtc._workers import workers as concurrency
-from gradio_webrtc._workers.user_code import describe_callable, is_async_callable
+from gradio_webrtc._workers.user_code import (
+    describe_callable,
+    is_async_callable,
+    runs_nothing_when_called,
+)
 from gradio_webrtc._workers.workers import (
     UserFunction,
     Worker,
-    jobs_in_flight,
     orphaned_jobs,
     wait_for_item,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import FrameType
+
+PACKAGE = Path(gradio_webrtc.__file__).parent
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
@@ -113,7 +123,7 @@ async def test_exceptions_that_would_steer_the_loop_arrive_as_runtime_errors(
     assert caught.value.__cause__ is error
 
 
-async def test_the_callers_context_is_carried_into_the_thread(worker: Worker) -> None:
+async def test_the_context_of_the_awaiting_task_is_carried_into_the_thread(worker: Worker) -> None:
     variable.set("here")
     assert await worker.run(variable.get) == "here"
 
@@ -152,13 +162,13 @@ async def test_a_cancelled_waiter_leaves_the_job_running_and_the_next_waits_for_
         await waiting
     second = loop.create_task(worker.run(order.append, "second"))
     await asyncio.sleep(0)
-    assert jobs_in_flight(loop) == 2
+    assert worker.is_busy
 
     gate.set()
     await second
 
     assert order == ["first", "second"]
-    assert jobs_in_flight(loop) == 0
+    assert not worker.is_busy
 
 
 async def test_an_error_that_nobody_waits_for_is_logged(
@@ -331,6 +341,89 @@ async def test_async_code_is_called_on_the_loop_and_sync_code_in_the_worker(
 
     assert await UserFunction(here, worker)() == threading.get_ident()
     assert await UserFunction(threading.get_ident, worker)() != threading.get_ident()
+
+
+async def test_what_sync_code_sets_in_its_context_ends_with_the_call(worker: Worker) -> None:
+    def set_and_return_before(value: str) -> str:
+        before = variable.get()
+        variable.set(value)
+        return before
+
+    variable.set("outside")
+    call = UserFunction(set_and_return_before, worker)
+    assert [await call("first"), await call("second")] == ["outside", "outside"]
+    assert variable.get() == "outside"
+
+
+async def test_a_variable_that_changed_between_two_calls_is_seen_by_the_second(
+    worker: Worker,
+) -> None:
+    call = UserFunction(variable.get, worker)
+    variable.set("first")
+    assert await call() == "first"
+    variable.set("second")
+    assert await call() == "second"
+
+
+def count_calls(counts: Counter[str]) -> Callable[[FrameType, str, object], None]:
+    """Returns a profile function that counts Python calls of the package and of `weakref`."""
+
+    def count(frame: FrameType, event: str, _arg: object) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event != "call" or "watchdog" in threading.current_thread().name:
+            return
+        if file.is_relative_to(PACKAGE):
+            counts["ours"] += 1
+        elif "weakref" in file.name:
+            counts["weakref"] += 1
+
+    return count
+
+
+async def test_a_call_of_sync_code_costs_few_calls_of_ours(worker: Worker) -> None:
+    counts: Counter[str] = Counter()
+    call = UserFunction(lambda _frame: None, worker)
+    profile = count_calls(counts)
+    threading.setprofile(profile)
+    try:
+        await call(None)  # starts the thread, which is profiled from its beginning
+    finally:
+        threading.setprofile(None)
+    before, rounds = sys.getprofile(), 20
+    counts.clear()
+    sys.setprofile(profile)
+    try:
+        for _ in range(rounds):
+            await call(None)
+    finally:
+        sys.setprofile(before)
+    # Another session of this process may have wrapped the loop's methods, which costs two more.
+    assert counts["ours"] <= 10 * rounds
+    assert counts["weakref"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fn", "expected"),
+    [
+        (coroutine_function, True),
+        (async_generator_function, True),
+        (functools.partial(Callables()), True),
+        (SyncCallable(), False),
+        (len, False),
+        (42, False),
+    ],
+)
+def test_calling_what_was_written_async_runs_nothing(fn: object, expected: bool) -> None:  # noqa: FBT001
+    assert runs_nothing_when_called(fn) is expected
+
+
+async def test_a_sync_function_that_is_marked_as_async_is_contained(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As `inspect.markcoroutinefunction` does, which is new in Python 3.12.
+    monkeypatch.setattr(concurrency, "is_async_callable", lambda _fn: True)
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await UserFunction(fail, worker)(SystemExit(1))
 
 
 async def test_an_awaitable_from_sync_code_is_awaited(worker: Worker) -> None:

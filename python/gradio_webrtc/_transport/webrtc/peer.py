@@ -23,6 +23,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
+from gradio_webrtc._transport.stats import TransportStats
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
@@ -258,6 +259,10 @@ class PeerTransport:
             self._channel.send(text)
         except InvalidStateError:
             logger.debug("a message found the data channel closed")
+
+    def stats(self) -> TransportStats:
+        """Returns the counters of packets and frames; see `Transport.stats`."""
+        return TransportStats(frames_dropped=self._tracks.skipped_frames)
 
     async def wait_closed(self) -> str:
         """Returns once the connection is over, with the reason."""

@@ -1,9 +1,10 @@
 //! The filters of a conversion: one, or two where a ratio has more phases than can be tabulated.
 //!
-//! Of the two, the first limits the band at a rate so far above it (twice the lower rate or more)
-//! that the second, which finds the samples in between, has a transition as wide as that room and
-//! needs sixteen taps for it. One filter for both, with taps for places instead of phases, would
-//! compute all its taps anew for each output: more than a hundred of them.
+//! Of the two, the first limits the band, at an intermediate rate of at least twice the lower rate.
+//! The second interpolates between the samples of that rate; the room above the band is its
+//! transition, which is so wide that sixteen taps suffice. One filter for both, with taps for
+//! places instead of phases, would compute all its taps again for each output: more than a hundred
+//! of them.
 
 use super::Quality;
 use super::design::{Band, Prototype};
@@ -13,12 +14,14 @@ use super::lanes::LaneTables;
 use super::ratio::{Ratio, as_f64};
 use crate::simd::InstructionSet;
 
-/// The rate between two filters is not below this: the second delays by 8 samples of it or less.
-const LEAST_BETWEEN_HZ: u32 = 44_100;
-/// How far the second filter takes images down, where sixteen taps can: below the noise of the first.
+/// The lowest intermediate rate in Hz: the second filter delays by 8 samples of it at most, that is
+/// 0.2 ms.
+const MIN_BETWEEN_HZ: u32 = 44_100;
+/// The attenuation of images by the second filter, where sixteen taps can reach it: below the noise
+/// of the first.
 const IMAGES_DB: f64 = 128.0;
 
-/// The filters of one stream, and how far it has come.
+/// The filters of one stream, and its position.
 #[derive(Debug)]
 pub(super) struct Cascade {
     ratio: Ratio,
@@ -74,7 +77,8 @@ impl Cascade {
         let second_delay_s = second_half_width / between_hz;
         let least_s = as_f64(quality.reach_periods()) / f64::from(lower_hz) + second_delay_s;
         let delay = (least_s * f64::from(to_hz)).ceil();
-        // The first is wider by what rounding up leaves.
+        // The first filter is wider by the time that the rounding up adds: more attenuation for the
+        // same delay.
         let half_width = (delay / f64::from(to_hz) - second_delay_s) * f64::from(from_hz);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 < delay < 4000
         let delay_outputs = delay as u64;
@@ -109,7 +113,7 @@ impl Cascade {
             Filters::One(only) => only.push(input),
             Filters::Two { first, between, .. } => {
                 first.push(input);
-                between.reserve(first.most_outputs(input.len()));
+                between.reserve(first.max_outputs(input.len()));
             }
         }
         self.produce(self.ratio.outputs(self.received), out);
@@ -151,10 +155,10 @@ fn limiting(from_hz: u32, to_hz: u32, quality: Quality, half_width: f64) -> Prot
     Prototype::new(band, f64::from(from_hz), half_width)
 }
 
-/// To a rate in between that has room for the second filter's transition, and on from there.
+/// The ratios to and from an intermediate rate that has room for the second filter's transition.
 fn ratios(from_hz: u32, to_hz: u32) -> [Ratio; 2] {
-    let least_hz = LEAST_BETWEEN_HZ.max(2 * from_hz.min(to_hz));
-    // A whole number of times as fast or as slow, so that the first has few phases.
+    let least_hz = MIN_BETWEEN_HZ.max(2 * from_hz.min(to_hz));
+    // A whole multiple or fraction of the input's rate, so that the first filter has few phases.
     let (up, down) = (least_hz.div_ceil(from_hz), (from_hz / least_hz).max(1));
     [
         Ratio::new(down, up),

@@ -8,10 +8,14 @@ use std::f64::consts::PI;
 use super::Quality;
 use super::ratio::as_f64;
 
-/// What a sample more of width gives at a transition of one radian a sample (Kaiser).
+/// The attenuation in dB that one sample more of width adds at a transition of one radian a sample
+/// (Kaiser's formula for the length of the window; [`KAISER_OFFSET_DB`] is its other constant).
 const DB_PER_RADIAN: f64 = 2.285;
 
-/// Where a pass band ends and a stop band begins, in Hz.
+/// The attenuation in dB at which Kaiser's formula gives a window of no width.
+const KAISER_OFFSET_DB: f64 = 7.95;
+
+/// The end of a pass band and the begin of a stop band, in Hz.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Band {
     pub(super) pass_hz: f64,
@@ -19,10 +23,10 @@ pub(super) struct Band {
 }
 
 impl Quality {
-    /// What is passed and stopped where one of the rates is `lower_hz` and the other is higher.
+    /// The band of a conversion whose lower rate is `lower_hz`.
     pub(super) fn band(self, lower_hz: u32) -> Band {
-        // The band is drawn slightly below the 0.9 that is promised: 3 dB less noise for 0.0005 dB
-        // less level.
+        // The pass band ends slightly below the promised 0.9: 3 dB less noise for 0.0005 dB less
+        // level.
         let (pass, stop) = match self {
             Self::High => (0.897, 1.0),
             Self::LowLatency => (0.9, 1.1),
@@ -34,12 +38,12 @@ impl Quality {
         }
     }
 
-    /// How far the response reaches to either side, in periods of the lower rate.
+    /// The reach of the response to either side, in periods of the lower rate.
     pub(super) fn reach_periods(self) -> u64 {
         match self {
             // 114 dB. 72 periods delay by 4.5 ms at 16 kHz and by 9 ms at 8 kHz.
             Self::High => 72,
-            // 105 dB. What folds back lies above 0.9 of Nyquist, where a detector hears nothing.
+            // 105 dB. Aliases fall only above 0.9 of Nyquist, a band that a detector does not need.
             Self::LowLatency => 34,
         }
     }
@@ -53,13 +57,13 @@ impl Band {
 
     /// The half width of the response that has this stop band, in samples.
     pub(super) fn half_width(self, rate_hz: f64, attenuation_db: f64) -> f64 {
-        (attenuation_db - 7.95) / (2.0 * DB_PER_RADIAN * self.transition(rate_hz))
+        (attenuation_db - KAISER_OFFSET_DB) / (2.0 * DB_PER_RADIAN * self.transition(rate_hz))
     }
 }
 
-/// The impulse response in continuous time, from which every phase takes its taps.
+/// The impulse response in continuous time, sampled by the taps of every phase.
 ///
-/// Times are in input samples. It delays by half its width.
+/// Times are in input samples. The response delays by half its width.
 #[derive(Debug)]
 pub(super) struct Prototype {
     half_width: f64,
@@ -69,25 +73,27 @@ pub(super) struct Prototype {
 
 impl Prototype {
     pub(super) fn new(band: Band, rate_hz: f64, half_width: f64) -> Self {
-        let attenuation_db = 7.95 + DB_PER_RADIAN * band.transition(rate_hz) * 2.0 * half_width;
+        let attenuation_db =
+            KAISER_OFFSET_DB + DB_PER_RADIAN * band.transition(rate_hz) * 2.0 * half_width;
         Self {
             half_width,
             cycles_per_sample: f64::midpoint(band.pass_hz, band.stop_hz) / rate_hz,
-            // Valid above 50 dB; all that is made here is above 100.
+            // Kaiser's formula above 50 dB; every filter here is above 100.
             kaiser_beta: 0.1102 * (attenuation_db - 8.7),
         }
     }
 
-    /// How many input samples the response spans at most.
+    /// The most input samples that the response spans.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 < span < 4000
     pub(super) fn span(&self) -> usize {
         (2.0 * self.half_width).ceil() as usize
     }
 
-    /// The taps of the output that lies `fraction` of an input sample after the newest of the
-    /// `taps` inputs it is made of (and half the width earlier, as all outputs do).
+    /// The taps of an output that lies `fraction` of an input sample after the newest of its `taps`
+    /// inputs (and half the width earlier, as all outputs do).
     ///
-    /// Oldest input first; their sum is one, so that a constant stays that constant in all phases.
+    /// Oldest input first; the sum is one, so that a constant input gives the same constant in all
+    /// phases.
     pub(super) fn taps(&self, fraction: f64, taps: usize) -> Vec<f64> {
         let at = |age: usize| self.response(as_f64(age as u64) + fraction - self.half_width);
         let response: Vec<f64> = (0..taps).rev().map(at).collect();

@@ -1,10 +1,10 @@
-//! Conversion for any ratio at all: taps that are cubics of an output's place.
+//! Conversion for any ratio: taps that are cubics of an output's place between two inputs.
 //!
-//! The structure of Farrow, "A continuously variable digital delay element" (ISCAS 1988). Between two
-//! inputs lie sixteen segments; in each, every tap is the cubic that meets it in the four nodes of
-//! Chebyshev. Such a cubic errs by at most 1 / 3072 of the segment's fourth power times the fourth
-//! derivative (Hildebrand, *Introduction to Numerical Analysis*, chapter 9): -150 dB for a wave of
-//! four samples.
+//! The structure of Farrow, "A continuously variable digital delay element" (ISCAS 1988). Between
+//! two inputs lie sixteen segments; in each, every tap is the cubic that interpolates it at the
+//! four Chebyshev nodes. Such a cubic errs by at most 1 / 3072 of the segment's fourth power times
+//! the fourth derivative (Hildebrand, *Introduction to Numerical Analysis*, chapter 9): -150 dB for
+//! a wave of four samples.
 #![allow(clippy::inline_always)] // kernels, see `simd`
 
 use std::f64::consts::PI;
@@ -14,11 +14,12 @@ use super::design::Prototype;
 use super::ratio::{Ratio, as_f64, as_index};
 use crate::simd::{InstructionSet, Kernel, LANES, Row, Simd};
 
-/// Segments between two inputs.
+/// Segments between two inputs; with cubics, enough for the error stated above.
 const SEGMENTS: u64 = 16;
-/// The coefficients of a cubic.
+/// The number of a cubic's coefficients.
 const ORDER: usize = 4;
-/// Binary places of a position between segments.
+/// Binary places of a position in segments. The rounding of `per_rest`, times a rest below 2^20,
+/// stays below 2^-20 of a segment, and 16 segments with 40 places fit in 64 bits.
 const FRACTION_BITS: u32 = 40;
 
 /// The taps of one segment by powers of the place in it, from -1 to 1: constant, linear and so on.
@@ -29,15 +30,15 @@ type Cubics = [Row; ORDER];
 pub(super) struct FarrowTables {
     ratio: Ratio,
     segments: Vec<Cubics>,
-    /// Segments in `1 / up` of an input sample, in fixed point; rounded down by less than 2^-20 of a
-    /// segment in all.
+    /// Segments in `1 / up` of an input sample, in fixed point, rounded down; see
+    /// [`FRACTION_BITS`].
     per_rest: u64,
 }
 
 impl FarrowTables {
-    /// How many inputs an output is made of.
+    /// The number of inputs that an output needs: one vector of taps.
     pub(super) const TAPS: usize = LANES;
-    /// The widest response that so many taps hold, in inputs to either side.
+    /// The widest response that so many taps can hold, in inputs to either side.
     pub(super) const HALF_WIDTH: f64 = 8.0;
 
     pub(super) fn new(prototype: &Prototype, ratio: Ratio) -> Self {
@@ -50,7 +51,7 @@ impl FarrowTables {
 
     /// Appends the outputs of the range to `out`.
     ///
-    /// `history` begins with the first input that the first output is made of.
+    /// `history` begins with the first input that the first output needs.
     pub(super) fn convert(
         &self,
         set: InstructionSet,
@@ -68,7 +69,7 @@ impl FarrowTables {
     }
 }
 
-/// The cubics of one segment, through the taps at the nodes of Chebyshev.
+/// The cubics of one segment, through the taps at the Chebyshev nodes.
 fn cubics(prototype: &Prototype, segment: u64) -> Cubics {
     let angles: [f64; ORDER] = std::array::from_fn(|nth| PI * as_f64(2 * nth as u64 + 1) / 8.0);
     let nodes = angles.map(|angle| {
@@ -77,7 +78,7 @@ fn cubics(prototype: &Prototype, segment: u64) -> Cubics {
     });
     let mut cubics = [[0.0; LANES]; ORDER];
     for lane in 0..LANES {
-        // The series of Chebyshev polynomials, then the same by powers.
+        // The series of Chebyshev polynomials, converted to powers below.
         let term = |degree: f64| {
             let parts = angles.iter().zip(&nodes);
             let sum: f64 = parts
@@ -94,12 +95,12 @@ fn cubics(prototype: &Prototype, segment: u64) -> Cubics {
     cubics.map(|row| Row::rounded(&row))
 }
 
-/// Where an output lies between the inputs.
+/// The place of an output between the inputs.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// The first of the inputs it is made of.
+    /// The first of the inputs that the output needs.
     input: usize,
-    /// How far after the newest of them it lies, in `1 / up` of an input sample.
+    /// The distance of the output from the newest of them, in `1 / up` of an input sample.
     rest: u32,
 }
 
@@ -107,13 +108,14 @@ struct Place {
 struct Cursor {
     next: Place,
     up: u32,
-    /// From one output to the next: whole inputs, and the rest.
+    /// The step from one output to the next: whole inputs, and the rest.
     step: usize,
     step_rest: u32,
 }
 
 impl Cursor {
-    // Rates end at 192 kHz, and the numbers of a ratio in lowest terms at a few times that.
+    // Rates are at most 192 kHz, and the numbers of a ratio in lowest terms at most a few times
+    // that.
     #[allow(clippy::cast_possible_truncation)]
     fn new(ratio: Ratio, output: u64) -> Self {
         Self {
@@ -131,7 +133,7 @@ impl Cursor {
     #[inline(always)]
     fn advance(&mut self) -> Place {
         let here = self.next;
-        // A division for each output would take longer than its products.
+        // A carry, because a division for each output would take longer than its products.
         let rest = here.rest + self.step_rest;
         let carry = rest >= self.up;
         self.next = Place {
@@ -142,8 +144,8 @@ impl Cursor {
     }
 }
 
-/// How many outputs are computed at once: their sums across lanes are formed together.
-const TOGETHER: usize = 4;
+/// Outputs that are computed at once: one [`Simd::sum_each`] adds up the lanes of all four.
+const OUTPUTS_PER_STEP: usize = 4;
 
 /// The next `count` outputs from `cursor` on.
 struct Outputs<'a> {
@@ -168,14 +170,15 @@ impl Kernel for Outputs<'_> {
         } = self;
         let begin = out.len();
         out.resize(begin + count, 0.0);
-        let (fours, rest) = out[begin..].as_chunks_mut::<TOGETHER>();
+        let (fours, rest) = out[begin..].as_chunks_mut::<OUTPUTS_PER_STEP>();
         for four in fours {
             let places = std::array::from_fn(|_| cursor.advance());
             *four = tables.outputs(simd, places, history);
         }
         if !rest.is_empty() {
-            // The first is computed again in place of those beyond the end, which may lack inputs.
-            let mut places = [cursor.advance(); TOGETHER];
+            // The first output is computed repeatedly in place of those beyond the end, whose
+            // inputs may be missing.
+            let mut places = [cursor.advance(); OUTPUTS_PER_STEP];
             for place in &mut places[1..rest.len()] {
                 *place = cursor.advance();
             }
@@ -190,10 +193,10 @@ impl FarrowTables {
     fn outputs<S: Simd>(
         &self,
         simd: S,
-        places: [Place; TOGETHER],
+        places: [Place; OUTPUTS_PER_STEP],
         history: &[f32],
-    ) -> [f32; TOGETHER] {
-        // Spelled out: a closure would not carry the processor's features, should it not be inlined.
+    ) -> [f32; OUTPUTS_PER_STEP] {
+        // Spelled out: a closure that is not inlined would not carry the processor's features.
         simd.sum_each([
             self.products(simd, places[0], history),
             self.products(simd, places[1], history),
@@ -202,7 +205,7 @@ impl FarrowTables {
         ])
     }
 
-    /// The products of a place's inputs with their taps.
+    /// The products of a place's inputs and taps.
     #[inline(always)]
     fn products<S: Simd>(&self, simd: S, place: Place, history: &[f32]) -> S::Vector {
         let position = u64::from(place.rest) * self.per_rest;
@@ -216,7 +219,7 @@ impl FarrowTables {
     }
 }
 
-/// How far a position lies beyond the middle of its segment, -1 to 1.
+/// The place of a position within its segment, -1 to 1, 0 in the middle.
 #[inline(always)]
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap)] // 31 bits, of which f32 keeps 24
 fn within_segment(position: u64) -> f32 {

@@ -1,4 +1,4 @@
-//! One running filter: which inputs to keep, which outputs are due.
+//! The state of one filter: the inputs that later outputs need, and the outputs that are due.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ impl Tables {
         }
     }
 
-    /// How many samples of silence must follow the newest input an output is made of.
+    /// The number of samples of silence that must follow the newest input of an output.
     fn look_ahead(&self) -> usize {
         match self {
             Self::Lanes(tables) => tables.look_ahead(),
@@ -33,15 +33,15 @@ impl Tables {
     }
 }
 
-/// A filter at work: its taps, and the inputs it still needs.
+/// A filter with its taps and the inputs that it still needs.
 #[derive(Debug)]
 pub(super) struct Filter {
     ratio: Ratio,
     taps: usize,
     tables: Tables,
     set: InstructionSet,
-    /// Inputs in order, preceded by the silence before the first. Output `n` is made of `taps` of
-    /// them from position `ratio.newest_input(n)` on, `dropped` of which are gone.
+    /// Inputs in order, preceded by the silence before the first. Output `n` is a sum over `taps`
+    /// of them from position `ratio.newest_input(n)` on; the first `dropped` positions are gone.
     history: Vec<f32>,
     dropped: u64,
     received: u64,
@@ -50,7 +50,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// A filter with the taps of every phase, which [`LaneTables::fit`].
+    /// A filter with the taps of every phase, for a ratio whose tables [`LaneTables::fit`].
     pub(super) fn exact(prototype: &Prototype, ratio: Ratio, set: InstructionSet) -> Self {
         let taps = prototype.span();
         let tables = Tables::Lanes(LaneTables::new(prototype, ratio, taps));
@@ -85,34 +85,34 @@ impl Filter {
         (self.dropped, self.received, self.produced) = (0, 0, 0);
     }
 
-    /// How many inputs the outputs up to `end` are made of.
+    /// The number of inputs that the outputs up to `end` need.
     pub(super) fn inputs_of(&self, end: u64) -> u64 {
         end.checked_sub(1)
             .map_or(0, |last| self.ratio.newest_input(last) + 1)
     }
 
-    /// How many outputs are due at most after so many inputs more.
-    pub(super) fn most_outputs(&self, inputs: usize) -> usize {
+    /// The most outputs that so many further inputs make due.
+    pub(super) fn max_outputs(&self, inputs: usize) -> usize {
         as_index(self.ratio.outputs(inputs as u64))
     }
 
-    /// The end of the outputs whose inputs are there.
+    /// The end of the outputs whose inputs have been received.
     pub(super) fn due(&self) -> u64 {
         self.ratio.outputs(self.received)
     }
 
     pub(super) fn push(&mut self, input: &[f32]) {
-        // What was kept varies by the inputs of an output or of a group of them. Room for the most
-        // of it now, instead of memory asked for in some later frame.
+        // The number of inputs kept varies by those of an output or of a group of outputs. Room for
+        // the most of them is reserved now, so that no later frame allocates.
         let step = as_index(self.ratio.down.div_ceil(self.ratio.up));
-        let most = self.taps + 2 * (step + self.tables.look_ahead()) + input.len();
+        let max_inputs = self.taps + 2 * (step + self.tables.look_ahead()) + input.len();
         self.history
-            .reserve(most.saturating_sub(self.history.len()));
+            .reserve(max_inputs.saturating_sub(self.history.len()));
         self.history.extend_from_slice(input);
         self.received += input.len() as u64;
     }
 
-    /// Appends as much silence as the outputs up to `end` lack.
+    /// Appends as much silence as the outputs up to `end` still need.
     pub(super) fn push_silence(&mut self, end: u64) {
         let missing = self.inputs_of(end).saturating_sub(self.received);
         self.history
@@ -120,20 +120,22 @@ impl Filter {
         self.received += missing;
     }
 
-    /// Appends all outputs up to `end`, whose inputs are there; drops those no later output needs.
+    /// Appends all outputs up to `end`, whose inputs have been received; drops the inputs that no
+    /// later output needs.
     pub(super) fn produce(&mut self, end: u64, out: &mut Vec<f32>) {
         if end > self.produced {
             // Lanes beyond `end` are computed from silence, and not used.
-            let heard = self.history.len();
-            self.history.resize(heard + self.tables.look_ahead(), 0.0);
+            let received = self.history.len();
+            self.history
+                .resize(received + self.tables.look_ahead(), 0.0);
             self.convert(self.produced..end, out);
-            self.history.truncate(heard);
+            self.history.truncate(received);
             self.produced = end;
         }
         let keep_from = self
             .ratio
             .newest_input(self.tables.first_computed(self.produced));
-        // The next output may be made of inputs all of which are still to come.
+        // The bound: the next output may need only inputs that are not received yet.
         let gone = as_index(keep_from - self.dropped).min(self.history.len());
         self.history.drain(..gone);
         self.dropped += gone as u64;

@@ -1,11 +1,11 @@
-//! Conversion for ratios whose phases can be tabulated: sixteen neighbouring outputs are the lanes of
-//! a vector.
+//! Conversion for ratios whose phases can be tabulated: sixteen neighbouring outputs are the lanes
+//! of a vector.
 //!
 //! For a group of sixteen outputs, row `i` of its table holds what input `i` of their common span
 //! contributes to each. One input is then one broadcast and one multiply-add for all sixteen, and
 //! no sum across lanes is ever needed. Groups whose phases agree share a table, and are worked on
-//! together, so that a row is loaded once for several of them. Phases repeat after a cycle of outputs;
-//! where sixteen do not divide it, the last group of each cycle leaves lanes unused.
+//! together, so that a row is loaded once for several of them. Phases repeat after a cycle of
+//! outputs; where sixteen do not divide it, the last group of each cycle leaves lanes unused.
 #![allow(clippy::inline_always)] // kernels, see `simd`
 
 use std::ops::Range;
@@ -16,10 +16,10 @@ use crate::simd::{InstructionSet, Kernel, LANES, Row, Simd};
 
 const LANES_U64: u64 = LANES as u64;
 
-/// The most floats (512 kB) that a filter tabulates; enough for every pair of usual rates.
+/// The most floats of a filter's table (512 kB): enough for every pair of usual rates.
 const MAX_TABLE: usize = 128 * 1024;
 
-/// After how many outputs groups repeat, and how many groups those are.
+/// The outputs after which groups repeat, and the number of groups of those.
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
     outputs: u64,
@@ -27,7 +27,8 @@ struct Cycle {
 }
 
 impl Cycle {
-    /// The least that is whole groups, or that of the phases if the former takes too much memory.
+    /// The shortest cycle of whole groups, or that of the phases if the former takes too much
+    /// memory.
     fn of(ratio: Ratio, span: usize) -> Self {
         // The least common multiple of the phases and sixteen.
         let twos = LANES
@@ -48,12 +49,12 @@ impl Cycle {
         }
     }
 
-    /// How many floats its groups take.
+    /// The number of floats that its groups take.
     fn table(self, span: usize) -> usize {
         as_index(self.groups).saturating_mul(span * LANES)
     }
 
-    /// The group an output belongs to.
+    /// The group of an output.
     fn group(self, output: u64) -> u64 {
         output / self.outputs * self.groups + output % self.outputs / LANES_U64
     }
@@ -64,19 +65,19 @@ impl Cycle {
     }
 }
 
-/// The taps of every group of sixteen outputs that differs in its phases.
+/// The taps of every group of sixteen outputs, one table for all groups of the same phases.
 #[derive(Debug)]
 pub(super) struct LaneTables {
     ratio: Ratio,
     cycle: Cycle,
     /// `span` rows for each group of a cycle.
     rows: Vec<Row>,
-    /// How many inputs the sixteen outputs of a group are made of.
+    /// The number of inputs that the sixteen outputs of a group need.
     span: usize,
 }
 
 impl LaneTables {
-    /// Whether the taps of every phase, `taps` each, take little enough memory.
+    /// True if the taps of every phase, `taps` each, fit in [`MAX_TABLE`].
     pub(super) fn fit(ratio: Ratio, taps: usize) -> bool {
         let span = span(ratio, taps);
         Cycle::of(ratio, span).table(span) <= MAX_TABLE
@@ -110,19 +111,19 @@ impl LaneTables {
         }
     }
 
-    /// The first output of the group that `output` belongs to.
+    /// The first output of the group of `output`.
     pub(super) fn group_start(&self, output: u64) -> u64 {
         self.cycle.start(self.cycle.group(output))
     }
 
-    /// How far beyond the newest input of an output the rest of its group reads.
+    /// The number of inputs after the newest one of an output that the rest of its group reads.
     pub(super) fn look_ahead(&self) -> usize {
         as_index(LANES_U64 * self.ratio.down / self.ratio.up) + 1
     }
 
     /// Appends the outputs of the range to `out`.
     ///
-    /// `history` begins with the first input that the first output's group is made of.
+    /// `history` begins with the first input that the first output's group needs.
     pub(super) fn convert(
         &self,
         set: InstructionSet,
@@ -144,7 +145,7 @@ impl LaneTables {
         self.append(staged, outputs, out);
     }
 
-    /// Appends the outputs of the range, without the lanes that are none.
+    /// Appends the outputs of the range, without the unused lanes.
     fn append(&self, staged: &[f32], outputs: Range<u64>, out: &mut Vec<f32>) {
         let Cycle { outputs: cycle, .. } = self.cycle;
         let staged_from = self.cycle.group(outputs.start) * LANES_U64;
@@ -163,6 +164,7 @@ impl LaneTables {
     }
 }
 
+/// The number of inputs that sixteen neighbouring outputs of `taps` taps need.
 fn span(ratio: Ratio, taps: usize) -> usize {
     taps + as_index((LANES_U64 - 1) * ratio.down / ratio.up) + 1
 }
@@ -198,7 +200,8 @@ impl Kernel for Groups<'_> {
 }
 
 impl Groups<'_> {
-    /// Computes `COUNT` groups that share a table: `group` and those a cycle of tables apart.
+    /// Computes `COUNT` groups that share a table, `group` and those a cycle of tables apart;
+    /// returns `COUNT`.
     #[inline(always)]
     fn alike<S: Simd, const COUNT: usize>(&mut self, simd: S, group: usize) -> usize {
         let LaneTables {
@@ -225,7 +228,7 @@ impl Groups<'_> {
 /// The sum of `rows[i] * inputs[_][i]` over all rows.
 ///
 /// Each group is summed alone and in the order of its inputs, so that its value does not depend on
-/// which groups happen to be computed beside it.
+/// the groups that are computed beside it, and so not on how the input is cut.
 #[inline(always)]
 fn accumulate<S: Simd, const COUNT: usize>(
     simd: S,

@@ -1,8 +1,8 @@
 //! Streaming sample-rate conversion of one channel.
 //!
-//! Polyphase filters in `f32`, sincs under Kaiser windows. Whether one or two convert is decided in
-//! [`cascade`]; how long they are and what they let through, in [`design`]; how one is computed, in
-//! [`lanes`] for ratios whose phases can be tabulated, and in [`farrow`] for any other.
+//! Polyphase filters in `f32`, sincs under Kaiser windows. [`cascade`] decides whether a ratio
+//! takes one filter or two, [`design`] has their lengths and pass bands, [`lanes`] computes a
+//! filter whose phases can be tabulated, and [`farrow`] one for any other ratio.
 
 mod cascade;
 mod design;
@@ -18,16 +18,16 @@ use crate::simd::InstructionSet;
 use cascade::Cascade;
 use ratio::{Ratio, as_f64, as_index};
 
-/// The rates that are converted, in Hz: telephone speech to the fastest studio interfaces.
+/// The supported rates, in Hz: from telephone speech to the fastest studio interfaces.
 pub(crate) const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
-/// How much a conversion may cost and how much it may delay.
+/// A trade-off between stop band, delay and cost of a conversion.
 ///
-/// Both pass everything up to 0.9 of the lower rate's Nyquist frequency within 0.001 dB.
+/// Both qualities pass everything up to 0.9 of the lower rate's Nyquist frequency within 0.001 dB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {
-    /// For sound people hear: at least 110 dB down from the lower Nyquist frequency on; delays by
-    /// 72 samples of the lower rate (4.5 ms at 16 kHz, 9 ms at 8 kHz).
+    /// For audio that people listen to: at least 110 dB down from the lower Nyquist frequency on;
+    /// delays by 72 samples of the lower rate (4.5 ms at 16 kHz, 9 ms at 8 kHz).
     High,
     /// For a detector's own input: at least 100 dB down from 1.1 times the lower Nyquist frequency
     /// on; delays by 34 samples of the lower rate (2.1 ms at 16 kHz). About half the work.
@@ -37,13 +37,13 @@ pub enum Quality {
 /// Converts one channel from one rate to another, keeping its state between calls.
 ///
 /// After `n` samples in, exactly `ceil(n * to_hz / from_hz)` samples have come out, so that 20 ms
-/// in give 20 ms out. They lag by the constant [`Self::delay_samples`]: the first samples are what
-/// the filter makes of the silence before the sound, and [`Self::flush`] gives as many at the end.
-/// The output does not depend on how the input is cut into calls, not even in its last bit.
+/// in give 20 ms out. They lag by the constant [`Self::delay_samples`]: the first samples are the
+/// filter's response to the silence before the input, and [`Self::flush`] appends as many at the
+/// end. The output does not depend on how the input is cut into calls, not even in its last bit.
 ///
 /// Between equal rates samples pass unchanged and without delay.
 ///
-/// Samples are finite; one that is not spoils the outputs within the filter's reach.
+/// Samples must be finite; one that is not spoils the outputs within the filter's reach.
 ///
 /// # Examples
 /// ```
@@ -78,7 +78,7 @@ impl Resampler {
         Self::with_instruction_set(from_hz, to_hz, quality, InstructionSet::best())
     }
 
-    /// The same on chosen instructions, to compare them.
+    /// The same on a chosen instruction set, for comparisons.
     #[doc(hidden)]
     pub fn with_instruction_set(
         from_hz: u32,
@@ -99,19 +99,19 @@ impl Resampler {
         })
     }
 
-    /// The rate of what goes in, in Hz.
+    /// The rate of the input, in Hz.
     #[must_use]
     pub fn from_hz(&self) -> u32 {
         self.from_hz
     }
 
-    /// The rate of what comes out, in Hz.
+    /// The rate of the output, in Hz.
     #[must_use]
     pub fn to_hz(&self) -> u32 {
         self.to_hz
     }
 
-    /// The constant delay, in samples that come out.
+    /// The constant delay, in output samples.
     #[must_use]
     pub fn delay_samples(&self) -> usize {
         self.cascade
@@ -133,9 +133,9 @@ impl Resampler {
 
     /// Appends the converted samples to `out`.
     ///
-    /// Allocates nothing once it has seen an input this long and `out` has room for
+    /// Allocates nothing after an earlier input of this length if `out` has room for
     /// [`Self::max_output`]; never more than some megabytes for itself, however long the input is.
-    /// Without that room in `out`, no memory ends the process.
+    /// Without that room in `out`, missing memory ends the process.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         match &mut self.cascade {
             Some(cascade) => {
@@ -147,17 +147,17 @@ impl Resampler {
         }
     }
 
-    /// Appends what the delay still holds back, then starts afresh.
+    /// Appends the samples that the delay still holds back, then resets.
     ///
-    /// That is [`Self::delay_samples`] samples, as if silence followed, or none if nothing went in:
-    /// all in all `ceil(n * to_hz / from_hz) + delay_samples` samples come of `n` that went in.
+    /// That is [`Self::delay_samples`] samples, as if silence followed, or none without any input:
+    /// in total, `n` input samples result in `ceil(n * to_hz / from_hz) + delay_samples`.
     pub fn flush(&mut self, out: &mut Vec<f32>) {
         if let Some(cascade) = &mut self.cascade {
             cascade.flush(out);
         }
     }
 
-    /// Forgets everything heard so far.
+    /// Discards all state; the next input starts a new stream.
     pub fn reset(&mut self) {
         if let Some(cascade) = &mut self.cascade {
             cascade.reset();

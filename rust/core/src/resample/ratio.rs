@@ -1,4 +1,6 @@
-//! Sample positions of two rates, in whole numbers.
+//! Exact arithmetic of sample positions at two rates, in whole numbers.
+//!
+//! Floating-point positions would drift: the output must not depend on the length of the stream.
 
 /// `to_hz / from_hz` in lowest terms, and the arithmetic of sample positions.
 #[derive(Debug, Clone, Copy)]
@@ -23,12 +25,12 @@ impl Ratio {
         }
     }
 
-    /// How many outputs `inputs` samples suffice for.
+    /// The number of outputs for which `inputs` samples suffice.
     pub(super) fn outputs(self, inputs: u64) -> u64 {
         (inputs * self.up).div_ceil(self.down)
     }
 
-    /// How far output `output` lies after [`Self::newest_input`], in `1 / up` of an input sample.
+    /// The distance of output `output` from [`Self::newest_input`], in `1 / up` of an input sample.
     pub(super) fn rest(self, output: u64) -> u64 {
         output * self.down % self.up
     }
@@ -72,19 +74,19 @@ mod tests {
     }
 
     #[test]
-    fn twenty_milliseconds_make_twenty_milliseconds() {
+    fn twenty_milliseconds_result_in_twenty_milliseconds() {
         assert_eq!(Ratio::new(44_100, 48_000).outputs(882), 960);
         assert_eq!(Ratio::new(48_000, 16_000).outputs(960), 320);
     }
 
     #[test]
-    fn a_started_period_makes_an_output() {
+    fn a_started_period_results_in_an_output() {
         assert_eq!(Ratio::new(48_000, 16_000).outputs(1), 1);
         assert_eq!(Ratio::new(48_000, 16_000).outputs(4), 2);
     }
 
     #[test]
-    fn the_last_output_needs_no_input_to_come() {
+    fn the_last_output_needs_no_later_input() {
         for (from_hz, to_hz) in [(48_000, 16_000), (8_000, 48_000), (44_100, 48_000)] {
             let ratio = Ratio::new(from_hz, to_hz);
             for inputs in 1..1_000 {

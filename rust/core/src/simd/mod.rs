@@ -1,10 +1,10 @@
-//! Vectors of sixteen `f32` lanes, on the widest instructions the processor offers.
+//! Vectors of sixteen `f32` lanes, on the widest instructions of the processor.
 //!
 //! Wheels are built for the baseline of their platform, so the choice is made at run time, once per
 //! [`Kernel`] call. Kernels are written once against [`Simd`] and compiled per instruction set.
 //!
 //! A value of a [`Simd`] type is the proof that the processor has these instructions: the types
-//! cannot be made outside this module, and this module makes them only after asking.
+//! cannot be constructed outside this module, and this module constructs them only after detection.
 
 // Intrinsics and calls across target features are unsafe by nature. Nothing outside this module is.
 #![allow(unsafe_code)]
@@ -24,7 +24,7 @@ use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use x86::{Avx2, Avx512, Sse2};
 
-/// How many lanes a vector has, whatever the registers are.
+/// Lanes of a vector on every instruction set: one AVX-512 register, and several of the others.
 pub(crate) const LANES: usize = 16;
 
 /// Sixteen lanes in memory, aligned to a cache line so that no load straddles two.
@@ -36,7 +36,7 @@ impl Row {
     /// All lanes zero.
     pub(crate) const ZERO: Self = Self([0.0; LANES]);
 
-    /// What was designed in double precision, in the precision of the samples.
+    /// Lanes in double precision, rounded to the precision of the samples.
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn rounded(lanes: &[f64; LANES]) -> Self {
         Self(lanes.map(|lane| lane as f32))
@@ -48,8 +48,8 @@ pub(crate) trait Simd: Copy {
     /// Sixteen lanes in registers.
     type Vector: Copy;
 
-    /// How many vectors a kernel should accumulate into at once: enough independent additions to
-    /// hide their latency (about eight registers), few enough to stay in registers.
+    /// The number of vectors that a kernel should accumulate into at once: enough independent
+    /// additions to hide their latency (about eight registers), few enough to stay in registers.
     const ACCUMULATORS: usize;
 
     /// `value` in every lane.
@@ -62,7 +62,7 @@ pub(crate) trait Simd: Copy {
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The sum of all lanes.
     fn sum(self, vector: Self::Vector) -> f32;
-    /// The sums of four vectors, each as [`Self::sum`] gives it, to the last bit.
+    /// The sums of four vectors, each equal to [`Self::sum`] to the last bit.
     #[inline(always)]
     fn sum_each(self, [a, b, c, d]: [Self::Vector; 4]) -> [f32; 4] {
         [self.sum(a), self.sum(b), self.sum(c), self.sum(d)]
@@ -71,15 +71,15 @@ pub(crate) trait Simd: Copy {
 
 /// A computation that is compiled for every instruction set.
 pub(crate) trait Kernel {
-    /// What the computation gives.
+    /// The result.
     type Output;
-    /// Computes; implementations are `#[inline(always)]`.
+    /// Computes the result; implementations are `#[inline(always)]`.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// An instruction set this processor has.
+/// An instruction set of this processor.
 ///
-/// For tests and measurements, which compare them; everything else takes [`Self::best`].
+/// For tests and measurements, which compare them; everything else uses [`Self::best`].
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct InstructionSet(Kind);
@@ -121,7 +121,7 @@ impl InstructionSet {
         sets.into_iter().flatten().map(Self)
     }
 
-    /// What the processor's maker calls it.
+    /// The name that the processor's maker uses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {

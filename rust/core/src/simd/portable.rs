@@ -1,4 +1,4 @@
-//! Plain Rust over arrays: whatever the compiler makes of it.
+//! Plain Rust over arrays, which the compiler vectorises as it can.
 
 use super::{LANES, Simd};
 

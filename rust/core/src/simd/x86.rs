@@ -30,7 +30,7 @@ impl Sse2 {
 }
 
 impl Avx2 {
-    /// Asks the processor.
+    /// Detects the instructions at run time.
     pub(super) fn detect() -> Option<Self> {
         let present = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         present.then_some(Self(()))
@@ -42,13 +42,13 @@ impl Avx2 {
         fn with_features<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: an `Avx2` is made only by `detect`, which found both features.
+        // SAFETY: an `Avx2` is constructed only by `detect`, which found both features.
         unsafe { with_features(self, kernel) }
     }
 }
 
 impl Avx512 {
-    /// Asks the processor.
+    /// Detects the instructions at run time.
     pub(super) fn detect() -> Option<Self> {
         let present = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512vl")
@@ -65,7 +65,7 @@ impl Avx512 {
         fn with_features<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: an `Avx512` is made only by `detect`, which found all six features.
+        // SAFETY: an `Avx512` is constructed only by `detect`, which found all six features.
         unsafe { with_features(self, kernel) }
     }
 }
@@ -80,7 +80,7 @@ fn sum_of_four(lanes: __m128) -> f32 {
     }
 }
 
-/// [`sum_of_four`] of each of four, by turning rows into columns.
+/// [`sum_of_four`] of each of four, by transposing rows into columns.
 #[inline(always)]
 fn sums_of_four(a: __m128, b: __m128, c: __m128, d: __m128) -> [f32; 4] {
     let mut sums = [0.0; 4];
@@ -241,13 +241,15 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn load(self, from: &[f32; LANES]) -> Self::Vector {
-        // SAFETY: `self` proves AVX-512; the array holds sixteen floats, and no alignment is needed.
+        // SAFETY: `self` proves AVX-512; the array holds sixteen floats, and no alignment is
+        // needed.
         unsafe { _mm512_loadu_ps(from.as_ptr()) }
     }
 
     #[inline(always)]
     fn store(self, vector: Self::Vector, to: &mut [f32; LANES]) {
-        // SAFETY: `self` proves AVX-512; the array holds sixteen floats, and no alignment is needed.
+        // SAFETY: `self` proves AVX-512; the array holds sixteen floats, and no alignment is
+        // needed.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), vector) }
     }
 

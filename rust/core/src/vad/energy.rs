@@ -1,18 +1,19 @@
-//! The loudness of a window as a probability: the baseline that any real detector must beat.
+//! The level of a window as a probability: the baseline for any real detector.
 
 use super::{Vad, check_window};
 use crate::AudioError;
 
-/// Where the probability is one half, in dB relative to full scale: between the speech of a headset
-/// (about -25 dB) and a quiet room (about -60 dB).
+/// The level at which the probability is one half, in dB relative to full scale: between the speech
+/// of a headset (about -25 dB) and a quiet room (about -60 dB).
 const MIDDLE_DBFS: f32 = -42.0;
 
-/// How many dB change the odds by a factor of e.
+/// The change of level, in dB, that changes the odds by a factor of e: small enough that both
+/// levels above, 17 and 18 dB away, are decided (0.997 and 0.002).
 const SLOPE_DB: f32 = 3.0;
 
-/// Calls loud what is loud: noise is speech to it, and a whisper is not.
+/// A detector of loudness: it reports loud noise as speech, and a whisper as silence.
 ///
-/// For tests and comparisons. Remembers nothing; a window is 32 ms.
+/// For tests and comparisons. Keeps no state; a window is 32 ms.
 ///
 /// # Examples
 /// ```
@@ -77,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn louder_is_likelier() {
+    fn a_louder_window_is_likelier_to_be_speech() {
         let levels = [0.0, 0.001, 0.01, 0.1, 1.0].map(probability);
         assert!(levels.is_sorted() && levels[0] < levels[1] && levels[3] < levels[4]);
         assert!(levels.iter().all(|level| (0.0..=1.0).contains(level)));
     }
 
     #[test]
-    fn the_middle_is_where_it_is_said_to_be() {
+    fn the_probability_at_the_middle_level_is_one_half() {
         assert!((probability(10.0_f32.powf(MIDDLE_DBFS / 20.0)) - 0.5).abs() < 1e-4);
     }
 

@@ -9,18 +9,19 @@ use crate::AudioError;
 pub use energy::EnergyVad;
 pub use silero::SileroVad;
 
-/// Gives the probability of speech for each window of fixed length; keeps state between windows.
+/// A voice activity detector: returns the probability of speech for each window of fixed length,
+/// and keeps state between windows.
 pub trait Vad: Send {
-    /// The rate the detector listens at, in Hz.
+    /// The sample rate of the windows, in Hz.
     fn sample_rate_hz(&self) -> u32;
     /// The length of a window, in samples at [`Self::sample_rate_hz`].
     fn window_samples(&self) -> usize;
-    /// The probability of speech in `window` (mono, -1 to 1), from 0 to 1.
+    /// Returns the probability of speech in `window` (mono, -1 to 1), from 0 to 1.
     ///
     /// # Errors
-    /// [`AudioError::WindowLength`], or [`AudioError::Detector`] from a detector of somebody else's.
+    /// [`AudioError::WindowLength`], or [`AudioError::Detector`] from a detector from outside.
     fn probability(&mut self, window: &[f32]) -> Result<f32, AudioError>;
-    /// Forgets everything heard so far.
+    /// Discards all state; the next window is the first of a stream.
     fn reset(&mut self);
 }
 

@@ -1,8 +1,9 @@
 //! Silero's weights: the embedded files, read and checked.
 //!
 //! A file is the layers of [`Weights`] in order, of each layer the weights and then the biases: of
-//! all numbers first the sign and fraction, then the exponent, as [`unpack`] reads them.
-//! `models/PROVENANCE.md` says where they come from.
+//! all numbers first the sign and fraction, then the exponent, as [`unpack`] reads them. Exponents
+//! have a plane of their own, in half a byte each, because few values occur: it makes the files
+//! smaller. `models/PROVENANCE.md` names their source.
 
 use crate::AudioError;
 
@@ -12,17 +13,18 @@ pub(super) const SILERO_16_KHZ: &[u8] = include_bytes!("../../models/silero_vad_
 /// The net for 8 kHz.
 pub(super) const SILERO_8_KHZ: &[u8] = include_bytes!("../../models/silero_vad_6.2_8k.f32packed");
 
-/// The largest exponent, as `f32` keeps it, in both files; the others are stored as what they are
+/// The largest biased exponent (IEEE 754) in both files; the others are stored as their distance
 /// below it.
 const LARGEST_EXPONENT: u8 = 132;
 
-/// Stands for an exponent so far below that it takes a byte of its own, at the end of the file.
+/// Marks an exponent so far below that it is stored in a byte of its own, at the end of the file:
+/// the largest value of half a byte.
 const FAR_BELOW: u8 = 15;
 
-/// Channels that the first and the fourth convolution give, and units of the LSTM.
+/// Output channels of the first and the fourth convolution, and units of the LSTM.
 pub(super) const WIDE: usize = 128;
 
-/// Channels that the second and the third convolution give.
+/// Output channels of the second and the third convolution.
 pub(super) const NARROW: usize = 64;
 
 /// A weighted sum of inputs, and a bias, for each output.
@@ -34,12 +36,12 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    /// What `input` counts for in `output`.
+    /// The weight of `input` in `output`.
     pub(super) fn weight(&self, output: usize, input: usize) -> f32 {
         self.weights[output * self.inputs + input]
     }
 
-    /// What `output` is without any input.
+    /// The constant term of `output`.
     pub(super) fn bias(&self, output: usize) -> f32 {
         self.biases[output]
     }
@@ -52,9 +54,9 @@ pub(super) struct Weights {
     pub(super) convolution_1: Affine,
     /// Three taps.
     pub(super) convolution_2: Affine,
-    /// The last two of three taps; the first would meet padding alone.
+    /// The last two of three taps; the first would meet only padding.
     pub(super) convolution_3: Affine,
-    /// The middle one of three taps; the others would meet padding alone.
+    /// The middle one of three taps; the others would meet only padding.
     pub(super) convolution_4: Affine,
     /// Gates in the order input, forget, cell, output.
     pub(super) lstm_input: Affine,
@@ -68,8 +70,8 @@ impl Weights {
     /// Reads a file for a net that takes `bins` bins of the spectrum.
     ///
     /// # Errors
-    /// [`AudioError::WeightsLength`] when the file is of another length than such a net's,
-    /// [`AudioError::WeightNotFinite`] when a number in it is none.
+    /// [`AudioError::WeightsLength`] for a file of another length than such a net's,
+    /// [`AudioError::WeightNotFinite`] for a number that is NaN or infinite.
     pub(super) fn read(file: &[u8], bins: usize) -> Result<Self, AudioError> {
         let shapes = [
             (WIDE, bins * 3),
@@ -164,16 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_refused() {
+    fn a_weight_that_is_not_finite_is_refused() {
         let mut damaged = SILERO_8_KHZ.to_vec();
-        // The last exponent, and the last that is far below, is made that of infinity.
+        // The last byte is the last exponent that is far below: changed into that of infinity.
         *damaged.last_mut().unwrap() = LARGEST_EXPONENT.wrapping_sub(0xff);
         let refused = Weights::read(&damaged, BINS_8_KHZ).unwrap_err();
         assert!(matches!(refused, AudioError::WeightNotFinite { .. }));
     }
 
     #[test]
-    fn numbers_are_put_together_of_their_parts() {
+    fn numbers_are_assembled_from_their_planes() {
         // 1.0, -3.140625 and 2^-20: exponents 127, 128 and 107, the last far below 132.
         let planes = [0, 0, 0, 0, 0, 0, 0, 0xc9, 0];
         let exponents = [0x45, 0x0f, 25];

@@ -3,7 +3,7 @@
     pip download silero-vad==6.2.3 --no-deps
     python make_golden.py silero_vad-6.2.3-py3-none-any.whl tests/data rust/core/tests/data
 
-Needs `numpy`, `onnxruntime` and `soundfile`. What is written: PROVENANCE.md.
+Needs `numpy`, `onnxruntime` and `soundfile`. PROVENANCE.md describes the result.
 """
 
 import argparse
@@ -36,14 +36,15 @@ RECORDINGS = (
     "noise/gen_pink_16k.flac",
 )
 
-# The 8 kHz net hears every second sample: no filter to describe, and it need not sound well.
+# The input of the 8 kHz net is every second sample, with aliases: a filter would have to be
+# described and reproduced, and a comparison does not need clean audio.
 STEPS = {16_000: 1, 8_000: 2}
 
 Floats = NDArray[np.float32]
 
 
 def load_session(wheel: Path) -> onnxruntime.InferenceSession:
-    """The model inside the wheel, on one thread of the processor."""
+    """Loads the model inside the wheel, on one thread of the processor."""
     with zipfile.ZipFile(wheel) as archive:
         model = archive.read(MODEL)
     options = onnxruntime.SessionOptions()
@@ -54,15 +55,15 @@ def load_session(wheel: Path) -> onnxruntime.InferenceSession:
 def probabilities(
     session: onnxruntime.InferenceSession, samples: Floats, sample_rate: int
 ) -> Iterator[float]:
-    """The probability of each whole window of `samples` (`(n,)`, -1 to 1), from a fresh state."""
+    """Yields the probability of each window of `samples`, `(n,)`, -1 to 1, from a new state."""
     window = 512 * sample_rate // 16_000
     context = np.zeros(window // 8, np.float32)
     state = np.zeros((2, 1, 128), np.float32)
     for start in range(0, len(samples) - window + 1, window):
-        heard = np.concatenate([context, samples[start : start + window]])
-        inputs = {"input": heard[None], "state": state, "sr": np.array(sample_rate)}
+        padded = np.concatenate([context, samples[start : start + window]])
+        inputs = {"input": padded[None], "state": state, "sr": np.array(sample_rate)}
         probability, state = session.run(None, inputs)
-        context = heard[-len(context) :]
+        context = padded[-len(context) :]
         yield float(probability[0, 0])
 
 

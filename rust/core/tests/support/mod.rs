@@ -1,4 +1,4 @@
-//! A detector for tests, and sounds it understands.
+//! A detector of levels for tests, and audio of the levels that it distinguishes.
 
 #![allow(
     dead_code,
@@ -9,11 +9,11 @@
 use gradio_webrtc_core::vad::Vad;
 use gradio_webrtc_core::{AudioError, EndpointingOptions, PauseDetector, PauseEvent, PauseOptions};
 
-/// Answers 1 for loud windows of 512 samples at 16 kHz, 0 for soft ones; louder than anything else,
-/// it fails.
+/// A detector that returns 1 for loud windows of 512 samples at 16 kHz, 0 for soft ones, and an
+/// error for the loudest.
 pub struct LevelVad;
 
-/// A sample of each kind of sound.
+/// The levels of silence, of speech and of a window that fails, as int16.
 pub const SOFT: i16 = 100;
 pub const LOUD: i16 = 8_000;
 pub const FAILING: i16 = 30_000;
@@ -47,7 +47,7 @@ pub fn detector(rate_hz: u32) -> PauseDetector {
 }
 
 /// A detector at 16 kHz that ends turns at this length.
-pub fn impatient(max_speech_s: f64) -> PauseDetector {
+pub fn with_max_speech(max_speech_s: f64) -> PauseDetector {
     let endpointing = EndpointingOptions {
         max_speech_s,
         ..Default::default()
@@ -59,14 +59,15 @@ pub fn impatient(max_speech_s: f64) -> PauseDetector {
     PauseDetector::new(16_000, Box::new(LevelVad), options).unwrap()
 }
 
-/// Stretches of a level and a duration, each sample a little different from the one before.
-pub fn sound(rate_hz: u32, stretches: &[(i16, f64)]) -> Vec<i16> {
+/// Audio of these levels and durations in seconds, each sample a little different from the one
+/// before.
+pub fn audio(rate_hz: u32, levels: &[(i16, f64)]) -> Vec<i16> {
     let mut samples = Vec::new();
-    for &(level, seconds) in stretches {
+    for &(level, seconds) in levels {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "short sounds"
+            reason = "seconds of audio"
         )]
         let count = (seconds * f64::from(rate_hz)) as usize;
         samples.extend((0..100).cycle().take(count).map(|step| level + step));
@@ -74,7 +75,7 @@ pub fn sound(rate_hz: u32, stretches: &[(i16, f64)]) -> Vec<i16> {
     samples
 }
 
-/// Feeds everything in chunks of `cut` samples; gives the events and the utterances.
+/// Feeds all samples in chunks of `cut` of them; returns the events and the utterances.
 pub fn turns(
     detector: &mut PauseDetector,
     samples: &[i16],

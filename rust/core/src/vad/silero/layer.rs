@@ -1,10 +1,10 @@
 //! One convolution of the net, packed so that sixteen outputs are the lanes of a vector.
 //!
 //! Most of a window's time goes into reading the weights. After a rectifier a third to three
-//! quarters of the channels are zero, and what a zero is multiplied with need not be read.
+//! quarters of the channels are zero, and the weights of a zero need not be read.
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
-use super::heard::Heard;
+use super::active_channel::ActiveChannel;
 use crate::simd::{LANES, Row, Simd};
 
 /// The weights of a channel in `BLOCKS` times sixteen outputs, side by side in memory.
@@ -25,9 +25,10 @@ pub(super) struct Layer<const TAPS: usize, const BLOCKS: usize> {
 }
 
 impl<const TAPS: usize, const BLOCKS: usize> Layer<TAPS, BLOCKS> {
-    /// Packs `outputs` (a multiple of `BLOCKS` times sixteen) times `channels` weights, the biases.
+    /// Packs the weights and biases of `outputs` outputs (a multiple of `BLOCKS` times sixteen)
+    /// with `channels` inputs.
     ///
-    /// `weight` is asked for an output, a channel and a tap.
+    /// `weight` takes an output, a channel and a tap.
     pub(super) fn pack(
         outputs: usize,
         channels: usize,
@@ -54,11 +55,11 @@ impl<const TAPS: usize, const BLOCKS: usize> Layer<TAPS, BLOCKS> {
         }
     }
 
-    /// Gives every output at `POSITIONS` positions, `STRIDE` apart on the input.
+    /// Computes every output at `POSITIONS` positions, `STRIDE` apart on the input.
     ///
-    /// Tap `t` of position `p` meets step `p * STRIDE + t - PADDING`, or the silence around the
-    /// steps. `AT_ONCE` blocks are computed side by side, which is for the instruction set to
-    /// choose.
+    /// Tap `t` of position `p` meets step `p * STRIDE + t - PADDING`, or the zeros around the
+    /// steps. `AT_ONCE` blocks are computed side by side: the caller chooses as many as the
+    /// instruction set has accumulators for.
     #[inline(always)]
     pub(super) fn apply<
         S: Simd,
@@ -70,7 +71,7 @@ impl<const TAPS: usize, const BLOCKS: usize> Layer<TAPS, BLOCKS> {
     >(
         &self,
         simd: S,
-        input: &[Heard<STEPS>],
+        input: &[ActiveChannel<STEPS>],
         mut output: [&mut [f32]; POSITIONS],
     ) {
         for (nth, group) in self.groups.iter().enumerate() {
@@ -103,19 +104,20 @@ impl<const TAPS: usize, const BLOCKS: usize> Group<TAPS, BLOCKS> {
         &self,
         simd: S,
         part: usize,
-        input: &[Heard<STEPS>],
+        input: &[ActiveChannel<STEPS>],
     ) -> [[S::Vector; POSITIONS]; AT_ONCE] {
         let biases = &self.biases.as_chunks::<AT_ONCE>().0[part];
         let mut sums = biases.map(|biases| [simd.load(&biases.0); POSITIONS]);
-        for heard in input {
-            let weights = &self.channels[heard.channel].as_chunks::<AT_ONCE>().0[part];
+        for active in input {
+            let weights = &self.channels[active.channel].as_chunks::<AT_ONCE>().0[part];
             for (sums, weights) in sums.iter_mut().zip(weights) {
                 for (tap, row) in weights.iter().enumerate() {
                     let row = simd.load(&row.0);
                     for (position, sum) in sums.iter_mut().enumerate() {
                         let step = (position * STRIDE + tap).wrapping_sub(PADDING);
+                        // The padding before the first step wraps to a large number.
                         if step < STEPS {
-                            *sum = simd.mul_add(row, simd.splat(heard.steps[step]), *sum);
+                            *sum = simd.mul_add(row, simd.splat(active.steps[step]), *sum);
                         }
                     }
                 }

@@ -1,9 +1,9 @@
-//! Silero VAD 6.2: a small net that hears speech, its weights embedded.
+//! Silero VAD 6.2: a small neural net that detects speech, its weights embedded.
 //!
 //! Model: Silero Team, <https://github.com/snakers4/silero-vad>, MIT; `models/PROVENANCE.md`.
 
 mod activation;
-mod heard;
+mod active_channel;
 mod layer;
 mod network;
 mod spectrum;
@@ -16,17 +16,17 @@ use crate::AudioError;
 use crate::simd::InstructionSet;
 use network::{Forward, Memory, Network};
 
-/// Samples of a frame of the spectrum per 8 kHz of the sample rate.
+/// Samples of a frame of the spectrum at 8 kHz (16 ms); twice as many at 16 kHz.
 const FRAME_SAMPLES_AT_8_KHZ: usize = 128;
 
-/// The samples a window is computed from: five halves of a frame, at 16 kHz.
+/// The samples from which a window is computed: five halves of a frame, at 16 kHz.
 const MAX_SAMPLES: usize = 640;
 
 /// Silero VAD: the probability of speech for each window of 32 ms.
 ///
-/// Remembers what it heard: feed it all windows of a stream in order, silence included. The answers
-/// are those of the model in onnxruntime to 1e-5. A window takes some ten microseconds and no
-/// memory; the weights (0.9 MB) are unpacked once per process and net.
+/// Keeps state: feed it all windows of a stream in order, silence included. The results are those
+/// of the model in onnxruntime to 1e-5. A window takes some ten microseconds and allocates nothing;
+/// the weights (0.9 MB) are unpacked once per process and net.
 ///
 /// # Examples
 /// ```
@@ -49,9 +49,9 @@ pub struct SileroVad {
 }
 
 impl SileroVad {
-    /// A detector at the beginning of a stream of 8 or 16 kHz, which have a net each.
+    /// A detector at the start of a stream of 8 or 16 kHz, which have a net each.
     ///
-    /// The first of a process unpacks the weights, about two milliseconds.
+    /// The first detector of a process unpacks the weights, about two milliseconds.
     ///
     /// # Errors
     /// [`AudioError::DetectorRate`] at any other rate.
@@ -59,7 +59,7 @@ impl SileroVad {
         Self::with_instruction_set(sample_rate_hz, InstructionSet::best())
     }
 
-    /// The same on chosen instructions, to compare them.
+    /// The same on a chosen instruction set, for comparisons.
     #[doc(hidden)]
     pub fn with_instruction_set(
         sample_rate_hz: u32,
@@ -83,12 +83,12 @@ impl SileroVad {
         })
     }
 
-    /// How much of the window before, and of the window's own reflection, a window is heard with.
+    /// Samples of context from the window before, and of reflection after the window.
     fn margin(&self) -> usize {
         self.frame_samples / 4
     }
 
-    /// Puts `window` between its context and its reflection.
+    /// Stores `window` between its context and its reflection.
     fn take(&mut self, window: &[f32]) {
         let (margin, length) = (self.margin(), window.len());
         self.samples.copy_within(length..length + margin, 0);
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rate_has_its_window() {
+    fn a_window_is_32_ms_at_both_rates() {
         assert_eq!(SileroVad::new(16_000).unwrap().window_samples(), 512);
         assert_eq!(SileroVad::new(8_000).unwrap().window_samples(), 256);
     }
@@ -167,12 +167,12 @@ mod tests {
             got: 256,
         };
         assert_eq!(vad.probability(&[0.5; 256]), Err(expected));
-        let unheard = SileroVad::new(16_000).unwrap().probability(&[0.1; 512]);
-        assert_eq!(vad.probability(&[0.1; 512]), unheard);
+        let expected = SileroVad::new(16_000).unwrap().probability(&[0.1; 512]);
+        assert_eq!(vad.probability(&[0.1; 512]), expected);
     }
 
     #[test]
-    fn a_reset_forgets() {
+    fn a_reset_discards_the_state() {
         let mut vad = SileroVad::new(16_000).unwrap();
         let first = vad.probability(&[0.1; 512]);
         assert_ne!(vad.probability(&[0.1; 512]), first);
@@ -182,13 +182,13 @@ mod tests {
 
     #[test]
     fn two_detectors_share_the_weights_and_nothing_else() {
-        let (mut heard, mut fresh) = (
+        let (mut used, mut fresh) = (
             SileroVad::new(8_000).unwrap(),
             SileroVad::new(8_000).unwrap(),
         );
-        assert!(std::ptr::eq(heard.network, fresh.network));
-        let first = heard.probability(&[0.1; 256]);
-        heard.probability(&[0.3; 256]).unwrap();
+        assert!(std::ptr::eq(used.network, fresh.network));
+        let first = used.probability(&[0.1; 256]);
+        used.probability(&[0.3; 256]).unwrap();
         assert_eq!(fresh.probability(&[0.1; 256]), first);
     }
 }

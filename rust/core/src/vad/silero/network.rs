@@ -1,10 +1,10 @@
 //! Silero's net: four convolutions over four frames, an LSTM, and one output.
 //!
-//! The time steps shrink from four to two to one; a function for each layer says how.
+//! The time steps shrink from four to two to one, in one function for each layer.
 #![allow(clippy::inline_always)] // part of a kernel, see `simd`
 
 use super::activation::{sigmoid, tanh};
-use super::heard::{Heard, rectified};
+use super::active_channel::{ActiveChannel, rectified};
 use super::layer::Layer;
 use super::spectrum::{MAX_BINS, Spectrum};
 use crate::AudioError;
@@ -14,7 +14,7 @@ use crate::vad::weights::{NARROW, WIDE, Weights};
 /// The gates of the LSTM: input, forget, cell, output.
 const GATES: usize = 4;
 
-/// What the net remembers from window to window.
+/// The net's state from window to window.
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     hidden: [f32; WIDE],
@@ -119,32 +119,33 @@ impl Kernel for Forward<'_> {
             memory,
             samples,
         } = self;
-        let mut spectrum = [Heard::NOTHING; MAX_BINS];
+        let mut spectrum = [ActiveChannel::EMPTY; MAX_BINS];
         let spectrum = network.spectrum.magnitudes(samples, &mut spectrum);
         let four_steps = network.first_convolution(simd, spectrum);
-        let mut list = [Heard::NOTHING; WIDE];
+        let mut list = [ActiveChannel::EMPTY; WIDE];
         let two_steps = network.second_convolution(simd, rectified(&four_steps, &mut list));
-        let mut list = [Heard::NOTHING; NARROW];
+        let mut list = [ActiveChannel::EMPTY; NARROW];
         let one_step = network.third_convolution(simd, rectified(&two_steps, &mut list));
-        let mut list = [Heard::NOTHING; NARROW];
+        let mut list = [ActiveChannel::EMPTY; NARROW];
         let features = network.fourth_convolution(simd, rectified(&one_step, &mut list));
-        let mut list = [Heard::NOTHING; 2 * WIDE];
+        let mut list = [ActiveChannel::EMPTY; 2 * WIDE];
         let gates = network.lstm_gates(simd, with_hidden(&features, memory, &mut list));
         update_memory(&gates, memory);
         network.head(memory)
     }
 }
 
-/// What the LSTM hears: the features of this window, and its own state after them.
+/// The inputs of the LSTM: the features of this window, and its own state after them.
 #[inline(always)]
 fn with_hidden<'a>(
     features: &[[f32; WIDE]; 1],
     memory: &Memory,
-    list: &'a mut [Heard<1>; 2 * WIDE],
-) -> &'a [Heard<1>] {
+    list: &'a mut [ActiveChannel<1>; 2 * WIDE],
+) -> &'a [ActiveChannel<1>] {
     let count = rectified(features, list).len();
-    for ((unit, &value), heard) in memory.hidden.iter().enumerate().zip(&mut list[count..]) {
-        *heard = Heard {
+    // All units, zero or not: no rectifier precedes them, so hardly one is zero.
+    for ((unit, &value), active) in memory.hidden.iter().enumerate().zip(&mut list[count..]) {
+        *active = ActiveChannel {
             channel: WIDE + unit,
             steps: [value],
         };
@@ -152,11 +153,11 @@ fn with_hidden<'a>(
     &list[..count + WIDE]
 }
 
-/// The layers, each for as many blocks at a time as the instruction set has accumulators for.
+/// The layers, each with as many blocks at a time as the instruction set has accumulators for.
 impl Network {
     /// Four time steps to four.
     #[inline(always)]
-    fn first_convolution<S: Simd>(&self, simd: S, input: &[Heard<4>]) -> [[f32; WIDE]; 4] {
+    fn first_convolution<S: Simd>(&self, simd: S, input: &[ActiveChannel<4>]) -> [[f32; WIDE]; 4] {
         let mut output = [[0.0; WIDE]; 4];
         let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
@@ -172,7 +173,11 @@ impl Network {
 
     /// Four time steps to two.
     #[inline(always)]
-    fn second_convolution<S: Simd>(&self, simd: S, input: &[Heard<4>]) -> [[f32; NARROW]; 2] {
+    fn second_convolution<S: Simd>(
+        &self,
+        simd: S,
+        input: &[ActiveChannel<4>],
+    ) -> [[f32; NARROW]; 2] {
         let mut output = [[0.0; NARROW]; 2];
         let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
@@ -191,7 +196,11 @@ impl Network {
 
     /// Two time steps to one: the first tap meets the padding and is left out.
     #[inline(always)]
-    fn third_convolution<S: Simd>(&self, simd: S, input: &[Heard<2>]) -> [[f32; NARROW]; 1] {
+    fn third_convolution<S: Simd>(
+        &self,
+        simd: S,
+        input: &[ActiveChannel<2>],
+    ) -> [[f32; NARROW]; 1] {
         let mut output = [[0.0; NARROW]];
         let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
@@ -207,7 +216,7 @@ impl Network {
 
     /// One time step to one: the outer taps meet the padding and are left out.
     #[inline(always)]
-    fn fourth_convolution<S: Simd>(&self, simd: S, input: &[Heard<1>]) -> [[f32; WIDE]; 1] {
+    fn fourth_convolution<S: Simd>(&self, simd: S, input: &[ActiveChannel<1>]) -> [[f32; WIDE]; 1] {
         let mut output = [[0.0; WIDE]];
         let out = output.each_mut().map(|step| &mut step[..]);
         match S::ACCUMULATORS {
@@ -224,9 +233,9 @@ impl Network {
         output
     }
 
-    /// The gates before their curves, in the order of the packing.
+    /// The gates before their activation functions, in the order of the packing.
     #[inline(always)]
-    fn lstm_gates<S: Simd>(&self, simd: S, input: &[Heard<1>]) -> [f32; GATES * WIDE] {
+    fn lstm_gates<S: Simd>(&self, simd: S, input: &[ActiveChannel<1>]) -> [f32; GATES * WIDE] {
         let mut gates = [0.0; GATES * WIDE];
         match S::ACCUMULATORS {
             8.. => self
@@ -242,7 +251,7 @@ impl Network {
         gates
     }
 
-    /// The probability: one unit on what is above zero of the hidden state.
+    /// The probability: one unit on the rectified hidden state.
     #[inline(always)]
     fn head(&self, memory: &Memory) -> f32 {
         let products = memory

@@ -10,7 +10,7 @@
 use std::f64::consts::TAU;
 use std::ops::{Add, Sub};
 
-use super::heard::Heard;
+use super::active_channel::ActiveChannel;
 
 /// Overlapping frames of a window.
 pub(super) const FRAMES: usize = 4;
@@ -120,11 +120,11 @@ impl Sub for Bin {
 #[derive(Debug)]
 pub(super) struct Spectrum {
     points: usize,
-    /// A periodic Hann window, halved: what the split into even and odd parts divides by.
+    /// A periodic Hann window, halved, because the split into even and odd parts divides by two.
     window: Vec<f32>,
     /// For each pass of radix four, the factors of the second to fourth output of a butterfly.
     passes: Vec<Vec<[Twiddle; 3]>>,
-    /// What turns the odd samples' transform in the last step, by bin.
+    /// The factors of the odd samples' transform in the last step, by bin.
     unpacking: Vec<Twiddle>,
 }
 
@@ -149,22 +149,23 @@ impl Spectrum {
         }
     }
 
-    /// How many frequencies a frame is taken apart into.
+    /// The number of frequencies of a frame's transform.
     pub(super) fn bins(&self) -> usize {
         self.points / 2 + 1
     }
 
-    /// Gives the magnitudes of the four frames of `samples`, which overlap by half: a channel of the
-    /// net for each bin, none of which is left out.
+    /// Computes the magnitudes of the four frames of `samples`, which overlap by half: a channel of
+    /// the net for each bin, none of which is left out.
     #[inline(always)]
     pub(super) fn magnitudes<'a>(
         &self,
         samples: &[f32],
-        out: &'a mut [Heard<FRAMES>; MAX_BINS],
-    ) -> &'a [Heard<FRAMES>] {
+        out: &'a mut [ActiveChannel<FRAMES>; MAX_BINS],
+    ) -> &'a [ActiveChannel<FRAMES>] {
         let half = self.points / 2;
-        let (mut bins, mut spare) = ([Bin::ZERO; MAX_POINTS / 2], [Bin::ZERO; MAX_POINTS / 2]);
-        let (mut from, mut to) = (&mut bins[..half], &mut spare[..half]);
+        // Stockham's passes are not in place: they alternate between two buffers.
+        let (mut bins, mut scratch) = ([Bin::ZERO; MAX_POINTS / 2], [Bin::ZERO; MAX_POINTS / 2]);
+        let (mut from, mut to) = (&mut bins[..half], &mut scratch[..half]);
         self.take_frames(samples, from);
         let mut stride = 1;
         for twiddles in &self.passes {
@@ -181,7 +182,7 @@ impl Spectrum {
         out
     }
 
-    /// Windows the frames; pairs of samples become complex numbers.
+    /// Windows the frames and joins pairs of samples to complex numbers.
     #[inline(always)]
     fn take_frames(&self, samples: &[f32], bins: &mut [Bin]) {
         let hop = self.points / 2;
@@ -193,9 +194,9 @@ impl Spectrum {
         }
     }
 
-    /// From the transform of the pairs to the magnitudes of the transform of the samples.
+    /// Converts the transform of the pairs into the magnitudes of the transform of the samples.
     #[inline(always)]
-    fn unpack(&self, bins: &[Bin], out: &mut [Heard<FRAMES>]) {
+    fn unpack(&self, bins: &[Bin], out: &mut [ActiveChannel<FRAMES>]) {
         for (i, &twiddle) in self.unpacking.iter().enumerate() {
             let mirrored = bins.len() - i;
             let (here, there) = (bins[i], bins[mirrored % bins.len()].conjugate());
@@ -203,7 +204,7 @@ impl Spectrum {
             let odd = (there - here).turned().times(twiddle);
             let (lower, upper) = ((even + odd).magnitude(), (even - odd).magnitude());
             for (channel, steps) in [(i, lower), (mirrored, upper)] {
-                out[channel] = Heard { channel, steps };
+                out[channel] = ActiveChannel { channel, steps };
             }
         }
     }
@@ -271,12 +272,12 @@ mod tests {
             let wave = |i: u16| (f32::from(i) * 0.37).sin() + f32::from(i % 7) / 7.0 - 0.5;
             let samples: Vec<f32> = (0..640).map(wave).take(points / 2 * 5).collect();
             let spectrum = Spectrum::new(points);
-            let mut magnitudes = [Heard::NOTHING; MAX_BINS];
+            let mut magnitudes = [ActiveChannel::EMPTY; MAX_BINS];
             let magnitudes = spectrum.magnitudes(&samples, &mut magnitudes);
             assert_eq!(magnitudes.len(), spectrum.bins());
-            for (bin, heard) in magnitudes.iter().enumerate() {
-                assert_eq!(heard.channel, bin);
-                for (nth, magnitude) in heard.steps.into_iter().enumerate() {
+            for (bin, active) in magnitudes.iter().enumerate() {
+                assert_eq!(active.channel, bin);
+                for (nth, magnitude) in active.steps.into_iter().enumerate() {
                     let expected = by_definition(&samples[nth * points / 2..][..points], bin);
                     let error = (f64::from(magnitude) - expected).abs();
                     assert!(

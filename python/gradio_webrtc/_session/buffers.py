@@ -1,0 +1,215 @@
+"""The bounded buffers between a handler and the transport: one of audio, one of video.
+
+Run on the event loop. The session fills them, the transport empties them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from gradio_webrtc._audio import OutboundAudio
+from gradio_webrtc._transport import TimedFrame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gradio_webrtc._transport import PlanarFrame
+    from gradio_webrtc.types import Layout
+
+logger = logging.getLogger(__name__)
+
+MAX_BUFFERED_S: Final = 1.0
+"""Audio that a handler may be ahead of real time, in seconds. Enough to ride out a garbage
+collection or a slow sentence; little enough that a generator is never far ahead of what the user
+has heard when the user interrupts."""
+
+VIDEO_CLOCK_HZ: Final = 90_000
+"""The clock of every video codec over RTP (RFC 7741 section 4.1, RFC 6184 section 5.1)."""
+
+REFRESH_S: Final = 1.0
+"""Time after which an unchanged frame is sent again. A client that lost it asks for a key frame,
+which only a further frame can be; and a still image grows sharper with each repetition."""
+
+MAX_REPLY_DELAYS: Final = 100
+"""Replies whose delay is kept, the latest."""
+
+LAST_S: Final = 1 / 30
+"""The time between the last frame and its repetition."""
+
+FINISH_TIMEOUT_S: Final = 1.0
+"""The time that a transport gets for the last frames. Where the client wants none it takes none."""
+
+
+class OutboundAudioBuffer:
+    """A bounded queue from audio of any rate, type and layout to frames of 20 ms.
+
+    Back-pressure: `write` waits while the queue is full; `pull` never waits. Every method is called
+    on the event loop.
+
+    Attributes:
+        epoch: Grows with every `clear`, which ends each `write` that began before it.
+        reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
+            latest `MAX_REPLY_DELAYS`.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
+        self._expected_since_s: float | None = None
+        self._audio = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
+        self._ready = asyncio.Event()
+        self._space = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    @property
+    def buffered_s(self) -> float:
+        """The length of the queued audio, in seconds."""
+        return self._audio.buffered_s
+
+    @property
+    def non_finite(self) -> int:
+        """The number of samples that were NaN or infinite and became silence."""
+        return self._audio.non_finite
+
+    async def write(self, rate_hz: int, samples: object, layout: Layout | None = None) -> int:
+        """Queues audio, and waits for space as often as it must.
+
+        Args:
+            rate_hz: Sample rate, 8,000 to 192,000 Hz; may differ from one item to the next.
+            samples: int16 full scale or float from -1 to 1; ``(n,)``, ``(1, n)``, planar
+                ``(2, n)``, or packed ``(1, 2 * n)`` with ``layout="stereo"``.
+            layout: One channel or two, where the shape is ambiguous.
+
+        Returns:
+            The number of samples per channel that were queued; less than there are if `clear`
+            dropped the rest.
+
+        Raises:
+            AudioError: It is no audio; nothing of it was queued.
+        """
+        total = OutboundAudio.samples_per_channel(samples, layout)
+        epoch, taken = self.epoch, 0
+        while taken < total:
+            accepted = self._audio.push(rate_hz, samples, layout=layout, offset=taken)
+            taken += accepted
+            self._drained.clear()
+            self._ready.set()
+            if taken < total:
+                self._space.clear()
+                await self._space.wait()
+            if epoch != self.epoch:
+                break
+        return taken
+
+    def expect_reply(self) -> None:
+        """Measures the time from now to the next frame, for `reply_delays_s`."""
+        self._expected_since_s = asyncio.get_running_loop().time()
+
+    def end_reply(self) -> None:
+        """Pads the last partial frame of a reply, so that it is sent."""
+        self._audio.end()
+        if self._audio.buffered_s > 0:
+            self._ready.set()
+
+    def clear(self) -> None:
+        """Drops all queued audio, and ends every `write` that waits for space (barge-in)."""
+        self.epoch += 1
+        self._audio.clear()
+        self._note_taken()
+
+    def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
+        """Returns the next 20 ms, int16 ``(1, 960 * channels)``; see `AudioFrameSource.pull`."""
+        frame = self._audio.pull(partial=partial)
+        if frame is not None:
+            if self._expected_since_s is not None:
+                now_s = asyncio.get_running_loop().time()
+                self.reply_delays_s.append(now_s - self._expected_since_s)
+                self._expected_since_s = None
+            self._note_taken()
+        return frame
+
+    async def wait_ready(self) -> None:
+        """Returns once there is audio to send."""
+        await self._ready.wait()
+
+    async def drain(self) -> None:
+        """Returns once everything written so far was pulled."""
+        await self._drained.wait()
+
+    def _note_taken(self) -> None:
+        self._space.set()
+        if self._audio.buffered_s <= 0:
+            self._ready.clear()
+            self._drained.set()
+
+
+class OutboundVideoBuffer:
+    """Room for one frame between a handler and the transport. Runs on the event loop.
+
+    Attributes:
+        replaced: Frames that were never sent, since a newer one took their place.
+        last: The newest frame, sent or not.
+    """
+
+    def __init__(self) -> None:
+        self.replaced = 0
+        self.last: PlanarFrame | None = None
+        self._next: TimedFrame | None = None
+        self._pts = -1
+        self._ready = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._taken.set()
+
+    def show(self, pts: int, frame: PlanarFrame) -> None:
+        """Replaces the frame that waits to be sent: live video shows the newest."""
+        self.replaced += self._next is not None
+        self.last = frame
+        self._next = TimedFrame(pts, frame)
+        self._taken.clear()
+        self._ready.set()
+
+    async def put(self, pts: int, frame: PlanarFrame) -> None:
+        """Waits until the frame before was sent: every frame of a recording counts."""
+        await self.drain()
+        self.show(pts, frame)
+
+    async def drain(self) -> None:
+        """Returns once the transport has taken the frame that waits."""
+        await self._taken.wait()
+
+    async def finish(self) -> None:
+        """Sends the last frame twice and drains; gives up after `FINISH_TIMEOUT_S`.
+
+        Some receivers (aiortc) complete a frame only when the next one begins.
+        """
+        try:
+            async with asyncio.timeout(FINISH_TIMEOUT_S):
+                await self.drain()
+                if self.last is not None:
+                    self.show(self._pts + round(LAST_S * VIDEO_CLOCK_HZ), self.last)
+                    await self.drain()
+        except TimeoutError:
+            logger.debug("the transport takes no more video frames")
+
+    async def next_frame(self) -> TimedFrame:
+        """Waits for the next frame; returns the last one again after `REFRESH_S` without."""
+        try:
+            async with asyncio.timeout(None if self.last is None else REFRESH_S):
+                await self._ready.wait()
+        except TimeoutError:
+            pass
+        due, self._next = self._next, None
+        self._ready.clear()
+        self._taken.set()
+        if due is None and self.last is not None:
+            due = TimedFrame(self._pts + round(REFRESH_S * VIDEO_CLOCK_HZ), self.last)
+        if due is None:
+            return await self.next_frame()
+        # A clock that stands still or runs back would freeze the video at the client.
+        self._pts = max(due.pts, self._pts + 1)
+        return TimedFrame(self._pts, due.frame)
