@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Answering:
-    """As much of a session manager as a `Client` needs: one transport that answers its offer.
+    """As much of a server as a `Client` needs: one transport that answers its offer.
 
     Args:
         transport: A `PeerTransport`, of whichever import.
@@ -31,7 +31,7 @@ class Answering:
         self._read_offer = read_offer
         self._config = config
 
-    async def handle(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_request(self, body: Mapping[str, Any]) -> dict[str, Any]:
         if body["type"] == "candidates":
             return {"candidates": await self._transport.candidates()}
         answer = await self._transport.answer(self._read_offer(body, self._config))
@@ -45,8 +45,8 @@ def client_of(
     microphone: NDArray[np.int16] | None = None,
 ) -> Client:
     """Returns a client that has not called yet."""
-    manager: Any = Answering(transport, read_offer, config)
-    return Client(manager, microphone, mode=config.mode, modality=config.modality)
+    server: Any = Answering(transport, read_offer, config)
+    return Client(server, microphone, mode=config.mode, modality=config.modality)
 
 
 class Tone:

@@ -166,7 +166,7 @@ PLAYS_AUDIO = "expected an offer in which the client receives audio"
             "send-receive",
             ["audio"],
             lambda sdp: sdp.replace("a=mid:0", "a=mid:\ud800"),
-            "is no text of Unicode",
+            "text that is not Unicode",
         ),
         ("audio", "send-receive", [], lambda _: "v=0\r\nm=\r\n", "cannot read this offer"),
         ("audio", "send-receive", [], lambda _: "v=0\r\nm=audio\r\n", "cannot read this offer"),

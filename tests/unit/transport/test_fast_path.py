@@ -65,11 +65,15 @@ class Ends:
         self.streams[SSRC].add(first)
         opus.add(first)
 
-    def send(self, sent: RtpPacket, flags: int = 0) -> bytes:
-        """Returns what went over the wire; ``flags`` are set in the first byte, in the clear."""
+    def encrypt(self, sent: RtpPacket, flags: int = 0) -> bytes:
+        """Returns a packet for the wire; ``flags`` are set in the first byte, in the clear."""
         plain = bytearray(sent.serialize())
         plain[0] |= flags
-        data = self._encrypt.protect(bytes(plain))
+        return self._encrypt.protect(bytes(plain))
+
+    def send(self, sent: RtpPacket, flags: int = 0) -> bytes:
+        """Returns what went over the wire."""
+        data = self.encrypt(sent, flags)
         self.receive(data, 1)
         return data
 

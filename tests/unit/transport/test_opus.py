@@ -40,7 +40,7 @@ def packets_of(samples: NDArray[np.int16], channels: int = 1) -> list[bytes]:
 
 
 def level(samples: NDArray[np.int16]) -> float:
-    """Of the sound after its beginning, 0 to 1."""
+    """Returns the level of the audio after its beginning, 0 to 1."""
     return float(np.sqrt(np.mean((samples[4800:] / 32768.0) ** 2)))
 
 
@@ -92,7 +92,7 @@ async def test_a_packet_is_stamped_with_its_place_over_a_gap(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     times = [0, 960, 1920, 500_000, 500_960, 2**31]
-    sender, their_packer = AudioSender(Saying()), TheirEncoder()
+    sender, their_packer = AudioSender(Frames()), TheirEncoder()
     sender.encode_opus()
     due = iter(times)
 
@@ -133,7 +133,7 @@ def test_what_is_missing_goes_on_as_before_and_fades(channels: int) -> None:
     assert loudness[-1] < level(LOUD) / 5
 
 
-class Saying:
+class Frames:
     """A source of frames: those given, or silence in as many channels."""
 
     def __init__(self, *frames: int | NDArray[np.int16]) -> None:
@@ -154,9 +154,9 @@ class Saying:
         return next(self._frames, None)
 
 
-def test_a_sender_gives_frames_until_it_is_told_to_encode() -> None:
+def test_a_sender_returns_frames_until_it_encodes() -> None:
     async def scenario() -> list[Any]:
-        sender = AudioSender(Saying(1, 1, 2, 2))
+        sender = AudioSender(Frames(1, 1, 2, 2))
         taken: list[Any] = [await sender.recv()]
         sender.encode_opus()
         return taken + [await sender.recv() for _ in range(3)]
@@ -176,7 +176,7 @@ def test_a_sender_whose_encoder_fails_goes_on_with_frames(
             raise FFmpegError(1, f"cannot encode {samples.size} samples")
 
     async def scenario() -> list[Any]:
-        sender = AudioSender(Saying(1, 1))
+        sender = AudioSender(Frames(1, 1))
         sender.encode_opus()
         return [await sender.recv() for _ in range(2)]
 
@@ -204,7 +204,7 @@ async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
 
 @pytest.mark.parametrize(("codec", "kind"), [("opus", Packet), ("pcmu", AudioFrame)])
 async def test_only_a_call_in_opus_is_encoded_by_us(codec: str, kind: type) -> None:
-    sender = AudioSender(Saying(1))
+    sender = AudioSender(Frames(1))
     callee = await _answered(sender, codec)
     assert isinstance(await sender.recv(), kind)
     await callee.close()
@@ -215,7 +215,7 @@ async def test_an_aiortc_of_another_make_does_its_part_itself(
     aspect: names.Aspect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "has", lambda asked: asked is not aspect)
-    sender = AudioSender(Saying(1))
+    sender = AudioSender(Frames(1))
     callee = await _answered(sender, "opus")
     (receiver,), (theirs,) = callee.getReceivers(), callee.getSenders()
     kind = AudioFrame if aspect is names.ENCODING else Packet
@@ -228,7 +228,7 @@ async def test_an_aiortc_of_another_make_does_its_part_itself(
 async def test_a_call_whose_encoder_fails_loses_a_frame_and_goes_on_through_aiortc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sender = AudioSender(Saying(LOUD[:960], LOUD[:960]))
+    sender = AudioSender(Frames(LOUD[:960], LOUD[:960]))
     callee = await _answered(sender, "opus")
     (theirs,) = callee.getSenders()
     monkeypatch.setattr(OpusEncoder, "encode", _refuse)
@@ -245,14 +245,14 @@ def _refuse(*_args: object) -> None:
 
 async def _doubled(samples: NDArray[np.int16]) -> AudioFrame:
     """As `AudioSender` hands it to aiortc."""
-    frame = await AudioSender(Saying(samples)).recv()
+    frame = await AudioSender(Frames(samples)).recv()
     assert isinstance(frame, AudioFrame)
     return frame
 
 
 async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> None:
     for samples in (LOUD[:960], LOUD[:960] // 100, np.zeros(960, np.int16)):
-        sender = AudioSender(Saying(samples))
+        sender = AudioSender(Frames(samples))
         callee = await _answered(sender, "opus")
         next_frame: Any = getattr(callee.getSenders()[0], names.NEXT_FRAME)
         frame = await next_frame(OPUS)
@@ -262,7 +262,7 @@ async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> No
         await callee.close()
 
 
-def test_a_frame_with_a_longer_plane_gives_only_its_sound() -> None:
+def test_a_frame_with_a_longer_plane_has_only_its_audio() -> None:
     (block,) = OpusDecoder().decode(packets_of(LOUD)[0])
     (frame,) = TheirDecoder().decode(JitterFrame(packets_of(LOUD)[0], 0))
     assert isinstance(frame, AudioFrame)

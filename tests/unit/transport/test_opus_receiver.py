@@ -176,7 +176,7 @@ def test_no_more_wait_than_it_takes_to_give_one_up() -> None:
         assert waiting < LOST_AFTER
 
 
-def test_without_loss_it_is_heard_as_through_aiortc_but_sooner() -> None:
+def test_without_loss_audio_is_the_same_as_through_aiortc_but_sooner() -> None:
     ours, theirs = receive(spoken()), receive_through_aiortc(spoken())
     assert len(ours) == 100
     assert len(theirs) == 96, "aiortc still holds the last ones back"
@@ -205,7 +205,7 @@ def test_loss_and_reordering_leave_no_gap_wherever_the_counters_are(first: int) 
     assert lost(heard) <= 2
 
 
-def test_a_sender_that_was_silent_by_not_sending_is_heard_as_silent() -> None:
+def test_a_sender_that_was_silent_by_not_sending_is_silent() -> None:
     packets = spoken()
     resumed = [
         packet(30 + k, each.payload, timestamp=960 * (50 + k))
@@ -224,10 +224,10 @@ def test_a_call_that_stood_still_does_not_get_its_silence_afterwards() -> None:
     assert {each.samples.size for each in heard} == {960}
 
 
-def test_a_sender_that_begins_anew_is_heard_at_once() -> None:
+def test_a_sender_that_begins_again_is_received_at_once() -> None:
     packets = spoken()
-    anew = [packet(7 + k, each.payload, ssrc=2) for k, each in enumerate(packets)]
-    heard = receive(packets + anew)
+    again = [packet(7 + k, each.payload, ssrc=2) for k, each in enumerate(packets)]
+    heard = receive(packets + again)
     assert len(heard) == 200
     assert np.array_equal(audio(heard[:100]), audio(heard[100:]))
 
@@ -293,52 +293,52 @@ def test_without_a_sink_blocks_wait_in_the_queue_and_so_does_the_sinks_error() -
 def test_packets_that_nobody_hurries_for_come_together(
     batch_allowance_s: float, came: list[int]
 ) -> None:
-    hearer = Unhurried(batch_allowance_s)
-    hearer.send(spoken()[:11])
-    assert hearer.came[:7] == came
+    sink = Unhurried(batch_allowance_s)
+    sink.send(spoken()[:11])
+    assert sink.came[:7] == came
 
 
-def test_what_waited_is_the_same_sound() -> None:
+def test_audio_that_waited_is_the_same() -> None:
     packets = spoken()
     del packets[50]
-    hearer = Unhurried(10.0)
-    hearer.send(packets)
-    expected = receive(packets)[: len(hearer.blocks)]
+    sink = Unhurried(10.0)
+    sink.send(packets)
+    expected = receive(packets)[: len(sink.blocks)]
     assert len(expected) > 90
-    assert places(hearer.blocks) == places(expected)
-    assert np.array_equal(audio(hearer.blocks), audio(expected))
+    assert places(sink.blocks) == places(expected)
+    assert np.array_equal(audio(sink.blocks), audio(expected))
 
 
 def test_nothing_waits_once_there_is_a_hurry() -> None:
-    hearer, packets = Unhurried(10.0), spoken()
-    hearer.send(packets[:5])
-    hearer.batch_allowance_s = 0.0
-    hearer.send(packets[5:10])
-    assert hearer.came == [1, 6, 6, 6, 6, 6, 7, 8, 9, 10]
+    sink, packets = Unhurried(10.0), spoken()
+    sink.send(packets[:5])
+    sink.batch_allowance_s = 0.0
+    sink.send(packets[5:10])
+    assert sink.came == [1, 6, 6, 6, 6, 6, 7, 8, 9, 10]
 
 
-def test_what_waited_is_heard_before_a_gap_and_before_another_stream() -> None:
-    hearer, packets = Unhurried(0.2), spoken()
-    hearer.send([*packets[:3], packet(3, packets[3].payload, timestamp=960 * 20)])
-    assert places(hearer.blocks) == [960 * k for k in range(21)]
-    assert hearer.came == [1, *[4] * 20]
-    hearer.send([packet(4, packets[4].payload, timestamp=960 * 21)])
-    hearer.send([packet(7 + k, packets[7 + k].payload, ssrc=2) for k in range(5)])
-    assert hearer.came[21:] == [6, *[10] * 5]
+def test_audio_that_waited_comes_before_a_gap_and_before_another_stream() -> None:
+    sink, packets = Unhurried(0.2), spoken()
+    sink.send([*packets[:3], packet(3, packets[3].payload, timestamp=960 * 20)])
+    assert places(sink.blocks) == [960 * k for k in range(21)]
+    assert sink.came == [1, *[4] * 20]
+    sink.send([packet(4, packets[4].payload, timestamp=960 * 21)])
+    sink.send([packet(7 + k, packets[7 + k].payload, ssrc=2) for k in range(5)])
+    assert sink.came[21:] == [6, *[10] * 5]
 
 
 def test_no_packet_of_the_first_stream_is_lost_to_the_second() -> None:
-    hearer, packets = Unhurried(10.0), spoken()
-    hearer.send(packets[:4])
-    hearer.send([packet(k, each.payload, ssrc=2) for k, each in enumerate(packets[:6])])
-    assert hearer.came[:4] == [1, 5, 5, 5]
-    assert len(hearer.blocks) >= 9
+    sink, packets = Unhurried(10.0), spoken()
+    sink.send(packets[:4])
+    sink.send([packet(k, each.payload, ssrc=2) for k, each in enumerate(packets[:6])])
+    assert sink.came[:4] == [1, 5, 5, 5]
+    assert len(sink.blocks) >= 9
 
 
 def test_packets_that_are_all_stamped_alike_do_not_pile_up() -> None:
-    hearer = Unhurried(10.0)
-    hearer.send([packet(k, each.payload, timestamp=960) for k, each in enumerate(spoken())])
-    assert len(hearer.blocks) > 100 - 5
+    sink = Unhurried(10.0)
+    sink.send([packet(k, each.payload, timestamp=960) for k, each in enumerate(spoken())])
+    assert len(sink.blocks) > 100 - 5
 
 
 def decoded_seconds(packets: Iterable[RtpPacket], clock: list[float]) -> tuple[float, int]:
@@ -374,7 +374,7 @@ def test_long_packets_count_as_what_they_hold() -> None:
     assert refused > 400
 
 
-def test_what_a_network_held_back_is_heard_whole() -> None:
+def test_audio_that_a_network_held_back_comes_whole() -> None:
     clock = [0.0]
     payload = spoken()[0].payload
 
