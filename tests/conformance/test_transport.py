@@ -16,7 +16,7 @@ from support.signals import chirp, pieces_found, tone
 from support.transport_ends import IMPLEMENTATIONS, SILENCE, Ends, LoopbackEnds, message
 
 from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._transport import PixelConverter, TimedFrame
+from gradio_webrtc._transport import PixelConverter, TimedFrame, TransportStats
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
 
@@ -243,6 +243,42 @@ async def test_outbound_audio_is_sent_in_real_time_and_in_order_and_rests_at_its
     assert places == sorted(places)
 
 
+# -------------------------------------------------------------------------------- counters
+
+
+async def test_counters_begin_at_nothing_and_stay_after_the_end(make: Make) -> None:
+    ends, source = make(audio=tone(5.0, 440)), Frames(chirp(1.0))
+    assert ends.transport.stats() == TransportStats()
+    ends.transport.play_audio(source)
+    came = asyncio.Event()
+    blocks: list[AudioBlock] = []
+
+    def take(block: AudioBlock) -> float:
+        blocks.append(block)
+        if len(blocks) == 25:
+            came.set()
+        return 0.0
+
+    await connect(ends)
+    carrying = asyncio.get_running_loop().create_task(ends.transport.carry_audio(take))
+    await came.wait()
+    await source.asleep.wait()
+    stats = await asyncio.to_thread(ends.transport.stats)
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
+    if isinstance(ends, LoopbackEnds):
+        # Silence follows the audio, until the other end's concealment has it.
+        assert stats.packets_received >= 25
+        assert stats.packets_sent >= 50
+        assert stats.bytes_sent > stats.packets_sent
+        assert stats.bytes_received > stats.packets_received
+        assert stats.packets_lost == stats.packets_discarded == stats.concealed_samples == 0
+    await ends.transport.close()
+    ended = ends.transport.stats()
+    assert ended.packets_sent >= stats.packets_sent
+    assert ends.transport.stats() == ended
+
+
 # ------------------------------------------------------------------------------------- text
 
 
@@ -369,6 +405,11 @@ async def test_video_goes_both_ways_and_the_newest_frame_counts(webrtc: Make) ->
     assert numbers == sorted(set(numbers))
     assert [each.pts for each in received] == sorted({each.pts for each in received})
     await ends.until(lambda: len(ends.client.video_frames) >= 5)
+    stats = ends.transport.stats()
+    assert stats.frames_received >= len(received)
+    assert stats.frames_dropped <= stats.frames_received - len(received)
+    assert stats.packets_received >= stats.frames_received
+    assert stats.packets_sent >= 5
     shown = [number_of(each) for _, each in ends.client.video_frames]
     assert shown == sorted(shown)
     with pytest.raises(ConnectionLost):

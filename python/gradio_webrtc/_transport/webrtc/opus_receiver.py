@@ -93,9 +93,11 @@ class ReorderBuffer:
     Attributes:
         next_number: The sequence number of the next packet; ``None`` before the first.
         held: The packets that wait, by sequence number.
+        dropped: The number of packets that came too late, or twice.
     """
 
     def __init__(self) -> None:
+        self.dropped = 0
         self.next_number: int | None = None
         self.held: dict[int, OpusPacket] = {}
 
@@ -109,7 +111,8 @@ class ReorderBuffer:
         if self.next_number is None or MAX_LATE <= behind <= SEQUENCES // 2:
             self.held.clear()
             self.next_number = sequence
-        if self._ahead(sequence) >= SEQUENCES // 2:
+        if self._ahead(sequence) >= SEQUENCES // 2 or sequence in self.held:
+            self.dropped += 1
             return ()
         self.held[sequence] = packet
         if len(self.held) >= LOST_AFTER:
@@ -136,6 +139,8 @@ class OpusReceiver:
             of the coming audio may wait, in seconds: see `AudioSink`.
         ssrc: Of the stream that was received last; ``None`` before the first packet.
         refused: The number of packets that were dropped, since more audio came than time passed.
+        received_bytes: The payloads of all packets, in bytes.
+        concealed_samples: The samples per channel that were filled in for missing packets.
 
     Args:
         payload_types: Those that are Opus.
@@ -154,6 +159,10 @@ class OpusReceiver:
         self.sink: AudioSink | None = None
         self.ssrc: int | None = None
         self.refused = 0
+        self.received_bytes = 0
+        self.concealed_samples = 0
+        self._broken = 0
+        self._dropped = 0
         self._queue = queue
         self._order = ReorderBuffer()
         self._decoder = OpusDecoder()
@@ -169,6 +178,11 @@ class OpusReceiver:
             initial=DECODED_AT_ONCE_S * CALL_RATE_HZ,
         )
 
+    @property
+    def discarded(self) -> int:
+        """The number of packets that came and were not decoded: late, repeated, broken, refused."""
+        return self.refused + self._broken + self._dropped + self._order.dropped
+
     def add(self, packet: OpusPacket) -> None:
         """Receives a packet, on the event loop.
 
@@ -177,6 +191,7 @@ class OpusReceiver:
         """
         if packet.ssrc != self.ssrc:
             self._begin_stream(packet)
+        self.received_bytes += len(packet.payload)
         order, waiting = self._order, self._waiting
         number = packet.sequence_number
         if number == order.next_number and not order.held:
@@ -202,6 +217,7 @@ class OpusReceiver:
         for each in waiting:
             self._decode(each)
         self.ssrc = packet.ssrc
+        self._dropped += self._order.dropped
         self._order = ReorderBuffer()
         self._decoder = OpusDecoder()
         self._next_timestamp = packet.timestamp
@@ -246,12 +262,15 @@ class OpusReceiver:
         try:
             while samples > 0 and (concealed := self._decoder.conceal()):
                 blocks += concealed
-                samples -= sum(block.samples.size // block.channels for block in concealed)
+                filled = sum(block.samples.size // block.channels for block in concealed)
+                self.concealed_samples += filled
+                samples -= filled
         except FFmpegError as error:
             self._report(error)
         return blocks
 
     def _report(self, error: FFmpegError) -> None:
+        self._broken += 1
         # As many as a remote peer likes to send: one line is enough.
         if not self._has_failed:
             logger.warning("cannot decode a packet of opus: %s", error)

@@ -23,7 +23,6 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
-from gradio_webrtc._transport.stats import TransportStats
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
     from gradio_webrtc._transport.frame import TimedFrame
+    from gradio_webrtc._transport.stats import TransportStats
 
     from .offer import Offer
 
@@ -118,6 +118,7 @@ class PeerTransport:
         self._closed: asyncio.Future[str] = loop.create_future()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
+        self._last_stats: TransportStats | None = None
         self._gate = CandidateGate(config.limits)
         self._guards: list[internals.DatagramGuard] = []
         self._tracks = Tracks(self._pc, config, self._tasks)
@@ -262,7 +263,13 @@ class PeerTransport:
 
     def stats(self) -> TransportStats:
         """Returns the counters of packets and frames; see `Transport.stats`."""
-        return TransportStats(frames_dropped=self._tracks.skipped_frames)
+        if self._last_stats is not None:
+            return self._last_stats
+        return internals.read_counters(
+            self._pc,
+            frames_received=self._tracks.received_frames,
+            frames_dropped=self._tracks.skipped_frames,
+        )
 
     async def wait_closed(self) -> str:
         """Returns once the connection is over, with the reason."""
@@ -283,6 +290,7 @@ class PeerTransport:
         await internals.close(self._pc, self._closing, CLOSE_TIMEOUT_S, was_connected=was_connected)
         for each in self._guards:
             each.detach()
+        self._last_stats = self.stats()
         internals.detach(self._pc)
         # A cancelled task refers to where it was cancelled, and that to this object.
         self._gathering = None

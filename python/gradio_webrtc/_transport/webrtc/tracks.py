@@ -40,6 +40,11 @@ class Tracks:
         pc.on("track", self._offered.append)
 
     @property
+    def received_frames(self) -> int:
+        """The number of video frames that were decoded."""
+        return 0 if self._video is None else self._video.received
+
+    @property
     def skipped_frames(self) -> int:
         """The number of video frames that nobody took before the next one came."""
         return 0 if self._video is None else self._video.skipped

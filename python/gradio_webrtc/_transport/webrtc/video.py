@@ -28,10 +28,12 @@ class VideoReceiver:
         track: aiortc's remote track.
 
     Attributes:
-        skipped: The number of frames that nobody took before the next one came.
+        received: The number of frames that were decoded.
+        skipped: The number of those that nobody took before the next one came.
     """
 
     def __init__(self, track: MediaStreamTrack) -> None:
+        self.received = 0
         self.skipped = 0
         self._track = track
         self._newest: TimedFrame | None = None
@@ -64,6 +66,7 @@ class VideoReceiver:
             self._news.set()
 
     def _take(self, frame: VideoFrame) -> None:
+        self.received += 1
         self.skipped += self._newest is not None
         self._newest = TimedFrame(frame.pts or 0, PlanarFrame(frame))
         self._news.set()

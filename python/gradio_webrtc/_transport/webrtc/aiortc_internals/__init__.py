@@ -32,6 +32,7 @@ from . import names, probe
 from .association import HardenedAssociation
 from .bit_rates import VideoBitRate
 from .certificate import accept_rsa
+from .counters import read_counters
 from .datagram_guard import DatagramGuard, guard_sockets
 from .dtls import HardenedDtls
 from .fast_path import install_fast_path
@@ -66,6 +67,7 @@ __all__ = [
     "host_addresses",
     "install_fast_path",
     "offer_loopback_when_alone",
+    "read_counters",
 ]
 
 

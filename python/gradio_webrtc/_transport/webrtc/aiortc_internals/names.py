@@ -79,6 +79,7 @@ QUEUE: Final = "_queue"
 
 ENCODER: Final = "_RTCRtpSender__encoder"
 NEXT_FRAME: Final = "_next_encoded_frame"
+OCTET_COUNT: Final = "_RTCRtpSender__octet_count"
 PACKET_COUNT: Final = "_RTCRtpSender__packet_count"
 ROUND_TRIP: Final = "_RTCRtpSender__rtt"
 RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
@@ -288,6 +289,14 @@ PACKING: Final = Aspect(
     {"RTCRtpSender": (ENABLED, NEXT_FRAME)},
 )
 
+COUNTERS: Final = Aspect(
+    "the statistics of sessions have no packets, bytes and round trips",
+    {
+        "RTCRtpReceiver": (REMOTE_STREAMS,),
+        "RTCRtpSender": (OCTET_COUNT, PACKET_COUNT, ROUND_TRIP),
+    },
+)
+
 BIT_RATES: Final = Aspect(
     "outbound video is limited to the bit rates that aiortc begins with",
     {"RTCRtpSender": (ENCODER,), "codecs.vpx": (MAX_BITRATE,), "codecs.h264": (MAX_BITRATE,)},
@@ -323,6 +332,7 @@ ASPECTS: Final = (
     FAST_PATH,
     ENCODING,
     PACKING,
+    COUNTERS,
     BIT_RATES,
     LOOPBACK,
     TEARDOWN,

@@ -41,7 +41,13 @@ SEQUENCES: Final = 1 << 16
 
 
 class HardenedReceiver(RTCRtpReceiver):
-    """Stands in the place of a connection's receiver: see `harden`."""
+    """Stands in the place of a connection's receiver: see `harden`.
+
+    Attributes:
+        received_bytes: The payloads of packets that came through aiortc's own way, in bytes.
+        former_received: The packets of streams that gave way to a new one.
+        former_lost: Those of them that never came.
+    """
 
     def harden(self, limits: Limits) -> None:
         """Begins. Call it once, before the receiver starts.
@@ -51,6 +57,9 @@ class HardenedReceiver(RTCRtpReceiver):
         """
         own = vars(self)
         own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR], limits)
+        self.received_bytes = 0
+        self.former_received = 0
+        self.former_lost = 0
         self._ssrc: int | None = None
         self._former: set[int] = set()
         self._key_requests = TokenBucket(KEY_REQUESTS_PER_S, KEY_REQUESTS_PER_S)
@@ -86,6 +95,7 @@ class HardenedReceiver(RTCRtpReceiver):
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         if packet.ssrc != self._ssrc and packet.ssrc not in vars(self)[names.RTX_SSRC]:
             self._change_stream(packet.ssrc)
+        self.received_bytes += len(packet.payload)
         await super()._handle_rtp_packet(packet, arrival_time_ms)
         if self._due is not None:
             await self._send_rtcp_pli(self._due)
@@ -95,6 +105,9 @@ class HardenedReceiver(RTCRtpReceiver):
         own = vars(self)
         if self._ssrc is not None:
             self._former.add(self._ssrc)
+            if (statistics := own[names.REMOTE_STREAMS].get(self._ssrc)) is not None:
+                self.former_received += statistics.packets_received
+                self.former_lost += max(0, statistics.packets_lost)
             for name in (names.REMOTE_STREAMS, names.ACTIVE_SSRC, names.LSR, names.LSR_TIME):
                 own[name].pop(self._ssrc, None)
             if (estimator := own[names.RATE_ESTIMATOR]) is not None:
