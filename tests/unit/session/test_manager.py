@@ -14,6 +14,7 @@ from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, Limits, get_cur
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session import manager as manager_module
 from gradio_webrtc._session.manager import SessionManager
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.errors import (
     HandlerUnavailable,
     InvalidOffer,
@@ -335,7 +336,7 @@ async def test_a_session_that_fails_is_logged_and_forgotten(
     async def fail(_session: object) -> str:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr(manager_module.Session, "run", fail)
+    monkeypatch.setattr(Session, "run", fail)
     await manager.admit(LineFactory(), "mine")
     await manager.wait_idle()
     await asyncio.sleep(0)
