@@ -1,8 +1,15 @@
-"""aiortc is built as its private names are used: what we override, it calls itself."""
+"""The private names of aiortc and aioice: in one room, once, looked for, and never needed."""
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import importlib
 import inspect
+import logging
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiortc import (
@@ -11,83 +18,238 @@ from aiortc import (
     RTCRtpReceiver,
     RTCRtpSender,
     RTCSctpTransport,
-    rate,
-    rtcdtlstransport,
-    rtcrtpreceiver,
-    rtcrtpsender,
-    rtcsctptransport,
+)
+from support.loopback import Tone, client_of
+from support.private_names import find_uses
+from support.renamed import renamed
+from support.repository import PACKAGE, ROOT
+from support.signals import tone
+
+from gradio_webrtc._config import SessionConfig
+from gradio_webrtc._transport.webrtc.aiortc_internals import harden, names, probe
+from gradio_webrtc._transport.webrtc.aiortc_internals.association import HardenedAssociation
+from gradio_webrtc._transport.webrtc.aiortc_internals.certificate import OpenCertificate
+from gradio_webrtc._transport.webrtc.aiortc_internals.dtls import HardenedDtls, HardenedRouter
+from gradio_webrtc._transport.webrtc.aiortc_internals.receiver import (
+    HardenedRateCounter,
+    HardenedReceiver,
+)
+from gradio_webrtc._transport.webrtc.aiortc_internals.sender import HardenedSender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRANSPORT = PACKAGE / "_transport"
+ROOM = TRANSPORT / "webrtc" / "aiortc_internals"
+NAMES_OF_GRADIO = {"_queue"}
+"""Names that Gradio has, too. No object of aiortc with one of them leaves the transport."""
+
+CONFIG = SessionConfig()
+
+LISTED = sorted(
+    {name for aspect in names.ASPECTS for wanted in aspect.names.values() for name in wanted}
+)
+"""Every name that an aspect needs."""
+
+HARDENED = (
+    HardenedAssociation,
+    HardenedDtls,
+    HardenedRateCounter,
+    HardenedReceiver,
+    HardenedRouter,
+    HardenedSender,
+    OpenCertificate,
 )
 
-from gradio_webrtc._transport.webrtc.aiortc_internals import hold_in_check, names
-from gradio_webrtc._transport.webrtc.aiortc_internals.association import HeldAssociation
-from gradio_webrtc._transport.webrtc.aiortc_internals.datagrams import HeldDtls, HeldRouter
-from gradio_webrtc._transport.webrtc.aiortc_internals.receiving import HeldRateCounter, HeldReceiver
-from gradio_webrtc._transport.webrtc.aiortc_internals.sending import HeldSender
-
-USED = [
-    (HeldAssociation, rtcsctptransport, names.SCTP),
-    (HeldReceiver, rtcrtpreceiver, names.RECEIVER),
-    (HeldSender, rtcrtpsender, names.SENDER),
-    (HeldDtls, rtcdtlstransport, names.DTLS),
-    (HeldRouter, rtcdtlstransport, names.ROUTER),
-    (HeldRateCounter, rate, names.RATE),
-]
+# ---------------------------------------------------------------------------- one room, once
 
 
-@pytest.mark.parametrize(("held", "module", "used"), USED)
-def test_what_is_used_is_still_in_its_source(
-    held: type, module: object, used: tuple[str, ...]
-) -> None:
-    source = inspect.getsource(module)  # type: ignore[arg-type]
-    for name in used:
-        assert name.removeprefix(f"_{held.__bases__[0].__name__}") in source, name
+def test_nothing_outside_the_room_uses_a_private_name() -> None:
+    found = []
+    for file in sorted(set(PACKAGE.rglob("*.py")) - set(ROOM.rglob("*.py"))):
+        listed = LISTED if file.is_relative_to(TRANSPORT) else set(LISTED) - NAMES_OF_GRADIO
+        uses = find_uses(file.read_text("utf-8"), listed)
+        found += [f"{file.relative_to(PACKAGE)}:{use}" for use in uses]
+    assert found == []
 
 
-@pytest.mark.parametrize(("held", "module", "used"), USED)
-def test_what_is_overridden_takes_the_same_arguments(
-    held: type, module: object, used: tuple[str, ...]
-) -> None:
-    del module, used
-    base = held.__bases__[0]
-    for name in set(vars(held)) & set(vars(base)):
-        if inspect.isfunction(vars(held)[name]) and name != "__init__":
-            ours, theirs = (inspect.signature(vars(each)[name]) for each in (held, base))
+@pytest.mark.parametrize(
+    "source",
+    [
+        "receiver._enabled",
+        "pc.sctp._sent_queue.clear()",
+        "getattr(receiver, '_enabled', None)",
+        "setattr(dtls, '_recv_next', None)",
+        "hasattr(sender, 'get_host_addresses')",
+        "vars(receiver)['_enabled']",
+        "vars(dtls).pop('_recv_next', None)",
+        "name = '_RTCRtpReceiver__jitter_buffer'",
+        "connection.data_received = print",
+        "from aioice import ice\nice.get_host_addresses = print",
+        "from aiortc.codecs import vpx\nvpx.MAX_BITRATE = 1",
+        "import aiortc.codecs.vpx as codec\ncodec.MIN_BITRATE = 1",
+        "from aiortc.rtcrtpreceiver import RemoteStreamTrack",
+        "from aioice.ice import Connection",
+        "import pylibsrtp",
+        "from aiortc import _private",
+        "from aiortc import RTCRtpSender\nclass Sender(RTCRtpSender):\n  def _run_rtp(self): ...",
+    ],
+)
+def test_the_scan_finds_each_kind_of_use(source: str) -> None:
+    assert find_uses(source, LISTED)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "self._queue.put(1)",
+        "cls._enabled",
+        "from aiortc import RTCPeerConnection\nfrom aiortc.sdp import SessionDescription",
+        "class Track:\n  def __init__(self):\n    self._task = None",
+        "vars(self)['answer'] = 1",
+    ],
+)
+def test_the_scan_finds_nothing_in_code_of_our_own(source: str) -> None:
+    assert find_uses(source, LISTED) == []
+
+
+def test_a_name_is_written_once() -> None:
+    texts = [
+        f"{file.name}:{node.lineno}: {node.value}"
+        for file in ROOM.glob("*.py")
+        if file.name != "names.py"
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value in LISTED
+        and node.value.startswith("_")
+    ]
+    assert texts == []
+    written = re.findall(r'"(_\w+)"', (ROOM / "names.py").read_text("utf-8"))
+    assert sorted(written) == sorted(set(written))
+
+
+def test_what_the_room_overrides_and_reads_of_the_libraries_is_listed() -> None:
+    for kind in HARDENED:
+        base = kind.__bases__[0]
+        own = {each for each in vars(kind) if not each.startswith("__")}
+        for name in own & {each for each in dir(base) if each.startswith("_")}:
+            assert name in LISTED, name
+        source = inspect.getsource(inspect.getmodule(base))  # type: ignore[arg-type]  # it has one
+        for name in set(re.findall(r"\bself\.(_\w+)", inspect.getsource(kind))):
+            is_theirs = re.search(rf"\bself\.{name}\b|def {name}\b", source) is not None
+            assert not is_theirs or name in LISTED, name
+
+
+def test_the_versions_are_those_of_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for library, versions in names.VERSIONS.items():
+        assert f"{library}{versions}" in project["dependencies"]
+
+
+# ------------------------------------------------------------------------------- as expected
+
+
+async def test_the_installed_libraries_have_every_name(caplog: pytest.LogCaptureFixture) -> None:
+    probe._lost.cache_clear()  # noqa: SLF001  # once in a process
+    assert all(probe.has(aspect) for aspect in names.ASPECTS)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("hardened", HARDENED)
+def test_what_is_overridden_takes_the_same_arguments(hardened: type) -> None:
+    base = hardened.__bases__[0]
+    for name in set(vars(hardened)) & set(vars(base)):
+        if inspect.isfunction(vars(hardened)[name]) and name != "__init__":
+            ours, theirs = (inspect.signature(vars(each)[name]) for each in (hardened, base))
             assert list(ours.parameters) == list(theirs.parameters), name
 
 
-async def test_a_connection_is_held_in_all_its_parts() -> None:
+async def test_a_connection_is_hardened_in_all_its_parts() -> None:
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     pc.addTransceiver("audio")
     pc.addTransceiver("video")
     pc.createDataChannel("text")
 
-    class Call:
+    class Session:
         def end(self, _reason: str) -> None: ...
 
-    hold_in_check(pc, Call().end)
+    harden(pc, Session().end)
     (first, second) = pc.getTransceivers()
-    assert type(pc.sctp) is HeldAssociation
+    assert type(pc.sctp) is HardenedAssociation
     for transceiver in (first, second):
-        assert type(transceiver.receiver) is HeldReceiver
-        assert type(transceiver.sender) is HeldSender
-        assert type(transceiver.receiver.transport) is HeldDtls
-        assert type(transceiver.receiver.transport._rtp_router) is HeldRouter  # noqa: SLF001
+        assert type(transceiver.receiver) is HardenedReceiver
+        assert type(transceiver.sender) is HardenedSender
+        assert type(transceiver.receiver.transport) is HardenedDtls
+        assert type(getattr(transceiver.receiver.transport, names.ROUTER)) is HardenedRouter
     await pc.close()
 
 
-def test_another_aiortc_is_named_once_with_what_is_open(caplog: pytest.LogCaptureFixture) -> None:
-    class Other:
-        """Built in another way."""
-
-    for _ in range(3):
-        assert names.become(Other(), HeldSender, names.SENDER, "everything, in this test") is None
-    assert len(caplog.records) == 1
-    assert "everything, in this test" in caplog.text
-
-
 def test_no_constructor_is_needed() -> None:
-    for held in (HeldAssociation, HeldReceiver, HeldSender, HeldDtls):
-        assert "__init__" not in vars(held)
-    assert issubclass(HeldReceiver, RTCRtpReceiver)
-    assert issubclass(HeldSender, RTCRtpSender)
-    assert issubclass(HeldAssociation, RTCSctpTransport)
+    for hardened in (HardenedAssociation, HardenedReceiver, HardenedSender, HardenedDtls):
+        assert "__init__" not in vars(hardened)
+    assert issubclass(HardenedReceiver, RTCRtpReceiver)
+    assert issubclass(HardenedSender, RTCRtpSender)
+    assert issubclass(HardenedAssociation, RTCSctpTransport)
+
+
+# ------------------------------------------------------------------------ other than expected
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """The warnings and errors that are logged during the test."""
+    lines: list[str] = []
+
+    class Noting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(f"{record.levelname} {record.getMessage()}")
+
+    handler = Noting(logging.WARNING)
+    caplog.set_level(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    yield lines
+    logging.getLogger().removeHandler(handler)
+
+
+async def converse() -> None:
+    """Connects, sends audio both ways and closes, with the transport as it is imported now."""
+    transports: Any = importlib.import_module("gradio_webrtc._transport")
+    transport = transports.PeerTransport([], CONFIG)
+    transport.play_audio(Tone())
+    client = client_of(transport, transports.read_offer, CONFIG, tone(30.0, 330, level=0.25))
+    received = asyncio.Event()
+    loud = 0
+
+    def take(block: Any) -> float:
+        nonlocal loud
+        loud += int(abs(block.samples).max() > 2_000)
+        if loud >= 5:
+            received.set()
+        return 0.0
+
+    await asyncio.gather(client.call(), transport.connect())
+    carrying = asyncio.get_running_loop().create_task(transport.carry_audio(take))
+    await received.wait()
+    await client.until(lambda: client.loud_seconds() > 0.1)
+    await client.hang_up()
+    await transport.wait_closed()
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
+    await transport.close()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", LISTED)
+async def test_without_a_name_a_session_works_and_one_warning_names_the_loss(
+    name: str, warnings: list[str]
+) -> None:
+    with renamed(name):
+        await converse()
+        (warning,) = warnings
+        await converse()
+    assert warnings == [warning]
+    assert warning.startswith("WARNING aiortc 1.")
+    assert f".{name}" in warning
+    lost = [aspect for aspect in names.ASPECTS if any(name in w for w in aspect.names.values())]
+    assert all(aspect.loss in warning for aspect in lost)

@@ -155,7 +155,7 @@ async def test_a_page_that_acknowledges_nothing_lets_no_queue_grow_without_end()
             for _ in range(250):
                 transport.send_text("x" * 100)
             await bystander.share(1)
-        assert await transport.wait_closed() == "the page takes no messages"
+        assert await transport.wait_closed() == "the client takes no messages"
         assert sctp.unacknowledged < 8300
 
 

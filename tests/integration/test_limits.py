@@ -75,7 +75,7 @@ async def test_a_client_that_sends_nothing_gets_the_reason_and_is_let_go() -> No
     await client.call()
     await client.ended.wait()
     [end] = [each for each in client.messages if each["type"] == "end_stream"]
-    assert end["data"] == f"No sound or picture came for {IDLE_S:g} seconds."
+    assert end["data"] == f"No audio or video came for {IDLE_S:g} seconds."
     await manager.wait_idle()
     assert len(manager) == 0
     forever.set()

@@ -12,8 +12,8 @@ from support.serving import SessionServer
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._transport.webrtc import peer
-from gradio_webrtc._transport.webrtc.fast_path import install_fast_path
+from gradio_webrtc._transport.webrtc import aiortc_internals as internals
+from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import install_fast_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiortc import RTCPeerConnection
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport.webrtc.fast_path import RtpFastPath
+    from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import RtpFastPath
 
 SENT_S = 3.0
 LOST_EVERY = 25
@@ -112,7 +112,7 @@ async def test_both_ways_to_the_decoder_count_every_packet(
         fast_paths.append(install_fast_path(pc) if way == "fast path" else None)
         return fast_paths[-1]
 
-    monkeypatch.setattr(peer, "install_fast_path", take)
+    monkeypatch.setattr(internals, "install_fast_path", take)
     collector, manager = Collector(), SessionServer()
     manager.serve(collector.copy)
     client = Client(manager)

@@ -13,8 +13,8 @@ from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc._transport.webrtc import guard as guards
 from gradio_webrtc._transport.webrtc import peer
+from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
 
 if TYPE_CHECKING:
     import pytest

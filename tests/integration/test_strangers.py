@@ -18,13 +18,13 @@ from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler
-from gradio_webrtc._transport.webrtc import guard as guards
 from gradio_webrtc._transport.webrtc import peer
+from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gradio_webrtc._transport.webrtc.guard import DatagramGuard
+    from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
     from gradio_webrtc.types import Modality
 
 Address = tuple[str, int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from gradio_webrtc._transport import PeerTransport, TrackTerms, read_offer
+from gradio_webrtc._transport import PeerTransport, read_offer
 from gradio_webrtc.errors import (
     HandlerUnavailable,
     InvalidOffer,
@@ -55,11 +55,11 @@ class OfferedPeer:
 
     def check(self, config: SessionConfig) -> None:
         """Reads the offer."""
-        self._offer = read_offer(self._body, _terms(config), config.limits)
+        self._offer = read_offer(self._body, config)
 
     def make(self, config: SessionConfig) -> PeerTransport:
         """Returns the connection, not yet open."""
-        self.peer = PeerTransport(self._ice_servers, _terms(config), config.limits)
+        self.peer = PeerTransport(self._ice_servers, config)
         return self.peer
 
     async def answer(self) -> None:
@@ -154,7 +154,3 @@ def refusal_of(error: SignalingError) -> dict[str, Any]:
     if isinstance(error, HandlerUnavailable) and error.title is not None:
         meta["title"] = error.title
     return {"status": "failed", "meta": meta}
-
-
-def _terms(config: SessionConfig) -> TrackTerms:
-    return TrackTerms(config.modality, config.client_sends, config.allows_other_tracks)

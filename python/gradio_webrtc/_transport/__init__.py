@@ -1,4 +1,4 @@
-"""The network side of a call. Knows neither handlers nor Gradio."""
+"""The network side of a session. Imports neither handlers nor sessions nor Gradio."""
 
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .frame import PixelConverter, PlanarFrame, TimedFrame
@@ -6,7 +6,6 @@ from .pacing import AudioPacer
 from .stats import TransportStats
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
-from .webrtc.tracks import TrackTerms
 
 __all__ = [
     "AudioBlock",
@@ -18,7 +17,6 @@ __all__ = [
     "PixelConverter",
     "PlanarFrame",
     "TimedFrame",
-    "TrackTerms",
     "Transport",
     "TransportStats",
     "VideoFrameSource",

@@ -1,4 +1,4 @@
-"""Limits of rates."""
+"""Rate limits. Any thread, one at a time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class TokenBucket:
-    """Lets a rate pass, and bursts up to a size.
+    """A token bucket: admits a rate, and bursts up to a size.
 
     Args:
         rate: Tokens a second.
         burst: The most tokens that there are.
         clock: Seconds, monotonic.
-        initial: Tokens at the begin; by default the most.
+        initial: Tokens at the beginning; by default the most.
     """
 
     __slots__ = ("_burst", "_clock", "_rate", "_then_s", "_tokens")
@@ -36,10 +36,10 @@ class TokenBucket:
         self._then_s = clock()
 
     def take(self, count: float = 1.0) -> bool:
-        """Takes tokens, all of them or none; more than a burst never.
+        """Takes tokens, all of them or none; never more than a burst.
 
         Returns:
-            Whether there were as many.
+            True if there were as many.
         """
         now_s = self._clock()
         self._tokens = min(self._burst, self._tokens + self._rate * (now_s - self._then_s))

@@ -1,4 +1,4 @@
-"""Pictures as codecs take them, and as arrays. What users give is read in `pixels`. By PyAV."""
+"""Video frames in the form of codecs and as arrays, by PyAV. `pixels` reads what users return."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import FrameFormat
 
 MAX_FRAME_PIXELS: Final = 1920 * 1080
-"""The largest picture that reaches a user's function, or an encoder: full HD, in any shape. A page
-may send what it likes, and four times the pixels take four times the time of everything."""
+"""The largest frame that reaches a user's function, or an encoder: full HD, in any shape. A client
+may send any size, and four times the pixels take four times the time of everything."""
 
 
 class PlanarFrame:
-    """One picture in a codec's form. Nobody changes its pixels.
+    """One video frame in a codec's form. Its pixels are never changed.
 
     Args:
         frame: Decoded, or ready to be encoded.
@@ -43,10 +43,10 @@ class PlanarFrame:
 
 
 class TimedFrame(NamedTuple):
-    """A picture and its place on a clock of 90 kHz (RFC 7741 section 4.1).
+    """A video frame and its place on a clock of 90 kHz (RFC 7741 section 4.1).
 
     Attributes:
-        pts: Since the first picture; grows from each to the next.
+        pts: Since the first frame; grows from each to the next.
         frame: The frame.
     """
 
@@ -55,7 +55,9 @@ class TimedFrame(NamedTuple):
 
 
 class PixelConverter:
-    """Pictures to arrays and back. Takes milliseconds: for one worker thread, not for the loop.
+    """Converts video frames to arrays and back.
+
+    Takes milliseconds: for one worker thread, not for the event loop.
 
     Args:
         frame_format: The order of colours in arrays.
@@ -63,20 +65,20 @@ class PixelConverter:
 
     def __init__(self, frame_format: FrameFormat = "bgr") -> None:
         self._array_format = f"{frame_format}24"
-        # A reformatter keeps its tables from picture to picture while the size stays the same.
+        # A reformatter keeps its tables from frame to frame while the size stays the same.
         self._to_array = VideoReformatter()
         self._to_codec = VideoReformatter()
 
-    def to_array(self, picture: PlanarFrame) -> NDArray[np.uint8]:
-        """The pixels, uint8 ``(height, width, 3)``, the caller's own, at most full HD."""
-        width, height = fit(picture.width, picture.height)
+    def to_array(self, planar: PlanarFrame) -> NDArray[np.uint8]:
+        """Returns a copy of the pixels, uint8 ``(height, width, 3)``, at most full HD."""
+        width, height = fit(planar.width, planar.height)
         frame = self._to_array.reformat(
-            picture.frame, width=width, height=height, format=self._array_format, threads=1
+            planar.frame, width=width, height=height, format=self._array_format, threads=1
         )
         return np.ascontiguousarray(frame.to_ndarray())
 
     def to_planar(self, pixels: object) -> PlanarFrame:
-        """A picture of what a function gave, at most full HD.
+        """Returns a video frame made of what a function returned, at most full HD.
 
         Args:
             pixels: ``(height, width)`` or ``(height, width, channels)`` with one channel (gray),
@@ -87,13 +89,13 @@ class PixelConverter:
                 order of colours; an ``av.VideoFrame`` in any format.
 
         Raises:
-            PictureError: It is no picture: says what came.
+            PictureError: It is not an image; the text names what came.
         """
         return self._fitted(read_frame(pixels, self._array_format))
 
-    def fit(self, picture: PlanarFrame) -> PlanarFrame:
-        """The picture itself; a smaller one if it is larger than full HD."""
-        return self._fitted(picture.frame)
+    def fit(self, planar: PlanarFrame) -> PlanarFrame:
+        """Returns the frame itself; a smaller one if it is larger than full HD."""
+        return self._fitted(planar.frame)
 
     def _fitted(self, frame: VideoFrame) -> PlanarFrame:
         width, height = fit(frame.width, frame.height)
@@ -110,7 +112,7 @@ class PixelConverter:
 
 
 def fit(width: int, height: int) -> tuple[int, int]:
-    """The same shape with `MAX_FRAME_PIXELS` at most; even sides where it had to shrink."""
+    """Returns the same shape with `MAX_FRAME_PIXELS` at most; even sides where it had to shrink."""
     if width * height <= MAX_FRAME_PIXELS:
         return width, height
     scale = math.sqrt(MAX_FRAME_PIXELS / (width * height))

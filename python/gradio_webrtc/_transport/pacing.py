@@ -1,4 +1,7 @@
-"""When the next frame is due, on a monotonic clock, and what to send when none is there."""
+"""Pacing of outbound audio: each frame at its deadline, on a monotonic clock.
+
+Runs on the event loop. Decides on silence for gaps; imports no transport.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +26,22 @@ FRAME_S: Final = FRAME_SAMPLES / CALL_RATE_HZ
 
 PARTIAL_AFTER: Final = 2
 """Silent frames sent before an unfinished frame is padded: a producer that is late by less than
-40 ms goes on where it was, without a hole inside its sound."""
+40 ms goes on where it was, without a hole inside its audio."""
 
 IDLE_AFTER: Final = 12
 """Silent frames sent before nothing is sent at all. They give the far end's concealment silence
-to go on with, and push the last sound out of jitter buffers that hold some packets back."""
+to go on with, and push the last audio out of jitter buffers that hold some packets back."""
 
 MAX_LAG_S: Final = 0.2
-"""A clock further behind than this (a suspended machine, a blocked loop) starts afresh rather
-than send the backlog in one burst."""
+"""A clock further behind than this (a suspended machine, a blocked loop) starts again rather than
+send the backlog in one burst."""
 
 
 class PacedFrame(NamedTuple):
-    """A frame and its place on the caller's clock.
+    """A frame and its place on the session's clock.
 
     Attributes:
-        pts: First sample, counted at 48 kHz from the beginning of the call.
+        pts: First sample, counted at 48 kHz from the beginning of the session.
         samples: int16, ``(1, 960 * channels)``.
         is_audio: False for the silence that fills a gap.
     """
@@ -51,12 +54,12 @@ class PacedFrame(NamedTuple):
 class AudioPacer:
     """Turns a source into frames that come when they are due.
 
-    A source that goes on talking gets one frame every 20 ms without drift: each deadline is the
-    one before plus 20 ms, never "now plus 20 ms". A source with nothing to say costs nothing:
-    after a short tail of silence `next_frame` sleeps until there is something.
+    A source that always has audio gets one frame every 20 ms without drift: each deadline is the
+    one before plus 20 ms, never "now plus 20 ms". A source without audio costs nothing: after a
+    short tail of silence `next_frame` sleeps until there is some.
 
     Args:
-        source: Where the frames come from.
+        source: Returns the frames.
     """
 
     def __init__(self, source: AudioFrameSource) -> None:
@@ -68,12 +71,17 @@ class AudioPacer:
         self._silence = np.zeros((1, FRAME_SAMPLES), np.int16)
 
     async def next_frame(self) -> PacedFrame:
-        """The next frame, at its deadline. Runs on the event loop; one caller at a time."""
+        """Returns the next frame, at its deadline; by one task at a time."""
         if self._silent_frames >= IDLE_AFTER:
             await self._source.wait_ready()
             self._restart()
         else:
-            await self._sleep_until_due()
+            # Not a coroutine of its own, which would be resumed with each frame.
+            now = asyncio.get_running_loop().time()
+            if now - self._due_s > MAX_LAG_S:
+                self._restart()
+            elif self._due_s > now:
+                await asyncio.sleep(self._due_s - now)
         samples = self._source.pull()
         if samples is None and self._silent_frames >= PARTIAL_AFTER:
             samples = self._source.pull(partial=True)
@@ -88,15 +96,8 @@ class AudioPacer:
         self._due_s += FRAME_S
         return frame
 
-    async def _sleep_until_due(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._due_s > MAX_LAG_S:
-            self._restart()
-        elif self._due_s > now:
-            await asyncio.sleep(self._due_s - now)
-
     def _restart(self) -> None:
-        """The clock goes on from now; the time that passed shows as a gap in ``pts``."""
+        """Lets the clock go on from now; the time that passed shows as a gap in ``pts``."""
         now = asyncio.get_running_loop().time()
         if self._origin_s is None:
             self._origin_s = now

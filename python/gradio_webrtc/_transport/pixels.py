@@ -1,4 +1,4 @@
-"""Pictures of every kind that a function may give, as frames of even size for the codecs."""
+"""Images of every kind that a function may return, as frames of even size for the codecs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_SIDE: Final = 16
-"""One macroblock of VP8 and H.264; what is smaller gets its edges repeated."""
+"""One macroblock of VP8 and H.264; a smaller frame gets its edges repeated."""
 
 CODEC_FORMAT: Final = "yuv420p"
-"""What both codecs of WebRTC (RFC 7742) and aiortc's encoders take. One colour sample stands for
-two by two pixels, so sides are even."""
+"""The format of both codecs of WebRTC (RFC 7742) and of aiortc's encoders. One colour sample stands
+for two by two pixels, so sides are even."""
 
 EXACT: Final = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
-"""libswscale's shortcut from ``bgr24`` rounds down: white comes back as 250, 253, 251, and darker
+"""libswscale's quick way from ``bgr24`` rounds down: white comes back as 250, 253, 251, and darker
 each time it goes round. Exactness costs 1.5 ms of a thread at 720p."""
 
 UINT16_BYTES: Final = 2
@@ -35,20 +35,20 @@ PILLOW_ALPHA: Final = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}
 """Modes that Pillow itself takes to RGB by way of another, or only with a warning."""
 
 FORMS: Final = (
-    "a picture: an array (height, width, 3), (height, width, 4) or (height, width), a PIL image or "
-    "an av.VideoFrame"
+    "a video frame: an array (height, width, 3), (height, width, 4) or (height, width), "
+    "a PIL image or an av.VideoFrame"
 )
 
 
 def read_frame(pixels: object, array_format: str) -> VideoFrame:
-    """A frame of what a function gave; nobody else changes it. At least `MIN_SIDE` and even.
+    """Returns a frame made of what a function returned: a copy, of `MIN_SIDE` at least and even.
 
     Args:
         pixels: See `PixelConverter.to_planar`.
         array_format: PyAV's name for the order of colours in arrays.
 
     Raises:
-        PictureError: It is no picture: says what came.
+        PictureError: It is not an image; the text names what came.
     """
     if isinstance(pixels, np.ndarray):
         return _frame_of(pixels, array_format)
@@ -92,13 +92,13 @@ def _own_frame(given: VideoFrame) -> VideoFrame:
 
 
 def _is_pillow(pixels: object) -> bool:
-    """Tells a PIL image, without importing Pillow: whoever has an image has done it."""
+    """True for a PIL image, without importing Pillow: code that has an image has done it."""
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(pixels, pillow.Image)
 
 
 def _read_pillow(image: Any) -> NDArray[Any]:
-    """The pixels, gray or red first, in whatever numbers the mode has."""
+    """Returns the pixels, gray or red first, in whatever numbers the mode has."""
     try:
         if image.mode == "L" or image.mode.startswith(("I", "F")):
             return np.asarray(image)
@@ -167,7 +167,7 @@ def _three_channels(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
         case (1, _, _, 1 | 3 | 4):
             advice = "a batch of one: write array[0]"
         case _:
-            advice = "no such picture"
+            advice = "which no image has"
     raise PictureError(f"expected {FORMS}; got shape {array.shape}, {advice}")
 
 

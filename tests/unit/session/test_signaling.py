@@ -90,10 +90,10 @@ def going(direction: str) -> Callable[[str], str]:
     return lambda sdp: sdp.replace("a=sendrecv", f"a={direction}")
 
 
-EXPECTS_AUDIO = "expected an offer in which the page sends audio"
-EXPECTS_VIDEO = "expected an offer in which the page sends video"
-EXPECTS_BOTH = "expected an offer in which the page sends audio or video"
-PLAYS_AUDIO = "expected an offer in which the page receives audio"
+EXPECTS_AUDIO = "expected an offer in which the client sends audio"
+EXPECTS_VIDEO = "expected an offer in which the client sends video"
+EXPECTS_BOTH = "expected an offer in which the client sends audio or video"
+PLAYS_AUDIO = "expected an offer in which the client receives audio"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ PLAYS_AUDIO = "expected an offer in which the page receives audio"
             "send-receive",
             ["audio"],
             lambda sdp: sdp.replace("a=mid:0", "a=mid:\ud800"),
-            "is no text of Unicode",
+            "text that is not Unicode",
         ),
         ("audio", "send-receive", [], lambda _: "v=0\r\nm=\r\n", "cannot read this offer"),
         ("audio", "send-receive", [], lambda _: "v=0\r\nm=audio\r\n", "cannot read this offer"),

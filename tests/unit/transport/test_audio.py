@@ -1,4 +1,4 @@
-"""What is handed to aiortc's encoder arrives as loud as it was said."""
+"""Audio that aiortc encodes keeps its level."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TIMES_S = np.arange(FRAMES * 960) / 48_000
 TONE = (8000 * np.sin(2 * np.pi * 500 * TIMES_S)).astype(np.int16)
 
 
-class Saying:
-    """A source that says its samples, 20 ms at a time."""
+class Frames:
+    """A source with the samples of an array, 20 ms at a time."""
 
     def __init__(self, frames: NDArray[np.int16]) -> None:
         self._frames = iter(frames)
@@ -37,13 +37,13 @@ class Saying:
 
 
 async def through_opus(said: NDArray[np.int16]) -> NDArray[np.float64]:
-    """The first channel of what a decoder makes of the packets."""
-    sender, encoder, decoder = AudioSender(Saying(said)), OpusEncoder(), OpusDecoder()
+    """Returns the first channel of the decoded packets."""
+    sender, encoder, decoder = AudioSender(Frames(said)), OpusEncoder(), OpusDecoder()
     heard = []
     for _ in range(FRAMES):
-        said_now = await sender.recv()
-        assert isinstance(said_now, AudioFrame)
-        payloads, timestamp = encoder.encode(said_now)
+        frame_sent = await sender.recv()
+        assert isinstance(frame_sent, AudioFrame)
+        payloads, timestamp = encoder.encode(frame_sent)
         for payload in payloads:
             for frame in decoder.decode(JitterFrame(data=payload, timestamp=timestamp)):
                 assert isinstance(frame, AudioFrame)

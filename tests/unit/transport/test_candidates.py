@@ -180,7 +180,7 @@ def test_too_many_are_refused() -> None:
         take_candidates(SDP + lines, 32)
 
 
-def test_a_server_that_offers_itself_alone_knows_the_networks_of_its_machine(
+def test_a_server_that_offers_itself_alone_has_the_networks_of_its_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=False)

@@ -1,74 +1,89 @@
-"""Which datagrams go straight to the decoder, and which the way they always went."""
+"""Which datagrams take the fast path to the decoder, and which go on to aiortc."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
-from aiortc.jitterbuffer import JitterBuffer
-from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
-from gradio_webrtc._transport.webrtc import fast_path
-from gradio_webrtc._transport.webrtc.fast_path import RtpFastPath, install_fast_path
-from gradio_webrtc._transport.webrtc.inline import decode_inline
+from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
+from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
+from gradio_webrtc._transport.webrtc.aiortc_internals.dtls import HardenedSrtp
+from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import (
+    RtpFastPath,
+    install_fast_path,
+)
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import decode_inline
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
-    from av import AudioFrame
+    from gradio_webrtc._transport import AudioBlock
 
 OPUS, PCMU, SSRC = 96, 0, 7
-PAYLOAD = bytes(OpusEncoder(1).encode(np.zeros((1, 960), np.int16), 0))
+PAYLOAD = OpusEncoder(1).encode(np.zeros((1, 960), np.int16))
 
 
 class Ends:
-    """A caller's end that encrypts, and ours with a shortcut.
+    """A remote end that encrypts, and ours with a fast path.
+
+    Args:
+        hardened: Our end notes what was decrypted.
 
     Attributes:
-        heard: Frames that were decoded.
+        decoded: Blocks that were decoded.
         passed_on: Datagrams that went on to aiortc.
+        authentic: Notes what was decrypted; its clock counts how often it is read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hardened: bool = False) -> None:
         key = bytes(range(30))
         self._encrypt = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
-        self.heard: list[AudioFrame] = []
+        self.decoded: list[AudioBlock] = []
         self.passed_on: list[bytes] = []
-        clock = itertools.count(0.0).__next__
-        buffer = JitterBuffer(capacity=16, prefetch=4)
-        arrivals = OpusReceiver([OPUS], buffer, self.heard.append, clock)
+        self.authentic = AuthenticPackets(itertools.count(0.0).__next__)
+        opus = OpusReceiver([OPUS], _refuse, itertools.count(0.0).__next__)
+        opus.sink = self._take
         self.dtls, self.receiver = _bare(), _bare()
-        vars(self.dtls).update(
-            {
-                "_rx_srtp": Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND)),
-                fast_path.RX_BYTES: 0,
-                fast_path.RX_PACKETS: 0,
-            }
-        )
+        session = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND))
+        srtp = HardenedSrtp(session, self.authentic) if hardened else session
+        vars(self.dtls).update({names.RX_SRTP: srtp, names.RX_BYTES: 0, names.RX_PACKETS: 0})
         self.streams: dict[int, StreamStatistics] = {}
-        vars(self.receiver).update({fast_path.REMOTE_STREAMS: self.streams, "_enabled": True})
+        vars(self.receiver).update({names.REMOTE_STREAMS: self.streams, names.ENABLED: True})
         self.receive = RtpFastPath(
-            self.dtls, self.receiver, arrivals, lambda data, _component: self.passed_on.append(data)
+            self.dtls, self.receiver, opus, lambda data, _component: self.passed_on.append(data)
         )
         # aiortc has routed the first packet of the stream.
         self.streams[SSRC] = StreamStatistics(48_000)
         first = packet(0)
         self.streams[SSRC].add(first)
-        arrivals.add(first)
+        opus.add(first)
 
-    def send(self, given: RtpPacket, flags: int = 0) -> bytes:
-        """What went over the wire; ``flags`` are set in the first byte, in the clear."""
-        plain = bytearray(given.serialize())
+    def encrypt(self, sent: RtpPacket, flags: int = 0) -> bytes:
+        """Returns a packet for the wire; ``flags`` are set in the first byte, in the clear."""
+        plain = bytearray(sent.serialize())
         plain[0] |= flags
-        data = self._encrypt.protect(bytes(plain))
+        return self._encrypt.protect(bytes(plain))
+
+    def send(self, sent: RtpPacket, flags: int = 0) -> bytes:
+        """Returns what went over the wire."""
+        data = self.encrypt(sent, flags)
         self.receive(data, 1)
         return data
+
+    def _take(self, block: AudioBlock) -> float:
+        self.decoded.append(block)
+        return 0.0
+
+
+def _refuse(item: object) -> None:
+    raise AssertionError(f"expected nothing in the queue, got {item!r}")
 
 
 def _bare() -> Any:
@@ -84,11 +99,11 @@ def packet(number: int, **changes: int) -> RtpPacket:
 def test_packets_of_a_known_stream_are_decoded_at_once() -> None:
     ends = Ends()
     sent = sum(len(ends.send(packet(number))) for number in range(1, 51))
-    assert [frame.pts for frame in ends.heard] == [960 * k for k in range(51)]
+    assert [block.samples.size for block in ends.decoded] == [960] * 51
     assert ends.passed_on == []
     assert ends.receive.taken == 50
-    assert getattr(ends.dtls, fast_path.RX_PACKETS) == 50
-    assert getattr(ends.dtls, fast_path.RX_BYTES) == sent
+    assert getattr(ends.dtls, names.RX_PACKETS) == 50
+    assert getattr(ends.dtls, names.RX_BYTES) == sent
 
 
 def test_the_reports_are_made_of_the_same_counts() -> None:
@@ -114,8 +129,8 @@ def test_everything_else_goes_on_to_aiortc_as_it_came(changes: dict[str, int], f
     ends = Ends()
     data = ends.send(packet(1, **changes), flags)
     assert ends.passed_on == [data]
-    assert len(ends.heard) == 1
-    assert getattr(ends.dtls, fast_path.RX_PACKETS) == 0
+    assert len(ends.decoded) == 1
+    assert getattr(ends.dtls, names.RX_PACKETS) == 0
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", bytes([0x16] * 60), bytes([0x80, 200] + [0] * 60)])
@@ -127,7 +142,7 @@ def test_what_is_no_rtp_goes_on_to_aiortc(data: bytes) -> None:
 
 def test_a_receiver_that_is_switched_off_is_left_to_aiortc() -> None:
     ends = Ends()
-    vars(ends.receiver)["_enabled"] = False
+    vars(ends.receiver)[names.ENABLED] = False
     data = ends.send(packet(1))
     assert ends.passed_on == [data]
 
@@ -139,42 +154,45 @@ def test_a_packet_that_comes_twice_or_was_touched_is_dropped() -> None:
     touched = bytearray(ends._encrypt.protect(packet(2).serialize()))  # noqa: SLF001  # its sender
     touched[-1] ^= 1
     ends.receive(bytes(touched), 1)
-    assert len(ends.heard) == 2
+    assert len(ends.decoded) == 2
     assert ends.passed_on == []
 
 
-def test_header_extensions_are_no_sound() -> None:
+def test_header_extensions_are_no_audio() -> None:
     ends = Ends()
     plain = packet(1).serialize()
     extended = bytes([plain[0] | 0x10]) + plain[1:12] + b"\xbe\xde\x00\x02" + bytes(8) + PAYLOAD
     ends.receive(ends._encrypt.protect(extended), 1)  # noqa: SLF001  # its sender
-    assert [frame.samples for frame in ends.heard] == [960, 960]
+    assert [block.samples.size for block in ends.decoded] == [960, 960]
 
 
-class _Track:
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+def test_what_was_decrypted_is_noted_as_authentic_and_what_was_forged_is_not() -> None:
+    ends = Ends(hardened=True)
+    ends.send(packet(1))
+    noted = ends.authentic.last_s
+    assert noted > 0
+    ends.receive(packet(2).serialize() + bytes(10), 1)
+    assert ends.authentic.last_s == noted
 
 
 class _Connection:
     def data_received(self, data: bytes, component: int) -> None:
-        """Takes a datagram."""
+        """Receives a datagram."""
 
 
-@pytest.mark.parametrize("missing", ["", "connection", "keys", "counts", "streams"])
-async def test_an_aiortc_that_looks_different_is_left_alone(missing: str) -> None:
+@pytest.mark.parametrize("missing", [None, names.FAST_PATH])
+async def test_an_aiortc_of_another_make_keeps_its_own_way(
+    missing: names.Aspect | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     receiver = pc.addTransceiver("audio").receiver
     assert install_fast_path(pc) is None, "its jitter buffer is its own"
-    vars(receiver)["_track"] = _Track()
-    assert decode_inline(receiver, [OPUS])
+    vars(receiver)["_track"] = RemoteStreamTrack("audio")
+    decode_inline(receiver, [OPUS])
     dtls, connection = receiver.transport, _Connection()
-    vars(dtls)["_rx_srtp"] = None if missing == "keys" else Session()
-    vars(dtls.transport)["_connection"] = object() if missing == "connection" else connection
-    if missing == "counts":
-        del vars(dtls)[fast_path.RX_PACKETS]
-    if missing == "streams":
-        del vars(receiver)[fast_path.REMOTE_STREAMS]
+    vars(dtls)[names.RX_SRTP] = Session()
+    vars(dtls.transport)[names.CONNECTION] = connection
+    monkeypatch.setattr(probe, "has", lambda asked: asked is not missing)
     taken = install_fast_path(pc)
-    assert (taken is None) is bool(missing)
-    assert (connection.data_received is taken) is not bool(missing)
+    assert (taken is None) is (missing is not None)
+    assert (connection.data_received is taken) is (missing is None)

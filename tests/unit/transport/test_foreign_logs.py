@@ -53,7 +53,7 @@ def test_every_logger_of_theirs_is_filtered(caplog: pytest.LogCaptureFixture) ->
     assert caplog.messages == ["from a\\nb"]
 
 
-async def test_a_server_without_descriptors_says_so_once(
+async def test_a_server_without_descriptors_logs_it_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filter_foreign_logs()

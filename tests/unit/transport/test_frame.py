@@ -13,7 +13,7 @@ from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc._transport import PixelConverter
 from gradio_webrtc._transport.frame import MAX_FRAME_PIXELS, fit
-from gradio_webrtc._transport.webrtc.video import suitable_bitrate
+from gradio_webrtc._transport.webrtc.aiortc_internals.bit_rates import suitable_bitrate
 from gradio_webrtc.errors import PictureError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ORANGE = (30, 120, 230)
 
 
-def test_there_and_back_keeps_the_picture() -> None:
+def test_there_and_back_keeps_the_image() -> None:
     pixels = PixelConverter()
     array = pixels.to_array(pixels.to_planar(numbered(1234, colour=ORANGE)))
     assert array.shape == (240, 320, 3)
@@ -31,8 +31,8 @@ def test_there_and_back_keeps_the_picture() -> None:
 
 
 def test_the_order_of_colours_is_the_users_choice() -> None:
-    picture = PixelConverter("bgr").to_planar(numbered(1, colour=ORANGE))
-    seen = PixelConverter("rgb").to_array(picture)
+    planar = PixelConverter("bgr").to_planar(numbered(1, colour=ORANGE))
+    seen = PixelConverter("rgb").to_array(planar)
     assert colour_of(seen) == pytest.approx(ORANGE[::-1], abs=6)
     back = PixelConverter("bgr").to_array(PixelConverter("rgb").to_planar(seen))
     assert colour_of(back) == pytest.approx(ORANGE, abs=6)
@@ -41,12 +41,12 @@ def test_the_order_of_colours_is_the_users_choice() -> None:
 @pytest.mark.parametrize("width", [320, 322, 642])
 def test_an_array_is_the_users_own_to_draw_in(width: int) -> None:
     pixels = PixelConverter()
-    picture = pixels.to_planar(numbered(1, width))
-    array = pixels.to_array(picture)
+    planar = pixels.to_planar(numbered(1, width))
+    array = pixels.to_array(planar)
     array[:] = 0
     assert array.flags["C_CONTIGUOUS"]
     assert array.flags["WRITEABLE"]
-    assert number_of(pixels.to_array(picture)) == 1
+    assert number_of(pixels.to_array(planar)) == 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_more_than_full_hd_is_scaled_down_in_its_shape(
     assert expected[0] * expected[1] <= MAX_FRAME_PIXELS
 
 
-def test_a_large_picture_is_scaled_on_each_way() -> None:
+def test_a_large_frame_is_scaled_on_each_way() -> None:
     pixels = PixelConverter()
     large = pixels.to_planar(numbered(77, 2800, 1600))
     assert (large.width, large.height) == fit(2800, 1600)
@@ -78,11 +78,11 @@ def test_a_large_picture_is_scaled_on_each_way() -> None:
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (17, 33), (16, 2), (241, 320)])
 def test_any_size_becomes_one_that_encoders_take(rows: int, columns: int) -> None:
-    picture = PixelConverter().to_planar(np.full((rows, columns, 3), 90, np.uint8))
-    assert picture.width % 2 == picture.height % 2 == 0
-    assert picture.width >= max(16, columns)
-    assert picture.height >= max(16, rows)
-    assert colour_of(PixelConverter().to_array(picture)) == pytest.approx((90, 90, 90), abs=4)
+    planar = PixelConverter().to_planar(np.full((rows, columns, 3), 90, np.uint8))
+    assert planar.width % 2 == planar.height % 2 == 0
+    assert planar.width >= max(16, columns)
+    assert planar.height >= max(16, rows)
+    assert colour_of(PixelConverter().to_array(planar)) == pytest.approx((90, 90, 90), abs=4)
 
 
 GRAY = np.full((32, 32), 100)
@@ -127,7 +127,7 @@ class Tensor:
         return np.asarray(self._array, dtype=dtype, copy=copy)
 
 
-def test_an_array_of_another_library_is_a_picture() -> None:
+def test_an_array_of_another_library_is_an_image() -> None:
     pixels = PixelConverter()
     shown = pixels.to_array(pixels.to_planar(Tensor(np.full((32, 32, 3), 100, np.uint8))))
     assert colour_of(shown) == pytest.approx((100,) * 3, abs=4)
@@ -185,9 +185,9 @@ def test_a_frame_of_pyav_is_shown_as_it_is(pixel_format: str, size: tuple[int, i
     rgb = np.full((size[1], size[0], 3), ORANGE[::-1], np.uint8)
     frame = VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
     pixels = PixelConverter()
-    picture = pixels.to_planar(frame)
-    assert picture.width % 2 == picture.height % 2 == 0
-    assert colour_of(pixels.to_array(picture)) == pytest.approx(ORANGE, abs=8)
+    planar = pixels.to_planar(frame)
+    assert planar.width % 2 == planar.height % 2 == 0
+    assert colour_of(pixels.to_array(planar)) == pytest.approx(ORANGE, abs=8)
 
 
 def test_a_frame_of_full_range_is_not_brightened() -> None:
@@ -198,7 +198,7 @@ def test_a_frame_of_full_range_is_not_brightened() -> None:
 
 
 def test_a_frame_of_the_users_is_not_written_to() -> None:
-    # A sender writes the time into what it sends, and two callers may be shown one frame.
+    # A sender writes the time into what it sends, and two sessions may send one frame.
     frame = VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8)).reformat(format="yuv420p")
     assert PixelConverter().to_planar(frame).frame is not frame
 
@@ -209,8 +209,8 @@ def test_a_frame_of_the_users_is_not_written_to() -> None:
         (np.zeros((3, 32, 32)), r"array.transpose\(1, 2, 0\)"),
         (np.zeros((1, 32, 32, 3)), r"array\[0\]"),
         (b"\xff\xd8", "cv2.imdecode"),
-        ("picture.png", "PIL.Image.open"),
-        ({"picture": 1}, "got dict"),
+        ("image.png", "PIL.Image.open"),
+        ({"image": 1}, "got dict"),
         ([np.zeros((4, 4)), "two people"], "got list, which NumPy cannot read"),
         (Tensor(None), "got Tensor, which NumPy cannot read: this lives on another device"),
     ],
@@ -229,12 +229,12 @@ def test_what_to_write_instead_is_told(given: Any, advice: str) -> None:
         np.zeros((4, 0)),
         np.zeros((3, 32, 32)),
         np.zeros((32, 32, 5)),
-        np.array("picture"),
+        np.array("image"),
         np.array([[None]]),
         np.zeros((32, 32), complex),
     ],
 )
-def test_what_is_no_picture_is_refused_by_name(given: Any) -> None:
+def test_anything_but_an_image_is_refused_by_name(given: Any) -> None:
     with pytest.raises(PictureError, match=r"expected .* got "):
         PixelConverter().to_planar(given)
 

@@ -1,4 +1,4 @@
-"""How large a coded picture claims to be, and what goes to the decoder."""
+"""The sizes that coded video frames claim, and the frames that reach the decoder."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 from av import CodecContext, VideoFrame
 
 from gradio_webrtc import Limits
-from gradio_webrtc._transport.webrtc.aiortc_internals.decoding import MAX_FRAMES, DecoderQueue
+from gradio_webrtc._transport.webrtc.aiortc_internals.decoder_queue import MAX_FRAMES, DecoderQueue
 from gradio_webrtc._transport.webrtc.frame_sizes import SizeError, check_h264, check_vp8
 
 MOST = Limits().picture_pixels
 
 
-def encoded(codec: str, width: int, height: int, pictures: int = 2) -> list[bytes]:
+def encoded(codec: str, width: int, height: int, count: int = 2) -> list[bytes]:
     encoder: Any = CodecContext.create(codec, "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.options = {"tune": "zerolatency"} if codec == "libx264" else {"lag-in-frames": "0"}
     frames = []
-    for number in range(pictures):
+    for number in range(count):
         frame = VideoFrame(width, height, "yuv420p")
         frame.pts = number
         for plane in frame.planes:
@@ -62,7 +62,7 @@ def sequence(width: int, height: int, references: int = 1) -> bytes:
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 48), (640, 480), (1920, 1080)])
-def test_real_pictures_pass_and_key_frames_are_known(width: int, height: int) -> None:
+def test_real_frames_pass_and_key_frames_are_found(width: int, height: int) -> None:
     assert [check_vp8(data, MOST) for data in encoded("libvpx", width, height)] == [True, False]
     assert [check_h264(data, MOST) for data in encoded("libx264", width, height)] == [True, False]
 
@@ -130,7 +130,7 @@ def test_a_full_queue_drops_until_a_key_frame_takes_the_place_of_all_that_wait()
     assert [waiting.get(), waiting.qsize()] == [None, 0]
 
 
-def test_pictures_beyond_the_rate_are_dropped_with_all_that_is_built_upon_them() -> None:
+def test_frames_beyond_the_rate_are_dropped_with_all_that_depend_on_them() -> None:
     key, delta = vp8_header(640, 480), b"\x11" + bytes(20)
     failed = threading.Event()
     waiting = DecoderQueue(failed, Limits(pictures_per_s=2))
@@ -143,7 +143,7 @@ def test_pictures_beyond_the_rate_are_dropped_with_all_that_is_built_upon_them()
     assert failed.is_set(), "a key frame is asked for"
 
 
-def test_how_large_a_picture_may_be_is_given() -> None:
+def test_the_largest_frame_is_a_limit() -> None:
     waiting = DecoderQueue(threading.Event(), Limits(picture_pixels=640 * 480))
     waiting.put(item(vp8_header(640, 496)))
     assert waiting.qsize() == 0
@@ -151,13 +151,13 @@ def test_how_large_a_picture_may_be_is_given() -> None:
     assert waiting.qsize() == 1
 
 
-def test_frames_of_sound_wait_in_a_bounded_queue_and_empty_ones_not_at_all() -> None:
+def test_frames_of_audio_wait_in_a_bounded_queue_and_empty_ones_not_at_all() -> None:
     waiting = DecoderQueue(threading.Event())
     waiting.put(item(b"", "PCMU"))
     assert waiting.qsize() == 0
     for _ in range(3 * MAX_FRAMES):
-        waiting.put(item(b"sound", "PCMU"))
+        waiting.put(item(b"audio", "PCMU"))
     assert waiting.qsize() == MAX_FRAMES
     waiting.get()
-    waiting.put(item(b"sound", "PCMU"))
+    waiting.put(item(b"audio", "PCMU"))
     assert waiting.qsize() == MAX_FRAMES

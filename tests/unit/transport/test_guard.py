@@ -1,4 +1,4 @@
-"""Which datagrams pass the guard of a connection's sockets, and which are counted and dropped."""
+"""The guard of a connection's sockets: it passes some datagrams, and counts and drops others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from aioice.ice import CandidatePair
 from support.datagrams import check, mutations
 
 from gradio_webrtc._transport.buckets import TokenBucket
-from gradio_webrtc._transport.webrtc import guard as guards
-from gradio_webrtc._transport.webrtc.aiortc_internals import AuthenticPackets
+from gradio_webrtc._transport.webrtc.aiortc_internals import datagram_guard as guards
+from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ Address = tuple[str, int]
 
 
 class Connection:
-    """As much of a connection of aioice as a guard sees."""
+    """As much of a connection of aioice as a guard needs."""
 
     local_username = "abcd"
     local_password = "p" * 22
@@ -50,7 +50,7 @@ class Connection:
 
 
 class Socket:
-    """As much of a socket of aioice as a guard sees."""
+    """As much of a socket of aioice as a guard needs."""
 
     class local_candidate:  # noqa: N801
         component = 1
@@ -116,6 +116,20 @@ async def test_a_flood_of_the_peers_own_is_cut_and_the_newest_is_kept(clock: lis
     assert made.refused["rate"] == 20_000 - guards.BURST - guards.PACKETS_PER_S
 
 
+async def test_media_are_passed_on_without_an_attempt_to_read_them_as_stun(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, made, sock = guarded(clock)
+    connection._check_list.append(Pair(HERE, CandidatePair.State.SUCCEEDED))  # noqa: SLF001
+    parsed: list[bytes] = []
+    monkeypatch.setattr(stun, "parse_message", parsed.append)
+    for first in (0x14, 0x16, 0x3F, 0x80, 0x90, 0xBF):
+        sock.datagram_received(bytes([first]) * 40, HERE)
+    assert parsed == []
+    assert made.passed == 6
+    assert connection._queue.qsize() == 6  # noqa: SLF001
+
+
 async def test_the_end_of_a_connection_is_not_pushed_out_of_its_queue(clock: list[float]) -> None:
     connection, _, _ = guarded(clock)
     queue = connection._queue  # noqa: SLF001
@@ -126,7 +140,7 @@ async def test_the_end_of_a_connection_is_not_pushed_out_of_its_queue(clock: lis
     assert None in left
 
 
-async def test_checks_are_answered_to_whoever_has_the_password(clock: list[float]) -> None:
+async def test_checks_are_answered_if_they_have_the_password(clock: list[float]) -> None:
     connection, made, sock = guarded(clock)
     good = check("abcd:efgh", "p" * 22)
     sock.datagram_received(good, HERE)
@@ -174,7 +188,7 @@ async def test_checks_are_limited_in_rate_and_in_the_addresses_they_come_from(
     assert made.refused["candidates"] == 1
 
 
-async def test_checks_that_are_signed_by_nobody_take_nothing_from_those_that_are(
+async def test_checks_with_another_signature_take_nothing_from_the_peers_own(
     clock: list[float],
 ) -> None:
     connection, made, sock = guarded(clock)
@@ -190,10 +204,10 @@ async def test_checks_that_are_signed_by_nobody_take_nothing_from_those_that_are
     assert len(connection.requests) == guards.CHECKS_BURST
 
 
-@pytest.mark.parametrize(("password", "is_heard"), [("q" * 22, True), ("x" * 22, False)])
-async def test_an_answer_that_is_signed_is_heard_from_a_peer(
+@pytest.mark.parametrize(("password", "is_known"), [("q" * 22, True), ("x" * 22, False)])
+async def test_a_signed_answer_makes_its_source_known(
     password: str,
-    is_heard: bool,  # noqa: FBT001  # a parameter of pytest's
+    is_known: bool,  # noqa: FBT001  # a parameter of pytest's
     clock: list[float],
 ) -> None:
     connection, made, sock = guarded(clock)
@@ -210,7 +224,7 @@ async def test_an_answer_that_is_signed_is_heard_from_a_peer(
     for source in (HERE, ("192.0.2.2", 7)):
         sock.datagram_received(bytes(answer), source)
     assert sent == [HERE, ("192.0.2.2", 7)], "aioice judges the answers to its own questions"
-    assert made._heard_from == ({HERE} if is_heard else set())  # noqa: SLF001
+    assert made._known_sources == ({HERE} if is_known else set())  # noqa: SLF001
 
 
 async def test_ten_thousand_mutations_of_a_check_raise_nothing(
@@ -271,7 +285,7 @@ async def test_packets_of_any_kind_that_were_decrypted_are_authentic(
     assert made.silent_s > guards.CONSENT_LIMIT_S, "a forged source prolongs nothing"
 
 
-async def test_where_nobody_tells_what_was_decrypted_the_source_counts(clock: list[float]) -> None:
+async def test_without_a_note_of_what_was_decrypted_the_source_counts(clock: list[float]) -> None:
     connection, made, sock = guarded(clock)
     connection._check_list.append(Pair(HERE, CandidatePair.State.SUCCEEDED))  # noqa: SLF001
     clock[0] += 5

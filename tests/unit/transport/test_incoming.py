@@ -1,4 +1,4 @@
-"""The caller's sound reaches its hearer in order, at once, and with whatever goes wrong in it."""
+"""Inbound audio reaches its sink in order, at once, and with the errors on its way."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
+from gradio_webrtc._transport.webrtc.aiortc_internals import names
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import decode_inline
 from gradio_webrtc._transport.webrtc.incoming import AudioReceiver
-from gradio_webrtc._transport.webrtc.inline import JITTER_BUFFER, decode_inline
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc.errors import ConnectionLost
 
@@ -26,44 +27,44 @@ client: contextvars.ContextVar[str] = contextvars.ContextVar("client", default="
 
 
 class Packets:
-    """A receiver as far as frames pass through it, and a caller who sends packets.
+    """The audio part of a receiver, and a remote peer that sends packets.
 
     Args:
         inline: Packets are decoded on the event loop; otherwise frames come from elsewhere.
 
     Attributes:
-        heard: How many samples each block had that came through.
+        received: The number of samples of each block that came through.
     """
 
     def __init__(self, *, inline: bool) -> None:
         self.track = RemoteStreamTrack("audio")
         self.sent = 0
-        self.heard: list[int] = []
+        self.received: list[int] = []
         self._encoder = OpusEncoder(1)
         if inline:
-            setattr(self, JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
-            assert decode_inline(self, [OPUS])  # type: ignore[arg-type]
+            setattr(self, names.JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
+            decode_inline(self, [OPUS])  # type: ignore[arg-type]
 
     def send(self) -> None:
         """A packet of 20 ms, which is decoded at once."""
-        payload = bytes(self._encoder.encode(np.zeros((1, 960), np.int16), 0))
+        payload = self._encoder.encode(np.zeros((1, 960), np.int16))
         packet = RtpPacket(OPUS, 0, self.sent, 960 * self.sent, 1, payload)
         self.sent += 1
-        getattr(self, JITTER_BUFFER).add(packet)
+        getattr(self, names.JITTER_BUFFER).add(packet)
 
     def put(self, item: object) -> None:
         """A frame that aiortc decoded, or its mark of the end."""
         vars(self.track)["_queue"].put_nowait(item)
 
-    def hear(self, block: AudioBlock) -> float:
-        self.heard.append(block.samples.size)
+    def take(self, block: AudioBlock) -> float:
+        self.received.append(block.samples.size)
         return 0.0
 
     async def carry(self, sink: AudioSink | None = None) -> asyncio.Task[None]:
-        """Listens, with `hear` unless told otherwise; returns when it has begun."""
+        """Carries audio, to `take` by default; returns when it has begun."""
         receiver: Any = self
         carrying = asyncio.get_running_loop().create_task(
-            AudioReceiver(receiver).carry(sink or self.hear)
+            AudioReceiver(receiver).carry(sink or self.take)
         )
         await asyncio.sleep(0)
         return carrying
@@ -73,28 +74,28 @@ def frame(samples: int) -> AudioFrame:
     return AudioFrame.from_ndarray(np.zeros((1, samples), np.int16), "s16", "mono")
 
 
-async def test_a_packet_is_heard_before_its_datagram_is_done_with() -> None:
+async def test_a_packet_is_delivered_before_its_datagram_is_done_with() -> None:
     packets = Packets(inline=True)
     carrying = await packets.carry()
     packets.send()
     packets.send()
-    assert packets.heard == [960, 960]
+    assert packets.received == [960, 960]
     carrying.cancel()
 
 
-async def test_what_came_before_anybody_listened_is_heard_first() -> None:
+async def test_audio_that_came_before_the_sink_is_delivered_first() -> None:
     packets = Packets(inline=True)
     packets.put(frame(480))
     packets.send()
     carrying = await packets.carry()
     packets.send()
-    assert packets.heard == [480, 960, 960]
+    assert packets.received == [480, 960, 960]
     carrying.cancel()
 
 
 @pytest.mark.parametrize("inline", [False, True])
 @pytest.mark.parametrize("is_early", [False, True])
-async def test_frames_that_aiortc_decodes_are_heard_up_to_the_end(
+async def test_frames_that_aiortc_decodes_are_delivered_up_to_the_end(
     inline: bool,  # noqa: FBT001
     is_early: bool,  # noqa: FBT001
 ) -> None:
@@ -109,25 +110,25 @@ async def test_frames_that_aiortc_decodes_are_heard_up_to_the_end(
             packets.put(item)
     with pytest.raises(ConnectionLost, match="ended"):
         await carrying
-    assert packets.heard == [160, 320]
+    assert packets.received == [160, 320]
 
 
-async def test_the_hearers_error_is_raised_there_and_not_at_the_socket() -> None:
+async def test_the_error_of_a_sink_is_raised_there_and_not_at_the_socket() -> None:
     packets = Packets(inline=True)
 
-    def hear(block: AudioBlock) -> float:
-        packets.hear(block)
+    def take(block: AudioBlock) -> float:
+        packets.take(block)
         raise ZeroDivisionError
 
-    carrying = await packets.carry(hear)
+    carrying = await packets.carry(take)
     packets.send()
     packets.send()
     with pytest.raises(ZeroDivisionError):
         await carrying
-    assert packets.heard == [960]
+    assert packets.received == [960]
 
 
-async def test_nothing_is_heard_once_the_call_is_over() -> None:
+async def test_nothing_is_delivered_once_the_session_is_over() -> None:
     packets = Packets(inline=True)
     carrying = await packets.carry()
     packets.send()
@@ -135,19 +136,19 @@ async def test_nothing_is_heard_once_the_call_is_over() -> None:
     with pytest.raises(asyncio.CancelledError):
         await carrying
     packets.send()
-    assert packets.heard == [960]
+    assert packets.received == [960]
 
 
-async def test_the_hearer_runs_in_the_context_of_its_call() -> None:
-    packets, heard = Packets(inline=True), list[str]()
+async def test_the_sink_runs_in_the_context_of_its_session() -> None:
+    packets, received = Packets(inline=True), list[str]()
 
-    def hear(_block: AudioBlock) -> float:
-        heard.append(client.get())
+    def take(_block: AudioBlock) -> float:
+        received.append(client.get())
         return 0.0
 
     token = client.set("Ada")
-    carrying = await packets.carry(hear)
+    carrying = await packets.carry(take)
     client.reset(token)
     packets.send()
-    assert heard == ["Ada"]
+    assert received == ["Ada"]
     carrying.cancel()

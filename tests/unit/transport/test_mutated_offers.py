@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.hostile import counted
 from support.offers import BROWSERS, make_sdp
 
-from gradio_webrtc._transport import PeerTransport, TrackTerms, read_offer
+from gradio_webrtc._config import SessionConfig
+from gradio_webrtc._transport import PeerTransport, read_offer
 from gradio_webrtc.errors import SignalingError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ WORDS = ["video", "audio", "application", "x", "\0", "é", "sendonly", "inactive
 WORDS += ["rtx", "opus", "VP8", "H264", "apt=96", "a" * 1000]
 MARKS = [" ", ":", "/", "=", ";", ",", "-", "+"]
 WORDS_OF_OTHERS = ("Error", "NoneType", "literal", "unpack")
-TERMS = TrackTerms("audio-video")
+CONFIG = SessionConfig(modality="audio-video", allows_other_tracks=True)
 
 PLACES = st.integers(0, 1 << 16)
 """Of a line, or of a part of one: modulo their number."""
@@ -74,9 +75,9 @@ def mutate(sdp: str, changes: list[tuple[str, int, int] | tuple[str, int, int, s
 
 async def ask(sdp: str) -> str:
     """The reason why an offer is refused; nothing for one that is answered."""
-    peer = PeerTransport([], TERMS)
+    peer = PeerTransport([], CONFIG)
     try:
-        offer = read_offer({"type": "offer", "sdp": sdp}, TERMS)
+        offer = read_offer({"type": "offer", "sdp": sdp}, CONFIG)
         assert (await peer.answer(offer))["type"] == "answer"
     except SignalingError as error:
         return str(error)

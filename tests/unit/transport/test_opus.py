@@ -1,4 +1,4 @@
-"""Opus that we encode and decode ourselves, beside what aiortc makes of the same."""
+"""Opus that we encode and decode ourselves, compared with aiortc's own."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ from av.error import FFmpegError
 from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
+from gradio_webrtc._transport.pacing import PacedFrame
 from gradio_webrtc._transport.webrtc import opus
+from gradio_webrtc._transport.webrtc.aiortc_internals import code_inline, names, probe
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import opus_receiver_of
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.incoming import read_block
-from gradio_webrtc._transport.webrtc.inline import (
-    JITTER_BUFFER,
-    NEXT_FRAME,
-    decode_inline,
-    work_inline,
-)
 from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
-from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,11 +36,11 @@ LOUD = tone(1.0, 1000, level=0.5)
 def packets_of(samples: NDArray[np.int16], channels: int = 1) -> list[bytes]:
     encoder = OpusEncoder(channels)
     frames = samples.reshape(-1, 1, 960 * channels)
-    return [bytes(encoder.encode(frame, 960 * k)) for k, frame in enumerate(frames)]
+    return [encoder.encode(frame) for frame in frames]
 
 
 def level(samples: NDArray[np.int16]) -> float:
-    """Of the sound after its beginning, 0 to 1."""
+    """Returns the level of the audio after its beginning, 0 to 1."""
     return float(np.sqrt(np.mean((samples[4800:] / 32768.0) ** 2)))
 
 
@@ -70,9 +66,8 @@ def test_we_decode_what_aiortc_encodes() -> None:
         payloads, _timestamp = encoder.encode(stereo)
         for payload in payloads:
             heard += decoder.decode(payload)
-    sound = np.concatenate([frame.to_ndarray() for frame in heard], axis=1)[0]
-    channels = heard[0].layout.nb_channels
-    places = pieces_found(sound[::channels], SAID)
+    decoded = np.concatenate([block.samples for block in heard], axis=1)[0]
+    places = pieces_found(decoded[:: heard[0].channels], SAID)
     assert min(places) >= 0
 
 
@@ -80,34 +75,41 @@ def test_one_channel_is_decoded_until_the_sender_uses_two() -> None:
     decoder = OpusDecoder()
     stereo = np.repeat(LOUD, 2)
     stereo[1::2] //= 4
-    layouts: list[str] = []
+    channels: list[int] = []
     right: list[NDArray[np.int16]] = []
     for packets in (packets_of(LOUD), packets_of(stereo, 2), packets_of(LOUD)):
         for payload in packets:
-            (frame,) = decoder.decode(payload)
-            layouts.append(frame.layout.name)
-            heard = frame.to_ndarray().astype(np.int16)[0]
-            right.append(heard[1::2])
-    assert layouts == ["mono"] * 50 + ["stereo"] * 100
+            (block,) = decoder.decode(payload)
+            channels.append(block.channels)
+            right.append(block.samples[0, 1::2])
+    assert channels == [1] * 50 + [2] * 100
     quiet, loud = np.concatenate(right[55:100]), np.concatenate(right[105:])
     assert level(quiet) == pytest.approx(level(LOUD) / 4, rel=0.1)
     assert level(loud) == pytest.approx(level(LOUD), rel=0.1)
 
 
-def test_a_packet_keeps_the_time_it_was_given_over_a_gap() -> None:
-    encoder, their_packer = OpusEncoder(1), TheirEncoder()
+async def test_a_packet_is_stamped_with_its_place_over_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     times = [0, 960, 1920, 500_000, 500_960, 2**31]
-    silence = np.zeros((1, 960), np.int16)
-    stamped = [their_packer.pack(encoder.encode(silence, pts))[1] for pts in times]
-    assert stamped == times
+    sender, their_packer = AudioSender(Frames()), TheirEncoder()
+    sender.encode_opus()
+    due = iter(times)
+
+    async def next_frame() -> PacedFrame:
+        return PacedFrame(next(due), np.zeros((1, 960), np.int16), is_audio=True)
+
+    monkeypatch.setattr(sender.pacer, "next_frame", next_frame)
+    packets: list[Any] = [await sender.recv() for _ in times]
+    assert [their_packer.pack(each)[1] for each in packets] == times
 
 
 def test_what_is_no_opus_is_refused_and_the_next_packet_is_decoded() -> None:
     decoder = OpusDecoder()
     with pytest.raises(FFmpegError):
         decoder.decode(b"\xff\xff\xff")
-    (frame,) = decoder.decode(packets_of(LOUD)[0])
-    assert frame.samples == 960
+    (block,) = decoder.decode(packets_of(LOUD)[0])
+    assert block.samples.size == 960 * block.channels
 
 
 def test_a_packet_of_nothing_is_not_taken_for_the_end() -> None:
@@ -123,13 +125,15 @@ def test_what_is_missing_goes_on_as_before_and_fades(channels: int) -> None:
     for payload in packets_of(np.repeat(LOUD, channels), channels)[:20]:
         decoder.decode(payload)
     concealed = [decoder.conceal()[0] for _ in range(10)]
-    assert {(each.samples, each.layout.nb_channels) for each in concealed} == {(960, channels)}
-    loudness = [float(np.sqrt(np.mean((each.to_ndarray() / 32768.0) ** 2))) for each in concealed]
+    assert {(each.samples.size, each.channels) for each in concealed} == {
+        (960 * channels, channels)
+    }
+    loudness = [float(np.sqrt(np.mean((each.samples / 32768.0) ** 2))) for each in concealed]
     assert loudness[0] > level(LOUD) / 3
     assert loudness[-1] < level(LOUD) / 5
 
 
-class Saying:
+class Frames:
     """A source of frames: those given, or silence in as many channels."""
 
     def __init__(self, *frames: int | NDArray[np.int16]) -> None:
@@ -150,9 +154,9 @@ class Saying:
         return next(self._frames, None)
 
 
-def test_a_sender_gives_frames_until_it_is_told_to_encode() -> None:
+def test_a_sender_returns_frames_until_it_encodes() -> None:
     async def scenario() -> list[Any]:
-        sender = AudioSender(Saying(1, 1, 2, 2))
+        sender = AudioSender(Frames(1, 1, 2, 2))
         taken: list[Any] = [await sender.recv()]
         sender.encode_opus()
         return taken + [await sender.recv() for _ in range(3)]
@@ -168,11 +172,11 @@ def test_a_sender_whose_encoder_fails_goes_on_with_frames(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(OpusEncoder):
-        def encode(self, samples: NDArray[np.int16], pts: int) -> Packet[Any]:
-            raise FFmpegError(1, f"no sound at {pts}, {samples.size}")
+        def encode(self, samples: NDArray[np.int16]) -> bytes:
+            raise FFmpegError(1, f"cannot encode {samples.size} samples")
 
     async def scenario() -> list[Any]:
-        sender = AudioSender(Saying(1, 1))
+        sender = AudioSender(Frames(1, 1))
         sender.encode_opus()
         return [await sender.recv() for _ in range(2)]
 
@@ -193,67 +197,64 @@ async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
     await callee.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
     callee.addTrack(sender)
     answer = await callee.createAnswer()
-    work_inline(callee, answer.sdp)
+    code_inline(callee, answer.sdp)
     await client.close()
     return callee
 
 
 @pytest.mark.parametrize(("codec", "kind"), [("opus", Packet), ("pcmu", AudioFrame)])
 async def test_only_a_call_in_opus_is_encoded_by_us(codec: str, kind: type) -> None:
-    sender = AudioSender(Saying(1))
+    sender = AudioSender(Frames(1))
     callee = await _answered(sender, codec)
     assert isinstance(await sender.recv(), kind)
     await callee.close()
 
 
-async def test_an_aiortc_that_looks_different_decodes_by_itself() -> None:
-    callee = await _answered(AudioSender(Saying(1)), "opus")
-    (receiver,) = callee.getReceivers()
-    assert isinstance(getattr(receiver, JITTER_BUFFER), OpusReceiver)
-    setattr(receiver, JITTER_BUFFER, other := object())
-    assert not decode_inline(receiver, [96])
-    assert getattr(receiver, JITTER_BUFFER) is other
-    await callee.close()
-
-
-async def test_an_aiortc_that_takes_no_packets_gets_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("aiortc.codecs.base.Encoder.pack")
-    sender = AudioSender(Saying(1))
+@pytest.mark.parametrize("aspect", [names.DECODING, names.ENCODING, names.PACKING])
+async def test_an_aiortc_of_another_make_does_its_part_itself(
+    aspect: names.Aspect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "has", lambda asked: asked is not aspect)
+    sender = AudioSender(Frames(1))
     callee = await _answered(sender, "opus")
-    assert isinstance(await sender.recv(), AudioFrame)
+    (receiver,), (theirs,) = callee.getReceivers(), callee.getSenders()
+    kind = AudioFrame if aspect is names.ENCODING else Packet
+    assert (opus_receiver_of(receiver) is None) is (aspect is names.DECODING)
+    assert (names.NEXT_FRAME in vars(theirs)) is (aspect is names.DECODING)
+    assert isinstance(await sender.recv(), kind)
     await callee.close()
 
 
 async def test_a_call_whose_encoder_fails_loses_a_frame_and_goes_on_through_aiortc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sender = AudioSender(Saying(LOUD[:960], LOUD[:960]))
+    sender = AudioSender(Frames(LOUD[:960], LOUD[:960]))
     callee = await _answered(sender, "opus")
     (theirs,) = callee.getSenders()
     monkeypatch.setattr(OpusEncoder, "encode", _refuse)
-    assert await getattr(theirs, NEXT_FRAME)(OPUS) is None
-    frame = await getattr(theirs, NEXT_FRAME)(OPUS)
+    assert await getattr(theirs, names.NEXT_FRAME)(OPUS) is None
+    frame = await getattr(theirs, names.NEXT_FRAME)(OPUS)
     assert len(frame.payloads) == 1
     assert frame.audio_level == compute_audio_level_dbov(await _doubled(LOUD[:960]))
     await callee.close()
 
 
 def _refuse(*_args: object) -> None:
-    raise FFmpegError(1, "no sound")
+    raise FFmpegError(1, "cannot encode")
 
 
 async def _doubled(samples: NDArray[np.int16]) -> AudioFrame:
     """As `AudioSender` hands it to aiortc."""
-    frame = await AudioSender(Saying(samples)).recv()
+    frame = await AudioSender(Frames(samples)).recv()
     assert isinstance(frame, AudioFrame)
     return frame
 
 
 async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> None:
     for samples in (LOUD[:960], LOUD[:960] // 100, np.zeros(960, np.int16)):
-        sender = AudioSender(Saying(samples))
+        sender = AudioSender(Frames(samples))
         callee = await _answered(sender, "opus")
-        next_frame: Any = getattr(callee.getSenders()[0], NEXT_FRAME)
+        next_frame: Any = getattr(callee.getSenders()[0], names.NEXT_FRAME)
         frame = await next_frame(OPUS)
         theirs = AudioFrame.from_ndarray(samples.reshape(1, -1), "s16", "mono")
         assert frame.audio_level == compute_audio_level_dbov(theirs)
@@ -261,8 +262,12 @@ async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> No
         await callee.close()
 
 
-def test_a_frame_with_a_longer_plane_gives_only_its_sound() -> None:
-    (frame,) = OpusDecoder().decode(packets_of(LOUD)[0])
-    block = read_block(frame)
+def test_a_frame_with_a_longer_plane_has_only_its_audio() -> None:
+    (block,) = OpusDecoder().decode(packets_of(LOUD)[0])
+    (frame,) = TheirDecoder().decode(JitterFrame(packets_of(LOUD)[0], 0))
+    assert isinstance(frame, AudioFrame)
     assert (block.rate_hz, block.channels, block.samples.shape) == (48_000, 1, (1, 960))
-    assert np.array_equal(block.samples, frame.to_ndarray())
+    theirs = read_block(frame)
+    assert (theirs.rate_hz, theirs.channels, theirs.samples.shape) == (48_000, 2, (1, 1920))
+    assert np.array_equal(theirs.samples, frame.to_ndarray())
+    assert read_block(block) is block

@@ -1,4 +1,4 @@
-"""Packets that come late, twice or never, beside what aiortc makes of the same."""
+"""Packets that come late, twice or never, compared with aiortc's own handling of the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from support.signals import chirp, pieces_found
 
+from gradio_webrtc._transport import AudioBlock
+from gradio_webrtc._transport.webrtc.aiortc_internals.inline import OpusJitterBuffer
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import (
     DECODED_AFTER_PAUSE_S,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from gradio_webrtc._transport import AudioSink
 
 OPUS, PCMU = 96, 0
 SAID = chirp(2.0)
@@ -49,8 +53,7 @@ def spoken(first: int = 0) -> list[RtpPacket]:
     """What was said, in packets."""
     encoder = OpusEncoder(1)
     return [
-        packet(first + k, bytes(encoder.encode(frame, 0)))
-        for k, frame in enumerate(SAID.reshape(-1, 1, 960))
+        packet(first + k, encoder.encode(frame)) for k, frame in enumerate(SAID.reshape(-1, 1, 960))
     ]
 
 
@@ -60,43 +63,61 @@ def taken(numbers: Iterable[int]) -> list[int]:
     return [each.sequence_number for number in numbers for each in order.put(packet(number))]
 
 
-def hear(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
-    frames: list[AudioFrame] = []
-    arrivals = OpusReceiver([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
+def receive(packets: Iterable[RtpPacket]) -> list[AudioBlock]:
+    blocks: list[AudioBlock] = []
+    receiver = OpusReceiver([OPUS], refuse, HURRYING)
+    receiver.sink = take_into(blocks)
     for each in packets:
-        assert arrivals.add(each) == (False, None)
-    return frames
+        receiver.add(each)
+    return blocks
+
+
+def refuse(item: object) -> None:
+    raise AssertionError(f"expected nothing in the queue, got {item!r}")
+
+
+def take_into(blocks: list[AudioBlock]) -> AudioSink:
+    def take(block: AudioBlock) -> float:
+        blocks.append(block)
+        return 0.0
+
+    return take
+
+
+def places(blocks: Iterable[AudioBlock]) -> list[int]:
+    """The first sample of each block, counted from the first one: there is no gap."""
+    sizes = [block.samples.size // block.channels for block in blocks]
+    return [0, *itertools.accumulate(sizes)][:-1]
 
 
 class Unhurried:
-    """Somebody who can spare some of the sound to come, and counts when it came.
+    """A sink that allows some of the coming audio to wait, and notes when it came.
 
     Attributes:
-        batch_allowance_s: How much.
-        came: The packets that had arrived when each frame came.
+        batch_allowance_s: How much may wait.
+        came: The packets that had been received when each block came.
     """
 
     def __init__(self, batch_allowance_s: float) -> None:
         self.batch_allowance_s = batch_allowance_s
         self.came: list[int] = []
-        self.frames: list[AudioFrame] = []
-        self._arrived = 0
-        self._arrivals = OpusReceiver(
-            [OPUS], JitterBuffer(capacity=16, prefetch=4), self._take, HURRYING
-        )
+        self.blocks: list[AudioBlock] = []
+        self._received = 0
+        self._receiver = OpusReceiver([OPUS], refuse, HURRYING)
+        self._receiver.sink = self._take
 
     def send(self, packets: Sequence[RtpPacket]) -> None:
         for each in packets:
-            self._arrived += 1
-            self._arrivals.add(each)
+            self._received += 1
+            self._receiver.add(each)
 
-    def _take(self, frame: AudioFrame) -> float:
-        self.frames.append(frame)
-        self.came.append(self._arrived)
+    def _take(self, block: AudioBlock) -> float:
+        self.blocks.append(block)
+        self.came.append(self._received)
         return self.batch_allowance_s
 
 
-def hear_through_aiortc(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
+def receive_through_aiortc(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
     buffer, decoder = JitterBuffer(capacity=16, prefetch=4), TheirDecoder()
     frames: list[AudioFrame] = []
     for each in packets:
@@ -106,15 +127,20 @@ def hear_through_aiortc(packets: Sequence[RtpPacket]) -> list[AudioFrame]:
     return frames
 
 
-def sound(frames: Sequence[AudioFrame]) -> NDArray[np.int16]:
+def audio(blocks: Sequence[AudioBlock]) -> NDArray[np.int16]:
     """The first channel."""
-    blocks = [each.to_ndarray()[0, :: each.layout.nb_channels] for each in frames]
-    return np.concatenate(blocks).astype(np.int16)
+    return np.concatenate([each.samples[0, :: each.channels] for each in blocks])
 
 
-def lost(heard: Sequence[AudioFrame]) -> int:
-    """How many tenths of a second of what was said are not in it."""
-    return pieces_found(sound(heard), SAID).count(-1)
+def audio_of_frames(frames: Sequence[AudioFrame]) -> NDArray[np.int16]:
+    """The first channel."""
+    arrays = [each.to_ndarray()[0, :: each.layout.nb_channels] for each in frames]
+    return np.concatenate(arrays).astype(np.int16)
+
+
+def lost(blocks: Sequence[AudioBlock]) -> int:
+    """The tenths of a second of `SAID` that are not in them."""
+    return pieces_found(audio(blocks), SAID).count(-1)
 
 
 def test_packets_in_order_are_given_at_once() -> None:
@@ -150,20 +176,20 @@ def test_no_more_wait_than_it_takes_to_give_one_up() -> None:
         assert waiting < LOST_AFTER
 
 
-def test_without_loss_it_is_heard_as_through_aiortc_but_sooner() -> None:
-    ours, theirs = hear(spoken()), hear_through_aiortc(spoken())
+def test_without_loss_audio_is_the_same_as_through_aiortc_but_sooner() -> None:
+    ours, theirs = receive(spoken()), receive_through_aiortc(spoken())
     assert len(ours) == 100
     assert len(theirs) == 96, "aiortc still holds the last ones back"
-    assert np.array_equal(sound(ours)[: 96 * 960], sound(theirs))
-    assert [each.pts for each in ours] == [960 * k for k in range(100)]
+    assert np.array_equal(audio(ours)[: 96 * 960], audio_of_frames(theirs))
+    assert places(ours) == [960 * k for k in range(100)]
 
 
 def test_a_lost_packet_costs_what_was_in_it_and_aiortc_five_times_as_much() -> None:
     packets = spoken()
     del packets[50]
-    ours, theirs = hear(packets), hear_through_aiortc(packets)
+    ours, theirs = receive(packets), receive_through_aiortc(packets)
     assert len(ours) == 100, "something stands for the lost one"
-    assert [each.pts for each in ours] == [960 * k for k in range(100)]
+    assert places(ours) == [960 * k for k in range(100)]
     assert lost(ours) <= 1
     assert len(theirs) <= 95
 
@@ -174,36 +200,36 @@ def test_loss_and_reordering_leave_no_gap_wherever_the_counters_are(first: int) 
     for k in range(10, 90, 20):
         packets[k], packets[k + 1] = packets[k + 1], packets[k]
     del packets[75], packets[35]
-    heard = hear(packets)
-    assert [each.pts for each in heard] == [960 * k for k in range(100)]
+    heard = receive(packets)
+    assert places(heard) == [960 * k for k in range(100)]
     assert lost(heard) <= 2
 
 
-def test_a_sender_that_was_silent_by_not_sending_is_heard_as_silent() -> None:
+def test_a_sender_that_was_silent_by_not_sending_is_silent() -> None:
     packets = spoken()
     resumed = [
         packet(30 + k, each.payload, timestamp=960 * (50 + k))
         for k, each in enumerate(packets[50:])
     ]
-    heard = hear(packets[:30] + resumed)
-    assert [each.pts for each in heard] == [960 * k for k in range(100)]
-    assert np.abs(sound(heard)[45 * 960 : 50 * 960]).max() < np.abs(SAID).max() / 10
+    heard = receive(packets[:30] + resumed)
+    assert places(heard) == [960 * k for k in range(100)]
+    assert np.abs(audio(heard)[45 * 960 : 50 * 960]).max() < np.abs(SAID).max() / 10
 
 
 def test_a_call_that_stood_still_does_not_get_its_silence_afterwards() -> None:
     packets = spoken()
     later = packet(100, packets[50].payload, timestamp=48_000 * 60)
-    heard = hear([*packets, later])
+    heard = receive([*packets, later])
     assert len(heard) == 101
-    assert heard[-1].pts == 48_000 * 60
+    assert {each.samples.size for each in heard} == {960}
 
 
-def test_a_sender_that_begins_anew_is_heard_at_once() -> None:
+def test_a_sender_that_begins_again_is_received_at_once() -> None:
     packets = spoken()
-    anew = [packet(7 + k, each.payload, ssrc=2) for k, each in enumerate(packets)]
-    heard = hear(packets + anew)
+    again = [packet(7 + k, each.payload, ssrc=2) for k, each in enumerate(packets)]
+    heard = receive(packets + again)
     assert len(heard) == 200
-    assert np.array_equal(sound(heard[:100]), sound(heard[100:]))
+    assert np.array_equal(audio(heard[:100]), audio(heard[100:]))
 
 
 def test_packets_that_are_no_opus_are_concealed_and_logged_once(
@@ -213,23 +239,45 @@ def test_packets_that_are_no_opus_are_concealed_and_logged_once(
     for k in (20, 21, 40):
         packets[k].payload = b"\xff\xff\xff"
     packets[60].payload = b""
-    heard = hear(packets)
-    assert [each.pts for each in heard] == [960 * k for k in range(100)]
+    heard = receive(packets)
+    assert places(heard) == [960 * k for k in range(100)]
     assert lost(heard) <= 3
     assert len(caplog.records) == 1
 
 
 def test_other_codecs_are_left_to_aiortc() -> None:
-    frames: list[AudioFrame] = []
-    arrivals = OpusReceiver([OPUS], JitterBuffer(capacity=16, prefetch=4), frames.append, HURRYING)
+    receiver = OpusReceiver([OPUS], refuse, HURRYING)
+    buffer = OpusJitterBuffer(receiver, JitterBuffer(capacity=16, prefetch=4))
     reference = JitterBuffer(capacity=16, prefetch=4)
     for number in range(20):
-        given = packet(number, bytes([number]))
-        given.payload_type = PCMU
-        (flag, encoded), (their_flag, expected) = arrivals.add(given), reference.add(given)
+        sent = packet(number, bytes([number]))
+        sent.payload_type = PCMU
+        (flag, encoded), (their_flag, expected) = buffer.add(sent), reference.add(sent)
         assert flag is their_flag
         assert (encoded and encoded.data) == (expected and expected.data)
-    assert frames == []
+
+
+def test_nothing_of_opus_is_left_to_aiortc() -> None:
+    blocks: list[AudioBlock] = []
+    receiver = OpusReceiver([OPUS], refuse, HURRYING)
+    receiver.sink = take_into(blocks)
+    buffer = OpusJitterBuffer(receiver, JitterBuffer(capacity=16, prefetch=4))
+    assert {buffer.add(each) for each in spoken()} == {(False, None)}
+    assert len(blocks) == 100
+
+
+def test_without_a_sink_blocks_wait_in_the_queue_and_so_does_the_sinks_error() -> None:
+    queued: list[object] = []
+
+    def fail(_block: AudioBlock) -> float:
+        raise ZeroDivisionError
+
+    receiver, packets = OpusReceiver([OPUS], queued.append, HURRYING), spoken()
+    receiver.add(packets[0])
+    receiver.sink = fail
+    receiver.add(packets[1])
+    receiver.add(packets[2])
+    assert [type(each) for each in queued] == [AudioBlock, ZeroDivisionError, AudioBlock]
 
 
 @pytest.mark.parametrize(
@@ -245,61 +293,61 @@ def test_other_codecs_are_left_to_aiortc() -> None:
 def test_packets_that_nobody_hurries_for_come_together(
     batch_allowance_s: float, came: list[int]
 ) -> None:
-    hearer = Unhurried(batch_allowance_s)
-    hearer.send(spoken()[:11])
-    assert hearer.came[:7] == came
+    sink = Unhurried(batch_allowance_s)
+    sink.send(spoken()[:11])
+    assert sink.came[:7] == came
 
 
-def test_what_waited_is_the_same_sound() -> None:
+def test_audio_that_waited_is_the_same() -> None:
     packets = spoken()
     del packets[50]
-    hearer = Unhurried(10.0)
-    hearer.send(packets)
-    expected = hear(packets)[: len(hearer.frames)]
+    sink = Unhurried(10.0)
+    sink.send(packets)
+    expected = receive(packets)[: len(sink.blocks)]
     assert len(expected) > 90
-    assert [each.pts for each in hearer.frames] == [each.pts for each in expected]
-    assert np.array_equal(sound(hearer.frames), sound(expected))
+    assert places(sink.blocks) == places(expected)
+    assert np.array_equal(audio(sink.blocks), audio(expected))
 
 
 def test_nothing_waits_once_there_is_a_hurry() -> None:
-    hearer, packets = Unhurried(10.0), spoken()
-    hearer.send(packets[:5])
-    hearer.batch_allowance_s = 0.0
-    hearer.send(packets[5:10])
-    assert hearer.came == [1, 6, 6, 6, 6, 6, 7, 8, 9, 10]
+    sink, packets = Unhurried(10.0), spoken()
+    sink.send(packets[:5])
+    sink.batch_allowance_s = 0.0
+    sink.send(packets[5:10])
+    assert sink.came == [1, 6, 6, 6, 6, 6, 7, 8, 9, 10]
 
 
-def test_what_waited_is_heard_before_a_gap_and_before_another_stream() -> None:
-    hearer, packets = Unhurried(0.2), spoken()
-    hearer.send([*packets[:3], packet(3, packets[3].payload, timestamp=960 * 20)])
-    assert [each.pts for each in hearer.frames] == [960 * k for k in range(21)]
-    assert hearer.came == [1, *[4] * 20]
-    hearer.send([packet(4, packets[4].payload, timestamp=960 * 21)])
-    hearer.send([packet(7 + k, packets[7 + k].payload, ssrc=2) for k in range(5)])
-    assert hearer.came[21:] == [6, *[10] * 5]
+def test_audio_that_waited_comes_before_a_gap_and_before_another_stream() -> None:
+    sink, packets = Unhurried(0.2), spoken()
+    sink.send([*packets[:3], packet(3, packets[3].payload, timestamp=960 * 20)])
+    assert places(sink.blocks) == [960 * k for k in range(21)]
+    assert sink.came == [1, *[4] * 20]
+    sink.send([packet(4, packets[4].payload, timestamp=960 * 21)])
+    sink.send([packet(7 + k, packets[7 + k].payload, ssrc=2) for k in range(5)])
+    assert sink.came[21:] == [6, *[10] * 5]
 
 
 def test_no_packet_of_the_first_stream_is_lost_to_the_second() -> None:
-    hearer, packets = Unhurried(10.0), spoken()
-    hearer.send(packets[:4])
-    hearer.send([packet(k, each.payload, ssrc=2) for k, each in enumerate(packets[:6])])
-    assert hearer.came[:4] == [1, 5, 5, 5]
-    assert len(hearer.frames) >= 9
+    sink, packets = Unhurried(10.0), spoken()
+    sink.send(packets[:4])
+    sink.send([packet(k, each.payload, ssrc=2) for k, each in enumerate(packets[:6])])
+    assert sink.came[:4] == [1, 5, 5, 5]
+    assert len(sink.blocks) >= 9
 
 
 def test_packets_that_are_all_stamped_alike_do_not_pile_up() -> None:
-    hearer = Unhurried(10.0)
-    hearer.send([packet(k, each.payload, timestamp=960) for k, each in enumerate(spoken())])
-    assert len(hearer.frames) > 100 - 5
+    sink = Unhurried(10.0)
+    sink.send([packet(k, each.payload, timestamp=960) for k, each in enumerate(spoken())])
+    assert len(sink.blocks) > 100 - 5
 
 
 def decoded_seconds(packets: Iterable[RtpPacket], clock: list[float]) -> tuple[float, int]:
-    frames: list[AudioFrame] = []
-    buffer = JitterBuffer(capacity=16, prefetch=4)
-    arrivals = OpusReceiver([OPUS], buffer, frames.append, lambda: clock[0])
+    blocks: list[AudioBlock] = []
+    receiver = OpusReceiver([OPUS], refuse, lambda: clock[0])
+    receiver.sink = take_into(blocks)
     for each in packets:
-        arrivals.add(each)
-    return sum(frame.samples for frame in frames) / 48_000, arrivals.refused
+        receiver.add(each)
+    return sum(block.samples.size for block in blocks) / 48_000, receiver.refused
 
 
 def test_gaps_are_filled_for_as_long_as_a_call_can_have_lasted() -> None:
@@ -326,7 +374,7 @@ def test_long_packets_count_as_what_they_hold() -> None:
     assert refused > 400
 
 
-def test_what_a_network_held_back_is_heard_whole() -> None:
+def test_audio_that_a_network_held_back_comes_whole() -> None:
     clock = [0.0]
     payload = spoken()[0].payload
 

@@ -102,7 +102,7 @@ def test_an_idle_source_is_waited_for_and_not_asked() -> None:
     assert last.pts == 60 * 48_000
 
 
-def test_a_short_gap_is_filled_with_silence_and_sound_goes_on_in_step() -> None:
+def test_a_short_gap_is_filled_with_silence_and_audio_goes_on_in_step() -> None:
     async def scenario() -> list[tuple[float, PacedFrame]]:
         source = ListSource(frames=2)
         asyncio.get_running_loop().call_later(0.05, source.add, 2)
@@ -121,7 +121,7 @@ def test_an_unfinished_frame_is_padded_only_after_a_while() -> None:
     assert [int(frame.samples[0, 0]) for _, frame in taken] == [1] + [0] * PARTIAL_AFTER + [2]
 
 
-def test_a_clock_far_behind_starts_afresh_instead_of_bursting() -> None:
+def test_a_clock_far_behind_starts_again_instead_of_bursting() -> None:
     async def scenario() -> tuple[list[tuple[float, PacedFrame]], list[tuple[float, PacedFrame]]]:
         pacer = AudioPacer(ListSource(frames=20))
         before = await _take(pacer, 3)

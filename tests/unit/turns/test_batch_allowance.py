@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from aiortc.jitterbuffer import JitterBuffer
 from numpy.typing import NDArray
 from support.conversing import conversing
 from support.signals import speech_at_48k
@@ -16,7 +15,6 @@ from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
 from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
 from gradio_webrtc._session.audio_pumps import InboundPump
-from gradio_webrtc._transport.webrtc.incoming import read_block
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc._turns.detector import PauseTurnDetector
@@ -26,10 +24,8 @@ from gradio_webrtc._workers.workers import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from av import AudioFrame
-
     from gradio_webrtc._handlers import StreamHandlerBase
-    from gradio_webrtc._transport import AudioSink
+    from gradio_webrtc._transport import AudioBlock, AudioSink
 
 OPUS = 96
 SILENCE = np.zeros(48_000, np.int16)
@@ -61,25 +57,29 @@ class Wire:
         self._blocks = 0
         self._sink: AudioSink = lambda _block: 0.0
         self._encoder = OpusEncoder(1)
-        buffer = JitterBuffer(capacity=16, prefetch=4)
-        self._receiver = OpusReceiver([OPUS], buffer, self._hand_over, lambda: 0.02 * self.sent)
+        self._receiver = OpusReceiver([OPUS], _refuse, lambda: 0.02 * self.sent)
+        self._receiver.sink = self._hand_over
 
     async def carry_audio(self, sink: AudioSink) -> None:
         self._sink = sink
         await asyncio.Event().wait()
 
     def send(self, frame: NDArray[np.int16]) -> None:
-        payload = bytes(self._encoder.encode(frame, 0))
+        payload = self._encoder.encode(frame)
         self._blocks = 0
         self._receiver.add(RtpAudioPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
         self.sent += 1
         if self._blocks > 0:
             self.together.append(self._blocks)
 
-    def _hand_over(self, frame: AudioFrame) -> float:
+    def _hand_over(self, block: AudioBlock) -> float:
         self._blocks += 1
-        batch_allowance_s = self._sink(read_block(frame))
+        batch_allowance_s = self._sink(block)
         return 0.0 if self._hurries else batch_allowance_s
+
+
+def _refuse(item: object) -> None:
+    raise AssertionError(f"expected nothing in the queue, got {item!r}")
 
 
 async def converse(

@@ -1,4 +1,4 @@
-"""What we say, from int16 arrays to aiortc's sender."""
+"""Outbound audio, from the session's frames to the track that aiortc's sender reads."""
 
 from __future__ import annotations
 
@@ -25,34 +25,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SILENCE_DBOV: Final = -127
-"""What anything below counts as (RFC 6464 section 3)."""
+"""The lowest level there is; anything quieter counts as this (RFC 6464 section 3)."""
 
 FULL_SCALE: Final = 32767
 
 
 class AudioSender(MediaStreamTrack):
-    """The track that aiortc reads what we say from.
+    """The track from which aiortc reads outbound audio.
 
     Args:
-        source: Where the frames come from.
+        source: Returns the frames.
+
+    Attributes:
+        pacer: Returns the frames when they are due.
     """
 
     kind = "audio"
 
     def __init__(self, source: AudioFrameSource) -> None:
         super().__init__()
-        self._pacer = AudioPacer(source)
+        self.pacer = AudioPacer(source)
         self._encodes = False
         self._encoder: OpusEncoder | None = None
-        self._last: PacedFrame | None = None
-
-    @property
-    def level_dbov(self) -> int:
-        """How loud what `recv` gave last is: 0 is full scale, -127 silence (RFC 6464)."""
-        return SILENCE_DBOV if self._last is None else level_dbov(self._last.samples)
 
     def encode_opus(self) -> None:
-        """From now on gives Opus packets, which aiortc sends as they are, instead of frames."""
+        """Makes `recv` return Opus packets, which aiortc sends as they are, instead of frames."""
         self._encodes = True
 
     def close(self) -> None:
@@ -61,38 +58,43 @@ class AudioSender(MediaStreamTrack):
         self._encoder = None
 
     async def recv(self) -> AudioFrame | Packet[Any]:
-        """The next 20 ms at its deadline; none at all while there is nothing to say.
+        """Returns the next 20 ms at its deadline; waits while there is nothing to send.
 
         A frame has 960 samples of s16 at 48 kHz in stereo, so that aiortc's encoder need not
         convert it.
         """
         if self.readyState != "live":
             raise MediaStreamError
-        self._last = paced = await self._pacer.next_frame()
-        if self._encodes:
-            try:
-                return self._encode(paced)
-            except (FFmpegError, ValueError):
-                logger.exception("cannot encode Opus here: leaving it to aiortc")
-                self._encodes = False
-        return _make_frame(paced)
+        paced = await self.pacer.next_frame()
+        payload = self.encode(paced.samples) if self._encodes else None
+        if payload is None:
+            return _make_frame(paced)
+        packet = Packet(payload)
+        packet.pts, packet.time_base = paced.pts, TIME_BASE
+        return packet
 
-    def _encode(self, paced: PacedFrame) -> Packet[Any]:
-        channels = paced.samples.size // FRAME_SAMPLES
-        if self._encoder is None or self._encoder.channels != channels:
-            self._encoder = OpusEncoder(channels)
-        return self._encoder.encode(paced.samples, paced.pts)
+    def encode(self, samples: NDArray[np.int16]) -> bytes | None:
+        """Returns a frame as a packet of Opus; ``None``, and from then on frames, if that fails."""
+        channels = samples.size // FRAME_SAMPLES
+        try:
+            if self._encoder is None or self._encoder.channels != channels:
+                self._encoder = OpusEncoder(channels)
+            return self._encoder.encode(samples)
+        except (FFmpegError, ValueError):
+            logger.exception("cannot encode Opus here: leaving it to aiortc")
+            self._encodes = False
+            return None
 
 
 def level_dbov(samples: NDArray[np.int16]) -> int:
-    """The level of int16 samples in dB of full scale, -127 to 0 (RFC 6465 appendix A)."""
+    """Returns the level of int16 samples in dB of full scale, -127 to 0 (RFC 6465 appendix A)."""
     values = samples.reshape(-1).astype(np.float32)
     power = float(np.dot(values, values)) / (max(1, values.size) * FULL_SCALE**2)
     return round(max(SILENCE_DBOV, min(0.0, 10 * math.log10(power)))) if power else SILENCE_DBOV
 
 
 def _make_frame(paced: PacedFrame) -> AudioFrame:
-    """A frame for aiortc's encoder, which always works in stereo.
+    """Returns a frame for aiortc's encoder, which always works in stereo.
 
     Mono is doubled here, because there FFmpeg would make it 3 dB quieter: its upmix keeps the power
     of both loudspeakers together, not the level of each.

@@ -1,7 +1,7 @@
-"""The remote peer's candidates: addresses that it asks us to send to, so each is looked at first.
+"""The gate for the remote peer's candidates: addresses that it asks the server to send to.
 
-A server that checks whatever it is told to is a port scanner for the one who tells it. What is
-refused here is not checked; the remote peer can still be reached at it, for its own checks are
+A server that checks every address of an offer is a port scanner for its author. A candidate that is
+refused here is not checked; the remote peer can still be reached there, since its own checks are
 answered at whatever address they come from (peer-reflexive candidates, RFC 8445 section 7.3.1.3).
 """
 
@@ -13,11 +13,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ifaddr
-from aioice import ice
 from aiortc.sdp import candidate_from_sdp
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
 from gradio_webrtc.errors import InvalidCandidate, InvalidOffer
+
+from .aiortc_internals import host_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -208,8 +209,9 @@ class CandidateGate:
 
     def _offered_addresses(self) -> list[Address]:
         if self._offered is None:
-            found = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-            self._offered = [ipaddress.ip_address(each.partition("%")[0]) for each in found]
+            self._offered = [
+                ipaddress.ip_address(each.partition("%")[0]) for each in host_addresses()
+            ]
         return self._offered
 
 

@@ -1,7 +1,8 @@
-"""What aiortc, aioice and asyncio log because of strangers, in one line and not as often.
+"""Filters for the log lines of aiortc, aioice and asyncio that strangers cause.
 
-The former quote what came over the network, and some of their warnings come for each packet. The
-latter writes a traceback for each connection that waits while there are no descriptors left.
+Each becomes one line, and comes less often. Those of aiortc and aioice quote what came over the
+network, and some of their warnings come for each packet. asyncio writes a traceback for each
+connection that waits while there are no descriptors left.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGES: Final = ("aiortc", "aioice")
 
 FULL: Final = "socket.accept() out of system resource"
-"""How asyncio's words begin when the process may open no more descriptors."""
+"""The beginning of asyncio's line when the process may open no more descriptors."""
 
 
 class ForeignLines(logging.Filter):
@@ -39,7 +40,7 @@ class ForeignLines(logging.Filter):
         self._left_out: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be logged; makes its message one line."""
+        """True if the record is to be logged; makes its message one line."""
         more = ""
         if record.levelno >= logging.WARNING:
             place, now_s = (record.pathname, record.lineno), self._clock()
@@ -54,14 +55,14 @@ class ForeignLines(logging.Filter):
 
 
 class FullTable(ForeignLines):
-    """Lets what asyncio says of a full table of descriptors pass once a minute, without traceback.
+    """Lets asyncio's line about a full table of descriptors pass once a minute, without traceback.
 
-    It tries as many times a second as the server's backlog is long, 2,048 for uvicorn, and calls
+    It tries as many times a second as the server's backlog is long, 2,048 for uvicorn, and sessions
     wait while the tracebacks are written.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be logged; others of asyncio's are left as they are."""
+        """True if the record is to be logged; others of asyncio are left as they are."""
         if not record.getMessage().startswith(FULL):
             return True
         record.exc_info = None

@@ -1,4 +1,4 @@
-"""How large a coded picture claims to be, read before a decoder makes room for it."""
+"""The size that a coded video frame claims, read before a decoder allocates memory for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 MAX_KEPT_MACROBLOCKS: Final = 184_320
-"""Reference pictures together, in blocks of 16 x 16: the decoded picture buffer of level 5.1 (H.264
-table A-1, MaxDpbMbs)."""
+"""Reference frames together, in blocks of 16 x 16: MaxDpbMbs of level 5.1 (H.264 table A-1)."""
 
 VP8_HEADER_BYTES: Final = 10
 """Of a key frame: frame tag, start code and both sides (RFC 6386 section 9.1)."""
@@ -16,7 +15,7 @@ VP8_HEADER_BYTES: Final = 10
 VP8_START_CODE: Final = b"\x9d\x01\x2a"
 
 NAL_START: Final = re.compile(b"\x00\x00\x01")
-"""What every unit begins with (H.264 annex B)."""
+"""The beginning of every unit (H.264 annex B)."""
 
 NAL_IDR: Final = 5
 NAL_SEQUENCE: Final = 7
@@ -26,18 +25,18 @@ MAX_SEQUENCE_BYTES: Final = 1024
 """Of a parameter set, as much as is read. The largest with all of its lists has some 700."""
 
 HIGH_PROFILES: Final = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
-"""``profile_idc`` whose parameter set tells the colour format (H.264 section 7.3.2.1.1)."""
+"""``profile_idc`` whose parameter set has the colour format (H.264 section 7.3.2.1.1)."""
 
 MAX_GOLOMB_ZEROS: Final = 31
 """A number of 32 bits has no more before its first one (H.264 section 9.1)."""
 
 
 class SizeError(ValueError):
-    """A coded picture that cannot be, or is too large."""
+    """A coded video frame that is invalid, or too large."""
 
 
 def check_vp8(data: bytes, most_pixels: int) -> bool:
-    """Whether a frame of VP8 is a key frame.
+    """True if a frame of VP8 is a key frame.
 
     Raises:
         SizeError: It is one, and is broken or has more pixels.
@@ -54,12 +53,12 @@ def check_vp8(data: bytes, most_pixels: int) -> bool:
 
 
 def check_h264(data: bytes, most_pixels: int) -> bool:
-    """Whether an access unit of H.264, in the form of annex B, holds a key frame.
+    """True if an access unit of H.264, in the form of annex B, holds a key frame.
 
     Every unit of it is looked at: one of them may change the size in the middle of a stream.
 
     Raises:
-        SizeError: A parameter set in it cannot be read, or is of pictures with more pixels.
+        SizeError: A parameter set in it cannot be read, or is of frames with more pixels.
     """
     is_key = False
     begins = [start.end() for start in NAL_START.finditer(data)]
@@ -83,14 +82,14 @@ def _check_unit(data: bytes, most_pixels: int) -> None:
 
 def _check(width: int, height: int, most_pixels: int) -> None:
     if not 0 < width * height <= most_pixels:
-        raise SizeError(f"a picture of {width} x {height} pixels")
+        raise SizeError(f"a video frame of {width} x {height} pixels")
 
 
 class _Bits:
     """Reads a parameter set bit by bit.
 
     Args:
-        data: Without the byte that tells its kind.
+        data: Without the byte of its kind.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -134,7 +133,7 @@ def _check_sequence(data: bytes, most_pixels: int) -> None:
     height = units * (2 - bits.read(1))
     _check(16 * width, 16 * height, most_pixels)
     if references * width * height > MAX_KEPT_MACROBLOCKS:
-        raise SizeError(f"{references} reference pictures of {16 * width} x {16 * height} pixels")
+        raise SizeError(f"{references} reference frames of {16 * width} x {16 * height} pixels")
 
 
 def _skip_high(bits: _Bits) -> None:
@@ -159,7 +158,7 @@ def _skip_scaling(bits: _Bits, size: int) -> None:
 
 
 def _skip_order(bits: _Bits) -> None:
-    """Skips the picture order count (H.264 section 8.2.1)."""
+    """Skips the order count of frames (H.264 section 8.2.1)."""
     kind = bits.number()
     if kind == 0:
         bits.number()

@@ -1,33 +1,29 @@
-"""The caller's sound, from aiortc's track to whoever hears it."""
+"""Inbound audio, from aiortc's track to the session's sink."""
 
 from __future__ import annotations
 
-import contextvars
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc.errors import ConnectionLost
 
-from .inline import deliver_inline
-from .opus import S16
+from .aiortc_internals import deliver_inline, drop_inline
+from .opus import S16, view_samples
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCRtpReceiver
 
     from gradio_webrtc._transport.base import AudioSink
 
-INT16: Final = np.dtype(np.int16)
-
 
 class AudioReceiver:
-    """Hands on the caller's sound as int16 blocks.
+    """Delivers the remote peer's audio as int16 blocks.
 
     Args:
-        receiver: aiortc's, of a track of sound.
+        receiver: aiortc's, of a track of audio.
     """
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
@@ -35,41 +31,35 @@ class AudioReceiver:
         self._track: MediaStreamTrack = receiver.track
 
     async def carry(self, sink: AudioSink) -> None:
-        """See `Transport.carry_audio`.
+        """Calls ``sink`` with each block; see `Transport.carry_audio`.
 
-        What is decoded on the event loop is handed on there and then, in the context of this
-        coroutine. What aiortc decodes comes through the track's queue, as does the end.
+        What is decoded on the event loop is delivered there and then, in the context of this
+        coroutine. What aiortc decodes comes through the track's queue, and so does the end.
         """
-        run = contextvars.copy_context().run
         try:
-            deliver_inline(self._receiver, lambda frame: run(sink, read_block(frame)))
+            deliver_inline(self._receiver, sink, read_block)
             while True:
                 sink(read_block(await self._track.recv()))
         except MediaStreamError as error:
-            raise ConnectionLost("the caller's audio track ended") from error
+            raise ConnectionLost("the remote peer's audio track ended") from error
         finally:
-            deliver_inline(self._receiver, drop)
+            drop_inline(self._receiver)
 
 
-def drop(_frame: object) -> None:
-    """Packets come until the connection is closed, a while after the call is over."""
-
-
-def read_block(frame: object) -> AudioBlock:
-    """A frame that a track of sound gave.
+def read_block(item: object) -> AudioBlock:
+    """Returns what a track of audio had next as a block.
 
     Raises:
-        ConnectionLost: It is no sound, or its samples are not packed int16.
-        Exception: The frame is one: what went wrong where frames are delivered inline.
+        ConnectionLost: It is no audio, or its samples are not packed int16.
+        Exception: The item is one: the sink raised it where blocks are delivered inline.
     """
-    if not isinstance(frame, AudioFrame):
-        if isinstance(frame, Exception):
-            raise frame
-        raise ConnectionLost(f"expected decoded audio on the track, got {type(frame).__name__}")
-    if frame.format.name != S16:
-        raise ConnectionLost(f"expected packed s16 from the decoder, got {frame.format.name}")
-    channels = frame.layout.nb_channels
-    # A view, which `to_ndarray` would copy. The plane may be longer than the sound.
-    plane: Any = frame.planes[0]
-    samples = np.ndarray((1, frame.samples * channels), INT16, plane)
-    return AudioBlock(frame.sample_rate, channels, samples)
+    if isinstance(item, AudioBlock):
+        return item
+    if isinstance(item, Exception):
+        raise item
+    if not isinstance(item, AudioFrame):
+        raise ConnectionLost(f"expected decoded audio on the track, got {type(item).__name__}")
+    if item.format.name != S16:
+        raise ConnectionLost(f"expected packed s16 from the decoder, got {item.format.name}")
+    channels: Any = item.layout.nb_channels
+    return AudioBlock(item.sample_rate, channels, view_samples(item, channels))

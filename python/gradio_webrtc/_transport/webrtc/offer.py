@@ -1,4 +1,4 @@
-"""What an offer must look like before anything of it is parsed in earnest."""
+"""Checks of an offer, before any of it costs more than a look at its lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiortc import RTCIceCandidate, RTCSessionDescription
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from gradio_webrtc._limits import DEFAULT_LIMITS
+from gradio_webrtc._config import DEFAULT_CONFIG
 from gradio_webrtc.errors import InvalidCandidate, InvalidOffer, UnsupportedTrack
 
 from .candidates import parse_candidate, take_candidates
@@ -20,9 +20,7 @@ from .candidates import parse_candidate, take_candidates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradio_webrtc._limits import Limits
-
-    from .tracks import TrackTerms
+    from gradio_webrtc._config import SessionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ PASSWORD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
 
 
 class Offer(NamedTuple):
-    """What was offered.
+    """An offer that can be answered, as far as its text shows.
 
     Attributes:
         description: All but the candidates.
@@ -76,13 +74,12 @@ class Offer(NamedTuple):
     candidates: Sequence[RTCIceCandidate]
 
 
-def read_offer(
-    body: Mapping[str, object], terms: TrackTerms, limits: Limits = DEFAULT_LIMITS
-) -> Offer:
-    """The offer in a request.
+def read_offer(body: Mapping[str, object], config: SessionConfig = DEFAULT_CONFIG) -> Offer:
+    """Returns the offer in a request.
 
     Raises:
-        InvalidOffer: It is no SDP offer, larger than a call needs, or has no media for us.
+        InvalidOffer: It is no SDP offer, larger than a session needs, or has no media for us.
+        UnsupportedTrack: It sends a kind of track that is not accepted.
     """
     sdp = body.get("sdp")
     if body.get("type") != "offer" or not isinstance(sdp, str):
@@ -91,18 +88,18 @@ def read_offer(
             f"with {type(sdp).__name__}"
         )
     _check_size(sdp)
-    rest, lines = take_candidates(sdp, limits.candidates)
+    rest, lines = take_candidates(sdp, config.limits.candidates)
     rest = _with_directions(rest)
     _check_codecs(rest)
     try:
         description = SessionDescription.parse(rest)
-    except Exception as error:  # the parser raises whatever the text makes it trip over
+    except Exception as error:  # which one, depends on the text
         logger.debug("an offer cannot be read: %s", explain(error))
         raise InvalidOffer(UNREADABLE) from error
     media = description.media
     _check_sections(media)
     _check_names(description)
-    _check_media(media, terms)
+    _check_media(media, config)
     candidates = []
     for section, line in lines:
         try:
@@ -115,7 +112,7 @@ def read_offer(
 
 
 def explain(error: Exception) -> str:
-    """An exception of aiortc's for the log, without what a stranger wrote into it in the raw."""
+    """Returns an exception of aiortc for the log, with a stranger's words in it escaped."""
     return f"{type(error).__name__}: {reprlib.repr(str(error))}"
 
 
@@ -135,23 +132,23 @@ def _check_size(sdp: str) -> None:
         sdp.encode()
     except UnicodeEncodeError as error:
         # Half a surrogate pair comes through JSON, and our answer could not go back.
-        raise InvalidOffer("expected SDP, got what is no text of Unicode") from error
+        raise InvalidOffer("expected SDP, got text that is not Unicode") from error
 
 
 def _with_directions(sdp: str) -> str:
-    """The SDP with a direction in each section: what all of them have, or both (RFC 8866, 6.7).
+    """Returns the SDP with a direction in each section, which aiortc insists on.
 
-    aiortc wants it said.
+    Where there is none, it is the session's, or both directions (RFC 8866 section 6.7).
     """
     session, *sections = sdp.split("\nm=")
     for_all = DIRECTION.search(session)
     line = f"\na={for_all[1] if for_all else 'sendrecv'}\r\n"
-    said = [each if DIRECTION.search(each) else each.replace("\n", line, 1) for each in sections]
-    return "\nm=".join([session, *said])
+    full = [each if DIRECTION.search(each) else each.replace("\n", line, 1) for each in sections]
+    return "\nm=".join([session, *full])
 
 
 def _check_codecs(sdp: str) -> None:
-    """Refuses codecs that cannot be told apart: what is said of one is kept for each of them."""
+    """Refuses codecs with one payload type: the attributes of one are kept for each of them."""
     for section in sdp.split("\nm=")[1:]:
         for number, count in Counter(PAYLOAD_TYPE.findall(section)).items():
             if number not in PAYLOAD_TYPES:
@@ -163,7 +160,7 @@ def _check_codecs(sdp: str) -> None:
 
 
 def _check_sections(media: Sequence[MediaDescription]) -> None:
-    """Refuses what aiortc would not answer with a reason, but by falling over it."""
+    """Refuses sections at which aiortc would fail instead of answering with a reason."""
     for kind in (each.kind for each in media):
         if kind not in SECTIONS:
             raise InvalidOffer(
@@ -189,10 +186,10 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
 
 
 def _check_names(description: SessionDescription) -> None:
-    """Refuses sections that cannot be told apart, and bundles of those that are not there.
+    """Refuses sections with one name, and bundles of sections that do not exist.
 
-    aiortc gives a section the transport of the first in its bundle, and what has none of a bundle
-    without that one can neither be answered nor closed.
+    aiortc gives a section the transport of the first in its bundle. Without that one, the sections
+    of a bundle have no transport, and can neither be answered nor closed.
     """
     names = [each.rtp.muxId for each in description.media]
     if len(names) > 1 and not all(names):
@@ -212,24 +209,27 @@ def _check_names(description: SessionDescription) -> None:
         raise InvalidOffer(f"expected a=group:BUNDLE of media sections, got {missing[:20]!r}")
 
 
-def _check_media(media: Sequence[MediaDescription], terms: TrackTerms) -> None:
-    """Refuses an offer from which no call of this stream can come."""
+def _check_media(media: Sequence[MediaDescription], config: SessionConfig) -> None:
+    """Refuses an offer from which no session of this configuration can result."""
     offered = [each for each in media if each.kind != "application"]
     for each in offered:
-        is_wanted = each.kind in terms.kinds or terms.allows_others
+        is_wanted = each.kind in config.track_kinds or config.allows_other_tracks
         if not is_wanted and each.direction in SENDING:
-            raise UnsupportedTrack(each.kind, terms.modality)
-    directions = SENDING if terms.are_taken else RECEIVING
-    if not any(each.kind in terms.kinds and each.direction in directions for each in offered):
+            raise UnsupportedTrack(each.kind, config.modality)
+    directions = SENDING if config.client_sends else RECEIVING
+    verb = "sends" if config.client_sends else "receives"
+    if not any(
+        each.kind in config.track_kinds and each.direction in directions for each in offered
+    ):
         raise InvalidOffer(
-            f"expected an offer in which the page {'sends' if terms.are_taken else 'receives'} "
-            f"{' or '.join(terms.kinds)}; got "
+            f"expected an offer in which the client {verb} "
+            f"{' or '.join(config.track_kinds)}; got "
             + (", ".join(f"{each.kind} {each.direction}" for each in offered) or NO_MEDIA)
         )
 
 
 def read_candidate(candidate: object) -> RTCIceCandidate | None:
-    """A trickled candidate; ``None`` at the end of candidates (RFC 8838 section 8.2).
+    """Returns a trickled candidate; ``None`` at the end of candidates (RFC 8838 section 8.2).
 
     Raises:
         InvalidCandidate: It is no candidate line with its media section.

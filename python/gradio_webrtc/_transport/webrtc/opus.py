@@ -1,38 +1,41 @@
-"""Opus as calls use it: 20 ms at a time, encoded and decoded where the sound is."""
+"""Opus as sessions use it: 20 ms at a time, encoded and decoded on the event loop."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from av import AudioFrame, CodecContext, Packet
 
+from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES
 
 if TYPE_CHECKING:
-    import numpy as np
     from av import AudioCodecContext
     from numpy.typing import NDArray
 
 S16: Final = "s16"
-"""What FFmpeg calls int16 whose channels are interleaved."""
+"""FFmpeg's name for int16 whose channels are interleaved."""
+
+INT16: Final = np.dtype(np.int16)
 
 TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
 
 LAYOUTS: Final = {1: "mono", 2: "stereo"}
 
 BIT_RATES: Final = {1: 64_000, 2: 128_000}
-"""Bits a second by channels: the upper end of what RFC 7587 section 3.1.1 recommends for music in
+"""Bits a second by channels: the upper end that RFC 7587 section 3.1.1 recommends for music in
 fullband, in mono and in stereo."""
 
 OPTIONS: Final = {
     # The transform codec alone, without the speech codec before it: half the work at these rates,
     # 4 ms less delay, and nearer to the original (log spectral distance of a voice 3.3 dB, against
-    # 5.7 of both at the 32 kbit/s of browsers). What goes with it is in-band FEC, which is of the
-    # speech codec; aiortc's encoder sends none either.
+    # 5.7 of both at the 32 kbit/s of browsers). In-band FEC goes with it, which is the speech
+    # codec's; aiortc's encoder sends none either.
     "application": "lowdelay",
-    # Of 0 to 10. Two is where the encoder begins to look for transients in full; ten takes twice
-    # as long for half a decibel.
+    # Of 0 to 10. From two on the encoder looks for transients in full; ten takes twice as long for
+    # half a decibel.
     "compression_level": "2",
 }
 
@@ -45,7 +48,7 @@ the frames in the packet; none set means one."""
 
 
 class OpusEncoder:
-    """Encodes frames of one call, one packet each. Takes about a tenth of a millisecond.
+    """Encodes the frames of one session, one packet each. Takes about a tenth of a millisecond.
 
     Not safe to use from two threads at once.
 
@@ -68,48 +71,46 @@ class OpusEncoder:
         codec.options = OPTIONS
         codec.open()
         self._codec = codec
-        # The encoder is done with a frame when it has given its packet, so one serves for all.
+        # The encoder is done with a frame when it has returned its packet, so one serves for all.
         self._frame = AudioFrame(S16, LAYOUTS[channels], FRAME_SAMPLES)
         self._frame.sample_rate = CALL_RATE_HZ
         self._frame.time_base = TIME_BASE
-        self._frame.pts = 0
+        self._pts = 0
         self._plane = self._frame.planes[0]
 
-    def encode(self, samples: NDArray[np.int16], pts: int) -> Packet[Any]:
-        """The packet of a frame.
+    def encode(self, samples: NDArray[np.int16]) -> bytes:
+        """Returns the packet of a frame.
 
         Args:
             samples: int16, ``(1, 960 * channels)``, interleaved.
-            pts: What the packet is stamped with, in samples at 48 kHz. Gaps are fine: RTP time
-                goes on where nothing is sent (RFC 7587 section 4.1), the encoder's own does not.
 
         Raises:
             av.error.FFmpegError: The encoder failed.
-            ValueError: The samples are not as many as said, or it gave not one packet.
+            ValueError: The samples are not as many as stated, or there is not one packet.
         """
         self._plane.update(samples.tobytes())
+        # FFmpeg's encoder insists on times that grow. RTP's, which may have gaps, are the pacer's.
+        self._frame.pts = self._pts
+        self._pts += FRAME_SAMPLES
         (packet,) = self._codec.encode(self._frame)
-        self._frame.pts = (self._frame.pts or 0) + FRAME_SAMPLES
-        packet.pts = pts
-        packet.time_base = TIME_BASE
-        return packet
+        return bytes(packet)
 
 
 class OpusDecoder:
     """Decodes packets of one stream: one channel until the sender uses two.
 
     A sender may change between one and two channels from packet to packet; a decoder of either
-    kind takes both (RFC 6716 section 4). Once there were two, two they stay: what is behind us
-    need not change its mind with every packet.
+    kind takes both (RFC 6716 section 4). Once there were two, two they stay: the code behind need
+    not adapt to every packet.
     """
 
     def __init__(self) -> None:
         self._codec = _make_decoder(1)
-        self._is_stereo = False
+        self._channels = 1
         self._configuration = b""
 
-    def decode(self, data: bytes) -> list[AudioFrame]:
-        """The sound of a packet: s16, 48 kHz, mono or stereo interleaved; 2.5 to 120 ms.
+    def decode(self, data: bytes) -> list[AudioBlock]:
+        """Returns the audio of a packet: 48 kHz, mono or stereo interleaved; 2.5 to 120 ms.
 
         Raises:
             av.error.FFmpegError: It is no Opus packet; the next one may be.
@@ -117,23 +118,39 @@ class OpusDecoder:
         if not data:
             # FFmpeg would take it for the end of the stream, and no packet after it.
             return []
-        if not self._is_stereo and data[0] & STEREO_BIT:
-            self._is_stereo = True
+        if data[0] & STEREO_BIT and self._channels == 1:
+            self._channels = 2
             self._codec = _make_decoder(2)
-        frames = self._codec.decode(Packet(data))
+        channels = self._channels
+        blocks = []
+        for frame in self._codec.decode(Packet(data)):
+            # `view_samples`, without a call for each packet.
+            plane: Any = frame.planes[0]
+            samples = np.ndarray((1, frame.samples * channels), INT16, plane)
+            blocks.append(AudioBlock(CALL_RATE_HZ, channels, samples))
         self._configuration = bytes((data[0] & CONFIGURATION_BITS,))
-        return frames
+        return blocks
 
-    def conceal(self) -> list[AudioFrame]:
-        """What may have been in the packet after the last one, which is missing; fades out.
+    def conceal(self) -> list[AudioBlock]:
+        """Returns a guess at the packet after the last one, which is missing; it fades out.
 
-        A frame without a byte of sound stands for one that was lost or not sent (RFC 6716 section
-        3.2.1): the decoder goes on from what it has. It is as long as a frame of the last packet.
+        A frame without a byte of audio stands for one that was lost or not sent (RFC 6716 section
+        3.2.1): the decoder goes on from its state. It is as long as a frame of the last packet.
 
         Returns:
             As `decode`; nothing before the first packet.
         """
         return self.decode(self._configuration)
+
+
+def view_samples(frame: AudioFrame, channels: int) -> NDArray[np.int16]:
+    """Returns the samples of a packed s16 frame, ``(1, n * channels)``.
+
+    A view, where PyAV's ``to_ndarray`` would copy. The plane may be longer than the audio, and is
+    kept alive by the view.
+    """
+    plane: Any = frame.planes[0]
+    return np.ndarray((1, frame.samples * channels), INT16, plane)
 
 
 def _make_decoder(channels: int) -> AudioCodecContext:

@@ -1,4 +1,7 @@
-"""One caller's ``RTCPeerConnection``: offer, answer, trickle ICE, states, data channel."""
+"""The answering side of one WebRTC connection: offer, answer, trickle ICE, states, data channel.
+
+Runs on the event loop. Uses aiortc's public interface, and `aiortc_internals` for everything else.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +22,21 @@ from aiortc import (
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
-from gradio_webrtc._limits import DEFAULT_LIMITS
+from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
 from gradio_webrtc._transport.stats import TransportStats
 from gradio_webrtc._workers.offer_queue import offer_queue
+from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
-from . import teardown
-from .addresses import offer_loopback_when_alone
-from .aiortc_internals import count_unacknowledged, hold_in_check
+from . import aiortc_internals as internals
 from .candidates import CandidateGate
-from .certificate import accept_rsa
-from .fast_path import install_fast_path
 from .foreign_logs import filter_foreign_logs
-from .guard import DatagramGuard, guard
-from .inline import work_inline
 from .offer import explain, read_candidate
-from .tracks import DEFAULT_TERMS, Tracks, TrackTerms
+from .tracks import Tracks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from gradio_webrtc._limits import Limits
     from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
     from gradio_webrtc._transport.frame import TimedFrame
 
@@ -48,95 +45,96 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 9.0
-"""How long a caller may take from our answer to the first DTLS packet. ICE over TURN needs two
+"""The time that a remote peer has from our answer to the first DTLS packet. ICE over TURN needs two
 or three seconds; an offer that never connects must not hold a slot for longer."""
 
 GATHER_TIMEOUT_S: Final = 0.5
-"""How long the answer waits for our own candidates. Host candidates take milliseconds; what a
-slow STUN or TURN server adds is fetched by the page afterwards."""
+"""The time that the answer waits for our own candidates. Host candidates take milliseconds; those
+of a slow STUN or TURN server are fetched by the client afterwards."""
 
 CHANNEL_TIMEOUT_S: Final = 0.5
-"""How long a connected caller may take to open the data channel before sound flows without it. The
-channel shows that the caller's side is ready: a greeting sent earlier may lose its first word."""
+"""The time that a connected remote peer has to open the data channel before audio flows without it.
+The channel shows that the peer is ready: a greeting sent earlier may lose its first word."""
 
 CLOSE_TIMEOUT_S: Final = 1.0
-"""How long aiortc may take to close, before it is done piece by piece: twelve seconds after its
-last packet everything of a caller is freed, `VANISHED_S` of which pass until they count as gone."""
+"""The time that aiortc has to close, before it is done piece by piece: twelve seconds after its
+last packet everything of a peer is freed, `VANISHED_S` of which pass until it counts as gone."""
 
 VANISHED_S: Final = 9.8
-"""Somebody from whom nothing came for so long is gone: ICE consent (RFC 7675) would take thirty
-seconds. Media come 50 times a second and more, and RTCP reports and checks of consent, every five
-seconds, where there are none. A network that is back before that finds the call as it was."""
+"""A remote peer from which nothing came for so long is gone: ICE consent (RFC 7675) would take
+thirty seconds. Media come 50 times a second and more, and RTCP reports and checks of consent, every
+five seconds, where there are none. A network that is back before that finds the session as it
+was."""
 
 STALLED_S: Final = 1.0
-"""Whoever wakes so much later has slept, and the datagrams of that time are still to be read."""
+"""A timer that fires so much late has slept with its machine, and the datagrams of that time are
+still to be read."""
 
 CATCH_UP_S: Final = 2.0
-"""How long that may take."""
+"""The time that reading them may take."""
 
 IDLE_CHECKS: Final = 6
-"""How often the media of a caller are counted within an idle limit."""
+"""The number of times that a peer's media are counted within an idle limit."""
 
 MAX_WAITING_TEXTS: Final = 256
 """Messages kept until the data channel opens; the oldest go first."""
 
 MAX_UNACKNOWLEDGED: Final = 8192
-"""Messages, and parts of 1,160 bytes of larger ones, that a page may leave unacknowledged, and
-bytes of those that wait before them. A page with more than that takes none: its call ends."""
+"""Messages, and parts of 1,160 bytes of larger ones, that a client may leave unacknowledged, and
+bytes of those that wait before them. A client with more than that receives none: its session
+ends."""
 MAX_BUFFERED_BYTES: Final = 8 * 1024 * 1024
 
 
 class PeerTransport:
-    """A call over WebRTC, from the answering side.
+    """A session's transport over WebRTC, from the answering side.
 
     Args:
         ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
-            None are asked by default: a call then needs no network but the caller's.
-        tracks: Which tracks the caller may bring.
-        limits: What the caller may do. Of the idle limit up to a sixth more may pass.
+            None are asked by default: a session then needs no network but the client's.
+        config: The kinds and directions of media, and the limits. Of the idle limit up to a sixth
+            more may pass.
     """
 
     def __init__(
         self,
         ice_servers: Sequence[Mapping[str, Any]] = (),
-        tracks: TrackTerms = DEFAULT_TERMS,
-        limits: Limits = DEFAULT_LIMITS,
+        config: SessionConfig = DEFAULT_CONFIG,
     ) -> None:
-        offer_loopback_when_alone()
+        internals.offer_loopback_when_alone()
         filter_foreign_logs()
         servers = [RTCIceServer(**server) for server in ice_servers]
         self._pc = RTCPeerConnection(
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
-        accept_rsa(self._pc)
+        internals.accept_rsa(self._pc)
         loop = asyncio.get_running_loop()
         self.on_message: Callable[[str], None] = lambda _text: None
+        self._config = config
+        self._tasks = TaskScope()
+        # Apart from the others: a second `close` must not cancel the first.
+        self._closing = TaskScope()
         self._connected: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[str] = loop.create_future()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gathering: asyncio.Task[None] | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._gate = CandidateGate(limits)
-        self._resolving: set[asyncio.Task[None]] = set()
-        self._idle_watch: asyncio.Task[None] | None = None
-        self._limits = limits
-        self._guards: list[DatagramGuard] = []
-        self._terms = tracks
-        self._tracks = Tracks(self._pc, tracks)
+        self._gate = CandidateGate(config.limits)
+        self._guards: list[internals.DatagramGuard] = []
+        self._tracks = Tracks(self._pc, config, self._tasks)
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
         self._pc.on("connectionstatechange", self._on_state)
         self._pc.on("datachannel", self._on_channel)
 
     async def answer(self, offer: Offer) -> dict[str, object]:
-        """Our answer to an offer; call it once, after `play_audio` and `play_video`.
+        """Returns our answer to an offer; call it once, after `play_audio` and `play_video`.
 
         Returns:
-            ``type`` and ``sdp``, and ``candidates_follow: True`` when the page should ask for
+            ``type`` and ``sdp``, and ``candidates_follow: True`` when the client should ask for
             more of our candidates with `candidates`.
 
         Raises:
-            InvalidOffer: It asks for what we cannot do.
+            InvalidOffer: It asks for something that we cannot do.
         """
         try:
             async with offer_queue().passing():
@@ -150,9 +148,7 @@ class PeerTransport:
         except (ValueError, AssertionError, KeyError, IndexError, InvalidStateError) as error:
             logger.debug("an offer cannot be answered: %s", explain(error))
             raise InvalidOffer("cannot answer this offer: its sections do not agree") from error
-        self._gathering = asyncio.get_running_loop().create_task(
-            self._pc.setLocalDescription(answer)
-        )
+        self._gathering = self._tasks.start(self._pc.setLocalDescription(answer))
         done, _ = await asyncio.wait({self._gathering}, timeout=GATHER_TIMEOUT_S)
         if not done:
             return {"type": "answer", "sdp": answer.sdp, "candidates_follow": True}
@@ -163,15 +159,15 @@ class PeerTransport:
         await self._pc.setRemoteDescription(offer.description)
         for candidate in offer.candidates:
             await self._add(candidate)
-        hold_in_check(self._pc, self._finish, self._limits)
+        internals.harden(self._pc, self._finish, self._config.limits)
         self._tracks.settle()
         answer = await self._pc.createAnswer()
-        work_inline(self._pc, answer.sdp)
-        self._guards = guard(self._pc)
+        internals.code_inline(self._pc, answer.sdp)
+        self._guards = internals.guard_sockets(self._pc)
         return answer
 
     async def candidates(self) -> list[dict[str, object]]:
-        """All of our own candidates, once they are gathered, as W3C ``RTCIceCandidateInit``."""
+        """Returns all of our own candidates, once gathered, as W3C ``RTCIceCandidateInit``."""
         if self._gathering is None:
             return []
         await asyncio.shield(self._gathering)
@@ -186,10 +182,10 @@ class PeerTransport:
         ]
 
     async def add_candidate(self, candidate: object) -> None:
-        """Takes a trickled candidate of the page's; one that may not be checked is left out.
+        """Adds a trickled candidate of the client; one that may not be checked is left out.
 
-        That there are no more is not passed on: whoever is behind an address that is left out
-        connects with checks of their own, which may come later.
+        The end of candidates is not passed on: a peer behind an address that is left out connects
+        with checks of its own, which may come later.
 
         Raises:
             InvalidCandidate: It cannot be read.
@@ -205,10 +201,8 @@ class PeerTransport:
         if not candidate.ip.endswith(".local"):
             await adding
             return
-        # A second may pass until its name is known, or that nobody knows it.
-        task = asyncio.get_running_loop().create_task(_resolve(adding))
-        self._resolving.add(task)
-        task.add_done_callback(self._resolving.discard)
+        # A second may pass until its name is resolved, or given up.
+        self._tasks.start(_resolve(adding))
 
     async def connect(self) -> None:
         """Returns once the connection stands; see `Transport.connect`."""
@@ -217,36 +211,35 @@ class PeerTransport:
                 await asyncio.shield(self._connected)
         except TimeoutError as error:
             raise ConnectionTimeout(
-                f"the caller did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
+                f"the remote peer did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
-        install_fast_path(self._pc)
+        internals.install_fast_path(self._pc)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
-        loop = asyncio.get_running_loop()
         if self._guards:
-            self._watch = loop.create_task(self._end_when_vanished())
-        idle_limit_s = self._limits.idle_limit_s
-        if idle_limit_s is not None and self._terms.are_taken:
-            self._idle_watch = loop.create_task(self._end_when_idle(idle_limit_s))
+            self._tasks.start(self._end_when_vanished())
+        idle_limit_s = self._config.limits.idle_limit_s
+        if idle_limit_s is not None and self._config.client_sends:
+            self._tasks.start(self._end_when_idle(idle_limit_s))
 
     async def carry_audio(self, sink: AudioSink) -> None:
-        """Hands on the caller's sound; see `Transport.carry_audio`."""
+        """Delivers the remote peer's audio; see `Transport.carry_audio`."""
         await self._tracks.carry_audio(sink)
 
     async def receive_video_frame(self) -> TimedFrame:
-        """The newest of the caller's pictures; see `Transport.receive_video_frame`."""
+        """Returns the newest video frame; see `Transport.receive_video_frame`."""
         return await self._tracks.receive_video_frame()
 
     def play_audio(self, source: AudioFrameSource) -> None:
-        """Sends what ``source`` gives; see `Transport.play_audio`."""
-        self._tracks.play(source)
+        """Sends the frames of ``source``; see `Transport.play_audio`."""
+        self._tracks.play_audio(source)
 
     def play_video(self, source: VideoFrameSource) -> None:
-        """Sends what ``source`` gives; see `Transport.play_video`."""
-        self._tracks.show(source)
+        """Sends the frames of ``source``; see `Transport.play_video`."""
+        self._tracks.play_video(source)
 
     @property
     def skipped_frames(self) -> int:
-        """How many of the caller's pictures nobody took before the next one came."""
+        """The number of video frames that nobody took before the next one came."""
         return self._tracks.skipped_frames
 
     def send_text(self, text: str) -> None:
@@ -257,10 +250,10 @@ class PeerTransport:
         if not self._is_carried():
             return
         if (
-            count_unacknowledged(self._pc) > MAX_UNACKNOWLEDGED
+            internals.count_unacknowledged(self._pc) > MAX_UNACKNOWLEDGED
             or self._channel.bufferedAmount > MAX_BUFFERED_BYTES
         ):
-            self._finish("the page takes no messages")
+            self._finish("the client takes no messages")
             return
         try:
             self._channel.send(text)
@@ -278,22 +271,21 @@ class PeerTransport:
     async def close(self) -> None:
         """Ends the connection; safe to call twice.
 
-        A caller who has just connected is told why first, on a channel that is about to open.
+        A client that has just connected gets its messages first, on a channel that is about to
+        open: the reason is among them.
         """
         if self._waiting and self._pc.connectionState == "connected":
             await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         self._finish("closed by the server")
         self._tracks.close()
-        for task in (self._gathering, self._watch, self._idle_watch, *self._resolving):
-            if task is not None:
-                task.cancel()
+        self._tasks.cancel()
         was_connected = self._connected.exception() is None
-        await teardown.close(self._pc, CLOSE_TIMEOUT_S, was_connected=was_connected)
+        await internals.close(self._pc, self._closing, CLOSE_TIMEOUT_S, was_connected=was_connected)
         for each in self._guards:
-            each.let_go()
-        teardown.let_go(self._pc)
+            each.detach()
+        internals.detach(self._pc)
         # A cancelled task refers to where it was cancelled, and that to this object.
-        self._gathering = self._watch = self._idle_watch = None
+        self._gathering = None
 
     async def _end_when_vanished(self) -> None:
         loop = asyncio.get_running_loop()
@@ -305,7 +297,7 @@ class PeerTransport:
         self._finish(f"the connection was lost: nothing came for {VANISHED_S:g} s")
 
     async def _end_when_idle(self, limit_s: float) -> None:
-        """Ends the connection of a caller who is there and sends no media."""
+        """Ends the connection of a remote peer that is there and sends no media."""
         received, unchanged = -1, 0
         while unchanged < IDLE_CHECKS:
             await asyncio.sleep(limit_s / IDLE_CHECKS)
@@ -313,12 +305,12 @@ class PeerTransport:
             now = sum(each.packetsReceived for each in stats.values() if each.type == "inbound-rtp")
             unchanged = unchanged + 1 if now == received else 0
             received = now
-        self._finish(f"No sound or picture came for {limit_s:g} seconds.")
+        self._finish(f"No audio or video came for {limit_s:g} seconds.")
 
     def _is_carried(self) -> bool:
-        """Whether the data channel's own transport still stands.
+        """True if the data channel's own transport still stands.
 
-        aiortc sends in a task of its own, whose failure nobody would hear of but the log.
+        aiortc sends in a task of its own, whose failure would reach the log alone.
         """
         return self._pc.sctp is not None and self._pc.sctp.transport.state == "connected"
 
@@ -330,7 +322,7 @@ class PeerTransport:
         if state == "connected" and not self._connected.done():
             self._connected.set_result(None)
         elif state in ("failed", "closed"):
-            self._finish("the caller left" if state == "closed" else "the connection failed")
+            self._finish("the client left" if state == "closed" else "the connection failed")
 
     def _finish(self, reason: str) -> None:
         if not self._closed.done():
@@ -350,8 +342,8 @@ class PeerTransport:
             channel.send(self._waiting.popleft())
 
     def _on_text(self, text: str | bytes) -> None:
-        # Where aiortc could not be held in check, nobody else has looked at the size.
-        if isinstance(text, str) and len(text) <= self._limits.message_bytes:
+        # Where aiortc could not be hardened, nothing else has checked the size.
+        if isinstance(text, str) and len(text) <= self._config.limits.message_bytes:
             self.on_message(text)
 
 

@@ -1,4 +1,4 @@
-"""Log lines that somebody else could cause as often as they like, once a minute at most."""
+"""Log lines that a stranger can cause as often as they like, once a minute at most."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class QuietLog:
     May be used from any thread.
 
     Args:
-        logger: Where the lines go.
-        text: The line, without what is different each time.
+        logger: Receives the lines.
+        text: The line, without the part that differs each time.
         clock: Seconds, monotonic.
     """
 
@@ -38,7 +38,7 @@ class QuietLog:
         """Logs the line, or counts it.
 
         Args:
-            detail: What is different each time, escaped by the caller where it is from outside.
+            detail: The part that differs each time; already escaped where it is from outside.
         """
         with self._lock:
             now_s = self._clock()

@@ -1,8 +1,8 @@
-"""The tracks of one connection: which of the caller's are taken, and which are ours."""
+"""The tracks of one connection: those of the remote peer that are taken, and our own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gradio_webrtc.errors import ConnectionLost
 
@@ -13,31 +13,10 @@ from .video import VideoReceiver, VideoSender
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
+    from gradio_webrtc._config import SessionConfig
     from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
     from gradio_webrtc._transport.frame import TimedFrame
-    from gradio_webrtc.types import Modality
-
-
-class TrackTerms(NamedTuple):
-    """Which tracks a caller may bring.
-
-    Attributes:
-        modality: The kinds of media that there are.
-        are_taken: We listen and watch; otherwise the caller's tracks are declined, not refused.
-        allows_others: An offer with tracks of another kind is answered, and they are declined.
-    """
-
-    modality: Modality = "audio"
-    are_taken: bool = True
-    allows_others: bool = True
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of media that there are, each by itself."""
-        return self.modality.split("-")
-
-
-DEFAULT_TERMS = TrackTerms()
+    from gradio_webrtc._workers.task_scope import TaskScope
 
 
 class Tracks:
@@ -45,12 +24,14 @@ class Tracks:
 
     Args:
         pc: The connection, before the offer is set.
-        terms: Which tracks may be there.
+        config: The kinds and directions of media.
+        tasks: Owns the task that reads video.
     """
 
-    def __init__(self, pc: RTCPeerConnection, terms: TrackTerms) -> None:
+    def __init__(self, pc: RTCPeerConnection, config: SessionConfig, tasks: TaskScope) -> None:
         self._pc = pc
-        self._terms = terms
+        self._config = config
+        self._tasks = tasks
         self._offered: list[MediaStreamTrack] = []
         self._audio: AudioReceiver | None = None
         self._video: VideoReceiver | None = None
@@ -59,25 +40,20 @@ class Tracks:
         pc.on("track", self._offered.append)
 
     @property
-    def are_taken(self) -> bool:
-        """Whether the caller sends anything that we take."""
-        return self._audio is not None or self._video is not None
-
-    @property
     def skipped_frames(self) -> int:
-        """How many of the caller's pictures nobody took before the next one came."""
+        """The number of video frames that nobody took before the next one came."""
         return 0 if self._video is None else self._video.skipped
 
-    def play(self, source: AudioFrameSource) -> None:
-        """Lets `settle` add a track of sound."""
+    def play_audio(self, source: AudioFrameSource) -> None:
+        """Lets `settle` add a track of audio."""
         self._audio_sender = AudioSender(source)
 
-    def show(self, source: VideoFrameSource) -> None:
-        """Lets `settle` add a track of pictures."""
+    def play_video(self, source: VideoFrameSource) -> None:
+        """Lets `settle` add a track of video."""
         self._video_sender = VideoSender(source)
 
     def settle(self) -> None:
-        """Takes, declines and adds tracks: between the caller's offer and our answer."""
+        """Takes, declines and adds tracks: between the offer and our answer."""
         for transceiver in self._pc.getTransceivers():
             if transceiver.receiver.track not in self._offered:
                 continue
@@ -91,32 +67,31 @@ class Tracks:
             self._video_sender.attach(self._pc.addTrack(self._video_sender))
 
     async def carry_audio(self, sink: AudioSink) -> None:
-        """See `Transport.carry_audio`."""
+        """Delivers audio; see `Transport.carry_audio`."""
         if self._audio is None:
-            raise ConnectionLost("the caller sends no sound")
+            raise ConnectionLost("the remote peer sends no audio")
         await self._audio.carry(sink)
 
     async def receive_video_frame(self) -> TimedFrame:
-        """See `Transport.receive_video_frame`."""
+        """Returns the newest video frame; see `Transport.receive_video_frame`."""
         if self._video is None:
-            raise ConnectionLost("the caller sends no pictures")
+            raise ConnectionLost("the remote peer sends no video")
         return await self._video.receive()
 
     def close(self) -> None:
-        """Stops reading, and frees the encoder."""
-        if self._video is not None:
-            self._video.close()
+        """Frees the encoder of audio."""
         if self._audio_sender is not None:
             self._audio_sender.close()
 
     def _take(self, receiver: RTCRtpReceiver) -> bool:
         track = receiver.track
-        if not self._terms.are_taken or track.kind not in self._terms.kinds:
+        if not self._config.client_sends or track.kind not in self._config.track_kinds:
             return False
         if track.kind == "audio" and self._audio is None:
             self._audio = AudioReceiver(receiver)
             return True
         if track.kind == "video" and self._video is None:
             self._video = VideoReceiver(track)
+            self._tasks.start(self._video.read())
             return True
         return False

@@ -1,7 +1,23 @@
-"""Holds in check what aiortc believes of its peer: whoever is connected is not yet a friend.
+"""The one room for what aiortc and aioice do not promise: private names and patched functions.
 
-Everything here is installed on one connection's objects, before it starts. docs/upstream.md says of
-each defence what the fault in aiortc is, and what would make the defence unnecessary.
+Duty: whatever this package does to aiortc and aioice beside their public interfaces is done here.
+That is protection (no part of a connection trusts its remote peer further than it must:
+docs/upstream.md lists each fault and the change that would end it), speed (Opus is decoded and
+encoded on the event loop, and its packets take a short way), and the end of connections that do not
+close by themselves. The files beside this room use public interfaces, and the functions below.
+
+Versions: aiortc >=1.16,<1.17 and aioice >=0.13,<0.14, as in pyproject.toml and `names`.
+
+Probe: `names` has every name once, by aspect; `probe` looks for all of them when the first
+connection is made. An aspect without one of its names is left to aiortc, whose connection works
+without; one warning in the process names the versions, the names and what is lost.
+
+When a name is gone: run ``pytest tests/contract/test_aiortc_internals.py``. Read how the new
+version does what the name was for. If it has no need of us any more, delete the aspect and its
+paragraph in docs/upstream.md; otherwise change the name in `names` and the code that uses it. Then
+move the ranges there and in pyproject.toml.
+
+Everything runs on the event loop, and on one connection's objects, before it starts.
 """
 
 from __future__ import annotations
@@ -12,12 +28,19 @@ from typing import TYPE_CHECKING
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
 
-from . import names
-from .association import HeldAssociation
-from .authentic import AuthenticPackets
-from .datagrams import HeldDtls
-from .receiving import HeldReceiver
-from .sending import HeldSender
+from . import names, probe
+from .association import HardenedAssociation
+from .bit_rates import VideoBitRate
+from .certificate import accept_rsa
+from .datagram_guard import DatagramGuard, guard_sockets
+from .dtls import HardenedDtls
+from .fast_path import install_fast_path
+from .host_addresses import host_addresses, offer_loopback_when_alone
+from .inline import code_inline, deliver_inline, drop_inline
+from .objects import become
+from .receiver import HardenedReceiver
+from .sender import HardenedSender
+from .teardown import close, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,51 +51,65 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["AuthenticPackets", "HeldDtls", "count_unacknowledged", "hold_in_check"]
+__all__ = [
+    "DatagramGuard",
+    "VideoBitRate",
+    "accept_rsa",
+    "close",
+    "code_inline",
+    "count_unacknowledged",
+    "deliver_inline",
+    "detach",
+    "drop_inline",
+    "guard_sockets",
+    "harden",
+    "host_addresses",
+    "install_fast_path",
+    "offer_loopback_when_alone",
+]
 
 
-def hold_in_check(
+def harden(
     pc: RTCPeerConnection, end: Callable[[str], None], limits: Limits = DEFAULT_LIMITS
 ) -> None:
-    """Bounds what the peer of a connection can make it do.
+    """Bounds what the remote peer of a connection can make it do.
 
     Args:
         pc: The answering side, whose remote description is set.
-        end: A method that ends the call, with a reason; held weakly.
-        limits: Of messages and pictures.
+        end: A method that ends the session, with a reason; held weakly.
+        limits: Of messages and video frames.
     """
     ended = weakref.WeakMethod(end)
 
-    def end_call(reason: str) -> None:
-        logger.warning("a call ends: %s", reason)
+    def end_session(reason: str) -> None:
+        logger.warning("a session ends: %s", reason)
         if (method := ended()) is not None:
             method(reason)
 
-    if pc.sctp is not None:
-        held = names.become(pc.sctp, HeldAssociation, names.SCTP, "floods of the data channel")
-        if held is not None:
-            held.hold(end_call, limits)
+    if pc.sctp is not None and probe.has(names.ASSOCIATION):
+        association = become(pc.sctp, HardenedAssociation)
+        if association is not None:
+            association.harden(end_session, limits)
     for transceiver in pc.getTransceivers():
-        _hold_track(transceiver, limits)
+        _harden_track(transceiver, limits)
 
 
 def count_unacknowledged(pc: RTCPeerConnection) -> int:
-    """How many messages, and parts of some, a connection's peer has not acknowledged."""
-    return pc.sctp.unacknowledged if isinstance(pc.sctp, HeldAssociation) else 0
+    """Returns how many messages, and parts of some, the remote peer has not acknowledged."""
+    return pc.sctp.unacknowledged if isinstance(pc.sctp, HardenedAssociation) else 0
 
 
-def _hold_track(transceiver: RTCRtpTransceiver, limits: Limits) -> None:
-    receiver = names.become(
-        transceiver.receiver, HeldReceiver, names.RECEIVER, "pictures that are too large"
-    )
-    sender = names.become(transceiver.sender, HeldSender, names.SENDER, "floods of requests")
-    if receiver is not None:
-        receiver.hold(limits)
-    if sender is not None:
-        sender.hold()
-    # One of them serves all that is bundled.
-    if isinstance(transceiver.receiver.transport, HeldDtls):
-        return
-    dtls = names.become(transceiver.receiver.transport, HeldDtls, names.DTLS, "floods of reports")
-    if dtls is not None:
-        dtls.hold()
+def _harden_track(transceiver: RTCRtpTransceiver, limits: Limits) -> None:
+    if probe.has(names.RECEIVER):
+        receiver = become(transceiver.receiver, HardenedReceiver)
+        if receiver is not None:
+            receiver.harden(limits)
+    if probe.has(names.SENDER):
+        sender = become(transceiver.sender, HardenedSender)
+        if sender is not None:
+            sender.harden()
+    # One transport serves all that is bundled: the second track finds it hardened.
+    if probe.has(names.DTLS):
+        dtls = become(transceiver.receiver.transport, HardenedDtls)
+        if dtls is not None:
+            dtls.harden()

@@ -1,9 +1,9 @@
-"""aiortc's SCTP association, which believes what its peer says, held in check.
+"""aiortc's SCTP association, hardened against a remote peer that breaks the rules.
 
-What arrives is marked, put in order and put together here in time that grows with its own size,
-within the window that was advertised; acknowledgements are looked at before they cost anything; and
-what a page of ours has no use for is refused. A caller who goes on beyond the limits loses the
-call, with a reason.
+Received chunks are marked, ordered and assembled here in time that grows with their own size,
+within the window that was advertised. Acknowledgements are checked before they cost anything, and
+chunks that a client of ours does not need are refused. A peer that goes on beyond the limits loses
+the session, with a reason.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from aiortc.rtcsctptransport import (
 
 from gradio_webrtc._transport.buckets import TokenBucket
 
-from .channels import Mischief, check_message
+from .channels import ProtocolBreach, check_message
 from .chunks import is_in_order
-from .datagrams import HeldDtls
+from .dtls import HardenedDtls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WINDOW_MESSAGES: Final = 4
-"""How many of the largest messages may be here and not yet delivered: the receive window that we
+"""The number of the largest messages that may be here undelivered: the receive window that we
 advertise (RFC 9260 section 3.3.2). By default that is enough for a path of 250 KiB a second and a
 second's delay."""
 
@@ -48,11 +48,11 @@ MAX_DUPLICATES: Final = 32
 """Chunks that an acknowledgement names as having come twice; the others go unmentioned."""
 
 LEAST_BURST: Final = 100
-"""Messages that may come at once, whatever their rate. What a page sends are a handshake and what a
-user types; a network that stood still for a moment delivers them together."""
+"""Messages that may come at once, whatever their rate. A client sends a handshake and what its user
+types; a network that stood still for a moment delivers them together."""
 
 LEAST_PART_BYTES: Final = 64
-"""A message that comes in smaller parts, on the whole, is no page's."""
+"""The least mean size of a message's parts: no client of ours splits a message further."""
 
 CONTROLS_PER_S: Final = 20
 CONTROL_BURST: Final = 60
@@ -61,7 +61,7 @@ an association takes four to begin and one a half minute to live (RFC 9260 secti
 
 VISITS_PER_S: Final = 200_000
 """How many of the chunks that wait for an acknowledgement may be looked at for its sake a second:
-some twentieth of a core, and enough for three megabytes a second with 50 ms of delay."""
+about a twentieth of a core, and enough for three megabytes a second with 50 ms of delay."""
 
 SERIAL: Final = 1 << 32
 HALF: Final = 1 << 31
@@ -69,25 +69,25 @@ HALF: Final = 1 << 31
 
 
 def ahead(tsn: int, of: int) -> int:
-    """How far a number is ahead of another; negative when it is behind."""
+    """Returns the distance of a number ahead of another; negative when it is behind."""
     distance = (tsn - of) % SERIAL
     return distance - SERIAL if distance >= HALF else distance
 
 
-class HeldAssociation(RTCSctpTransport):
-    """Stands in the place of a connection's association: see `hold`."""
+class HardenedAssociation(RTCSctpTransport):
+    """Stands in the place of a connection's association: see `harden`."""
 
-    def hold(self, end: Callable[[str], None], limits: Limits) -> None:
+    def harden(self, end: Callable[[str], None], limits: Limits) -> None:
         """Begins. Call it once, before the association starts.
 
         Args:
-            end: Ends the call, with a reason.
+            end: Ends the session, with a reason.
             limits: Of messages.
         """
         self._limits = limits
         capabilities = RTCSctpCapabilities(maxMessageSize=limits.message_bytes)
         vars(self)["getCapabilities"] = lambda: capabilities
-        self._end_call = end
+        self._end_session = end
         self._is_refused = False
         self._ahead: dict[int, DataChunk] = {}
         self._parts: list[DataChunk] = []
@@ -101,33 +101,33 @@ class HeldAssociation(RTCSctpTransport):
 
     @property
     def unacknowledged(self) -> int:
-        """How many chunks and messages of ours the peer has not acknowledged."""
+        """The number of our chunks and messages that the peer has not acknowledged."""
         chunks = len(self._sent_queue) + len(self._outbound_queue)
         return chunks + len(self._data_channel_queue)
 
     async def _handle_data(self, data: bytes) -> None:
         """Takes a packet, if all of it is in order."""
-        if isinstance(self.transport, HeldDtls):
+        if isinstance(self.transport, HardenedDtls):
             self.transport.authentic.note()
         if not is_in_order(data):
             return
         try:
             await super()._handle_data(data)
-        except Mischief as error:
+        except ProtocolBreach as error:
             self._refuse(str(error))
-        except Exception as error:  # whatever aiortc asserts of its peer
+        except Exception as error:  # of any kind, from aiortc's assertions
             logger.debug("aiortc failed at a packet of SCTP", exc_info=error)
             self._refuse("The connection was closed: its messages broke the rules of SCTP.")
 
     async def _send_chunk(self, chunk: Chunk) -> None:
-        """Sends a chunk; what has no connection any more is lost, as it may be on its way.
+        """Sends a chunk; without a connection it is lost, as it may be on its way.
 
-        Timers of aiortc's send, in tasks whose exceptions nobody takes.
+        aiortc's timers send in tasks whose exceptions nobody retrieves.
         """
         try:
             await super()._send_chunk(chunk)
         except ConnectionError:
-            logger.debug("a chunk of SCTP was sent behind the end of its connection")
+            logger.debug("a chunk of SCTP was sent after the end of its connection")
 
     def _refuse(self, reason: str) -> None:
         if not self._is_refused:
@@ -135,7 +135,7 @@ class HeldAssociation(RTCSctpTransport):
             self._ahead.clear()
             self._parts.clear()
             self._sack_misordered.clear()
-            self._end_call(reason)
+            self._end_session(reason)
 
     async def _receive_chunk(self, chunk: Chunk) -> None:
         # Our goodbye is still to be acknowledged.
@@ -146,7 +146,7 @@ class HeldAssociation(RTCSctpTransport):
             if begun:
                 await super()._receive_chunk(chunk)
             return
-        # Nobody restarts an association of ours; an INIT that comes late is answered already.
+        # No client restarts an association; an INIT that comes late is answered already.
         is_restart = isinstance(chunk, InitChunk) and (
             self._association_state == self.State.ESTABLISHED
         )
@@ -156,12 +156,12 @@ class HeldAssociation(RTCSctpTransport):
     # ---------------------------------------------------------------- acknowledgements
 
     async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
-        """Takes an acknowledgement of what was sent; one of anything else is none."""
+        """Takes an acknowledgement of chunks that were sent; any other is dropped."""
         if self._acknowledges_sent(chunk) and self._visits.take(1 + len(self._sent_queue)):
             await super()._receive_sack_chunk(chunk)
 
     def _acknowledges_sent(self, chunk: SackChunk) -> bool:
-        """Whether all of it was sent, and the blocks rise and do not overlap (RFC 9260 3.3.4)."""
+        """True if all of it was sent, and the blocks rise and do not overlap (RFC 9260 3.3.4)."""
         newest = self._sent_queue[-1].tsn if self._sent_queue else self._last_sacked_tsn
         beyond = ahead(newest, chunk.cumulative_tsn)
         if beyond < 0:
@@ -195,7 +195,7 @@ class HeldAssociation(RTCSctpTransport):
     def _keep(self, chunk: DataChunk) -> None:
         """Keeps a chunk that came before its turn; without room it will have to come again."""
         size = len(chunk.user_data)
-        # What is missing must find room, whatever waits for it.
+        # The missing chunks must find room, whatever waits for them.
         room = self._advertised_rwnd - self._limits.message_bytes
         if len(self._ahead) >= MAX_AHEAD or size > room:
             return
@@ -231,13 +231,15 @@ class HeldAssociation(RTCSctpTransport):
         if chunk.flags & SCTP_DATA_FIRST_FRAG:
             self._drop_parts()
         elif not self._parts:
-            return  # the begin of it was given up by the sender
+            return  # its beginning was given up by the sender
         self._parts.append(chunk)
         self._parts_bytes += len(chunk.user_data)
         self._advertised_rwnd -= len(chunk.user_data)
         most = self._limits.message_bytes
         if self._parts_bytes > most or len(self._parts) > most // LEAST_PART_BYTES:
-            raise Mischief(f"The connection was closed: a message was larger than {most} bytes.")
+            raise ProtocolBreach(
+                f"The connection was closed: a message was larger than {most} bytes."
+            )
         if chunk.flags & SCTP_DATA_LAST_FRAG:
             data = b"".join(part.user_data for part in self._parts)
             self._drop_parts()
@@ -266,7 +268,7 @@ class HeldAssociation(RTCSctpTransport):
         await self._go_on()
 
     async def _skip_to(self, chunk: DataChunk) -> None:
-        """Takes a chunk behind others that will not come, and whose message they were of."""
+        """Takes a chunk after others of its message that will not come."""
         if self._distance(chunk.tsn) > 1:
             self._drop_parts()
         await self._advance(chunk)
@@ -274,9 +276,9 @@ class HeldAssociation(RTCSctpTransport):
     # ---------------------------------------------------------------- messages
 
     async def _data_channel_receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
-        """Takes a message, if a page of ours could have sent it."""
+        """Takes a message, if a client of ours could have sent it."""
         if not self._messages.take():
             most = self._limits.messages_per_s
-            raise Mischief(f"The connection was closed: more than {most} messages a second.")
+            raise ProtocolBreach(f"The connection was closed: more than {most} messages a second.")
         if check_message(self._data_channels, stream_id, pp_id, data):
             await super()._data_channel_receive(stream_id, pp_id, data)

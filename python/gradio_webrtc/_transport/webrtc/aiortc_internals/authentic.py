@@ -1,4 +1,4 @@
-"""When something last came to a connection that could only be the remote peer's."""
+"""The time of the last packet that only the remote peer can have sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class AuthenticPackets:
     """The time of the last packet that was decrypted, whatever it carried, or that was signed.
 
-    The source of a datagram can be forged: it says nothing.
+    The source of a datagram can be forged, and proves nothing.
 
     Args:
         clock: Seconds, monotonic.
@@ -28,5 +28,5 @@ class AuthenticPackets:
         self.last_s = clock()
 
     def note(self) -> None:
-        """Such a packet has come."""
+        """Notes that such a packet has come."""
         self.last_s = self.clock()

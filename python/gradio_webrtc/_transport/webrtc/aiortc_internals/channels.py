@@ -1,4 +1,4 @@
-"""Messages of the data channel protocol, and those of a page: which of them are taken."""
+"""Checks of messages: those of the data channel protocol, and those of the client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_CHANNELS: Final = 2
-"""A page opens one."""
+"""Data channels of a session. A client of ours opens one."""
 
 MAX_LABEL_BYTES: Final = 256
 """Of a channel's label, and of its protocol. Ours is called "text"."""
@@ -27,25 +27,25 @@ OPEN: Final = struct.Struct("!BBHLHH")
 section 5.1)."""
 
 
-class Mischief(Exception):
-    """What a caller sent ends the call; says why, in words for the page."""
+class ProtocolBreach(Exception):
+    """The remote peer broke the protocol, and its session ends; the text is shown to its user."""
 
 
 def check_message(channels: Mapping[int, object], stream: int, kind: int, data: bytes) -> bool:
-    """Whether a message is to be taken.
+    """True if a message is to be taken.
 
     Args:
         channels: The channels there are, by stream.
         stream: The stream that it came on.
-        kind: What it says that it is (RFC 8831 section 8).
+        kind: Its payload protocol identifier (RFC 8831 section 8).
         data: All of it.
 
     Raises:
-        Mischief: The call is to end.
+        ProtocolBreach: The session is to end.
     """
     if kind == WEBRTC_DCEP:
         return _check_control(channels, stream, data)
-    # A page of ours sends text alone.
+    # A client of ours sends text alone.
     return kind == WEBRTC_STRING_EMPTY or (kind == WEBRTC_STRING and _is_text(data))
 
 
@@ -56,12 +56,12 @@ def _check_control(channels: Mapping[int, object], stream: int, data: bytes) -> 
         return False
     *_, label, protocol = OPEN.unpack_from(data)
     if max(label, protocol) > MAX_LABEL_BYTES:
-        raise Mischief(
+        raise ProtocolBreach(
             "The connection was closed: the name of a data channel was longer than "
             f"{MAX_LABEL_BYTES} bytes."
         )
     if len(channels) >= MAX_CHANNELS:
-        raise Mischief(f"The connection was closed: more than {MAX_CHANNELS} data channels.")
+        raise ProtocolBreach(f"The connection was closed: more than {MAX_CHANNELS} data channels.")
     end = OPEN.size + label
     return end + protocol <= len(data) and _is_text(data[OPEN.size : end]) and _is_text(data[end:])
 

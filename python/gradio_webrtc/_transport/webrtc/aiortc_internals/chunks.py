@@ -1,8 +1,8 @@
-"""Packets of SCTP, looked at before aiortc parses them.
+"""Checks of SCTP packets, before aiortc parses them.
 
-aiortc's parser believes the lengths and counts in a chunk: a parameter of length 0 keeps it at the
-same place for ever, and a short body raises what its caller does not expect. Nothing of a packet is
-parsed unless all of it is in order here, in one walk over its headers.
+aiortc's parser trusts the lengths and counts in a chunk: a parameter of length 0 keeps it at the
+same place for ever, and a short body raises an exception that nothing expects. No part of a packet
+is parsed unless all of it is in order here, in one pass over its headers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FORWARD_TSN: Final = 192
 
 
 def is_in_order(packet: bytes) -> bool:
-    """Whether every chunk has what its type and its own counts say that it has."""
+    """True if every chunk is as long as its type and its own counts require."""
     position, count = COMMON_HEADER_BYTES, 0
     holds_init = False
     while position < len(packet):

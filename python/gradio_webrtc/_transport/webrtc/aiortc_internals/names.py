@@ -1,151 +1,329 @@
-"""Private names of aiortc's that the defences lean on, and whether they are still there.
+"""Every private name of aiortc and aioice that this package uses, each written once.
 
-aiortc promises none of them. pyproject.toml therefore bounds its version, and a contract test reads
-its source; this probe is for whoever installs another version all the same.
+Read in aiortc 1.16 and aioice 0.13. Neither library promises any of these names, so
+pyproject.toml bounds both versions and `probe` looks for each name before anything is built on
+it. A name stands here if it is given as a string, overridden or patched, even where it has no
+underscore: it is not documented either. Constants only; imports nothing of either library.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Final
 
-logger = logging.getLogger(__name__)
+VERSIONS: Final = {"aiortc": ">=1.16,<1.17", "aioice": ">=0.13,<0.14"}
+"""The versions in which the names were read; pyproject.toml has the same ranges."""
 
-Held = TypeVar("Held")
+# ------------------------------------------------------------------ aiortc: RTCPeerConnection
 
-SCTP: Final = (
+CERTIFICATES: Final = "_RTCPeerConnection__certificates"
+
+# --------------------------------------------------------------------- aiortc: RTCCertificate
+
+CREATE_SSL_CONTEXT: Final = "_create_ssl_context"
+
+# -------------------------------------------------------------------- aiortc: RTCIceTransport
+
+CONNECTION: Final = "_connection"
+MONITOR_TASK: Final = "_RTCIceTransport__monitor_task"
+
+# ------------------------------------------------------------------- aiortc: RTCDtlsTransport
+
+DTLS_TASK: Final = "_task"
+RECEIVE_NEXT: Final = "_recv_next"
+ROUTER: Final = "_rtp_router"
+RX_BYTES: Final = "_RTCDtlsTransport__rx_bytes"
+RX_PACKETS: Final = "_RTCDtlsTransport__rx_packets"
+RX_SRTP: Final = "_rx_srtp"
+HANDLE_RTCP_DATA: Final = "_handle_rtcp_data"
+HANDLE_RTP_DATA: Final = "_handle_rtp_data"
+SEND_DATA: Final = "_send_data"
+SETUP_SRTP: Final = "_setup_srtp"
+
+# -------------------------------------------------------------------------- aiortc: RtpRouter
+
+RECEIVERS: Final = "receivers"
+ROUTE_RTP: Final = "route_rtp"
+SSRC_TABLE: Final = "ssrc_table"
+
+# ---------------------------------------------------------------------- aiortc: RTCRtpReceiver
+
+ACTIVE_SSRC: Final = "_RTCRtpReceiver__active_ssrc"
+CODECS: Final = "_RTCRtpReceiver__codecs"
+DECODER_ERROR: Final = "_RTCRtpReceiver__decoder_error"
+DECODER_QUEUE: Final = "_RTCRtpReceiver__decoder_queue"
+JITTER_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
+LSR: Final = "_RTCRtpReceiver__lsr"
+LSR_TIME: Final = "_RTCRtpReceiver__lsr_time"
+NACK_GENERATOR: Final = "_RTCRtpReceiver__nack_generator"
+RATE_ESTIMATOR: Final = "_RTCRtpReceiver__remote_bitrate_estimator"
+RECEIVER_RTCP_EXITED: Final = "_RTCRtpReceiver__rtcp_exited"
+RECEIVER_TASK: Final = "_RTCRtpReceiver__rtcp_task"
+REMOTE_STREAMS: Final = "_RTCRtpReceiver__remote_streams"
+RTX_SSRC: Final = "_RTCRtpReceiver__rtx_ssrc"
+ENABLED: Final = "_enabled"
+HANDLE_RTP_PACKET: Final = "_handle_rtp_packet"
+SEND_RTCP: Final = "_send_rtcp"
+SEND_RTCP_NACK: Final = "_send_rtcp_nack"
+SEND_RTCP_PLI: Final = "_send_rtcp_pli"
+
+RUN_RTCP: Final = "_run_rtcp"
+"""Of a receiver and of a sender."""
+
+# ------------------------------------------------------------------- aiortc: RemoteStreamTrack
+
+QUEUE: Final = "_queue"
+"""Of a track: its decoded frames. Of a connection of aioice: its datagrams."""
+
+# ------------------------------------------------------------------------ aiortc: RTCRtpSender
+
+ENCODER: Final = "_RTCRtpSender__encoder"
+NEXT_FRAME: Final = "_next_encoded_frame"
+PACKET_COUNT: Final = "_RTCRtpSender__packet_count"
+ROUND_TRIP: Final = "_RTCRtpSender__rtt"
+RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
+SENDER_RTCP_EXITED: Final = "_RTCRtpSender__rtcp_exited"
+SENDER_RTCP_TASK: Final = "_RTCRtpSender__rtcp_task"
+SENDER_RTP_EXITED: Final = "_RTCRtpSender__rtp_exited"
+SENDER_RTP_TASK: Final = "_RTCRtpSender__rtp_task"
+HANDLE_RTCP_PACKET: Final = "_handle_rtcp_packet"
+RETRANSMIT: Final = "_retransmit"
+RUN_RTP: Final = "_run_rtp"
+SEND_KEYFRAME: Final = "_send_keyframe"
+
+# ------------------------------------------------------------- aiortc: Encoder, and its modules
+
+PACK: Final = "pack"
+MAX_BITRATE: Final = "MAX_BITRATE"
+
+# -------------------------------------------------------------------- aiortc: RTCSctpTransport
+
+SCTP_TIMERS: Final = ("_t1_cancel", "_t2_cancel", "_t3_cancel", "_reconfig_timer_cancel")
+
+SCTP_STATE: Final = (
     "_advertised_rwnd",
     "_association_state",
     "_data_channel_queue",
-    "_data_channel_receive",
     "_data_channels",
-    "_handle_data",
     "_last_received_tsn",
     "_last_sacked_tsn",
     "_outbound_queue",
+    "_sack_duplicates",
+    "_sack_misordered",
+    "_sack_needed",
+    "_sent_queue",
+)
+
+SCTP_METHODS: Final = (
+    "_data_channel_receive",
+    "_handle_data",
     "_receive",
     "_receive_chunk",
     "_receive_data_chunk",
     "_receive_forward_tsn_chunk",
     "_receive_sack_chunk",
     "_reset_deferred_streams",
-    "_sack_duplicates",
-    "_sack_misordered",
-    "_sack_needed",
     "_send_chunk",
-    "_sent_queue",
 )
-"""Of an association, as of aiortc 1.16."""
 
-DECODER_ERROR: Final = "_RTCRtpReceiver__decoder_error"
-DECODER_QUEUE: Final = "_RTCRtpReceiver__decoder_queue"
-NACK_GENERATOR: Final = "_RTCRtpReceiver__nack_generator"
-RATE_ESTIMATOR: Final = "_RTCRtpReceiver__remote_bitrate_estimator"
-CODECS: Final = "_RTCRtpReceiver__codecs"
-RTX_SSRC: Final = "_RTCRtpReceiver__rtx_ssrc"
-REMOTE_STREAMS: Final = "_RTCRtpReceiver__remote_streams"
-ACTIVE_SSRC: Final = "_RTCRtpReceiver__active_ssrc"
-LSR: Final = "_RTCRtpReceiver__lsr"
-LSR_TIME: Final = "_RTCRtpReceiver__lsr_time"
-RECEIVER_RTCP_EXITED: Final = "_RTCRtpReceiver__rtcp_exited"
+# ------------------------------------------------------------------------- aiortc: RateCounter
 
-RECEIVER: Final = (
-    DECODER_ERROR,
-    DECODER_QUEUE,
-    NACK_GENERATOR,
-    RATE_ESTIMATOR,
-    CODECS,
-    RTX_SSRC,
-    REMOTE_STREAMS,
-    ACTIVE_SSRC,
-    LSR,
-    LSR_TIME,
-    RECEIVER_RTCP_EXITED,
-    "_handle_rtp_packet",
-    "_run_rtcp",
-    "_send_rtcp",
-    "_send_rtcp_nack",
-    "_send_rtcp_pli",
-)
-"""Of a receiver."""
+RATE_COUNTER: Final = ("_erase_old", "_origin_ms", "_window_size", "reset")
 
-PACKET_COUNT: Final = "_RTCRtpSender__packet_count"
-RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
-ROUND_TRIP: Final = "_RTCRtpSender__rtt"
-SENDER_RTP_EXITED: Final = "_RTCRtpSender__rtp_exited"
-SENDER_RTCP_EXITED: Final = "_RTCRtpSender__rtcp_exited"
+# -------------------------------------------------------------------------- aioice: Connection
 
-SENDER: Final = (
-    PACKET_COUNT,
-    RTP_HISTORY,
-    ROUND_TRIP,
-    SENDER_RTP_EXITED,
-    SENDER_RTCP_EXITED,
-    "_handle_rtcp_packet",
-    "_retransmit",
-    "_run_rtcp",
-    "_run_rtp",
-    "_send_keyframe",
-)
-"""Of a sender."""
+CHECK_LIST: Final = "_check_list"
+CONSENT_TASK: Final = "_query_consent_task"
+NOMINATED: Final = "_nominated"
+PROTOCOLS: Final = "_protocols"
+REMOTE_CANDIDATES: Final = "_remote_candidates"
+BUILD_REQUEST: Final = "build_request"
+DATA_RECEIVED: Final = "data_received"
+QUERY_CONSENT: Final = "query_consent"
+REQUEST_RECEIVED: Final = "request_received"
 
-DTLS: Final = (
-    "_handle_rtcp_data",
-    "_handle_rtp_data",
-    "_rtp_router",
-    "_rx_srtp",
-    "_send_data",
-    "_setup_srtp",
-)
-"""Of a transport."""
+# ---------------------------------------- aioice: StunProtocol, CandidatePair, Candidate, module
 
-ROUTER: Final = ("receivers", "route_rtp", "ssrc_table")
-"""Of the table that leads packets to receivers."""
-
-RATE: Final = ("_erase_old", "_origin_ms", "_window_size", "reset")
-"""Of the counter of what comes in."""
-
-_reported: set[str] = set()
+SEND_STUN: Final = "send_stun"
+TRANSACTIONS: Final = "transactions"
+PAIR_TASK: Final = "task"
+NETWORK_HOST: Final = "_network_host"
+HOST_ADDRESSES: Final = "get_host_addresses"
 
 
-def become(
-    thing: object, kind: type[Held], names: tuple[str, ...], unprotected: str
-) -> Held | None:
-    """Has an object of aiortc's be one of ours, which overrides what it believes too readily.
+@dataclass(frozen=True, eq=False)
+class Aspect:
+    """One thing that this room does, and the names without which it is left undone.
 
-    aiortc makes its objects itself, and has no place to hand it others. To change the class of one
-    leaves those of other programs alone, costs no call a packet and makes no cycle of references.
-
-    Args:
-        thing: An object of aiortc's.
-        kind: A subclass of its class, with no slots and no constructor of its own.
-        names: The private names that ``kind`` needs ``thing`` to have.
-        unprotected: What stays open without, for the log.
-
-    Returns:
-        The object; ``None`` if it does not look as expected, which is logged once.
+    Attributes:
+        loss: The consequence for sessions, for the log.
+        names: The names by owner; `probe` has an object for each owner.
     """
-    if looks_as_expected(thing, kind, names):
-        held: Any = thing
-        held.__class__ = kind
-        return held  # type: ignore[no-any-return]
-    warn_unprotected(unprotected)
-    return None
+
+    loss: str
+    names: dict[str, tuple[str, ...]]
 
 
-def warn_unprotected(unprotected: str) -> None:
-    """Logs once for each kind of attack that this aiortc leaves calls open to."""
-    if unprotected not in _reported:
-        _reported.add(unprotected)
-        logger.warning(
-            "aiortc %s is not built as the versions that this package knows, so that calls are not "
-            "protected from %s: install a version that the package asks for",
-            importlib.metadata.version("aiortc"),
-            unprotected,
-        )
+CERTIFICATE: Final = Aspect(
+    "clients with RSA certificates are refused, and sessions are not protected from chains of "
+    "certificates that take long to check",
+    {"RTCPeerConnection": (CERTIFICATES,), "RTCCertificate": (CREATE_SSL_CONTEXT,)},
+)
 
+ASSOCIATION: Final = Aspect(
+    "sessions are not protected from floods of the data channel",
+    {"RTCSctpTransport": (*SCTP_STATE, *SCTP_METHODS)},
+)
 
-def looks_as_expected(thing: object, kind: type, names: tuple[str, ...]) -> bool:
-    """Whether a thing is of the class that ``kind`` is made from, and has all of the names."""
-    return type(thing) is kind.__base__ and all(hasattr(thing, name) for name in names)
+RECEIVER: Final = Aspect(
+    "sessions are not protected from video frames that are too large, nor from floods of streams",
+    {
+        "RTCRtpReceiver": (
+            ACTIVE_SSRC,
+            CODECS,
+            DECODER_ERROR,
+            DECODER_QUEUE,
+            LSR,
+            LSR_TIME,
+            NACK_GENERATOR,
+            RATE_ESTIMATOR,
+            RECEIVER_RTCP_EXITED,
+            REMOTE_STREAMS,
+            RTX_SSRC,
+            HANDLE_RTP_PACKET,
+            RUN_RTCP,
+            SEND_RTCP,
+            SEND_RTCP_NACK,
+            SEND_RTCP_PLI,
+        ),
+    },
+)
+
+RATE: Final = Aspect(
+    "sessions with video are not protected from a clock that jumps",
+    {"RateCounter": RATE_COUNTER},
+)
+
+SENDER: Final = Aspect(
+    "sessions are not protected from floods of requests for packets and key frames",
+    {
+        "RTCRtpSender": (
+            PACKET_COUNT,
+            ROUND_TRIP,
+            RTP_HISTORY,
+            SENDER_RTCP_EXITED,
+            SENDER_RTP_EXITED,
+            HANDLE_RTCP_PACKET,
+            RETRANSMIT,
+            RUN_RTCP,
+            RUN_RTP,
+            SEND_KEYFRAME,
+        ),
+    },
+)
+
+DTLS: Final = Aspect(
+    "sessions are not protected from floods of reports and of streams",
+    {
+        "RTCDtlsTransport": (
+            ROUTER,
+            RX_SRTP,
+            HANDLE_RTCP_DATA,
+            HANDLE_RTP_DATA,
+            SEND_DATA,
+            SETUP_SRTP,
+        ),
+        "RtpRouter": (RECEIVERS, ROUTE_RTP, SSRC_TABLE),
+    },
+)
+
+FAULTS: Final = Aspect(
+    "a datagram that a parser fails at ends its session", {"RTCDtlsTransport": (RECEIVE_NEXT,)}
+)
+
+GUARD: Final = Aspect(
+    "datagrams of strangers reach the parsers of aiortc and aioice, and peers that vanish are "
+    "noticed after thirty seconds",
+    {
+        "RTCIceTransport": (CONNECTION,),
+        "Connection": (
+            CHECK_LIST,
+            CONSENT_TASK,
+            NOMINATED,
+            PROTOCOLS,
+            QUEUE,
+            REMOTE_CANDIDATES,
+            BUILD_REQUEST,
+            DATA_RECEIVED,
+            QUERY_CONSENT,
+            REQUEST_RECEIVED,
+        ),
+        "StunProtocol": (SEND_STUN, TRANSACTIONS),
+        "Candidate": (NETWORK_HOST,),
+    },
+)
+
+DECODING: Final = Aspect(
+    "inbound audio is decoded in threads, which takes about twice as long, and is delayed by a "
+    "jitter buffer",
+    {"RTCRtpReceiver": (JITTER_BUFFER,), "RemoteStreamTrack": (QUEUE,)},
+)
+
+FAST_PATH: Final = Aspect(
+    "inbound audio takes the longer way through aiortc's queue and tasks",
+    {
+        "RTCIceTransport": (CONNECTION,),
+        "Connection": (DATA_RECEIVED,),
+        "RTCDtlsTransport": (RX_BYTES, RX_PACKETS, RX_SRTP),
+        "RTCRtpReceiver": (ENABLED, REMOTE_STREAMS),
+    },
+)
+
+ENCODING: Final = Aspect(
+    "outbound audio is encoded in threads, which takes about twice as long", {"Encoder": (PACK,)}
+)
+
+PACKING: Final = Aspect(
+    "outbound audio takes a longer way, and its level is not sent",
+    {"RTCRtpSender": (ENABLED, NEXT_FRAME)},
+)
+
+BIT_RATES: Final = Aspect(
+    "outbound video is limited to the bit rates that aiortc begins with",
+    {"RTCRtpSender": (ENCODER,), "codecs.vpx": (MAX_BITRATE,), "codecs.h264": (MAX_BITRATE,)},
+)
+
+LOOPBACK: Final = Aspect(
+    "a machine without a network cannot connect to itself", {"aioice.ice": (HOST_ADDRESSES,)}
+)
+
+TEARDOWN: Final = Aspect(
+    "a connection that does not close by itself keeps its tasks, threads and sockets",
+    {
+        "RTCIceTransport": (CONNECTION, MONITOR_TASK),
+        "RTCDtlsTransport": (DTLS_TASK,),
+        "RTCRtpReceiver": (DECODER_QUEUE, RECEIVER_TASK),
+        "RTCRtpSender": (SENDER_RTCP_TASK, SENDER_RTP_TASK),
+        "RTCSctpTransport": SCTP_TIMERS,
+        "Connection": (CHECK_LIST, CONSENT_TASK, PROTOCOLS),
+        "CandidatePair": (PAIR_TASK,),
+    },
+)
+
+ASPECTS: Final = (
+    CERTIFICATE,
+    ASSOCIATION,
+    RECEIVER,
+    RATE,
+    SENDER,
+    DTLS,
+    FAULTS,
+    GUARD,
+    DECODING,
+    FAST_PATH,
+    ENCODING,
+    PACKING,
+    BIT_RATES,
+    LOOPBACK,
+    TEARDOWN,
+)

@@ -1,4 +1,4 @@
-"""The queue before aiortc's decoder thread: bounded, and closed to what would cost too much."""
+"""The queue before aiortc's decoder thread: bounded, and closed to frames that cost too much."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 MAX_FRAMES: Final = 8
 """Frames that may wait: a quarter of a second. A decoder that is further behind never catches up.
 
-Policy: what comes while it is full is dropped, and so is what is built upon it, until the next key
-frame; that takes the place of all that wait.
+Policy: a frame that comes while it is full is dropped, and so are those that depend on it, until
+the next key frame, which takes the place of all that wait.
 """
 
 CHECKS: Final[dict[str, Callable[[bytes, int], bool]]] = {"VP8": check_vp8, "H264": check_h264}
@@ -34,10 +34,10 @@ class DecoderQueue(queue.Queue[Any]):
 
     Args:
         failed: aiortc's mark that a frame could not be decoded: it asks for a key frame then.
-        limits: Of pictures.
+        limits: Of video frames.
 
     Attributes:
-        refused: How many frames were dropped: too large, broken, or too many.
+        refused: The number of frames that were dropped: too large, broken, or too many.
     """
 
     def __init__(self, failed: threading.Event, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -46,7 +46,7 @@ class DecoderQueue(queue.Queue[Any]):
         self._failed = failed
         self._most_pixels = limits.picture_pixels
         self._frames = TokenBucket(limits.pictures_per_s, limits.pictures_per_s)
-        self._wants_key = False
+        self._needs_key = False
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # as the base class has it
         """Takes a frame and its codec, or the mark of the end, which waits for nothing."""
@@ -66,22 +66,22 @@ class DecoderQueue(queue.Queue[Any]):
         try:
             is_key = check is None or check(frame.data, self._most_pixels)
         except SizeError as error:
-            logger.debug("a picture is not decoded: %s", error)
-            self._wants_key = True
+            logger.debug("a video frame is not decoded: %s", error)
+            self._needs_key = True
             return False
         if check is not None and not self._frames.take():
-            self._wants_key = True
+            self._needs_key = True
             return False
         if is_key and check is not None:
             if self.qsize() >= MAX_FRAMES:
                 self._clear()
-            self._wants_key = False
-        self._wants_key = self._wants_key or self.qsize() >= MAX_FRAMES
+            self._needs_key = False
+        self._needs_key = self._needs_key or self.qsize() >= MAX_FRAMES
         if check is None:
-            # Every frame of sound stands for itself.
-            is_full, self._wants_key = self._wants_key, False
+            # Every frame of audio stands for itself.
+            is_full, self._needs_key = self._needs_key, False
             return not is_full
-        return not self._wants_key
+        return not self._needs_key
 
     def _clear(self) -> None:
         with self.mutex:

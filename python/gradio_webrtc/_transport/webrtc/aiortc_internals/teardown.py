@@ -1,7 +1,6 @@
-"""Closes a connection from outside, where aiortc's own closing hangs or raises.
+"""Closes a connection, from outside where aiortc's own closing hangs or raises.
 
-Holds the private names of aiortc 1.16 and aioice 0.13 that this takes. All of it runs on the event
-loop and waits for nothing.
+Runs on the event loop. Beyond the time that aiortc is given, it waits for nothing.
 """
 
 from __future__ import annotations
@@ -11,56 +10,38 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .ice_internals import CHECK_LIST, CONNECTION, PROTOCOLS, RECEIVE_NEXT, transports_of
-from .incoming import drop
-from .inline import JITTER_BUFFER, NEXT_FRAME
-from .opus_receiver import OpusReceiver
+from . import names
+from .inline import drop_inline
+from .objects import transports_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiortc import RTCPeerConnection
 
+    from gradio_webrtc._workers.task_scope import TaskScope
+
     Step = tuple[str, Callable[[], object]]
 
 logger = logging.getLogger(__name__)
 
-SENDER_TASKS: Final = ("_RTCRtpSender__rtp_task", "_RTCRtpSender__rtcp_task")
-RECEIVER_TASK: Final = "_RTCRtpReceiver__rtcp_task"
-DECODER_QUEUE: Final = "_RTCRtpReceiver__decoder_queue"
-MONITOR_TASK: Final = "_RTCIceTransport__monitor_task"
-DTLS_TASK: Final = "_task"
-CONSENT_TASK: Final = "_query_consent_task"
-SCTP_TIMERS: Final = ("_t1_cancel", "_t2_cancel", "_t3_cancel", "_reconfig_timer_cancel")
+SENDER_TASKS: Final = (names.SENDER_RTP_TASK, names.SENDER_RTCP_TASK)
 
 
-def looks_as_expected(pc: RTCPeerConnection) -> bool:
-    """True if a connection has the private names that do not depend on how far it came."""
-    return (
-        all(hasattr(each.receiver, DECODER_QUEUE) for each in pc.getTransceivers())
-        and (pc.sctp is None or all(hasattr(pc.sctp, name) for name in SCTP_TIMERS))
-        and all(
-            hasattr(dtls, DTLS_TASK)
-            and hasattr(dtls.transport, MONITOR_TASK)
-            and isinstance(
-                getattr(getattr(dtls.transport, CONNECTION, None), PROTOCOLS, None), list
-            )
-            for dtls in transports_of(pc)
-        )
-    )
-
-
-async def close(pc: RTCPeerConnection, timeout_s: float, *, was_connected: bool) -> None:
+async def close(
+    pc: RTCPeerConnection, tasks: TaskScope, timeout_s: float, *, was_connected: bool
+) -> None:
     """Closes a connection; from outside, piece by piece, unless it closes by itself in time.
 
     Args:
         pc: The connection.
+        tasks: Owns the task in which it closes by itself.
         timeout_s: How long aiortc may take, in seconds.
-        was_connected: Whether it ever was. aiortc may still be connecting it otherwise, in a task
+        was_connected: True if it ever was. aiortc may still be connecting it otherwise, in a task
             that no closing ends.
     """
     # asyncio.timeout would wait for ever: aioice's close() swallows a cancellation.
-    closing = asyncio.get_running_loop().create_task(pc.close())
+    closing = tasks.start(pc.close())
     try:
         await asyncio.wait({closing}, timeout=timeout_s)
     finally:
@@ -101,27 +82,26 @@ def _failure(closing: asyncio.Task[None], timeout_s: float) -> str | None:
     return None if error is None else f"raised {type(error).__name__} while it closed"
 
 
-def let_go(pc: RTCPeerConnection) -> None:
-    """Cuts what refers to each other in a closed connection, so that it is freed at once.
+def detach(pc: RTCPeerConnection) -> None:
+    """Cuts the references between the parts of a closed connection, so that it is freed at once.
 
-    A garbage collection would find all of it, encoders with their threads too, but nobody knows
-    when.
+    A garbage collection would find all of it, encoders with their threads too, but at no known
+    time.
     """
     for dtls in transports_of(pc):
-        vars(dtls).pop(RECEIVE_NEXT, None)
+        vars(dtls).pop(names.RECEIVE_NEXT, None)
         for emitter in (dtls, dtls.transport, dtls.transport.iceGatherer):
             emitter.remove_all_listeners()
     for each in pc.getTransceivers():
-        vars(each.sender).pop(NEXT_FRAME, None)
-        arrivals = vars(each.receiver).pop(JITTER_BUFFER, None)
-        if isinstance(arrivals, OpusReceiver):
-            arrivals.deliver = drop
+        vars(each.sender).pop(names.NEXT_FRAME, None)
+        drop_inline(each.receiver)
+        vars(each.receiver).pop(names.JITTER_BUFFER, None)
     if pc.sctp is not None:
         pc.sctp.remove_all_listeners()
 
 
 def _cancel_tasks_of(pc: RTCPeerConnection) -> None:
-    """Cancels the tasks that aiortc started for a connection's own methods, and kept no hold of."""
+    """Cancels the tasks that aiortc started for a connection's own methods, and does not keep."""
     for task in asyncio.all_tasks():
         frame = getattr(task.get_coro(), "cr_frame", None)
         if frame is not None and frame.f_locals.get("self") is pc:
@@ -129,35 +109,39 @@ def _cancel_tasks_of(pc: RTCPeerConnection) -> None:
 
 
 def _steps(pc: RTCPeerConnection) -> Iterator[Step]:
-    # Sockets come first: they are what an attacker holds us by.
+    # Sockets come first: an attacker occupies those.
     for dtls in transports_of(pc):
         yield "sockets", partial(_close_sockets, dtls.transport)
-        yield "ICE", partial(_cancel, dtls.transport, MONITOR_TASK)
-        yield "DTLS", partial(_cancel, dtls, DTLS_TASK)
+        yield "ICE", partial(_cancel, dtls.transport, names.MONITOR_TASK)
+        yield "DTLS", partial(_cancel, dtls, names.DTLS_TASK)
     for each in pc.getTransceivers():
-        yield "receiver", partial(_cancel, each.receiver, RECEIVER_TASK)
+        yield "receiver", partial(_cancel, each.receiver, names.RECEIVER_TASK)
         yield "decoder", partial(_end_decoder, each.receiver)
         for name in SENDER_TASKS:
             yield "sender", partial(_cancel, each.sender, name)
     if pc.sctp is not None:
-        for name in SCTP_TIMERS:
-            yield "SCTP", getattr(pc.sctp, name)
+        for name in names.SCTP_TIMERS:
+            yield "SCTP", partial(_stop_timer, pc.sctp, name)
     yield "listeners", pc.remove_all_listeners
 
 
 def _close_sockets(ice: object) -> None:
-    connection: Any = getattr(ice, CONNECTION)
-    _cancel(connection, CONSENT_TASK)
-    for pair in getattr(connection, CHECK_LIST):
-        _cancel(pair, "task")
-    for protocol in getattr(connection, PROTOCOLS):
+    connection: Any = getattr(ice, names.CONNECTION)
+    _cancel(connection, names.CONSENT_TASK)
+    for pair in getattr(connection, names.CHECK_LIST):
+        _cancel(pair, names.PAIR_TASK)
+    for protocol in getattr(connection, names.PROTOCOLS):
         transport = protocol.transport
         # A relayed one has no abort(); its close() gives the allocation back.
         getattr(transport, "abort", transport.close)()
 
 
+def _stop_timer(sctp: object, name: str) -> None:
+    getattr(sctp, name)()
+
+
 def _end_decoder(receiver: object) -> None:
-    getattr(receiver, DECODER_QUEUE).put(None)
+    getattr(receiver, names.DECODER_QUEUE).put(None)
 
 
 def _cancel(owner: object, name: str) -> None:

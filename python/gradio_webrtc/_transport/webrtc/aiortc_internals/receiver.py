@@ -1,4 +1,4 @@
-"""aiortc's receiver of a track, whose tables, reports and requests the peer can make grow."""
+"""aiortc's receiver of a track, hardened: the peer can make its tables and reports grow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPa
 
 from gradio_webrtc._transport.buckets import TokenBucket
 
-from . import names
-from .decoding import DecoderQueue
+from . import names, probe
+from .decoder_queue import DecoderQueue
+from .objects import become
 
 if TYPE_CHECKING:
     from aiortc.rtp import AnyRtcpPacket, RtpPacket
@@ -31,21 +32,22 @@ LARGEST: Final = (1 << 32) - 1
 KEY_REQUESTS_PER_S: Final = 3
 LOSS_REPORTS_PER_S: Final = 100
 RATE_REPORTS_PER_S: Final = 5
-"""What we send back of our own accord: requests for a key frame (RFC 4585 section 6.3.1), for lost
-packets (section 6.2.1), and what we can receive. Any packet that comes can bring them forth; a
-request for packets that is left out is made good by the next, which names all that are missing."""
+"""Messages that we send back by ourselves: requests for a key frame (RFC 4585 section 6.3.1) and
+for lost packets (section 6.2.1), and the bit rate that we can receive. Any packet that comes can
+cause them; the next request for packets makes up for one that is left out, since it names all that
+are missing."""
 
 SEQUENCES: Final = 1 << 16
 
 
-class HeldReceiver(RTCRtpReceiver):
-    """Stands in the place of a connection's receiver: see `hold`."""
+class HardenedReceiver(RTCRtpReceiver):
+    """Stands in the place of a connection's receiver: see `harden`."""
 
-    def hold(self, limits: Limits) -> None:
+    def harden(self, limits: Limits) -> None:
         """Begins. Call it once, before the receiver starts.
 
         Args:
-            limits: Of pictures.
+            limits: Of video frames.
         """
         own = vars(self)
         own[names.DECODER_QUEUE] = DecoderQueue(own[names.DECODER_ERROR], limits)
@@ -55,24 +57,22 @@ class HeldReceiver(RTCRtpReceiver):
         self._loss_reports = TokenBucket(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
         self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
         self._due: int | None = None
-        self._hold_video(own)
+        self._harden_video(own)
 
-    def _hold_video(self, own: dict[str, Any]) -> None:
+    def _harden_video(self, own: dict[str, Any]) -> None:
         if own[names.NACK_GENERATOR] is not None:
-            own[names.NACK_GENERATOR] = HeldLosses()
-        if (estimator := own[names.RATE_ESTIMATOR]) is not None:
-            names.become(
-                estimator.incoming_bitrate, HeldRateCounter, names.RATE, "a clock that jumps"
-            )
+            own[names.NACK_GENERATOR] = HardenedLosses()
+        if (estimator := own[names.RATE_ESTIMATOR]) is not None and probe.has(names.RATE):
+            become(estimator.incoming_bitrate, HardenedRateCounter)
 
     @property
     def refused_frames(self) -> int:
-        """How many coded frames were not given to the decoder."""
+        """The number of coded frames that were kept from the decoder."""
         waiting: DecoderQueue = vars(self)[names.DECODER_QUEUE]
         return waiting.refused
 
     def takes(self, packet: RtpPacket) -> bool:
-        """Whether a packet is of this track's stream, or of the retransmissions of it.
+        """True if a packet is of this track's stream, or of the retransmissions of it.
 
         A track has one stream at a time; a new one takes the place of the old one for good.
         """
@@ -91,7 +91,7 @@ class HeldReceiver(RTCRtpReceiver):
             await self._send_rtcp_pli(self._due)
 
     def _change_stream(self, ssrc: int) -> None:
-        """Forgets what was known of the stream before."""
+        """Forgets the stream before, and everything that was counted for it."""
         own = vars(self)
         if self._ssrc is not None:
             self._former.add(self._ssrc)
@@ -100,7 +100,7 @@ class HeldReceiver(RTCRtpReceiver):
             if (estimator := own[names.RATE_ESTIMATOR]) is not None:
                 estimator.ssrcs.pop(self._ssrc, None)
             if own[names.NACK_GENERATOR] is not None:
-                own[names.NACK_GENERATOR] = HeldLosses()
+                own[names.NACK_GENERATOR] = HardenedLosses()
         self._ssrc = ssrc
 
     async def _run_rtcp(self) -> None:
@@ -130,11 +130,11 @@ class HeldReceiver(RTCRtpReceiver):
             await super()._send_rtcp_nack(media_ssrc, lost)
 
 
-class HeldLosses(NackGenerator):
-    """Tells which packets are missing, among the last 128 alone: no others are asked for."""
+class HardenedLosses(NackGenerator):
+    """Finds the missing packets among the last 128 alone: no others are asked for."""
 
     def add(self, packet: RtpPacket) -> bool:
-        """Takes a packet; whether there is something new to ask for."""
+        """Takes a packet; True if there is something new to ask for."""
         if self.max_seq is not None:
             gap = (packet.sequence_number - self.max_seq) % SEQUENCES
             if RTP_HISTORY_SIZE < gap < SEQUENCES // 2:
@@ -144,7 +144,7 @@ class HeldLosses(NackGenerator):
         return bool(super().add(packet))
 
 
-class HeldRateCounter(RateCounter):
+class HardenedRateCounter(RateCounter):
     """Counts what came in the last second, without a step for every millisecond without."""
 
     def _erase_old(self, now_ms: int) -> None:
@@ -156,7 +156,7 @@ class HeldRateCounter(RateCounter):
 
 
 def _fit(packet: RtcpRrPacket) -> None:
-    """Makes a report fit its fields, whatever the peer's clock said."""
+    """Makes a report fit its fields, whatever the peer's clock was."""
     del packet.reports[MAX_REPORTS:]
     for report in packet.reports:
         report.jitter = min(max(report.jitter, 0), LARGEST)

@@ -1,4 +1,4 @@
-"""aiortc's sender of a track, whose answers the peer can ask for as often as it likes."""
+"""aiortc's sender of a track, hardened: the peer can ask for its answers without a limit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY_BURST: Final = 3
 
 RATES_PER_S: Final = 2
 RATE_BURST: Final = 4
-"""Bit rates that a peer may ask for: an encoder may be made anew for each, with a key frame."""
+"""Bit rates that a peer may ask for: each may need a new encoder, with a key frame."""
 
 RESENT_SHARE: Final = 0.5
 """Packets sent again, of those sent: at a loss of more than half nothing helps."""
@@ -37,16 +37,17 @@ RESENT_BURST: Final = RTP_HISTORY_SIZE
 """As many as are kept."""
 
 ROUND_TRIP_S: Final = (0.02, 0.5)
-"""Bounds of the round-trip time, which the peer's own reports tell (RFC 3550 section 6.4.1)."""
+"""Bounds of the round-trip time, which comes from the peer's own reports (RFC 3550 section
+6.4.1)."""
 
 DEFAULT_ROUND_TRIP_S: Final = 0.1
 """Until there is a report."""
 
 
-class HeldSender(RTCRtpSender):
-    """Stands in the place of a connection's sender: see `hold`."""
+class HardenedSender(RTCRtpSender):
+    """Stands in the place of a connection's sender: see `harden`."""
 
-    def hold(self) -> None:
+    def harden(self) -> None:
         """Begins. Call it once, before the sender starts."""
         self._resends = False
         self._resent_s: dict[int, float] = {}
@@ -56,7 +57,7 @@ class HeldSender(RTCRtpSender):
         self._rates = TokenBucket(RATES_PER_S, RATE_BURST)
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
-        """Begins to send; packets are sent again only where that was agreed (RFC 4585 4.2)."""
+        """Begins to send; packets are sent again only where that was negotiated (RFC 4585 4.2)."""
         self._resends = any(
             feedback.type == "nack" and not feedback.parameter
             for feedback in parameters.codecs[0].rtcpFeedback
@@ -90,9 +91,9 @@ class HeldSender(RTCRtpSender):
         await super()._retransmit(sequence_number)
 
     def _round_trip_s(self) -> float:
-        told: float | None = vars(self)[names.ROUND_TRIP]
+        reported: float | None = vars(self)[names.ROUND_TRIP]
         low, high = ROUND_TRIP_S
-        return min(high, max(low, DEFAULT_ROUND_TRIP_S if told is None else told))
+        return min(high, max(low, DEFAULT_ROUND_TRIP_S if reported is None else reported))
 
     def _send_keyframe(self) -> None:
         if self._keys.take():

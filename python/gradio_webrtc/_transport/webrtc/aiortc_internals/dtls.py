@@ -1,4 +1,4 @@
-"""aiortc's transport of a connection: what is encrypted, what it parses, and where that goes."""
+"""aiortc's transport of a connection, hardened: decryption, parsing and routing of media."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from gradio_webrtc._transport.buckets import TokenBucket
 
 from . import names
 from .authentic import AuthenticPackets
-from .receiving import HeldReceiver
+from .objects import become
+from .receiver import HardenedReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_STREAMS: Final = 8
-"""Streams of media that may be heard in a call. A page has one a track; another begins when it
-takes another camera, say."""
+"""Streams of media that a session may have. A client has one per track; another begins when it
+changes the camera, say."""
 
 MAX_SOURCES: Final = 32
-"""Sources that libsrtp keeps a state for: those streams, their retransmissions, and whoever sends
+"""Sources that libsrtp keeps a state for: those streams, their retransmissions, and the senders of
 reports."""
 
 REPORTS_PER_S: Final = 200
@@ -38,29 +39,29 @@ MAX_REPORT_PARTS: Final = 32
 """Reports in one packet of RTCP."""
 
 MAX_FEEDBACK_WORDS: Final = 34
-"""Of one report of lost packets, in words of 32 bits: 32 entries of 17 packets each (RFC 4585
-section 6.2.1). There are 128 packets to be asked for."""
+"""The length of one report of lost packets, in words of 32 bits: 32 entries of 17 packets each (RFC
+4585 section 6.2.1). There are 128 packets that can be asked for."""
 
 FEEDBACK: Final = 205
 """The type of a report of lost packets (RFC 4585 section 6.1)."""
 
 
-class HeldDtls(RTCDtlsTransport):
-    """Stands in the place of a connection's transport: see `hold`."""
+class HardenedDtls(RTCDtlsTransport):
+    """Stands in the place of a connection's transport: see `harden`."""
 
-    def hold(self) -> None:
+    def harden(self) -> None:
         """Begins. Call it once, before the transport starts."""
         self.authentic = AuthenticPackets()
         self._reports = TokenBucket(REPORTS_PER_S, REPORTS_PER_S)
-        router = names.become(self._rtp_router, HeldRouter, names.ROUTER, "floods of streams")
+        router = become(self._rtp_router, HardenedRouter)
         if router is not None:
-            router.hold()
+            router.harden()
 
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
         if self._rx_srtp is not None:
-            held: Any = HeldSrtp(self._rx_srtp, self.authentic)
-            self._rx_srtp = held
+            hardened: Any = HardenedSrtp(self._rx_srtp, self.authentic)
+            self._rx_srtp = hardened
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         if not self._reports.take() or not is_report_in_order(data):
@@ -69,7 +70,7 @@ class HeldDtls(RTCDtlsTransport):
             await super()._handle_rtcp_data(data)
         except ConnectionError:
             raise
-        except Exception as error:  # whatever aiortc's parser runs into
+        except Exception as error:  # of any kind, from aiortc's parser
             logger.debug("a packet of RTCP was dropped", exc_info=error)
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
@@ -77,26 +78,27 @@ class HeldDtls(RTCDtlsTransport):
             await super()._handle_rtp_data(data, arrival_time_ms)
         except ConnectionError:
             raise
-        except Exception as error:  # whatever aiortc's parser runs into
+        except Exception as error:  # of any kind, from aiortc's parser
             logger.debug("a packet of RTP was dropped", exc_info=error)
 
     async def _send_data(self, data: bytes) -> None:
         try:
             await super()._send_data(data)
-        except SSL.Error as error:  # between our goodbye and the state that tells of it
+        except SSL.Error as error:  # between our goodbye and the change of state
             raise ConnectionError("The connection was ended.") from error
 
 
-class HeldSrtp:
-    """Decrypts for few sources only: libsrtp keeps a state for every one that it ever heard.
+class HardenedSrtp:
+    """Decrypts for few sources only: libsrtp keeps a state for every one that it ever received.
 
     Args:
         session: libsrtp's.
-        authentic: Told of each packet that was decrypted.
+        authentic: Noted in for each packet that was decrypted.
     """
 
     def __init__(self, session: pylibsrtp.Session, authentic: AuthenticPackets) -> None:
-        self._authentic = authentic
+        self.session = session
+        self.authentic = authentic
         self._unprotect: Callable[[bytes], bytes] = session.unprotect
         self._unprotect_rtcp: Callable[[bytes], bytes] = session.unprotect_rtcp
         self._sources: set[bytes] = set()
@@ -117,44 +119,44 @@ class HeldSrtp:
         if source not in self._sources and len(self._sources) >= MAX_SOURCES:
             raise pylibsrtp.Error("a packet of one source too many")
         plain = unprotect(data)
-        self._authentic.note()
+        self.authentic.note()
         self._sources.add(source)
         return plain
 
 
-class HeldRouter(RtpRouter):
+class HardenedRouter(RtpRouter):
     """Routes few streams only."""
 
-    def hold(self) -> None:
+    def harden(self) -> None:
         """Begins. Call it once, before the transport starts."""
-        self._heard: set[int] = set()
+        self._known: set[int] = set()
 
     def route_rtp(self, packet: RtpPacket) -> Any:
-        """The receiver of a packet, or nothing if it is of a stream that is not taken."""
-        is_new = packet.ssrc not in self._heard
-        if is_new and len(self._heard) >= 2 * MAX_STREAMS:
+        """Returns the receiver of a packet; ``None`` for a stream that is not received."""
+        is_new = packet.ssrc not in self._known
+        if is_new and len(self._known) >= 2 * MAX_STREAMS:
             return None
         receiver = super().route_rtp(packet)
-        if isinstance(receiver, HeldReceiver):
+        if isinstance(receiver, HardenedReceiver):
             if not receiver.takes(packet) or (
                 is_new and not self._has_place(receiver, packet.ssrc)
             ):
                 if is_new:
                     self.ssrc_table.pop(packet.ssrc, None)
                 return None
-            self._heard.add(packet.ssrc)
+            self._known.add(packet.ssrc)
         return receiver
 
-    def _has_place(self, receiver: HeldReceiver, ssrc: int) -> bool:
-        retransmissions = {each for held in self.receivers for each in vars(held)[names.RTX_SSRC]}
+    def _has_place(self, receiver: HardenedReceiver, ssrc: int) -> bool:
+        retransmissions = {ssrc for own in self.receivers for ssrc in vars(own)[names.RTX_SSRC]}
         return (
             ssrc in vars(receiver)[names.RTX_SSRC]
-            or len(self._heard - retransmissions) < MAX_STREAMS
+            or len(self._known - retransmissions) < MAX_STREAMS
         )
 
 
 def is_report_in_order(data: bytes) -> bool:
-    """Whether a packet of RTCP has few parts, none of them longer than it may be."""
+    """True if a packet of RTCP has few parts, none of them longer than it may be."""
     position, parts = 0, 0
     while position + 4 <= len(data):
         words = int.from_bytes(data[position + 2 : position + 4])

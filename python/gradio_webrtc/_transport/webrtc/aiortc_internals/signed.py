@@ -1,4 +1,4 @@
-"""Tells whether a message of STUN is signed with a password, before anything of it is parsed."""
+"""The check of a STUN message's signature, before any of the message is parsed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_signed(data: bytes, password: bytes) -> bool:
     It takes two fifths of the time of parsing the message.
 
     Args:
-        data: The message, whose header and length were looked at.
+        data: The message, whose header and length were checked.
         password: The short-term password of ICE (RFC 8445 section 7.2.2).
     """
     end = len(data)

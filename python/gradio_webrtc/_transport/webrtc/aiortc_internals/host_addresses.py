@@ -1,4 +1,4 @@
-"""Which addresses a call may be held on."""
+"""The machine's own addresses that a session may be held on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from collections.abc import Callable
 
 from aioice import ice
 
+from . import names, probe
+
 GetAddresses = Callable[[bool, bool], list[str]]
 
 
+def host_addresses() -> list[str]:
+    """Returns the addresses that are offered to remote peers; those of IPv6 may end in a zone."""
+    return list(ice.get_host_addresses(use_ipv4=True, use_ipv6=True))
+
+
 def offer_loopback_when_alone() -> None:
-    """Makes a machine without a network reach itself.
+    """Lets a machine without a network reach itself.
 
     aioice leaves 127.0.0.1 out of the host candidates. On a machine with no other address that
-    leaves none, and a page opened on that machine could never connect. With any other address
-    nothing changes. Installed once; calling it again does nothing.
+    leaves none, and a client on that machine could never connect. With any other address nothing
+    changes. The function is patched for the whole process, once; calling it again does nothing.
     """
+    if not probe.has(names.LOOPBACK):
+        return
     original = ice.get_host_addresses
     if getattr(original, "offers_loopback", False):
         return

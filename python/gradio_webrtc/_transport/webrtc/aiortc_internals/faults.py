@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import reprlib
 from typing import TYPE_CHECKING, Any, Final
 
-from .ice_internals import RECEIVE_NEXT
-from .quiet_log import QuietLog
+from gradio_webrtc._transport.webrtc.quiet_log import QuietLog
+
+from . import names, probe
 
 if TYPE_CHECKING:
     from aiortc import RTCDtlsTransport
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 MAX_FAULTS: Final = 100
 """Faults of the parsers in a row, without a datagram between that was fine: that session ends."""
 
-_faults = QuietLog(logger, "a datagram that nobody can make sense of was dropped")
+_faults = QuietLog(logger, "a datagram that no parser can read was dropped")
 
 
 def note_fault(error: Exception) -> None:
@@ -28,11 +28,10 @@ def note_fault(error: Exception) -> None:
 
 
 def contain_faults(dtls: RTCDtlsTransport) -> None:
-    """Has a transport go on after a datagram on which a parser of aiortc's fails."""
-    receive_next: Any = getattr(dtls, RECEIVE_NEXT, None)
-    if not inspect.iscoroutinefunction(receive_next):
-        logger.warning("aiortc is not as expected: a datagram that it cannot read ends a session")
+    """Lets a transport go on after a datagram that a parser of aiortc fails at."""
+    if not probe.has(names.FAULTS):
         return
+    receive_next: Any = getattr(dtls, names.RECEIVE_NEXT)
     faults = 0
 
     async def receive() -> None:
@@ -46,9 +45,9 @@ def contain_faults(dtls: RTCDtlsTransport) -> None:
             note_fault(error)
             if faults >= MAX_FAULTS:
                 raise ConnectionError from error
-            # Should it fail before it waits, nobody else would ever have a turn.
+            # If it fails before it waits, no other task would ever run.
             await asyncio.sleep(0)
         else:
             faults = 0
 
-    setattr(dtls, RECEIVE_NEXT, receive)
+    setattr(dtls, names.RECEIVE_NEXT, receive)

@@ -1,0 +1,179 @@
+"""Decodes and encodes a connection's audio on the event loop, in place of aiortc's threads.
+
+A packet of 20 ms is decoded in some fifty microseconds and encoded in a hundred. Handing it to a
+thread and back costs more than that, on the event loop and off it: wake a thread, wait for the
+interpreter, make a task, wake the loop. A track that returns packets instead of frames is aiortc's
+public interface; the rest is not. Where aiortc is not built as expected it does the work itself.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from aiortc.sdp import SessionDescription
+
+from gradio_webrtc._transport.webrtc.audio import AudioSender, level_dbov
+from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
+
+from . import names, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+    from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+    from aiortc.rtcrtpparameters import RTCRtpParameters
+    from aiortc.rtp import RtpPacket
+
+    from gradio_webrtc._transport.base import AudioBlock, AudioSink
+
+AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+"""RFC 6464."""
+
+
+class OpusJitterBuffer:
+    """Stands where aiortc's receiver of audio has its jitter buffer, and leaves nothing to decode.
+
+    That one holds five packets back in any case, and at the first that is lost stands still for 16.
+    Packets of other codecs still go there, and from there to aiortc's decoder thread.
+
+    Args:
+        opus: Receives the packets of Opus.
+        original: The jitter buffer of the receiver.
+    """
+
+    def __init__(self, opus: OpusReceiver, original: JitterBuffer) -> None:
+        self.opus = opus
+        self._original = original
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Receives a packet, on the event loop, as aiortc's jitter buffer does.
+
+        Returns:
+            That no key frame is asked for, and the frame left to aiortc to decode: none of Opus.
+        """
+        if packet.payload_type not in self.opus.payload_types:
+            return self._original.add(packet)
+        self.opus.add(packet)
+        return False, None
+
+
+def code_inline(pc: RTCPeerConnection, answer_sdp: str) -> None:
+    """Decodes and encodes Opus on the event loop, wherever the answer agrees on it.
+
+    Args:
+        pc: The answering side, whose answer is made but not yet applied.
+        answer_sdp: That answer.
+    """
+    agreed = {
+        media.rtp.muxId: media.rtp
+        for media in SessionDescription.parse(answer_sdp).media
+        if media.kind == "audio"
+    }
+    for transceiver in pc.getTransceivers():
+        if (rtp := agreed.get(str(transceiver.mid))) is None:
+            continue
+        types = [codec.payloadType for codec in rtp.codecs if codec.name.lower() == "opus"]
+        if probe.has(names.DECODING):
+            decode_inline(transceiver.receiver, types)
+        # aiortc sends in the codec that comes first.
+        if types and rtp.codecs[0].payloadType == types[0] and probe.has(names.ENCODING):
+            encode_inline(transceiver.sender, rtp)
+
+
+def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None]) -> None:
+    """Puts a receiver's packets of Opus in order, and decodes them where they arrive.
+
+    Call it before the receiver starts. Its statistics and reports stay as they are, and so does its
+    track, with the end of it.
+    """
+    own = vars(receiver)
+    frames = getattr(receiver.track, names.QUEUE)
+    opus = OpusReceiver(payload_types, frames.put_nowait)
+    own[names.JITTER_BUFFER] = OpusJitterBuffer(opus, own[names.JITTER_BUFFER])
+
+
+def opus_receiver_of(receiver: RTCRtpReceiver) -> OpusReceiver | None:
+    """Returns the receiver of Opus that `decode_inline` made; ``None`` where aiortc decodes."""
+    buffer: object = vars(receiver).get(names.JITTER_BUFFER)
+    return buffer.opus if isinstance(buffer, OpusJitterBuffer) else None
+
+
+def deliver_inline(
+    receiver: RTCRtpReceiver, sink: AudioSink, read_block: Callable[[object], AudioBlock]
+) -> None:
+    """Delivers to a sink at once what is decoded inline, behind what already waits in the track.
+
+    The sink runs in the current context: what user code looks up there belongs to its
+    session, whichever task made the socket. An exception of the sink takes the place of a frame in
+    the track, and is the last delivery: it must not reach the socket, whose other streams have no
+    part in it. Where aiortc decodes, all of it comes through the track anyway, and nothing is done.
+
+    Args:
+        receiver: Of a track of audio.
+        sink: Receives the blocks.
+        read_block: Makes a block of whatever waits in the track.
+    """
+    opus = opus_receiver_of(receiver)
+    if opus is None:
+        return
+    frames = getattr(receiver.track, names.QUEUE)
+    while not frames.empty():
+        waiting = frames.get_nowait()
+        if waiting is None:
+            # aiortc's mark of the end, which the reader of the track must find there.
+            frames.put_nowait(None)
+            return
+        sink(read_block(waiting))
+    # Not a function of ours, which would be one call more for each packet.
+    run: Any = contextvars.copy_context().run
+    opus.sink = functools.partial(run, sink)
+
+
+def drop_inline(receiver: RTCRtpReceiver) -> None:
+    """Drops what is decoded inline from now on: packets come until the connection is closed."""
+    opus = opus_receiver_of(receiver)
+    if opus is not None:
+        opus.sink = _drop
+
+
+def _drop(_block: AudioBlock) -> float:
+    return 0.0
+
+
+def encode_inline(sender: RTCRtpSender, rtp: RTCRtpParameters) -> None:
+    """Encodes a sender's track on the event loop, and adds the level where that was agreed."""
+    track = sender.track
+    if not isinstance(track, AudioSender):
+        return
+    track.encode_opus()
+    if probe.has(names.PACKING):
+        has_level = any(extension.uri == AUDIO_LEVEL for extension in rtp.headerExtensions)
+        _skip_packing(sender, track, has_level=has_level)
+
+
+def _skip_packing(sender: RTCRtpSender, track: AudioSender, *, has_level: bool) -> None:
+    """Spares the sender its packing of packets, and adds what it leaves out of them: the level."""
+    original: Any = getattr(sender, names.NEXT_FRAME)
+    own = vars(sender)
+
+    async def next_frame(*_codec: object) -> RTCEncodedFrame | None:
+        # Every step in between would be another coroutine to resume for each packet.
+        if track.readyState != "live":
+            raise MediaStreamError
+        paced = await track.pacer.next_frame()
+        payload = track.encode(paced.samples)
+        if payload is None:
+            # The encoder failed. This frame is lost; the next goes aiortc's way.
+            own[names.NEXT_FRAME] = original
+            return None
+        if not own[names.ENABLED]:  # as aiortc's own does
+            return None
+        level: Any = level_dbov(paced.samples) if has_level else None
+        return RTCEncodedFrame([payload], paced.pts, level)
+
+    own[names.NEXT_FRAME] = next_frame

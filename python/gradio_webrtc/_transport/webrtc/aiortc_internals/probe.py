@@ -1,0 +1,125 @@
+"""Looks, once in a process, whether aiortc and aioice have the names that this room uses.
+
+A name that is gone costs the aspects that need it, never the connection: aiortc then does that part
+in its own way, and one warning names all that is lost. Runs on the event loop, since some objects
+of aiortc ask for one when they are made; opens no socket, and starts no task and no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.metadata
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from aioice import Candidate, Connection, ice
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSctpTransport,
+)
+from aiortc.codecs import h264, vpx
+from aiortc.codecs.base import Encoder
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rate import RateCounter
+from aiortc.rtcdtlstransport import RtpRouter
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+
+from . import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
+
+KINDS: Final[dict[str, type]] = {
+    names.CERTIFICATES: list,
+    names.CHECK_LIST: list,
+    names.JITTER_BUFFER: JitterBuffer,
+    names.NOMINATED: dict,
+    names.PROTOCOLS: list,
+    names.QUEUE: asyncio.Queue,
+    names.REMOTE_CANDIDATES: list,
+    names.REMOTE_STREAMS: dict,
+    names.RX_BYTES: int,
+    names.RX_PACKETS: int,
+    names.TRANSACTIONS: dict,
+}
+"""The types of attributes whose value is replaced or read."""
+
+COROUTINE_FUNCTIONS: Final = frozenset({names.NEXT_FRAME, names.QUERY_CONSENT, names.RECEIVE_NEXT})
+"""Methods that are replaced on an object by a coroutine function, without a subclass."""
+
+
+def has(aspect: names.Aspect) -> bool:
+    """True if the libraries have all names that an aspect needs; call it on the event loop."""
+    return aspect not in _lost()
+
+
+@functools.cache
+def _lost() -> frozenset[names.Aspect]:
+    owners = _make_owners()
+    missing = {
+        aspect: found for aspect in names.ASPECTS if (found := sorted(_missing(aspect, owners)))
+    }
+    if missing:
+        _warn(missing)
+    return frozenset(missing)
+
+
+def _warn(missing: dict[names.Aspect, list[str]]) -> None:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names.VERSIONS]
+    ranges = [f"{name} {versions}" for name, versions in names.VERSIONS.items()]
+    logger.warning(
+        "%s are not built as this package expects, without %s: %s. Install %s",
+        " and ".join(versions),
+        ", ".join(sorted({name for found in missing.values() for name in found})),
+        "; ".join(aspect.loss for aspect in missing),
+        " and ".join(ranges),
+    )
+
+
+def _missing(aspect: names.Aspect, owners: dict[str, Any]) -> Iterator[str]:
+    for owner, wanted in aspect.names.items():
+        for name in wanted:
+            value = getattr(owners[owner], name, _missing)
+            is_kind = isinstance(value, KINDS.get(name, object))
+            is_coroutine = name not in COROUTINE_FUNCTIONS or inspect.iscoroutinefunction(value)
+            if value is _missing or not is_kind or not is_coroutine:
+                yield f"{owner}.{name}"
+
+
+def _make_owners() -> dict[str, Any]:
+    """An object for each owner of names, as a connection would have it before it starts."""
+    transport = RTCIceTransport(RTCIceGatherer(iceServers=[]))
+    dtls = RTCDtlsTransport(transport, [RTCCertificate.generateCertificate()])
+    socket = ice.StunProtocol(Connection(ice_controlling=False))
+    candidate = Candidate("1", 1, "udp", 1, "192.0.2.1", 5000, "host")
+    return {
+        "Candidate": candidate,
+        "CandidatePair": ice.CandidatePair(socket, candidate),
+        "Connection": socket.receiver,
+        "Encoder": Encoder,
+        "RTCCertificate": RTCCertificate,
+        "RTCDtlsTransport": dtls,
+        "RTCIceTransport": transport,
+        "RTCPeerConnection": RTCPeerConnection(RTCConfiguration(iceServers=[])),
+        "RTCRtpReceiver": RTCRtpReceiver("video", dtls),
+        "RTCRtpSender": RTCRtpSender("audio", dtls),
+        "RTCSctpTransport": RTCSctpTransport(dtls),
+        "RateCounter": RateCounter(1000),
+        "RemoteStreamTrack": RemoteStreamTrack("audio"),
+        "RtpRouter": RtpRouter(),
+        "StunProtocol": socket,
+        "aioice.ice": ice,
+        "codecs.h264": h264,
+        "codecs.vpx": vpx,
+    }

@@ -1,0 +1,120 @@
+"""The implementations that the suite of `Transport` examines, each with a remote end of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gradio_webrtc._transport import PeerTransport, read_offer
+from gradio_webrtc.testing.transport import FakeTransport
+
+from .loopback import client_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc._config import SessionConfig
+    from gradio_webrtc._transport import Transport
+
+    from .client import Client
+
+RATE_HZ = 48_000
+SILENCE = np.zeros(RATE_HZ, np.int16)
+
+
+def message(text: str) -> str:
+    """A message as sessions send them."""
+    return json.dumps({"type": "log", "data": text})
+
+
+class Ends(Protocol):
+    """A transport and its remote end.
+
+    Attributes:
+        transport: Under examination.
+    """
+
+    transport: Transport
+
+    async def join(self) -> None:
+        """Connects the remote end; returns once it is connected."""
+
+    async def leave(self) -> None:
+        """Ends the session from the remote end; frees the remote end if it was left before."""
+
+    def write(self, text: str) -> None:
+        """Sends a text."""
+
+    def audio(self) -> NDArray[np.int16]:
+        """Returns all audio that the remote end received, int16 ``(n,)`` at 48 kHz."""
+
+    def texts(self) -> Sequence[str]:
+        """Returns all messages that the remote end received."""
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns once a condition holds, which only what the remote end receives can change."""
+
+
+class FakeEnds:
+    """`FakeTransport`, which is its own remote end."""
+
+    def __init__(self, _config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        self.transport = FakeTransport(RATE_HZ, audio)
+
+    async def join(self) -> None:
+        """Nothing to do: its `connect` does both."""
+
+    async def leave(self) -> None:
+        self.transport.hang_up()
+
+    def write(self, text: str) -> None:
+        self.transport.on_message(text)
+
+    def audio(self) -> NDArray[np.int16]:
+        frames = [samples.reshape(-1) for _, samples in self.transport.sent]
+        return np.concatenate(frames) if frames else np.zeros(0, np.int16)
+
+    def texts(self) -> Sequence[str]:
+        return [each["data"] for _, each in self.transport.messages]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        # Frames of audio come without a callback, one every 20 ms.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+class LoopbackEnds:
+    """`PeerTransport`, and a client made of aiortc at the other end of the loopback address."""
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        self.transport = PeerTransport([], config)
+        self.client: Client = client_of(self.transport, read_offer, config, audio)
+
+    async def join(self) -> None:
+        await self.client.call()
+
+    async def leave(self) -> None:
+        await self.client.hang_up()
+
+    def write(self, text: str) -> None:
+        self.client.channel.send(text)
+
+    def audio(self) -> NDArray[np.int16]:
+        return self.client.received_audio()
+
+    def texts(self) -> Sequence[str]:
+        return [each["data"] for each in self.client.messages]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await self.client.until(condition)
+
+
+IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = {
+    "fake": FakeEnds,
+    "webrtc": LoopbackEnds,
+}
