@@ -40,6 +40,7 @@ class Meter:
 
     def take(self) -> dict[str, Any]:
         """Returns the counts since the last time."""
+        self.update()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s, now_s = usage.ru_utime + usage.ru_stime, asyncio.get_running_loop().time()
         late = sorted(self._late) or [0.0]

@@ -75,7 +75,7 @@ def serve(**service: Any) -> SessionServer:
 
 
 def client_at(manager: SessionServer, address: str, *args: Any) -> Client:
-    return Client(From(manager, address), *args)  # type: ignore[arg-type]  # what a registry does
+    return Client(From(manager, address), *args)  # type: ignore[arg-type]  # the part that a client calls
 
 
 async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:

@@ -218,6 +218,6 @@ async def test_a_page_gets_none_of_the_servers_own_settings() -> None:
         servers = [{"urls": "turn:127.0.0.1", "username": "server", "credential": "hunter2"}]
         WebRTC(modality="audio", server_rtc_configuration={"iceServers": servers})
     async with serve_page(blocks) as page:
-        told = str(page.config)
-    assert "hunter2" not in told
-    assert "SessionServer" not in told
+        config = str(page.config)
+    assert "hunter2" not in config
+    assert "SessionServer" not in config

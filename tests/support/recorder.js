@@ -1,6 +1,6 @@
-// Runs in the page before its own scripts: records the audio that the user hears and the states that the
-// component goes through. Audio is recorded where it is played, so what the page drops, repeats or
-// pauses is in the recording as well.
+// Runs in the page before its own scripts: records the audio that the page plays and the states that
+// the component goes through. Audio is recorded where it is played, so what the page drops, repeats
+// or pauses is in the recording as well.
 (() => {
   const RATE_HZ = 48000;
   // About -46 dBFS: speech and tones are far above it, the codec's silence far below.

@@ -62,7 +62,7 @@ def test_any_rate_keeps_length_pitch_and_level(rate_hz: int) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_float_samples_are_encoded_like_the_same_in_int16(dtype: Any) -> None:
     samples = tone(0.5, 440, 24_000)
-    floats = (samples / 32767).astype(dtype)
+    floats: NDArray[Any] = (samples / 32767).astype(dtype)
     assert audio_to_bytes((24_000, floats)) == audio_to_bytes((24_000, samples))
 
 
