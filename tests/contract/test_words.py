@@ -102,6 +102,8 @@ ALLOWED = re.compile(
     r"picture_pixels|pictures_per_s"
     # A message of RTCP (RFC 4585 section 6.3.1).
     r"|[Pp]icture [Ll]oss"
+    # An argument of aiortc's methods, which overrides of them have, too.
+    r"|arrival_time_ms"
     # Audible sound, and the device that makes it.
     r"|[Ss]ounds? (?:like|card|device)"
     # Functions of Python's standard library.
