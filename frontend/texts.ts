@@ -241,7 +241,7 @@ const FAILURES: Record<Failure, StatusText> = {
   },
   lost: {
     title: "The connection was lost",
-    detail: "Check the network, then try again, or load the page anew.",
+    detail: "Check the network, then try again, or load the page again.",
   },
   busy: {
     title: "The server is busy",

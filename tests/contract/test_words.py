@@ -108,6 +108,8 @@ ALLOWED = re.compile(
     r"|[Ss]ounds? (?:like|card|device)"
     # Functions of Python's standard library.
     r"|(?:ast|os)\.walk|walk_packages"
+    # A parameter of aiortc's, and a public one of `testing.FakeTransport`.
+    r"|arrival_time_ms|on_page_message"
     # A classifier of the package index.
     r"|Sound/Audio"
     # Texts of the page, which its tests quote; see `TEXTS_FOR_USERS`.

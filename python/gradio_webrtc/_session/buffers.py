@@ -41,7 +41,7 @@ LAST_S: Final = 1 / 30
 """The time between the last frame and its repetition."""
 
 FINISH_TIMEOUT_S: Final = 1.0
-"""The time that a transport gets for the last frames. Where the client wants none it takes none."""
+"""The time that a transport gets for the last frames. Where the client shows none it takes none."""
 
 
 class OutboundAudioBuffer:

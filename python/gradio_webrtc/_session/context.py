@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOG_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_starting"})
-"""Events that clients of gradio_webrtc 0.0.31 and fastrtc expect as ``log`` messages. Our page
-shows them in words."""
+"""Events that clients of gradio_webrtc 0.0.31 and fastrtc expect as ``log`` messages. Our
+front end shows them as texts."""
 
 MORE_LOG_EVENTS: Final = frozenset({"response_finished", "interrupted"})
-"""Events that only our page knows."""
+"""Events that only our front end shows."""
 
 TURN_ENDS: Final = "pause_detected"
 

@@ -1,7 +1,7 @@
 """All sessions of one component: admission, limits, look-up, and their end with the server.
 
 Transports come in by a `TransportFactory`, each under the same limits. Runs on the event loop,
-except where a method says otherwise. Imports no transport but its protocol, and no Gradio.
+except where a method states otherwise. Imports no transport but its protocol, and no Gradio.
 """
 
 from __future__ import annotations
@@ -149,13 +149,13 @@ class SessionManager:
 
     # Look-up
 
-    def find(self, webrtc_id: object, secret: object, page: str | None = None) -> Session:
+    def find(self, webrtc_id: object, secret: object, gradio_session: str | None = None) -> Session:
         """Returns the session with this id, for the client that made it and has its secret.
 
         Raises:
             SessionUnknown: There is none, the secret is another, or the Gradio session is.
         """
-        return self._directory.find(webrtc_id, secret, page)
+        return self._directory.find(webrtc_id, secret, gradio_session)
 
     def check(self, webrtc_id: object, secret: object) -> Entry:
         """Returns the session with this id and secret; its Gradio session is still to be compared.

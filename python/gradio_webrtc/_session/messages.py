@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 BATCH_DELAY_S: Final = 0.02
-"""The longest that a status message waits. Encoding and sending one takes as long as encoding and
-sending the first frame of a reply, and two of them fall between a pause and the reply to it: a page
-that shows them one frame later loses nothing, a user who hears the reply later does."""
+"""The longest that a status message waits, in seconds. Encoding and sending one takes as long as
+encoding and sending the first frame of a reply, and two of them fall between a pause and the reply:
+a client that shows them one frame later loses nothing, a user whose reply is later does."""
 
 
 class MessageSender:
