@@ -327,11 +327,12 @@ async def test_the_counters_are_read_before_during_and_after_it() -> None:
     await asyncio.sleep(0.5)
     session.context.event("pause_detected")
     session.context.event("pause_detected")
-    session.context.interrupt()
+    session.context.event("interrupted", turn=1)
     during = session.stats()
     assert during.duration_s == pytest.approx(0.5, abs=0.01)
     assert during.transport.packets_received == pytest.approx(25, abs=2)
-    assert (during.events, during.interruptions) == ({"pause_detected": 2}, 1)
+    assert during.events == {"pause_detected": 2, "interrupted": 1}
+    assert during.interruptions == 1
     await asyncio.sleep(0.5)
     session.end("enough")
     await running
