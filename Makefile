@@ -122,12 +122,14 @@ notice: frontend/node_modules/.dev ## write the licences of all that the wheel c
 	$(BIN)/python frontend/notice.py
 
 .PHONY: instructions
-instructions: $(STAMPS)/packages valgrind ## count the core's instructions, and fail when a kernel takes more than recorded
+instructions: $(STAMPS)/dev $(STAMPS)/package valgrind ## count the core's instructions and our Python calls per packet, and fail when there are more than recorded
 	$(BIN)/python benches/python/instructions.py
+	$(BIN)/python benches/python/python_calls.py
 
 .PHONY: instructions-record
-instructions-record: $(STAMPS)/packages valgrind ## record the core's instructions
+instructions-record: $(STAMPS)/dev $(STAMPS)/package valgrind ## record both counts
 	$(BIN)/python benches/python/instructions.py --record
+	$(BIN)/python benches/python/python_calls.py --record
 
 # Each also runs alone: .venv/bin/python benches/python/kernels.py
 BENCHES := turns inbound kernels footprint idle replies calls

@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -321,19 +320,6 @@ class Admission:
 
     def _standing(self, client: Client) -> tuple[int, bool]:
         return self._standings.standing_of(client, _now_s())
-
-
-class Admissions:
-    """The admission of one set of places, one for each event loop that has sessions there."""
-
-    def __init__(self) -> None:
-        self._here: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Admission] = (
-            weakref.WeakKeyDictionary()
-        )
-
-    def here(self) -> Admission:
-        """Returns the admission of the running event loop."""
-        return self._here.setdefault(asyncio.get_running_loop(), Admission())
 
 
 def no_place(room: Room) -> SignalingError:

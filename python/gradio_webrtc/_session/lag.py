@@ -10,11 +10,11 @@ import asyncio
 import logging
 import math
 import random
-import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from gradio_webrtc._workers.garbage import shorten_pauses
+from gradio_webrtc._workers.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,15 +122,9 @@ class LagMeter:
         self._set_timer()
 
 
-_meters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LagMeter] = (
-    weakref.WeakKeyDictionary()
-)
+_meters = PerLoop(LagMeter)
 
 
 def lag_meter() -> LagMeter:
     """Returns the meter of the running event loop."""
-    loop = asyncio.get_running_loop()
-    meter = _meters.get(loop)
-    if meter is None:
-        meter = _meters[loop] = LagMeter()
-    return meter
+    return _meters.here()

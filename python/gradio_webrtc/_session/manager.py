@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from gradio_webrtc._config import DEFAULT_CONFIG
 from gradio_webrtc._handlers import MessageRelay, in_session
 from gradio_webrtc._workers.offer_queue import offer_queue
+from gradio_webrtc._workers.per_loop import PerLoop
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.workers import threads_blocked
 from gradio_webrtc.errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
 
-from .admission import Admissions, Room
+from .admission import Admission, Room
 from .client_address import client_of, gradio_session_of
 from .copying import HandlerMaker, refuse
 from .directory import Directory, Entry
@@ -107,7 +108,7 @@ class SessionManager:
         self._sessions: dict[str, Session | None] = {}
         self._directory = Directory()
         self._tasks = TaskScope()
-        self._admissions = Admissions()
+        self._admissions = PerLoop(Admission)
         self._stopped: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
     def __len__(self) -> int:

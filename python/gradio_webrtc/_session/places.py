@@ -9,7 +9,9 @@ import threading
 import weakref
 from typing import Final, NamedTuple, Protocol
 
-from .admission import Admissions
+from gradio_webrtc._workers.per_loop import PerLoop
+
+from .admission import Admission
 
 DEFAULT_LIMIT: Final = 1
 """The limit that "default" and ``None`` stand for, as in gradio_webrtc 0.0.31 and fastrtc."""
@@ -50,7 +52,7 @@ class Places:
 
     def __init__(self, concurrency_id: str) -> None:
         self.lock = threading.Lock()
-        self.admissions = Admissions()
+        self.admissions = PerLoop(Admission)
         self._id = concurrency_id
         self._members: weakref.WeakKeyDictionary[SessionCounter, _Member] = (
             weakref.WeakKeyDictionary()
