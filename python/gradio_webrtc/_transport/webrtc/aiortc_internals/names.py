@@ -89,7 +89,6 @@ SENDER_RTP_EXITED: Final = "_RTCRtpSender__rtp_exited"
 SENDER_RTP_TASK: Final = "_RTCRtpSender__rtp_task"
 HANDLE_RTCP_PACKET: Final = "_handle_rtcp_packet"
 RETRANSMIT: Final = "_retransmit"
-RUN_RTP: Final = "_run_rtp"
 SEND_KEYFRAME: Final = "_send_keyframe"
 
 # ------------------------------------------------------------- aiortc: Encoder, and its modules
@@ -217,7 +216,7 @@ SENDER: Final = Aspect(
             HANDLE_RTCP_PACKET,
             RETRANSMIT,
             RUN_RTCP,
-            RUN_RTP,
+            SENDER_RTP_TASK,
             SEND_KEYFRAME,
         ),
     },

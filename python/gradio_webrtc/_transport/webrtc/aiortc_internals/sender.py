@@ -19,7 +19,9 @@ from gradio_webrtc._transport.buckets import TokenBucket
 from . import names
 
 if TYPE_CHECKING:
-    from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+    import asyncio
+
+    from aiortc.rtcrtpparameters import RTCRtpSendParameters
     from aiortc.rtp import AnyRtcpPacket
 
 KEYS_PER_S: Final = 2
@@ -63,6 +65,11 @@ class HardenedSender(RTCRtpSender):
             for feedback in parameters.codecs[0].rtcpFeedback
         )
         await super().send(parameters)
+        # `stop` waits for the mark, however the task ended. A callback, since a coroutine around
+        # aiortc's would be resumed with every packet.
+        own = vars(self)
+        exited: asyncio.Event = own[names.SENDER_RTP_EXITED]
+        own[names.SENDER_RTP_TASK].add_done_callback(lambda _task: exited.set())
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
@@ -98,12 +105,6 @@ class HardenedSender(RTCRtpSender):
     def _send_keyframe(self) -> None:
         if self._keys.take():
             super()._send_keyframe()
-
-    async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:
-        try:
-            await super()._run_rtp(codec)
-        finally:
-            vars(self)[names.SENDER_RTP_EXITED].set()
 
     async def _run_rtcp(self) -> None:
         try:
