@@ -143,7 +143,7 @@ class InboundPump:
         while not is_being_cancelled():
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting and not is_being_cancelled():
+            while self._waiting:
                 try:
                     frame = (self._rate_hz, self._waiting.popleft())
                     returned = await self._receive_of_user(frame)
@@ -152,6 +152,8 @@ class InboundPump:
                 except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
                     self._context.report(error)
                 if self._waiting:
+                    if is_being_cancelled():
+                        return
                     # A ``receive`` that never awaits would keep the loop until it has caught up.
                     await asyncio.sleep(0)
 
@@ -169,7 +171,10 @@ class InboundPump:
         frames = self._audio.process(block.samples)
         if not self._is_light:
             for frame in frames:
-                self._enqueue(frame)
+                if len(self._waiting) == self._waiting.maxlen:
+                    self._count_dropped()
+                self._waiting.append(frame)
+                self._arrived.set()
             return 0.0
         for frame in frames:
             try:
@@ -189,16 +194,13 @@ class InboundPump:
             frame_samples=self._handler.input_frame_size,
         )
 
-    def _enqueue(self, frame: NDArray[np.int16]) -> None:
-        if len(self._waiting) == self._waiting.maxlen:
-            self.dropped_frames += 1
-            if self.dropped_frames == 1:
-                logger.warning(
-                    "receive() of %s is slower than real time: dropping the oldest audio",
-                    type(self._handler).__name__,
-                )
-        self._waiting.append(frame)
-        self._arrived.set()
+    def _count_dropped(self) -> None:
+        self.dropped_frames += 1
+        if self.dropped_frames == 1:
+            logger.warning(
+                "receive() of %s is slower than real time: dropping the oldest audio",
+                type(self._handler).__name__,
+            )
 
 
 class EmitSinks(NamedTuple):

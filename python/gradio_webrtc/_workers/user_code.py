@@ -269,6 +269,9 @@ def _containing(
     @functools.wraps(schedule)
     def schedule_contained(*args: Any, context: contextvars.Context | None = None) -> Any:
         callback: Any = args[position] if len(args) > position else None
+        # Several times a packet: what was found harmless once is found by its code.
+        if getattr(callback, "__code__", None) in _harmless_code:
+            return schedule(*args, context=context)
         if not _is_harmless(callback) and is_in_session(
             contextvars.copy_context() if context is None else context
         ):
@@ -279,12 +282,19 @@ def _containing(
     return schedule_contained
 
 
+_harmless_code: set[object] = set()
+"""The code of functions that `_is_harmless` found: at most as many as those packages have."""
+
+
 def _is_harmless(callback: object) -> bool:
     """True for callbacks that are no user code, such as those that wake a task."""
+    if callback is None:
+        return True
     namespace = getattr(callback, "__globals__", None)
-    return callback is None or (
-        namespace is not None and _package_of(namespace) in HARMLESS_PACKAGES
-    )
+    is_harmless = namespace is not None and _package_of(namespace) in HARMLESS_PACKAGES
+    if is_harmless and (code := getattr(callback, "__code__", None)) is not None:
+        _harmless_code.add(code)
+    return is_harmless
 
 
 def _package_of(namespace: Mapping[str, Any]) -> str:
