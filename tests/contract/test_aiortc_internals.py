@@ -92,7 +92,7 @@ def test_nothing_outside_the_room_uses_a_private_name() -> None:
         "from aioice.ice import Connection",
         "import pylibsrtp",
         "from aiortc import _private",
-        "from aiortc import RTCRtpSender\nclass Own(RTCRtpSender):\n  def _retransmit(self): ...",
+        "from aiortc import RTCRtpSender\nclass S(RTCRtpSender):\n  def _retransmit(self): ...",
     ],
 )
 def test_the_scan_finds_each_kind_of_use(source: str) -> None:
