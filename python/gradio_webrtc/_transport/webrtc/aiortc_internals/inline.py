@@ -78,7 +78,8 @@ def code_inline(pc: RTCPeerConnection, answer_sdp: str) -> None:
         if (rtp := agreed.get(str(transceiver.mid))) is None:
             continue
         types = [codec.payloadType for codec in rtp.codecs if codec.name.lower() == "opus"]
-        if probe.has(names.DECODING):
+        # A remote peer that sends nothing has no track.
+        if probe.has(names.DECODING) and transceiver.receiver.track is not None:
             decode_inline(transceiver.receiver, types)
         # aiortc sends in the codec that comes first.
         if types and rtp.codecs[0].payloadType == types[0] and probe.has(names.ENCODING):
