@@ -60,8 +60,7 @@ if TYPE_CHECKING:
 
     from ._limits import Limits
     from ._session.places import Places
-    from ._session.stats import SessionStats
-    from .types import AdditionalOutputs, FrameFormat, Modality, Mode
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats
 
 accept_messages_type()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
 
 import numpy as np
@@ -160,6 +160,85 @@ class AudioChunk(TypedDict):
 
     start: int
     end: int
+
+
+@dataclass(frozen=True)
+class TransportStats:
+    """The counters of one transport, since its session began. Names as in W3C webrtc-stats.
+
+    Attributes:
+        packets_received: Inbound media packets (``packetsReceived``).
+        bytes_received: Their payloads, in bytes (``bytesReceived``).
+        packets_lost: Inbound packets that never came (``packetsLost``).
+        packets_discarded: Inbound packets that came and were not decoded (``packetsDiscarded``):
+            too late, too many for the time that passed, or broken.
+        jitter_s: Their interarrival jitter, in seconds (``jitter``).
+        concealed_samples: Samples per channel of 48 kHz that were filled in for missing packets
+            (``concealedSamples``).
+        frames_received: Inbound video frames that were decoded (``framesDecoded``).
+        frames_dropped: Those of them that nobody took before the next one came
+            (``framesDropped``).
+        packets_sent: Outbound media packets (``packetsSent``).
+        bytes_sent: Their payloads, in bytes (``bytesSent``).
+        round_trip_time_s: As of the last RTCP report, in seconds (``roundTripTime``); ``None``
+            before the first.
+    """
+
+    packets_received: int = 0
+    bytes_received: int = 0
+    packets_lost: int = 0
+    packets_discarded: int = 0
+    jitter_s: float = 0.0
+    concealed_samples: int = 0
+    frames_received: int = 0
+    frames_dropped: int = 0
+    packets_sent: int = 0
+    bytes_sent: int = 0
+    round_trip_time_s: float | None = None
+
+
+@dataclass(frozen=True)
+class SessionStats:
+    """A snapshot of one session's counters, since the session began.
+
+    Attributes:
+        webrtc_id: The id of the session.
+        duration_s: Seconds since the session connected; 0 before that.
+        transport: The counters of packets and frames, under the names of the W3C.
+        audio_frames_dropped: Inbound audio frames that ``receive`` was too slow for.
+        audio_backlog_s: Inbound audio that waits for ``receive``, in seconds.
+        emits: Calls of ``emit``.
+        reply_delays_s: Seconds from each detected pause to the first frame of the reply to it, as
+            it is passed to the transport; the latest 100.
+        audio_buffered_s: Emitted audio that waits to be sent, in seconds.
+        non_finite_samples: Emitted samples that were NaN or infinite and became silence.
+        video_frames_replaced: Emitted video frames that a newer one replaced before they were sent.
+        outputs_dropped: AdditionalOutputs lost because the client fetched them too slowly.
+        outputs_replaced: AdditionalOutputs of video frames that newer ones replaced.
+        interruptions: Replies that barge-in ended.
+        events: The events of the conversation by name, such as ``pause_detected``, each with its
+            number.
+    """
+
+    webrtc_id: str
+    duration_s: float = 0.0
+    transport: TransportStats = field(default_factory=TransportStats)
+    audio_frames_dropped: int = 0
+    audio_backlog_s: float = 0.0
+    emits: int = 0
+    reply_delays_s: tuple[float, ...] = ()
+    audio_buffered_s: float = 0.0
+    non_finite_samples: int = 0
+    video_frames_replaced: int = 0
+    outputs_dropped: int = 0
+    outputs_replaced: int = 0
+    interruptions: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns all counters in one flat dict, for logs, metrics and JSON."""
+        counters = asdict(self)
+        return {**counters.pop("transport"), **counters}
 
 
 class DataChannel(Protocol):

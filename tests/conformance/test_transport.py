@@ -16,9 +16,10 @@ from support.signals import chirp, pieces_found, tone
 from support.transport_ends import IMPLEMENTATIONS, SILENCE, Ends, LoopbackEnds, message
 
 from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._transport import PixelConverter, TimedFrame, TransportStats
+from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
+from gradio_webrtc.types import TransportStats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

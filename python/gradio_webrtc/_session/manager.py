@@ -37,12 +37,11 @@ if TYPE_CHECKING:
     from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc._limits import Limits
     from gradio_webrtc._transport import Transport
-    from gradio_webrtc.types import AdditionalOutputs
+    from gradio_webrtc.types import AdditionalOutputs, SessionStats
 
     from .admission import Ticket
     from .directory import SessionNames
     from .places import Places
-    from .stats import SessionStats
 
 logger = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import call_user_code, contain_user_code, guard
 from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import ServerStopping, TransportError
+from gradio_webrtc.types import SessionStats
 
 from .audio_pumps import FLUSH_S, EmitSinks
 from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
@@ -30,7 +31,6 @@ from .media import UNBLOCK_TIMEOUT_S, SessionMedia
 from .messages import MessageSender
 from .output_queue import OutputQueue
 from .reporting import report_error
-from .stats import SessionStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

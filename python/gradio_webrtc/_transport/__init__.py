@@ -3,7 +3,6 @@
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .pacing import AudioPacer
-from .stats import TransportStats
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
 
@@ -18,7 +17,6 @@ __all__ = [
     "PlanarFrame",
     "TimedFrame",
     "Transport",
-    "TransportStats",
     "VideoFrameSource",
     "read_offer",
 ]

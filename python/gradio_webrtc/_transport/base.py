@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gradio_webrtc.types import TransportStats
+
     from .frame import TimedFrame
-    from .stats import TransportStats
 
 
 class AudioBlock(NamedTuple):

@@ -14,10 +14,10 @@ import numpy as np
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
 from gradio_webrtc._session.session import Session
-from gradio_webrtc._session.stats import SessionStats
 from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_S
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
+from gradio_webrtc.types import SessionStats
 
 from .clock import PatientWorker, VirtualClockLoop
 from .transport import FakeTransport

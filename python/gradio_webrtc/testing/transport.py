@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradio_webrtc._messages import decode_message
-from gradio_webrtc._transport import AudioBlock, AudioPacer, TransportStats
+from gradio_webrtc._transport import AudioBlock, AudioPacer
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
+from gradio_webrtc.types import TransportStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

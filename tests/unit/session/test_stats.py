@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-from gradio_webrtc._session.stats import SessionStats
-from gradio_webrtc._transport import TransportStats
+from gradio_webrtc.types import SessionStats, TransportStats
 
 
 def names_of(kind: type[SessionStats | TransportStats]) -> set[str]:

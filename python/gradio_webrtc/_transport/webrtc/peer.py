@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
     from gradio_webrtc._transport.frame import TimedFrame
-    from gradio_webrtc._transport.stats import TransportStats
+    from gradio_webrtc.types import TransportStats
 
     from .offer import Offer
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gradio_webrtc._transport.stats import TransportStats
+from gradio_webrtc.types import TransportStats
 
 from . import names, probe
 from .inline import opus_receiver_of
