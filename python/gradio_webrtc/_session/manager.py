@@ -123,11 +123,6 @@ class SessionManager:
         """Sessions at once, unless places are shared; ``None`` for any number."""
         return None if self._served is None else self._served.concurrency_limit
 
-    @property
-    def make_handler(self) -> Callable[[], StreamHandlerBase] | None:
-        """The function that makes the handlers; ``None`` before `serve`."""
-        return None if self._served is None else self._served.maker.make
-
     def serve(
         self,
         make_handler: Callable[[], StreamHandlerBase],
