@@ -34,7 +34,7 @@ class Servers(NamedTuple):
     pages: Programs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers() -> Iterator[Servers]:
     """Both processes, which start while the first tests wait for one of them."""
     pages = (GUIDE / "C01.py", GUIDE / "C03.py", Path(__file__).with_name("short_call.py"))
@@ -45,25 +45,25 @@ def servers() -> Iterator[Servers]:
         yield Servers(talk, others)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def talk_url(servers: Servers) -> str:
     """The address of demo/talk.py."""
     return servers.talk.url()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def c01_url(servers: Servers) -> str:
     """The address of the guide's first example, `ReplyOnPause`."""
     return servers.pages.url(0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def c03_url(servers: Servers) -> str:
     """The address of the guide's third example, `StreamHandler`."""
     return servers.pages.url(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def short_call_url(servers: Servers) -> str:
     """The address of short_call.py."""
     return servers.pages.url(2)
@@ -104,19 +104,19 @@ def refusing(refusing_browser: Chromium) -> Iterator[Chromium]:
     refusing_browser.close_pages()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ears() -> Ears:
     """Transcribes the audio that a page has received."""
     return Ears()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def voice() -> Voice:
     """Speaks for the user."""
     return Voice()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def artifacts() -> Path:
     """The folder in which screenshots of the page are left to be looked at; git ignores it."""
     folder = Path(__file__).with_name("artifacts")

@@ -33,7 +33,7 @@ PAGES_IN_ORDER = ("prose", "places", "behind_a_login", "rendered_on_the_server",
 """The last one stays in the foreground, as a server that is not Gradio's must."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def twilio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of somebody who has a Twilio account, whose TURN server runs here."""
     with turn_server(tmp_path_factory.mktemp("turn")) as relay, turn_services() as services:
@@ -45,14 +45,14 @@ def twilio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def examples(twilio: dict[str, str]) -> Iterator[Guide]:
     """The guide's programs; one process runs them all."""
     with guide(*EXAMPLES, edits=EDITS, environment=twilio) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pages() -> Iterator[Programs]:
     """The programs of pages/, in a process of theirs."""
     with running(*(PAGES / f"{name}.py" for name in PAGES_IN_ORDER)) as running_pages:
