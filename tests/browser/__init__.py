@@ -1,1 +1,4 @@
-"""Programs of the package in browsers. Their servers end with the folder: each costs a part of a core."""
+"""Programs of the package in browsers.
+
+Their servers end with the folder, because each costs a part of a core.
+"""

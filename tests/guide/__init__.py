@@ -1,1 +1,4 @@
-"""The user guide's programs. Their servers end with the folder: each costs a part of a core."""
+"""The user guide's programs.
+
+Their servers end with the folder, because each costs a part of a core.
+"""
