@@ -11,30 +11,6 @@ import numpy as np
 RATE_HZ = 48_000
 
 
-class Call:
-    """A call that forgets what its handler does to it."""
-
-    webrtc_id = "client"
-
-    def __init__(self, loop):
-        self.loop = loop
-        self.pauses = 0
-
-    def event(self, name, **_data):
-        self.pauses += name == "pause_detected"
-
-    def report(self, error):
-        raise error
-
-    def send(self, _message):
-        """Nobody reads it."""
-
-    def clear(self):
-        """Nothing is queued."""
-
-    request_inputs = end_reply = clear
-
-
 def reply(audio):
     """Answers with the user's own audio."""
     yield audio
@@ -44,9 +20,12 @@ async def memory(turn):
     """The memory that the turns after the first few took, in MB."""
     from gradio_webrtc import ReplyOnPause  # noqa: PLC0415
 
+    sys.path.append(str(Path(__file__).parents[2] / "tests"))
+    from support.fake_session import ForgetfulSession  # noqa: PLC0415
+
     handler = ReplyOnPause(reply).copy()
-    call = Call(asyncio.get_running_loop())
-    handler.bind(call)
+    session = ForgetfulSession()
+    handler.bind(session)
     begin_mb = 0.0
     for count in range(footprints.TURNS):
         if count == footprints.WARM_TURNS:
@@ -54,13 +33,14 @@ async def memory(turn):
         for frame in turn:
             handler.receive((RATE_HZ, frame))
             await asyncio.sleep(0)
-        if call.pauses > count:
+        if session.counts["pause_detected"] > count:
             await handler.wait_until_ready()
             while await handler.session_emit() is not None:
                 pass
     grown_mb = footprints.resident_mb() - begin_mb
-    if call.pauses != footprints.TURNS:
-        raise RuntimeError(f"{call.pauses} turns were detected")
+    pauses = session.counts["pause_detected"]
+    if pauses != footprints.TURNS:
+        raise RuntimeError(f"{pauses} turns were detected")
     await handler.release()
     return grown_mb
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,3 +79,17 @@ class FakeSession:
 
     def _note(self) -> None:
         self.loop.call_soon_threadsafe(self._changed.set)
+
+
+class ForgetfulSession(FakeSession):
+    """Keeps the number of events by name and nothing else, for measurements of memory."""
+
+    def __init__(self, webrtc_id: str = "client") -> None:
+        super().__init__(webrtc_id)
+        self.counts: Counter[str] = Counter()
+
+    def send(self, message: Mapping[str, object]) -> None:
+        pass
+
+    def event(self, name: str, **_data: object) -> None:
+        self.counts[name] += 1
