@@ -1,4 +1,8 @@
-"""Every task of the package has an owner: `TaskScope` alone starts them."""
+"""Every task of the package has an owner: `TaskScope` alone starts them.
+
+``run_coroutine_threadsafe`` starts one, too. Whoever holds its future owns the task; a call whose
+result is dropped leaves it without an owner, and its exception without a reader.
+"""
 
 import ast
 
@@ -12,13 +16,20 @@ FILES = [file for file in tracked_files("python/*.py") if str(file) != OWNER]
 
 
 def starts(source: str) -> list[int]:
-    """The lines that start a task themselves."""
-    return [
+    """The lines that start a task themselves, or drop what owns it."""
+    nodes = list(ast.walk(ast.parse(source)))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    dropped = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    return [node.lineno for node in calls if called(node) in STARTS] + [
         node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "attr", getattr(node.func, "id", "")) in STARTS
+        for node in dropped
+        if isinstance(node, ast.Call) and called(node) == "run_coroutine_threadsafe"
     ]
+
+
+def called(node: ast.Call) -> str:
+    """The bare name of the function that is called."""
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)

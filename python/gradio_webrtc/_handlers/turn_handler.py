@@ -9,7 +9,6 @@ so for such a one a turn is kept in ``state`` until its ``emit`` takes it or cal
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
 import threading
@@ -24,7 +23,7 @@ import numpy as np
 from gradio_webrtc._legacy.blocks import AppState, renewed
 from gradio_webrtc._mistakes import advise_on_function
 from gradio_webrtc._turns.replies import Reply, ReplyQueue, ReplySignal, Turn
-from gradio_webrtc._turns.runner import FINISHED, as_generator, as_playable
+from gradio_webrtc._turns.runner import FINISHED, as_generator, as_playable, close_async, close_sync
 from gradio_webrtc._workers.user_code import call_user_code, guard, is_async_callable, never_blocks
 from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.types import AdditionalOutputs, WebRTCData
@@ -97,7 +96,7 @@ class TurnHandler(StreamHandler):
         # The audio in `state` of which a turn was made already.
         self._mirrored: NDArray[Any] | None = None
         # The requests of a `receive` that has not returned yet, and the thread that it runs in.
-        self._postponed: deque[Callable[[], None]] = deque()
+        self._postponed: deque[Callable[[], object]] = deque()
         self._receiving: int | None = None
         # Detected, and left in this state for a subclass's own emit.
         self._kept: tuple[Turn, AppState] | None = None
@@ -346,23 +345,22 @@ class TurnHandler(StreamHandler):
 
     def _close_generator(self) -> None:
         """Ends the answer; subclasses of fastrtc's call it before ``generator = None``."""
+        generator = self._set_generator
         if not self.emits_by_itself:
             self._soon(self._end_answer)
-            return
-        close = getattr(self._set_generator, "aclose" if self.is_async else "close", None)
-        try:
-            if close is not None and self.is_async:
-                asyncio.run_coroutine_threadsafe(close(), self.loop)
-            elif close is not None:
-                close()
-        except (RuntimeError, ValueError):
-            # It is in the middle of a step; dropping it closes it behind that.
-            _logger.debug("the generator of %s is in use", type(self).__name__, exc_info=True)
+        elif self.is_async:
+            self._soon(lambda: self._tasks.start(self._close_async(generator)))
+        else:
+            close_sync(generator)
+
+    async def _close_async(self, generator: Any) -> None:
+        with guard(self._bound_session.report):
+            await close_async(generator)
 
     def _request_answer(self) -> None:
         self._soon(self._act_on_request)
 
-    def _soon(self, callback: Callable[[], None]) -> None:
+    def _soon(self, callback: Callable[[], object]) -> None:
         """Runs ``callback`` on the session's loop, behind the rest of this call."""
         if self._session is None:
             return

@@ -236,12 +236,7 @@ class GeneratorRunner:
         if not isinstance(self.generator, Iterator):
             return
         generator, self.generator = self.generator, iter(())
-        if hasattr(generator, "close"):
-            try:
-                generator.close()
-            except ValueError as error:
-                if not is_in_use(error):
-                    raise
+        close_sync(generator)
 
 
 class AsyncGeneratorTask:
@@ -400,8 +395,22 @@ class OneShotIterator:
         self._awaitable = None
 
 
-async def close_async(generator: AsyncIterator[object]) -> None:
-    """Lets an async generator clean up; a plain async iterator has nothing to clean up."""
+def close_sync(generator: object) -> None:
+    """Lets a generator clean up; a plain iterator has nothing to clean up.
+
+    One in the middle of a step cannot be closed: dropping it closes it behind that.
+    """
+    if not hasattr(generator, "close"):
+        return
+    try:
+        generator.close()
+    except ValueError as error:
+        if not is_in_use(error):
+            raise
+
+
+async def close_async(generator: object) -> None:
+    """As `close_sync`, for an async generator."""
     if not hasattr(generator, "aclose"):
         return
     try:

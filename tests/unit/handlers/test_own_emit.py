@@ -239,3 +239,42 @@ async def test_speech_that_begins_while_an_emit_of_ones_own_ends_is_not_lost() -
         talk.feed(block(0.0))
         await talk.until_said(2)
     assert sizes == [19200, 28800]
+
+
+class ClosesAtOnce(ReplyOnPause):
+    """Takes one item of each answer and closes the rest, as subclasses for fastrtc do."""
+
+    async def emit(self) -> Any:  # type: ignore[override]
+        if not self.event.is_set():
+            return None
+        self.generator = self.fn(self.state.stream)
+        item = await self.async_iterate(self.generator)
+        self._close_generator()
+        self.generator = None
+        self.reset()
+        return item
+
+
+@pytest.mark.parametrize("ends", ["by itself", "with an error", "with the session"])
+async def test_an_async_answer_that_an_emit_of_ones_own_closes_has_an_owner(ends: str) -> None:
+    ended: list[str] = []
+
+    async def answer(_audio: object) -> AsyncIterator[Any]:
+        try:
+            yield CHUNK
+        finally:
+            try:
+                await asyncio.sleep(3600 if ends == "with the session" else 0)
+            finally:
+                ended.append(ends)
+            if ends == "with an error":
+                raise LookupError("no file")
+
+    async with conversing(ClosesAtOnce(answer, model=Model(), input_sample_rate=RATE_HZ)) as talk:
+        talk.feed(block(0.9))
+        talk.feed(block(0.0))
+        await talk.until_said(1)
+        await asyncio.sleep(0.05)
+        assert [str(each) for each in talk.call.errors] == ["no file"] * (ends == "with an error")
+        assert bool(ended) is (ends != "with the session")
+    assert ended == [ends]
