@@ -175,13 +175,16 @@ class TransportStats:
         jitter_s: Their interarrival jitter, in seconds (``jitter``).
         concealed_samples: Samples per channel of 48 kHz that were filled in for missing packets
             (``concealedSamples``).
-        frames_received: Inbound video frames that were decoded (``framesDecoded``).
+        frames_decoded: Inbound video frames that were decoded (``framesDecoded``).
         frames_dropped: Those of them that nobody took before the next one came
             (``framesDropped``).
+        frames_refused: Inbound video frames that were not decoded: larger than the limit, broken,
+            or too many for the time that passed.
         packets_sent: Outbound media packets (``packetsSent``).
         bytes_sent: Their payloads, in bytes (``bytesSent``).
         round_trip_time_s: As of the last RTCP report, in seconds (``roundTripTime``); ``None``
             before the first.
+        messages_dropped: Messages that newer ones replaced before the data channel opened.
     """
 
     packets_received: int = 0
@@ -190,11 +193,13 @@ class TransportStats:
     packets_discarded: int = 0
     jitter_s: float = 0.0
     concealed_samples: int = 0
-    frames_received: int = 0
+    frames_decoded: int = 0
     frames_dropped: int = 0
+    frames_refused: int = 0
     packets_sent: int = 0
     bytes_sent: int = 0
     round_trip_time_s: float | None = None
+    messages_dropped: int = 0
 
 
 @dataclass(frozen=True)

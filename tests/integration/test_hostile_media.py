@@ -139,6 +139,7 @@ async def test_a_key_frame_that_claims_to_be_huge_never_reaches_the_decoder() ->
         await hostile.send_media(packet.serialize())
     await hostile.settle()
     assert receiver_of(hostile).refused_frames >= 1
+    assert hostile.transport.stats().frames_refused >= 1
     await hostile.hang_up()
     await manager.wait_idle()
 

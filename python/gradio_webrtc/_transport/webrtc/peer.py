@@ -124,6 +124,7 @@ class PeerTransport:
         self._tracks = Tracks(self._pc, config, self._tasks)
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
+        self._dropped_texts = 0
         self._pc.on("connectionstatechange", self._on_state)
         self._pc.on("datachannel", self._on_channel)
 
@@ -238,14 +239,10 @@ class PeerTransport:
         """Sends the frames of ``source``; see `Transport.play_video`."""
         self._tracks.play_video(source)
 
-    @property
-    def skipped_frames(self) -> int:
-        """The number of video frames that nobody took before the next one came."""
-        return self._tracks.skipped_frames
-
     def send_text(self, text: str) -> None:
         """Sends text over the data channel; see `Transport.send_text`."""
         if self._channel is None or self._channel.readyState != "open":
+            self._dropped_texts += len(self._waiting) == MAX_WAITING_TEXTS
             self._waiting.append(text)
             return
         if not self._is_carried():
@@ -267,8 +264,9 @@ class PeerTransport:
             return self._last_stats
         return internals.read_counters(
             self._pc,
-            frames_received=self._tracks.received_frames,
+            frames_decoded=self._tracks.received_frames,
             frames_dropped=self._tracks.skipped_frames,
+            messages_dropped=self._dropped_texts,
         )
 
     async def wait_closed(self) -> str:

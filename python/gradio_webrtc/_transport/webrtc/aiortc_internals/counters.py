@@ -21,16 +21,17 @@ CLOCKS_HZ: Final = {"audio": 48_000, "video": 90_000}
 
 
 def read_counters(
-    pc: RTCPeerConnection, *, frames_received: int, frames_dropped: int
+    pc: RTCPeerConnection, *, frames_decoded: int, frames_dropped: int, messages_dropped: int
 ) -> TransportStats:
     """Returns the counters of all tracks together; those of packets are 0 where aiortc hides them.
 
     Args:
         pc: The connection, in any state before `detach`.
-        frames_received: Video frames that were decoded.
+        frames_decoded: Video frames that were decoded.
         frames_dropped: Those of them that nobody took.
+        messages_dropped: Messages that newer ones replaced.
     """
-    counts = dict.fromkeys(("received", "bytes", "lost", "discarded", "concealed"), 0)
+    counts = dict.fromkeys(("received", "bytes", "lost", "discarded", "concealed", "refused"), 0)
     jitter_s, sent, bytes_sent = 0.0, 0, 0
     round_trip_s: float | None = None
     if probe.has(names.COUNTERS):
@@ -47,11 +48,13 @@ def read_counters(
         packets_discarded=counts["discarded"],
         jitter_s=jitter_s,
         concealed_samples=counts["concealed"],
-        frames_received=frames_received,
+        frames_decoded=frames_decoded,
         frames_dropped=frames_dropped,
+        frames_refused=counts["refused"],
         packets_sent=sent,
         bytes_sent=bytes_sent,
         round_trip_time_s=round_trip_s,
+        messages_dropped=messages_dropped,
     )
 
 
@@ -74,4 +77,5 @@ def _count_received(receiver: RTCRtpReceiver, counts: dict[str, int]) -> float:
         # Streams that gave way to a new one are no longer among those of aiortc.
         counts["received"] += receiver.former_received
         counts["lost"] += receiver.former_lost
+        counts["refused"] += receiver.refused_frames
     return max((each.jitter for each in streams), default=0) / CLOCKS_HZ[receiver.track.kind]
