@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pytest
+from support.blocks import Model
 from support.conversing import CHUNK, RATE_HZ, ScriptedVad, audio_at
 from support.fake_session import FakeSession
 from support.understanding import FakeModel, computer
@@ -28,7 +29,7 @@ from gradio_webrtc import (
     StreamHandler,
     VideoStreamHandler,
 )
-from gradio_webrtc._handlers import AudioGenerator, VideoFunction, VideoGenerator
+from gradio_webrtc._handlers import AppState, AudioGenerator, VideoFunction, VideoGenerator
 from gradio_webrtc._workers.user_code import guard
 from gradio_webrtc._workers.workers import UserFunction, Worker
 
@@ -145,6 +146,20 @@ def on_pause(fn: Any) -> ReplyOnPause:
     return ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ)
 
 
+def on_blocks(fn: Any) -> ReplyOnPause:
+    """With a PauseDetectionModel of the user's own."""
+    return ReplyOnPause(fn, model=Model(), input_sample_rate=RATE_HZ)
+
+
+class OwnPause(ReplyOnPause):
+    def determine_pause(self, audio: NDArray[Any], sampling_rate: int, state: AppState) -> bool:
+        return super().determine_pause(audio, sampling_rate, state)
+
+
+def on_own_pause(fn: Any) -> ReplyOnPause:
+    return OwnPause(fn, model=Model(), input_sample_rate=RATE_HZ)
+
+
 def on_word(fn: Any) -> ReplyOnStopWords:
     model, rate_hz = FakeModel(), RATE_HZ
     return ReplyOnStopWords(
@@ -179,6 +194,8 @@ HANDLERS: Final = {
     "AsyncAudioVideoStreamHandler": Case(AsyncVideo, AsyncVideo, HOOKS),
     "ReplyOnPause": Case(lambda: on_pause(reply), lambda: on_pause(fail)),
     "ReplyOnPause, async": Case(lambda: on_pause(reply_async), lambda: on_pause(fail_async)),
+    "ReplyOnPause, own model": Case(lambda: on_blocks(reply), lambda: on_blocks(fail)),
+    "ReplyOnPause, own pause": Case(lambda: on_own_pause(reply), lambda: on_own_pause(fail)),
     "ReplyOnStopWords": Case(lambda: on_word(reply), lambda: on_word(fail)),
     "AudioGenerator": Case(lambda: AudioGenerator(play), lambda: AudioGenerator(fail)),
     "VideoGenerator": Case(
@@ -219,7 +236,8 @@ class Driver:
             await self._hear(np.concatenate([computer(), audio_at(0.0, 20)], axis=1))
             await self.session.until(lambda: "stopword" in self.session.names)
         if not isinstance(self.handler, (VideoFunction, VideoGenerator)):
-            await self._hear(np.concatenate([audio_at(0.8, 16), audio_at(0.0, 20)], axis=1))
+            # Speech and silence of a block of 0.6 s and more, for models that judge blocks.
+            await self._hear(np.concatenate([audio_at(0.8, 40), audio_at(0.0, 40)], axis=1))
         await self._emit()
 
     async def end(self) -> None:
