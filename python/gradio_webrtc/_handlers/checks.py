@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from gradio_webrtc._mistakes import shorten
+from gradio_webrtc._workers.user_code import unwrap_partial
 
 from .signatures import (
     CALL_ID,
@@ -97,9 +97,7 @@ def check_turns(handler: TurnHandler, inputs: Sequence[str]) -> list[str]:
 
 def describe_call(fn: Callable[..., Any]) -> str:
     """Returns the function as its first line would call it, without annotations."""
-    inner = fn
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = unwrap_partial(fn)
     name = getattr(inner, "__qualname__", type(inner).__qualname__).rpartition("<locals>.")[2]
     signature = signature_of(fn)
     if signature is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import hmac
 import logging
 import math
 import secrets
@@ -171,12 +170,6 @@ class Session:
             outputs_replaced=self.outputs.replaced,
             interruptions=self.context.events["interrupted"],
             events=dict(self.context.events),
-        )
-
-    def has_secret(self, secret: object) -> bool:
-        """True if this is the session's secret, compared in constant time."""
-        return isinstance(secret, str) and hmac.compare_digest(
-            secret.encode(errors="replace"), self.secret.encode()
         )
 
     def set_inputs(self, args: Sequence[Any]) -> None:

@@ -7,7 +7,6 @@ no transport but its protocol.
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
@@ -21,7 +20,12 @@ from gradio_webrtc._handlers import (
 from gradio_webrtc._handlers.signatures import Callee
 from gradio_webrtc._transport import PixelConverter
 from gradio_webrtc._turns.runner import FINISHED, GeneratorRun
-from gradio_webrtc._workers.user_code import guard, is_async_callable, is_being_cancelled
+from gradio_webrtc._workers.user_code import (
+    guard,
+    is_async_callable,
+    is_being_cancelled,
+    unwrap_partial,
+)
 from gradio_webrtc._workers.workers import UserFunction
 
 from .audio_pumps import FLUSH_S, Rounds
@@ -355,6 +359,4 @@ class VideoFunctionPump:
 
 
 def _is_generator_function(fn: object) -> bool:
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return inspect.isgeneratorfunction(fn)
+    return inspect.isgeneratorfunction(unwrap_partial(fn))

@@ -70,10 +70,16 @@ def runs_nothing_when_called(fn: object) -> bool:
     return bool(getattr(code, "co_flags", 0) & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
 
 
-def _unwrap(fn: object) -> object:
-    """Returns the function behind partials, or behind an object that can be called."""
+def unwrap_partial(fn: object) -> object:
+    """Returns what is behind partials: the callable that they bind arguments of. Any thread."""
     while isinstance(fn, functools.partial):
         fn = fn.func
+    return fn
+
+
+def _unwrap(fn: object) -> object:
+    """Returns the function behind partials, or behind an object that can be called."""
+    fn = unwrap_partial(fn)
     if not (inspect.isroutine(fn) or inspect.isclass(fn)):
         fn = getattr(fn, "__call__", fn)  # noqa: B004 - the method is wanted, not whether it exists
     return fn
@@ -84,8 +90,7 @@ def describe_callable(fn: object) -> str:
 
     Any thread.
     """
-    while isinstance(fn, functools.partial):
-        fn = fn.func
+    fn = unwrap_partial(fn)
     name = getattr(fn, "__qualname__", type(fn).__qualname__)
     module = getattr(fn, "__module__", None)
     return f"{module}.{name}" if module else str(name)

@@ -305,16 +305,6 @@ async def test_others_learn_once_of_the_connection_and_of_the_end() -> None:
     assert notes == ["connected", "over"]
 
 
-async def test_a_secret_is_one_text_alone() -> None:
-    session, other = make(), make()
-    assert session.has_secret(session.secret)
-    for secret in (other.secret, "", None, 7, session.secret.encode(), "\ud800"):
-        assert not session.has_secret(secret)
-    for each in (session, other):
-        each.end("enough")
-        await each.run()
-
-
 # Counters
 
 
