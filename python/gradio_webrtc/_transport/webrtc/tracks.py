@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gradio_webrtc.errors import ConnectionLost
 
 from .audio import AudioSender
-from .incoming import AudioReceiver
+from .audio_receiver import AudioReceiver
 from .video import VideoReceiver, VideoSender
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from . import names
-from .inline import drop_inline
 from .objects import transports_of
+from .opus_coding import drop_inline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
