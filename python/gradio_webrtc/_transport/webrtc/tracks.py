@@ -1,4 +1,7 @@
-"""The tracks of one connection: those of the remote peer that are taken, and our own."""
+"""The tracks of one connection: those of the remote peer that are taken, and our own.
+
+Runs on the event loop. Imports neither sessions nor handlers.
+"""
 
 from __future__ import annotations
 
