@@ -65,7 +65,7 @@ attacks: $(STAMPS)/dev $(STAMPS)/package ## attack a server, and measure another
 	$(BIN)/python tests/soak/attacks.py
 
 .PHONY: check
-check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-components ## lint, types, layers: what review would otherwise say
+check: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package rust-components ## lint, types and layers, before review has to
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) fmt --manifest-path benches/Cargo.toml --check
@@ -90,7 +90,7 @@ deny: $(STAMPS)/deny ## licences, doubles and origins of all crates, as deny.tom
 	$(call DENY,licenses bans sources)
 
 .PHONY: deny-advisories
-deny-advisories: $(STAMPS)/deny ## ask RustSec's list for known faults of our crates; wants the internet
+deny-advisories: $(STAMPS)/deny ## look up known faults of our crates in RustSec's list; needs the internet
 	$(call DENY,advisories)
 
 # How long each target runs, in seconds: an hour, or the few that CI has.
@@ -210,7 +210,7 @@ frontend/node_modules/.dev: frontend/package-lock.json $(STAMPS)/packages
 rust-components:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
 	if command -v rustup >/dev/null; then rustup component add rustfmt clippy; else \
-		echo "rustfmt and clippy are wanted: install the packages of your Rust that hold them" >&2; \
+		echo "rustfmt and clippy are needed: install the packages of your Rust that hold them" >&2; \
 		exit 1; \
 	fi
 
@@ -221,11 +221,11 @@ define debian
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2)$(if $(4), && $(4)); \
 	else \
-		echo "$(3) wants more packages: sudo apt-get install $(2)" >&2; exit 1; \
+		echo "$(3) needs more packages: sudo apt-get install $(2)" >&2; exit 1; \
 	fi
 endef
 
-# Counting says more than it is needed for: where valgrind cannot be had, nothing is counted.
+# The count is a help and no requirement: where valgrind cannot be installed, nothing is counted.
 .PHONY: valgrind
 valgrind:
 	@command -v valgrind >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

@@ -54,7 +54,7 @@ INSTEAD: Final[dict[str, str]] = {
     "VideoStreamHandler_": INSIDE,
     "VideoStreamHander": INSIDE,
     "player_worker_decode": INSIDE,
-    "webrtc_error_handler": "exceptions of a handler are reported, in the log and the page",
+    "webrtc_error_handler": "exceptions of a handler are reported, in the log and to the client",
     "WebRTCModel": "the component passes functions its id as text, or a WebRTCData",
     "iterate": "write next(generator)",
     "async_httpx_client": "the functions for credentials open their own connections",
@@ -108,7 +108,7 @@ def names_elsewhere(module: str) -> Callable[[str], object]:
     return __getattr__
 
 
-def missing(module: str, name: str, asked: FrameType | None) -> ImportError | AttributeError:
+def missing(module: str, name: str, frame: FrameType | None) -> ImportError | AttributeError:
     """Returns the error for a name that a module does not have.
 
     ``from module import name`` turns every AttributeError into an ImportError of few words, so
@@ -117,17 +117,17 @@ def missing(module: str, name: str, asked: FrameType | None) -> ImportError | At
     Args:
         module: The module's ``__name__``.
         name: The name that was looked up in it.
-        asked: The frame of its ``__getattr__``; ``None`` on an interpreter without frames.
+        frame: The frame of its ``__getattr__``; ``None`` on an interpreter without frames.
     """
     advice = _advice(module, name)
-    if asked is not None and _is_from_import(asked.f_back):
+    if frame is not None and _is_from_import(frame.f_back):
         return ImportError(f"cannot import name {name!r} from {module!r}{advice}", name=name)
     return AttributeError(f"module {module!r} has no attribute {name!r}{advice}")
 
 
 def _advice(module: str, name: str) -> str:
     if name in INSTEAD:
-        return f": {INSTEAD[name]}. See docs/migrating.md, What is not here"
+        return f": {INSTEAD[name]}. See docs/migrating.md"
     home = f"{PACKAGE}.{ELSEWHERE[name]}" if name in ELSEWHERE else PACKAGE
     if home != module and (name in ELSEWHERE or name in sys.modules[PACKAGE].__all__):
         return f": write from {home} import {name}"

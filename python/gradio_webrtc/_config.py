@@ -27,7 +27,7 @@ class SessionConfig:
         has_outputs: The client fetches AdditionalOutputs.
         allows_other_tracks: An offer with tracks of other kinds is answered, and they are declined;
             otherwise it is refused.
-        limits: What one client may do, apart from the number and the length of its sessions.
+        limits: Bounds of one client, apart from the number and the length of its sessions.
     """
 
     mode: Mode = "send-receive"

@@ -297,7 +297,7 @@ class OutboundAudio:
         """Takes the next frame.
 
         Args:
-            partial: Where less than a frame waits, end the stream there and return the rest, the
+            partial: True to end the stream where less than a frame waits, and return the rest, the
                 resampler's tail included, padded with silence.
 
         Returns:
@@ -390,11 +390,11 @@ class PauseEvent:
 
     @property
     def speech_start_s(self) -> float:
-        """The begin of the turn's first window of speech, at least 0."""
+        """The start of the turn's first window of speech, at least 0."""
 
     @property
     def speech_end_s(self) -> float | None:
-        """The begin of the current silence; `None` for the two kinds that do not concern one."""
+        """The start of the current silence; `None` for the two kinds that do not concern one."""
 
     __hash__: None  # type: ignore[assignment]
 

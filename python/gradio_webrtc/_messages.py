@@ -29,13 +29,13 @@ MESSAGE_TYPES: Final[tuple[MessageType, ...]] = get_args(MessageType)
 """Every kind that the server sends. A client ignores a kind that it does not have."""
 
 WORDS: Final[tuple[MessageType, ...]] = ("warning", "error", "info", "success")
-"""The kinds that a page shows to the user, as Gradio shows its own."""
+"""The kinds that a client shows to the user, as Gradio shows its own."""
 
 MAX_LOGGED_CHARS: Final = 500
 """Characters of one text that go to the log: enough for every sentence of ours."""
 
 SHOWN_S: Final = 10.0
-"""Seconds that a page shows words for by default: Gradio's default."""
+"""Seconds for which a client shows words by default: Gradio's default."""
 
 
 def create_message(kind: MessageType, data: object = None) -> dict[str, object]:
@@ -70,7 +70,7 @@ def create_ending(reason: str, code: str = "") -> dict[str, object]:
 def create_words(
     kind: MessageType, text: object, title: object = None, duration_s: object = SHOWN_S
 ) -> dict[str, object]:
-    """Returns a message that the page shows to the user, with a title and for a time.
+    """Returns a message that the client shows to the user, with a title and for a time.
 
     The values come from users' code, and may be of any type.
 

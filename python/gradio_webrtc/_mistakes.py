@@ -54,7 +54,7 @@ def advise_on_audio(item: object) -> str:
     """Names an item that is no audio, and what to write instead; the end of an error's text."""
     if inspect.isgenerator(item) or inspect.isasyncgen(item):
         advice = (
-            ": emit gives one item each time it is asked, so write return in place of yield, or "
+            ": emit gives one item each time it is called, so write return in place of yield, or "
             "ReplyOnPause(fn) with the generator function as fn"
         )
     elif inspect.isawaitable(item):
@@ -73,7 +73,7 @@ def advise_on_audio(item: object) -> str:
 def _advise_on_item(item: object) -> str:
     match item:
         case str():
-            return ": text is not spoken; for the page write AdditionalOutputs(text)"
+            return ": text is not spoken; for the client write AdditionalOutputs(text)"
         case bytes() | bytearray() | memoryview():
             return f": {_FROM_BYTES}"
         case (_, _, *_, AdditionalOutputs() | CloseStream() as extra):
@@ -105,7 +105,7 @@ def _advise_on_companion(value: object) -> str:
     if value is None:
         return f"{came}: write (rate, array) alone, or ((rate, array), AdditionalOutputs(value))"
     shown = "value" if hasattr(value, "__array__") else shorten(value)
-    return f"{came}: for the page write ((rate, array), AdditionalOutputs({shown}))"
+    return f"{came}: for the client write ((rate, array), AdditionalOutputs({shown}))"
 
 
 def advise_on_layout(layout: object) -> str:
@@ -134,7 +134,7 @@ def advise_on_tuple(item: tuple[object, ...]) -> str:
         case (_, *_, AdditionalOutputs()):
             return f"{came}: put all values into one, (frame, AdditionalOutputs(value, ...))"
     return (
-        f"{came}: for the page's other components write (frame, AdditionalOutputs(value, ...)), "
+        f"{came}: for other components write (frame, AdditionalOutputs(value, ...)), "
         "and receive the values with on_additional_outputs"
     )
 

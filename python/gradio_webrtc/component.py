@@ -138,7 +138,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     ) -> None:
         """
         Parameters:
-            value: Has no effect, since a call has no value.
+            value: Has no effect, since a session has no value.
             height: Of the component, in pixels or any CSS length.
             width: Of the component, in pixels or any CSS length.
             label: Label at the top, also for screen readers.
@@ -148,7 +148,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             container: True for a border and padding around the component.
             scale: Size relative to other components in a row.
             min_width: Least width in pixels before wrapping.
-            interactive: False to prevent calls.
+            interactive: False to prevent sessions.
             visible: False to remove the component from the page; "hidden" keeps it there unseen.
             elem_id: HTML id.
             elem_classes: HTML classes.
@@ -157,11 +157,11 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             mirror_webcam: True to show the user's own camera as a mirror does.
             rtc_configuration: W3C RTCConfiguration for the page, with TURN servers for instance; or a function, sync or async, that returns it.
             track_constraints: W3C MediaTrackConstraints; {"audio": ..., "video": ...} for audio-video. Asked again without "exact" when a device cannot meet them.
-            time_limit: Seconds that a call may last once it is connected; the time limit of `stream` takes precedence.
+            time_limit: Seconds that a session may last once it is connected; the time limit of `stream` takes precedence.
             mode: "send-receive", "send" (nothing comes back) or "receive" (nothing is recorded).
             modality: "audio", "video" or "audio-video".
             rtp_params: W3C RTCRtpSendParameters for the page's sender.
-            icon: Path of the image in the middle of an audio call, or its URL (https:, http: or data:).
+            icon: Path of the image in the middle of an audio session, or its URL (https:, http: or data:).
             icon_button_color: CSS colour of the button.
             pulse_color: CSS colour of the pulse around the icon.
             button_labels: Texts of the button, under "start", "stop" and "waiting".
@@ -170,7 +170,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             icon_radius: Roundness of the icon, in percent.
             variant: "wave", or "textbox" with a text field beside the microphone; functions then get a WebRTCData.
             full_screen: True to ask for video of 1280 x 720 and show a full-screen button.
-            allowed_origins: Origins of other web pages that may call, such as ["https://example.com"]; by default pages of this server alone.
+            allowed_origins: Origins of other web pages that may open sessions, such as ["https://example.com"]; by default pages of this server alone.
             limits: Limits for the clients of the server, such as Limits(idle_limit_s=60); by default Limits().
         """
         arguments = dict(locals())
@@ -233,7 +233,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         """Serves the icon, and passes it and the signalling on to a component that Gradio rebuilds.
 
         Gradio rebuilds a component from its arguments when an event updates it. The new one must
-        answer for the same calls, and the file of its icon may be gone.
+        answer for the same sessions, and the file of its icon may be gone.
         """
         self.icon = serve_icon(self.icon, self)
         self.constructor_args.update(_signaling=self._signaling, icon=self.icon)
@@ -255,9 +255,9 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     def preprocess(self, payload: Any) -> str | WebRTCData:
         """
         Parameters:
-            payload: The id and the secret of the call under way, and the text last sent, as the page sends them.
+            payload: The id and the secret of the session under way, and the text last sent, as the page sends them.
         Returns:
-            The id, when the secret is right and the call is this page's; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
+            The id, when the secret is right and the session is this page's; "__webrtc_value__" in every other case. With `variant="textbox"`, a WebRTCData with that id and the text.
         """
         value = read_value(payload, self._sessions, self.page_session)
         if self.variant != "textbox":
@@ -268,7 +268,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     def postprocess(self, value: Any) -> Any:
         """
         Parameters:
-            value: "start_webrtc_stream" starts a call in mode "receive", None does nothing, and the value that a function got for this component may be returned. Anything else is an error: audio and video come from `stream`.
+            value: "start_webrtc_stream" starts a session in mode "receive", None does nothing, and the value that a function got for this component may be returned. Anything else is an error: audio and video come from `stream`.
         Returns:
             The same.
         """
@@ -283,7 +283,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     def api_info(self) -> dict[str, Any]:
         return {
             "type": "object",
-            "description": "the id and the secret of a call; null without one",
+            "description": "the id and the secret of a session; null without one",
         }
 
     def example_payload(self) -> Any:
@@ -309,15 +309,15 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         """Connects users of this component to a handler.
 
         Parameters:
-            fn: A handler, of which every call gets a copy; or a function: one that returns a frame for each frame of a video call, or in mode "receive" a generator, called once with the values of `inputs`.
+            fn: A handler, of which every session gets a copy; or a function: one that returns a frame for each frame of a video session, or in mode "receive" a generator, called once with the values of `inputs`.
             inputs: This component first, then the components whose values the handler gets; in mode "receive" only the latter.
             outputs: This component.
             js: JavaScript to run in the page each time that it sends the inputs.
-            concurrency_limit: Number of calls at once; "default" and None stand for 1.
-            concurrency_id: Shares that limit with all components of the same id, whose calls are counted together.
-            time_limit: Seconds that a call may last once it is connected; by default the time limit of the component.
+            concurrency_limit: Number of sessions at once; "default" and None stand for 1.
+            concurrency_id: Shares that limit with all components of the same id, whose sessions are counted together.
+            time_limit: Seconds that a session may last once it is connected; by default the time limit of the component.
             trigger: In mode "receive", the event that starts the stream, such as button.click.
-            send_input_on: Occasion on which the inputs are sent to a call under way, besides its beginning and each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
+            send_input_on: Occasion on which the inputs are sent to a session under way, besides its beginning and each turn of ReplyOnPause: "change", or "submit" with the text field of the variant "textbox".
             frame_format: Channel order of video frames: "bgr", as in OpenCV, or "rgb".
         """
         settings = {
@@ -413,12 +413,12 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         if self._sessions.config is not None:
             warnings.warn(
                 "stream() was called on this component before: the last handler answers all its "
-                "calls; use another WebRTC component for another handler",
+                "sessions; use another WebRTC component for another handler",
                 stacklevel=3,
             )
 
     def _share_places(self, concurrency_id: str | None, limit: int | None) -> Places | None:
-        """Returns the places of an id, which this component's calls take from now on."""
+        """Returns the places of an id, which this component's sessions take from now on."""
         if concurrency_id is None:
             return None
         places = places_of(concurrency_id)
@@ -429,46 +429,46 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         return places
 
     def set_input(self, webrtc_id: str, *args: Any) -> None:
-        """Passes new input values to a call; does nothing when there is no such call.
+        """Passes new input values to a session; does nothing when there is no such session.
 
         Parameters:
-            webrtc_id: The id of the call.
+            webrtc_id: The id of the session.
             args: The values, without that of this component.
         """
         if (session := self._sessions.get(webrtc_id)) is not None:
             session.set_inputs(args)
 
     def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
-        """Returns a function that sends AdditionalOutputs to the page of a call from outside its handler.
+        """Returns a function that sends AdditionalOutputs to the page of a session from outside its handler.
 
         Parameters:
-            webrtc_id: The id of the call.
+            webrtc_id: The id of the session.
         Returns:
-            A function of AdditionalOutputs, for any thread; it does nothing when there is no such call.
+            A function of AdditionalOutputs, for any thread; it does nothing when there is no such session.
         """
         return self._sessions.output_setter(webrtc_id)
 
     def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """Yields the AdditionalOutputs of a call as they come, until it ends. Each goes to one reader, this one or the page.
+        """Yields the AdditionalOutputs of a session as they come, until it ends. Each goes to one reader, this one or the page.
 
         Parameters:
-            webrtc_id: The id of the call.
+            webrtc_id: The id of the session.
         """
         return self._sessions.output_stream(webrtc_id)
 
     async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """Returns the oldest AdditionalOutputs of a call that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
+        """Returns the oldest AdditionalOutputs of a session that nobody fetched yet; waits ten seconds for one, then raises TimeoutError.
 
         Parameters:
-            webrtc_id: The id of the call.
+            webrtc_id: The id of the session.
         """
         return await self._sessions.fetch_output(webrtc_id)
 
     def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
-        """Ends a call from Python, from any thread: the page plays the audio that is on its way, and shows the reason. Does nothing when there is no such call.
+        """Ends a session from Python, from any thread: the page plays the audio that is on its way, and shows the reason. Does nothing when there is no such session.
 
         Parameters:
-            webrtc_id: The id of the call, or the value that a function got for this component.
+            webrtc_id: The id of the session, or the value that a function got for this component.
             reason: A sentence for the user; may be empty.
         """
         if not isinstance(reason, str):
@@ -477,7 +477,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         self._sessions.end(id_of(webrtc_id), reason)
 
     async def drain(self, grace_s: float = GRACE_S) -> None:
-        """Refuses new calls at once, and ends those under way: replies may be finished, and every page shows that the server is stopping. Await it on any event loop, or in any other thread with asyncio.run(webrtc.drain()).
+        """Refuses new sessions at once, and ends those under way: replies may be finished, and every page shows that the server is stopping. Await it on any event loop, or in any other thread with asyncio.run(webrtc.drain()).
 
         Parameters:
             grace_s: Seconds that replies under way may take.
@@ -497,17 +497,17 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     def update_connection(
         self, webrtc_id: str | WebRTCData, desired_state: Literal["closed"]
     ) -> Done[bool]:
-        """Ends a call from Python, from any thread; `close` also sends a reason to the page.
+        """Ends a session from Python, from any thread; `close` also sends a reason to the page.
 
         Parameters:
-            webrtc_id: The id of the call, or the value that a function got for this component.
-            desired_state: "closed"; a call can be brought to no other state.
+            webrtc_id: The id of the session, or the value that a function got for this component.
+            desired_state: "closed"; a session can be brought to no other state.
         Returns:
-            True when there was such a call, else False; it may be awaited, as in fastrtc, and need not be.
+            True when there was such a session, else False; it may be awaited, as in fastrtc, and need not be.
         """
         if desired_state != "closed":
             raise ValueError(
-                f'expected "closed", got {desired_state!r}: a call can only be ended, with '
+                f'expected "closed", got {desired_state!r}: a session can only be ended, with '
                 "update_connection(webrtc_id, \"closed\") or close(webrtc_id, reason='...')"
             )
         return Done(self._sessions.end(id_of(webrtc_id), ""))
@@ -534,7 +534,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
 
     @server  # type: ignore[untyped-decorator]
     async def turn(self, _: Any) -> dict[str, Any] | None:
-        """Returns the RTCConfiguration for the call that the page is about to make."""
+        """Returns the RTCConfiguration for the session that the page is about to start."""
         try:
             trusted = self._check_page()
         except SignalingError:

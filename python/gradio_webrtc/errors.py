@@ -37,7 +37,7 @@ from typing import ClassVar
 class WebRTCError(Exception):
     """Something went wrong in a session, in words that the user may read.
 
-    Raise it from a handler to end the turn and show its text in the page. The text of any other
+    Raise it from a handler to end the turn and show its text to the user. The text of any other
     exception stays in the server's log.
 
     Example:

@@ -1,4 +1,7 @@
-"""fastrtc's module of `Stream`, which is not here yet, and the types that belong to it."""
+"""fastrtc's module of `Stream`, which is not here yet, and the types that belong to it.
+
+It exists for the annotations of older programs. Imports no Gradio and no session.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class UIArgs(TypedDict, total=False):
     Attributes:
         title: The title of the page.
         subtitle: The line below the title.
-        icon: Path or URL of the icon in the middle of an audio call.
+        icon: Path or URL of the icon in the middle of an audio session.
         icon_button_color: CSS colour of the button.
         pulse_color: CSS colour of the pulse around the icon.
         icon_radius: Roundness of the icon, in percent.

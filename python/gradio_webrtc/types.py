@@ -147,7 +147,7 @@ class VoiceActivityDetector(Protocol):
         """
 
     def reset(self) -> None:
-        """Forgets all windows so far; the next one begins a new stream."""
+        """Discards all windows so far; the next one begins a new stream."""
 
 
 class AudioChunk(TypedDict):

@@ -1,4 +1,7 @@
-"""A module of fastrtc whose names are not here: the error of importing one names the substitute."""
+"""A module of fastrtc whose names are not here: the error of importing one names the substitute.
+
+Imports the advice alone.
+"""
 
 import typing
 

@@ -1,4 +1,8 @@
-"""The handlers: base classes for users, and the ready-made ones but `reply_on_stopwords`."""
+"""The handlers: base classes for users, and the ready-made ones but `reply_on_stopwords`.
+
+That one is imported by itself, since few programs use it. Handlers import neither transports nor
+sessions.
+"""
 
 from gradio_webrtc._legacy.blocks import AppState
 from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions

@@ -1,4 +1,7 @@
-"""Names of unions of handlers, for the annotations of users' own code."""
+"""Names of unions of handlers, for the annotations of users' own code.
+
+They exist for type checkers; nothing here runs. Imports the base classes alone.
+"""
 
 from __future__ import annotations
 

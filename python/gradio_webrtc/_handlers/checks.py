@@ -1,4 +1,8 @@
-"""Checks of handlers and functions when the interface of a stream is built, before any session."""
+"""Checks of handlers and functions when the interface of a stream is built, before any session.
+
+They run in the thread that builds it. Functions read signatures only, and call no user code.
+Imports neither transports nor sessions.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from gradio_webrtc._mistakes import shorten
 from gradio_webrtc._workers.user_code import unwrap_partial
 
 from .signatures import (
-    CALL_ID,
+    SESSION_ID,
     Callee,
+    advise_on_init,
     explain_misfit,
-    init_is_forgotten,
     mistakes_of,
     signature_of,
 )
@@ -29,8 +33,8 @@ def check_handler(handler: object) -> None:
     Raises:
         TypeError: It has a mistake; the text has the remedy.
     """
-    forgotten = init_is_forgotten(handler)
-    mistakes = [forgotten] if forgotten else mistakes_of(handler)
+    advice = advise_on_init(handler)
+    mistakes = [advice] if advice else mistakes_of(handler)
     if mistakes:
         raise TypeError("; ".join(mistakes))
 
@@ -54,13 +58,14 @@ def check_function(fn: Callable[..., Any], first: str, inputs: Sequence[str]) ->
         raise TypeError(
             f"{describe_call(fn)} cannot be called with {_in_words(first, inputs)}: {reason}. Give "
             "it one parameter for each of them, or change the inputs of the stream; a parameter "
-            f"called {CALL_ID} takes none of them and gets the id of the session"
+            f"called {SESSION_ID} takes none of them and gets the id of the session"
         )
     if not (inputs and Callee(fn).takes_id_among_inputs):
         return []
     text = (
-        f"{describe_call(fn)}: {CALL_ID} gets the id of the session, and the parameters behind it "
-        f"the values of {', '.join(inputs)}. To make that clear, write {CALL_ID} last, or behind *"
+        f"{describe_call(fn)}: {SESSION_ID} gets the id of the session, and the parameters behind "
+        f"it the values of {', '.join(inputs)}. To make that clear, write {SESSION_ID} last, or "
+        "behind *"
     )
     return [text]
 

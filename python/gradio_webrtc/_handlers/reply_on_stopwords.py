@@ -1,4 +1,8 @@
-"""ReplyOnStopWords: silent until a stop word, then answers the turn behind it."""
+"""ReplyOnStopWords: silent until a stop word, then answers the turn behind it.
+
+Runs on the event loop; transcription runs in the threads of `WordSpotter`. Imports neither
+transports nor sessions.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc.types import SessionHandle
 
-CALL_ID: Final = "webrtc_id"
+SESSION_ID: Final = "webrtc_id"
 """A parameter of this name gets the id of the session, and none of the inputs' values."""
 
 REQUEST_IN_WORDS: Final = re.compile(r"Request(\|None)?|None\|Request|Optional\[Request\]")
@@ -97,9 +97,9 @@ class Callee:
     def takes_id_among_inputs(self) -> bool:
         """True if positional parameters follow that of the id, so that it can be misread."""
         specials = {each.name for each in self._specials}
-        if CALL_ID not in specials & set(self._positionals):
+        if SESSION_ID not in specials & set(self._positionals):
             return False
-        behind = self._positionals[self._positionals.index(CALL_ID) :]
+        behind = self._positionals[self._positionals.index(SESSION_ID) :]
         return not specials.issuperset(behind)
 
     def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
@@ -118,7 +118,7 @@ class Callee:
         return (functools.partial(self.fn, **named) if named else self.fn), args
 
     def _value_for(self, special: inspect.Parameter) -> object:
-        if special.name == CALL_ID:
+        if special.name == SESSION_ID:
             return self._webrtc_id
         if _is_progress(special.default):
             return special.default
@@ -189,14 +189,14 @@ def report_mistakes(handler: object, session: SessionHandle) -> None:
     Raises:
         HandlerError: It is not initialised, so that no session can use it.
     """
-    forgotten = init_is_forgotten(handler)
-    if forgotten:
-        raise HandlerError(forgotten)
+    advice = advise_on_init(handler)
+    if advice:
+        raise HandlerError(advice)
     for mistake in mistakes_of(handler):
         session.report(HandlerError(mistake))
 
 
-def init_is_forgotten(handler: object) -> str:
+def advise_on_init(handler: object) -> str:
     """Returns advice if a handler's base class was never initialised; else an empty text."""
     if hasattr(handler, "latest_args"):
         return ""
@@ -235,7 +235,7 @@ def _specials_of(fn: Callable[..., Any]) -> list[inspect.Parameter]:
         each
         for each in parameters
         if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-        and (each.name == CALL_ID or _is_progress(each.default) or _is_request(each.annotation))
+        and (each.name == SESSION_ID or _is_progress(each.default) or _is_request(each.annotation))
         and not _is_bound_by_user(fn, each.name)
     ]
 

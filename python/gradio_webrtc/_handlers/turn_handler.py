@@ -201,7 +201,7 @@ class TurnHandler(StreamHandler):
         return can_take and (self._needs_additional_inputs or requires_positional(fn))
 
     def _arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
-        """Returns the arguments of the function; a coroutine if the client must be asked first."""
+        """Returns the arguments of the function; a coroutine if the client must send them first."""
         if not self._takes_inputs[turn.number == 0]:
             return ((turn.rate_hz, turn.audio),) if turn.number else ()
         return self._with_inputs(turn) if self.args_set.is_set() else self._ask_inputs(turn)
@@ -370,7 +370,7 @@ class TurnHandler(StreamHandler):
         try:
             self._session.loop.call_soon_threadsafe(callback)
         except RuntimeError:
-            _logger.debug("%s was asked for an answer after its session", type(self).__name__)
+            _logger.debug("%s requested an answer after its session", type(self).__name__)
 
     def _receive_whole(self, frame: AudioFrame) -> None:
         """Calls an overridden ``receive``, and acts on its requests once it has returned.

@@ -1,4 +1,7 @@
-"""The arguments of `ReplyOnPause` in the orders of gradio_webrtc 0.0.31 and of fastrtc 0.0.34."""
+"""The arguments of `ReplyOnPause` in the orders of gradio_webrtc 0.0.31 and of fastrtc 0.0.34.
+
+A function without state, for any thread. Imports the options of turns alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`split_output`, as gradio_webrtc 0.0.31 and fastrtc gave it to users' own code."""
+"""`split_output`, as gradio_webrtc 0.0.31 and fastrtc gave it to users' own code.
+
+A function without state, for any thread. Imports the public types alone.
+"""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ class Admission:
         self._serve()
 
     def note_free(self, ticket: Ticket) -> None:
-        """Forgets an offer; one that waits may take its place."""
+        """Removes an offer; one that waits may take its place."""
         self._unconnected.pop(ticket, None)
         self._serve()
 

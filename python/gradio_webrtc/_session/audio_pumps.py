@@ -231,7 +231,7 @@ class OutboundPump:
         worker: Runs an ``emit`` that is no coroutine function.
 
     Attributes:
-        emits: How many times ``emit`` was called.
+        emits: Number of calls of ``emit``.
     """
 
     def __init__(

@@ -1,4 +1,8 @@
-"""The session as its handler uses it, from whatever thread the handler's code runs in."""
+"""The session as its handler uses it, from whatever thread the handler's code runs in.
+
+Messages and buffers are shared with the event loop; a method that must run there has it in its
+docstring. Imports neither handlers nor transports.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ REPLY_BEGINS: Final = "response_starting"
 REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
 
 MAX_REPORTED_PLACES: Final = 100
-"""Places of failure that one session remembers, the latest, so as to report each of them once."""
+"""The latest places of failure that one session stores, so that each is reported once."""
 
 
 class SessionContext:

@@ -23,8 +23,8 @@ ID_BYTES: Final = 16
 """The length of an id: 128 random bits, more than anybody can guess (RFC 4086, section 8.2)."""
 
 MAX_ALIASES: Final = 4096
-"""Aliases that are remembered, also after their sessions, to keep each for the client that proposed
-it. The oldest are forgotten first; an entry takes about 300 bytes."""
+"""Aliases that are stored, also after their sessions, to reserve each for the client that proposed
+it. The oldest are removed first; an entry takes about 300 bytes."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -124,7 +124,7 @@ class Directory:
         self._by_name[names.session_id] = self._by_name[names.name] = session
 
     def release(self, names: SessionNames) -> None:
-        """Forgets a session, or the names that were claimed for it."""
+        """Removes a session, or the names that were claimed for it."""
         for name in {names.session_id, names.name}:
             self._claimed.pop(name, None)
             session = self._by_name.pop(name, None)

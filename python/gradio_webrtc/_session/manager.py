@@ -265,7 +265,7 @@ class SessionManager:
         limits = served.config.limits
         client = client_of(request, limits.trusted_proxies)
         admissions = self._admissions if served.places is None else served.places.admissions
-        # Counted before it is read: reading takes time, of which a stranger could ask without end.
+        # Counted before it is read: reading takes time, and a stranger can send offers for ever.
         _refuse_when_busy(limits, is_guest=client is not None)
         admissions.here().count(client, limits)
         names = self._directory.claim(alias, gradio_session_of(request))
@@ -331,7 +331,7 @@ class SessionManager:
             line.connect(session.context)
         except Exception as error:  # noqa: BLE001 - any handler may raise here: its client is refused
             kind = type(handler).__name__
-            raise refuse(error, f"{kind} at the begin of {line.webrtc_id}") from None
+            raise refuse(error, f"{kind} at the start of {line.webrtc_id}") from None
         return session
 
     def room(self, served: _Served) -> Room:

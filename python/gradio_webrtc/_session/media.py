@@ -1,4 +1,8 @@
-"""The pumps of one session: those that its mode, its modality and its handler call for."""
+"""The pumps of one session, as its mode, its modality and its handler require.
+
+Chooses and starts them; the pumps themselves move the frames. Runs on the event loop. Imports no
+transport, and no Gradio.
+"""
 
 from __future__ import annotations
 

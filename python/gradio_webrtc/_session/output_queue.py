@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_OUTPUTS: Final = 256
 """Outputs that wait for the client. Beyond it the oldest are dropped: media never wait for them."""
 
-MAX_UNWANTED_OUTPUTS: Final = 16
-"""Outputs kept when nobody has asked for any yet, for a reader that may still come; the oldest are
+MAX_UNFETCHED_OUTPUTS: Final = 16
+"""Outputs kept when nobody has fetched any yet, for a reader that may still come; the oldest are
 dropped first."""
 
 
@@ -34,19 +34,19 @@ class OutputQueue:
 
     Args:
         announce: Sends the client the message that an output waits.
-        is_wanted: True if somebody will fetch them. Otherwise only the latest
-            `MAX_UNWANTED_OUTPUTS` are kept.
+        is_fetched: True if somebody will fetch them. Otherwise only the latest
+            `MAX_UNFETCHED_OUTPUTS` are kept.
 
     Attributes:
         dropped: Outputs lost because the client fetched them too slowly.
         replaced: Outputs of video frames that newer ones took the place of.
     """
 
-    def __init__(self, announce: Callable[[], None], *, is_wanted: bool = True) -> None:
+    def __init__(self, announce: Callable[[], None], *, is_fetched: bool = True) -> None:
         self.dropped = 0
         self.replaced = 0
         self._announce = announce
-        self._is_wanted = is_wanted
+        self._is_fetched = is_fetched
         self._waiting: deque[AdditionalOutputs] = deque()
         self._of_frame: AdditionalOutputs | None = None
         self._filled = asyncio.Event()
@@ -55,13 +55,13 @@ class OutputQueue:
 
     def put(self, outputs: AdditionalOutputs) -> None:
         """Queues an output; a full queue drops its oldest."""
-        limit = MAX_WAITING_OUTPUTS if self._is_wanted else MAX_UNWANTED_OUTPUTS
+        limit = MAX_WAITING_OUTPUTS if self._is_fetched else MAX_UNFETCHED_OUTPUTS
         if len(self._waiting) >= limit:
             self._waiting.popleft()
             self._count_dropped()
         self._waiting.append(outputs)
         self._filled.set()
-        if self._is_wanted:
+        if self._is_fetched:
             self._announce_next()
 
     def put_with_frame(self, outputs: AdditionalOutputs) -> None:
@@ -83,7 +83,7 @@ class OutputQueue:
 
     async def next(self) -> AdditionalOutputs | None:
         """Waits for an output; returns ``None`` when the session has ended."""
-        self._is_wanted = True
+        self._is_fetched = True
         while not self._waiting:
             if self._is_closed:
                 return None
@@ -97,7 +97,7 @@ class OutputQueue:
         self._filled.set()
 
     def _count_dropped(self) -> None:
-        self.dropped += self._is_wanted
+        self.dropped += self._is_fetched
         if self.dropped == 1:
             logger.warning(
                 "the client fetches AdditionalOutputs slower than the handler emits them: more "

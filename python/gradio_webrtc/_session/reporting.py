@@ -1,4 +1,8 @@
-"""Errors of user code: a line in the log, and the message that the user is shown."""
+"""Errors of user code: a line in the log, and the message for the user.
+
+Functions without state, for any thread. Imports no Gradio: its error is recognised by its
+attributes.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The RTCConfiguration of clients for one session: credentials of a relay, as a rule.
 
-Clients ask before each session; the user's function that gets the credentials is called less often.
-Runs on the event loop.
+Clients request it before each session; the user's function that fetches the credentials is called
+less often. Runs on the event loop. Imports neither transports nor handlers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ASKS_WINDOW_S: Final = 60.0
 """The time for which the requests of a client are counted, in seconds."""
 
 MAX_CLIENTS: Final = 1024
-"""Clients whose requests are counted; the one that asked longest ago is forgotten first."""
+"""Clients whose requests are counted; the one whose last request is the oldest is removed first."""
 
 # "expiry:name", as TURN servers with a shared secret have it (draft-uberti-behave-turn-rest-00,
 # section 2.2): seconds since 1970.
@@ -114,7 +114,7 @@ class ConfigurationCache:
             client: The key of the client; empty for one whose requests are not counted.
 
         Returns:
-            The configuration; ``None`` for none, and for a client that asks too often.
+            The configuration; ``None`` for none, and for a client with too many requests.
         """
         if client and not self._may_ask(client):
             return None

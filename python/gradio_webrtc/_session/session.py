@@ -118,7 +118,7 @@ class Session:
         # Nothing here may refer back to this object, except what `_free` drops: a session is freed
         # when it is over, and not when a garbage collection finds the cycle.
         self.outputs = OutputQueue(
-            lambda: sender.send(create_message("fetch_output")), is_wanted=config.has_outputs
+            lambda: sender.send(create_message("fetch_output")), is_fetched=config.has_outputs
         )
         owner = type(handler).__name__
         self.context = SessionContext(webrtc_id, self.audio_buffer, sender, on_event, owner)

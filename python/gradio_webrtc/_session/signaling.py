@@ -86,7 +86,7 @@ class Signaling:
         self.sessions = sessions
         self.configurations = ConfigurationCache()
         self._ice_servers = ice_servers
-        # The session does not know what kind of transport it has; candidates are for this kind.
+        # A session has any kind of transport, and candidates are for this kind alone.
         self._peers: weakref.WeakKeyDictionary[Session, PeerTransport] = weakref.WeakKeyDictionary()
 
     async def handle_request(self, body: object, request: Any = None) -> dict[str, Any]:

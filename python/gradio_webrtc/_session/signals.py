@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, held back until its sessions are over.
+"""Signals that end a process, held back until its sessions are over.
 
 Signals reach the main thread; sessions live on an event loop that may run there or elsewhere. A
 held signal is passed on to the handler that was there before, so that the process ends with the
@@ -43,7 +43,7 @@ SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGBREAK")
 
 
 def end_with_process(member: Drainable) -> None:
-    """Ends the sessions of ``member`` in good order when the process is asked to end.
+    """Ends the sessions of ``member`` in good order when the process gets a signal to end.
 
     Call it where the component is built. In the main thread it takes SIGTERM, which would end the
     process at once. It leaves SIGINT alone, which interrupts a notebook's cell, and no session.
@@ -209,7 +209,7 @@ def _take_signals(names: Iterable[str], *, is_temporary: bool) -> None:
 def _is_of_asyncio(handler: object) -> bool:
     """True if ``loop.add_signal_handler`` installed it, as a placeholder for the loop's callback.
 
-    asyncio offers no way to ask a loop for its signal handlers. The placeholder is a private
+    asyncio offers no way to list the signal handlers of a loop. The placeholder is a private
     function without attributes; its module is the only mark that is not a private name.
     """
     return getattr(handler, "__module__", "").startswith("asyncio.")

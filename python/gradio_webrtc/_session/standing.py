@@ -1,7 +1,7 @@
-"""Remembers how often clients offered of late, and how often in vain.
+"""Counts of the latest offers of each client, and of those that led to no connection.
 
-All tables are bounded; the client that was not seen for the longest is forgotten first. The time is
-an argument. Imports nothing of the network.
+All tables are bounded; the client whose last offer is the oldest is removed first. Runs on the
+event loop; the time is an argument. Imports nothing of the network.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from .client_address import Client
 
 MAX_CLIENTS: Final = 4096
-"""Clients that are remembered in each table, at about 200 bytes each."""
+"""Clients that each table stores, at about 200 bytes each."""
 
 BURST_SHARE: Final = 3
 """The part of a minute's offers that may come at once: one third."""
 
-VAIN_FORGOTTEN_S: Final = 10.0
-"""The seconds in which one vain offer is forgotten: as long as an unconnected offer lives."""
+VAIN_LEAK_S: Final = 10.0
+"""The seconds in which one vain offer leaks away: as long as an unconnected offer lives."""
 
 FORGIVEN: Final = 4
 """Vain offers that make a standing worse by one: three more tries after one that failed."""
 
-FLOOD_FORGOTTEN_S: Final = 1.0
-"""The time in which one offer of an address is forgotten, in seconds: a client that is refused and
+FLOOD_LEAK_S: Final = 1.0
+"""The time in which one offer of an address leaks away, in seconds: a client that is refused and
 tries again every few seconds is never taken for a flood."""
 
 FLOOD: Final = 10
@@ -80,7 +80,7 @@ class Standings:
         Returns:
             True if it is within the limit.
         """
-        self._flood.add(client.address, 1, now_s, FLOOD_FORGOTTEN_S)
+        self._flood.add(client.address, 1, now_s, FLOOD_LEAK_S)
         leak_s = 60 / per_minute
         most = min(MOST_COUNTED, max(1, per_minute // BURST_SHARE))
         if self._offers.count(client.key, now_s, leak_s) + 1 > most:
@@ -90,12 +90,12 @@ class Standings:
 
     def count_place(self, client: Client, now_s: float) -> None:
         """Counts a place that an offer took, in vain until `forgive`."""
-        self._vain.add(client.key, 1, now_s, VAIN_FORGOTTEN_S)
+        self._vain.add(client.key, 1, now_s, VAIN_LEAK_S)
 
     def forgive(self, client: Client, now_s: float) -> None:
         """Records that an offer was not in vain: its client connected."""
-        self._vain.add(client.key, -1, now_s, VAIN_FORGOTTEN_S)
-        self._flood.add(client.address, -1, now_s, FLOOD_FORGOTTEN_S)
+        self._vain.add(client.key, -1, now_s, VAIN_LEAK_S)
+        self._flood.add(client.address, -1, now_s, FLOOD_LEAK_S)
 
     def standing_of(self, client: Client, now_s: float) -> tuple[int, bool]:
         """Returns the standing of a client, the lowest first in order.
@@ -104,6 +104,6 @@ class Standings:
         count for the address alone: a client that tries again must not stand behind one that was
         never here.
         """
-        vain = self._vain.count(client.key, now_s, VAIN_FORGOTTEN_S)
-        flood = self._flood.count(client.address, now_s, FLOOD_FORGOTTEN_S)
+        vain = self._vain.count(client.key, now_s, VAIN_LEAK_S)
+        flood = self._flood.count(client.address, now_s, FLOOD_LEAK_S)
         return int(vain / FORGIVEN), flood > FLOOD

@@ -1,8 +1,8 @@
 """The end of a process or of a server: the sessions under way end first, and each with a reason.
 
 Keeps the owners of sessions, and the servers of ``launch()``. Signals are the duty of `signals`.
-Functions run in any thread unless they say otherwise. Imports no Gradio: `GradioApp` names the few
-attributes by which its app is recognised.
+Functions run in any thread unless their docstring names one. Imports no Gradio: `GradioApp` names
+the few attributes by which its app is recognised.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from .base import AudioFrameSource
 
-CALL_RATE_HZ: Final = 48_000
+SESSION_RATE_HZ: Final = 48_000
 """The clock of Opus over RTP (RFC 7587 section 4.1)."""
 
 FRAME_SAMPLES: Final = 960
 """20 ms per channel: the packet time that WebRTC stacks use by default (RFC 7587 section 4.2)."""
 
-FRAME_S: Final = FRAME_SAMPLES / CALL_RATE_HZ
+FRAME_S: Final = FRAME_SAMPLES / SESSION_RATE_HZ
 """The same in seconds, 0.02."""
 
 PARTIAL_AFTER: Final = 2
@@ -102,5 +102,5 @@ class AudioPacer:
         if self._origin_s is None:
             self._origin_s = now
         self._due_s = max(now, self._due_s)
-        self._pts = max(self._pts, round((self._due_s - self._origin_s) * CALL_RATE_HZ))
+        self._pts = max(self._pts, round((self._due_s - self._origin_s) * SESSION_RATE_HZ))
         self._silent_frames = 0

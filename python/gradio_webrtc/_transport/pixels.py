@@ -1,4 +1,8 @@
-"""Images of every kind that a function may return, as frames of even size for the codecs."""
+"""Images of every kind that a function may return, as frames of even size for the codecs.
+
+Functions without state, for any thread; they copy the image, which takes milliseconds at full HD.
+Imports neither aiortc nor Pillow.
+"""
 
 from __future__ import annotations
 

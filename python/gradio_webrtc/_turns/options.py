@@ -48,7 +48,7 @@ class AlgoOptions:
     Attributes:
         audio_chunk_duration: Less ``speech_threshold``, the silence that ends a turn: 0.5 s by
             default. Longer lets people think; shorter answers sooner and cuts more people off.
-        started_talking_threshold: How much speech begins a turn, in seconds. Raise it when coughs
+        started_talking_threshold: Seconds of speech that begin a turn. Raise it when coughs
             are detected as words; at 0.2 a short "yes" counts.
         speech_threshold: See ``audio_chunk_duration``, which must be the longer one.
         max_continuous_speech_s: Ends a turn that has lasted this long although nobody paused, as

@@ -47,7 +47,7 @@ class Turn:
         number: Counts the user's turns from 1; 0 stands for an answer to no turn: when the session
             starts, or because a subclass set ``generator``.
         rate_hz: The rate of ``audio``.
-        audio: int16, ``(1, n)``; empty at the start, or when a reply was asked for in silence.
+        audio: int16, ``(1, n)``; empty at the start, or when a reply was requested in silence.
         generator: Played for an answer, in place of the function's.
     """
 
@@ -160,7 +160,7 @@ class Reply:
         """Waits until the user's code has returned and cleaned up; an error in that is reported.
 
         Args:
-            timeout_s: How long to wait for it, in seconds; ``None`` for as long as it takes.
+            timeout_s: The longest wait for it, in seconds; ``None`` for as long as it takes.
         """
         if self._run is None and self.turn.generator is not None:
             fn = self._function.fn
@@ -277,7 +277,7 @@ class ReplyQueue:
         """Ends the reply at once and drops its queued audio (barge-in).
 
         Args:
-            is_silenced: If not, its queued audio is still played.
+            is_silenced: False to play its queued audio to the end.
 
         Returns:
             The turn whose reply it was; ``None`` when none was under way.

@@ -118,7 +118,7 @@ class GeneratorRun:
         """Ends the run once the user's code has cleaned up; an error in that is reported.
 
         Args:
-            timeout_s: How long to wait for it, in seconds; ``None`` for as long as it takes.
+            timeout_s: The longest wait for it, in seconds; ``None`` for as long as it takes.
         """
         limit = asyncio.timeout(timeout_s)
         with guard(self._session.report):

@@ -182,7 +182,7 @@ def stt_for_chunks(*arguments: Any) -> str:
 
     Raises:
         TypeError: Neither of the two forms.
-        ImportError: The default model is wanted and the extra is missing.
+        ImportError: The default model is needed and the extra is missing.
     """
     forms = {2: (None, *arguments), 3: arguments}
     if len(arguments) not in forms:

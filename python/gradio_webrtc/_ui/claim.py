@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PageValue(str):
-    """A call in functions of a page: text, with a checked session behind it.
+    """A session in functions of a page: text, with a checked session behind it.
 
     Copies and pickles are plain text: a function may keep the value for as long as it likes, and no
     session with it.

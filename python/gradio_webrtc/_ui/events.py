@@ -1,4 +1,4 @@
-"""The Gradio events behind a call: inputs to the handler, and outputs back to the page.
+"""The Gradio events behind a session: inputs to the handler, and outputs back to the page.
 
 Listeners are bound where the page is built. Those of a session run on its event loop.
 """
@@ -37,12 +37,12 @@ class ComponentEvents:
     """
 
     _LISTENERS = (
-        EventListener("tick", doc="The server asked for the values of the inputs."),
+        EventListener("tick", doc="The server requested the values of the inputs."),
         EventListener("state_change", doc="A handler emitted AdditionalOutputs."),
         EventListener("submit", doc="The user sent the text of the text field."),
-        EventListener("start_recording", doc="The page began to call."),
-        EventListener("stop_recording", doc="The call of the page is over."),
-        EventListener("notice", doc="A call shows a message with a title of its own."),
+        EventListener("start_recording", doc="The page began a session."),
+        EventListener("stop_recording", doc="The session of the page is over."),
+        EventListener("notice", doc="A session shows a message with a title of its own."),
     )
     tick, state_change, submit, start_recording, stop_recording, notice = (
         event.listener for event in _LISTENERS
@@ -54,8 +54,8 @@ def prepare_gradio() -> None:
     """Imports the modules that Gradio's first event would otherwise import on the event loop.
 
     That is Matplotlib where it is installed, down to the backend that it chooses. It takes a second
-    or two, several on a busy machine, in which the audio of all calls would stand still. The first
-    event comes with the first call, which asks the page for its inputs.
+    or two, several on a busy machine, in which the audio of all sessions would stand still. The
+    first event comes with the first session, which requests the inputs from the page.
     """
     # Gradio goes on without it in the same cases.
     with suppress(ImportError):
@@ -69,19 +69,19 @@ def bind_inputs(
     js: str | None,
     send_on: Literal["submit", "change"] | None,
 ) -> Dependency:
-    """Binds the values of input components to the call that the page is in.
+    """Binds the values of input components to the session of the page.
 
-    They are sent when the server asks for them (the page answers with the event ``tick``), and when
+    They are sent when the server requests them (the page answers with the event ``tick``), and when
     the user changes or submits them.
 
     Args:
         component: The WebRTC component.
         inputs: The components whose values are sent, without the WebRTC component.
-        js: JavaScript to run in the page when the server asked.
+        js: JavaScript to run in the page when the server requests them.
         send_on: The other occasion on which they are sent; ``None`` for none.
 
     Returns:
-        The event in which the page answers the server's question.
+        The event in which the page answers the server's request.
     """
 
     async def take(value: str | WebRTCData, *args: Any) -> None:
@@ -111,8 +111,8 @@ def bind_inputs(
     for change in filter(None, changes):
         # A slider on its way sends many values; the one at rest counts.
         listen(change, trigger_mode="always_last")
-    asked: Dependency = listen(component.tick, js=js, trigger_mode="multiple")
-    return asked
+    requested: Dependency = listen(component.tick, js=js, trigger_mode="multiple")
+    return requested
 
 
 def bind_outputs(
@@ -122,7 +122,7 @@ def bind_outputs(
     outputs: Sequence[Component],
     **event: Any,
 ) -> Dependency:
-    """Runs ``fn`` once for every AdditionalOutputs of the call that the page is in, in order.
+    """Runs ``fn`` once for every AdditionalOutputs of the session of the page, in order.
 
     Args:
         component: The WebRTC component.
@@ -159,7 +159,7 @@ def bind_outputs(
 
 
 def show_notices(component: Any) -> None:
-    """Makes Gradio show a call's messages that have a title or a duration of their own.
+    """Makes Gradio show a session's messages that have a title or a duration of their own.
 
     A component in a page can show messages in the usual look only. So the page sends them here, and
     Gradio sends them back to that page alone, as it does with all such messages of Python code.
@@ -195,7 +195,7 @@ def _show(event: gr.EventData) -> None:
 
 
 def _head(session: Session, value: object) -> list[WebRTCData]:
-    """Returns the component's value at the head of a handler's values, with the call's name.
+    """Returns the component's value at the head of a handler's values, with the session's name.
 
     Only the variant with a text field has one; a handler adds the placeholder for the others.
     """
@@ -203,6 +203,6 @@ def _head(session: Session, value: object) -> list[WebRTCData]:
 
 
 def id_of(value: object) -> str:
-    """Returns the id of a call in a result of `WebRTC.preprocess`; in all else an empty one."""
+    """Returns the id of a session in a result of `WebRTC.preprocess`; in all else an empty one."""
     webrtc_id = value.webrtc_id if isinstance(value, WebRTCData) else value
     return webrtc_id if isinstance(webrtc_id, str) else ""

@@ -42,7 +42,8 @@ class Site(NamedTuple):
     """The addresses under which the server is reached, as far as they are known.
 
     Attributes:
-        allowed_origins: Origins of other pages that may call, such as ``"https://example.com"``.
+        allowed_origins: Origins of other pages that may open sessions, such as
+            ``"https://example.com"``.
         hosts: Names that lead to this server.
         trusted_proxies: Addresses or networks of proxies whose ``X-Forwarded-Host`` and
             ``X-Forwarded-Proto`` are believed.

@@ -1,4 +1,4 @@
-"""The context of Gradio's own helpers in the code of a call: the way to its page, and its request.
+"""The context of Gradio's helpers in the code of a session: the way to its page, and its request.
 
 Also finds the request and the app of a running server function. Uses Gradio's context variables,
 which follow code into tasks and threads.
@@ -34,7 +34,7 @@ class _StandIn:
     """Stands in for an object of Gradio's, which still answers for all that is not different here.
 
     Args:
-        original: That object; ``None`` where there is none.
+        original: The object it stands for; ``None`` where there is none.
     """
 
     def __init__(self, original: Any) -> None:
@@ -44,8 +44,8 @@ class _StandIn:
         return getattr(self._original, name)
 
 
-class CallQueue(_StandIn):
-    """The queue to which ``gr.Warning``, ``gr.Info`` and ``gr.Success`` send, in a call's code."""
+class SessionQueue(_StandIn):
+    """The queue to which ``gr.Warning``, ``gr.Info`` and ``gr.Success`` send in a session."""
 
     def log_message(
         self,
@@ -56,22 +56,22 @@ class CallQueue(_StandIn):
         duration: object = 10,
         visible: bool = True,  # noqa: FBT001, FBT002 - as above
     ) -> None:
-        """Sends the message to the page of the call; in any thread."""
+        """Sends the message to the page of the session; in any thread."""
         if visible:
             send_to_client(create_words(level if level in WORDS else "info", log, title, duration))
 
     def set_progress(self, event_id: str, iterables: object) -> None:
-        """Does nothing: ``gr.Progress`` has no place in the page of a call."""
+        """Does nothing: ``gr.Progress`` has no place in the page of a session."""
 
 
-class CallBlocks(_StandIn):
-    """The Blocks that Gradio takes for those which the code of a call runs in."""
+class SessionBlocks(_StandIn):
+    """The Blocks in which the code of a session runs, as Gradio's helpers find them."""
 
     is_running = has_launched = False
 
     def __init__(self, original: Any) -> None:
         super().__init__(original)
-        self._queue = CallQueue(getattr(original, "_queue", None))
+        self._queue = SessionQueue(getattr(original, "_queue", None))
         if original is not None:
             self.is_running = original.is_running
             self.has_launched = original.has_launched
@@ -85,15 +85,15 @@ class OfferRequest(gr.Request):
 
 
 @contextmanager
-def gradio_in_call(context: Context) -> Iterator[None]:
-    """Makes Gradio's helpers serve a call.
+def gradio_in_session(context: Context) -> Iterator[None]:
+    """Makes Gradio's helpers serve a session.
 
     Gradio looks for the app, the event and the request in context variables of its own; without an
     event its messages go to the terminal.
     """
     blocks: Any = LocalContext.blocks.get(None)
-    if not isinstance(blocks, CallBlocks):
-        blocks = CallBlocks(blocks)
+    if not isinstance(blocks, SessionBlocks):
+        blocks = SessionBlocks(blocks)
     with ExitStack() as stack:
         stack.enter_context(holding(LocalContext.blocks, blocks))
         stack.enter_context(holding(LocalContext.event_id, context.webrtc_id))
@@ -101,7 +101,7 @@ def gradio_in_call(context: Context) -> Iterator[None]:
         yield
 
 
-prepare_sessions(gradio_in_call)
+prepare_sessions(gradio_in_session)
 
 
 async def find_request(body: object) -> gr.Request | None:
@@ -127,7 +127,7 @@ def check_page(allowed_origins: frozenset[str], trusted_proxies: tuple[str, ...]
     """Raises unless the running server function was called by a page of ours, or by a program.
 
     Args:
-        allowed_origins: Origins of other pages that may call.
+        allowed_origins: Origins of other pages that may open sessions.
         trusted_proxies: Proxies whose headers are believed; see `Site`.
 
     Raises:

@@ -1,6 +1,6 @@
-"""The call that a page is in: the only place where an event of a page finds a session.
+"""The session of a page: the only place where an event of a page finds one.
 
-Runs on the event loop, inside Gradio's functions.
+Runs on the event loop, inside Gradio's functions. Imports no transport and no handler.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def session_of(component: Any, value: object) -> Session | None:
-    """Returns the call that the page of the running event is in.
+    """Returns the session of the page of the running event.
 
     Args:
         component: The WebRTC component.

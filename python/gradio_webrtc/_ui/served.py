@@ -1,4 +1,8 @@
-"""Files that a page requests, under the address at which it finds them."""
+"""Files that a page requests, under the address at which it finds them.
+
+Runs where the interface is built, and where Gradio sends its configuration to a page. Imports no
+session and no transport.
+"""
 
 from __future__ import annotations
 

@@ -68,14 +68,14 @@ def _takes_both(_mode: str, modality: str) -> bool:
 _TRIGGER: Final = "use stream(fn, inputs, outputs, trigger=button.click) to start one from an event"
 _TIMER: Final = "use gr.Timer(seconds).tick(fn, ...) to run a function regularly"
 _INPUTS: Final = "give the components to stream(fn, inputs=[webrtc, ...], outputs=[webrtc])"
-_BUTTON: Final = 'in this mode, whose calls the user starts; use WebRTC(mode="receive")'
+_BUTTON: Final = 'in this mode, whose sessions the user starts; use WebRTC(mode="receive")'
 _BOTH: Final = 'with modality "audio-video", which takes both kinds'
 _NOT_RECORDED: Final = 'in mode "receive", which records nothing'
-_VOICE_ONLY: Final = 'but in calls by voice, WebRTC(modality="audio")'
+_VOICE_ONLY: Final = 'but in sessions with audio alone, WebRTC(modality="audio")'
 
 CONSTRUCTOR: Final[Mapping[str, _Ineffective]] = {
-    "value": _Ineffective(_always, "since a call has no value", _TRIGGER),
-    "every": _Ineffective(_always, "on calls", _TIMER),
+    "value": _Ineffective(_always, "since a session has no value", _TRIGGER),
+    "every": _Ineffective(_always, "on sessions", _TIMER),
     "inputs": _Ineffective(_always, "here", _INPUTS),
     "mirror_webcam": _Ineffective(_has_no_camera, "where no camera is shown", default=True),
     "track_constraints": _Ineffective(_records_nothing, _NOT_RECORDED),

@@ -152,7 +152,7 @@ def make_template(
     *,
     takes_inputs: bool = False,
 ) -> StreamHandlerBase:
-    """Returns the handler of which every call gets a copy.
+    """Returns the handler of which every session gets a copy.
 
     Args:
         fn: A handler, which is itself the template; or a function, or a video function with its
@@ -186,9 +186,9 @@ def make_template(
 
 
 def follows_inputs(template: StreamHandlerBase, mode: Mode) -> bool:
-    """True if every change of the inputs is sent to a call under way.
+    """True if every change of the inputs is sent to a session under way.
 
-    In mode "receive" the inputs of the click count. A handler of turns asks for them at each turn,
+    In mode "receive" the inputs of the click count. A handler of turns requests them at each turn,
     and values that came in between would pass for the answer.
     """
     return mode != "receive" and not isinstance(template, TurnHandler)
@@ -284,7 +284,7 @@ def _advise_on_callable(fn: Callable[..., Any]) -> str:
     name = _name(fn)
     if inspect.isroutine(fn) and name.isidentifier():
         return f"Got the function {name}: write ReplyOnPause({name})"
-    # The code of a partial, a lambda, a method or an object cannot be told from its name.
+    # The name of a partial, a lambda, a method or an object does not identify its code.
     return f"Got {name}: write ReplyOnPause(fn), with it for fn"
 
 

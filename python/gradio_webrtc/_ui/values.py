@@ -1,6 +1,6 @@
-"""The component's value: the page's credentials for its call, and the values that Python may send.
+"""The component's value: the page's credentials for its session, and the values from Python.
 
-Imports no Gradio.
+Functions without state, for any thread. Imports no Gradio.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WEBRTC_VALUE: Final = "__webrtc_value__"
 """The text that user code gets in place of the component's own value."""
 
 START_COMMAND: Final = "start_webrtc_stream"
-"""The value that makes a page in mode "receive" call; the twin of the one in ``types.ts``."""
+"""The value that starts a session in mode "receive"; the twin of the one in ``types.ts``."""
 
 PAGE_KEYS: Final = frozenset({"webrtc_id", "secret", "textbox"})
 """The members of a page's own value; the twin of ``Credentials`` in ``types.ts``."""
@@ -29,7 +29,7 @@ PAGE_KEYS: Final = frozenset({"webrtc_id", "secret", "textbox"})
 def value_is_ours(value: object, sessions: SessionManager) -> bool:
     """True if a function's output is the command to start, or the value that it was called with.
 
-    The call may be over by now: its id was made by our server, or is the UUID of an older page.
+    The session may be over by now: its id was made by our server, or is the UUID of an older page.
     """
     if isinstance(value, (WebRTCData, PageValue)):
         return True

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """Makes an object for each event loop that asks for one, and forgets it with the loop.
+    """Makes an object for each event loop that needs one, and keeps it as long as the loop.
 
     A process may have several loops: that of Gradio's server, and those of programs and tests. A
     lock or a timer belongs to one of them, so a module cannot simply hold one.
@@ -38,7 +38,7 @@ class PerLoop(Generic[T]):
         )
 
     def here(self) -> T:
-        """Returns the object of the running event loop; makes it when it is first asked for.
+        """Returns the object of the running event loop; makes it at the first call.
 
         Raises:
             RuntimeError: No event loop runs in this thread.

@@ -54,7 +54,7 @@ class TaskScope:
         """Cancels every task but the running one, and waits until they have ended.
 
         Args:
-            timeout_s: How long to wait, in seconds; ``None`` for as long as it takes.
+            timeout_s: The longest wait, in seconds; ``None`` for as long as it takes.
 
         Returns:
             The tasks that still run, since their code swallows its cancellation. They are no longer

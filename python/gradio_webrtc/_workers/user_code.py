@@ -81,7 +81,7 @@ def _unwrap(fn: object) -> object:
     """Returns the function behind partials, or behind an object that can be called."""
     fn = unwrap_partial(fn)
     if not (inspect.isroutine(fn) or inspect.isclass(fn)):
-        fn = getattr(fn, "__call__", fn)  # noqa: B004 - the method is wanted, not whether it exists
+        fn = getattr(fn, "__call__", fn)  # noqa: B004 - the method is needed, not whether it exists
     return fn
 
 
@@ -118,7 +118,7 @@ def contained(raised: BaseException, label: str) -> Exception:
 
 
 def cancelled_from_within() -> RuntimeError:
-    """Returns the substitute for a CancelledError that nobody outside the user's code asked for."""
+    """Returns the substitute for a CancelledError that nothing outside the user's code caused."""
     return RuntimeError("the function was cancelled from within and gives nothing more")
 
 

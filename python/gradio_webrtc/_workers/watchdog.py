@@ -39,7 +39,7 @@ WAIT_LIMIT_S: Final = 5.0
 before they ask whether somebody is there."""
 
 MAX_NAMED: Final = 1000
-"""Places that are remembered so as to name each of them once. A bound, since code may be generated
+"""Places that are stored so as to name each of them once. A bound, since code may be generated
 and its places be without number."""
 
 # The whole package, and with the separator, so that no neighbour of a similar name is taken for it.
@@ -80,7 +80,7 @@ class Wait:
         expect: The behaviour that is expected of it.
         thread: The identifier of the thread that runs it, for code that blocks one.
         awaitable: The coroutine or async generator, for code on an event loop.
-        loop: That event loop.
+        loop: The event loop.
         began_s: Its beginning, in seconds of the monotonic clock.
         was_looked_at: True once its limit has passed.
     """
@@ -169,7 +169,7 @@ class Watchdog:
     def _wake(self, turning: _Turning | None = None) -> None:
         with self._changed:
             if turning is not None:
-                # The watchdog's thread may have just forgotten it.
+                # The watchdog's thread may have just removed it.
                 self._loops[turning.thread] = turning
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -230,7 +230,7 @@ class Watchdog:
                 if turning.label:
                     self._name_blocking(turning, began_s)
                 with self._changed:
-                    # A loop that has been idle for as long is forgotten; one that has begun a step
+                    # A loop that has been idle for as long is removed; one that has begun a step
                     # since stays.
                     if turning.began_s == began_s:
                         self._loops.pop(turning.thread, None)

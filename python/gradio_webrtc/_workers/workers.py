@@ -41,7 +41,7 @@ P = ParamSpec("P")
 
 MAX_WAITING_JOBS: Final = 8
 """Jobs that a worker holds, the running one included. A session needs two (a step, then its close);
-more means that a job is blocked for good and its owner has not noticed."""
+more means that a job is blocked for good while its owner goes on."""
 
 BLOCKED_AFTER_S: Final = 1.0
 """Seconds that a job may outlive its worker before the log names it: the time in which a process is

@@ -1,4 +1,7 @@
-"""One function for all services, so that a setting of an application can choose among them."""
+"""One function for all services, so that a setting of an application can choose among them.
+
+May block; the async form runs on the event loop. Imports the services and nothing else of ours.
+"""
 
 from __future__ import annotations
 

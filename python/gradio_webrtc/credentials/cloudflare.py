@@ -1,4 +1,7 @@
-"""Cloudflare's Realtime TURN service, with an account there or through Hugging Face."""
+"""Cloudflare's Realtime TURN service, with an account there or through Hugging Face.
+
+May block; the async form runs on the event loop. Imports neither sessions nor transports.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def _request(
     if hf_token or (not has_key and from_environment("HF_TOKEN")):
         return hf_request(hf_token, ttl_s)
     key_id, api_token = require(
-        "a TURN key of Cloudflare's is wanted (turn_key_id and turn_key_api_token), "
+        "a TURN key of Cloudflare's is needed (turn_key_id and turn_key_api_token), "
         "or a Hugging Face token (hf_token, HF_TOKEN)",
         CLOUDFLARE_TURN_KEY_ID=key_id or from_environment(*_ID_VARIABLES),
         CLOUDFLARE_TURN_KEY_API_TOKEN=api_token or from_environment(*_TOKEN_VARIABLES),

@@ -1,4 +1,7 @@
-"""Hugging Face's TURN service, which anybody with an account may use."""
+"""Hugging Face's TURN service, which anybody with an account may use.
+
+May block; the async form runs on the event loop. Imports neither sessions nor transports.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def hf_request(token: str | None, ttl_s: int) -> Request:
         CredentialsError: There is no token.
     """
     [token] = require(
-        "a Hugging Face token is wanted (token)", HF_TOKEN=token or from_environment("HF_TOKEN")
+        "a Hugging Face token is needed (token)", HF_TOKEN=token or from_environment("HF_TOKEN")
     )
     return Request(
         "GET",

@@ -1,4 +1,7 @@
-"""Twilio's Network Traversal Service, over HTTP: the package ``twilio`` is not needed."""
+"""Twilio's Network Traversal Service, over HTTP: the package ``twilio`` is not needed.
+
+May block; the async form runs on the event loop. Imports neither sessions nor transports.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ async def get_twilio_turn_credentials_async(
 
 def _request(sid: str | None, token: str | None) -> Request:
     sid, token = require(
-        "a Twilio account is wanted (twilio_sid and twilio_token)",
+        "a Twilio account is needed (twilio_sid and twilio_token)",
         TWILIO_ACCOUNT_SID=sid or from_environment("TWILIO_ACCOUNT_SID"),
         TWILIO_AUTH_TOKEN=token or from_environment("TWILIO_AUTH_TOKEN"),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
 from gradio_webrtc._session.session import Session
-from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_S
+from gradio_webrtc._transport.pacing import FRAME_S, SESSION_RATE_HZ
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.types import SessionStats
@@ -58,7 +58,7 @@ class Turn:
     """One turn of the user and the reply to it; times in seconds of the session.
 
     Attributes:
-        speech_start_s: The time at which the detector found the begin of the speech.
+        speech_start_s: The time at which the detector found the beginning of the speech.
         speech_end_s: The time at which it found the end.
         pause_s: The time of the decision that the turn is over.
         audio: The utterance that the user's function got: rate in Hz and int16 ``(1, n)``.
@@ -79,7 +79,7 @@ class Simulation:
 
     Attributes:
         turns: The turns of the user, in order.
-        audio: The audio that was sent to the client, from the begin of the session on: 48,000 Hz
+        audio: The audio that was sent to the client, from the start of the session on: 48,000 Hz
             and int16 ``(channels, n)``.
         outputs: The AdditionalOutputs, in order.
         events: All events, in order.
@@ -91,7 +91,7 @@ class Simulation:
     """
 
     turns: list[Turn] = field(default_factory=list)
-    audio: tuple[int, NDArray[np.int16]] = (CALL_RATE_HZ, np.zeros((1, 0), np.int16))
+    audio: tuple[int, NDArray[np.int16]] = (SESSION_RATE_HZ, np.zeros((1, 0), np.int16))
     outputs: list[SimulatedOutput] = field(default_factory=list)
     events: list[SimulatedEvent] = field(default_factory=list)
     messages: list[tuple[float, Mapping[str, Any]]] = field(default_factory=list)
@@ -194,7 +194,7 @@ class _Run:
         result.stats = self._session.stats()
         result.duration_s = self._transport.now_s
         result.messages = self._transport.messages
-        result.audio = (CALL_RATE_HZ, _place(self._transport.sent, result.duration_s))
+        result.audio = (SESSION_RATE_HZ, _place(self._transport.sent, result.duration_s))
         result.turns = self._turns()
         return result
 
@@ -281,11 +281,11 @@ class _WatchedTransport(FakeTransport):
 
 def _place(sent: Sequence[tuple[float, NDArray[np.int16]]], duration_s: float) -> NDArray[np.int16]:
     """Returns the frames at their times, int16 ``(channels, n)``, with silence between them."""
-    frame_samples = round(FRAME_S * CALL_RATE_HZ)
+    frame_samples = round(FRAME_S * SESSION_RATE_HZ)
     channels = max((frame.size // frame_samples for _, frame in sent), default=1)
-    audio = np.zeros((channels, round(duration_s * CALL_RATE_HZ)), np.int16)
+    audio = np.zeros((channels, round(duration_s * SESSION_RATE_HZ)), np.int16)
     for time_s, frame in sent:
-        begin = round(time_s * CALL_RATE_HZ)
+        begin = round(time_s * SESSION_RATE_HZ)
         piece = audio[:, begin : begin + frame_samples]
         piece[:] = frame.reshape(-1, frame.size // frame_samples).T[:, : piece.shape[1]]
     return audio

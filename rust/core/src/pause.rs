@@ -19,7 +19,7 @@ const MAX_TURN_S: f64 = 900.0;
 /// The settings of a [`PauseDetector`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PauseOptions {
-    /// Thresholds and durations for the begin and the end of a turn.
+    /// Thresholds and durations for the beginning and the end of a turn.
     pub endpointing: EndpointingOptions,
     /// Pre-roll: audio before the first window of speech that belongs to the turn, in seconds, 0 to
     /// 30. The onset of a word is softer than the speech that a detector recognises.

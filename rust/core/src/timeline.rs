@@ -9,9 +9,9 @@ pub struct PauseEvent {
     pub kind: EventKind,
     /// The duration of the audio fed at the decision.
     pub time_s: f64,
-    /// The begin of the turn's first window of speech, at least 0.
+    /// The start of the turn's first window of speech, at least 0.
     pub speech_start_s: f64,
-    /// The begin of the silence at the end; `None` for the two kinds that do not concern one.
+    /// The start of the silence at the end; `None` for the two kinds that do not concern one.
     pub speech_end_s: Option<f64>,
 }
 

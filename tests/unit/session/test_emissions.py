@@ -191,7 +191,7 @@ def test_what_is_to_be_seen_is_told_apart(item: object, expected: Emission) -> N
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        ((PIXELS, "two people"), "a tuple (ndarray, str): for the page's other components write"),
+        ((PIXELS, "two people"), "a tuple (ndarray, str): for other components write"),
         ((PIXELS, "two people"), "(frame, AdditionalOutputs(value, ...))"),
         ((PIXELS,), "a comma too many"),
         ((OUTPUTS, PIXELS), "the frame comes first, (frame, AdditionalOutputs(...))"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradio_webrtc._session.output_queue import (
-    MAX_UNWANTED_OUTPUTS,
+    MAX_UNFETCHED_OUTPUTS,
     MAX_WAITING_OUTPUTS,
     OutputQueue,
 )
@@ -72,19 +72,19 @@ def test_of_outputs_beside_frames_the_newest_alone_waits() -> None:
 
 async def test_what_nobody_fetches_makes_nobody_wait_and_only_the_latest_are_kept() -> None:
     announced: list[int] = []
-    queue = OutputQueue(lambda: announced.append(1), is_wanted=False)
+    queue = OutputQueue(lambda: announced.append(1), is_fetched=False)
     for value in range(1000):
         queue.put(AdditionalOutputs(value))
     queue.close()
     kept = []
     while (outputs := await queue.next()) is not None:
         kept.append(outputs.args[0])
-    assert kept == list(range(1000 - MAX_UNWANTED_OUTPUTS, 1000))
+    assert kept == list(range(1000 - MAX_UNFETCHED_OUTPUTS, 1000))
     assert announced == []
 
 
 async def test_whoever_asks_once_is_waited_for() -> None:
-    queue = OutputQueue(lambda: None, is_wanted=False)
+    queue = OutputQueue(lambda: None, is_fetched=False)
     asking = asyncio.get_running_loop().create_task(queue.next())
     await asyncio.sleep(0)
     for value in range(MAX_WAITING_OUTPUTS):

@@ -7,7 +7,7 @@ from gradio_webrtc._session.standing import (
     BURST_SHARE,
     FORGIVEN,
     MAX_CLIENTS,
-    VAIN_FORGOTTEN_S,
+    VAIN_LEAK_S,
     Standings,
 )
 
@@ -30,7 +30,7 @@ def test_vain_offers_make_a_standing_worse_until_they_are_forgotten() -> None:
     assert standings.standing_of(ANNA, 0.0) == standings.standing_of(BERT, 0.0)
     standings.count_place(ANNA, 0.0)
     assert standings.standing_of(ANNA, 0.0) > standings.standing_of(BERT, 0.0)
-    later_s = FORGIVEN * VAIN_FORGOTTEN_S
+    later_s = FORGIVEN * VAIN_LEAK_S
     assert standings.standing_of(ANNA, later_s) == standings.standing_of(BERT, later_s)
 
 

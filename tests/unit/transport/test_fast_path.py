@@ -19,7 +19,7 @@ from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import (
     RtpFastPath,
     install_fast_path,
 )
-from gradio_webrtc._transport.webrtc.aiortc_internals.inline import decode_inline
+from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import decode_inline
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 

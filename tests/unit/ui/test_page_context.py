@@ -17,8 +17,8 @@ from gradio_webrtc._handlers import MessageRelay, in_session
 from gradio_webrtc._ui import origins
 from gradio_webrtc._ui.page_context import (
     MAX_QUERY_CHARS,
-    CallBlocks,
     OfferRequest,
+    SessionBlocks,
     check_page,
     find_app,
     find_request,
@@ -78,7 +78,7 @@ async def test_words_of_gradio_go_to_the_page_of_the_call() -> None:
 
 
 def test_a_call_outside_of_an_app_runs_in_none() -> None:
-    blocks = CallBlocks(None)
+    blocks = SessionBlocks(None)
     assert (blocks.is_running, blocks.has_launched) == (False, False)
     with pytest.raises(AttributeError):
         _ = blocks.share_url
@@ -86,7 +86,7 @@ def test_a_call_outside_of_an_app_runs_in_none() -> None:
 
 def test_the_blocks_of_a_call_answer_for_those_of_the_app() -> None:
     original = SimpleNamespace(is_running=True, has_launched=True, share_url="u", _queue=None)
-    blocks = CallBlocks(original)
+    blocks = SessionBlocks(original)
     assert (blocks.is_running, blocks.has_launched, blocks.share_url) == (True, True, "u")
 
 

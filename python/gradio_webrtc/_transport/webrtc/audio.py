@@ -1,4 +1,8 @@
-"""Outbound audio, from the session's frames to the track that aiortc's sender reads."""
+"""Outbound audio, from the session's frames to the track that aiortc's sender reads.
+
+Runs on the event loop, 50 times a second and session. Uses public interfaces of aiortc and PyAV
+alone.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 from av.error import FFmpegError
 
-from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES, AudioPacer
+from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ, AudioPacer
 
 from .opus import S16, TIME_BASE, OpusEncoder
 
@@ -102,7 +106,7 @@ def _make_frame(paced: PacedFrame) -> AudioFrame:
     is_mono = paced.samples.size == FRAME_SAMPLES
     samples = np.repeat(paced.samples, 2, axis=1) if is_mono else paced.samples
     frame = AudioFrame.from_ndarray(samples, format=S16, layout="stereo")
-    frame.sample_rate = CALL_RATE_HZ
+    frame.sample_rate = SESSION_RATE_HZ
     frame.pts = paced.pts
     frame.time_base = TIME_BASE
     return frame

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 MAX_NAMES: Final = 4
-"""Names of multicast DNS that are asked for, each a packet to everybody on the local network. A
+"""Names of multicast DNS that are resolved, each a packet to everybody on the local network. A
 browser has one for each interface."""
 
 PORTS: Final = range(1024, 65_536)
@@ -122,7 +122,7 @@ class CandidateGate:
     """Decides which candidates of one remote peer are checked.
 
     Args:
-        limits: How many of them there may be, and of which networks.
+        limits: Their greatest number, and the networks that are allowed.
         own: The server's own with the prefixes of their networks (``"10.1.2.3/16"``); by default
             those of this machine's interfaces, whichever of them it offers.
 

@@ -1,4 +1,7 @@
-"""The size that a coded video frame claims, read before a decoder allocates memory for it."""
+"""The size that a coded video frame claims, read before a decoder allocates memory for it.
+
+Functions without state, for any thread. Imports nothing of ours.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Checks of an offer, before any of it costs more than a look at its lines."""
+"""Checks of an offer, before any of it costs more than a look at its lines.
+
+Functions without state, called on the event loop. Imports no connection: nothing is built before
+the checks have passed.
+"""
 
 from __future__ import annotations
 
@@ -213,8 +217,8 @@ def _check_media(media: Sequence[MediaDescription], config: SessionConfig) -> No
     """Refuses an offer from which no session of this configuration can result."""
     offered = [each for each in media if each.kind != "application"]
     for each in offered:
-        is_wanted = each.kind in config.track_kinds or config.allows_other_tracks
-        if not is_wanted and each.direction in SENDING:
+        is_expected = each.kind in config.track_kinds or config.allows_other_tracks
+        if not is_expected and each.direction in SENDING:
             raise UnsupportedTrack(each.kind, config.modality)
     directions = SENDING if config.client_sends else RECEIVING
     verb = "sends" if config.client_sends else "receives"

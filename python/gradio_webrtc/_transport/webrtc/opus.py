@@ -1,4 +1,7 @@
-"""Opus as sessions use it: 20 ms at a time, encoded and decoded on the event loop."""
+"""Opus as sessions use it: 20 ms at a time, encoded and decoded on the event loop.
+
+An encoder or a decoder belongs to one session. Imports PyAV and not aiortc.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 from av import AudioFrame, CodecContext, Packet
 
 from gradio_webrtc._transport.base import AudioBlock
-from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES
+from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ
 
 if TYPE_CHECKING:
     from av import AudioCodecContext
@@ -20,7 +23,7 @@ S16: Final = "s16"
 
 INT16: Final = np.dtype(np.int16)
 
-TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
+TIME_BASE: Final = Fraction(1, SESSION_RATE_HZ)
 
 LAYOUTS: Final = {1: "mono", 2: "stereo"}
 
@@ -65,7 +68,7 @@ class OpusEncoder:
         codec = CodecContext.create("libopus", "w")
         codec.format = S16
         codec.layout = LAYOUTS[channels]
-        codec.sample_rate = CALL_RATE_HZ
+        codec.sample_rate = SESSION_RATE_HZ
         codec.time_base = TIME_BASE
         codec.bit_rate = BIT_RATES[channels]
         codec.options = OPTIONS
@@ -73,7 +76,7 @@ class OpusEncoder:
         self._codec = codec
         # The encoder is done with a frame when it has returned its packet, so one serves for all.
         self._frame = AudioFrame(S16, LAYOUTS[channels], FRAME_SAMPLES)
-        self._frame.sample_rate = CALL_RATE_HZ
+        self._frame.sample_rate = SESSION_RATE_HZ
         self._frame.time_base = TIME_BASE
         self._pts = 0
         self._plane = self._frame.planes[0]
@@ -127,7 +130,7 @@ class OpusDecoder:
             # `view_samples`, without a call for each packet.
             plane: Any = frame.planes[0]
             samples = np.ndarray((1, frame.samples * channels), INT16, plane)
-            blocks.append(AudioBlock(CALL_RATE_HZ, channels, samples))
+            blocks.append(AudioBlock(SESSION_RATE_HZ, channels, samples))
         self._configuration = bytes((data[0] & CONFIGURATION_BITS,))
         return blocks
 
@@ -157,5 +160,5 @@ def _make_decoder(channels: int) -> AudioCodecContext:
     codec = CodecContext.create("libopus", "r")
     codec.format = S16
     codec.layout = LAYOUTS[channels]
-    codec.sample_rate = CALL_RATE_HZ
+    codec.sample_rate = SESSION_RATE_HZ
     return codec

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from av.error import FFmpegError
 
 from gradio_webrtc._transport.buckets import TokenBucket
-from gradio_webrtc._transport.pacing import CALL_RATE_HZ, FRAME_SAMPLES
+from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ
 
 from .opus import OpusDecoder
 
@@ -172,10 +172,10 @@ class OpusReceiver:
         self._next_timestamp = 0
         self._has_failed = False
         self._budget = TokenBucket(
-            DECODED_RATE * CALL_RATE_HZ,
-            DECODED_AFTER_PAUSE_S * CALL_RATE_HZ,
+            DECODED_RATE * SESSION_RATE_HZ,
+            DECODED_AFTER_PAUSE_S * SESSION_RATE_HZ,
             clock,
-            initial=DECODED_AT_ONCE_S * CALL_RATE_HZ,
+            initial=DECODED_AT_ONCE_S * SESSION_RATE_HZ,
         )
 
     @property
@@ -254,7 +254,7 @@ class OpusReceiver:
                 except Exception as error:  # noqa: BLE001 - raised by the reader of the queue
                     self.sink = None
                     self._queue(error)
-            self._batch_allowance_samples = round(CALL_RATE_HZ * allowance_s)
+            self._batch_allowance_samples = round(SESSION_RATE_HZ * allowance_s)
 
     def _conceal(self, samples: int) -> list[AudioBlock]:
         """Returns something for as many missing samples, in whole packets; nothing if it cannot."""

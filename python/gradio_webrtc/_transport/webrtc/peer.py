@@ -91,7 +91,7 @@ class PeerTransport:
 
     Args:
         ice_servers: STUN and TURN servers for our own side, as in a W3C ``RTCConfiguration``.
-            None are asked by default: a session then needs no network but the client's.
+            None are queried by default: a session then needs no network but the client's.
         config: The kinds and directions of media, and the limits. Of the idle limit up to a sixth
             more may pass.
     """

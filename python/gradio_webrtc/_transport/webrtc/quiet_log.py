@@ -1,4 +1,7 @@
-"""Log lines that a stranger can cause as often as they like, once a minute at most."""
+"""Log lines that a stranger can cause as often as they like, once a minute at most.
+
+May be used from any thread. Imports nothing of ours.
+"""
 
 from __future__ import annotations
 

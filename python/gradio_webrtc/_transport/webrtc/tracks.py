@@ -1,4 +1,7 @@
-"""The tracks of one connection: those of the remote peer that are taken, and our own."""
+"""The tracks of one connection: those of the remote peer that are taken, and our own.
+
+Runs on the event loop. Imports neither sessions nor handlers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 from gradio_webrtc.errors import ConnectionLost
 
 from .audio import AudioSender
-from .incoming import AudioReceiver
+from .audio_receiver import AudioReceiver
 from .video import VideoReceiver, VideoSender
 
 if TYPE_CHECKING:

@@ -1,4 +1,8 @@
-"""Video between aiortc and the session: tracks on one side, the newest frame on the other."""
+"""Video between aiortc and the session: tracks on one side, the newest frame on the other.
+
+Runs on the event loop; aiortc decodes and encodes in threads of its own. Imports neither sessions
+nor handlers.
+"""
 
 from __future__ import annotations
 

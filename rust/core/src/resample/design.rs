@@ -15,7 +15,7 @@ const DB_PER_RADIAN: f64 = 2.285;
 /// The attenuation in dB at which Kaiser's formula gives a window of no width.
 const KAISER_OFFSET_DB: f64 = 7.95;
 
-/// The end of a pass band and the begin of a stop band, in Hz.
+/// The end of a pass band and the start of a stop band, in Hz.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Band {
     pub(super) pass_hz: f64,

@@ -37,8 +37,8 @@ from .datagram_guard import DatagramGuard, guard_sockets
 from .dtls import HardenedDtls
 from .fast_path import install_fast_path
 from .host_addresses import host_addresses, offer_loopback_when_alone
-from .inline import code_inline, deliver_inline, drop_inline
 from .objects import become
+from .opus_coding import code_inline, deliver_inline, drop_inline
 from .receiver import HardenedReceiver
 from .sender import HardenedSender
 from .teardown import close, detach

@@ -60,7 +60,7 @@ CONTROL_BURST: Final = 60
 an association takes four to begin and one a half minute to live (RFC 9260 section 8.3)."""
 
 VISITS_PER_S: Final = 200_000
-"""How many of the chunks that wait for an acknowledgement may be looked at for its sake a second:
+"""Chunks waiting for an acknowledgement that may be examined when one comes, a second:
 about a twentieth of a core, and enough for three megabytes a second with 50 ms of delay."""
 
 SERIAL: Final = 1 << 32

@@ -1,4 +1,8 @@
-"""The time of the last packet that only the remote peer can have sent."""
+"""The time of the last packet that only the remote peer can have sent.
+
+The guard of datagrams and the transport of media note it. Runs on the event loop. Imports
+nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ class AuthenticPackets:
         clock: Seconds, monotonic.
 
     Attributes:
-        last_s: That time, in seconds of the clock; the time of the making, before the first.
+        last_s: The time of the packet, in seconds of the clock; before the first one, the time at
+            which this object was made.
     """
 
     __slots__ = ("clock", "last_s")

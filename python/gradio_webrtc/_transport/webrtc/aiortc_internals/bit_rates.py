@@ -1,4 +1,7 @@
-"""The bit rate of outbound video: aiortc has no public way to its encoder, nor to its bounds."""
+"""The bit rate of outbound video: aiortc has no public way to its encoder, nor to its bounds.
+
+Runs on the event loop, while aiortc's encoder has its own thread.
+"""
 
 from __future__ import annotations
 

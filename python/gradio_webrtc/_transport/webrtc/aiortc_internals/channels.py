@@ -1,4 +1,8 @@
-"""Checks of messages: those of the data channel protocol, and those of the client."""
+"""Checks of messages: those of the data channel protocol, and those of the client.
+
+Functions without state, called on the event loop for each message that is complete. Imports nothing
+of ours.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gradio_webrtc.types import TransportStats
 
 from . import names, probe
-from .inline import opus_receiver_of
+from .opus_coding import opus_receiver_of
 from .receiver import HardenedReceiver
 
 if TYPE_CHECKING:

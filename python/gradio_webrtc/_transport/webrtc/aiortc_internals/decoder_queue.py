@@ -1,4 +1,8 @@
-"""The queue before aiortc's decoder thread: bounded, and closed to frames that cost too much."""
+"""The queue before aiortc's decoder thread: bounded, and closed to frames that cost too much.
+
+Frames are put in on the event loop, and taken out in that thread. Imports neither names of aiortc
+nor sessions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""aiortc's transport of a connection, hardened: decryption, parsing and routing of media."""
+"""aiortc's transport of a connection, hardened: decryption, parsing and routing of media.
+
+Bounds what one remote peer can make it store and do. Runs on the event loop.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_STREAMS: Final = 8
-"""Streams of media that a session may have. A client has one per track; another begins when it
-changes the camera, say."""
+"""Streams of media that a session may have. A client has one per track; another begins, for
+example, when it changes the camera."""
 
 MAX_SOURCES: Final = 32
 """Sources that libsrtp keeps a state for: those streams, their retransmissions, and the senders of
@@ -40,7 +43,7 @@ MAX_REPORT_PARTS: Final = 32
 
 MAX_FEEDBACK_WORDS: Final = 34
 """The length of one report of lost packets, in words of 32 bits: 32 entries of 17 packets each (RFC
-4585 section 6.2.1). There are 128 packets that can be asked for."""
+4585 section 6.2.1). A receiver can request 128 packets."""
 
 FEEDBACK: Final = 205
 """The type of a report of lost packets (RFC 4585 section 6.1)."""

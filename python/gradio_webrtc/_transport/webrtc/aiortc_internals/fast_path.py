@@ -18,7 +18,7 @@ from gradio_webrtc._transport.webrtc.opus_receiver import RtpAudioPacket
 
 from . import names, probe
 from .dtls import HardenedSrtp
-from .inline import opus_receiver_of
+from .opus_coding import opus_receiver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,8 @@
-"""Faults of the parsers of aiortc and aioice: counted and logged, never the end of a session."""
+"""Faults of the parsers of aiortc and aioice: counted and logged, never the end of a session.
+
+Runs on the event loop, around each datagram. Imports no other file of this room but `names` and
+`probe`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The machine's own addresses that a session may be held on."""
+"""The machine's own addresses that a session may be held on.
+
+Patches one function of aioice for the whole process, once. Call it on the event loop, before the
+first connection. Imports nothing of ours but `names` and `probe`.
+"""
 
 from __future__ import annotations
 

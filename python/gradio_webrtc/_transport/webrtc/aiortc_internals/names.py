@@ -243,7 +243,7 @@ FAULTS: Final = Aspect(
 
 GUARD: Final = Aspect(
     "datagrams of strangers reach the parsers of aiortc and aioice, and peers that vanish are "
-    "noticed after thirty seconds",
+    "detected after thirty seconds",
     {
         "RTCIceTransport": (CONNECTION,),
         "Connection": (

@@ -1,4 +1,7 @@
-"""The parts of a connection, and how one of them becomes one of ours."""
+"""The parts of a connection, and the change of one of them into one of ours.
+
+Runs on the event loop, before the connection starts. Imports nothing of ours.
+"""
 
 from __future__ import annotations
 

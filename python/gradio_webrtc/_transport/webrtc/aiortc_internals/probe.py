@@ -88,8 +88,8 @@ def _warn(missing: dict[names.Aspect, list[str]]) -> None:
 
 
 def _missing(aspect: names.Aspect, owners: dict[str, Any]) -> Iterator[str]:
-    for owner, wanted in aspect.names.items():
-        for name in wanted:
+    for owner, needed in aspect.names.items():
+        for name in needed:
             value = getattr(owners[owner], name, _missing)
             is_kind = isinstance(value, KINDS.get(name, object))
             is_coroutine = name not in COROUTINE_FUNCTIONS or inspect.iscoroutinefunction(value)

@@ -1,4 +1,7 @@
-"""aiortc's receiver of a track, hardened: the peer can make its tables and reports grow."""
+"""aiortc's receiver of a track, hardened: the peer can make its tables and reports grow.
+
+Runs on the event loop; coded frames leave it for the decoder thread.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,7 @@ class HardenedReceiver(RTCRtpReceiver):
             await self._send_rtcp_pli(self._due)
 
     def _change_stream(self, ssrc: int) -> None:
-        """Forgets the stream before, and everything that was counted for it."""
+        """Discards the former stream, and everything that was counted for it."""
         own = vars(self)
         if self._ssrc is not None:
             self._former.add(self._ssrc)
@@ -144,14 +147,14 @@ class HardenedReceiver(RTCRtpReceiver):
 
 
 class HardenedLosses(NackGenerator):
-    """Finds the missing packets among the last 128 alone: no others are asked for."""
+    """Finds the missing packets among the last 128 alone: no others are requested."""
 
     def add(self, packet: RtpPacket) -> bool:
-        """Takes a packet; True if there is something new to ask for."""
+        """Takes a packet; True if there is something new to request."""
         if self.max_seq is not None:
             gap = (packet.sequence_number - self.max_seq) % SEQUENCES
             if RTP_HISTORY_SIZE < gap < SEQUENCES // 2:
-                # As if the others had come: they would be forgotten at once.
+                # As if the others had come: they would be dropped at once.
                 self.max_seq = (packet.sequence_number - RTP_HISTORY_SIZE - 1) % SEQUENCES
                 self.missing.clear()
         return bool(super().add(packet))

@@ -1,4 +1,7 @@
-"""aiortc's sender of a track, hardened: the peer can ask for its answers without a limit."""
+"""aiortc's sender of a track, hardened: the peer can request its answers without a limit.
+
+Runs on the event loop, for each report that comes from the peer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The check of a STUN message's signature, before any of the message is parsed."""
+"""The check of a STUN message's signature, before any of the message is parsed.
+
+Functions without state, for any thread. Imports neither aioice nor anything of ours.
+"""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from . import names
-from .inline import drop_inline
 from .objects import transports_of
+from .opus_coding import drop_inline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ async def close(
     Args:
         pc: The connection.
         tasks: Owns the task in which it closes by itself.
-        timeout_s: How long aiortc may take, in seconds.
+        timeout_s: The longest time that aiortc may take, in seconds.
         was_connected: True if it ever was. aiortc may still be connecting it otherwise, in a task
             that no closing ends.
     """

@@ -1,4 +1,8 @@
-"""Inbound audio, from aiortc's track to the session's sink."""
+"""Inbound audio, from aiortc's track to the session's sink.
+
+Runs on the event loop, which decodes Opus; other codecs come decoded from a thread of aiortc.
+Imports neither sessions nor handlers.
+"""
 
 from __future__ import annotations
 

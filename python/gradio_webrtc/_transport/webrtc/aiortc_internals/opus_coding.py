@@ -54,7 +54,8 @@ class OpusJitterBuffer:
         """Receives a packet, on the event loop, as aiortc's jitter buffer does.
 
         Returns:
-            That no key frame is asked for, and the frame left to aiortc to decode: none of Opus.
+            False, since no key frame is needed, and the frame left to aiortc to decode: none of
+            Opus.
         """
         if packet.payload_type not in self.opus.payload_types:
             return self._original.add(packet)
@@ -67,7 +68,7 @@ def code_inline(pc: RTCPeerConnection, answer_sdp: str) -> None:
 
     Args:
         pc: The answering side, whose answer is made but not yet applied.
-        answer_sdp: That answer.
+        answer_sdp: The answer.
     """
     agreed = {
         media.rtp.muxId: media.rtp

@@ -14,8 +14,8 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
 from gradio_webrtc._transport.webrtc.aiortc_internals import names
-from gradio_webrtc._transport.webrtc.aiortc_internals.inline import decode_inline
-from gradio_webrtc._transport.webrtc.incoming import AudioReceiver
+from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import decode_inline
+from gradio_webrtc._transport.webrtc.audio_receiver import AudioReceiver
 from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc.errors import ConnectionLost
 
