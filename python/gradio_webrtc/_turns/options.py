@@ -48,8 +48,9 @@ class AlgoOptions:
     Attributes:
         audio_chunk_duration: Less ``speech_threshold``, the silence that ends a turn: 0.5 s by
             default. Longer lets people think; shorter answers sooner and cuts more people off.
-        started_talking_threshold: How much speech begins a turn, in seconds. Raise it when coughs
-            are detected as words; at 0.2 a short "yes" counts.
+        started_talking_threshold: How much speech begins a turn, in seconds. At 0.2 a "yes" of
+            0.35 s begins one, while most words shorter than 0.2 s do not. Raise it when coughs are
+            detected as words.
         speech_threshold: See ``audio_chunk_duration``, which must be the longer one.
         max_continuous_speech_s: Ends a turn that has lasted this long although nobody paused, as
             among other voices; in seconds from its onset. Speech that merely goes on then does not
