@@ -39,7 +39,7 @@ QUIET_S: Final = 0.5
 
 
 class SimulatedEvent(NamedTuple):
-    """An event: its time in seconds of the session, its name and its data."""
+    """An event of a `Simulation`: its time in seconds of the session, its name and its data."""
 
     time_s: float
     name: str
@@ -47,7 +47,7 @@ class SimulatedEvent(NamedTuple):
 
 
 class SimulatedOutput(NamedTuple):
-    """AdditionalOutputs as the client got them: the time in seconds of the session, and values."""
+    """AdditionalOutputs of a `Simulation`: the time in seconds of the session, and the values."""
 
     time_s: float
     args: tuple[Any, ...]
@@ -55,10 +55,10 @@ class SimulatedOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of the user and the reply to it; times in seconds of the session.
+    """One turn of the user in a `Simulation`, and the reply; times in seconds of the session.
 
     Attributes:
-        speech_start_s: The time at which the detector found the begin of the speech.
+        speech_start_s: The time at which the detector found the start of the speech.
         speech_end_s: The time at which it found the end.
         pause_s: The time of the decision that the turn is over.
         audio: The utterance that the user's function got: rate in Hz and int16 ``(1, n)``.
@@ -79,7 +79,7 @@ class Simulation:
 
     Attributes:
         turns: The turns of the user, in order.
-        audio: The audio that was sent to the client, from the begin of the session on: 48,000 Hz
+        audio: The audio that was sent to the client, from the start of the session on: 48,000 Hz
             and int16 ``(channels, n)``.
         outputs: The AdditionalOutputs, in order.
         events: All events, in order.
@@ -88,6 +88,15 @@ class Simulation:
         duration_s: The duration on the session's own clock, in seconds.
         handler: This session's copy of the handler.
         stats: The session's counters, as of its end.
+
+    Example:
+        >>> def greet():
+        ...     yield 24000, np.zeros((1, 24000), np.int16)
+        ...     yield AdditionalOutputs("Hello")
+        >>> handler = ReplyOnPause(lambda audio: audio, startup_fn=greet)
+        >>> simulation = simulate(handler, (16000, np.zeros(16000, np.int16)))
+        >>> [output.args for output in simulation.outputs]
+        [('Hello',)]
     """
 
     turns: list[Turn] = field(default_factory=list)
