@@ -127,7 +127,7 @@ def missing(module: str, name: str, frame: FrameType | None) -> ImportError | At
 
 def _advice(module: str, name: str) -> str:
     if name in INSTEAD:
-        return f": {INSTEAD[name]}. See docs/migrating.md"
+        return f": {INSTEAD[name]}. See docs/migrating.md, Removed names"
     home = f"{PACKAGE}.{ELSEWHERE[name]}" if name in ELSEWHERE else PACKAGE
     if home != module and (name in ELSEWHERE or name in sys.modules[PACKAGE].__all__):
         return f": write from {home} import {name}"

@@ -90,7 +90,7 @@ def aggregate_bytes_to_16bit(
 async def async_aggregate_bytes_to_16bit(
     chunks: AsyncIterable[bytes | bytearray | memoryview],
 ) -> AsyncIterator[NDArray[np.int16]]:
-    """Like `aggregate_bytes_to_16bit`, for chunks that arrive asynchronously.
+    r"""Like `aggregate_bytes_to_16bit`, for chunks that arrive asynchronously.
 
     Args:
         chunks: Little-endian 16-bit PCM in pieces of any number of bytes.
@@ -98,6 +98,16 @@ async def async_aggregate_bytes_to_16bit(
     Yields:
         int16, ``(1, n)``, one for each chunk that completes a sample. Do not write to it: it may
         be a view of the chunk.
+
+    Example:
+        >>> import asyncio
+        >>> async def service():
+        ...     yield b"\x01"
+        ...     yield b"\x00\x02"
+        >>> async def read():
+        ...     return [each.tolist() async for each in async_aggregate_bytes_to_16bit(service())]
+        >>> asyncio.run(read())
+        [[[1]]]
     """
     assembler = Pcm16Assembler()
     async for chunk in chunks:

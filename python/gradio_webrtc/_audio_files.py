@@ -70,6 +70,11 @@ def audio_to_file(audio: tuple[int, NDArray[Any]]) -> str:
         AudioError: As `audio_to_bytes`.
         TypeError: As `audio_to_bytes`.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import os
+        >>> path = audio_to_file((24000, np.zeros((1, 24000), np.int16)))
+        >>> os.remove(path)
     """
     content = audio_to_bytes(audio)
     suffix = ".mp3" if can_encode_mp3() else ".wav"

@@ -63,6 +63,10 @@ class Limits:
     Raises:
         TypeError: A value is of the wrong kind.
         ValueError: A value is out of range, or no address or network.
+
+    Example:
+        >>> limits = Limits(trusted_proxies=("10.0.0.5",), idle_limit_s=None)
+        >>> webrtc = WebRTC(modality="audio", limits=limits)
     """
 
     idle_limit_s: float | None = 30.0

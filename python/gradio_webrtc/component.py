@@ -94,6 +94,14 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
 
     Attach a handler with `stream`, and a function for its AdditionalOutputs with
     `on_additional_outputs`.
+
+    Example:
+        >>> import gradio as gr
+        >>> def echo(audio):
+        ...     yield audio
+        >>> with gr.Blocks() as demo:
+        ...     webrtc = WebRTC(modality="audio", mode="send-receive")
+        ...     event = webrtc.stream(ReplyOnPause(echo), inputs=[webrtc], outputs=[webrtc])
     """
 
     def __init__(

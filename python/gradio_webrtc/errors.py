@@ -52,6 +52,11 @@ class SignalingError(WebRTCError):
     Attributes:
         code: The word that the client maps to its own text, sent as ``meta.error``. One that it has
             no text for is shown with the text of the exception.
+
+    Example:
+        >>> from gradio_webrtc.errors import ServerBusy
+        >>> ServerBusy().code
+        'server_busy'
     """
 
     code: ClassVar[str] = "invalid_request"
@@ -213,6 +218,13 @@ class AudioError(WebRTCError, ValueError):
 
     The text names what was expected and what came. The object that raised it is unchanged, and can
     be used with other audio.
+
+    Example:
+        >>> try:
+        ...     mp3 = audio_to_bytes((24000, np.zeros((3, 10), np.int16)))
+        ... except AudioError as error:
+        ...     print(error)
+        expected samples (n,), (1, n) or (2, n), got (3, 10)
     """
 
 
@@ -225,4 +237,13 @@ class CredentialsError(ValueError):
 
     The text names what is missing, or quotes what the service answered. Nothing secret is in it,
     nor in the exception that it was raised from.
+
+    Example:
+        >>> def turn_servers():
+        ...     try:
+        ...         return get_turn_credentials("twilio")
+        ...     except CredentialsError:
+        ...         return {"iceServers": []}  # without a relay
+        >>> turn_servers()
+        {'iceServers': []}
     """

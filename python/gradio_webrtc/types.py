@@ -96,6 +96,13 @@ class WebRTCData:
         textbox: The text that the user wrote and sent; empty for a turn that was spoken.
         audio: In a turn of `ReplyOnPause`, the user's utterance: rate in Hz and int16 ``(1, n)``,
             with ``n`` zero when nothing was said before the text was sent; else ``None``.
+
+    Example:
+        >>> def reply(data, history):
+        ...     words = data.textbox or get_stt_model().stt(data.audio)
+        ...     yield AdditionalOutputs([*history, words])
+        >>> next(reply(WebRTCData("a session", textbox="Hello"), []))
+        AdditionalOutputs(['Hello'],)
     """
 
     webrtc_id: str
@@ -125,6 +132,18 @@ class VoiceActivityDetector(Protocol):
 
     One session uses a detector at a time, on its event loop, so a window has to take much less
     time than it lasts. ``sample_rate`` and ``window_samples`` may be plain attributes.
+
+    Example:
+        >>> class Loudness:
+        ...     sample_rate = 16000
+        ...     window_samples = 512
+        ...
+        ...     def probability(self, window):
+        ...         return float(min(10 * abs(window).mean(), 1.0))
+        ...
+        ...     def reset(self):
+        ...         pass
+        >>> handler = ReplyOnPause(lambda audio: audio, vad=Loudness)
     """
 
     @property
@@ -151,7 +170,7 @@ class VoiceActivityDetector(Protocol):
 
 
 class AudioChunk(TypedDict):
-    """A part of a recording, in samples from its beginning.
+    """A part of a recording, in samples from its beginning, as `SileroVADModel` returns it.
 
     Attributes:
         start: The index of its first sample, 0 or more.
@@ -164,7 +183,9 @@ class AudioChunk(TypedDict):
 
 @dataclass(frozen=True)
 class TransportStats:
-    """The counters of one transport, since its session began. Names as in W3C webrtc-stats.
+    """The counters of one transport, since its session began: a field of `SessionStats`.
+
+    The names are those of W3C webrtc-stats.
 
     Attributes:
         packets_received: Inbound media packets (``packetsReceived``).
@@ -223,6 +244,13 @@ class SessionStats:
         interruptions: Replies that barge-in ended.
         events: The events of the conversation by name, such as ``pause_detected``, each with its
             number.
+
+    Example:
+        >>> stats = SessionStats("a session", duration_s=60.0, interruptions=2)
+        >>> stats.transport.packets_lost
+        0
+        >>> stats.as_dict()["interruptions"]
+        2
     """
 
     webrtc_id: str
@@ -247,14 +275,16 @@ class SessionStats:
 
 
 class DataChannel(Protocol):
-    """The data channel of a session, or its substitute."""
+    """The data channel of a session, or its substitute: ``channel`` of a `StreamHandler`."""
 
     def send(self, message: str) -> None:
         """Sends a JSON object as text; other text arrives as a log message. Any thread."""
 
 
 class SessionHandle(Protocol):
-    """A handler's access to its session. Every method may be called from any thread.
+    """The session of a handler, as the methods of `StreamHandler` use it.
+
+    Every method may be called from any thread.
 
     Attributes:
         webrtc_id: The id of the session.

@@ -6,30 +6,20 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import re
 from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
 
 import pytest
+from support.reference import REFERENCE, Name, documented
 from support.repository import PACKAGE, ROOT
 
 import gradio_webrtc
 
-REFERENCE = ROOT / "docs" / "reference"
 WITHOUT_LIST = ("gradio_webrtc.errors", "gradio_webrtc.types")
 """Public modules whose names are those that they define."""
 
 ORIGINALS = {"AUDIO_PTIME": "FRAME_S", "VideoNDArray": "VideoFrame"}
 """Public names that are imported under another one, and that one."""
-
-
-class Name(NamedTuple):
-    """A name in a module, and the object behind it."""
-
-    module: str
-    name: str
-    value: object
 
 
 def public_modules() -> list[str]:
@@ -60,18 +50,6 @@ def assigned_name(node: ast.stmt) -> str | None:
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return node.target.id
     return None
-
-
-@cache
-def documented() -> list[Name]:
-    """The names that the pages of the reference have a heading for."""
-    pages = [path.read_text("utf-8") for path in sorted(REFERENCE.glob("*.md"))]
-    paths = [path for page in pages for path in re.findall(r"^::: (\S+)$", page, re.MULTILINE)]
-    parted = [path.rpartition(".") for path in paths]
-    return [
-        Name(module, name, getattr(importlib.import_module(module), name))
-        for module, _, name in parted
-    ]
 
 
 @cache

@@ -41,6 +41,11 @@ class VideoStreamHandler:
     Raises:
         TypeError: ``callable`` cannot be called.
         ValueError: ``fps`` is not above 0.
+
+    Example:
+        >>> def mirror(frame):
+        ...     return frame[:, ::-1]
+        >>> handler = VideoStreamHandler(mirror, fps=10)
     """
 
     callable: Callable[..., Any]

@@ -73,6 +73,12 @@ class Context:
         websocket: Always ``None``: every session uses WebRTC.
         request: The ``gr.Request`` of the offer, with ``username``, ``headers``, ``query_params``,
             ``session_hash`` and ``client``; ``None`` for a session that was made without Gradio.
+
+    Example:
+        >>> def name_of(context):
+        ...     return context.request.username if context.request else "somebody"
+        >>> name_of(Context("a session"))
+        'somebody'
     """
 
     webrtc_id: str
@@ -172,6 +178,14 @@ def get_current_context() -> Context:
 
     Raises:
         RuntimeError: Called from elsewhere, or in a thread that the handler started by itself.
+
+    Example:
+        >>> from gradio_webrtc.testing import simulate
+        >>> def greet():
+        ...     yield AdditionalOutputs(get_current_context().webrtc_id)
+        >>> handler = ReplyOnPause(lambda audio: audio, startup_fn=greet)
+        >>> simulate(handler, (16000, np.zeros(16000, np.int16))).outputs[0].args
+        ('simulated',)
     """
     context, session = current_context.get(), current_session.get(None)
     if context is not None:

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 INPUT_PLACEHOLDER: Final = "__webrtc_value__"
-"""The item that stands for the component's own value at the head of ``latest_args``; users know
-it."""
+"""The item that stands for the component's own value at the head of ``latest_args``; programs of
+users compare with it."""
 
 INPUT_FRAME_SAMPLES: Final = 960
 """Samples per channel in a block for ``receive``, whatever the rate: what gradio_webrtc 0.0.31 and
@@ -89,16 +89,9 @@ without, as they did with the sync and async handlers of gradio_webrtc 0.0.31 an
 
 
 class StreamHandlerBase(ABC):
-    """The base of all handlers, audio or video, sync or async.
+    """The base of all handlers, audio or video, sync or async; subclass `StreamHandler` or another.
 
-    Args:
-        expected_layout: ``"mono"`` or ``"stereo"``: the layout of what ``receive`` gets.
-        output_sample_rate: The rate that the handler intends to send, 8000 to 192000 Hz. For
-            the handler's own use: what it yields is resampled from the rate that it yields.
-        output_frame_size: For the handler's own use, in samples; by default 20 ms of
-            ``output_sample_rate``. Frames sent are always 20 ms long.
-        input_sample_rate: The rate of what ``receive`` gets, 8000 to 192000 Hz.
-        fps: Frames a second that a video handler intends to send.
+    The arguments, and the error for a wrong one, are those of `StreamHandler`.
 
     Attributes:
         latest_args: The values of the stream's ``inputs`` as the client sent them last, behind the
@@ -109,9 +102,6 @@ class StreamHandlerBase(ABC):
             channel opens are kept for it.
         input_frame_size: Samples per channel handed to ``receive`` at a time.
         phone_mode: True if the client has no inputs to wait for, as a telephone.
-
-    Raises:
-        AudioError: A rate out of range, or an unknown layout.
     """
 
     def __init__(
@@ -375,6 +365,18 @@ class StreamHandler(StreamHandlerBase):
 
     ``emit`` may block; returning ``None`` means nothing now, and it is called again 20 ms later.
 
+    Args:
+        expected_layout: ``"mono"`` or ``"stereo"``: the layout of what ``receive`` gets.
+        output_sample_rate: The rate that the handler intends to send, 8,000 to 192,000 Hz. For the
+            handler's own use: what ``emit`` returns has a rate of its own.
+        output_frame_size: For the handler's own use, in samples; by default 20 ms of
+            ``output_sample_rate``.
+        input_sample_rate: The rate of what ``receive`` gets, 8,000 to 192,000 Hz.
+        fps: The video frames a second that the handler intends to send, for its own use.
+
+    Raises:
+        AudioError: A rate out of range, or an unknown layout.
+
     Example:
         >>> from queue import SimpleQueue
         >>> class Echo(StreamHandler):
@@ -412,7 +414,35 @@ class StreamHandler(StreamHandlerBase):
 
 
 class AsyncStreamHandler(StreamHandlerBase):
-    """Receives and sends audio with coroutines, on the event loop. See `StreamHandler`."""
+    """Receives and sends audio with coroutines, on the event loop, which they must not block.
+
+    ``emit`` may wait; returning ``None`` means nothing now, and it is called again 20 ms later.
+
+    Args:
+        expected_layout: ``"mono"`` or ``"stereo"``: the layout of what ``receive`` gets.
+        output_sample_rate: The rate that the handler intends to send, 8,000 to 192,000 Hz. For the
+            handler's own use: what ``emit`` returns has a rate of its own.
+        output_frame_size: For the handler's own use, in samples; by default 20 ms of
+            ``output_sample_rate``.
+        input_sample_rate: The rate of what ``receive`` gets, 8,000 to 192,000 Hz.
+        fps: The video frames a second that the handler intends to send, for its own use.
+
+    Raises:
+        AudioError: A rate out of range, or an unknown layout.
+
+    Example:
+        >>> import asyncio
+        >>> class Echo(AsyncStreamHandler):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.frames = asyncio.Queue()
+        ...     async def receive(self, frame):
+        ...         self.frames.put_nowait(frame)
+        ...     async def emit(self):
+        ...         return await self.frames.get()
+        ...     def copy(self):
+        ...         return Echo()
+    """
 
     @abstractmethod
     async def receive(self, frame: AudioFrame) -> None:
@@ -424,7 +454,23 @@ class AsyncStreamHandler(StreamHandlerBase):
 
 
 class AudioVideoStreamHandler(StreamHandler):
-    """A `StreamHandler` with video. Audio is optional: ignored and silent by default."""
+    """A `StreamHandler` with video. Audio is optional: ignored and silent by default.
+
+    The arguments are those of `StreamHandler`.
+
+    Example:
+        >>> from queue import Queue
+        >>> class Mirror(AudioVideoStreamHandler):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.frames = Queue(maxsize=2)
+        ...     def video_receive(self, frame):
+        ...         self.frames.put(frame[:, ::-1])
+        ...     def video_emit(self):
+        ...         return self.frames.get()
+        ...     def copy(self):
+        ...         return Mirror()
+    """
 
     def receive(self, frame: AudioFrame) -> None:
         """Ignores the user's audio; may be overridden."""
@@ -453,7 +499,10 @@ class AudioVideoStreamHandler(StreamHandler):
 
 
 class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
-    """An `AsyncStreamHandler` with video. Audio is optional: ignored and silent by default."""
+    """An `AsyncStreamHandler` with video. Audio is optional: ignored and silent by default.
+
+    The arguments are those of `AsyncStreamHandler`; for an example see `AudioVideoStreamHandler`.
+    """
 
     async def receive(self, frame: AudioFrame) -> None:
         """Ignores the user's audio; may be overridden."""

@@ -48,13 +48,18 @@ class AlgoOptions:
     Attributes:
         audio_chunk_duration: Less ``speech_threshold``, the silence that ends a turn: 0.5 s by
             default. Longer lets people think; shorter answers sooner and cuts more people off.
-        started_talking_threshold: Seconds of speech that begin a turn. Raise it when coughs
-            are detected as words; at 0.2 a short "yes" counts.
+        started_talking_threshold: Seconds of speech that begin a turn. At 0.2 a "yes" of
+            0.35 s begins one, while most words shorter than 0.2 s do not. Raise it when coughs are
+            detected as words.
         speech_threshold: See ``audio_chunk_duration``, which must be the longer one.
         max_continuous_speech_s: Ends a turn that has lasted this long although nobody paused, as
             among other voices; in seconds from its onset. Speech that merely goes on then does not
             interrupt the answer; the end of the turn that it is part of does. Without a limit of
             yours it is `LONGEST_TURN_S`; 900 s are the most.
+
+    Example:
+        >>> AlgoOptions(audio_chunk_duration=0.9).pause_s  # allows longer pauses
+        0.8
     """
 
     audio_chunk_duration: float = 0.6
@@ -107,6 +112,10 @@ class SileroVadOptions:
         window_size_samples: Without effect: Silero 6.2 takes 512 samples at 16 kHz, 256 at 8 kHz.
         speech_pad_ms: The audio added on both sides of a chunk. `ReplyOnPause` keeps three quarters
             of it before the first window of speech, and the whole pause after the last.
+
+    Example:
+        >>> clearer_speech = SileroVadOptions(threshold=0.7)
+        >>> handler = ReplyOnPause(lambda audio: audio, model_options=clearer_speech)
     """
 
     threshold: float = 0.5

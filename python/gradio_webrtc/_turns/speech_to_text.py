@@ -63,7 +63,15 @@ on, short recordings gain a word such as "You" or "2"."""
 
 @runtime_checkable
 class STTModel(Protocol):
-    """Turns speech into text."""
+    """Turns speech into text.
+
+    Example:
+        >>> class MyRecogniser:
+        ...     def stt(self, audio):
+        ...         rate_hz, samples = audio
+        ...         return "computer, turn on the light"
+        >>> handler = ReplyOnStopWords(lambda audio: audio, ["computer"], stt_model=MyRecogniser())
+    """
 
     def stt(self, audio: Recording) -> str:
         """Returns the words in a recording; may be called from several threads.
@@ -81,6 +89,10 @@ class MoonshineSTT:
 
     Raises:
         ImportError: ``moonshine-voice`` is missing, or has no weights; the text has the command.
+
+    Example:
+        >>> MoonshineSTT().stt((16000, np.zeros(16000, np.int16)))
+        ''
     """
 
     def __init__(self) -> None:
@@ -140,6 +152,12 @@ def get_stt_model(
     Raises:
         ImportError: The extra is missing; the text has the command that installs it.
         ValueError: There is no such model.
+
+    Example:
+        >>> def reply(audio):
+        ...     yield AdditionalOutputs(get_stt_model().stt(audio))
+        >>> next(reply((48000, np.zeros((1, 48000), np.int16))))
+        AdditionalOutputs('',)
     """
     if model not in ("moonshine/tiny", "moonshine/base"):
         raise ValueError(f"Invalid model. Must be 'moonshine/tiny', got {model!r}")
@@ -161,6 +179,10 @@ def stt(audio: Recording) -> str:
 
     Raises:
         ImportError: The extra is missing; the text has the command that installs it.
+
+    Example:
+        >>> stt((16000, np.zeros(16000, np.int16)))
+        ''
     """
     return get_stt_model().stt(audio)
 
@@ -183,6 +205,12 @@ def stt_for_chunks(*arguments: Any) -> str:
     Raises:
         TypeError: Neither of the two forms.
         ImportError: The default model is needed and the extra is missing.
+
+    Example:
+        >>> audio = (16000, np.zeros(16000, np.int16))
+        >>> seconds, chunks = get_silero_model().vad(audio)
+        >>> stt_for_chunks(audio, chunks)
+        ''
     """
     forms = {2: (None, *arguments), 3: arguments}
     if len(arguments) not in forms:

@@ -36,6 +36,17 @@ class PauseDetectionModel(Protocol):
     """The protocol of fastrtc for detectors of your own, which get one block after the other.
 
     For less delay, implement `VoiceActivityDetector` instead, which gets every window.
+
+    Example:
+        >>> class Loudness:
+        ...     def vad(self, audio, options):
+        ...         rate_hz, samples = audio
+        ...         seconds = float((abs(samples) > 1000).sum() / rate_hz)
+        ...         return seconds, [{"start": 0, "end": samples.size}]
+        ...
+        ...     def warmup(self):
+        ...         pass
+        >>> handler = ReplyOnPause(lambda audio: audio, model=Loudness())
     """
 
     def vad(
@@ -56,7 +67,12 @@ class PauseDetectionModel(Protocol):
 
 
 class SileroVADModel:
-    """The built-in Silero as a `PauseDetectionModel`. Safe to share among threads."""
+    """The built-in Silero as a `PauseDetectionModel`. Safe to share among threads.
+
+    Example:
+        >>> SileroVADModel().vad((16000, np.zeros(16000, np.int16)))  # seconds, chunks
+        (0.0, [])
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -114,7 +130,11 @@ class SileroVADModel:
 
 @lru_cache(maxsize=1)
 def get_silero_model() -> SileroVADModel:
-    """Returns the process's one `SileroVADModel`, loaded."""
+    """Returns the process's one `SileroVADModel`, loaded.
+
+    Example:
+        >>> seconds, chunks = get_silero_model().vad((16000, np.zeros(16000, np.int16)))
+    """
     model = SileroVADModel()
     model.warmup()
     return model

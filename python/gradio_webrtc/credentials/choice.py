@@ -69,6 +69,9 @@ async def get_turn_credentials_async(method: Method = "hf", **kwargs: Any) -> di
         ValueError: As there.
         TypeError: As there.
         CredentialsError: As there.
+
+    Example:
+        >>> webrtc = WebRTC(rtc_configuration=get_turn_credentials_async)
     """
     get = _choose(_ASYNC, method)
     configuration: dict[str, Any] = await get(**_arguments(_ASYNC, method, kwargs))

@@ -44,6 +44,11 @@ def get_cloudflare_turn_credentials(
 
     Raises:
         CredentialsError: There is nothing to log in with, or the service gave no credentials.
+
+    Example:
+        >>> from functools import partial
+        >>> configuration = partial(get_cloudflare_turn_credentials, ttl=300)
+        >>> webrtc = WebRTC(rtc_configuration=configuration)
     """
     request = _request(turn_key_id, turn_key_api_token, hf_token, ttl)
     return configuration_of(request, fetch(request).get("iceServers"))
@@ -70,6 +75,11 @@ async def get_cloudflare_turn_credentials_async(
 
     Raises:
         CredentialsError: As there.
+
+    Example:
+        >>> from functools import partial
+        >>> configuration = partial(get_cloudflare_turn_credentials_async, ttl=300)
+        >>> webrtc = WebRTC(rtc_configuration=configuration)
     """
     request = _request(turn_key_id, turn_key_api_token, hf_token, ttl)
     return configuration_of(request, (await fetch_async(request, client)).get("iceServers"))

@@ -32,6 +32,10 @@ def get_hf_turn_credentials(token: str | None = None, ttl: int = DEFAULT_TTL_S) 
 
     Raises:
         CredentialsError: There is no token, or the service gave no credentials.
+
+    Example:
+        >>> from functools import partial
+        >>> webrtc = WebRTC(rtc_configuration=partial(get_hf_turn_credentials, ttl=300))
     """
     request = hf_request(token, ttl)
     return configuration_of(request, fetch(request).get("iceServers"))
@@ -52,6 +56,10 @@ async def get_hf_turn_credentials_async(
 
     Raises:
         CredentialsError: As there.
+
+    Example:
+        >>> from functools import partial
+        >>> webrtc = WebRTC(rtc_configuration=partial(get_hf_turn_credentials_async, ttl=300))
     """
     request = hf_request(token, ttl)
     return configuration_of(request, (await fetch_async(request, client)).get("iceServers"))

@@ -29,6 +29,9 @@ def get_twilio_turn_credentials(
 
     Raises:
         CredentialsError: One of the two is missing, or the service gave no credentials.
+
+    Example:
+        >>> webrtc = WebRTC(rtc_configuration=get_twilio_turn_credentials)
     """
     request = _request(twilio_sid, twilio_token)
     return _relayed(request, fetch(request))
@@ -48,6 +51,9 @@ async def get_twilio_turn_credentials_async(
 
     Raises:
         CredentialsError: As there.
+
+    Example:
+        >>> webrtc = WebRTC(rtc_configuration=get_twilio_turn_credentials_async)
     """
     request = _request(twilio_sid, twilio_token)
     return _relayed(request, await fetch_async(request))

@@ -39,7 +39,7 @@ QUIET_S: Final = 0.5
 
 
 class SimulatedEvent(NamedTuple):
-    """An event: its time in seconds of the session, its name and its data."""
+    """An event of a `Simulation`: its time in seconds of the session, its name and its data."""
 
     time_s: float
     name: str
@@ -47,7 +47,7 @@ class SimulatedEvent(NamedTuple):
 
 
 class SimulatedOutput(NamedTuple):
-    """AdditionalOutputs as the client got them: the time in seconds of the session, and values."""
+    """AdditionalOutputs of a `Simulation`: the time in seconds of the session, and the values."""
 
     time_s: float
     args: tuple[Any, ...]
@@ -55,7 +55,7 @@ class SimulatedOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of the user and the reply to it; times in seconds of the session.
+    """One turn of the user in a `Simulation`, and the reply; times in seconds of the session.
 
     Attributes:
         speech_start_s: The time at which the detector found the beginning of the speech.
@@ -88,6 +88,15 @@ class Simulation:
         duration_s: The duration on the session's own clock, in seconds.
         handler: This session's copy of the handler.
         stats: The session's counters, as of its end.
+
+    Example:
+        >>> def greet():
+        ...     yield 24000, np.zeros((1, 24000), np.int16)
+        ...     yield AdditionalOutputs("Hello")
+        >>> handler = ReplyOnPause(lambda audio: audio, startup_fn=greet)
+        >>> simulation = simulate(handler, (16000, np.zeros(16000, np.int16)))
+        >>> [output.args for output in simulation.outputs]
+        [('Hello',)]
     """
 
     turns: list[Turn] = field(default_factory=list)

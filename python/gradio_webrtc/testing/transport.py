@@ -35,8 +35,9 @@ an echo of silence."""
 class FakeTransport:
     """The transport of a client that sends the audio of an array, and silence from then on.
 
-    Meets `gradio_webrtc._transport.Transport`. Everything that the session sends stays in lists.
-    All times are in seconds since the session connected.
+    `simulate` makes one for its session. It meets `gradio_webrtc._transport.Transport`, and
+    everything that the session sends stays in lists. All times are in seconds since the session
+    connected.
 
     Args:
         rate_hz: Sample rate of ``samples``; a multiple of 50 Hz.
