@@ -85,12 +85,12 @@ def check_turns(handler: TurnHandler, inputs: Sequence[str]) -> list[str]:
     """
     if handler.emits_by_itself:
         return []
-    for_turns, for_start = handler._takes_inputs  # noqa: SLF001 - it is one of us
+    for_turns, for_start = handler._rtc_takes_inputs  # noqa: SLF001 - it is one of us
     warnings = check_function(handler.fn, "the audio", inputs if for_turns else ())
     if handler.startup_fn is not None:
         warnings += check_function(handler.startup_fn, "", inputs if for_start else ())
     # Of the class itself: the code of a subclass may read the values from `latest_args`.
-    is_ready_made = vars(type(handler)).get("_is_ready_made", False)
+    is_ready_made = vars(type(handler)).get("_rtc_is_ready_made", False)
     if inputs and is_ready_made and not (for_turns or for_start):
         warnings.append(
             f"{describe_call(handler.fn)} takes the audio alone: the values of "

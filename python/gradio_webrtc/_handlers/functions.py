@@ -72,24 +72,24 @@ class VideoFunction(StreamHandlerBase):
         super().__init__()
         self.fn = video.callable
         self.rate_fps = video.fps
-        self._video = video
-        self._takes_inputs = takes_inputs
+        self._rtc_video = video
+        self._rtc_takes_inputs = takes_inputs
 
     @never_blocks
     def copy(self) -> VideoFunction:
         """Returns a handler for another session; the function is the same."""
-        return VideoFunction(self._video, takes_inputs=self._takes_inputs)
+        return VideoFunction(self._rtc_video, takes_inputs=self._rtc_takes_inputs)
 
     @never_blocks
     def start_up(self) -> None:
         """Requests the inputs from the client."""
-        if self._takes_inputs:
-            self._bound_session.request_inputs()
+        if self._rtc_takes_inputs:
+            self._rtc_bound_session.request_inputs()
 
     @property
     def lacks_inputs(self) -> bool:
         """True if inputs are expected and have not arrived."""
-        return self._takes_inputs and not self.latest_args
+        return self._rtc_takes_inputs and not self.latest_args
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -107,23 +107,23 @@ class GeneratorHandler(StreamHandlerBase):
     def __init__(self, fn: Callable[..., Any]) -> None:
         super().__init__()
         self.fn = fn
-        self._run: GeneratorRun | None = None
+        self._rtc_run: GeneratorRun | None = None
 
-    async def _next_item(self) -> Any:
+    async def _rtc_next_item(self) -> Any:
         """Returns the next item. The session asks for the first when the inputs have arrived."""
-        if self._run is None:
-            session = self._bound_session
+        if self._rtc_run is None:
+            session = self._rtc_bound_session
             fn, args = Callee(self.fn, session.webrtc_id).bind(*self.latest_args[1:])
-            self._run = GeneratorRun(fn, args, session)
-        item = await self._run.step()
+            self._rtc_run = GeneratorRun(fn, args, session)
+        item = await self._rtc_run.step()
         # Without a reason: the end of a stream needs no explanation.
         return CloseStream("") if item is FINISHED else item
 
     async def release(self) -> None:
         """Lets the user's code clean up, and ends its thread."""
         await super().release()
-        if self._run is not None:
-            await self._run.close()
+        if self._rtc_run is not None:
+            await self._rtc_run.close()
 
 
 class AudioGenerator(GeneratorHandler, AsyncStreamHandler):
@@ -144,7 +144,7 @@ class AudioGenerator(GeneratorHandler, AsyncStreamHandler):
     @never_blocks
     async def emit(self) -> EmitType:
         """Returns the next item of the function."""
-        item: EmitType = await self._next_item()
+        item: EmitType = await self._rtc_next_item()
         return item
 
 
@@ -158,15 +158,15 @@ class VideoGenerator(GeneratorHandler):
     def __init__(self, video: VideoStreamHandler) -> None:
         super().__init__(video.callable)
         self.rate_fps = video.fps
-        self._video = video
+        self._rtc_video = video
 
     @never_blocks
     def copy(self) -> VideoGenerator:
         """Returns a handler for another session."""
-        return VideoGenerator(self._video)
+        return VideoGenerator(self._rtc_video)
 
     @never_blocks
     async def video_emit(self) -> VideoEmitType:
         """Returns the next item of the function."""
-        item: VideoEmitType = await self._next_item()
+        item: VideoEmitType = await self._rtc_next_item()
         return item

@@ -106,7 +106,7 @@ class ReplyOnPause(TurnHandler):
         >>> handler = ReplyOnPause(echo)
     """
 
-    _is_ready_made = True
+    _rtc_is_ready_made = True
     """Its code is known, as that of a subclass is not: see `check_turns`."""
 
     @overload
@@ -146,54 +146,60 @@ class ReplyOnPause(TurnHandler):
         if isinstance(given, SileroVADModel):
             # The value of `model`, and so what a subclass's own `copy` passes on.
             given = None
-        self._vad = given if hasattr(given, "probability") else None
-        self._model = given if self._vad is None else None
-        if not self._overrides("receive"):
+        self._rtc_vad = given if hasattr(given, "probability") else None
+        self._rtc_model = given if self._rtc_vad is None else None
+        if not self._rtc_overrides("receive"):
             self.input_frame_size = self.input_sample_rate // 50
-        if not self._detects_in_blocks:
-            warn_of_idle_options(self._silero_options)
+        if not self._rtc_detects_in_blocks:
+            warn_of_idle_options(self._rtc_silero_options)
         # Options that contradict each other raise here, and not in the first session.
-        self._make_detector()
+        self._rtc_make_detector()
 
-    def _forget_session(self) -> None:
-        super()._forget_session()
-        self._detector: TurnDetector | None = None
-        self._intake = Intake(self.input_sample_rate, 2 if self.expected_layout == "stereo" else 1)
-        self._detector_rate_hz = self.input_sample_rate
-        self._begin_s = 0.0
+    def _rtc_forget_session(self) -> None:
+        super()._rtc_forget_session()
+        self._rtc_detector: TurnDetector | None = None
+        self._rtc_intake = Intake(
+            self.input_sample_rate, 2 if self.expected_layout == "stereo" else 1
+        )
+        self._rtc_detector_rate_hz = self.input_sample_rate
+        self._rtc_begin_s = 0.0
         # A detector of the user's own runs in a worker, while `trigger_response` may come from any
         # thread.
-        self._detector_lock = threading.Lock()
-        self._speech_end_s = -math.inf
+        self._rtc_detector_lock = threading.Lock()
+        self._rtc_speech_end_s = -math.inf
 
     def bind(self, session: SessionHandle) -> None:
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
         super().bind(session)
-        self._detector = self._make_detector()
-        self._begin_s = session.loop.time()
+        self._rtc_detector = self._rtc_make_detector()
+        self._rtc_begin_s = session.loop.time()
 
     @property
     def session_receive(self) -> Callable[..., Any]:
         """``receive``, or for a subclass's own, which is sync, the whole call of it.
 
-        See `_receive_whole`: its requests for answers are acted on once it has returned.
+        See `_rtc_receive_whole`: its requests for answers are acted on once it has returned.
         """
-        is_own = self._overrides("receive") and not is_async_callable(type(self).receive)
-        return self._receive_whole if is_own else self.receive
+        is_own = self._rtc_overrides("receive") and not is_async_callable(type(self).receive)
+        return self._rtc_receive_whole if is_own else self.receive
 
     @property
     def receive_is_light(self) -> bool:
         """True with the built-in detector, which takes microseconds."""
-        return self._vad is None and not self._detects_in_blocks and not self._overrides("receive")
+        return (
+            self._rtc_vad is None
+            and not self._rtc_detects_in_blocks
+            and not self._rtc_overrides("receive")
+        )
 
     @property
     def batch_allowance_s(self) -> float:
         """The inbound audio that may wait, in seconds: most of what makes a turn begin."""
-        if not self.can_interrupt and self._is_responding:
+        if not self.can_interrupt and self._rtc_is_responding:
             return 0.0
-        detector = self._detector or self._bound_detector
-        with self._detector_lock:
-            return detector.min_samples_until_event / self._detector_rate_hz
+        detector = self._rtc_detector or self._rtc_bound_detector
+        with self._rtc_detector_lock:
+            return detector.min_samples_until_event / self._rtc_detector_rate_hz
 
     def receive(self, frame: AudioFrame) -> None:
         """Processes the next audio from the user.
@@ -207,22 +213,22 @@ class ReplyOnPause(TurnHandler):
             TypeError: The frame is no audio.
             Exception: Whatever a detector of your own raises.
         """
-        samples = self._intake.take(frame)
-        with self._detector_lock:
-            if self._intake.rate_hz != self._detector_rate_hz:
-                self._detector_rate_hz = self._intake.rate_hz
-                self._detector = self._make_detector()
-            detector = self._detector or self._bound_detector
-            if not self.can_interrupt and self._is_responding:
+        samples = self._rtc_intake.take(frame)
+        with self._rtc_detector_lock:
+            if self._rtc_intake.rate_hz != self._rtc_detector_rate_hz:
+                self._rtc_detector_rate_hz = self._rtc_intake.rate_hz
+                self._rtc_detector = self._rtc_make_detector()
+            detector = self._rtc_detector or self._rtc_bound_detector
+            if not self.can_interrupt and self._rtc_is_responding:
                 detector.skip(samples.size)
                 return
             events = detector.process(samples)
         for event in events:
             if event.audio is not None:
                 # A subclass that has called this reads both.
-                self._note_pause(event.audio)
-                self._event.mark()
-            self._on_loop(self._on_turn_event, event)
+                self._rtc_note_pause(event.audio)
+                self._rtc_event.mark()
+            self._rtc_on_loop(self._rtc_on_turn_event, event)
 
     def process_audio(self, audio: AudioFrame, state: AppState) -> None:
         """Updates ``state`` with the next frame; for overriding.
@@ -259,118 +265,118 @@ class ReplyOnPause(TurnHandler):
 
         Ignored while an answer is under way that may not be interrupted.
         """
-        self._on_loop(self._trigger)
+        self._rtc_on_loop(self._rtc_trigger)
 
     @property
     def model(self) -> PauseDetectionModel:
         """Detects the chunks of speech in a recording: ``model``, or the built-in Silero."""
-        return cast("PauseDetectionModel", self._model or get_silero_model())
+        return cast("PauseDetectionModel", self._rtc_model or get_silero_model())
 
     @property
-    def _silero_options(self) -> SileroVadOptions:
+    def _rtc_silero_options(self) -> SileroVadOptions:
         options = SileroVadOptions() if self.model_options is None else self.model_options
         if not isinstance(options, SileroVadOptions):
             raise TypeError(f"model_options is a SileroVadOptions, got {options!r}")
         return options
 
     @property
-    def _bound_detector(self) -> TurnDetector:
-        if self._detector is None:
+    def _rtc_bound_detector(self) -> TurnDetector:
+        if self._rtc_detector is None:
             raise RuntimeError(f"{type(self).__name__} is in no session; a stream binds its copies")
-        return self._detector
+        return self._rtc_detector
 
     @property
-    def _detects_in_blocks(self) -> bool:
+    def _rtc_detects_in_blocks(self) -> bool:
         return (
-            self._model is not None
-            or self._overrides("determine_pause")
-            or self._overrides("process_audio")
+            self._rtc_model is not None
+            or self._rtc_overrides("determine_pause")
+            or self._rtc_overrides("process_audio")
         )
 
-    def _overrides(self, name: str) -> bool:
+    def _rtc_overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)
 
-    def _make_detector(self) -> TurnDetector:
-        rate_hz = self._detector_rate_hz
-        if self._detects_in_blocks:
+    def _rtc_make_detector(self) -> TurnDetector:
+        rate_hz = self._rtc_detector_rate_hz
+        if self._rtc_detects_in_blocks:
             return BlockTurnDetector(self, rate_hz)
-        vad = own_detector(self._vad)
+        vad = own_detector(self._rtc_vad)
         return PauseTurnDetector(
-            make_detector(rate_hz, self.algo_options, self._silero_options, vad), rate_hz
+            make_detector(rate_hz, self.algo_options, self._rtc_silero_options, vad), rate_hz
         )
 
     # On the event loop
 
-    def _on_turn_event(self, event: TurnEvent) -> None:
+    def _rtc_on_turn_event(self, event: TurnEvent) -> None:
         if event.audio is not None:
-            self._speech_end_s = event.speech_end_s or event.time_s
-            self._answer_event(event, event.audio)
+            self._rtc_speech_end_s = event.speech_end_s or event.time_s
+            self._rtc_answer_event(event, event.audio)
             return
-        self._bound_session.event(event.name, **event.times())
+        self._rtc_bound_session.event(event.name, **event.times())
         if event.name == "started_talking":
             self.state.started_talking = True
             # Where a turn was ended for its length, the speech that goes on is no barge-in: among
             # other voices no reply would ever be heard.
-            goes_on = event.speech_start_s - self._speech_end_s < self.algo_options.pause_s
+            goes_on = event.speech_start_s - self._rtc_speech_end_s < self.algo_options.pause_s
             if self.can_interrupt and not goes_on:
-                self._interrupt()
+                self._rtc_interrupt()
 
-    def _answer_event(self, event: TurnEvent, audio: NDArray[np.int16]) -> None:
-        kept = self._find_kept()
-        if kept is not None and self._detects_in_blocks:
+    def _rtc_answer_event(self, event: TurnEvent, audio: NDArray[np.int16]) -> None:
+        kept = self._rtc_find_kept()
+        if kept is not None and self._rtc_detects_in_blocks:
             # It is the same turn still, with more silence.
             return
         if kept is not None:
             audio = np.concatenate([kept.audio, audio], axis=1)
-        self._note_pause(audio)
-        turn = self._answer(event.rate_hz or self._detector_rate_hz, audio)
-        self._notify_of(event.name, turn, event.times())
+        self._rtc_note_pause(audio)
+        turn = self._rtc_answer(event.rate_hz or self._rtc_detector_rate_hz, audio)
+        self._rtc_notify_of(event.name, turn, event.times())
 
-    def _note_pause(self, audio: NDArray[np.int16]) -> None:
+    def _rtc_note_pause(self, audio: NDArray[np.int16]) -> None:
         """Updates ``state`` for its readers where turns are not detected with it."""
-        if not self._detects_in_blocks:
+        if not self._rtc_detects_in_blocks:
             self.state.started_talking, self.state.pause_detected = False, True
-            self.state.stream, self.state.sampling_rate = audio[0], self._detector_rate_hz
-            self._mirrored = self.state.stream
+            self.state.stream, self.state.sampling_rate = audio[0], self._rtc_detector_rate_hz
+            self._rtc_mirrored = self.state.stream
 
-    def _take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
+    def _rtc_take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
         """See `TurnHandler`."""
-        audio = self._new_stream
+        audio = self._rtc_new_stream
         if is_kept and self.state.stream is not None:
             audio = np.reshape(self.state.stream, (1, -1))
         if audio is None:
-            audio = self._take_open_turn()
+            audio = self._rtc_take_open_turn()
         self.state = self.state.new()
         return audio
 
-    def _take_open_turn(self) -> NDArray[np.int16]:
+    def _rtc_take_open_turn(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``, and discards it."""
-        with self._detector_lock:
-            audio = self._bound_detector.utterance_so_far()
-            self._bound_detector.reset()
+        with self._rtc_detector_lock:
+            audio = self._rtc_bound_detector.utterance_so_far()
+            self._rtc_bound_detector.reset()
         return audio
 
-    def _note_requested_turn(self, turn: Turn) -> None:
+    def _rtc_note_requested_turn(self, turn: Turn) -> None:
         """See `TurnHandler`. Times are by the clock of the loop: the samples were not counted."""
         if not turn.audio.size:
-            self._bound_session.event("response_triggered", turn=turn.number)
+            self._rtc_bound_session.event("response_triggered", turn=turn.number)
             return
-        now_s = self.loop.time() - self._begin_s
+        now_s = self.loop.time() - self._rtc_begin_s
         start_s = max(now_s - turn.audio.size / turn.rate_hz, 0.0)
         times = {"time_s": now_s, "speech_start_s": start_s, "speech_end_s": now_s}
-        self._notify_of("pause_detected", turn, times)
+        self._rtc_notify_of("pause_detected", turn, times)
 
-    def _notify_of(self, name: str, turn: Turn, times: dict[str, float]) -> None:
+    def _rtc_notify_of(self, name: str, turn: Turn, times: dict[str, float]) -> None:
         audio = (turn.rate_hz, turn.audio)
-        self._bound_session.event(name, turn=turn.number, audio=audio, **times)
+        self._rtc_bound_session.event(name, turn=turn.number, audio=audio, **times)
 
-    def _trigger(self) -> None:
-        if self._is_responding and not self.can_interrupt:
+    def _rtc_trigger(self) -> None:
+        if self._rtc_is_responding and not self.can_interrupt:
             return
-        audio = self._take_open_turn()
-        self._note_pause(audio)
-        turn = self._answer(self._detector_rate_hz, audio)
-        self._bound_session.event("response_triggered", turn=turn.number)
+        audio = self._rtc_take_open_turn()
+        self._rtc_note_pause(audio)
+        turn = self._rtc_answer(self._rtc_detector_rate_hz, audio)
+        self._rtc_bound_session.event("response_triggered", turn=turn.number)
 
 
 class Intake:

@@ -110,7 +110,7 @@ class ReplyOnStopWords(ReplyOnPause):
         >>> handler = ReplyOnStopWords(answer, ["computer"])
     """
 
-    _is_ready_made = True
+    _rtc_is_ready_made = True
 
     @overload
     def __init__(
@@ -159,11 +159,11 @@ class ReplyOnStopWords(ReplyOnPause):
         super().__init__(fn, *args, **kwargs)
         self.stt_model: STTModel = stt_model or get_stt_model()
 
-    def _forget_session(self) -> None:
+    def _rtc_forget_session(self) -> None:
         if "state" not in vars(self):
             self.state: AppState = ReplyOnStopWordsState()
-        super()._forget_session()
-        self._spotter: WordSpotter | None = None
+        super()._rtc_forget_session()
+        self._rtc_spotter: WordSpotter | None = None
 
     def bind(self, session: SessionHandle) -> None:
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
@@ -171,16 +171,16 @@ class ReplyOnStopWords(ReplyOnPause):
         callbacks = SpotterCallbacks(
             lambda text: self.stop_word_detected(text),  # noqa: PLW0108 - users replace it
             lambda text: ends_with_phrase(text, self.stop_words),
-            self._take_segment,
-            self._on_spotted,
-            self._on_located,
+            self._rtc_take_segment,
+            self._rtc_on_spotted,
+            self._rtc_on_located,
         )
-        self._spotter = WordSpotter(session, self.stt_model, callbacks)
+        self._rtc_spotter = WordSpotter(session, self.stt_model, callbacks)
 
     async def release(self) -> None:
         """Ends the search for the word, and the reply under way; see `TurnHandler.release`."""
-        if self._spotter is not None:
-            await self._spotter.close()
+        if self._rtc_spotter is not None:
+            await self._rtc_spotter.close()
         await super().release()
 
     def stop_word_detected(self, text: str) -> bool:
@@ -207,7 +207,7 @@ class ReplyOnStopWords(ReplyOnPause):
             sampling_rate: As there.
             state: As there; takes ``stop_word_detected`` too.
         """
-        detector = self._detector
+        detector = self._rtc_detector
         is_awake = isinstance(detector, StopWordDetector) and detector.is_awake
         if is_awake or getattr(state, "stop_word_detected", False):
             return super().determine_pause(audio, sampling_rate, state)
@@ -225,12 +225,12 @@ class ReplyOnStopWords(ReplyOnPause):
             self.send_stopword()
         return False
 
-    def _overrides(self, name: str) -> bool:
+    def _rtc_overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnStopWords, name)
 
-    def _make_detector(self) -> TurnDetector:
-        turns = super()._make_detector()
-        if self._overrides("determine_pause") or self._overrides("process_audio"):
+    def _rtc_make_detector(self) -> TurnDetector:
+        turns = super()._rtc_make_detector()
+        if self._rtc_overrides("determine_pause") or self._rtc_overrides("process_audio"):
             return turns
         options = self.model_options
         silero = options if isinstance(options, SileroVadOptions) else SileroVadOptions()
@@ -242,55 +242,55 @@ class ReplyOnStopWords(ReplyOnPause):
             # It bounds the audio that the detector keeps, which is never read here.
             max_continuous_speech_s=min(self.algo_options.max_continuous_speech_s, KEPT_S),
         )
-        rate_hz = self._detector_rate_hz
-        waiting = make_detector(rate_hz, algo, silero, own_detector(self._vad))
-        return StopWordDetector(waiting, turns, rate_hz, self._on_due)
+        rate_hz = self._rtc_detector_rate_hz
+        waiting = make_detector(rate_hz, algo, silero, own_detector(self._rtc_vad))
+        return StopWordDetector(waiting, turns, rate_hz, self._rtc_on_due)
 
-    def _on_due(self) -> None:
-        if self._spotter is not None:
-            self._on_loop(self._spotter.start)
+    def _rtc_on_due(self) -> None:
+        if self._rtc_spotter is not None:
+            self._rtc_on_loop(self._rtc_spotter.start)
 
     # On the event loop
 
     @property
-    def _stop_word_detector(self) -> StopWordDetector:
-        detector = self._bound_detector
+    def _rtc_stop_word_detector(self) -> StopWordDetector:
+        detector = self._rtc_bound_detector
         if not isinstance(detector, StopWordDetector):
             raise TypeError(f"the detector was replaced by {detector!r}")
         return detector
 
-    def _take_segment(self) -> SpeechSegment | None:
-        with self._detector_lock:
-            return self._stop_word_detector.take_segment()
+    def _rtc_take_segment(self) -> SpeechSegment | None:
+        with self._rtc_detector_lock:
+            return self._rtc_stop_word_detector.take_segment()
 
-    def _on_spotted(self, segment: SpeechSegment, text: str) -> bool:
+    def _rtc_on_spotted(self, segment: SpeechSegment, text: str) -> bool:
         """Reports the word; returns False if it is too late to begin a turn."""
-        if not self._still_waits(segment):
+        if not self._rtc_still_waits(segment):
             return False
         self.send_stopword()
-        self._bound_session.event("stopword", text=text)
+        self._rtc_bound_session.event("stopword", text=text)
         if self.can_interrupt:
-            self._interrupt()
+            self._rtc_interrupt()
         return True
 
-    def _on_located(self, segment: SpeechSegment, begin: int) -> None:
-        if not self._still_waits(segment):
+    def _rtc_on_located(self, segment: SpeechSegment, begin: int) -> None:
+        if not self._rtc_still_waits(segment):
             return
         if isinstance(self.state, ReplyOnStopWordsState):
             self.state.stop_word_detected = True
-        with self._detector_lock:
-            events = self._stop_word_detector.wake(begin)
+        with self._rtc_detector_lock:
+            events = self._rtc_stop_word_detector.wake(begin)
         for event in events:
-            self._on_turn_event(event)
+            self._rtc_on_turn_event(event)
 
-    def _still_waits(self, segment: SpeechSegment) -> bool:
+    def _rtc_still_waits(self, segment: SpeechSegment) -> bool:
         """True if no turn has begun or ended since this segment."""
-        with self._detector_lock:
-            detector = self._stop_word_detector
+        with self._rtc_detector_lock:
+            detector = self._rtc_stop_word_detector
             is_waiting = detector.wait == segment.wait and not detector.is_awake
-        return is_waiting and (self.can_interrupt or not self._is_responding)
+        return is_waiting and (self.can_interrupt or not self._rtc_is_responding)
 
-    def _on_turn_event(self, event: TurnEvent) -> None:
-        super()._on_turn_event(event)
+    def _rtc_on_turn_event(self, event: TurnEvent) -> None:
+        super()._rtc_on_turn_event(event)
         if event.audio is not None and isinstance(self.state, ReplyOnStopWordsState):
             self.state.stop_word_detected = False

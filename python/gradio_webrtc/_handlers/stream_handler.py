@@ -123,33 +123,33 @@ class StreamHandlerBase(ABC):
         self.fps = fps
         self.input_frame_size = INPUT_FRAME_SAMPLES
         self.phone_mode = False
-        self._forget_session()
+        self._rtc_forget_session()
 
-    def _forget_session(self) -> None:
+    def _rtc_forget_session(self) -> None:
         """Gives the handler the state of one that has not been in a session."""
         self.latest_args: list[Any] = []
         self.args_set = asyncio.Event()
         self.channel_set = asyncio.Event()
-        self._next_args = asyncio.Event()
-        self._session: SessionHandle | None = None
+        self._rtc_next_args = asyncio.Event()
+        self._rtc_session: SessionHandle | None = None
         # Programs set, test and call this.
         self._clear_queue: Callable[[], None] | None = None
         self._channel: DataChannel | None = None
         self._resampler: FrameResampler | None = None
-        self._loop_thread: int | None = None
-        self._tasks = TaskScope()
+        self._rtc_loop_thread: int | None = None
+        self._rtc_tasks = TaskScope()
 
     # Life of a session
 
     def bind(self, session: SessionHandle) -> None:
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
         report_mistakes(self, session)
-        if self._session is not None:
+        if self._rtc_session is not None:
             # Its copy() returned the handler itself: no state of the earlier session may remain.
-            self._forget_session()
-        self._session = session
+            self._rtc_forget_session()
+        self._rtc_session = session
         self._clear_queue = session.clear
-        self._loop_thread = threading.get_ident()
+        self._rtc_loop_thread = threading.get_ident()
         # A handler may override set_channel.
         with guard(session.report):
             self.set_channel(Channel(session))
@@ -199,7 +199,7 @@ class StreamHandlerBase(ABC):
 
         It is apart from ``shutdown`` so that a subclass may override that one without a thought.
         """
-        await self._tasks.close(RELEASE_TASKS_S)
+        await self._rtc_tasks.close(RELEASE_TASKS_S)
 
     @abstractmethod
     def copy(self) -> StreamHandlerBase:
@@ -234,16 +234,16 @@ class StreamHandlerBase(ABC):
             raise TypeError("args must be a list")
         has_head = bool(args) and isinstance(args[0], WebRTCData)
         self.latest_args = [*args] if has_head else [INPUT_PLACEHOLDER, *args]
-        self._on_loop(self._announce_args)
+        self._rtc_on_loop(self._rtc_announce_args)
 
-    def _announce_args(self) -> None:
+    def _rtc_announce_args(self) -> None:
         self.args_set.set()
-        self._next_args.set()
-        self._next_args = asyncio.Event()
+        self._rtc_next_args.set()
+        self._rtc_next_args = asyncio.Event()
 
     async def fetch_args(self) -> None:
         """Requests the client's input values without waiting for them."""
-        self._bound_session.request_inputs()
+        self._rtc_bound_session.request_inputs()
 
     async def wait_for_args(self) -> None:
         """Fetches the client's latest input values into ``latest_args``; call on the event loop.
@@ -256,7 +256,7 @@ class StreamHandlerBase(ABC):
         if self.phone_mode:
             self.args_set.set()
             return
-        received = self._next_args if self.args_set.is_set() else self.args_set
+        received = self._rtc_next_args if self.args_set.is_set() else self.args_set
         await self.fetch_args()
         async with inputs_within(INPUTS_TIMEOUT_S):
             await received.wait()
@@ -269,7 +269,7 @@ class StreamHandlerBase(ABC):
             RuntimeError: Called on the event loop, where it could never return.
             TimeoutError: No answer within `INPUTS_TIMEOUT_S`.
         """
-        self._block_on(self.wait_for_args)
+        self._rtc_block_on(self.wait_for_args)
 
     # Messages
 
@@ -283,7 +283,7 @@ class StreamHandlerBase(ABC):
 
     def send_message_sync(self, message: str | Mapping[str, object]) -> None:
         """Like `send_message`, from any thread; never blocks."""
-        self._bound_session.send(as_message(message))
+        self._rtc_bound_session.send(as_message(message))
 
     def clear_queue(self) -> None:
         """Drops the audio that is queued for the user, and nothing else; from any thread.
@@ -301,7 +301,7 @@ class StreamHandlerBase(ABC):
         Raises:
             RuntimeError: The handler is not in a session.
         """
-        return self._bound_session.loop
+        return self._rtc_bound_session.loop
 
     @property
     def channel(self) -> DataChannel | None:
@@ -332,28 +332,28 @@ class StreamHandlerBase(ABC):
         return self._resampler.resample(frame)
 
     @property
-    def _bound_session(self) -> SessionHandle:
-        if self._session is None:
+    def _rtc_bound_session(self) -> SessionHandle:
+        if self._rtc_session is None:
             raise RuntimeError(f"{type(self).__name__} is in no session; a stream binds its copies")
-        return self._session
+        return self._rtc_session
 
-    def _on_loop(self, callback: Callable[..., object], *args: object) -> None:
+    def _rtc_on_loop(self, callback: Callable[..., object], *args: object) -> None:
         """Runs ``callback`` on the session's loop: now if this is it, soon if not."""
-        if self._session is None or threading.get_ident() == self._loop_thread:
+        if self._rtc_session is None or threading.get_ident() == self._rtc_loop_thread:
             callback(*args)
         else:
-            self._session.loop.call_soon_threadsafe(callback, *args)
+            self._rtc_session.loop.call_soon_threadsafe(callback, *args)
 
-    def _block_on(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _rtc_block_on(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Returns the result of ``fn`` on the session's loop; blocks this thread, another one."""
         loop = self.loop
-        if threading.get_ident() == self._loop_thread:
+        if threading.get_ident() == self._rtc_loop_thread:
             raise RuntimeError("this blocks: on the event loop, await its async twin instead")
-        return asyncio.run_coroutine_threadsafe(self._until_released(fn), loop).result()
+        return asyncio.run_coroutine_threadsafe(self._rtc_until_released(fn), loop).result()
 
-    async def _until_released(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _rtc_until_released(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Returns the result of ``fn``, for which a thread waits until `release` ends the wait."""
-        waiting = self._tasks.start(fn())
+        waiting = self._rtc_tasks.start(fn())
         try:
             return await waiting
         except asyncio.CancelledError:

@@ -15,6 +15,7 @@ import threading
 from abc import abstractmethod
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -59,7 +60,7 @@ _logger = logging.getLogger(__name__)
 
 
 class TurnHandler(StreamHandler):
-    """Answers turns with a user's function; a subclass detects the turns and calls `_answer`.
+    """Answers turns with a user's function; a subclass detects the turns and calls `_rtc_answer`.
 
     `ReplyOnPause` documents the arguments and attributes.
     """
@@ -78,28 +79,29 @@ class TurnHandler(StreamHandler):
         self.is_async = is_async_callable(fn)
         self.can_interrupt = options.can_interrupt
         self.needs_args = options.needs_args
-        self._fn_takes = max_positionals(fn)
+        self._rtc_fn_takes = max_positionals(fn)
 
-    def _forget_session(self) -> None:
-        super()._forget_session()
-        self._event = ReplySignal(self._request_answer)
+    def _rtc_forget_session(self) -> None:
+        super()._rtc_forget_session()
+        self._rtc_event = ReplySignal(self._rtc_request_answer)
         self.state: AppState = self.state.new() if "state" in vars(self) else AppState()
-        self._replies: ReplyQueue | None = None
-        self._worker: Worker | None = None
-        self._turns = 0
-        self._text = ""
-        self._asks_us = self._is_settling = self._has_waited = self._has_emitted = False
+        self._rtc_replies: ReplyQueue | None = None
+        self._rtc_worker: Worker | None = None
+        self._rtc_turns = 0
+        self._rtc_text = ""
+        self._rtc_asks_us = self._rtc_is_settling = False
+        self._rtc_has_waited = self._rtc_has_emitted = False
         # Set from outside, and not played yet.
-        self._set_generator: Any = None
+        self._rtc_set_generator: Any = None
         # The audio of a turn asked for over a reply that has ended by itself since.
-        self._missed: tuple[int, NDArray[Any]] | None = None
+        self._rtc_missed: tuple[int, NDArray[Any]] | None = None
         # The audio in `state` of which a turn was made already.
-        self._mirrored: NDArray[Any] | None = None
+        self._rtc_mirrored: NDArray[Any] | None = None
         # The requests of a `receive` that has not returned yet, and the thread that it runs in.
-        self._postponed: deque[Callable[[], object]] = deque()
-        self._receiving: int | None = None
+        self._rtc_postponed: deque[Callable[[], object]] = deque()
+        self._rtc_receiving: int | None = None
         # Detected, and left in this state for a subclass's own emit.
-        self._kept: tuple[Turn, AppState] | None = None
+        self._rtc_kept: tuple[Turn, AppState] | None = None
         # A copy's emit is that of its class, whatever a program has set on the template.
         vars(self).pop("emit", None)
 
@@ -116,25 +118,27 @@ class TurnHandler(StreamHandler):
             method = getattr(self, name)
             if isinstance(method, MethodType) and method.__self__ is self:
                 setattr(clone, name, MethodType(method.__func__, clone))
-        clone._forget_session()  # noqa: SLF001 - it is one of us
+        clone._rtc_forget_session()  # noqa: SLF001 - it is one of us
         return clone
 
     def bind(self, session: SessionHandle) -> None:
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
         super().bind(session)
-        self._worker = Worker(f"reply-{session.webrtc_id[:8]}", type(self).__name__)
-        self._replies = ReplyQueue(session, self._make_reply, self._note_reply_over, self._silence)
-        if not self._emit_is_overridden:
+        self._rtc_worker = Worker(f"reply-{session.webrtc_id[:8]}", type(self).__name__)
+        self._rtc_replies = ReplyQueue(
+            session, self._rtc_make_reply, self._rtc_note_reply_over, self._rtc_silence
+        )
+        if not self._rtc_emit_is_overridden:
             vars(self).pop("emit", None)
-        if self._event.is_asked:
-            self._soon(self._act_on_request)
+        if self._rtc_event.is_asked:
+            self._rtc_soon(self._rtc_act_on_request)
 
     @never_blocks
     def start_up(self) -> Any:
         """Lets ``startup_fn`` speak first."""
         if self.startup_fn is not None:
             turn = Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
-            self._on_loop(self._greet, turn)
+            self._rtc_on_loop(self._rtc_greet, turn)
         return NOTHING_TO_AWAIT
 
     def reset(self) -> None:
@@ -144,35 +148,35 @@ class TurnHandler(StreamHandler):
         """
         super().reset()
         ends_reply = self.state.responding
-        self._clear_up()
-        if not self._is_settling:
-            self._set_generator = None
+        self._rtc_clear_up()
+        if not self._rtc_is_settling:
+            self._rtc_set_generator = None
         if self.emits_by_itself:
             # An emit that has begun with a new state has its turn already: the audio in that state
             # is the beginning of the next one.
-            is_renewed = self._kept is not None and self._kept[1] is not self.state
+            is_renewed = self._rtc_kept is not None and self._rtc_kept[1] is not self.state
             self.state = renewed(self.state, keeps_audio=ends_reply and is_renewed)
-        if self._session is not None:
-            self._on_loop(self._end_reply)
+        if self._rtc_session is not None:
+            self._rtc_on_loop(self._rtc_end_reply)
 
-    def _clear_up(self) -> None:
+    def _rtc_clear_up(self) -> None:
         """Clears the traces of a reply, however `reset` is overridden."""
         self.args_set.clear()
         if self.phone_mode:
             self.args_set.set()
         self.state.responding = self.state.responded_audio = self.state.pause_detected = False
         self.state.interrupted.clear()
-        self._event.clear()
+        self._rtc_event.clear()
 
     async def release(self) -> None:
         """Ends the reply under way; waits no longer than a second for code that blocks."""
         await super().release()
-        if self._replies is None or self._worker is None:
+        if self._rtc_replies is None or self._rtc_worker is None:
             return
-        await self._replies.close()
-        self._worker.close()
+        await self._rtc_replies.close()
+        self._rtc_worker.close()
         # The queue refers back to the handler, which is to be freed with its session.
-        self._replies.detach()
+        self._rtc_replies.detach()
 
     # Input values
 
@@ -183,58 +187,58 @@ class TurnHandler(StreamHandler):
         """
         super().set_args(args)
         if isinstance(self.latest_args[0], WebRTCData):
-            self._text = self.latest_args[0].textbox or self._text
+            self._rtc_text = self.latest_args[0].textbox or self._rtc_text
 
     @property
-    def _takes_inputs(self) -> tuple[bool, bool]:
+    def _rtc_takes_inputs(self) -> tuple[bool, bool]:
         """Two answers: is ``fn`` called with the client's inputs, and is ``startup_fn``."""
-        for_start = self.startup_fn is not None and self._startup_takes_inputs(self.startup_fn)
+        for_start = self.startup_fn is not None and self._rtc_startup_takes_inputs(self.startup_fn)
         return self._needs_additional_inputs, for_start
 
     @property
     def _needs_additional_inputs(self) -> bool:
         """True if ``fn`` is called with the client's inputs; subclasses of fastrtc's read it."""
-        return self.needs_args or self._fn_takes > 1
+        return self.needs_args or self._rtc_fn_takes > 1
 
-    def _startup_takes_inputs(self, fn: Any) -> bool:
+    def _rtc_startup_takes_inputs(self, fn: Any) -> bool:
         can_take = max_positionals(fn) > 0
         return can_take and (self._needs_additional_inputs or requires_positional(fn))
 
-    def _arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
+    def _rtc_arguments_for(self, turn: Turn) -> Arguments | Coroutine[Any, Any, Arguments]:
         """Returns the arguments of the function; a coroutine if the client must send them first."""
-        if not self._takes_inputs[turn.number == 0]:
+        if not self._rtc_takes_inputs[turn.number == 0]:
             return ((turn.rate_hz, turn.audio),) if turn.number else ()
-        return self._with_inputs(turn) if self.args_set.is_set() else self._ask_inputs(turn)
+        return self._rtc_with_inputs(turn) if self.args_set.is_set() else self._rtc_ask_inputs(turn)
 
-    async def _ask_inputs(self, turn: Turn) -> Arguments:
+    async def _rtc_ask_inputs(self, turn: Turn) -> Arguments:
         async with inputs_within(TURN_INPUTS_TIMEOUT_S):
             await self.wait_for_args()
-        return self._with_inputs(turn)
+        return self._rtc_with_inputs(turn)
 
-    def _with_inputs(self, turn: Turn) -> Arguments:
+    def _rtc_with_inputs(self, turn: Turn) -> Arguments:
         inputs = self.latest_args[1:]
         if not turn.number:
             return tuple(inputs)
-        self.latest_args = [self._component_value(turn), *inputs]
+        self.latest_args = [self._rtc_component_value(turn), *inputs]
         return tuple(self.latest_args)
 
-    def _component_value(self, turn: Turn) -> WebRTCData | AudioFrame:
+    def _rtc_component_value(self, turn: Turn) -> WebRTCData | AudioFrame:
         """Returns the value of the component: the turn's audio, with the text if it has a field."""
         audio = (turn.rate_hz, turn.audio)
         # A client on the phone has sent nothing yet.
         head = next(iter(self.latest_args), None)
         if not isinstance(head, WebRTCData):
             return audio
-        text, self._text = self._text, ""
+        text, self._rtc_text = self._rtc_text, ""
         return WebRTCData(head.webrtc_id, text, audio)
 
     # Sending
 
     async def wait_until_ready(self) -> None:
         """Returns when there is a reply to play; costs nothing meanwhile."""
-        self._has_emitted = False
-        if not self._emit_is_overridden:
-            await self._reply_queue.wait_until_ready()
+        self._rtc_has_emitted = False
+        if not self._rtc_emit_is_overridden:
+            await self._rtc_reply_queue.wait_until_ready()
 
     @property
     def session_emit(self) -> Callable[..., Any]:
@@ -242,7 +246,8 @@ class TurnHandler(StreamHandler):
 
         A coroutine function needs no thread: two switches fewer for each item of a reply.
         """
-        return self.emit if self._emit_is_overridden or "emit" in vars(self) else self.emit_async
+        is_own = self._rtc_emit_is_overridden or "emit" in vars(self)
+        return self.emit if is_own else self.emit_async
 
     def emit(self) -> EmitType:
         """Returns the next item of the answer, or ``None``; blocks until it is there.
@@ -250,16 +255,16 @@ class TurnHandler(StreamHandler):
         For a subclass's ``emit`` to call, in its own thread. A session awaits `emit_async` unless
         this is overridden.
         """
-        return self._block_on(self.emit_async)
+        return self._rtc_block_on(self.emit_async)
 
     @never_blocks
     async def emit_async(self) -> EmitType:
         """Returns the next item of the answer, or ``None``; call on the event loop."""
-        if self._emit_is_overridden:
-            self._asks_us = True
-            self._answer_request()
-        item = await self._reply_queue.step()
-        self._has_emitted = item is not FINISHED
+        if self._rtc_emit_is_overridden:
+            self._rtc_asks_us = True
+            self._rtc_answer_request()
+        item = await self._rtc_reply_queue.step()
+        self._rtc_has_emitted = item is not FINISHED
         if item is FINISHED:
             return None
         parts = item if isinstance(item, tuple) else (item,)
@@ -270,7 +275,7 @@ class TurnHandler(StreamHandler):
         return cast("EmitType", item)
 
     @property
-    def _emit_is_overridden(self) -> bool:
+    def _rtc_emit_is_overridden(self) -> bool:
         return type(self).emit is not TurnHandler.emit
 
     @property
@@ -279,22 +284,22 @@ class TurnHandler(StreamHandler):
 
         Such an ``emit`` waits for ``event``, answers ``state.stream`` and ends with `reset`.
         """
-        return self._emit_is_overridden and not self._asks_us
+        return self._rtc_emit_is_overridden and not self._rtc_asks_us
 
     @property
     def keeps_turns(self) -> bool:
         """True if a turn stays in ``state`` until a subclass's own ``emit`` takes it."""
-        return self._emit_is_overridden
+        return self._rtc_emit_is_overridden
 
     @property
-    def _is_responding(self) -> bool:
-        return self.state.responding or self._reply_queue.is_responding
+    def _rtc_is_responding(self) -> bool:
+        return self.state.responding or self._rtc_reply_queue.is_responding
 
     @property
-    def _reply_queue(self) -> ReplyQueue:
-        if self._replies is None:
+    def _rtc_reply_queue(self) -> ReplyQueue:
+        if self._rtc_replies is None:
             raise RuntimeError(f"{type(self).__name__} is in no session; a stream binds its copies")
-        return self._replies
+        return self._rtc_replies
 
     # Answers that a subclass asks for, from any thread
 
@@ -306,15 +311,15 @@ class TurnHandler(StreamHandler):
         ``generator`` played if it has set that one, before or after. While an answer is under way
         that has no effect, unless the subclass ends that one by ``generator = None``.
         """
-        return self._event
+        return self._rtc_event
 
     @event.setter
     def event(self, event: threading.Event) -> None:
         # An event of another class would notify nobody.
         if event.is_set():
-            self._event.set()
+            self._rtc_event.set()
         else:
-            self._event.clear()
+            self._rtc_event.clear()
 
     @property
     def generator(self) -> Any:
@@ -327,17 +332,17 @@ class TurnHandler(StreamHandler):
         Raises:
             TypeError: It was set to something that cannot be iterated.
         """
-        if self._set_generator is not None or self._replies is None:
-            return self._set_generator
-        return self._replies.generator
+        if self._rtc_set_generator is not None or self._rtc_replies is None:
+            return self._rtc_set_generator
+        return self._rtc_replies.generator
 
     @generator.setter
     def generator(self, generator: Any) -> None:
         if self.emits_by_itself:
-            self._set_generator = generator
-        elif generator is not None or not self._is_settling:
-            self._set_generator = None if generator is None else as_playable(generator)
-            self._soon(self._end_answer if generator is None else self._act_on_request)
+            self._rtc_set_generator = generator
+        elif generator is not None or not self._rtc_is_settling:
+            self._rtc_set_generator = None if generator is None else as_playable(generator)
+            self._rtc_soon(self._rtc_end_answer if generator is None else self._rtc_act_on_request)
 
     async def async_iterate(self, generator: AsyncIterator[Any]) -> Any:
         """Returns the next item of an async generator, for an ``emit`` of one's own."""
@@ -345,253 +350,250 @@ class TurnHandler(StreamHandler):
 
     def _close_generator(self) -> None:
         """Ends the answer; subclasses of fastrtc's call it before ``generator = None``."""
-        generator = self._set_generator
+        generator = self._rtc_set_generator
         if not self.emits_by_itself:
-            self._soon(self._end_answer)
+            self._rtc_soon(self._rtc_end_answer)
         elif self.is_async:
-            self._soon(lambda: self._tasks.start(self._close_async(generator)))
+            self._rtc_soon(lambda: self._rtc_tasks.start(self._rtc_close_async(generator)))
         else:
             close_sync(generator)
 
-    async def _close_async(self, generator: Any) -> None:
-        with guard(self._bound_session.report):
+    async def _rtc_close_async(self, generator: Any) -> None:
+        with guard(self._rtc_bound_session.report):
             await close_async(generator)
 
-    def _request_answer(self) -> None:
-        self._soon(self._act_on_request)
+    def _rtc_request_answer(self) -> None:
+        self._rtc_soon(self._rtc_act_on_request)
 
-    def _soon(self, callback: Callable[[], object]) -> None:
+    def _rtc_soon(self, callback: Callable[[], object]) -> None:
         """Runs ``callback`` on the session's loop, behind the rest of this call."""
-        if self._session is None:
+        if self._rtc_session is None:
             return
-        if threading.get_ident() == self._receiving:
-            self._postponed.append(callback)
-            callback = self._limit_postponement
+        if threading.get_ident() == self._rtc_receiving:
+            self._rtc_postponed.append(callback)
+            callback = partial(self.loop.call_later, LONGEST_RECEIVE_S, self._rtc_run_postponed)
         try:
-            self._session.loop.call_soon_threadsafe(callback)
+            self._rtc_session.loop.call_soon_threadsafe(callback)
         except RuntimeError:
             _logger.debug("%s requested an answer after its session", type(self).__name__)
 
-    def _receive_whole(self, frame: AudioFrame) -> None:
+    def _rtc_receive_whole(self, frame: AudioFrame) -> None:
         """Calls an overridden ``receive``, and acts on its requests once it has returned.
 
         As that of fastrtc does, it sets ``event`` first and ends the answer under way then: that
         must not be the one that it has just asked for.
         """
-        self._receiving = threading.get_ident()
+        self._rtc_receiving = threading.get_ident()
         try:
             type(self).receive(self, frame)
         finally:
-            self._receiving = None
-            if self._postponed:
-                self._soon(self._run_postponed)
+            self._rtc_receiving = None
+            if self._rtc_postponed:
+                self._rtc_soon(self._rtc_run_postponed)
 
     # On the event loop
 
-    def _answer(self, rate_hz: int, audio: NDArray[np.int16]) -> Turn:
+    def _rtc_answer(self, rate_hz: int, audio: NDArray[np.int16]) -> Turn:
         """Has a turn answered: int16 ``(1, n)``, behind the audio that was never answered."""
-        self._turns += 1
-        return self._take(Turn(self._turns, rate_hz, audio))
+        self._rtc_turns += 1
+        return self._rtc_take(Turn(self._rtc_turns, rate_hz, audio))
 
-    def _take(self, turn: Turn) -> Turn:
-        self._missed = None
-        if self._emit_is_overridden:
-            self._keep(turn)
+    def _rtc_take(self, turn: Turn) -> Turn:
+        self._rtc_missed = None
+        if self._rtc_emit_is_overridden:
+            self._rtc_keep(turn)
         else:
-            generator = self._take_set_generator()
+            generator = self._rtc_take_set_generator()
             turn = turn if generator is None else replace(turn, generator=generator)
-            turn = self._reply_queue.take(turn)
-        self._event.mark()
+            turn = self._rtc_reply_queue.take(turn)
+        self._rtc_event.mark()
         return turn
 
-    def _interrupt(self) -> None:
+    def _rtc_interrupt(self) -> None:
         """Ends the reply (barge-in), unless a subclass's ``emit`` does that at the turn's end."""
-        if self.emits_by_itself:
-            return
-        if self._reply_queue.interrupt() is not None:
+        if not self.emits_by_itself and self._rtc_reply_queue.interrupt() is not None:
             self.state.interrupted.set()
 
-    def _silence(self) -> None:
+    def _rtc_silence(self) -> None:
         """Drops what the user has not heard of a reply, and nothing that is a subclass's own.
 
         A subclass's ``emit`` that holds an item of ours may still return it; an item that it
         returns without one is its own.
         """
-        if self._emit_is_overridden and not self._has_emitted:
-            self._bound_session.clear()
+        if self._rtc_emit_is_overridden and not self._rtc_has_emitted:
+            self._rtc_bound_session.clear()
         else:
-            self._bound_session.interrupt()
+            self._rtc_bound_session.interrupt()
         # A program may have something of its own to drop with the queue.
-        is_replaced = self._clear_queue != self._bound_session.clear
+        is_replaced = self._clear_queue != self._rtc_bound_session.clear
         if is_replaced or type(self).clear_queue is not StreamHandlerBase.clear_queue:
-            with guard(self._bound_session.report):
+            with guard(self._rtc_bound_session.report):
                 call_user_code(self.clear_queue)
 
-    def _greet(self, turn: Turn) -> None:
-        if self._emit_is_overridden:
-            self._tasks.start(self._prepare_greeting(turn))
+    def _rtc_greet(self, turn: Turn) -> None:
+        if self._rtc_emit_is_overridden:
+            self._rtc_tasks.start(self._rtc_prepare_greeting(turn))
         else:
-            self._take(turn)
+            self._rtc_take(turn)
 
-    async def _prepare_greeting(self, turn: Turn) -> None:
+    async def _rtc_prepare_greeting(self, turn: Turn) -> None:
         """Sets ``generator`` and ``event``, which is where an ``emit`` of one's own looks."""
-        with guard(self._bound_session.report):
-            arguments = self._arguments_for(turn)
+        with guard(self._rtc_bound_session.report):
+            arguments = self._rtc_arguments_for(turn)
             arguments = arguments if isinstance(arguments, tuple) else await arguments
-            callee = Callee(cast("Any", self.startup_fn), self._bound_session.webrtc_id)
+            callee = Callee(cast("Any", self.startup_fn), self._rtc_bound_session.webrtc_id)
             fn, args = callee.bind(*arguments)
-            greeting = await UserFunction(fn, cast("Worker", self._worker), self.startup_fn)(*args)
-            self._set_generator = as_generator(greeting)
-            self._event.set()
+            run = UserFunction(fn, cast("Worker", self._rtc_worker), self.startup_fn)
+            self._rtc_set_generator = as_generator(await run(*args))
+            self._rtc_event.set()
 
-    def _end_reply(self) -> None:
-        if self._reply_queue.is_speaking:
-            self._reply_queue.interrupt()
-        if self._reply_queue.is_responding:
-            self._event.mark()
+    def _rtc_end_reply(self) -> None:
+        if self._rtc_reply_queue.is_speaking:
+            self._rtc_reply_queue.interrupt()
+        if self._rtc_reply_queue.is_responding:
+            self._rtc_event.mark()
 
-    def _make_reply(self, turn: Turn) -> Reply:
+    def _rtc_make_reply(self, turn: Turn) -> Reply:
         fn = self.fn if turn.number else self.startup_fn
-        session, worker = self._bound_session, cast("Worker", self._worker)
+        session, worker = self._rtc_bound_session, cast("Worker", self._rtc_worker)
         callee = Callee(cast("Any", fn), session.webrtc_id)
-        return Reply(turn, callee, self._arguments_for, self._note_begin, session, worker)
+        return Reply(turn, callee, self._rtc_arguments_for, self._rtc_note_begin, session, worker)
 
-    def _note_begin(self, turn: Turn) -> None:
+    def _rtc_note_begin(self, turn: Turn) -> None:
         self.state.responding = True
-        self._bound_session.event("response_starting", turn=turn.number)
+        self._rtc_bound_session.event("response_starting", turn=turn.number)
 
-    def _note_reply_over(self, was_interrupted: bool) -> None:  # noqa: FBT001 - a callback's
+    def _rtc_note_reply_over(self, was_interrupted: bool) -> None:  # noqa: FBT001 - a callback's
         """Prepares for the next turn; a subclass's `reset` is for replies that have ended."""
-        is_asked, has_turn = self._event.is_asked, self._find_kept() is not None
-        stream = self._new_stream
+        is_asked, has_turn = self._rtc_event.is_asked, self._rtc_find_kept() is not None
+        stream = self._rtc_new_stream
         if is_asked and not was_interrupted and stream is not None:
-            self._missed = (self.state.sampling_rate or self.input_sample_rate, stream)
+            self._rtc_missed = (self.state.sampling_rate or self.input_sample_rate, stream)
             self.state = self.state.new()
-        self._clear_up()
-        self._is_settling = True
+        self._rtc_clear_up()
+        self._rtc_is_settling = True
         try:
             if not was_interrupted:
                 self.reset()
         finally:
-            self._is_settling = False
-            self._event.is_asked |= was_interrupted and is_asked
-            is_left = self._event.is_asked or has_turn or self._set_generator is not None
-            if is_left or self._reply_queue.is_responding:
-                self._event.mark()
+            self._rtc_is_settling = False
+            self._rtc_event.is_asked |= was_interrupted and is_asked
+            is_left = self._rtc_event.is_asked or has_turn or self._rtc_set_generator is not None
+            if is_left or self._rtc_reply_queue.is_responding:
+                self._rtc_event.mark()
 
     # On the event loop: requests of a subclass
 
     @abstractmethod
-    def _take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
+    def _rtc_take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
         """Returns the audio not answered yet, ``(1, n)``; the next turn begins behind it."""
 
     @abstractmethod
-    def _note_requested_turn(self, turn: Turn) -> None:
+    def _rtc_note_requested_turn(self, turn: Turn) -> None:
         """Notifies the session of a turn that a subclass has detected."""
 
-    def _limit_postponement(self) -> None:
-        self.loop.call_later(LONGEST_RECEIVE_S, self._run_postponed)
+    def _rtc_run_postponed(self) -> None:
+        while self._rtc_postponed:
+            self._rtc_postponed.popleft()()
 
-    def _run_postponed(self) -> None:
-        while self._postponed:
-            self._postponed.popleft()()
-
-    def _act_on_request(self) -> None:
+    def _rtc_act_on_request(self) -> None:
         """Answers a request, unless a subclass's own ``emit`` does."""
-        if not self._emit_is_overridden:
-            self._answer_request()
+        if not self._rtc_emit_is_overridden:
+            self._rtc_answer_request()
 
-    def _answer_request(self) -> None:
-        if self._set_generator is not None:
+    def _rtc_answer_request(self) -> None:
+        if self._rtc_set_generator is not None:
             if self.event.is_set():
-                self._play_set_generator()
+                self._rtc_play_set_generator()
             return
-        is_asked = self._event.is_asked or self._find_kept() is not None
-        if is_asked and not self._reply_queue.is_engaged and self._is_complete():
-            self._answer_unanswered()
+        is_asked = self._rtc_event.is_asked or self._rtc_find_kept() is not None
+        if is_asked and not self._rtc_reply_queue.is_engaged and self._rtc_is_complete():
+            self._rtc_answer_unanswered()
 
-    def _play_set_generator(self) -> None:
+    def _rtc_play_set_generator(self) -> None:
         """Makes the generator that was set the next answer; queued audio is still played."""
-        kept = self._find_kept()
-        if self._reply_queue.is_engaged:
-            self._reply_queue.interrupt(is_silenced=False)
+        kept = self._rtc_find_kept()
+        if self._rtc_reply_queue.is_engaged:
+            self._rtc_reply_queue.interrupt(is_silenced=False)
         if kept is not None:
-            self._take_unanswered(is_kept=True)
+            self._rtc_take_unanswered(is_kept=True)
         turn = kept or Turn(0, self.input_sample_rate, np.zeros((1, 0), np.int16))
-        self._enqueue(replace(turn, generator=self._take_set_generator()))
+        self._rtc_enqueue(replace(turn, generator=self._rtc_take_set_generator()))
 
-    def _take_set_generator(self) -> Playable | None:
-        generator, self._set_generator = self._set_generator, None
+    def _rtc_take_set_generator(self) -> Playable | None:
+        generator, self._rtc_set_generator = self._rtc_set_generator, None
         # What was set before our emit was ever called has not been checked.
         return None if generator is None else as_playable(generator)
 
-    def _answer_unanswered(self) -> None:
-        kept = self._find_kept()
+    def _rtc_answer_unanswered(self) -> None:
+        kept = self._rtc_find_kept()
         # Before the audio is taken, which begins a new state.
         rate_hz = self.state.sampling_rate or self.input_sample_rate
-        audio = self._take_unanswered(is_kept=kept is not None)
+        audio = self._rtc_take_unanswered(is_kept=kept is not None)
         if kept is None:
-            self._answer_requested(rate_hz, audio)
+            self._rtc_answer_requested(rate_hz, audio)
         else:
-            self._enqueue(replace(kept, rate_hz=rate_hz, audio=audio))
+            self._rtc_enqueue(replace(kept, rate_hz=rate_hz, audio=audio))
 
-    def _answer_requested(self, rate_hz: int, audio: NDArray[Any]) -> None:
-        self._turns += 1
-        turn = Turn(self._turns, rate_hz, audio)
-        self._note_requested_turn(turn)
-        self._enqueue(turn)
+    def _rtc_answer_requested(self, rate_hz: int, audio: NDArray[Any]) -> None:
+        self._rtc_turns += 1
+        turn = Turn(self._rtc_turns, rate_hz, audio)
+        self._rtc_note_requested_turn(turn)
+        self._rtc_enqueue(turn)
 
-    def _enqueue(self, turn: Turn) -> None:
-        self._kept = self._missed = None
-        self._event.is_asked = self._has_waited = False
-        self._reply_queue.take(turn)
-        self._event.mark()
+    def _rtc_enqueue(self, turn: Turn) -> None:
+        self._rtc_kept = self._rtc_missed = None
+        self._rtc_event.is_asked = self._rtc_has_waited = False
+        self._rtc_reply_queue.take(turn)
+        self._rtc_event.mark()
 
     @property
-    def _new_stream(self) -> NDArray[Any] | None:
+    def _rtc_new_stream(self) -> NDArray[Any] | None:
         """The audio that a subclass has collected in ``state`` for a turn, ``(1, n)``."""
         stream = self.state.stream
-        return None if stream is None or stream is self._mirrored else np.reshape(stream, (1, -1))
+        return (
+            None if stream is None or stream is self._rtc_mirrored else np.reshape(stream, (1, -1))
+        )
 
-    def _is_complete(self) -> bool:
+    def _rtc_is_complete(self) -> bool:
         """True if nothing more is to come: an event set in silence may not be the whole request."""
-        if self._new_stream is not None or self._has_waited:
+        if self._rtc_new_stream is not None or self._rtc_has_waited:
             return True
-        self._has_waited = True
-        self.loop.call_later(SECOND_HALF_S, self._act_on_request)
+        self._rtc_has_waited = True
+        self.loop.call_later(SECOND_HALF_S, self._rtc_act_on_request)
         return False
 
-    def _end_answer(self) -> None:
+    def _rtc_end_answer(self) -> None:
         """Ends the answer under way, and acts on an event that was set meanwhile."""
-        if self._set_generator is not None:
+        if self._rtc_set_generator is not None:
             return
-        if self._reply_queue.is_speaking:
-            self._reply_queue.interrupt()
-        missed, self._missed = self._missed, None
-        if missed is not None and not self._reply_queue.is_engaged:
-            self._answer_requested(*missed)
-        elif self._event.is_asked:
-            self._act_on_request()
+        if self._rtc_reply_queue.is_speaking:
+            self._rtc_reply_queue.interrupt()
+        missed, self._rtc_missed = self._rtc_missed, None
+        if missed is not None and not self._rtc_reply_queue.is_engaged:
+            self._rtc_answer_requested(*missed)
+        elif self._rtc_event.is_asked:
+            self._rtc_act_on_request()
 
     # On the event loop: turns for an emit of a subclass's own
 
-    def _keep(self, turn: Turn) -> None:
+    def _rtc_keep(self, turn: Turn) -> None:
         """Leaves a turn to a subclass's own ``emit``, and ends the answer before it."""
-        if self._reply_queue.is_responding:
-            if self._reply_queue.is_engaged:
-                self._reply_queue.interrupt()
+        if self._rtc_reply_queue.is_responding:
+            if self._rtc_reply_queue.is_engaged:
+                self._rtc_reply_queue.interrupt()
         elif self.can_interrupt and self.state.responding:
             # Dropping the last reference closes a generator, after the step it may be in.
-            self._set_generator = None
-            self._bound_session.interrupt()
-            self._bound_session.event("interrupted", turn=turn.number)
+            self._rtc_set_generator = None
+            self._rtc_bound_session.interrupt()
+            self._rtc_bound_session.event("interrupted", turn=turn.number)
         self.state.responding = False
-        self._kept = (turn, self.state)
+        self._rtc_kept = (turn, self.state)
 
-    def _find_kept(self) -> Turn | None:
+    def _rtc_find_kept(self) -> Turn | None:
         """Returns the turn that was not taken: that clears the event or renews the state."""
-        if self._kept is None:
+        if self._rtc_kept is None:
             return None
-        turn, state = self._kept
+        turn, state = self._rtc_kept
         is_there = state is self.state and self.event.is_set() and not state.responding
         return turn if is_there else None

@@ -44,7 +44,7 @@ async def test_an_overridden_emit_may_ask_ours_from_its_own_thread(is_async: boo
     handler = Wrapping(answer if is_async else Recorder(), model=Model(), input_sample_rate=RATE_HZ)
     handler.threads = set()
     async with conversing(handler) as talk:
-        while not talk.handler._asks_us:  # noqa: SLF001, ASYNC110 - a session asks at once
+        while not talk.handler._rtc_asks_us:  # noqa: SLF001, ASYNC110 - a session asks at once
             await asyncio.sleep(0)
         for turn in (1, 2):
             talk.feed(block(0.9))
@@ -157,7 +157,7 @@ async def test_an_interruption_drops_what_an_emit_has_of_ours_and_not_its_own(is
         said = len(talk.items)
         try:
             # Whatever was on its way is given, and the next one is held.
-            while talk.handler._has_emitted is is_own:  # noqa: SLF001, ASYNC110 - no event
+            while talk.handler._rtc_has_emitted is is_own:  # noqa: SLF001, ASYNC110 - no event
                 await asyncio.sleep(0)
             before = (talk.call.interruptions, talk.call.clears)
             talk.feed(block(0.9))

@@ -44,7 +44,7 @@ def quiet(windows: float = 20) -> NDArray[np.int16]:
 
 async def until_looked(conversation: Dialogue) -> None:
     """Waits until all speech was transcribed."""
-    await conversation.handler._spotter._tasks.wait()  # noqa: SLF001 - no event of a vain search
+    await conversation.handler._rtc_spotter._tasks.wait()  # noqa: SLF001 - no event of a vain search
 
 
 class Overriding(ReplyOnStopWords):

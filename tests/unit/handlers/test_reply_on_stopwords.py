@@ -62,7 +62,7 @@ async def until_asked(model: FakeModel) -> None:
 
 async def until_looked(conversation: Dialogue) -> None:
     """Waits until all speech was transcribed."""
-    await conversation.handler._spotter._tasks.wait()  # noqa: SLF001 - no event of a vain search
+    await conversation.handler._rtc_spotter._tasks.wait()  # noqa: SLF001 - no event of a vain search
 
 
 async def test_nothing_is_answered_without_the_word() -> None:
@@ -217,7 +217,7 @@ async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
         say(conversation, other(40))
         await until_asked(model)
         say(conversation, other(2000))
-        detector = conversation.handler._detector  # noqa: SLF001 - what it holds is not public
+        detector = conversation.handler._rtc_detector  # noqa: SLF001 - what it holds is not public
         assert detector._kept_samples <= (KEPT_S + 0.1) * RATE_HZ  # noqa: SLF001 - as above
         say(conversation, computer(), other(10))
         model.may_answer.set()
@@ -305,10 +305,10 @@ async def test_a_model_of_blocks_finds_the_turn_behind_the_word() -> None:
     )
     async with conversing(answering) as conversation:
         begin = RATE_HZ - RATE_HZ % WINDOW_SAMPLES
-        detector = conversation.handler._detector  # noqa: SLF001 - Silero detects no word in a level
+        detector = conversation.handler._rtc_detector  # noqa: SLF001 - Silero detects no word in a level
         say(conversation, quiet(62), other(60), quiet(60))
         for event in detector.wake(begin):
-            conversation.handler._on_turn_event(event)  # noqa: SLF001 - as above
+            conversation.handler._rtc_on_turn_event(event)  # noqa: SLF001 - as above
         say(conversation, quiet(40))
         await conversation.until_event("response_finished")
     assert windows_at(fn.heard[0], OTHER) == 60

@@ -94,7 +94,7 @@ async def test_an_emit_of_a_subclass_is_called_in_a_thread() -> None:
 
 async def test_a_receive_of_a_subclass_is_called_as_a_whole_unless_it_is_async() -> None:
     handler, other = bound(OwnReceive(echo)), bound(OwnAsyncReceive(echo))
-    assert handler.session_receive == handler._receive_whole  # noqa: SLF001 - it has no other name
+    assert handler.session_receive == handler._rtc_receive_whole  # noqa: SLF001 - it has no other name
     assert other.session_receive == other.receive
     await handler.release()
     await other.release()
