@@ -1,4 +1,4 @@
-"""Pixels: what a user's function sees, and what becomes of what it gives."""
+"""Images of every kind that a function may return, as frames for the codecs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from PIL import Image
 from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc._transport import PixelConverter
-from gradio_webrtc._transport.frame import MAX_FRAME_PIXELS, fit
-from gradio_webrtc._transport.webrtc.aiortc_internals.bit_rates import suitable_bitrate
 from gradio_webrtc.errors import PictureError
 
 if TYPE_CHECKING:
@@ -28,52 +26,6 @@ def test_there_and_back_keeps_the_image() -> None:
     assert array.shape == (240, 320, 3)
     assert number_of(array) == 1234
     assert colour_of(array) == pytest.approx(ORANGE, abs=6)
-
-
-def test_the_order_of_colours_is_the_users_choice() -> None:
-    planar = PixelConverter("bgr").to_planar(numbered(1, colour=ORANGE))
-    seen = PixelConverter("rgb").to_array(planar)
-    assert colour_of(seen) == pytest.approx(ORANGE[::-1], abs=6)
-    back = PixelConverter("bgr").to_array(PixelConverter("rgb").to_planar(seen))
-    assert colour_of(back) == pytest.approx(ORANGE, abs=6)
-
-
-@pytest.mark.parametrize("width", [320, 322, 642])
-def test_an_array_is_the_users_own_to_draw_in(width: int) -> None:
-    pixels = PixelConverter()
-    planar = pixels.to_planar(numbered(1, width))
-    array = pixels.to_array(planar)
-    array[:] = 0
-    assert array.flags["C_CONTIGUOUS"]
-    assert array.flags["WRITEABLE"]
-    assert number_of(pixels.to_array(planar)) == 1
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "expected"),
-    [
-        (1920, 1080, (1920, 1080)),
-        (1080, 1920, (1080, 1920)),
-        (3840, 2160, (1920, 1080)),
-        (2160, 3840, (1080, 1920)),
-        (4000, 3000, (1662, 1246)),
-        (640, 481, (640, 481)),
-    ],
-)
-def test_more_than_full_hd_is_scaled_down_in_its_shape(
-    width: int, height: int, expected: tuple[int, int]
-) -> None:
-    assert fit(width, height) == expected
-    assert expected[0] * expected[1] <= MAX_FRAME_PIXELS
-
-
-def test_a_large_frame_is_scaled_on_each_way() -> None:
-    pixels = PixelConverter()
-    large = pixels.to_planar(numbered(77, 2800, 1600))
-    assert (large.width, large.height) == fit(2800, 1600)
-    assert number_of(pixels.to_array(large)) == 77
-    small = pixels.to_planar(numbered(78))
-    assert pixels.fit(small).frame is small.frame
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (17, 33), (16, 2), (241, 320)])
@@ -237,11 +189,3 @@ def test_what_to_write_instead_is_told(given: Any, advice: str) -> None:
 def test_anything_but_an_image_is_refused_by_name(given: Any) -> None:
     with pytest.raises(PictureError, match=r"expected .* got "):
         PixelConverter().to_planar(given)
-
-
-def test_more_pixels_get_more_bits() -> None:
-    assert suitable_bitrate(1280, 720) == 2_500_000
-    assert suitable_bitrate(720, 1280) == 2_500_000
-    assert suitable_bitrate(16, 16) == 200_000
-    assert suitable_bitrate(1920, 1080) == 4_000_000
-    assert 700_000 < suitable_bitrate(640, 480) < 1_200_000
