@@ -1,4 +1,4 @@
-"""A server of calls on one of four stacks, controlled over standard input.
+"""A server of sessions on one of four stacks, controlled over standard input.
 
 Runs in each stack's environment: ``call_server.py STACK SCENARIO CORE [unwatched]``; unwatched is a
 server whose lag is not measured, since that wakes it. One JSON object a line:

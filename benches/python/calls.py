@@ -1,4 +1,4 @@
-"""The number of calls that one core holds, and the cost of each: listening, conversation, echo."""
+"""The number of sessions that a core holds, and the cost of each: listening, conversation, echo."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ STACKS: Final = {
 }
 
 TIMES: Final = {"listening": 3.0, "conversation": 2.0, "echo": 1.5}
-"""As many calls as fastrtc holds: the number to reach."""
+"""As many sessions as fastrtc holds: the number to reach."""
 
 REPLY_TIME_S: Final = {"listening": 1.0, "conversation": 4.0, "echo": 1.0}
 """Silence after each sentence. The reply takes three seconds, and begins half a second into it."""
 
 FIRST_CALLS: Final = 6
-"""With these the cost of a call is measured: so few that no stack is at its limit."""
+"""With these the cost of a session is measured: so few that no stack is at its limit."""
 
 NEARLY_FULL_MS_PER_S: Final = 600.0
 """Of a core: where the search for the limit begins."""
@@ -114,7 +114,7 @@ class Load:
         return True
 
     async def trial(self) -> Observation:
-        """Lets the calls settle, then watches them."""
+        """Lets the sessions settle, then watches them."""
         await asyncio.sleep(SETTLE_S)
         sent, returned = self._counts()
         await self._server.ask("measure")
@@ -173,7 +173,7 @@ async def measure(
 
     Args:
         stack: The one whose server is measured.
-        scenario: The handlers' part in the calls.
+        scenario: The handlers' part in the sessions.
         with_capacity: Look for the most; otherwise there are 0.
         before: The number that the last run found.
     """
@@ -228,7 +228,7 @@ async def main() -> None:
 async def _run(
     scenario: str, stacks: Sequence[str], figures: Figures, before: dict[str, int]
 ) -> dict[str, int]:
-    """One run: how many calls each stack held. ``before`` is what the last run found."""
+    """One run: how many sessions each stack held. ``before`` is what the last run found."""
     with_capacity = not figures.asked.cost_only
     cost, calls = {}, {}
     for stack in stacks:

@@ -163,7 +163,7 @@ class Case(NamedTuple):
         make: Makes a template.
         failing: Makes one that raises, in its function or in the hook that is passed.
         hooks: The hooks in which a class may raise; none where the function is all there is.
-        item: What it emits first.
+        item: The first item that it emits.
     """
 
     make: Callable[[], Any]

@@ -21,7 +21,7 @@ PAUSE_S = 0.5
 """The silence that ends a turn; see `AlgoOptions`."""
 
 LABEL_S = 0.05
-"""How far off the label of a recording may be."""
+"""The largest error of the label of a recording."""
 
 
 def silence(seconds: float) -> NDArray[np.int16]:

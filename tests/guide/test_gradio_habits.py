@@ -1,4 +1,4 @@
-"""What people do with components in Gradio, done with ours, in a real page."""
+"""Common uses of Gradio's components, with ours, in a real page."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_each_component_counts_its_own_clients(pages: Programs, one_call: Chromi
 
 def test_behind_a_login(pages: Programs, one_call: Chromium) -> None:
     url = pages.url("behind_a_login.py")
-    # Nobody else can so much as ask for a call.
+    # Nobody else can so much as ask for a session.
     answer = httpx.post(f"{url}/gradio_api/component_server/", json={"fn_name": "offer"})
     assert answer.status_code == 401
     check_call(one_call.open(url, login=("somebody", "a-password")))

@@ -176,4 +176,4 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
             answer = await client.call()
             await client.hang_up()
         assert "secret" in answer, answer
-        await made[0]._sessions.close()  # noqa: SLF001 - the end of its calls
+        await made[0]._sessions.close()  # noqa: SLF001 - the end of its sessions

@@ -100,7 +100,7 @@ def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> S
 
 
 async def until_no_job_is_left() -> None:
-    """Waits until the blocked emits, which the end of the call wakes, have left their threads."""
+    """Waits until the blocked emits have left their threads, which the end of the session wakes."""
     async with asyncio.timeout(60):
         while orphaned_jobs():  # noqa: ASYNC110 - the package has no event for it
             await asyncio.sleep(0.01)

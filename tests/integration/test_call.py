@@ -164,7 +164,7 @@ async def test_the_time_limit_is_reported_and_kept() -> None:
 
 
 class SaysGoodbye(AsyncStreamHandler):
-    """Emits half a second of audio, then closes the call."""
+    """Emits half a second of audio, then closes the session."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -362,7 +362,7 @@ async def test_a_client_that_gives_up_while_connecting_frees_the_slot_at_once() 
 
 
 def _census() -> tuple[int, int, int]:
-    """How many tasks, threads of ours and open files (sockets among them) there are."""
+    """The numbers of tasks, threads of ours and open files, sockets among them."""
     gc.collect()
     return (
         len(asyncio.all_tasks()),

@@ -1,4 +1,4 @@
-"""Handlers that are slow or unable to be made, while others are in calls."""
+"""Handlers that are slow or unable to be made, while others are in sessions."""
 
 from __future__ import annotations
 

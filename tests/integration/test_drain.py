@@ -1,4 +1,4 @@
-"""Calls of one component that its program ends in good order."""
+"""Sessions of one component that its program ends in good order."""
 
 from __future__ import annotations
 

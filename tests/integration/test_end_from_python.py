@@ -1,4 +1,4 @@
-"""Calls that a function of the page, or any other code of the program, ends from Python."""
+"""Sessions that a function of the page, or any other code of the program, ends from Python."""
 
 from __future__ import annotations
 

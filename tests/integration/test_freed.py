@@ -1,4 +1,4 @@
-"""What a session held is freed when it is over, without a garbage collection."""
+"""The objects of a session are freed when it is over, without a garbage collection."""
 
 from __future__ import annotations
 

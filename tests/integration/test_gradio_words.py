@@ -64,7 +64,7 @@ def words(client: Client) -> list[dict[str, Any]]:
 async def call(
     template: StreamHandlerBase, expected: int, mode: Mode, modality: Modality = "audio"
 ) -> list[dict[str, Any]]:
-    """The first words that a page gets in a call of this handler."""
+    """The first words that a page gets in a session of this handler."""
     manager = SessionServer()
     manager.serve(template.copy, mode=mode, modality=modality)
     client = Client(manager, LOUD, mode=mode, modality=modality)

@@ -1,4 +1,4 @@
-"""A client that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio call."""
+"""A client that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio session."""
 
 from __future__ import annotations
 

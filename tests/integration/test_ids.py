@@ -24,7 +24,7 @@ RESERVED = ["__webrtc_value__", "start_webrtc_stream"]
 
 
 class Notes(AsyncStreamHandler):
-    """Notes the inputs that reach each call, and gives one output a call."""
+    """Notes the inputs that reach each session, and gives one output a session."""
 
     def __init__(self, seen: list[tuple[str, Any]], names: list[str]) -> None:
         super().__init__()

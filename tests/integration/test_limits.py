@@ -84,11 +84,11 @@ async def test_a_client_that_sends_nothing_gets_the_reason_and_is_let_go() -> No
 
 @pytest.mark.parametrize("mode", ["send-receive", "receive"])
 async def test_silence_is_audio_and_who_sends_nothing_by_mode_is_not_idle(mode: Any) -> None:
-    """Time passes by another call: one that sends nothing ends at the same limit."""
+    """Time passes by another session: one that sends nothing ends at the same limit."""
     manager = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S), mode=mode, concurrency_limit=2)
     client = Client(manager, mode=mode)
     await client.call()
-    # As long as three limits, measured by what another call receives of them.
+    # As long as three limits, measured by what another session receives of them.
     other = serve(Echo)
     clock = Client(other, chirp(3 * IDLE_S))
     await clock.call()
@@ -101,7 +101,7 @@ async def test_silence_is_audio_and_who_sends_nothing_by_mode_is_not_idle(mode: 
 
 
 class Blocking(StreamHandler):
-    """Keeps its thread after the call, as a ``put`` into a full queue does."""
+    """Keeps its thread after the session, as a ``put`` into a full queue does."""
 
     go_on = threading.Event()
 

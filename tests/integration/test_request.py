@@ -177,7 +177,7 @@ async def test_every_part_of_an_async_handler_sees_the_user() -> None:
     notes = Notebook(*places)
 
     class Made(AsyncStreamHandler):
-        """The template, which is made outside of any loop and of any call."""
+        """The template, which is made outside of any loop and of any session."""
 
         def copy(self) -> Any:
             return Async(notes)

@@ -1,4 +1,4 @@
-"""No secret of a call, a TURN service or a user is in a log, whatever goes wrong."""
+"""No secret of a session, a TURN service or a user is in a log, whatever goes wrong."""
 
 from __future__ import annotations
 

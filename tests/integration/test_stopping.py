@@ -1,4 +1,4 @@
-"""Servers that are asked to stop during calls: clients get the reason, and the process ends."""
+"""Servers that are asked to stop during sessions: clients get the reason, and the process ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.network
 PROGRAM = ROOT / "tests" / "support" / "stopping_program.py"
 ADDRESS = re.compile(r"[Rr]unning on .*?(http://[\w.]+:\d+)")
 LIMIT_S = 100.0
-"""How long anything may take on a machine that is busy with other tests."""
+"""The time that anything may take on a machine that is busy with other tests."""
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ class Flood:
         post: Posts the body of an offer, and gives the answer.
 
     Attributes:
-        taken: How many were answered.
+        taken: The number of those that were answered.
         refused: The codes of the others.
     """
 

@@ -1,4 +1,4 @@
-"""Attacks of a connected client: what it sends over its own call."""
+"""Attacks of a connected client: what it sends over its own session."""
 
 from __future__ import annotations
 

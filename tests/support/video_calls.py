@@ -1,4 +1,4 @@
-"""Video calls between a function and a client with a camera, in one process."""
+"""Sessions of video between a function and a client with a camera, in one process."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def with_database(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def built(fn: Any, count: int, **settings: Any) -> list[str]:
-    """What is warned of when a page with so many inputs is built."""
+    """The warnings when a page with so many inputs is built."""
     settings = {"mode": "send-receive", "modality": "audio"} | settings
     with gr.Blocks(), warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)

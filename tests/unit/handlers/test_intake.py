@@ -1,4 +1,4 @@
-"""What a subclass makes of a frame, and hands on to our ``receive``."""
+"""A subclass changes a frame, and hands it on to our ``receive``."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_a_frame_may_have_any_form_of_audio(shape: str, options: Any) -> N
     async with conversing(filtering(SHAPES[shape], fn, **options)) as talk:
         say_a_turn(talk)
         await talk.until_event("response_finished")
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     [(rate_hz, samples)] = fn.audio
     assert rate_hz == RATE_HZ
     assert samples.dtype == np.int16
@@ -90,7 +90,7 @@ async def test_frames_of_another_rate_are_heard_and_handed_on_at_that_rate(optio
     async with conversing(handler) as talk:
         say_a_turn(talk)
         await talk.until_event("response_finished")
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     [(rate_hz, samples)] = fn.audio
     assert rate_hz == RATE_HZ // 2
     assert np.count_nonzero(samples) / rate_hz == pytest.approx(2.4, abs=0.05)

@@ -49,9 +49,9 @@ async def test_a_warning_reaches_the_client_concerned(fn: Any) -> None:
     async with conversing(handler) as other, conversing(handler) as talk:
         talk.say()
         await talk.until_event("response_finished")
-        assert shown(talk.call.messages) == ["mind the gap"]
-        assert shown(other.call.messages) == []
-        assert talk.call.errors == []
+        assert shown(talk.session.messages) == ["mind the gap"]
+        assert shown(other.session.messages) == []
+        assert talk.session.errors == []
 
 
 @pytest.mark.parametrize("fn", [warn, warn_async])
@@ -68,7 +68,7 @@ def test_without_a_session_the_text_is_logged(caplog: pytest.LogCaptureFixture) 
 
 
 class Page:
-    """What a page was sent."""
+    """The messages that a page was sent."""
 
     webrtc_id = "client"
 

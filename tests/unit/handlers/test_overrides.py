@@ -1,4 +1,4 @@
-"""Every set of methods that a subclass of ReplyOnPause may override, in a whole call."""
+"""Every set of methods that a subclass of ReplyOnPause may override, in a whole session."""
 
 from __future__ import annotations
 

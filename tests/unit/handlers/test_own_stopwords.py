@@ -1,4 +1,4 @@
-"""What subclasses of ReplyOnStopWords override: the word, the turn behind it, the frames."""
+"""Overrides in subclasses of ReplyOnStopWords: the word, the turn behind it, the frames."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_overrides_that_add_to_ours_change_nothing() -> None:
             say(conversation, other(30), quiet())
             await conversation.until_event("response_finished", turn)
             await conversation.until_idle()
-        assert conversation.call.errors == []
+        assert conversation.session.errors == []
     assert [windows_at(heard, OTHER) for heard in fn.heard] == [30, 30]
     assert template.diary == {"receive", "reset", "stop_word_detected"}
 
@@ -147,10 +147,10 @@ async def test_a_subclass_that_listens_in_blocks_waits_for_the_word_too(
         for turn in (1, 2):
             for level in (OTHER, 0.0, COMPUTER):
                 say(conversation, audio_at(level, block))
-            assert conversation.call.messages.count(STOPWORD) == turn
+            assert conversation.session.messages.count(STOPWORD) == turn
             for level in (0.0, OTHER, OTHER, 0.0):
                 say(conversation, audio_at(level, block))
             await conversation.until_event("response_finished", turn)
             await conversation.until_idle()
-        assert conversation.call.errors == []
+        assert conversation.session.errors == []
     assert [round(heard.size / RATE_HZ, 1) for heard in fn.heard] == [1.8, 1.8]

@@ -72,8 +72,8 @@ async def test_nothing_is_answered_without_the_word() -> None:
             say(conversation, other(), quiet())
             await until_looked(conversation)
     assert model.looks
-    assert conversation.call.events == []
-    assert conversation.call.messages == []
+    assert conversation.session.events == []
+    assert conversation.session.messages == []
     assert fn.heard == []
 
 
@@ -88,9 +88,9 @@ async def test_the_turn_is_what_follows_the_word_in_one_breath() -> None:
     assert heard.dtype == np.int16
     assert windows_at(heard, OTHER) == 60
     assert windows_at(heard, COMPUTER) <= 4, "what was needed to understand it is cut off"
-    assert conversation.call.messages == [STOPWORD]
+    assert conversation.session.messages == [STOPWORD]
     assert conversation.items == ["reply"]
-    assert conversation.call.data("stopword")["text"] == "Computer! so on"
+    assert conversation.session.data("stopword")["text"] == "Computer! so on"
 
 
 async def test_the_word_waits_for_a_turn() -> None:
@@ -101,7 +101,7 @@ async def test_the_word_waits_for_a_turn() -> None:
         await until_looked(conversation)
         say(conversation, quiet(100))
         assert conversation.handler.state.stop_word_detected
-        assert conversation.call.names == ["stopword"]
+        assert conversation.session.names == ["stopword"]
         looks = len(model.looks)
         say(conversation, other(30), quiet())
         await conversation.until_event("response_finished")
@@ -138,7 +138,7 @@ async def test_the_word_is_wanted_for_every_turn() -> None:
             await until_looked(conversation)
     assert len(fn.heard) == 2
     assert [windows_at(heard, OTHER) for heard in fn.heard] == [30, 30]
-    assert conversation.call.messages == [STOPWORD, STOPWORD]
+    assert conversation.session.messages == [STOPWORD, STOPWORD]
 
 
 async def endless(_audio: Any) -> AsyncIterator[str]:
@@ -154,11 +154,11 @@ async def test_the_word_alone_interrupts_an_answer() -> None:
         await conversation.until_said(2)
         say(conversation, other(), quiet())
         await until_looked(conversation)
-        assert "interrupted" not in conversation.call.names
+        assert "interrupted" not in conversation.session.names
         say(conversation, computer(), quiet(8))
         await conversation.until_event("interrupted")
-    assert conversation.call.names[-1] == "interrupted"
-    assert "stopword" in conversation.call.names
+    assert conversation.session.names[-1] == "interrupted"
+    assert "stopword" in conversation.session.names
 
 
 async def test_an_answer_that_may_not_be_interrupted_is_deaf_to_the_word() -> None:
@@ -169,7 +169,7 @@ async def test_an_answer_that_may_not_be_interrupted_is_deaf_to_the_word() -> No
         say(conversation, computer(), quiet())
         await until_looked(conversation)
         await conversation.until_said(5)
-    assert "stopword" not in conversation.call.names
+    assert "stopword" not in conversation.session.names
     assert model.looks == []
 
 
@@ -183,7 +183,7 @@ async def test_a_word_understood_after_an_answer_began_is_too_late() -> None:
         await conversation.until_said(1)
         model.may_answer.set()
         await until_looked(conversation)
-    assert conversation.call.messages == []
+    assert conversation.session.messages == []
 
 
 async def test_silence_is_not_transcribed() -> None:
@@ -247,7 +247,7 @@ async def test_an_error_of_the_model_is_reported_and_the_next_word_is_heard() ->
     async with conversing(handler(Listening(), model)) as conversation:
         say(conversation, computer(), quiet())
         await until_looked(conversation)
-        assert [str(error) for error in conversation.call.errors] == ["out of memory"]
+        assert [str(error) for error in conversation.session.errors] == ["out of memory"]
         say(conversation, computer(), quiet())
         await conversation.until_event("stopword")
         await until_looked(conversation)
@@ -260,7 +260,7 @@ async def test_a_call_that_ends_while_the_model_looks() -> None:
         say(conversation, computer(), quiet())
         await until_asked(model)
     model.may_answer.set()
-    assert conversation.call.events == []
+    assert conversation.session.events == []
 
 
 async def test_another_rule_for_the_word() -> None:

@@ -36,7 +36,7 @@ async def test_the_event_alone_asks_for_an_answer_to_what_was_said_so_far() -> N
     async with conversing(answering(ReplyOnPause, fn)) as talk:
         talk.handler.event.set()
         await talk.until_event("response_finished")
-        assert talk.call.names == ["response_triggered", *GREETED]
+        assert talk.session.names == ["response_triggered", *GREETED]
         talk.speak(10)
         talk.handler.event.set()
         await talk.until_event("response_finished", 2)
@@ -100,5 +100,5 @@ async def test_a_turn_is_answered_though_the_answer_before_it_was_closed_from_ou
         assert talk.handler.state.stream is None
         talk.handler.generator = None
         await talk.until_event("response_starting", 2)
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     assert heard[1:] == [100]

@@ -1,4 +1,4 @@
-"""What handlers of old do by themselves: frames at their own rate, and the channel of the call."""
+"""Older handlers resample by themselves, and use the channel of the session."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ class NotesChannel(StreamHandler):
 
 
 async def test_a_subclass_is_told_of_its_channel() -> None:
-    notes, call = NotesChannel(), FakeSession()
+    notes, session = NotesChannel(), FakeSession()
     assert notes.channel is None
-    notes.bind(call)
+    notes.bind(session)
     assert notes.channels == [notes.channel]
     assert notes.channel_set.is_set()
     notes.channels[0].send('{"type": "log", "data": "hello"}')
-    assert call.messages == [{"type": "log", "data": "hello"}]
+    assert session.messages == [{"type": "log", "data": "hello"}]
 
 
 async def test_a_channel_that_is_refused_is_reported() -> None:
@@ -114,7 +114,7 @@ async def test_a_channel_that_is_refused_is_reported() -> None:
         def set_channel(self, channel: Any) -> None:
             raise LookupError(channel)
 
-    call = FakeSession()
-    Refuses().bind(call)
-    [error] = call.errors
+    session = FakeSession()
+    Refuses().bind(session)
+    [error] = session.errors
     assert isinstance(error, LookupError)

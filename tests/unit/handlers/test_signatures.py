@@ -146,7 +146,7 @@ async def test_replies_and_the_start_up_function_get_the_request() -> None:
             await talk.until_event("response_finished")
             talk.say()
             await talk.until_event("response_finished", 2)
-            assert talk.call.errors == []
+            assert talk.session.errors == []
     assert got == [(REQUEST, PROGRESS), (PROGRESS, "+44", REQUEST)]
 
 
@@ -164,16 +164,16 @@ async def test_replies_and_the_start_up_function_get_the_id() -> None:
         await talk.until_event("response_finished")
         talk.say()
         await talk.until_event("response_finished", 2)
-        assert talk.call.errors == []
-    assert got == [talk.call.webrtc_id, (talk.call.webrtc_id, "+44")]
+        assert talk.session.errors == []
+    assert got == [talk.session.webrtc_id, (talk.session.webrtc_id, "+44")]
 
 
 async def test_a_function_of_one_value_and_the_id_asks_for_no_inputs() -> None:
     async with conversing(replying(id_alone)) as talk:
         talk.say()
         await talk.until_event("response_finished")
-        assert talk.call.requests == 0
-    assert talk.items[0][1] == talk.call.webrtc_id
+        assert talk.session.requests == 0
+    assert talk.items[0][1] == talk.session.webrtc_id
 
 
 async def test_a_generator_gets_the_id() -> None:
@@ -181,12 +181,12 @@ async def test_a_generator_gets_the_id() -> None:
         yield name, p, webrtc_id
 
     handler = AudioGenerator(play)
-    call = FakeSession()
-    handler.bind(call)
+    session = FakeSession()
+    handler.bind(session)
     handler.set_args(["Ada"])
     item: Any = await handler.emit()
     await handler.release()
-    assert item == ("Ada", PROGRESS, call.webrtc_id)
+    assert item == ("Ada", PROGRESS, session.webrtc_id)
 
 
 @pytest.mark.parametrize(

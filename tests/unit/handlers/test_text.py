@@ -1,4 +1,4 @@
-"""What is written in the page's text field is a turn of its own."""
+"""Text from the page's text field is a turn of its own."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_running_code_can_tell_whose_call_it_serves() -> None:
     async with conversing(handler) as talk:
         talk.say()
         await talk.until_event("response_finished")
-    assert [context.webrtc_id for context in seen] == [talk.call.webrtc_id]
+    assert [context.webrtc_id for context in seen] == [talk.session.webrtc_id]
 
 
 def test_elsewhere_there_is_nobody_to_serve() -> None:

@@ -1,4 +1,4 @@
-"""How many threads a call costs: none before code that may block is there to run."""
+"""The threads of a session: none before code that may block is there to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ReplyOnPause from its template to the end of its call."""
+"""ReplyOnPause from its template to the end of its session."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_each_call_has_its_own_copy() -> None:
         one.say()
         await one.until_event("response_finished")
         assert one.handler.remark == other.handler.remark == "kept"
-        assert other.call.events == []
+        assert other.session.events == []
         assert other.items == []
         copy_of_a_used_one = one.handler.copy()
         assert copy_of_a_used_one.latest_args == []

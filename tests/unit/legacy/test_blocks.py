@@ -31,14 +31,14 @@ async def test_a_model_of_ones_own_is_asked_block_by_block() -> None:
             talk.feed(block(probability))
         await talk.until_event("response_finished")
         assert handler.model.asked == [(RATE_HZ, 9600, options)] * 5  # type: ignore[attr-defined]
-        assert talk.call.names == [
+        assert talk.session.names == [
             "started_talking",
             "pause_detected",
             "response_starting",
             "response_finished",
         ]
-        assert talk.call.data("started_talking")["speech_start_s"] == pytest.approx(0.6)
-        paused = talk.call.data("pause_detected")
+        assert talk.session.data("started_talking")["speech_start_s"] == pytest.approx(0.6)
+        paused = talk.session.data("pause_detected")
         assert paused["time_s"] == pytest.approx(2.4)
         assert paused["speech_start_s"] == pytest.approx(0.6)
         assert paused["speech_end_s"] == pytest.approx(1.8)
@@ -76,8 +76,8 @@ async def test_a_turn_too_long_is_ended_in_blocks_too() -> None:
             talk.feed(block(0.9))
         await talk.until_said(1)
         talk.feed(block(0.9))
-        assert talk.call.names.count("started_talking") == 2
-        assert "interrupted" not in talk.call.names
+        assert talk.session.names.count("started_talking") == 2
+        assert "interrupted" not in talk.session.names
         gate.set()
         await talk.until_event("response_finished")
     assert fn.heard[0].size == 3 * 9600
@@ -115,7 +115,7 @@ async def test_speech_interrupts_in_blocks_too() -> None:
         talk.feed(block(0.0))
         await talk.until_said(1)
         talk.feed(block(0.9))
-        assert talk.call.names[-2:] == ["started_talking", "interrupted"]
+        assert talk.session.names[-2:] == ["started_talking", "interrupted"]
         await talk.until_idle()
         talk.feed(block(0.0))
         await talk.until_event("response_starting", 2)
@@ -157,7 +157,7 @@ async def test_a_reply_asked_for_gets_the_blocks_so_far() -> None:
     assert [audio.shape for audio in fn.heard] == [(1, 2 * 9600), (1, 0)]
 
 
-# What subclasses override
+# Overrides of subclasses
 
 
 async def test_an_overridden_determine_pause_decides() -> None:
@@ -176,7 +176,7 @@ async def test_an_overridden_determine_pause_decides() -> None:
     async with conversing(EverySecond(fn, input_sample_rate=RATE_HZ)) as talk:
         talk.speak(32)
         await talk.until_event("response_finished")
-        assert talk.call.data("pause_detected")["time_s"] == pytest.approx(1.0)
+        assert talk.session.data("pause_detected")["time_s"] == pytest.approx(1.0)
     assert [audio.shape for audio in fn.heard] == [(1, RATE_HZ)]
 
 

@@ -65,7 +65,7 @@ class Hall:
         return ticket
 
     def free(self, ticket: Ticket) -> None:
-        """The end of an offer or a call."""
+        """The end of an offer or a session."""
         self.give_back()
         ticket.close()
 

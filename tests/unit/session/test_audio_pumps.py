@@ -1,4 +1,4 @@
-"""What passes between a call and a handler when one of them cannot keep up."""
+"""Audio between a session and a handler of which one cannot keep up."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_a_receive_slower_than_real_time_misses_the_oldest(
 ) -> None:
     frames = 300
     said = np.repeat(STEP * np.arange(1, frames + 1, dtype=np.int16), 960)
-    call = simulate(Slow(), (48_000, said))
-    assert isinstance(call.handler, Slow)
-    got = [(at_s, number) for at_s, number in call.handler.got if number > 0]
+    simulation = simulate(Slow(), (48_000, said))
+    assert isinstance(simulation.handler, Slow)
+    got = [(at_s, number) for at_s, number in simulation.handler.got if number > 0]
     assert all(earlier < later for (_, earlier), (_, later) in pairwise(got))
     assert len(got) < frames / 4
     # The first is the first; from then on nothing is older than a second, and one call of receive.
@@ -151,11 +151,13 @@ def test_ten_minutes_in_one_piece_are_not_copied_and_can_be_interrupted() -> Non
     silence = np.zeros(3 * rate_hz, np.int16)
     tracemalloc.start()
     try:
-        call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+        simulation = simulate(
+            ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello]))
+        )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < piece.nbytes
-    assert [event.name for event in call.events].count("interrupted") == 1
-    assert len(call.turns) == 2
-    assert call.duration_s < 60
+    assert [event.name for event in simulation.events].count("interrupted") == 1
+    assert len(simulation.turns) == 2
+    assert simulation.duration_s < 60

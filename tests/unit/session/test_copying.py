@@ -1,4 +1,4 @@
-"""The handler of a call is made where its code may block, and a mistake there costs nobody else."""
+"""The handler of a session is made where its code may block; a mistake costs nobody else."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ async def test_a_copy_that_does_not_return_is_not_waited_for(
 
 
 async def none() -> None:
-    """What an ``async def copy`` gives is no handler."""
+    """The result of an ``async def copy`` is no handler."""
 
 
 @pytest.mark.parametrize(

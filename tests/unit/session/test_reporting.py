@@ -1,4 +1,4 @@
-"""What a client sends reaches the log as one line."""
+"""Text of a client reaches the log as one line."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def ending_of(session: Session) -> Mapping[str, Any]:
     return ending
 
 
-# How it ends
+# The end
 
 
 @on_virtual_clock
@@ -288,7 +288,7 @@ async def test_the_grace_time_can_be_ended_from_any_thread() -> None:
     await stopping
 
 
-# What others learn
+# Events for others
 
 
 @on_virtual_clock

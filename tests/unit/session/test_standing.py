@@ -1,4 +1,4 @@
-"""What is remembered of clients: offers by the minute, and those in vain."""
+"""The record of each client: offers by the minute, and those in vain."""
 
 from __future__ import annotations
 

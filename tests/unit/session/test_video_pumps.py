@@ -55,12 +55,12 @@ async def show(
     plays: bool = True,
 ) -> tuple[list[NDArray[np.uint8]], FakeSession]:
     """Everything that a client would receive of a film sent through a function."""
-    video_buffer, call, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
+    video_buffer, session, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
     sinks = EmitSinks(
         OutboundAudioBuffer(), video_buffer, plays, OutputQueue(lambda: None), lambda _reason: None
     )
     handler = VideoFunction(video, takes_inputs=inputs is not None)
-    handler.bind(call)
+    handler.bind(session)
     handler.start_up()
     if inputs:
         handler.set_args(list(inputs))
@@ -72,13 +72,13 @@ async def show(
             seen.append(pixels.to_array((await video_buffer.next_frame()).frame))
 
     looking = asyncio.get_running_loop().create_task(look())
-    pump = VideoFunctionPump(film, handler, call, sinks, worker, frame_format)  # type: ignore[arg-type]
+    pump = VideoFunctionPump(film, handler, session, sinks, worker, frame_format)  # type: ignore[arg-type]
     with pytest.raises(ConnectionLost):
         await pump.run()
     await asyncio.sleep(0)
     looking.cancel()
     worker.close()
-    return seen, call
+    return seen, session
 
 
 ORANGE = (30, 120, 230)
@@ -110,10 +110,10 @@ async def test_a_function_of_frames_gets_the_id_of_the_call(is_async: bool) -> N
         return look(image, webrtc_id, scale)
 
     video = VideoStreamHandler(look_async if is_async else look)
-    seen, call = await show(video, Film([numbered(1)]), inputs=[7])
-    assert call.errors == []
+    seen, session = await show(video, Film([numbered(1)]), inputs=[7])
+    assert session.errors == []
     assert len(seen) == 1
-    assert got == [(call.webrtc_id, 7)]
+    assert got == [(session.webrtc_id, 7)]
 
 
 async def test_more_than_full_hd_is_scaled_down_before_the_function() -> None:
@@ -152,10 +152,10 @@ async def test_inputs_are_asked_for_once_and_frames_pass_until_they_come() -> No
     def never(*_: Any) -> None:
         raise AssertionError("called without its inputs")
 
-    seen, call = await show(VideoStreamHandler(never), Film([numbered(3)]), inputs=())
+    seen, session = await show(VideoStreamHandler(never), Film([numbered(3)]), inputs=())
     assert [number_of(image) for image in seen] == [3]
-    assert call.requests == 1
-    assert call.errors == []
+    assert session.requests == 1
+    assert session.errors == []
 
 
 async def test_inputs_come_behind_the_frame_in_their_order() -> None:
@@ -169,11 +169,11 @@ async def test_inputs_come_behind_the_frame_in_their_order() -> None:
 
 
 async def test_where_nobody_looks_nothing_is_shown_or_converted() -> None:
-    seen, call = await show(
+    seen, session = await show(
         VideoStreamHandler(lambda _image: "no frame at all"), Film([numbered(1)]), plays=False
     )
     assert seen == []
-    assert call.errors == []
+    assert session.errors == []
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan")])

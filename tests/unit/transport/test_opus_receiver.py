@@ -50,7 +50,7 @@ def packet(number: int, payload: bytes = b"", *, ssrc: int = 1, timestamp: int =
 
 
 def spoken(first: int = 0) -> list[RtpPacket]:
-    """What was said, in packets."""
+    """The chirp, in packets."""
     encoder = OpusEncoder(1)
     return [
         packet(first + k, encoder.encode(frame)) for k, frame in enumerate(SAID.reshape(-1, 1, 960))
@@ -94,7 +94,7 @@ class Unhurried:
     """A sink that allows some of the coming audio to wait, and notes when it came.
 
     Attributes:
-        batch_allowance_s: How much may wait.
+        batch_allowance_s: The audio that may wait, in seconds.
         came: The packets that had been received when each block came.
     """
 

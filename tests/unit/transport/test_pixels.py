@@ -68,7 +68,7 @@ def test_numbers_of_every_kind_become_shades(given: Any, expected: int) -> None:
 
 
 class Tensor:
-    """What other libraries' arrays have in common with NumPy's."""
+    """An array of another library, with what it has in common with NumPy's."""
 
     def __init__(self, array: Any) -> None:
         self._array = array

@@ -68,7 +68,7 @@ async def receiver() -> HardenedReceiver:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What reaches aiortc's own methods of sending."""
+    """The reports that reach aiortc's own methods of sending."""
     passed: list[Any] = []
 
     async def note(_self: object, *args: Any) -> None:

@@ -46,8 +46,8 @@ class Wire:
         hurries: Each packet is handed over when it arrives, whatever the batch allowance.
 
     Attributes:
-        sent: How many packets.
-        together: How many blocks were handed over after each packet that was not kept.
+        sent: The number of packets.
+        together: The number of blocks handed over after each packet that was not kept.
     """
 
     def __init__(self, *, hurries: bool) -> None:
@@ -85,21 +85,21 @@ def _refuse(item: object) -> None:
 async def converse(
     handler: StreamHandlerBase, *, hurries: bool
 ) -> tuple[list[tuple[int, str, object]], Wire]:
-    """Every event of a call, with how many packets had been sent then, and the wire."""
+    """Every event of a session, with how many packets had been sent then, and the wire."""
     wire = Wire(hurries=hurries)
     told: list[tuple[int, str, object]] = []
     async with conversing(handler) as talk:
         transport: Any = wire
-        pump = InboundPump(transport, talk.handler, talk.call, Worker("nobody"))  # type: ignore[arg-type]  # a call that notes
+        pump = InboundPump(transport, talk.handler, talk.session, Worker("nobody"))  # type: ignore[arg-type]  # a session that notes
         carrying = asyncio.get_running_loop().create_task(pump.run())
         await asyncio.sleep(0)
         for frame in FRAMES:
             wire.send(frame)
-            told += [(wire.sent, name, data.get("time_s")) for name, data in talk.call.events]
-            talk.call.events.clear()
+            told += [(wire.sent, name, data.get("time_s")) for name, data in talk.session.events]
+            talk.session.events.clear()
             await talk.until_idle()
         carrying.cancel()
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     return told, wire
 
 

@@ -74,6 +74,15 @@ def test_skipping_discards_the_open_turn_at_once_and_resets_once(
     assert vad.resets == resets + 1
 
 
+def test_nothing_is_certain_about_the_first_audio_after_a_gap(
+    detector: PauseTurnDetector,
+) -> None:
+    feed(detector, audio_at(0.0, 10))
+    assert detector.min_samples_until_event > 0
+    detector.skip(WINDOW_SAMPLES)
+    assert detector.min_samples_until_event == 0
+
+
 def test_a_reset_discards_the_turn_and_keeps_the_clock(detector: PauseTurnDetector) -> None:
     feed(detector, *TURN[:2])
     detector.reset()

@@ -200,7 +200,7 @@ def test_the_defaults_are_those_of_the_detector(monkeypatch: pytest.MonkeyPatch)
     }
 
 
-# What each option does to the detector itself
+# The effect of each option on the detector itself
 
 
 def hear(

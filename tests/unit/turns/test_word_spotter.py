@@ -191,13 +191,14 @@ async def test_two_starts_are_one_search(searching: Callable[..., Search]) -> No
 async def test_the_result_of_a_transcription_under_way_is_dropped_at_the_end(
     searching: Callable[..., Search],
 ) -> None:
-    entered, gate = asyncio.Event(), threading.Event()
+    entered, left, gate = asyncio.Event(), asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     class Slow(Model):
         def stt(self, audio: tuple[int, NDArray[Any]]) -> str:
             loop.call_soon_threadsafe(entered.set)
             gate.wait()
+            loop.call_soon_threadsafe(left.set)
             return super().stt(audio)
 
     search = searching(Slow(0.5))
@@ -206,6 +207,10 @@ async def test_the_result_of_a_transcription_under_way_is_dropped_at_the_end(
     await entered.wait()
     await search.spotter.close()
     gate.set()
-    await asyncio.sleep(0)
+    await left.wait()
+    async with asyncio.timeout(10):
+        while any(each.name.startswith("stt-") for each in threading.enumerate()):  # noqa: ASYNC110 - the end of a thread has no event
+            await asyncio.sleep(0.005)
+    assert search.spotted == []
     assert search.located == []
     assert search.session.errors == []

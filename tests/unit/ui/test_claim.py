@@ -1,4 +1,4 @@
-"""The value of a call: text for user code, a session for the page that proved it."""
+"""The value of a session: text for user code, a session for the page that proved it."""
 
 from __future__ import annotations
 

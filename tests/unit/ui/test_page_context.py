@@ -1,4 +1,4 @@
-"""Gradio's helpers in the code of a call, and the request of a running server function."""
+"""Gradio's helpers in the code of a session, and the request of a running server function."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def serve() -> Iterator[Any]:
     LocalContext.request.reset(before)
 
 
-# The code of a call
+# The code of a session
 
 
 async def test_words_of_gradio_go_to_the_page_of_the_call() -> None:

@@ -1,4 +1,4 @@
-"""An event finds the call of its own page, and the page gets a component of its own."""
+"""An event finds the session of its own page, and the page gets a component of its own."""
 
 from __future__ import annotations
 

@@ -179,9 +179,9 @@ def test_a_callback_that_cannot_work_is_refused(make: Any, text: str) -> None:
 
 @pytest.mark.parametrize(("make", "text"), MISTAKES)
 async def test_a_call_reports_one_that_nobody_refused(make: Any, text: str) -> None:
-    call = FakeSession()
-    make().bind(call)
-    [error] = call.errors
+    session = FakeSession()
+    make().bind(session)
+    [error] = session.errors
     assert isinstance(error, HandlerError)
     with pytest.raises(HandlerError, match=text):
         raise error
@@ -194,9 +194,9 @@ def test_frames_are_emitted_one_at_a_time_as_well() -> None:
 
 @pytest.mark.parametrize("make", [PlainAsync, SyncWithCoroutines, Echo])
 async def test_a_callback_may_be_sync_or_async(make: Any) -> None:
-    call = FakeSession()
-    make_template(make(), "send-receive", "audio").copy().bind(call)
-    assert call.errors == []
+    session = FakeSession()
+    make_template(make(), "send-receive", "audio").copy().bind(session)
+    assert session.errors == []
 
 
 @pytest.mark.parametrize("make", [Uninitialised, UninitialisedData])

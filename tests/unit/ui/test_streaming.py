@@ -1,4 +1,4 @@
-"""What ``WebRTC.stream`` takes, refuses, and passes to Gradio.
+"""The arguments of ``WebRTC.stream``: taken, refused, and passed to Gradio.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
@@ -150,7 +150,7 @@ async def test_an_output_that_gets_nothing_is_warned_of() -> None:
             webrtc.stream(Echo(), [webrtc], [text])
 
 
-# What Gradio gets
+# The events that Gradio gets
 
 
 def id_of(component: Any) -> int:
@@ -162,7 +162,7 @@ def sessions_of(webrtc: WebRTC) -> SessionServer:
 
 
 def events(blocks: gr.Blocks) -> list[tuple[int, str, list[int], list[int]]]:
-    """Who fires what, with the ids of its inputs and outputs; but for what shows toasts."""
+    """The events and their targets, with ids of inputs and outputs; without those for toasts."""
     return [
         (target, name, [id_of(c) for c in fn.inputs], [id_of(c) for c in fn.outputs])
         for fn in blocks.fns.values()

@@ -1,4 +1,4 @@
-"""Code that blocks the loop, or that a call waits for, is named once; all else costs no thread."""
+"""Code that blocks the loop or that a session waits for is named once; all else has no thread."""
 
 from __future__ import annotations
 
