@@ -83,7 +83,7 @@ class Onnx:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets its state."""
+        """Discards its state."""
         self._state = np.zeros((2, 1, 128), np.float32)
 
     def probability(self, window: NDArray[np.float32]) -> float:

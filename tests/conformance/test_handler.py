@@ -216,10 +216,10 @@ class Driver:
         if hasattr(self.handler, "video_receive"):
             await self._call(self.handler.video_receive, FRAME)
         if isinstance(self.handler, ReplyOnStopWords):
-            await self._hear(np.concatenate([computer(), audio_at(0.0, 20)], axis=1))
+            await self._receive(np.concatenate([computer(), audio_at(0.0, 20)], axis=1))
             await self.session.until(lambda: "stopword" in self.session.names)
         if not isinstance(self.handler, (VideoFunction, VideoGenerator)):
-            await self._hear(np.concatenate([audio_at(0.8, 16), audio_at(0.0, 20)], axis=1))
+            await self._receive(np.concatenate([audio_at(0.8, 16), audio_at(0.0, 20)], axis=1))
         await self._emit()
 
     async def end(self) -> None:
@@ -227,7 +227,7 @@ class Driver:
         await self.handler.release()
         self._worker.close()
 
-    async def _hear(self, samples: NDArray[np.int16]) -> None:
+    async def _receive(self, samples: NDArray[np.int16]) -> None:
         for start in range(0, samples.shape[1], 960):
             frame = (RATE_HZ, samples[:, start : start + 960])
             await self._call(self.handler.session_receive, frame)

@@ -89,7 +89,7 @@ async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
     await manager.close()
 
 
-async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
+async def test_dead_offers_leave_half_of_the_places_free_and_sessions_whole() -> None:
     manager = serve(concurrency_limit=4)
     sent = chirp(1.0)
     first = client_at(manager, "9.9.9.1", sent)

@@ -189,7 +189,7 @@ class Clumsy(SilentMirror):
         return Clumsy()
 
 
-async def test_errors_on_either_side_are_reported_once_and_the_call_goes_on() -> None:
+async def test_errors_on_either_side_are_reported_once_and_the_session_goes_on() -> None:
     manager = serve(Clumsy(), "video")
     client = Client(manager, modality="video")
     await client.call()

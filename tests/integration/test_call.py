@@ -183,7 +183,7 @@ class SaysGoodbye(AsyncStreamHandler):
         return SaysGoodbye()
 
 
-async def test_close_stream_ends_the_call_after_the_last_word() -> None:
+async def test_close_stream_ends_the_session_after_the_last_word() -> None:
     manager = serve(SaysGoodbye())
     client = Client(manager)
     await client.call()
@@ -234,7 +234,7 @@ async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, 
     await client.hang_up()
 
 
-async def test_an_id_is_one_calls() -> None:
+async def test_an_id_is_one_sessions() -> None:
     manager = serve(BlockingEcho(), concurrency_limit=2)
     client, double = Client(manager), Client(manager)
     double.webrtc_id = client.webrtc_id
@@ -303,7 +303,7 @@ async def test_a_vanished_client_is_noticed_and_everything_is_freed(
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
-async def test_a_network_that_comes_back_finds_the_call(seconds: float) -> None:
+async def test_a_network_that_comes_back_finds_the_session(seconds: float) -> None:
     manager = serve(BlockingEcho())
     client = Client(manager, tone(30.0, 440))
     await client.call()
@@ -371,7 +371,7 @@ def _census() -> tuple[int, int, int]:
     )
 
 
-async def test_a_hundred_calls_leave_no_task_no_thread_and_no_socket() -> None:
+async def test_a_hundred_sessions_leave_no_task_no_thread_and_no_socket() -> None:
     manager = serve(BlockingEcho(), concurrency_limit=10)
     await _call_and_hang_up(manager)
     before = _census()

@@ -139,7 +139,7 @@ def greet() -> Iterator[Any]:
     ],
     ids=["async handler", "generator", "async generator"],
 )
-async def test_the_handler_of_a_call(template: StreamHandlerBase) -> None:
+async def test_the_handler_of_a_session(template: StreamHandlerBase) -> None:
     copies: list[weakref.ref[Any]] = []
 
     def make() -> StreamHandlerBase:

@@ -259,7 +259,7 @@ async def test_a_progress_bar_does_no_harm() -> None:
     assert words(client) == []
 
 
-async def test_outside_of_a_call_they_do_what_gradio_does(
+async def test_outside_of_a_session_they_do_what_gradio_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     await call(Sync("emit", give_notices), 3, "send-receive")

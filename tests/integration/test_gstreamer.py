@@ -48,7 +48,7 @@ class Greeter(StreamHandler):
         return Greeter()
 
 
-async def converse(manager: SessionServer) -> list[dict[str, Any]]:
+async def run_session(manager: SessionServer) -> list[dict[str, Any]]:
     """One call; every message that the client wrote, its audio last."""
     process = await asyncio.create_subprocess_exec(
         SYSTEM_PYTHON,
@@ -90,10 +90,10 @@ async def negotiate(manager: SessionServer, sdp: str) -> list[dict[str, Any]]:
     return lines
 
 
-async def test_gstreamer_holds_an_audio_call() -> None:
+async def test_gstreamer_holds_an_audio_session() -> None:
     manager = SessionServer()
     manager.serve(Greeter().copy)
-    written = await converse(manager)
+    written = await run_session(manager)
     await manager.close()
     messages = [json.loads(each["message"]) for each in written if "message" in each]
     assert {"type": "log", "data": "hello"} in messages

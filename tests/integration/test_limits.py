@@ -115,7 +115,7 @@ class Blocking(StreamHandler):
         return Blocking()
 
 
-async def test_threads_that_ended_calls_left_blocked_are_counted_and_named(
+async def test_threads_that_ended_sessions_left_blocked_are_counted_and_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     manager = serve(Blocking, concurrency_limit=None, limits=Limits(blocked_threads=2))
@@ -150,7 +150,7 @@ async def _are_counted(count: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_loop_that_lags_takes_no_new_call_until_it_recovered() -> None:
+async def test_a_loop_that_lags_takes_no_new_session_until_it_recovered() -> None:
     manager = serve(Quiet, concurrency_limit=None)
     assert "secret" in await offer(manager, "first")
     loop, is_late = asyncio.get_running_loop(), asyncio.Event()

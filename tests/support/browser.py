@@ -136,7 +136,7 @@ class Component:
         selector = f"#{self._name}[data-state={state}]"
         self._page.page.locator(selector).wait_for(timeout=WAIT_MS)
 
-    def hold_a_call(self) -> None:
+    def hold_a_session(self) -> None:
         """Call, hear the answer, and hang up."""
         begin_s = self._page.received_s
         self.press()

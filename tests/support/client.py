@@ -208,7 +208,7 @@ class Client:
         """The seconds of received audio that are not silence."""
         return 0.02 * sum(bool(np.abs(samples).max() > 200) for _, samples in self.audio_frames)
 
-    def sounding_seconds(self) -> float:
+    def audible_seconds(self) -> float:
         """The time for which it was louder than a quarter of full scale, in seconds, to 5 ms."""
         if not self.audio_frames:
             return 0.0

@@ -156,11 +156,11 @@ class Endless:
     """A reply function that talks until it is stopped."""
 
     def __init__(self) -> None:
-        self.heard: list[int] = []
+        self.received: list[int] = []
         self.closed = 0
 
     def sync(self, audio: Any) -> Iterator[Any]:
-        self.heard.append(spoken_windows(audio))
+        self.received.append(spoken_windows(audio))
         try:
             while True:
                 yield CHUNK
@@ -168,7 +168,7 @@ class Endless:
             self.closed += 1
 
     async def asynchronous(self, audio: Any) -> AsyncIterator[Any]:
-        self.heard.append(spoken_windows(audio))
+        self.received.append(spoken_windows(audio))
         try:
             while True:
                 yield CHUNK

@@ -110,7 +110,7 @@ def serve_echo(modality: Modality = "audio", **service: Any) -> SessionServer:
 
 
 class Bystander(Client):
-    """Another user, who gets an echo of what they say."""
+    """Another user, who gets an echo of their audio."""
 
     @property
     def sent_frames(self) -> int:
@@ -118,7 +118,7 @@ class Bystander(Client):
         return self.microphone._frames
 
     async def share(self, frames: int) -> float:
-        """The share of what they say that comes back, over the next so many frames of 20 ms."""
+        """The share of their audio that comes back, over the next so many frames of 20 ms."""
         received, sent = len(self.audio_frames), self.sent_frames
         await self.until(lambda: self.sent_frames >= sent + frames)
         return (len(self.audio_frames) - received) / (self.sent_frames - sent)

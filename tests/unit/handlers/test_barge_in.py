@@ -62,7 +62,7 @@ async def test_what_was_said_over_the_reply_is_the_next_turn_from_its_onset_on(k
         await talk.until_event("response_starting", 2)
         said = len(talk.items)
         await talk.until_said(said + 2)
-        assert fn.heard == [10, 30]
+        assert fn.received == [10, 30]
         assert talk.session.data("pause_detected")["turn"] == 2
 
 
@@ -82,7 +82,7 @@ async def test_speech_that_goes_on_past_the_limit_of_a_turn_is_no_barge_in() -> 
         await talk.until_event("response_starting", 2)
         talk.speak(10)
         assert talk.session.names.count("interrupted") == 2
-    assert fn.heard[0] == 63
+    assert fn.received[0] == 63
 
 
 async def test_speech_that_is_none_does_not_interrupt() -> None:
@@ -99,11 +99,11 @@ async def test_speech_that_is_none_does_not_interrupt() -> None:
 
 
 async def test_a_user_who_may_not_interrupt_is_ignored_during_the_reply() -> None:
-    heard: list[int] = []
+    received: list[int] = []
     gate = asyncio.Event()
 
     async def speech(audio: Any) -> AsyncIterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield CHUNK
         await gate.wait()
         yield CHUNK
@@ -124,10 +124,10 @@ async def test_a_user_who_may_not_interrupt_is_ignored_during_the_reply() -> Non
         assert "interrupted" not in talk.session.names
         # The clock went on while nobody listened: 10 + 17 + 20 + 17 + 5 windows.
         assert talk.session.data("pause_detected")["speech_start_s"] == pytest.approx(69 * 0.032)
-    assert heard == [10, 12]
+    assert received == [10, 12]
 
 
-async def test_a_user_is_heard_again_when_the_reply_is_over() -> None:
+async def test_speech_is_detected_again_when_the_reply_is_over() -> None:
     fn = Endless()
     async with conversing(replying(fn.sync, can_interrupt=False)) as talk:
         talk.say(10)
@@ -137,7 +137,7 @@ async def test_a_user_is_heard_again_when_the_reply_is_over() -> None:
         talk.say(11)
         await talk.until_event("response_starting", 2)
         await talk.until_said(len(talk.items) + 1)
-    assert fn.heard == [10, 11]
+    assert fn.received == [10, 11]
     assert fn.closed == 2
 
 
@@ -185,10 +185,10 @@ async def test_an_interrupted_sync_step_is_discarded_when_it_returns() -> None:
 
 
 async def test_a_turn_that_was_never_answered_is_the_beginning_of_the_next() -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def answer(audio: Any, text: str) -> AsyncIterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield (24000, np.full((1, 480), len(text), np.int16))
 
     async with conversing(replying(answer), "text") as talk:
@@ -201,22 +201,22 @@ async def test_a_turn_that_was_never_answered_is_the_beginning_of_the_next() -> 
         await talk.session.until(lambda: talk.session.requests == 2)
         talk.handler.set_args(["text"])
         await talk.until_event("response_finished")
-        assert heard == [30]
+        assert received == [30]
         audio: Any = talk.session.data("pause_detected")["audio"]
         assert spoken_windows(audio) == 30
         talk.handler.set_args(["text"])
         talk.say(11)
         await talk.until_event("response_finished", 2)
-    assert heard == [30, 11]
+    assert received == [30, 11]
 
 
 async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
-    heard: list[int] = []
+    received: list[int] = []
     gate, entered = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def slow(audio: Any) -> Iterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         loop.call_soon_threadsafe(entered.set)
         gate.wait()
         yield CHUNK
@@ -230,7 +230,7 @@ async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
         await talk.until_event("response_finished")
         assert talk.session.names.count("interrupted") == 3
         assert talk.session.names.count("pause_detected") == 4
-    assert heard == [10, 60]
+    assert received == [10, 60]
 
 
 async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +252,7 @@ async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.M
     assert own_s == pytest.approx(0.3 + 100 * 0.032 + 0.512, abs=0.04)
 
 
-async def test_the_greeting_can_be_interrupted_and_is_not_heard_again() -> None:
+async def test_the_greeting_can_be_interrupted_and_is_not_repeated() -> None:
     fn = Endless()
 
     async def greet() -> AsyncIterator[Any]:
@@ -265,7 +265,7 @@ async def test_the_greeting_can_be_interrupted_and_is_not_heard_again() -> None:
         await talk.until_event("response_starting", 2)
         await talk.until_said(len(talk.items) + 1)
         assert talk.session.data("interrupted") == {"turn": 0}
-    assert fn.heard == [10]
+    assert fn.received == [10]
 
 
 async def test_an_error_in_the_clean_up_of_an_interrupted_reply_is_reported() -> None:
@@ -309,11 +309,11 @@ async def test_an_async_step_that_hangs_is_cancelled_by_the_user() -> None:
 
 
 async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply() -> None:
-    heard: list[int] = []
+    received: list[int] = []
     gate = asyncio.Event()
 
     async def answer(audio: Any) -> AsyncIterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield CHUNK
         await gate.wait()
 
@@ -327,7 +327,7 @@ async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply()
         talk.speak(20)
         talk.pause()
         await talk.until_event("response_finished", 2)
-    assert heard == [10, 25]
+    assert received == [10, 25]
 
 
 async def test_what_a_program_drops_with_the_queue_is_dropped_at_an_interruption() -> None:

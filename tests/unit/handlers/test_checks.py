@@ -96,15 +96,15 @@ def with_database(fn: Callable[..., Any]) -> Callable[..., Any]:
 def built(fn: Any, count: int, **settings: Any) -> list[str]:
     """The warnings when a page with so many inputs is built."""
     settings = {"mode": "send-receive", "modality": "audio"} | settings
-    with gr.Blocks(), warnings.catch_warnings(record=True) as told:
+    with gr.Blocks(), warnings.catch_warnings(record=True) as reported:
         warnings.simplefilter("always", UserWarning)
         webrtc, button = WebRTC(**settings), gr.Button()
         others = [gr.Textbox(label=f"Name {number}") for number in range(count)]
         receives = settings["mode"] == "receive"
         inputs = others if receives else [webrtc, *others]
         webrtc.stream(fn, inputs, [webrtc], trigger=button.click if receives else None)
-    texts = [str(each.message) for each in told if each.category is UserWarning]
-    assert {each.filename for each in told if each.category is UserWarning} <= {__file__}
+    texts = [str(each.message) for each in reported if each.category is UserWarning]
+    assert {each.filename for each in reported if each.category is UserWarning} <= {__file__}
     return texts
 
 
@@ -184,18 +184,18 @@ async def test_a_function_that_cannot_be_called_is_refused_beside_what_there_is(
 
 
 async def test_inputs_that_nobody_takes_are_one_warning() -> None:
-    [told] = built(ReplyOnPause(audio_alone), 2)
-    assert "audio_alone(audio) takes the audio alone" in told
-    assert "Textbox 'Name 0', Textbox 'Name 1' are not used" in told
-    [told] = built(ReplyOnPause(audio_alone, startup_fn=lambda name="Ada": iter([name])), 1)
-    assert "takes the audio alone" in told
+    [reported] = built(ReplyOnPause(audio_alone), 2)
+    assert "audio_alone(audio) takes the audio alone" in reported
+    assert "Textbox 'Name 0', Textbox 'Name 1' are not used" in reported
+    [reported] = built(ReplyOnPause(audio_alone, startup_fn=lambda name="Ada": iter([name])), 1)
+    assert "takes the audio alone" in reported
     assert built(ReplyOnPause(audio_alone, startup_fn=lambda name: iter([name])), 1) == []
 
 
 @pytest.mark.parametrize("fn", [progress_behind, asks_alone])
 async def test_what_gradio_gives_by_itself_is_no_input(fn: Any) -> None:
-    [told] = built(ReplyOnPause(fn), 1)
-    assert "takes the audio alone" in told
+    [reported] = built(ReplyOnPause(fn), 1)
+    assert "takes the audio alone" in reported
 
 
 @pytest.mark.parametrize("fn", [progress_between, asks])
@@ -229,10 +229,10 @@ async def test_a_subclass_may_read_the_values_by_itself() -> None:
     assert built(Speaker(nothing), 2) == []
 
 
-async def test_an_id_among_the_inputs_is_told_of() -> None:
-    [told] = built(ReplyOnPause(id_in_the_middle), 1)
-    assert "webrtc_id gets the id of the session" in told
-    assert "Textbox 'Name 0'" in told
+async def test_an_id_among_the_inputs_is_warned_of() -> None:
+    [reported] = built(ReplyOnPause(id_in_the_middle), 1)
+    assert "webrtc_id gets the id of the session" in reported
+    assert "Textbox 'Name 0'" in reported
 
 
 def test_a_function_is_described_by_its_first_line() -> None:

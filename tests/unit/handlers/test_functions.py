@@ -145,7 +145,7 @@ async def test_inputs_that_came_unasked_are_enough() -> None:
         (max, {}, False),
     ],
 )
-def test_whether_inputs_are_wanted_is_read_from_the_signature(
+def test_whether_inputs_are_needed_is_read_from_the_signature(
     fn: Any,
     options: dict[str, Any],
     takes_inputs: bool,  # noqa: FBT001
@@ -192,7 +192,7 @@ async def test_on_the_phone_outputs_come_back_as_the_next_turns_inputs() -> None
     assert got == [(), ("remember", -1), ("remember", -2)]
 
 
-async def test_context_variables_of_the_call_reach_the_function() -> None:
+async def test_context_variables_of_the_session_reach_the_function() -> None:
     client.set("Ada")
     got: list[str] = []
 

@@ -79,7 +79,7 @@ class Page:
         self.messages.append(message)
 
 
-def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
+def test_what_is_sent_before_there_is_a_session_waits_for_it() -> None:
     line, page = MessageRelay("client"), Page()
     for number in range(3):
         line.send({"type": "log", "data": number})
@@ -97,7 +97,7 @@ def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFi
     assert "too many messages before the session" in caplog.text
 
 
-def test_the_request_of_a_call_stays_known_within_it() -> None:
+def test_the_request_of_a_session_stays_available_within_it() -> None:
     page, request = Page(), object()
     with in_session(page, request), in_session(page):
         assert get_current_context() == Context("client", request=request)

@@ -191,7 +191,7 @@ async def test_an_emit_may_look_at_the_turn_before_it_asks_ours() -> None:
             await talk.until_event("response_finished", turn)
             await talk.until_idle()
     assert looked == [(19200, True), (19200, True)]
-    assert [audio.max() for audio in fn.heard] == [round(0.9 * LOUDNESS) // 2] * 2
+    assert [audio.max() for audio in fn.received] == [round(0.9 * LOUDNESS) // 2] * 2
 
 
 async def test_a_process_audio_that_resamples_sets_the_rate_in_its_state() -> None:

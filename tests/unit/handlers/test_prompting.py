@@ -183,7 +183,7 @@ async def test_a_generator_that_waits_answers_the_next_turn() -> None:
     assert len(fn.lengths) == 1
 
 
-async def test_outputs_and_the_end_of_the_call_come_from_it_too() -> None:
+async def test_outputs_and_the_end_of_the_session_come_from_it_too() -> None:
     outputs, close = AdditionalOutputs(1), CloseStream("bye")
 
     def farewell() -> Iterator[Any]:
@@ -281,7 +281,7 @@ async def test_another_generator_takes_the_place_of_the_one_under_way() -> None:
         await talk.until_event("response_finished")
         assert talk.items[-2:] == [HELLO, HELLO]
         assert closed == [True]
-        assert talk.session.interruptions == before, "what is queued is still heard"
+        assert talk.session.interruptions == before, "what is queued is still received"
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ async def test_an_event_of_ones_own_in_its_place_is_heeded_too() -> None:
         assert talk.items == [HELLO, HELLO]
 
 
-async def test_what_is_asked_for_before_the_call_is_answered_in_it() -> None:
+async def test_what_is_asked_for_before_the_session_is_answered_in_it() -> None:
     class Prepared(ReplyOnPause):
         def copy(self) -> Any:
             clone = super().copy()

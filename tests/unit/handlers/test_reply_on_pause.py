@@ -103,7 +103,7 @@ async def test_a_pause_that_was_none_is_cancelled() -> None:
         assert talk.session.names[1:4] == ["pause_candidate", "pause_cancelled", "pause_candidate"]
 
 
-async def test_state_and_event_tell_how_far_the_turn_is() -> None:
+async def test_state_and_event_show_the_progress_of_the_turn() -> None:
     gate = asyncio.Event()
 
     async def reply(_audio: Any) -> AsyncIterator[Any]:
@@ -141,7 +141,7 @@ async def test_state_and_event_tell_how_far_the_turn_is() -> None:
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("after", [0, 1])
-async def test_an_error_ends_the_turn_and_not_the_call(is_async: bool, after: int) -> None:  # noqa: FBT001
+async def test_an_error_ends_the_turn_and_not_the_session(is_async: bool, after: int) -> None:  # noqa: FBT001
     calls = []
 
     def reply(audio: Any) -> Iterator[Any]:

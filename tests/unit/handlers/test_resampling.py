@@ -59,11 +59,11 @@ def test_frames_come_out_at_the_handlers_rate(audio_format: str, samples: Any, l
         (16_000, 960, "mono")
     }
     assert [out.pts for out in came] == [960 * number for number in range(len(came))]
-    heard = np.concatenate([out.to_ndarray() for out in came], axis=1)[0]
-    assert heard.dtype == np.int16
+    received = np.concatenate([out.to_ndarray() for out in came], axis=1)[0]
+    assert received.dtype == np.int16
     # A third of the samples, less what the resampler holds back.
-    assert 5 * 960 <= heard.size <= 7 * 960
-    assert np.abs(heard[480:]).max() == pytest.approx(np.abs(TONE).max(), rel=0.05)
+    assert 5 * 960 <= received.size <= 7 * 960
+    assert np.abs(received[480:]).max() == pytest.approx(np.abs(TONE).max(), rel=0.05)
 
 
 def test_a_stereo_handler_gets_stereo() -> None:
@@ -99,7 +99,7 @@ class NotesChannel(StreamHandler):
         self.channels.append(channel)
 
 
-async def test_a_subclass_is_told_of_its_channel() -> None:
+async def test_a_subclass_gets_its_channel() -> None:
     notes, session = NotesChannel(), FakeSession()
     assert notes.channel is None
     notes.bind(session)

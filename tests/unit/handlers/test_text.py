@@ -78,7 +78,7 @@ def test_the_components_own_value_takes_the_place_of_the_placeholder() -> None:
     assert handler.latest_args == ["__webrtc_value__", 3]
 
 
-async def test_running_code_can_tell_whose_call_it_serves() -> None:
+async def test_running_code_can_find_the_session_that_it_serves() -> None:
     seen = []
 
     def reply(audio: Any) -> Iterator[Any]:

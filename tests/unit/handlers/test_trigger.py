@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 async def test_a_reply_asked_for_gets_what_was_said_so_far() -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     def answer(audio: Any) -> Iterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield CHUNK
 
     async with conversing(replying(answer)) as talk:
@@ -28,7 +28,7 @@ async def test_a_reply_asked_for_gets_what_was_said_so_far() -> None:
         assert "pause_detected" not in talk.session.names
         talk.say(10)
         await talk.until_event("response_finished", 2)
-    assert heard == [20, 10]
+    assert received == [20, 10]
 
 
 async def test_a_reply_asked_for_in_silence_gets_empty_audio() -> None:

@@ -148,7 +148,7 @@ def test_no_offer_gives_way_to_one_of_the_same_client() -> None:
     run_virtual(calls())
 
 
-def test_a_call_that_connected_gives_way_to_nobody() -> None:
+def test_a_session_that_connected_gives_way_to_nobody() -> None:
     async def calls() -> None:
         hall = Hall()
         (await hall.offer(ANNA)).connected()

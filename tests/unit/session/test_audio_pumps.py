@@ -65,9 +65,11 @@ def test_a_receive_slower_than_real_time_misses_the_oldest(
     assert got[0][1] == 1
     ages_s = [at_s - begin_s - number * FRAME_S for at_s, number in got]
     assert max(ages_s) < 1.0 + TAKES_S + FRAME_S
-    told = [record for record in caplog.records if "slower than real time" in record.getMessage()]
-    assert len(told) == 1
-    assert "Slow" in told[0].getMessage()
+    reported = [
+        record for record in caplog.records if "slower than real time" in record.getMessage()
+    ]
+    assert len(reported) == 1
+    assert "Slow" in reported[0].getMessage()
 
 
 class Patient(StreamHandler):
@@ -108,7 +110,7 @@ async def test_a_thread_that_waits_for_inputs_is_let_go_quietly(
 
 
 class Talkative(AsyncStreamHandler):
-    """Always has something to say; notes how much of it had gone out when it was asked for more."""
+    """Always has an item to emit; notes how much of it had gone out when it was asked for more."""
 
     def __init__(self, transport: FakeTransport) -> None:
         super().__init__(output_sample_rate=48_000)

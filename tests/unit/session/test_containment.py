@@ -80,7 +80,7 @@ def _failing_in(hook: str, error: BaseException) -> Fine:
 
 @pytest.mark.parametrize("error", ERRORS, ids=IDS)
 @pytest.mark.parametrize("hook", ["start_up", "receive", "emit", "shutdown"])
-def test_it_is_reported_once_and_the_call_goes_on(hook: str, error: BaseException) -> None:
+def test_it_is_reported_once_and_the_session_goes_on(hook: str, error: BaseException) -> None:
     simulation = simulate(_failing_in(hook, error), SAID)
     assert [_is_of(each, error) for each in _errors(simulation)] == [True]
     assert simulation.end_reason == "the recording is over"
@@ -270,7 +270,7 @@ def test_a_task_of_the_users_own_ends_nothing_but_itself(error: BaseException) -
     assert np.abs(simulation.audio[1]).max() > 200
 
 
-async def test_tasks_outside_of_calls_are_as_ever() -> None:
+async def test_tasks_outside_of_sessions_are_as_ever() -> None:
     loop = asyncio.get_running_loop()
     contain_user_code(loop, lambda _context: False)
     contain_user_code(loop, lambda _context: True)
@@ -362,7 +362,7 @@ async def test_what_the_loop_calls_back_ends_nothing_but_itself(
     await running
 
 
-async def test_timers_of_a_call_can_be_cancelled_and_take_arguments() -> None:
+async def test_timers_of_a_session_can_be_cancelled_and_take_arguments() -> None:
     loop, called = asyncio.get_running_loop(), asyncio.Event()
     contain_user_code(loop, lambda _context: True)
     given: list[object] = []

@@ -29,7 +29,7 @@ colour: ContextVar[str] = ContextVar("colour")
 
 
 class Sync(StreamHandler):
-    """Made by a function of the test's; remembers where."""
+    """Made by a function of the test's; stores its thread."""
 
     make: Callable[[], Any]
 
@@ -222,7 +222,7 @@ async def none() -> None:
         (none, "a coroutine"),
     ],
 )
-async def test_what_is_no_handler_is_told_with_what_to_write(
+async def test_what_is_no_handler_is_reported_with_what_to_write(
     make: Callable[[], Any], came: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await refused(made_by(make))

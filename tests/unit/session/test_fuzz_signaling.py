@@ -53,7 +53,7 @@ class Silent(StreamHandler):
         """Listens to nobody."""
 
     def emit(self) -> None:
-        """Has nothing to say."""
+        """Emits nothing."""
 
     def copy(self) -> Silent:
         Silent.made += 1

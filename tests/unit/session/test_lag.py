@@ -84,13 +84,13 @@ def test_one_hiccup_in_two_seconds_is_none() -> None:
 
 
 def test_measurements_are_forgotten_and_bounded() -> None:
-    async def forgets(loop: LateLoop, meter: LagMeter) -> None:
+    async def clears(loop: LateLoop, meter: LagMeter) -> None:
         await let_pass(loop, 200, 0.25)
         loop.ahead_s += WINDOW_S + 0.1
         assert meter.lag_s() == 0
         assert len(meter._measured) <= 20  # noqa: SLF001 - the bound is what the test is about
 
-    run(forgets)
+    run(clears)
 
 
 def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -292,7 +292,7 @@ async def test_the_grace_time_can_be_ended_from_any_thread() -> None:
 
 
 @on_virtual_clock
-async def test_others_learn_once_of_the_connection_and_of_the_end() -> None:
+async def test_the_connection_and_the_end_are_reported_once() -> None:
     session, notes = make(), list[str]()
     session.when_connected(lambda: notes.append("connected"))
     session.when_over(lambda: notes.append("over"))

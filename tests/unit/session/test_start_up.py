@@ -106,7 +106,7 @@ class SyncSession(StreamHandler):
 
 
 @pytest.mark.parametrize("handler", [AsyncSession(), SyncSession()])
-def test_a_handler_is_heard_and_asked_while_start_up_runs(
+def test_a_handler_receives_and_emits_while_start_up_runs(
     handler: AsyncSession | SyncSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulation = simulate(handler, SAID)
@@ -242,7 +242,7 @@ def test_a_reply_on_pause_may_hold_something_open_too() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), KeyboardInterrupt()])
 @pytest.mark.parametrize("is_async", [True, False])
-def test_an_error_of_start_up_is_reported_and_the_call_goes_on(
+def test_an_error_of_start_up_is_reported_and_the_session_goes_on(
     error: BaseException,
     is_async: bool,  # noqa: FBT001
 ) -> None:
@@ -312,7 +312,7 @@ async def _run_to_its_end(handler: StreamHandlerBase, ready: asyncio.Event) -> N
     await running
 
 
-async def test_the_call_ends_although_user_code_swallows_its_cancellation(
+async def test_the_session_ends_although_user_code_swallows_its_cancellation(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradio_webrtc._session.session.SHUTDOWN_TIMEOUT_S", 0.05)
@@ -332,9 +332,9 @@ async def test_the_call_ends_although_user_code_swallows_its_cancellation(
             await stubborn()
 
     await _run_to_its_end(Stubborn(), ready)
-    told = " ".join(record.getMessage() for record in caplog.records)
-    assert "start_up() of Stubborn took longer" in told
-    assert "CancelledError" in told
+    reported = " ".join(record.getMessage() for record in caplog.records)
+    assert "start_up() of Stubborn took longer" in reported
+    assert "CancelledError" in reported
     release.set()
     await asyncio.sleep(0)
 

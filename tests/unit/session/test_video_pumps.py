@@ -99,7 +99,7 @@ async def test_red_comes_first_for_those_who_ask_for_it() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_function_of_frames_gets_the_id_of_the_call(is_async: bool) -> None:  # noqa: FBT001
+async def test_a_function_of_frames_gets_the_id_of_the_session(is_async: bool) -> None:  # noqa: FBT001
     got: list[Any] = []
 
     def look(image: NDArray[np.uint8], webrtc_id: str, scale: int) -> NDArray[np.uint8]:

@@ -167,7 +167,7 @@ def test_a_frame_of_the_users_is_not_written_to() -> None:
         (Tensor(None), "got Tensor, which NumPy cannot read: this lives on another device"),
     ],
 )
-def test_what_to_write_instead_is_told(given: Any, advice: str) -> None:
+def test_what_to_write_instead_is_reported(given: Any, advice: str) -> None:
     with pytest.raises(PictureError, match=advice):
         PixelConverter().to_planar(given)
 

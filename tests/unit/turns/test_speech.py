@@ -31,12 +31,12 @@ def recording(name: str) -> NDArray[np.int16]:
 
 
 @pytest.mark.parametrize("name", SPOKEN)
-async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name: str) -> None:
-    heard: list[NDArray[np.int16]] = []
+async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_received(name: str) -> None:
+    received: list[NDArray[np.int16]] = []
 
     async def answer(audio: tuple[int, NDArray[np.int16]]) -> AsyncIterator[Any]:
         assert audio[0] == CALL_HZ
-        heard.append(audio[1])
+        received.append(audio[1])
         yield audio
 
     samples = recording(name)
@@ -57,9 +57,9 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
     labelled = [
         samples[0, round(each["start_ms"] * 48) : round(each["end_ms"] * 48)] for each in utterances
     ]
-    assert power(heard) > 0.99 * power(labelled)
+    assert power(received) > 0.99 * power(labelled)
     assert len(pauses) <= len(utterances)
-    assert all(audio.size > PAUSE_S * CALL_HZ for audio in heard)
+    assert all(audio.size > PAUSE_S * CALL_HZ for audio in received)
 
 
 def power(chunks: list[NDArray[np.int16]]) -> float:

@@ -63,7 +63,7 @@ def serve() -> Iterator[Any]:
 # The code of a session
 
 
-async def test_words_of_gradio_go_to_the_page_of_the_call() -> None:
+async def test_words_of_gradio_go_to_the_page_of_the_session() -> None:
     line, session = MessageRelay("client"), FakeSession()
     with in_session(line, None):
         line.connect(session)
@@ -84,7 +84,7 @@ def test_a_call_outside_of_an_app_runs_in_none() -> None:
         _ = blocks.share_url
 
 
-def test_the_blocks_of_a_call_answer_for_those_of_the_app() -> None:
+def test_the_blocks_of_a_session_answer_for_those_of_the_app() -> None:
     original = SimpleNamespace(is_running=True, has_launched=True, share_url="u", _queue=None)
     blocks = CallBlocks(original)
     assert (blocks.is_running, blocks.has_launched, blocks.share_url) == (True, True, "u")

@@ -215,7 +215,7 @@ async def test_a_click_starts_a_stream() -> None:
     assert start.fn() == "start_webrtc_stream"
 
 
-async def test_terms_of_the_stream_reach_the_calls() -> None:
+async def test_terms_of_the_stream_reach_the_sessions() -> None:
     with gr.Blocks():
         limits = Limits(idle_limit_s=7)
         webrtc = WebRTC(modality="video", allow_extra_tracks=True, limits=limits)
@@ -231,7 +231,7 @@ async def test_terms_of_the_stream_reach_the_calls() -> None:
     assert webrtc.time_limit == 10
 
 
-async def test_a_call_that_is_not_there_gives_and_takes_nothing() -> None:
+async def test_a_session_that_is_not_there_gives_and_takes_nothing() -> None:
     with gr.Blocks():
         webrtc = WebRTC()
     webrtc.set_input("nobody", 1)

@@ -33,7 +33,9 @@ def frozen() -> Iterator[int]:
     gc.unfreeze()
 
 
-async def test_what_is_loaded_is_left_out_when_the_first_of_some_calls_begins(frozen: int) -> None:
+async def test_what_is_loaded_is_left_out_when_the_first_of_some_sessions_begins(
+    frozen: int,
+) -> None:
     meter = LagMeter()
     model = [[number] for number in range(2 * MANY_OBJECTS)]
     garbage = weakref.ref(Ring())

@@ -260,7 +260,7 @@ async def test_nor_is_one_that_waits_in_a_thread(dog: Watchdog, named: Named, ki
         assert named.texts == []
 
 
-async def test_a_start_up_may_take_as_long_as_the_call(dog: Watchdog, named: Named) -> None:
+async def test_a_start_up_may_take_as_long_as_the_session(dog: Watchdog, named: Named) -> None:
     class Long(Quiet):
         async def start_up(self) -> None:
             await asyncio.Event().wait()
