@@ -203,9 +203,11 @@ async def test_the_result_of_a_transcription_under_way_is_dropped_at_the_end(
 
     search = searching(Slow(0.5))
     search.segments.append(segment(1.0, is_over=True))
+    before = asyncio.all_tasks()
     search.spotter.start()
     await entered.wait()
     await search.spotter.close()
+    assert asyncio.all_tasks() == before
     gate.set()
     await left.wait()
     async with asyncio.timeout(10):
