@@ -90,7 +90,7 @@ async def main() -> None:
         await respond(json.loads(line))
     if watch is not None:
         watch.cancel()
-    # Calls are still open: a tidy end has no use.
+    # Sessions are still open: a tidy end has no use.
     os._exit(0)
 
 

@@ -54,14 +54,14 @@ DISTURBED: Final = 0.1
 too many because they were held up themselves: a bad trial then means nothing."""
 
 MOST_TRIALS: Final = 6
-"""At a number of calls, when all of them are disturbed."""
+"""At a number of sessions, when all of them are disturbed."""
 
 KEPT_UP: Final = 0.97
 """Of the packets sent in a stretch of a few seconds; less is falling behind."""
 
 
 class Observation(NamedTuple):
-    """One stretch of time with some number of calls, as it was measured."""
+    """One stretch of time with some number of sessions, as it was measured."""
 
     cpu_ms_per_s: float
     lag_p99_ms: float
@@ -169,7 +169,7 @@ def _busy_s() -> float:
 async def measure(
     stack: str, scenario: str, *, with_capacity: bool, before: int | None
 ) -> tuple[float, int]:
-    """The CPU of one of a few calls, in ms a second, and the most calls that were kept up with.
+    """The CPU of one of a few sessions, in ms a second, and the most that were kept up with.
 
     Args:
         stack: The one whose server is measured.

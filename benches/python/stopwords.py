@@ -172,7 +172,7 @@ def wrong_words(got: list[str], expected: list[str]) -> int:
 def try_word(
     word: str, request: str, way: str, seed: int, noise: NDArray[np.float32] | None, count: Count
 ) -> None:
-    """One call in which the word and the request are spoken."""
+    """One session in which the word and the request are spoken."""
     meter = Meter()
     handler = ReplyOnStopWords(answer, [word], input_sample_rate=RATE_HZ, stt_model=meter)
     text = WAYS[way].format(word=word.capitalize(), request=request)
@@ -194,7 +194,7 @@ def try_word(
 
 
 def other_speech(samples: NDArray[np.float32], noise: NDArray[np.float32] | None) -> Meter:
-    """A call without any of the words; returns all that was transcribed."""
+    """A session without any of the words; returns all that was transcribed."""
     meter = Meter()
     handler = ReplyOnStopWords(answer, ["\u2603 x9"], input_sample_rate=RATE_HZ, stt_model=meter)
     simulate(handler, (RATE_HZ, mix(samples, noise)))

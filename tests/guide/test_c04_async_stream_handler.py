@@ -57,7 +57,7 @@ async def test_the_live_session_receives_the_user_and_is_played(examples: Guide)
 
 
 async def call_until_answered(page: GradioPage) -> tuple[PageClient, dict[str, Any]]:
-    """A call, and its answer; made again, as a page does, while the server's loop is late."""
+    """A session and its answer, asked for again while the loop of the server is late."""
     while True:
         client, asked = PageClient(page), asyncio.Event()
         client.on_send_input = asked.set

@@ -49,7 +49,7 @@ class Greeter(StreamHandler):
 
 
 async def run_session(manager: SessionServer) -> list[dict[str, Any]]:
-    """One call; every message that the client wrote, its audio last."""
+    """One session; every message that the client wrote, its audio last."""
     process = await asyncio.create_subprocess_exec(
         SYSTEM_PYTHON,
         str(CLIENT),

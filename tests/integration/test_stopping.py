@@ -161,7 +161,7 @@ STATUS = {
     ("module", signal.SIGTERM): -signal.SIGTERM,
     ("module", signal.SIGINT): 0,
 }
-"""The exit status of each server and signal, as without calls."""
+"""The exit status of each server and signal, as without sessions."""
 
 
 @pytest.mark.parametrize(("kind", "number"), STATUS)

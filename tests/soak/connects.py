@@ -37,7 +37,7 @@ async def run(calls: int) -> Counts:
 
 
 def main() -> None:
-    """Makes the calls, and prints what was found."""
+    """Makes the sessions, and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=1000)
     calls = parser.parse_args().calls

@@ -41,7 +41,7 @@ WARM_UPS: Final = 3
 GAP_LIMIT_MS: Final = 60.0
 DRIFT_LIMIT_MS: Final = 60.0
 MEMORY_LIMIT_BYTES: Final = 5_000_000
-"""For each thousand calls, and at least once."""
+"""For each thousand sessions, and at least once."""
 
 IDLE_LIMIT_S: Final = 60.0
 """Longer than a session is missed that vanished, and an offer that never connected."""
@@ -52,7 +52,7 @@ LEFT_BEHIND: Final = ("tasks", "threads", "native_threads", "descriptors", "sock
 
 
 class Soak:
-    """A run of calls, and the faults that it led to.
+    """A run of sessions, and the faults that it led to.
 
     Args:
         url: The server's address.

@@ -43,7 +43,7 @@ async def connect_once(url: str) -> None:
 
 
 async def connect(url: str, calls: int) -> None:
-    """So many calls, a few at a time."""
+    """So many sessions, a few at a time."""
     left = iter(range(calls))
 
     async def keep_coming() -> None:

@@ -178,7 +178,7 @@ class Endless:
 
 @asynccontextmanager
 async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Dialogue]:
-    """A call of a copy of this handler, in which the page answers with these inputs."""
+    """A session of a copy of this handler, in which the page answers with these inputs."""
     conversation = Dialogue(template.copy())
     handler = conversation.handler
     handler.bind(conversation.session)

@@ -70,7 +70,7 @@ class Hall:
         ticket.close()
 
     async def call(self, client: Client, connects_after_s: float = 0.2) -> Ticket | None:
-        """A call, if the client was let in and could connect before it had to give way."""
+        """A session, if the client was let in and could connect before it had to give way."""
         try:
             ticket = await self.offer(client)
         except SignalingError:

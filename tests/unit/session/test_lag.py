@@ -1,4 +1,4 @@
-"""The lag of an event loop: measured while it has calls, and a reason to refuse more."""
+"""The lag of an event loop: measured while it has sessions, and a reason to refuse more."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def add(concurrency_id: str | None, **settings: Any) -> WebRTC:
 
 
 async def call(webrtc: WebRTC) -> tuple[Client, Any]:
-    """A call, and the limit that refused it, or nothing."""
+    """A session, and the limit that refused it, or nothing."""
     client = Client(server_of(webrtc))
     answer = await client.call()
     return client, answer.get("meta", {}).get("limit")

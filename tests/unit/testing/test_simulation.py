@@ -1,4 +1,4 @@
-"""A call without a browser, a network or waiting."""
+"""A session without a browser, a network or waiting."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ async def test_the_time_limit_of_the_component_ends_sessions_unless_stream_has_o
     with gr.Blocks():
         webrtc = WebRTC(modality="audio", time_limit=2)
         webrtc.stream(Echo(), [webrtc], [webrtc], time_limit=of_stream)
-    config = webrtc._sessions.config  # noqa: SLF001 - what calls are made of
+    config = webrtc._sessions.config  # noqa: SLF001 - what sessions are made of
     assert config is not None
     assert config.time_limit_s == webrtc.time_limit == counts
 
