@@ -110,7 +110,7 @@ HYPOTHESIS_PROFILE ?= long
 fuzz-python: $(STAMPS)/dev $(STAMPS)/package
 	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); while [ $$(date +%s) -lt $$end ]; do \
 		HYPOTHESIS_PROFILE=$(HYPOTHESIS_PROFILE) $(BIN)/python -m pytest -q --timeout 3600 \
-			$(wildcard tests/unit/*/test_fuzz_*.py) tests/unit/transport/test_mutated_offers.py || exit 1; done
+			$(wildcard tests/unit/*/test_fuzz_*.py) tests/unit/test_messages.py tests/unit/transport/test_offer.py || exit 1; done
 
 # Not --quiet: mkdocs would not count the warnings then, which --strict makes errors.
 .PHONY: reference

@@ -41,7 +41,7 @@ with gr.Blocks(title="Lamp") as demo:
     with gr.Row():
         with gr.Column():
             webrtc = WebRTC(label="Microphone", mode="send", modality="audio")
-            heard = gr.Textbox(label="Understood", interactive=False)
+            understood = gr.Textbox(label="Understood", interactive=False)
         light = gr.HTML(lamp("gray"))
     webrtc.stream(
         ReplyOnStopWords(obey, stop_words=["computer"], input_sample_rate=16_000),
@@ -52,7 +52,7 @@ with gr.Blocks(title="Lamp") as demo:
     )
     webrtc.on_additional_outputs(
         lambda colour, words: (colour, words),
-        outputs=[light, heard],
+        outputs=[light, understood],
         queue=False,
         show_progress="hidden",
     )

@@ -62,7 +62,7 @@ CSS = """
 """
 
 
-class Conversation:
+class TurnResponder:
     """Transcribes each turn, chooses the answer and speaks it."""
 
     def __init__(self, ears: Ears, voice: Voice) -> None:
@@ -78,10 +78,10 @@ class Conversation:
     ) -> Iterator[Spoken]:
         """Yields the answer to a turn: `audio` is what the user said, int16 (1, samples)."""
         _rate_hz, samples = audio
-        heard = self._ears.transcribe(samples)
-        messages = [*messages, {"role": "user", "content": heard or "…"}]
+        transcript = self._ears.transcribe(samples)
+        messages = [*messages, {"role": "user", "content": transcript or "…"}]
         yield AdditionalOutputs(messages)
-        yield from self._speak(reply_to(heard, datetime.now().astimezone()), messages)
+        yield from self._speak(reply_to(transcript, datetime.now().astimezone()), messages)
 
     def _speak(self, sentences: Iterable[str], messages: list[Message]) -> Iterator[Spoken]:
         # One sentence at a time: the first is audible while the others are still text, and after an
@@ -94,7 +94,7 @@ class Conversation:
                 yield (self._voice.sample_rate, samples)
 
 
-def build(conversation: Conversation) -> gr.Blocks:
+def build(responder: TurnResponder) -> gr.Blocks:
     """Builds the page: the call on the left, the conversation on the right."""
     page = gr.Blocks(title="Talk to this machine")
     with page:
@@ -112,8 +112,8 @@ def build(conversation: Conversation) -> gr.Blocks:
                 )
         webrtc.stream(
             ReplyOnPause(
-                conversation.answer,
-                startup_fn=conversation.greet,
+                responder.answer,
+                startup_fn=responder.greet,
                 input_sample_rate=Ears.sample_rate,
                 output_sample_rate=Voice.sample_rate,
             ),
@@ -132,7 +132,7 @@ def main() -> None:
     # A font that Gradio carries; its semi-bold cut lacks most letters, so bold stands in.
     font = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
     theme = gr.themes.Soft(font=(font, "system-ui", "sans-serif"))
-    page = build(Conversation(Ears(), Voice()))
+    page = build(TurnResponder(Ears(), Voice()))
     page.launch(theme=theme, css=CSS, footer_links=[])
 
 

@@ -40,11 +40,11 @@ _VALUES = {word: value for value, word in enumerate(_SMALL)} | {
 _NUMBER = rf"\d+|hundred|{'|'.join(_VALUES)}"
 
 
-def reply_to(heard: str, now: datetime) -> tuple[str, ...]:
-    """Returns the sentences that answer `heard`, in the order in which they are spoken.
+def reply_to(transcript: str, now: datetime) -> tuple[str, ...]:
+    """Returns the sentences that answer `transcript`, in the order in which they are spoken.
 
     Args:
-        heard: A transcript in English; case and punctuation do not matter, and numbers may be
+        transcript: English; case and punctuation do not matter, and numbers may be
             words or digits. Empty when nothing was understood.
         now: The local time, used when it asks for the time or the date.
 
@@ -55,13 +55,13 @@ def reply_to(heard: str, now: datetime) -> tuple[str, ...]:
         >>> reply_to("Count to three, please!", datetime(2026, 11, 22, 15, 42))
         ('1,', '2,', '3.')
     """
-    words = normalise(heard)
+    words = normalise(transcript)
     if not words:
         return ("Sorry, I did not catch that.",)
     for pattern, answer in _INTENTS:
         if match := pattern.search(words):
             return answer(match, now)
-    return (f"You said: {heard.strip()}",)
+    return (f"You said: {transcript.strip()}",)
 
 
 def normalise(text: str) -> str:

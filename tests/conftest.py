@@ -1,4 +1,4 @@
-"""What every test runs under."""
+"""The conditions that every test runs under."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def only_jobs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test counts no job that a call of an earlier one has left behind."""
+    """A test counts no job that a session of an earlier one has left behind."""
     if concurrency := sys.modules.get("gradio_webrtc._workers.workers"):
         monkeypatch.setattr(concurrency, "_orphaned", set())
         monkeypatch.setattr(concurrency, "_blocked", set())

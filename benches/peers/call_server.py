@@ -1,4 +1,4 @@
-"""A server of calls on one of four stacks, controlled over standard input.
+"""A server of sessions on one of four stacks, controlled over standard input.
 
 Runs in each stack's environment: ``call_server.py STACK SCENARIO CORE [unwatched]``; unwatched is a
 server whose lag is not measured, since that wakes it. One JSON object a line:
@@ -90,7 +90,7 @@ async def main() -> None:
         await respond(json.loads(line))
     if watch is not None:
         watch.cancel()
-    # Calls are still open: a tidy end has no use.
+    # Sessions are still open: a tidy end has no use.
     os._exit(0)
 
 

@@ -10,7 +10,7 @@ from fastrtc import ReplyOnPause
 RATE_HZ = 16_000
 FRAME_SAMPLES = RATE_HZ // 50
 TAIL_S = 2.0
-"""As long as a simulated call goes on after its recording."""
+"""As long as a simulated session goes on after its recording."""
 
 
 def reply(_audio):

@@ -1,4 +1,4 @@
-"""The number of calls that one core holds, and the cost of each: listening, conversation, echo."""
+"""The number of sessions that a core holds, and the cost of each: listening, conversation, echo."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ STACKS: Final = {
 }
 
 TIMES: Final = {"listening": 3.0, "conversation": 2.0, "echo": 1.5}
-"""As many calls as fastrtc holds: the number to reach."""
+"""As many sessions as fastrtc holds: the number to reach."""
 
 REPLY_TIME_S: Final = {"listening": 1.0, "conversation": 4.0, "echo": 1.0}
 """Silence after each sentence. The reply takes three seconds, and begins half a second into it."""
 
 FIRST_CALLS: Final = 6
-"""With these the cost of a call is measured: so few that no stack is at its limit."""
+"""With these the cost of a session is measured: so few that no stack is at its limit."""
 
 NEARLY_FULL_MS_PER_S: Final = 600.0
 """Of a core: where the search for the limit begins."""
@@ -54,14 +54,14 @@ DISTURBED: Final = 0.1
 too many because they were held up themselves: a bad trial then means nothing."""
 
 MOST_TRIALS: Final = 6
-"""At a number of calls, when all of them are disturbed."""
+"""At a number of sessions, when all of them are disturbed."""
 
 KEPT_UP: Final = 0.97
 """Of the packets sent in a stretch of a few seconds; less is falling behind."""
 
 
 class Observation(NamedTuple):
-    """One stretch of time with some number of calls, as it was measured."""
+    """One stretch of time with some number of sessions, as it was measured."""
 
     cpu_ms_per_s: float
     lag_p99_ms: float
@@ -114,7 +114,7 @@ class Load:
         return True
 
     async def trial(self) -> Observation:
-        """Lets the calls settle, then watches them."""
+        """Lets the sessions settle, then watches them."""
         await asyncio.sleep(SETTLE_S)
         sent, returned = self._counts()
         await self._server.ask("measure")
@@ -169,11 +169,11 @@ def _busy_s() -> float:
 async def measure(
     stack: str, scenario: str, *, with_capacity: bool, before: int | None
 ) -> tuple[float, int]:
-    """The CPU of one of a few calls, in ms a second, and the most calls that were kept up with.
+    """The CPU of one of a few sessions, in ms a second, and the most that were kept up with.
 
     Args:
         stack: The one whose server is measured.
-        scenario: The handlers' part in the calls.
+        scenario: The handlers' part in the sessions.
         with_capacity: Look for the most; otherwise there are 0.
         before: The number that the last run found.
     """
@@ -228,7 +228,7 @@ async def main() -> None:
 async def _run(
     scenario: str, stacks: Sequence[str], figures: Figures, before: dict[str, int]
 ) -> dict[str, int]:
-    """One run: how many calls each stack held. ``before`` is what the last run found."""
+    """One run: how many sessions each stack held. ``before`` is what the last run found."""
     with_capacity = not figures.asked.cost_only
     cost, calls = {}, {}
     for stack in stacks:

@@ -214,7 +214,7 @@ class Server:
 
     @classmethod
     async def start(cls, stack: str, scenario: str, *options: str) -> Server:
-        """Starts a stack's server and returns when it is ready for calls.
+        """Starts a stack's server and returns when it is ready for sessions.
 
         Args:
             stack: Its name.

@@ -19,7 +19,7 @@ class Figure(TypedDict):
     Attributes:
         name: The quantity that was measured.
         unit: Of its values.
-        better: Which way is better.
+        better: The direction that is better.
         runs: For each run, the value of each stack; a property that never varies has one run.
         target: ``{"times": 5, "beside": "soxr"}`` (that many times better than it), or
             ``{"most": 20}``, or ``{"least": 120}``; empty when there is none.

@@ -1,4 +1,4 @@
-"""The cost of the package before the first call, and the memory that calls leave behind."""
+"""The cost of the package before the first session, and the memory that sessions leave behind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(stack: str, *arguments: str) -> dict[str, float]:
 
 
 async def calls(stack: str) -> dict[str, float]:
-    """The first call of a fresh server, and the memory of each of the next."""
+    """The first session of a fresh server, and the memory of each of the next."""
     server = await Server.start(stack, "listening")
     packets = clients.encode(clients.recording())
     loop, people = asyncio.get_running_loop(), []

@@ -43,8 +43,8 @@ CHUNKS: Final = {"1 to 64 bytes": (1, 64), "1 to 4096 bytes": (1, 4096), "64 KiB
 
 
 PASSES: Final = 5
-"""How often each of those that are compared is measured in one run, in turns: a processor whose
-clock changes, or whose host needs it, takes as long for all of them."""
+"""Measurements of each of those that are compared, in one run and in turns: a processor whose clock
+changes, or whose host needs it, takes as long for all of them."""
 
 
 def cpu_us(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -83,7 +83,7 @@ class Onnx:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets its state."""
+        """Discards its state."""
         self._state = np.zeros((2, 1, 128), np.float32)
 
     def probability(self, window: NDArray[np.float32]) -> float:

@@ -33,7 +33,7 @@ STYLE: Final = {
 
 
 def calls(figures: list[Figure], file: Path) -> None:
-    """The number of calls that a core holds, a group of bars for each scenario."""
+    """The number of sessions that a core holds, a group of bars for each scenario."""
     wanted = [figure for figure in figures if figure["unit"] == "calls"]
     canvas, axes = _axes(5.0)
     ticks, labels, position = [], [], 0.0

@@ -201,22 +201,30 @@ async def count_round(calls: Calls, client: RemoteClient) -> Counted:
 
 
 def compare(counts: dict[str, dict[str, float]]) -> int:
-    """Prints the counts beside the recorded ones; returns how many grew."""
+    """Prints the counts beside the recorded ones.
+
+    Returns:
+        The number of counts that grew, or that have no record to be held against.
+    """
     recorded = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else {}
-    grown = 0
+    grown, missing = 0, []
     for scenario, kinds in counts.items():
         for kind, now in kinds.items():
             before = recorded.get(scenario, {}).get(kind)
+            if before is None:
+                missing.append(f"{scenario}: {kind}")
             is_grown = before is not None and now > before + TOLERANCE
             grown += is_grown
             print(f"{scenario:22} {kind:8} {now:6.1f}  was {before}{'  GREW' if is_grown else ''}")
     if grown:
-        print(f"by more than {TOLERANCE:g}: find out why, or say why and record it")
-    return grown
+        print(f"by more than {TOLERANCE:g}: find the reason, or give one and record the counts")
+    if missing:
+        print(f"not in {RECORD.name}: {', '.join(missing)}; run make instructions-record")
+    return grown + len(missing)
 
 
 def main() -> int:
-    """Returns 0 unless a count grew."""
+    """Returns 0 unless a count grew or has no record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--functions", action="store_true")

@@ -1,4 +1,4 @@
-"""The share of calls in which `ReplyOnStopWords` finds its word, misses it, or finds a false one.
+"""The shares of sessions in which `ReplyOnStopWords` finds, misses or mistakes its word.
 
 Repeat with ``python benches/python/stopwords.py`` (20 minutes on two cores); it needs the extra
 ``talk``. The users are synthetic: hibari-tts speaks each word with each request, in three ways,
@@ -172,12 +172,12 @@ def wrong_words(got: list[str], expected: list[str]) -> int:
 def try_word(
     word: str, request: str, way: str, seed: int, noise: NDArray[np.float32] | None, count: Count
 ) -> None:
-    """One call in which the word and the request are spoken."""
+    """One session in which the word and the request are spoken."""
     meter = Meter()
     handler = ReplyOnStopWords(answer, [word], input_sample_rate=RATE_HZ, stt_model=meter)
     text = WAYS[way].format(word=word.capitalize(), request=request)
-    call = simulate(handler, (RATE_HZ, mix(SPEAKER.say(text, seed), noise)))
-    events = [event for event in call.events if event.name == "stopword"]
+    simulation = simulate(handler, (RATE_HZ, mix(SPEAKER.say(text, seed), noise)))
+    events = [event for event in simulation.events if event.name == "stopword"]
     count.trials += 1
     count.found += bool(events)
     count.doubled += len(events) > 1
@@ -185,16 +185,16 @@ def try_word(
         alone = SPEAKER.say(word.capitalize() + ".", seed)
         end_s = np.flatnonzero(np.abs(alone) > AUDIBLE)[-1] / RATE_HZ
         count.delays_s.append(events[0].time_s - end_s)
-    if call.turns:
+    if simulation.turns:
         count.turns += 1
         reference = words_of(meter.stt((RATE_HZ, mix(SPEAKER.say(request, seed), noise))))
-        words = words_of(" ".join(meter.stt(turn.audio) for turn in call.turns))
+        words = words_of(" ".join(meter.stt(turn.audio) for turn in simulation.turns))
         count.words += len(reference)
         count.wrong_words += wrong_words(words, reference)
 
 
 def other_speech(samples: NDArray[np.float32], noise: NDArray[np.float32] | None) -> Meter:
-    """A call without any of the words; returns all that was transcribed."""
+    """A session without any of the words; returns all that was transcribed."""
     meter = Meter()
     handler = ReplyOnStopWords(answer, ["\u2603 x9"], input_sample_rate=RATE_HZ, stt_model=meter)
     simulate(handler, (RATE_HZ, mix(samples, noise)))

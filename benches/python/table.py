@@ -12,7 +12,7 @@ from report import RESULTS, ROOT
 if TYPE_CHECKING:
     from figures import Figure
 
-# In the order of the plan; kernels last, since they alone hold no more calls.
+# In the order of the plan; kernels last, since they alone hold no more sessions.
 BENCHES: Final = ("calls", "idle", "replies", "turns", "inbound", "footprint", "kernels")
 
 IMAGES: Final = ROOT / "docs" / "images"

@@ -178,7 +178,7 @@ class Case(NamedTuple):
         make: Makes a template.
         failing: Makes one that raises, in its function or in the hook that is passed.
         hooks: The hooks in which a class may raise; none where the function is all there is.
-        item: What it emits first.
+        item: The first item that it emits.
     """
 
     make: Callable[[], Any]
@@ -233,11 +233,11 @@ class Driver:
         if hasattr(self.handler, "video_receive"):
             await self._call(self.handler.video_receive, FRAME)
         if isinstance(self.handler, ReplyOnStopWords):
-            await self._hear(np.concatenate([computer(), audio_at(0.0, 20)], axis=1))
+            await self._receive(np.concatenate([computer(), audio_at(0.0, 20)], axis=1))
             await self.session.until(lambda: "stopword" in self.session.names)
         if not isinstance(self.handler, (VideoFunction, VideoGenerator)):
             # Speech and silence of a block of 0.6 s and more, for models that judge blocks.
-            await self._hear(np.concatenate([audio_at(0.8, 40), audio_at(0.0, 40)], axis=1))
+            await self._receive(np.concatenate([audio_at(0.8, 40), audio_at(0.0, 40)], axis=1))
         await self._emit()
 
     async def end(self) -> None:
@@ -245,7 +245,7 @@ class Driver:
         await self.handler.release()
         self._worker.close()
 
-    async def _hear(self, samples: NDArray[np.int16]) -> None:
+    async def _receive(self, samples: NDArray[np.int16]) -> None:
         for start in range(0, samples.shape[1], 960):
             frame = (RATE_HZ, samples[:, start : start + 960])
             await self._call(self.handler.session_receive, frame)

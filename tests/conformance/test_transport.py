@@ -40,7 +40,7 @@ class Frames:
     """A source of audio: what an array holds, in frames of 20 ms, and then nothing.
 
     Attributes:
-        times: When each frame was pulled, in seconds of the event loop.
+        times: The time at which each frame was pulled, in seconds of the event loop.
         asleep: Set when the transport waits for more, since there is none.
     """
 

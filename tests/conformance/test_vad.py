@@ -119,7 +119,7 @@ def test_speech_is_more_probable_in_speech_than_in_silence(case: Case) -> None:
     assert in_speech > 0.5 > in_silence
 
 
-def test_reset_forgets_all_audio(case: Case) -> None:
+def test_reset_discards_all_audio(case: Case) -> None:
     vad = case.make()
     audio = case.speech(vad.sample_rate)
     first = probabilities(vad, audio)

@@ -47,7 +47,7 @@ NAMES_OF_GRADIO = {"_queue"}
 CONFIG = SessionConfig()
 
 LISTED = sorted(
-    {name for aspect in names.ASPECTS for wanted in aspect.names.values() for name in wanted}
+    {name for aspect in names.ASPECTS for needed in aspect.names.values() for name in needed}
 )
 """Every name that an aspect needs."""
 
@@ -212,7 +212,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     logging.getLogger().removeHandler(handler)
 
 
-async def converse() -> None:
+async def exchange_audio() -> None:
     """Connects, sends audio both ways and closes, with the transport as it is imported now."""
     transports: Any = importlib.import_module("gradio_webrtc._transport")
     transport = transports.PeerTransport([], CONFIG)
@@ -254,7 +254,7 @@ async def test_without_a_name_a_session_works_and_one_warning_names_the_loss(
     name: str, warnings: list[str]
 ) -> None:
     with renamed(name):
-        await converse()
+        await exchange_audio()
         (warning,) = warnings
         await answer()
     assert warnings == [warning]

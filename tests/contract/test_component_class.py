@@ -53,7 +53,7 @@ def test_importing_leaves_nothing_beside_the_source() -> None:
     assert not stub.exists()
 
 
-def test_a_rebuilt_component_answers_for_the_same_calls_even_when_there_are_none() -> None:
+def test_a_rebuilt_component_answers_for_the_same_sessions_even_when_there_are_none() -> None:
     component = WebRTC()
     rebuilt = WebRTC(**component.constructor_args)
     assert rebuilt._sessions is component._sessions  # noqa: SLF001

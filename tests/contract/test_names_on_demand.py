@@ -22,7 +22,7 @@ def test_every_name_is_there_and_listed() -> None:
     assert set(gradio_webrtc.__all__) <= set(dir(gradio_webrtc))
 
 
-def test_importing_brings_only_what_every_call_needs() -> None:
+def test_importing_brings_only_what_every_session_needs() -> None:
     program = (
         f"import sys, gradio_webrtc; print(*(set({LATER!r}) & sys.modules.keys())); "
         f"from gradio_webrtc import *; print(*(set({LATER!r}) - sys.modules.keys()))"

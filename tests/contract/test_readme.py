@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md show works: code, commands, links."""
+"""Code, commands and links in README.md and CONTRIBUTING.md work."""
 
 import re
 
@@ -19,7 +19,7 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def commands_in(document: str) -> set[str]:
-    """What follows `make` at the start of a line of a code block, or between backticks."""
+    """The words behind `make` at the start of a line of a code block, or between backticks."""
     return set(re.findall(r"(?:^|`)make ([a-z-]+)", text_of(document), re.MULTILINE))
 
 

@@ -56,13 +56,13 @@ def test_every_argument_reaches_the_page() -> None:
     assert _interface((FRONTEND / "types.ts").read_text(), "WebRTCProps") == arguments
 
 
-def test_every_event_is_known_on_both_sides() -> None:
+def test_every_event_is_defined_on_both_sides() -> None:
     events = {str(event) for event in WebRTC.EVENTS}
     dispatched = _interface((FRONTEND / "types.ts").read_text(), "WebRTCEvents")
     assert dispatched - {"error", "warning", "info"} == events
 
 
-def test_every_message_is_known_on_both_sides() -> None:
+def test_every_message_is_defined_on_both_sides() -> None:
     source = (FRONTEND / "call" / "messages.ts").read_text()
     union = source.split("export type ServerMessage =")[1].split(";\n\n")[0]
     assert set(re.findall(r'type: "(\w+)"', union)) == set(MESSAGE_TYPES)

@@ -21,7 +21,7 @@ PAUSE_S = 0.5
 """The silence that ends a turn; see `AlgoOptions`."""
 
 LABEL_S = 0.05
-"""How far off the label of a recording may be."""
+"""The largest error of the label of a recording."""
 
 
 def silence(seconds: float) -> NDArray[np.int16]:
@@ -36,13 +36,13 @@ async def test_each_utterance_is_received_whole_and_answered_once(examples: Guid
         client = PageClient(page, microphone=np.concatenate(spoken))
         await client.call()
         # The last of the chunks has begun: whatever is quiet from here on is behind it.
-        await client.until(lambda: client.sounding_seconds() > 0.55 and client.is_quiet)
+        await client.until(lambda: client.audible_seconds() > 0.55 and client.is_quiet)
         await client.hang_up()
     turns = examples.notes("C01")[before:]
     assert len(turns) == 2
     for turn in turns:
         check_turn(*turn["audio"])
-    assert client.sounding_seconds() == pytest.approx(0.6, abs=0.02 + 0.01 * client.gaps())
+    assert client.audible_seconds() == pytest.approx(0.6, abs=0.02 + 0.01 * client.gaps())
     # That there is no gap when time stands still meanwhile is shown by the tests of `simulate`.
     assert client.tone_hz() == pytest.approx(440, abs=5 * (1 + client.gaps()))
     # The function has one parameter: nothing is asked of the page.

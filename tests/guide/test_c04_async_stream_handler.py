@@ -41,14 +41,14 @@ async def test_the_live_session_receives_the_user_and_is_played(examples: Guide)
         # The handler waits for the key, and nothing has been made of it.
         assert len(examples.notes("C04.client")) == before
         client.send_inputs()
-        await client.until(lambda: client.sounding_seconds() > 0.4 and client.is_quiet)
+        await client.until(lambda: client.audible_seconds() > 0.4 and client.is_quiet)
         await client.hang_up()
     (gemini,) = examples.notes("C04.client")[before:]
     assert gemini["api_key"] == "key-of-the-client"
     (received,) = examples.notes("C04.received")[before:]
     assert received["mime_type"] == "audio/pcm"
     assert pitch_hz(received["samples"][8_000:], 16_000) == pytest.approx(440, abs=4)
-    assert client.sounding_seconds() == pytest.approx(0.5, abs=0.03 + 0.01 * client.gaps())
+    assert client.audible_seconds() == pytest.approx(0.5, abs=0.03 + 0.01 * client.gaps())
     assert client.tone_hz() == pytest.approx(600, abs=5 * (1 + client.gaps()))
     # The session hung up, the handler asked once, and nothing went wrong.
     kinds = [message["type"] for message in client.messages]
@@ -57,7 +57,7 @@ async def test_the_live_session_receives_the_user_and_is_played(examples: Guide)
 
 
 async def call_until_answered(page: GradioPage) -> tuple[PageClient, dict[str, Any]]:
-    """A call, and its answer; made again, as a page does, while the server's loop is late."""
+    """A session and its answer, asked for again while the loop of the server is late."""
     while True:
         client, asked = PageClient(page), asyncio.Event()
         client.on_send_input = asked.set

@@ -28,7 +28,7 @@ async def test_a_click_plays_five_seconds_as_they_go_by(examples: Guide) -> None
     before = len(examples.notes("C05.step"))
     async with open_page(examples.url("C05")) as page:
         client = await click(page)
-        await client.until(lambda: client.sounding_seconds() >= 0.5)
+        await client.until(lambda: client.audible_seconds() >= 0.5)
         # In real time: a second has been asked for ahead of what is played, not all five.
         assert len(examples.notes("C05.step")) - before <= 3
         await client.ended.wait()
@@ -36,7 +36,7 @@ async def test_a_click_plays_five_seconds_as_they_go_by(examples: Guide) -> None
         await client.hang_up()
     steps = examples.notes("C05.step")[before:]
     assert [step["num_steps"] for step in steps] == [5] * 5
-    assert client.sounding_seconds() == pytest.approx(5.0, abs=0.02 + 0.01 * client.gaps())
+    assert client.audible_seconds() == pytest.approx(5.0, abs=0.02 + 0.01 * client.gaps())
     assert client.tone_hz() == pytest.approx(441, abs=0.5 * (1 + client.gaps()))
     assert client.messages[-1] == {"type": "end_stream", "data": ""}
     assert "error" not in [message["type"] for message in client.messages]
@@ -58,4 +58,4 @@ async def test_the_slider_counts_and_so_does_a_second_click(examples: Guide) -> 
     assert first.webrtc_id != second.webrtc_id
     assert [step["num_steps"] for step in examples.notes("C05.step")[before:]] == [1, 1]
     for client in (first, second):
-        assert client.sounding_seconds() == pytest.approx(1.0, abs=0.02 + 0.01 * client.gaps())
+        assert client.audible_seconds() == pytest.approx(1.0, abs=0.02 + 0.01 * client.gaps())

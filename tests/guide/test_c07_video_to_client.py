@@ -57,7 +57,7 @@ async def test_a_second_click_starts_it_again(examples: Guide) -> None:
     async with open_page(examples.url("C07")) as page:
         first = await click(page)
         await first.until(lambda: len(first.video_frames) > 20)
-        # The page hangs up when it is to start again, and makes another call.
+        # The page hangs up when it is to start again, and makes another session.
         await first.hang_up()
         second = await click(page)
         await second.until(lambda: len(second.video_frames) > 5)

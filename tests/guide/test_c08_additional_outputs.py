@@ -26,7 +26,7 @@ def texts(conversation: list[dict[str, Any]]) -> list[str]:
     return ["".join(part["text"] for part in message) for message in parts]
 
 
-async def test_each_turn_is_written_down_and_known_in_the_next(examples: Guide) -> None:
+async def test_each_turn_is_written_down_and_passed_to_the_next(examples: Guide) -> None:
     spoken = np.append(np.zeros(48_000, np.int16), speech_at_48k("asterisk_hello_world_16k"))
     before = len(examples.notes("C08.transcribe"))
     async with open_page(examples.url("C08")) as page:

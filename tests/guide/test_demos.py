@@ -96,7 +96,7 @@ def hang_up(call: CallPage) -> None:
 
 
 def voice_hz(samples: Samples) -> float:
-    """How high a voice is: the median over 40 ms pieces, found by autocorrelation."""
+    """The pitch of a voice: the median over 40 ms pieces, found by autocorrelation."""
     piece = RATE_HZ // 25
     pieces = samples[: len(samples) // piece * piece].reshape(-1, piece)
     loud = pieces[np.abs(pieces).max(axis=1) > 0.3 * np.abs(samples).max()]

@@ -1,4 +1,4 @@
-"""What people do with components in Gradio, done with ours, in a real page."""
+"""Common uses of Gradio's components, with ours, in a real page."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def check_call(call: CallPage) -> None:
 
 def test_inside_a_tab_that_is_opened_later(places: CallPage) -> None:
     places.page.get_by_role("tab", name="Second").click()
-    Component(places, "tab").hold_a_call()
+    Component(places, "tab").hold_a_session()
 
 
 def test_inside_a_row_that_is_shown_later(places: CallPage) -> None:
     places.page.get_by_role("button", name="Show the row").click()
-    Component(places, "row").hold_a_call()
+    Component(places, "row").hold_a_session()
 
 
 def test_rendered_and_rendered_again(places: CallPage) -> None:
     slider = places.page.get_by_label("Rendered").first
     slider.fill("1")
-    Component(places, "rendered-0").hold_a_call()
+    Component(places, "rendered-0").hold_a_session()
     slider.fill("2")
-    Component(places, "rendered-1").hold_a_call()
-    Component(places, "rendered-0").hold_a_call()
+    Component(places, "rendered-1").hold_a_session()
+    Component(places, "rendered-0").hold_a_session()
 
 
 def test_two_components_call_at_the_same_time(places: CallPage) -> None:
@@ -83,7 +83,7 @@ def test_each_component_counts_its_own_clients(pages: Programs, one_call: Chromi
 
 def test_behind_a_login(pages: Programs, one_call: Chromium) -> None:
     url = pages.url("behind_a_login.py")
-    # Nobody else can so much as ask for a call.
+    # Nobody else can so much as ask for a session.
     answer = httpx.post(f"{url}/gradio_api/component_server/", json={"fn_name": "offer"})
     assert answer.status_code == 401
     check_call(one_call.open(url, login=("somebody", "a-password")))

@@ -43,7 +43,7 @@ navigator.mediaDevices.getUserMedia = (wish) => { window.__wishes.push(wish); re
 
 
 TRIES = 6
-"""How often a user repeats the same: speech before a call stands is lost."""
+"""The number of times a user repeats the same: speech before a session stands is lost."""
 
 
 def say_hello(folder: Path) -> Path:

@@ -31,7 +31,7 @@ async def test_n19_n20_n21_audio_values_and_words_of_one_turn(pages: Programs) -
         "somebody: with the audio",
         "somebody: alone",
     ]
-    assert client.sounding_seconds() == pytest.approx(0.2, abs=0.02)
+    assert client.audible_seconds() == pytest.approx(0.2, abs=0.02)
     messages = {message["type"]: message.get("message") for message in client.messages}
     assert messages["warning"] == "I did not catch that."
     assert messages["error"] == "The model is asleep."
@@ -51,7 +51,9 @@ async def test_n21_words_of_a_generator_in_mode_receive(pages: Programs) -> None
 
 
 @pytest.mark.network
-async def test_n22_echo_is_cancelled_unless_the_constraints_say_otherwise(pages: Programs) -> None:
+async def test_n22_echo_is_cancelled_unless_the_constraints_have_another_value(
+    pages: Programs,
+) -> None:
     async with open_page(pages.url("prose.py")) as page:
         usual = page.props(page.component("webrtc", "Call"))["track_constraints"]
         changed = page.props(page.component("webrtc", "Plain"))["track_constraints"]

@@ -89,7 +89,7 @@ async def test_dead_offers_of_one_address_do_not_keep_the_only_place() -> None:
     await manager.close()
 
 
-async def test_dead_offers_leave_half_of_the_places_free_and_calls_whole() -> None:
+async def test_dead_offers_leave_half_of_the_places_free_and_sessions_whole() -> None:
     manager = serve(concurrency_limit=4)
     sent = chirp(1.0)
     first = client_at(manager, "9.9.9.1", sent)
@@ -176,4 +176,4 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
             answer = await client.call()
             await client.hang_up()
         assert "secret" in answer, answer
-        await made[0]._sessions.close()  # noqa: SLF001 - the end of its calls
+        await made[0]._sessions.close()  # noqa: SLF001 - the end of its sessions

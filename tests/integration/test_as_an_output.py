@@ -33,7 +33,7 @@ async def test_audio_is_refused_with_the_way_and_none_is_taken() -> None:
 
 
 @pytest.mark.parametrize("kind", ["gr.update", "a component", "gr.skip", "its own value"])
-async def test_a_call_outlives_updates_of_its_component(kind: str) -> None:
+async def test_a_session_outlives_updates_of_its_component(kind: str) -> None:
     def update(value: Any) -> Any:
         return {
             "gr.update": lambda: gr.update(visible=True, label="Now"),

@@ -100,7 +100,7 @@ def serve(handler: Any, modality: Modality = "audio-video", **service: Any) -> S
 
 
 async def until_no_job_is_left() -> None:
-    """Waits until the blocked emits, which the end of the call wakes, have left their threads."""
+    """Waits until the blocked emits have left their threads, which the end of the session wakes."""
     async with asyncio.timeout(60):
         while orphaned_jobs():  # noqa: ASYNC110 - the package has no event for it
             await asyncio.sleep(0.01)
@@ -189,7 +189,7 @@ class Clumsy(SilentMirror):
         return Clumsy()
 
 
-async def test_errors_on_either_side_are_reported_once_and_the_call_goes_on() -> None:
+async def test_errors_on_either_side_are_reported_once_and_the_session_goes_on() -> None:
     manager = serve(Clumsy(), "video")
     client = Client(manager, modality="video")
     await client.call()

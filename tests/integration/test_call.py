@@ -164,7 +164,7 @@ async def test_the_time_limit_is_reported_and_kept() -> None:
 
 
 class SaysGoodbye(AsyncStreamHandler):
-    """Emits half a second of audio, then closes the call."""
+    """Emits half a second of audio, then closes the session."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class SaysGoodbye(AsyncStreamHandler):
         return SaysGoodbye()
 
 
-async def test_close_stream_ends_the_call_after_the_last_word() -> None:
+async def test_close_stream_ends_the_session_after_the_last_word() -> None:
     manager = serve(SaysGoodbye())
     client = Client(manager)
     await client.call()
@@ -234,7 +234,7 @@ async def test_a_malformed_offer_is_refused_and_takes_no_slot(damage: dict[str, 
     await client.hang_up()
 
 
-async def test_an_id_is_one_calls() -> None:
+async def test_an_id_is_one_sessions() -> None:
     manager = serve(BlockingEcho(), concurrency_limit=2)
     client, double = Client(manager), Client(manager)
     double.webrtc_id = client.webrtc_id
@@ -276,7 +276,7 @@ async def test_knowing_an_id_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize("mode", ["send-receive", "receive"])
-async def test_a_vanished_client_is_noticed_and_everything_is_freed(
+async def test_a_vanished_client_is_detected_and_everything_is_freed(
     monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     assert peer.VANISHED_S < 10, "the documented limit"
@@ -303,7 +303,7 @@ async def test_a_vanished_client_is_noticed_and_everything_is_freed(
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
-async def test_a_network_that_comes_back_finds_the_call(seconds: float) -> None:
+async def test_a_network_that_comes_back_finds_the_session(seconds: float) -> None:
     manager = serve(BlockingEcho())
     client = Client(manager, tone(30.0, 440))
     await client.call()
@@ -362,7 +362,7 @@ async def test_a_client_that_gives_up_while_connecting_frees_the_slot_at_once() 
 
 
 def _census() -> tuple[int, int, int]:
-    """How many tasks, threads of ours and open files (sockets among them) there are."""
+    """The numbers of tasks, threads of ours and open files, sockets among them."""
     gc.collect()
     return (
         len(asyncio.all_tasks()),
@@ -371,7 +371,7 @@ def _census() -> tuple[int, int, int]:
     )
 
 
-async def test_a_hundred_calls_leave_no_task_no_thread_and_no_socket() -> None:
+async def test_a_hundred_sessions_leave_no_task_no_thread_and_no_socket() -> None:
     manager = serve(BlockingEcho(), concurrency_limit=10)
     await _call_and_hang_up(manager)
     before = _census()

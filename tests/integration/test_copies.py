@@ -1,4 +1,4 @@
-"""Handlers that are slow or unable to be made, while others are in calls."""
+"""Handlers that are slow or unable to be made, while others are in sessions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Echo(StreamHandler):
         return self.queue.get()
 
 
-async def test_a_call_goes_on_while_the_handler_of_another_is_made() -> None:
+async def test_a_session_goes_on_while_the_handler_of_another_is_made() -> None:
     loop, is_waiting = asyncio.get_running_loop(), asyncio.Event()
     Echo.is_waiting = staticmethod(lambda: loop.call_soon_threadsafe(is_waiting.set))
     Echo.may_go_on = threading.Event()

@@ -1,4 +1,4 @@
-"""Calls of one component that its program ends in good order."""
+"""Sessions of one component that its program ends in good order."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_a_program_may_drain_from_a_thread_of_its_own() -> None:
     await asyncio.to_thread(lambda: asyncio.run(webrtc.drain()))
     await client.ended.wait()
     assert endings(client) == [ENDING]
-    # The loop of the calls, not that of the thread, is the one that takes no more.
+    # The loop of the sessions, not that of the thread, is the one that takes no more.
     assert (await Client(manager).call())["meta"]["error"] == "server_stopping"
     await client.hang_up()
 

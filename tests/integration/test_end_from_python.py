@@ -1,4 +1,4 @@
-"""Calls that a function of the page, or any other code of the program, ends from Python."""
+"""Sessions that a function of the page, or any other code of the program, ends from Python."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def in_a_thread(act: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("run", [in_this_task, in_a_thread])
-async def test_close_ends_a_call_and_the_page_gets_the_reason(
+async def test_close_ends_a_session_and_the_page_gets_the_reason(
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
 ) -> None:
     webrtc, manager = make_page()
@@ -59,7 +59,7 @@ async def test_close_ends_a_call_and_the_page_gets_the_reason(
 
 
 @pytest.mark.parametrize("run", [in_this_task, in_a_thread])
-async def test_update_connection_ends_a_call_whether_awaited_or_not(
+async def test_update_connection_ends_a_session_whether_awaited_or_not(
     run: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
 ) -> None:
     webrtc, manager = make_page()
@@ -89,7 +89,7 @@ async def test_what_fastrtc_made_of_update_connection_was_a_coroutine() -> None:
 
 
 @pytest.mark.parametrize("state", ["open", "close", "", None])
-async def test_a_call_can_only_be_updated_to_closed(state: Any) -> None:
+async def test_a_session_can_only_be_updated_to_closed(state: Any) -> None:
     webrtc, _ = make_page()
     with pytest.raises(
         ValueError, match=r'expected "closed", got .* close\(webrtc_id, reason='
@@ -99,7 +99,7 @@ async def test_a_call_can_only_be_updated_to_closed(state: Any) -> None:
 
 
 @pytest.mark.parametrize("nobody", [None, "__webrtc_value__", 7, ["a"], {"webrtc_id": "x"}])
-async def test_what_is_no_id_of_a_call_ends_none(nobody: Any) -> None:
+async def test_what_is_no_id_of_a_session_ends_none(nobody: Any) -> None:
     webrtc, _ = make_page()
     webrtc.close(nobody)
     assert not webrtc.update_connection(nobody, "closed")
@@ -112,7 +112,7 @@ async def test_a_reason_is_text() -> None:
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
-async def test_a_function_of_the_page_ends_the_call(kind: str) -> None:
+async def test_a_function_of_the_page_ends_the_session(kind: str) -> None:
     async def end_async(_value: Any, webrtc_id: str) -> None:
         await call.update_connection(webrtc_id, "closed")
 

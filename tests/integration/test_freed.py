@@ -1,4 +1,4 @@
-"""What a session held is freed when it is over, without a garbage collection."""
+"""The objects of a session are freed when it is over, without a garbage collection."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def greet() -> Iterator[Any]:
     ],
     ids=["async handler", "generator", "async generator"],
 )
-async def test_the_handler_of_a_call(template: StreamHandlerBase) -> None:
+async def test_the_handler_of_a_session(template: StreamHandlerBase) -> None:
     copies: list[weakref.ref[Any]] = []
 
     def make() -> StreamHandlerBase:

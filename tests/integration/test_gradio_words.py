@@ -64,7 +64,7 @@ def words(client: Client) -> list[dict[str, Any]]:
 async def call(
     template: StreamHandlerBase, expected: int, mode: Mode, modality: Modality = "audio"
 ) -> list[dict[str, Any]]:
-    """The first words that a page gets in a call of this handler."""
+    """The first words that a page gets in a session of this handler."""
     manager = SessionServer()
     manager.serve(template.copy, mode=mode, modality=modality)
     client = Client(manager, LOUD, mode=mode, modality=modality)
@@ -259,7 +259,7 @@ async def test_a_progress_bar_does_no_harm() -> None:
     assert words(client) == []
 
 
-async def test_outside_of_a_call_they_do_what_gradio_does(
+async def test_outside_of_a_session_they_do_what_gradio_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     await call(Sync("emit", give_notices), 3, "send-receive")

@@ -1,4 +1,4 @@
-"""A client that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio call."""
+"""A client that is neither a browser nor aiortc: GStreamer's webrtcbin holds an audio session."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Greeter(StreamHandler):
         return Greeter()
 
 
-async def converse(manager: SessionServer) -> list[dict[str, Any]]:
-    """One call; every message that the client wrote, its audio last."""
+async def run_session(manager: SessionServer) -> list[dict[str, Any]]:
+    """One session; every message that the client wrote, its audio last."""
     process = await asyncio.create_subprocess_exec(
         SYSTEM_PYTHON,
         str(CLIENT),
@@ -90,10 +90,10 @@ async def negotiate(manager: SessionServer, sdp: str) -> list[dict[str, Any]]:
     return lines
 
 
-async def test_gstreamer_holds_an_audio_call() -> None:
+async def test_gstreamer_holds_an_audio_session() -> None:
     manager = SessionServer()
     manager.serve(Greeter().copy)
-    written = await converse(manager)
+    written = await run_session(manager)
     await manager.close()
     messages = [json.loads(each["message"]) for each in written if "message" in each]
     assert {"type": "log", "data": "hello"} in messages

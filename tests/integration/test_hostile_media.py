@@ -39,7 +39,7 @@ def sent(hostile: Hostile) -> int:
     return int(vars(sender_of(hostile).transport)["_RTCDtlsTransport__tx_packets"])
 
 
-async def test_three_hundred_streams_are_one_stream_and_the_call_can_be_closed() -> None:
+async def test_three_hundred_streams_are_one_stream_and_the_session_can_be_closed() -> None:
     async with attacked() as (hostile, _):
         for ssrc in range(1000, 1300):
             kind = hostile.payload_type("opus")
@@ -112,7 +112,7 @@ async def test_the_time_stamps_of_packets_may_be_anything() -> None:
         assert not exited.is_set()
 
 
-async def test_what_a_report_lies_about_its_own_length_ends_no_call() -> None:
+async def test_what_a_report_lies_about_its_own_length_ends_no_session() -> None:
     async with attacked() as (hostile, _):
         for count in (0, 1, 255):
             fci = b"REMB" + bytes((count, 0, 0, 0))

@@ -91,7 +91,7 @@ async def test_what_a_sender_gives_up_costs_no_more_than_what_it_sends() -> None
 
 
 @pytest.mark.parametrize("size", [1, 1000])
-async def test_a_message_without_an_end_ends_the_call(size: int) -> None:
+async def test_a_message_without_an_end_ends_the_session(size: int) -> None:
     async with attacked() as (hostile, _):
         tsn = hostile.server.sctp._last_received_tsn + 1
         for number in range(1100):
@@ -103,7 +103,7 @@ async def test_a_message_without_an_end_ends_the_call(size: int) -> None:
         assert "larger than" in await hostile.reason()
 
 
-async def test_more_than_fifty_messages_a_second_end_the_call() -> None:
+async def test_more_than_fifty_messages_a_second_end_the_session() -> None:
     async with attacked() as (hostile, _):
         for _ in range(250):
             hostile.channel.send("{}")
@@ -126,7 +126,7 @@ async def test_the_limits_of_messages_are_those_that_were_given() -> None:
         assert sizes == [190_000] + [2] * 250
 
 
-async def test_a_third_data_channel_ends_the_call() -> None:
+async def test_a_third_data_channel_ends_the_session() -> None:
     async with attacked() as (hostile, _):
         for number in range(3):
             hostile.pc.createDataChannel(f"more-{number}")
@@ -159,7 +159,7 @@ async def test_a_page_that_acknowledges_nothing_lets_no_queue_grow_without_end()
         assert sctp.unacknowledged < 8300
 
 
-async def test_what_is_sent_while_a_call_ends_is_lost_without_a_word() -> None:
+async def test_what_is_sent_while_a_session_ends_is_lost_without_a_word() -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, each: complaints.append(each))
     async with attacked() as (hostile, bystander):

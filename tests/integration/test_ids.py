@@ -24,7 +24,7 @@ RESERVED = ["__webrtc_value__", "start_webrtc_stream"]
 
 
 class Notes(AsyncStreamHandler):
-    """Notes the inputs that reach each call, and gives one output a call."""
+    """Notes the inputs that reach each session, and gives one output a session."""
 
     def __init__(self, seen: list[tuple[str, Any]], names: list[str]) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ async def leave(site: Site, *clients: PageClient) -> None:
 
 
 @pytest.mark.parametrize("word", RESERVED)
-async def test_a_word_that_stands_for_no_call_collects_nobodys_inputs(word: str) -> None:
+async def test_a_word_that_stands_for_no_session_collects_nobodys_inputs(word: str) -> None:
     site = Site()
     async with serve_page(site.blocks) as visitor, serve_page(site.blocks) as page:
         stranger = PageClient(page)
@@ -109,7 +109,7 @@ async def test_a_word_that_stands_for_no_call_collects_nobodys_inputs(word: str)
 
 
 @pytest.mark.parametrize("with_id", [True, False])
-async def test_a_call_goes_on_with_an_id_of_the_pages_own_and_without(*, with_id: bool) -> None:
+async def test_a_session_goes_on_with_an_id_of_the_pages_own_and_without(*, with_id: bool) -> None:
     site = Site()
     async with serve_page(site.blocks) as page:
         client = await call_in(page, with_id=with_id)
@@ -207,7 +207,7 @@ async def test_a_lone_surrogate_is_a_wrong_value_like_any_other() -> None:
         await leave(site, client)
 
 
-async def test_the_value_of_a_call_can_be_kept_and_no_session_with_it() -> None:
+async def test_the_value_of_a_session_can_be_kept_without_the_session() -> None:
     value = PageValue("call")
     for kept in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):  # noqa: S301 - our own
         assert (kept, type(kept)) == ("call", str)

@@ -84,11 +84,11 @@ async def test_a_client_that_sends_nothing_gets_the_reason_and_is_let_go() -> No
 
 @pytest.mark.parametrize("mode", ["send-receive", "receive"])
 async def test_silence_is_audio_and_who_sends_nothing_by_mode_is_not_idle(mode: Any) -> None:
-    """Time passes by another call: one that sends nothing ends at the same limit."""
+    """Time passes by another session: one that sends nothing ends at the same limit."""
     manager = serve(Quiet, limits=Limits(idle_limit_s=IDLE_S), mode=mode, concurrency_limit=2)
     client = Client(manager, mode=mode)
     await client.call()
-    # As long as three limits, measured by what another call receives of them.
+    # As long as three limits, measured by what another session receives of them.
     other = serve(Echo)
     clock = Client(other, chirp(3 * IDLE_S))
     await clock.call()
@@ -101,7 +101,7 @@ async def test_silence_is_audio_and_who_sends_nothing_by_mode_is_not_idle(mode: 
 
 
 class Blocking(StreamHandler):
-    """Keeps its thread after the call, as a ``put`` into a full queue does."""
+    """Keeps its thread after the session, as a ``put`` into a full queue does."""
 
     go_on = threading.Event()
 
@@ -115,7 +115,7 @@ class Blocking(StreamHandler):
         return Blocking()
 
 
-async def test_threads_that_ended_calls_left_blocked_are_counted_and_named(
+async def test_threads_that_ended_sessions_left_blocked_are_counted_and_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     manager = serve(Blocking, concurrency_limit=None, limits=Limits(blocked_threads=2))
@@ -150,7 +150,7 @@ async def _are_counted(count: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_loop_that_lags_takes_no_new_call_until_it_recovered() -> None:
+async def test_a_loop_that_lags_takes_no_new_session_until_it_recovered() -> None:
     manager = serve(Quiet, concurrency_limit=None)
     assert "secret" in await offer(manager, "first")
     loop, is_late = asyncio.get_running_loop(), asyncio.Event()

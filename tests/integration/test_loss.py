@@ -52,7 +52,7 @@ class Disturbed:
     """Between a sender of RTP and its socket.
 
     Attributes:
-        lost: How many packets of audio did not get through.
+        lost: The number of packets of audio that did not get through.
     """
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:

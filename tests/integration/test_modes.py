@@ -55,7 +55,7 @@ async def test_a_generator_is_played_in_full_from_the_click_to_its_quiet_end() -
     await finish(client, manager)
     assert steps == [5]
     assert [m["data"] for m in client.messages] == [""], "one end, without a word, and no error"
-    assert client.sounding_seconds() == pytest.approx(2.0, abs=0.02)
+    assert client.audible_seconds() == pytest.approx(2.0, abs=0.02)
     places = pieces_found(client.received_audio(), sent)
     assert places == sorted(places)
     assert min(places) >= 0
@@ -97,7 +97,7 @@ async def test_the_generator_is_never_far_ahead_of_the_client() -> None:
     ahead_s = [0.2 * index - received for index, received in enumerate(received_s)]
     # A second waits in the queue, a chunk for room in it, some frames in the jitter buffer.
     assert max(ahead_s) <= 1.0 + 0.2 + 0.3
-    assert client.sounding_seconds() == pytest.approx(3.0, abs=0.02)
+    assert client.audible_seconds() == pytest.approx(3.0, abs=0.02)
 
 
 async def test_another_click_starts_again_at_once() -> None:
@@ -172,7 +172,7 @@ async def test_nothing_now_is_no_end() -> None:
     await client.call()
     await client.ended.wait()
     await finish(client, manager)
-    assert client.sounding_seconds() == pytest.approx(0.2, abs=0.02)
+    assert client.audible_seconds() == pytest.approx(0.2, abs=0.02)
 
 
 def planar(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
@@ -209,7 +209,7 @@ async def test_each_channel_carries_its_own_tone(
     await finish(client, manager)
     left = np.concatenate([samples for _, samples in client.audio_frames])
     right = np.concatenate(client.right)
-    assert client.sounding_seconds() == pytest.approx(1.0, abs=0.02)
+    assert client.audible_seconds() == pytest.approx(1.0, abs=0.02)
     assert pitch_hz(left, 48_000) == pytest.approx(500, abs=5)
     assert pitch_hz(right, 48_000) == pytest.approx(800, abs=5)
 

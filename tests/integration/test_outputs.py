@@ -61,7 +61,7 @@ async def test_values_from_another_thread_reach_the_page() -> None:
     assert client.outputs == [("from the handler",), ("from outside",)]
 
 
-async def test_a_stream_of_values_goes_on_to_the_end_of_the_call() -> None:
+async def test_a_stream_of_values_goes_on_to_the_end_of_the_session() -> None:
     manager, client, items = await call(has_outputs=False)
     for value in range(3):
         items.put_nowait(AdditionalOutputs(value))

@@ -177,7 +177,7 @@ async def test_every_part_of_an_async_handler_sees_the_user() -> None:
     notes = Notebook(*places)
 
     class Made(AsyncStreamHandler):
-        """The template, which is made outside of any loop and of any call."""
+        """The template, which is made outside of any loop and of any session."""
 
         def copy(self) -> Any:
             return Async(notes)
@@ -288,7 +288,7 @@ async def test_an_offer_that_a_program_hands_over_has_no_request() -> None:
     assert notes.seen["copy"] is None
 
 
-async def test_the_names_of_old_are_set_in_a_call_and_nowhere_else() -> None:
+async def test_the_names_of_old_are_set_in_a_session_and_nowhere_else() -> None:
     seen: list[Any] = []
 
     class Old(Sync):

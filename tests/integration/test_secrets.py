@@ -1,4 +1,4 @@
-"""No secret of a call, a TURN service or a user is in a log, whatever goes wrong."""
+"""No secret of a session, a TURN service or a user is in a log, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def assert_none_is_there(log: pytest.LogCaptureFixture, *found: object) -> None:
         assert str(secret) not in log.text
 
 
-async def test_a_call_leaves_neither_its_secret_nor_its_credential(
+async def test_a_session_leaves_neither_its_secret_nor_its_credential(
     every_line: pytest.LogCaptureFixture,
 ) -> None:
     async with serve_page(page_with(lambda: {"iceServers": SERVERS})) as page:

@@ -1,4 +1,4 @@
-"""Servers that are asked to stop during calls: clients get the reason, and the process ends."""
+"""Servers that are asked to stop during sessions: clients get the reason, and the process ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.network
 PROGRAM = ROOT / "tests" / "support" / "stopping_program.py"
 ADDRESS = re.compile(r"[Rr]unning on .*?(http://[\w.]+:\d+)")
 LIMIT_S = 100.0
-"""How long anything may take on a machine that is busy with other tests."""
+"""The time that anything may take on a machine that is busy with other tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +161,7 @@ STATUS = {
     ("module", signal.SIGTERM): -signal.SIGTERM,
     ("module", signal.SIGINT): 0,
 }
-"""The exit status of each server and signal, as without calls."""
+"""The exit status of each server and signal, as without sessions."""
 
 
 @pytest.mark.parametrize(("kind", "number"), STATUS)
@@ -251,7 +251,7 @@ async def test_a_program_keeps_its_own_handler() -> None:
         assert ending(client) == STOPPED
 
 
-async def test_close_ends_calls_and_a_later_launch_takes_new_ones() -> None:
+async def test_close_ends_sessions_and_a_later_launch_takes_new_ones() -> None:
     async with serving("close", "Idle") as server:
         async with calling(await server.url(), "first", "second") as clients:
             server.press_enter()
@@ -272,7 +272,7 @@ async def test_a_program_that_exits_sends_its_clients_the_reason() -> None:
         assert ending(client) == STOPPED
 
 
-async def test_a_child_that_was_forked_ends_no_call() -> None:
+async def test_a_child_that_was_forked_ends_no_session() -> None:
     async with (
         serving("fork", "Idle") as server,
         calling(await server.url(), "first") as (client,),
@@ -297,7 +297,7 @@ async def test_a_handler_of_an_event_loop_is_called_once_for_a_signal() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_page_without_a_call_keeps_no_server(number: signal.Signals) -> None:
+async def test_a_page_without_a_session_keeps_no_server(number: signal.Signals) -> None:
     async with serving("mounted", "Idle") as server, open_page(await server.url()) as page:
         staying = asyncio.get_running_loop().create_task(page.stay())
         client = PageClient(page, page.component("webrtc", "first"))

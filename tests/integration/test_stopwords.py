@@ -57,19 +57,21 @@ def test_the_guides_case(voice: Hibari) -> None:
         say(voice, "Turn off the light in the kitchen."),
     ]
     handler = ReplyOnStopWords(transcribe, ["computer"], input_sample_rate=16_000)
-    call = simulate(handler, (VOICE_HZ, np.concatenate(spoken)), ["en"])
-    assert [words_of(output.args[1]) for output in call.outputs] == [
+    simulation = simulate(handler, (VOICE_HZ, np.concatenate(spoken)), ["en"])
+    assert [words_of(output.args[1]) for output in simulation.outputs] == [
         words_of("What is the weather like in Paris?"),
         words_of("Turn off the light in the kitchen."),
     ]
-    assert {output.args[0] for output in call.outputs} == {"en"}
-    assert [turn.audio[0] for turn in call.turns] == [16_000] * 2
-    sent = [message for _, message in call.messages if message["type"] == "stopword"]
+    assert {output.args[0] for output in simulation.outputs} == {"en"}
+    assert [turn.audio[0] for turn in simulation.turns] == [16_000] * 2
+    sent = [message for _, message in simulation.messages if message["type"] == "stopword"]
     assert len(sent) == 2
-    signals = [event.time_s for event in call.events if event.name == "stopword"]
-    assert signals[0] < call.turns[0].pause_s < signals[1] < call.turns[1].speech_start_s
-    is_loud = np.abs(call.audio[1]).max(axis=0) > 200
-    assert not is_loud[: round(call.turns[0].pause_s * 48_000)].any()
+    signals = [event.time_s for event in simulation.events if event.name == "stopword"]
+    assert (
+        signals[0] < simulation.turns[0].pause_s < signals[1] < simulation.turns[1].speech_start_s
+    )
+    is_loud = np.abs(simulation.audio[1]).max(axis=0) > 200
+    assert not is_loud[: round(simulation.turns[0].pause_s * 48_000)].any()
 
 
 @pytest.mark.parametrize("way", ["Hello, Iris! {}", "hello iris. {}", "Oh, hello Iris, {}"])
@@ -79,10 +81,10 @@ def test_a_pair_of_words(voice: Hibari, way: str) -> None:
     handler = ReplyOnStopWords(
         transcribe, ["hello iris"], input_sample_rate=16_000, needs_args=False
     )
-    call = simulate(handler, (VOICE_HZ, spoken), ["en"])
-    assert [event.name for event in call.events].count("stopword") == 1
-    assert "timer" in call.outputs[0].args[1]
-    assert "iris" not in words_of(call.outputs[0].args[1])
+    simulation = simulate(handler, (VOICE_HZ, spoken), ["en"])
+    assert [event.name for event in simulation.events].count("stopword") == 1
+    assert "timer" in simulation.outputs[0].args[1]
+    assert "iris" not in words_of(simulation.outputs[0].args[1])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,8 @@ def test_a_pair_of_words(voice: Hibari, way: str) -> None:
 )
 def test_people_who_talk_of_something_else(name: str) -> None:
     handler = ReplyOnStopWords(transcribe, ["computer", "hello iris"], input_sample_rate=16_000)
-    call = simulate(handler, speech(name))
-    assert call.turns == []
-    assert call.messages == [(call.messages[0][0], {"type": "end_stream", "data": call.end_reason})]
+    simulation = simulate(handler, speech(name))
+    assert simulation.turns == []
+    assert simulation.messages == [
+        (simulation.messages[0][0], {"type": "end_stream", "data": simulation.end_reason})
+    ]

@@ -78,7 +78,7 @@ async def connected() -> tuple[SessionServer, Client, set[Address]]:
 
 
 async def goes_on(client: Client) -> None:
-    """Returns once a second more was received; the call could not do that if it had ended."""
+    """Returns once a second more was received; the session could not do that if it had ended."""
     before_s = client.loud_seconds()
     await client.until(lambda: client.loud_seconds() > before_s + 1.0 or client.closed.is_set())
     assert not client.closed.is_set()

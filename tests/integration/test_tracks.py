@@ -1,4 +1,4 @@
-"""Which tracks of an offer are taken, declined or refused, and what our own encoder gets."""
+"""Tracks of an offer are taken, declined or refused, and our own encoder gets a bit rate."""
 
 from __future__ import annotations
 

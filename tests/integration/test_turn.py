@@ -1,4 +1,4 @@
-"""Calls through a real TURN server, over UDP and over TCP."""
+"""Sessions through a real TURN server, over UDP and over TCP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where turns end in real speech, through the same session and core as a call."""
+"""The ends of turns in real speech, through the same session and core as over a connection."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ async def test_a_slow_function_holds_up_nobody_else() -> None:
     assert is_growing([number_of(frame) for _, frame in quick.video_frames])
 
 
-async def test_a_function_that_never_returns_ends_with_its_call() -> None:
+async def test_a_function_that_never_returns_ends_with_its_session() -> None:
     forever = threading.Event()
     manager = serve_video(lambda _image: forever.wait())
     client = client_of(manager)
@@ -263,7 +263,7 @@ async def test_values_for_the_page_come_with_frames() -> None:
     assert len(seen & set(outputs)) >= 12
 
 
-async def test_a_function_may_end_the_call_with_a_last_frame() -> None:
+async def test_a_function_may_end_the_session_with_a_last_frame() -> None:
     def until_ten(image: PlanarFrame) -> Any:
         number = number_of(image)
         return (image, CloseStream("ten is enough")) if number >= 10 else image

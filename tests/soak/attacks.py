@@ -2,8 +2,8 @@
 
     python tests/soak/attacks.py [name ...]
 
-The user and the attacker are processes of their own. Exits with 1 when the user's call ends, or an
-attack makes its largest gap more than 60 ms longer than it was before.
+The user and the attacker are processes of their own. Exits with 1 when the user's session ends, or
+an attack makes its largest gap more than 60 ms longer than it was before.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Calls are connected and hung up, a thousand by default, and leave nothing behind.
+"""Sessions are connected and hung up, a thousand by default, and leave nothing behind.
 
     python tests/soak/connects.py --calls 1000
 
-A server of its own answers, in which garbage is not collected: whatever a call held is to be freed
-by its end alone. Each call comes from a page of its own. Exits with 1 and the reason when anything
-is left.
+A server of its own answers, in which garbage is not collected: whatever a session held is to be
+freed by its end alone. Each session is that of a page of its own. Exits with 1 and the reason when
+anything is left.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def run(calls: int) -> Counts:
 
 
 def main() -> None:
-    """Makes the calls, and prints what was found."""
+    """Makes the sessions, and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=1000)
     calls = parser.parse_args().calls

@@ -122,7 +122,7 @@ def mirror(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def build() -> gr.Blocks:
-    """The page, with components whose labels are the kinds of calls."""
+    """The page, with components whose labels are the kinds of sessions."""
     page: gr.Blocks
     with gr.Blocks() as page:
         seen = gr.Number(label="seen")
@@ -160,7 +160,7 @@ POOLS = ("asyncio_", "AnyIO")
 
 
 def count_all() -> dict[str, int]:
-    """Counts whatever a call that has ended could leave behind, in this process."""
+    """Counts whatever a session that has ended could leave behind, in this process."""
     held = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     names = [each.name for each in threading.enumerate()]
@@ -204,7 +204,7 @@ def allocated_bytes() -> int:
 
 
 def serve(page: gr.Blocks) -> FastAPI:
-    """The page, and what the process holds once no call is under way."""
+    """The page, and what the process holds once no session is under way."""
     app = FastAPI()
     components = [each for each in page.blocks.values() if isinstance(each, WebRTC)]
 

@@ -1,4 +1,4 @@
-"""Calls of all kinds come and go for as long as one likes, and leave nothing behind.
+"""Sessions of all kinds come and go for as long as one likes, and leave nothing behind.
 
     python tests/soak/soak.py --seconds 3600
 
@@ -36,15 +36,15 @@ AT_ONCE: Final = 3
 """Users beside the one that stays: what two busy cores hold without harm to it."""
 
 WARM_UPS: Final = 3
-"""How often each kind of call comes, `AT_ONCE` at a time, before anything is counted."""
+"""The number of sessions of each kind, `AT_ONCE` at a time, before anything is counted."""
 
 GAP_LIMIT_MS: Final = 60.0
 DRIFT_LIMIT_MS: Final = 60.0
 MEMORY_LIMIT_BYTES: Final = 5_000_000
-"""For each thousand calls, and at least once."""
+"""For each thousand sessions, and at least once."""
 
 IDLE_LIMIT_S: Final = 60.0
-"""Longer than a call is missed that vanished, and an offer that never connected."""
+"""Longer than a session is missed that vanished, and an offer that never connected."""
 
 LOOKS: Final = 6
 
@@ -52,11 +52,11 @@ LEFT_BEHIND: Final = ("tasks", "threads", "native_threads", "descriptors", "sock
 
 
 class Soak:
-    """A run of calls, and the faults that it led to.
+    """A run of sessions, and the faults that it led to.
 
     Args:
         url: The server's address.
-        seed: Of the order in which kinds of calls come.
+        seed: Of the order in which kinds of sessions come.
     """
 
     def __init__(self, url: str, seed: int) -> None:
@@ -67,7 +67,7 @@ class Soak:
         self._random = random.Random(seed)  # noqa: S311  # an order
 
     async def one(self, kind: Callable[[GradioPage], Awaitable[None]]) -> None:
-        """A user who comes, makes a call of one kind, and goes."""
+        """A user who comes, makes a session of one kind, and goes."""
         self.calls[kind.__name__] += 1
         try:
             async with open_page(f"{self.url}/page") as page, asyncio.timeout(ANSWER_LIMIT_S):
@@ -79,7 +79,7 @@ class Soak:
             self.faults.append(f"{kind.__name__}: {type(error).__name__}: {error}"[:400])
 
     async def warm_up(self) -> dict[str, int]:
-        """Calls of each kind, as many at once as there can be later; the counts after them.
+        """Sessions of each kind, as many at once as there can be later; the counts after them.
 
         They fill pools, and Gradio's table of pages.
         """
@@ -102,7 +102,7 @@ class Soak:
             await self.one(self._random.choice(KINDS))
 
     async def settled(self) -> dict[str, int]:
-        """The lowest counts once no call is under way: connections of HTTP close after a while."""
+        """The lowest counts once no session is under way: HTTP connections close after a while."""
         looks = [await self._counts()]
         for _ in range(LOOKS):
             await asyncio.sleep(1.0)
@@ -145,7 +145,7 @@ async def soak(
     """Runs a server and its users.
 
     Args:
-        seconds: How long users come, after those of the warm-up.
+        seconds: The time in which users come, after those of the warm-up.
         seed: Of the order in which they come.
         by_time: Gaps and refusals count, which a machine that others use makes too.
 

@@ -1,9 +1,9 @@
-"""A user whose call stays, and who notes when each frame of its echo arrives.
+"""A user whose session stays, and who notes when each frame of its echo arrives.
 
     python tests/soak/steady.py URL
 
 Prints as JSON what it received, for each line of its standard input since the one before, and, at
-its end, for the whole call.
+its end, for the whole session.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def largest_gap_s(
 
 
 def drift_s(received: list[tuple[float, int]]) -> float:
-    """How much later frames come at the end than at the begin, on the clock of their stamps."""
+    """The growth of the delay of frames from start to end, on the clock of their stamps."""
     if len(received) < 2 * WINDOW_FRAMES:
         return 0.0
     offsets = np.array([when - pts / 48_000 for when, pts in received])
@@ -81,7 +81,7 @@ def drift_s(received: list[tuple[float, int]]) -> float:
 def describe(
     received: list[tuple[float, int]], stalls: list[tuple[float, float]], *, is_alive: bool
 ) -> str:
-    """The figures of a stretch of a call, as JSON."""
+    """The figures of a stretch of a session, as JSON."""
     seen, own = largest_gap_s(received, stalls)
     figures = {
         "is_alive": is_alive,

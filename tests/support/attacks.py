@@ -91,7 +91,7 @@ async def write_without_end(page: GradioPage) -> None:
 
 
 async def ask_for_servers(page: GradioPage) -> None:
-    """Asks for the configuration of a call, which may cost a request to somebody else."""
+    """Asks for the configuration of a session, which may cost a request to somebody else."""
     for _ in range(50):
         await page.call_server(page.component("webrtc", "echo"), "turn", None)
 

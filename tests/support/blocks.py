@@ -37,10 +37,10 @@ class Recorder:
     """Stores the audio of each turn, and answers with one chunk."""
 
     def __init__(self) -> None:
-        self.heard: list[NDArray[np.int16]] = []
+        self.received: list[NDArray[np.int16]] = []
 
     def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[Any]:
-        self.heard.append(audio[1])
+        self.received.append(audio[1])
         yield CHUNK
 
 

@@ -27,7 +27,7 @@ RATE_HZ = 48_000
 """The rate at which the page's audio is recorded."""
 
 WAIT_MS = 60_000
-"""How long a state of the page may keep a test waiting before the test fails."""
+"""The time for which a test waits for a state of the page before it fails."""
 
 _RECORDER = Path(__file__).with_name("recorder.js").read_text(encoding="utf-8")
 _FLAGS = [
@@ -136,7 +136,7 @@ class Component:
         selector = f"#{self._name}[data-state={state}]"
         self._page.page.locator(selector).wait_for(timeout=WAIT_MS)
 
-    def hold_a_call(self) -> None:
+    def hold_a_session(self) -> None:
         """Call, hear the answer, and hang up."""
         begin_s = self._page.received_s
         self.press()

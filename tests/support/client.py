@@ -73,10 +73,10 @@ class Client:
         video_frames: Every video frame that came back: its pts at 90 kHz and pixels, blue first.
         messages: Every message on the data channel.
         outputs: The values of each of the AdditionalOutputs, fetched when announced.
-        webrtc_id: Its own id, as older pages have one; set to "" before the call, the server's.
-        answer: What the server answered.
-        secret: What came with the answer.
-        camera: Takes numbered frames; may be replaced before the call.
+        webrtc_id: Its own id, as older pages have one; set to "" before the session, the server's.
+        answer: The answer of the server.
+        secret: The secret in the answer.
+        camera: Takes numbered frames; may be replaced before the session.
         on_send_input: Called when the server asks for inputs; they are sent, unless it is replaced.
     """
 
@@ -208,7 +208,7 @@ class Client:
         """The seconds of received audio that are not silence."""
         return 0.02 * sum(bool(np.abs(samples).max() > 200) for _, samples in self.audio_frames)
 
-    def sounding_seconds(self) -> float:
+    def audible_seconds(self) -> float:
         """The time for which it was louder than a quarter of full scale, in seconds, to 5 ms."""
         if not self.audio_frames:
             return 0.0

@@ -1,4 +1,4 @@
-"""Calls that are connected and hung up, and what a server holds more after them.
+"""Sessions that are connected and hung up, and what a server holds more after them.
 
 The server is `tests/soak/program.py`.
 """
@@ -15,15 +15,15 @@ from .page import NO_TLS, PageClient, open_page
 
 AT_ONCE: Final = 2
 BATCH: Final = 100
-"""Calls between two collections. What a thousand leave to the collector, that of the web server
+"""Sessions between two collections. What a thousand leave to the collector, that of the web server
 included, would scatter what is held over 20 MB."""
 
 MEMORY_LIMIT_BYTES: Final = 5_000_000
-"""Whatever the number of calls is, up to a thousand: free memory between what is held moves by two
-to four."""
+"""Whatever the number of sessions is, up to a thousand: free memory between what is held moves by
+two to four."""
 
 OBJECTS_LIMIT: Final = 1.0
-"""Objects of Python's that may be kept for each call; one call makes thousands."""
+"""Objects of Python's that may be kept for each session; one session makes thousands."""
 
 WITHIN_S: Final = 5.0
 LOOK_S: Final = 0.25
@@ -43,7 +43,7 @@ async def connect_once(url: str) -> None:
 
 
 async def connect(url: str, calls: int) -> None:
-    """So many calls, a few at a time."""
+    """So many sessions, a few at a time."""
     left = iter(range(calls))
 
     async def keep_coming() -> None:
@@ -56,7 +56,7 @@ async def connect(url: str, calls: int) -> None:
 
 
 async def count(url: str) -> Counts:
-    """What the server holds once its calls are freed."""
+    """The objects and memory of the server once its sessions are freed."""
     # A connection of its own, so that none is kept open between two looks.
     async with httpx.AsyncClient(base_url=url, timeout=60.0, verify=NO_TLS) as client:
         counts: Counts = (await client.get("/counts")).raise_for_status().json()
@@ -88,12 +88,12 @@ async def collect(url: str) -> Counts:
 
 
 async def measure(url: str, calls: int, warm_up: int) -> Counts:
-    """How much more there is of everything after some calls.
+    """The growth of everything over some sessions.
 
     Args:
         url: The server's address. It collects no garbage unless it is asked to.
-        calls: How many there are.
-        warm_up: How many come before the first count, so that pools and tables are full.
+        calls: The number of sessions.
+        warm_up: The number of those before the first count, so that pools and tables are full.
     """
     await connect(url, warm_up)
     collected = await collect(url)

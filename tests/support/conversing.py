@@ -1,4 +1,4 @@
-"""A handler in a call in which every window of the user's speech is written down beforehand."""
+"""A handler in a session in which every window of the user's speech is written down beforehand."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Dialogue:
     """Lets a user speak to a handler, and collects what the handler emits.
 
     Attributes:
-        call: What the handler did to its call.
+        session: Records the requests of the handler.
         items: The items that ``emit`` gave, without the ``None`` in between.
     """
 
     def __init__(self, handler: StreamHandlerBase) -> None:
         self.handler: Any = handler
-        self.call = FakeSession()
+        self.session = FakeSession()
         self.items: list[Any] = []
         self._worker = Worker("conversation")
         self._moved = asyncio.Event()
@@ -90,8 +90,8 @@ class Dialogue:
 
     async def until_event(self, name: str, count: int = 1) -> dict[str, object]:
         """Waits for so many events of a name and returns what came with the last."""
-        await self.call.until(lambda: self.call.names.count(name) >= count)
-        return self.call.data(name)
+        await self.session.until(lambda: self.session.names.count(name) >= count)
+        return self.session.data(name)
 
     async def until_said(self, count: int) -> None:
         """Waits until the handler has emitted so many items."""
@@ -143,8 +143,8 @@ class Recorder:
 
     @property
     def lengths(self) -> list[float]:
-        """The windows of audio that each call got."""
-        return [call[0][1].size / RATE_HZ / WINDOW_S for call in self.calls]
+        """The windows of audio that each run of the function got."""
+        return [session[0][1].size / RATE_HZ / WINDOW_S for session in self.calls]
 
 
 def spoken_windows(audio: tuple[int, Any]) -> int:
@@ -156,11 +156,11 @@ class Endless:
     """A reply function that talks until it is stopped."""
 
     def __init__(self) -> None:
-        self.heard: list[int] = []
+        self.received: list[int] = []
         self.closed = 0
 
     def sync(self, audio: Any) -> Iterator[Any]:
-        self.heard.append(spoken_windows(audio))
+        self.received.append(spoken_windows(audio))
         try:
             while True:
                 yield CHUNK
@@ -168,7 +168,7 @@ class Endless:
             self.closed += 1
 
     async def asynchronous(self, audio: Any) -> AsyncIterator[Any]:
-        self.heard.append(spoken_windows(audio))
+        self.received.append(spoken_windows(audio))
         try:
             while True:
                 yield CHUNK
@@ -178,12 +178,12 @@ class Endless:
 
 @asynccontextmanager
 async def conversing(template: StreamHandlerBase, *inputs: object) -> AsyncIterator[Dialogue]:
-    """A call of a copy of this handler, in which the page answers with these inputs."""
+    """A session of a copy of this handler, in which the page answers with these inputs."""
     conversation = Dialogue(template.copy())
     handler = conversation.handler
-    handler.bind(conversation.call)
-    conversation.call.answer_requests(handler, *inputs)
-    token = current_session.set(conversation.call)
+    handler.bind(conversation.session)
+    conversation.session.answer_requests(handler, *inputs)
+    token = current_session.set(conversation.session)
     started = handler.start_up()
     if inspect.isawaitable(started):
         await started

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def request_from(address: str, session: str = "") -> Any:
-    """A request of Gradio's, with as much as a server learns of its origin."""
+    """A request of Gradio's, with as much as a server gets of its origin."""
     return SimpleNamespace(
         client=SimpleNamespace(host=address, port=1234), headers={}, session_hash=session
     )
@@ -28,7 +28,7 @@ class Flood:
         post: Posts the body of an offer, and gives the answer.
 
     Attributes:
-        taken: How many were answered.
+        taken: The number of those that were answered.
         refused: The codes of the others.
     """
 

@@ -42,7 +42,7 @@ class FakeSession:
         return next(data for found, data in reversed(self.events) if found == name)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Waits until something that happens to this call makes the condition true."""
+        """Waits until something that happens to this session makes the condition true."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()

@@ -75,7 +75,7 @@ def start(command: Sequence[str], environment: Mapping[str, str]) -> Forked:
     """Begins a Python file, or a source behind ``-c``, with the arguments behind it.
 
     Args:
-        command: What would follow ``python`` on a command line.
+        command: The words behind ``python`` on a command line.
         environment: All variables of the program. Those that Gradio reads when it is imported have
             the values of this process.
     """
@@ -98,7 +98,7 @@ def run(*command: str, timeout: float | None = None) -> tuple[int, str]:
     """Runs a Python program to its end.
 
     Args:
-        command: What would follow ``python`` on a command line.
+        command: The words behind ``python`` on a command line.
         timeout: After so many seconds it is killed.
 
     Returns:

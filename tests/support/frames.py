@@ -62,7 +62,7 @@ class Camera(MediaStreamTrack):
         take: Makes the frame of a number, blue first.
 
     Attributes:
-        taken: How many there are so far.
+        taken: The number of frames so far.
     """
 
     kind = "video"

@@ -46,7 +46,7 @@ rtpopusdepay ! opusdec ! audioconvert ! audioresample
 
 
 class GStreamerClient:
-    """One call; `run` returns when the audio is complete."""
+    """One session; `run` returns when the audio is complete."""
 
     def __init__(self, seconds: float) -> None:
         self._bytes_to_record = int(seconds * RATE_HZ) * 2

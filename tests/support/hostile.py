@@ -38,7 +38,7 @@ class Steps:
     """Counts the lines that run, instead of the time they take.
 
     Attributes:
-        count: Lines, of what was called since the begin.
+        count: The number of lines that ran since the start.
         limit: Beyond so many `Overrun` is raised where they run.
     """
 
@@ -87,7 +87,7 @@ class Echo(StreamHandler):
 
 
 class Hostile(Wire):
-    """Reaches into the server's end of its call, too, as both are in this process."""
+    """Reaches into the server's end of its session, too, as both are in this process."""
 
     @property
     def server(self) -> Any:
@@ -96,7 +96,7 @@ class Hostile(Wire):
 
     @property
     def transport(self) -> Any:
-        """The server's end of this call."""
+        """The server's end of this session."""
         return self._server.find(self.webrtc_id, self.secret).transport
 
 
@@ -110,7 +110,7 @@ def serve_echo(modality: Modality = "audio", **service: Any) -> SessionServer:
 
 
 class Bystander(Client):
-    """Another user, who gets an echo of what they say."""
+    """Another user, who gets an echo of their audio."""
 
     @property
     def sent_frames(self) -> int:
@@ -118,7 +118,7 @@ class Bystander(Client):
         return self.microphone._frames
 
     async def share(self, frames: int) -> float:
-        """The share of what they say that comes back, over the next so many frames of 20 ms."""
+        """The share of their audio that comes back, over the next so many frames of 20 ms."""
         received, sent = len(self.audio_frames), self.sent_frames
         await self.until(lambda: self.sent_frames >= sent + frames)
         return (len(self.audio_frames) - received) / (self.sent_frames - sent)
@@ -126,7 +126,7 @@ class Bystander(Client):
 
 @asynccontextmanager
 async def attacked(**service: Any) -> AsyncIterator[tuple[Hostile, Bystander]]:
-    """A hostile client, and a bystander whose call must go on as before."""
+    """A hostile client, and a bystander whose session must go on as before."""
     manager = serve_echo(**service)
     hostile = Hostile(manager, tone(30.0, 330))
     bystander = Bystander(manager, tone(30.0, 440))

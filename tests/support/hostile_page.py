@@ -1,4 +1,4 @@
-"""Attacks of a connected client: what it sends over its own call."""
+"""Attacks of a connected client: what it sends over its own session."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HostilePage(Wire, PageClient):
 
 @asynccontextmanager
 async def connected(page: GradioPage, label: str = "echo") -> AsyncIterator[HostilePage]:
-    """A call of the attacker's, which the server may end."""
+    """A session of the attacker's, which the server may end."""
     client = HostilePage(page, page.component("webrtc", label), tone(30.0, 330))
     answer = await client.call()
     try:

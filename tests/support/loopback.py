@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._config import SessionConfig
 
 
-class Answering:
+class TransportServer:
     """As much of a server as a `Client` needs: one transport that answers its offer.
 
     Args:
@@ -45,7 +45,7 @@ def client_of(
     microphone: NDArray[np.int16] | None = None,
 ) -> Client:
     """Returns a client that has not called yet."""
-    server: Any = Answering(transport, read_offer, config)
+    server: Any = TransportServer(transport, read_offer, config)
     return Client(server, microphone, mode=config.mode, modality=config.modality)
 
 

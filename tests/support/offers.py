@@ -12,7 +12,7 @@ BROWSERS: Final = {
     file.stem: file.read_bytes().decode()
     for file in sorted((ROOT / "tests" / "data" / "offers").glob("*.sdp"))
 }
-"""What browsers offered for a microphone, with a camera or without, and a data channel."""
+"""The offers of browsers for a microphone, with a camera or without, and a data channel."""
 
 
 async def make_sdp(*kinds: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WAIT_S = 60.0
-"""How long one answer of the server may take on a machine that is busy with other tests."""
+"""The time that one answer of the server may take on a machine that is busy with other tests."""
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts no certificate, and is not asked: httpx would read a list of them for each page, 60 ms."""
@@ -32,7 +32,7 @@ LOUD = 200
 
 
 class GradioPage:
-    """What a browser holds of a page, and the requests that it makes.
+    """The state of a page in a browser, and the requests that it makes.
 
     Attributes:
         config: The server's description of the page.

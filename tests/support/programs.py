@@ -29,10 +29,10 @@ MAX_SHOWN = 400
 """Of a line, in a failure's message: some notes carry a second of audio."""
 
 NEWS_LIMIT_S = 60.0
-"""How long something that a test waits for may take."""
+"""The time that something which a test waits for may take."""
 
 STOP_LIMIT_S = 20.0
-"""What a process may take to end after Ctrl-C before that counts as hanging."""
+"""The time that a process may take to end after Ctrl-C before that counts as hanging."""
 
 
 class Programs:

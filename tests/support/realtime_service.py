@@ -27,7 +27,7 @@ LOUD = 500
 """The level of a block of 20 ms that is speech: 36 dB below full scale."""
 
 SPEECH_BLOCKS, PAUSE_BLOCKS = 5, 35
-"""How many blocks in a row make speech, and a pause."""
+"""The number of blocks in a row that make speech, and a pause."""
 
 PIECE_S = 0.1
 LEVEL = 9_000

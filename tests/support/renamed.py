@@ -23,7 +23,7 @@ NAMES_OF_OTHERS = {"pack"}
 """Names that another module's functions have, too, and that are imported from there."""
 
 METHOD = r"(?:(?<=def )|(?<=encoder\.))"
-"""Where a name is that of a method of an encoder."""
+"""The names that are those of methods of an encoder."""
 
 MANGLED = re.compile(r"_[A-Z][A-Za-z]*?(?=__)")
 

@@ -95,6 +95,6 @@ def _narrow(samples: NDArray[Any]) -> NDArray[np.int16]:
 
 @cache
 def speech_at_48k(name: str) -> NDArray[np.int16]:
-    """A recording at the rate of a call, int16 ``(n,)``; treat it as read-only."""
+    """A recording at the rate of a session, int16 ``(n,)``; treat it as read-only."""
     rate_hz, samples = speech(name)
     return soxr.resample(samples, rate_hz, 48_000)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Calls of every kind that the soak's users make, each from the first request to the last."""
+"""Sessions of every kind that the soak's users make, each from the first request to the last."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from support.page import GradioPage
 
 ANSWER_LIMIT_S: Final = 30.0
-"""The time that a call may take until its user has received what they came for."""
+"""The time that a session may take until its user has received what they came for."""
 
 DATAGRAMS: Final = 500
 MESSAGES: Final = 300
 
 
 class Refused(Exception):
-    """The server refused a call."""
+    """The server refused a session."""
 
 
 def say_hello() -> NDArray[np.int16]:
@@ -135,7 +135,7 @@ async def offer_nonsense(page: GradioPage) -> None:
 
 
 async def flood_the_channel(page: GradioPage) -> None:
-    """Sends more text than any page does; the server may end the call over it."""
+    """Sends more text than any page does; the server may end the session over it."""
     client = await connect(page, "echo")
     await client.until(lambda: len(client.audio_frames) > 10)
     for _ in range(MESSAGES):
@@ -146,7 +146,7 @@ async def flood_the_channel(page: GradioPage) -> None:
 
 
 async def flood_the_port(page: GradioPage) -> None:
-    """Has a stranger send garbage to the port of a call, which goes on."""
+    """Has a stranger send garbage to the port of a session, which goes on."""
     client = await connect(page, "echo")
     await client.until(lambda: len(client.audio_frames) > 10)
     made = random.Random(1)  # noqa: S311  # garbage

@@ -34,7 +34,7 @@ def write_microphone(path: Path, lines: Sequence[Line], *, silence_s: float = 1.
     """Write the user's speech as a WAV file for Chromium: int16 mono at 48 kHz.
 
     The first line must leave at least half a second of silence before it: what is said before
-    the call stands is lost.
+    the session stands is lost.
     """
     assert all(line.at_s >= 0.5 for line in lines)
     ends = [round(line.at_s * RATE_HZ) + len(line.samples) for line in lines]

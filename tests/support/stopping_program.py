@@ -31,7 +31,7 @@ TONE = (48_000, (8_000 * np.sin(np.arange(48_000) * 2 * np.pi / 100)).astype(np.
 
 
 def block() -> None:
-    """Never returns, whatever happens to the call."""
+    """Never returns, whatever happens to the session."""
     sys.stdout.write("blocked\n")
     sys.stdout.flush()
     threading.Event().wait()

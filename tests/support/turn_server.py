@@ -59,7 +59,7 @@ def turn_server(folder: Path) -> Iterator[TurnServer]:
     """Runs a server until the block ends; ``folder`` takes its files."""
     program = shutil.which("turnserver")
     if program is None:
-        raise AssertionError("turnserver is wanted: sudo apt-get install coturn")
+        raise AssertionError("turnserver is needed: sudo apt-get install coturn")
     port = _free_port()
     options = {
         "listening-ip": "127.0.0.1",

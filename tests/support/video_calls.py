@@ -1,4 +1,4 @@
-"""Video calls between a function and a client with a camera, in one process."""
+"""Sessions of video between a function and a client with a camera, in one process."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def is_growing(numbers: list[int]) -> bool:
 
 
 async def see(fn: Callable[..., Any], frames: int, **options: Any) -> Client:
-    """One call with ``fn`` until so many frames have come back."""
+    """One session with ``fn`` until so many frames have come back."""
     manager = serve_video(fn)
     client = client_of(manager, **options)
     await client.call()

@@ -76,7 +76,7 @@ class Wire(Client):
         await dtls._send_rtp(packet)
 
     def payload_type(self, codec: str) -> int:
-        """The number that stands for a codec in the packets of this call."""
+        """The number that stands for a codec in the packets of this session."""
         (found, *_) = (
             each.payloadType
             for each in self.pc.getTransceivers()[0]._codecs
@@ -86,7 +86,7 @@ class Wire(Client):
         return int(found)
 
     async def settle(self) -> None:
-        """Returns once the server has taken all that was sent over SCTP, or ended the call."""
+        """Returns once the server has taken all that was sent over SCTP, or ended the session."""
         number = struct.pack("!Q", next(self._numbers))
         ping = HeartbeatChunk()
         ping.params.append((1, number))
@@ -99,7 +99,7 @@ class Wire(Client):
             wait.cancel()
 
     async def reason(self) -> str:
-        """The reason for which the server ended the call, once it did."""
+        """The reason for which the server ended the session, once it did."""
         await self.ended.wait()
         return str(self.messages[-1]["data"])
 

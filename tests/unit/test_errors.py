@@ -220,8 +220,8 @@ class Emitting(AsyncStreamHandler):
 
 
 def reported(handler: Emitting) -> list[BaseException]:
-    call = simulate(handler, (48_000, np.zeros(4_800, np.int16)), tail_s=0.1)
-    return [event.data["error"] for event in call.events if event.name == "error"]
+    simulation = simulate(handler, (48_000, np.zeros(4_800, np.int16)), tail_s=0.1)
+    return [event.data["error"] for event in simulation.events if event.name == "error"]
 
 
 def test_an_item_that_the_core_refuses_is_the_cause_of_a_handler_error() -> None:

@@ -24,11 +24,11 @@ def test_floats_in_the_scale_of_int16_are_one_warning_and_are_still_played(
 ) -> None:
     handler = ReplyOnPause(lambda _audio: None, startup_fn=speak_int16_as_floats)
     with caplog.at_level(logging.WARNING, "gradio_webrtc"):
-        call = simulate(handler, (16000, np.zeros(16000, np.int16)))
+        simulation = simulate(handler, (16000, np.zeros(16000, np.int16)))
     [warning] = caplog.messages
     assert "by 32768" in warning
     assert "12000" in warning
-    assert np.abs(call.audio[1]).max() > 30_000
+    assert np.abs(simulation.audio[1]).max() > 30_000
 
 
 @pytest.mark.parametrize(

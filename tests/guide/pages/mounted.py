@@ -30,7 +30,7 @@ app = gr.mount_gradio_app(host, page, path=PATH)
 if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        # The words by which the tests know that a program of Gradio's own can be opened.
+        # The words by which the tests detect that a program of Gradio's own can be opened.
         sys.stdout.write(f"* Running on local URL:  http://127.0.0.1:{port}{PATH}\n")
         sys.stdout.flush()
         # Once it has shut down, it passes Ctrl-C on.

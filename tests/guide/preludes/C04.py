@@ -30,7 +30,7 @@ class LiveSession:
     """Listens for a second, answers with half a second of a tone, and hangs up.
 
     Args:
-        answers: How often, before it does.
+        answers: The number of answers before that.
     """
 
     def __init__(self, answers: int) -> None:
@@ -54,7 +54,7 @@ class LiveSession:
 
 
 class Client:
-    """What `google.genai.Client` is to the example."""
+    """A stand-in for `google.genai.Client`."""
 
     def __init__(self, api_key: str, http_options: dict[str, str]) -> None:
         note("C04.client", api_key=api_key, http_options=http_options)

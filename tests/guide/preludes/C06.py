@@ -21,7 +21,7 @@ STRANGE: list[Any] = [
     np.full((241, 321, 4), 128, np.uint8),
     WebRTCError("a detection that fails"),
 ]
-"""What a detection should not return; each comes once, with two good frames behind it."""
+"""Results that a detection should not return; each comes once, with two good frames behind it."""
 
 STRANGE_AT = 0.75
 """The confidence threshold at which it returns such things."""

@@ -8,12 +8,12 @@ from talk_replies import COUNT_LIMIT, GREETING, STORY, normalise, numbers_in, re
 NOW = datetime(2026, 11, 22, 15, 42)  # noqa: DTZ001 - the demo speaks the machine's local time
 
 
-def said(heard: str, now: datetime = NOW) -> str:
-    return " ".join(reply_to(heard, now))
+def said(transcript: str, now: datetime = NOW) -> str:
+    return " ".join(reply_to(transcript, now))
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "transcript",
     [
         "What time is it?",
         "what time is it",
@@ -27,8 +27,8 @@ def said(heard: str, now: datetime = NOW) -> str:
         "Time, please.",
     ],
 )
-def test_time_is_told_when_asked(heard: str) -> None:
-    assert said(heard) == "It is 3:42 p.m."
+def test_time_is_the_answer_to_a_question_for_it(transcript: str) -> None:
+    assert said(transcript) == "It is 3:42 p.m."
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_time_has_twelve_hours(hour: int, minute: int, spoken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "transcript",
     [
         "What day is it today?",
         "What is the date?",
@@ -57,12 +57,12 @@ def test_time_has_twelve_hours(hour: int, minute: int, spoken: str) -> None:
         "What year is it?",
     ],
 )
-def test_date_is_told_when_asked(heard: str) -> None:
-    assert said(heard) == "Today is Sunday, November 22, 2026."
+def test_date_is_the_answer_to_a_question_for_it(transcript: str) -> None:
+    assert said(transcript) == "Today is Sunday, November 22, 2026."
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "transcript",
     [
         "I had a good time.",
         "What time does the train leave?",
@@ -76,12 +76,12 @@ def test_date_is_told_when_asked(heard: str) -> None:
         "It was a blind date.",
     ],
 )
-def test_what_is_no_request_is_repeated(heard: str) -> None:
-    assert said(heard) == f"You said: {heard}"
+def test_what_is_no_request_is_repeated(transcript: str) -> None:
+    assert said(transcript) == f"You said: {transcript}"
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "transcript",
     [
         "Count to five.",
         "count to 5",
@@ -96,12 +96,12 @@ def test_what_is_no_request_is_repeated(heard: str) -> None:
         "Count from 1 to 5.",
     ],
 )
-def test_counting_to_five(heard: str) -> None:
-    assert reply_to(heard, NOW) == ("1,", "2,", "3,", "4,", "5.")
+def test_counting_to_five(transcript: str) -> None:
+    assert reply_to(transcript, NOW) == ("1,", "2,", "3,", "4,", "5.")
 
 
 @pytest.mark.parametrize(
-    ("heard", "spoken"),
+    ("transcript", "spoken"),
     [
         ("Count to one.", "1."),
         ("Count to two.", "1, 2."),
@@ -113,12 +113,12 @@ def test_counting_to_five(heard: str) -> None:
         ("Count from five to three.", "5, 4, 3."),
     ],
 )
-def test_counting_ways(heard: str, spoken: str) -> None:
-    assert said(heard) == spoken
+def test_counting_ways(transcript: str, spoken: str) -> None:
+    assert said(transcript) == spoken
 
 
 @pytest.mark.parametrize(
-    ("heard", "numbers"),
+    ("transcript", "numbers"),
     [
         ("Count to twenty-five", 25),
         ("Count to a hundred", 100),
@@ -126,18 +126,20 @@ def test_counting_ways(heard: str, spoken: str) -> None:
         ("Start counting!", 10),
     ],
 )
-def test_counting_is_one_sentence_a_number(heard: str, numbers: int) -> None:
-    assert len(reply_to(heard, NOW)) == numbers
-
-
-@pytest.mark.parametrize("heard", ["Count to 101", "Count to 1,000,000", "Count to nine hundred"])
-def test_counting_has_an_end(heard: str) -> None:
-    assert str(COUNT_LIMIT) in said(heard)
-    assert len(reply_to(heard, NOW)) == 1
+def test_counting_is_one_sentence_a_number(transcript: str, numbers: int) -> None:
+    assert len(reply_to(transcript, NOW)) == numbers
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "transcript", ["Count to 101", "Count to 1,000,000", "Count to nine hundred"]
+)
+def test_counting_has_an_end(transcript: str) -> None:
+    assert str(COUNT_LIMIT) in said(transcript)
+    assert len(reply_to(transcript, NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    "transcript",
     [
         "Stop.",
         "stop",
@@ -149,24 +151,24 @@ def test_counting_has_an_end(heard: str) -> None:
         "Be quiet, please.",
     ],
 )
-def test_stop_is_answered_shortly(heard: str) -> None:
-    assert reply_to(heard, NOW) == ("Okay.",)
+def test_stop_is_answered_shortly(transcript: str) -> None:
+    assert reply_to(transcript, NOW) == ("Okay.",)
 
 
 @pytest.mark.parametrize(
-    "heard", ["Tell me a story.", "I want to hear another story", "Story please", "A story!"]
+    "transcript", ["Tell me a story.", "I want to hear another story", "Story please", "A story!"]
 )
-def test_story_is_told_sentence_by_sentence(heard: str) -> None:
-    assert reply_to(heard, NOW) == STORY
+def test_story_comes_sentence_by_sentence(transcript: str) -> None:
+    assert reply_to(transcript, NOW) == STORY
 
 
-@pytest.mark.parametrize("heard", ["Hello.", "Hi!", "Hello there.", "Good morning.", "HEY"])
-def test_greeting_is_returned(heard: str) -> None:
-    assert reply_to(heard, NOW) == GREETING
+@pytest.mark.parametrize("transcript", ["Hello.", "Hi!", "Hello there.", "Good morning.", "HEY"])
+def test_greeting_is_returned(transcript: str) -> None:
+    assert reply_to(transcript, NOW) == GREETING
 
 
 @pytest.mark.parametrize(
-    ("heard", "spoken"),
+    ("transcript", "spoken"),
     [
         ("Thank you very much.", "You are welcome."),
         ("Good-bye!", "Goodbye!"),
@@ -175,8 +177,8 @@ def test_greeting_is_returned(heard: str) -> None:
         (" ... ", "Sorry, I did not catch that."),
     ],
 )
-def test_small_talk(heard: str, spoken: str) -> None:
-    assert said(heard) == spoken
+def test_small_talk(transcript: str, spoken: str) -> None:
+    assert said(transcript) == spoken
 
 
 def test_help_names_what_can_be_asked() -> None:

@@ -27,7 +27,7 @@ def voice() -> Voice:
     return Voice()
 
 
-def heard(text: str, ears: Ears, voice: Voice) -> str:
+def recognised(text: str, ears: Ears, voice: Voice) -> str:
     """Returns the transcript of `text` spoken by the voice."""
     spoken = soxr.resample(np.concatenate(list(voice.say(text))), voice.sample_rate, 16_000)
     silence = np.zeros(3200, np.float32)
@@ -42,7 +42,7 @@ def heard(text: str, ears: Ears, voice: Voice) -> str:
 def test_a_spoken_question_gets_the_answer_of_the_written_one(
     question: str, ears: Ears, voice: Voice
 ) -> None:
-    assert reply_to(heard(question, ears, voice), NOW) == reply_to(question, NOW)
+    assert reply_to(recognised(question, ears, voice), NOW) == reply_to(question, NOW)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_spoken_question_gets_the_answer_of_the_written_one(
 def test_numbers_times_and_dates_are_spoken_as_people_say_them(
     sentence: str, spellings: list[str], ears: Ears, voice: Voice
 ) -> None:
-    text = normalise(heard(sentence, ears, voice).replace(":", "").replace(".", ""))
+    text = normalise(recognised(sentence, ears, voice).replace(":", "").replace(".", ""))
     text = re.sub(r"\b([ap]) m\b", r"\1m", text)
     assert any(spelling in text for spelling in spellings), text
 

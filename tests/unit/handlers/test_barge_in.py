@@ -31,21 +31,21 @@ async def test_speech_over_the_reply_stops_it_before_the_pause(kind: str) -> Non
     async with conversing(replying(getattr(fn, kind))) as talk:
         talk.say(10)
         await talk.until_said(3)
-        interruptions = talk.call.interruptions
+        interruptions = talk.session.interruptions
         talk.speak(6)
-        assert talk.call.names[-1] == "response_starting"
+        assert talk.session.names[-1] == "response_starting"
         talk.speak(1)
         # Seven windows are 0.224 s, the first whole number of them from 0.2 s on.
-        assert talk.call.names[-2:] == ["started_talking", "interrupted"]
-        assert talk.call.data("interrupted") == {"turn": 1}
-        assert talk.call.interruptions == interruptions + 1
+        assert talk.session.names[-2:] == ["started_talking", "interrupted"]
+        assert talk.session.data("interrupted") == {"turn": 1}
+        assert talk.session.interruptions == interruptions + 1
         await talk.until_idle()
         assert fn.closed == 1
         said = len(talk.items)
         talk.speak(50)
         assert len(talk.items) == said
-        assert talk.call.ended_replies == 0
-        assert "response_finished" not in talk.call.names
+        assert talk.session.ended_replies == 0
+        assert "response_finished" not in talk.session.names
 
 
 @pytest.mark.parametrize("kind", ["sync", "asynchronous"])
@@ -62,8 +62,8 @@ async def test_what_was_said_over_the_reply_is_the_next_turn_from_its_onset_on(k
         await talk.until_event("response_starting", 2)
         said = len(talk.items)
         await talk.until_said(said + 2)
-        assert fn.heard == [10, 30]
-        assert talk.call.data("pause_detected")["turn"] == 2
+        assert fn.received == [10, 30]
+        assert talk.session.data("pause_detected")["turn"] == 2
 
 
 async def test_speech_that_goes_on_past_the_limit_of_a_turn_is_no_barge_in() -> None:
@@ -75,14 +75,14 @@ async def test_speech_that_goes_on_past_the_limit_of_a_turn_is_no_barge_in() -> 
         talk.speak(30)
         talk.pause(8)
         talk.speak(10)
-        assert talk.call.names.count("started_talking") == 2
-        assert "interrupted" not in talk.call.names
+        assert talk.session.names.count("started_talking") == 2
+        assert "interrupted" not in talk.session.names
         talk.pause()
-        assert talk.call.names.count("interrupted") == 1
+        assert talk.session.names.count("interrupted") == 1
         await talk.until_event("response_starting", 2)
         talk.speak(10)
-        assert talk.call.names.count("interrupted") == 2
-    assert fn.heard[0] == 63
+        assert talk.session.names.count("interrupted") == 2
+    assert fn.received[0] == 63
 
 
 async def test_speech_that_is_none_does_not_interrupt() -> None:
@@ -95,15 +95,15 @@ async def test_speech_that_is_none_does_not_interrupt() -> None:
             talk.pause(20)
         await talk.until_said(len(talk.items) + 3)
         assert fn.closed == 0
-        assert "interrupted" not in talk.call.names
+        assert "interrupted" not in talk.session.names
 
 
 async def test_a_user_who_may_not_interrupt_is_ignored_during_the_reply() -> None:
-    heard: list[int] = []
+    received: list[int] = []
     gate = asyncio.Event()
 
     async def speech(audio: Any) -> AsyncIterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield CHUNK
         await gate.wait()
         yield CHUNK
@@ -111,23 +111,23 @@ async def test_a_user_who_may_not_interrupt_is_ignored_during_the_reply() -> Non
     async with conversing(replying(speech, can_interrupt=False)) as talk:
         talk.say(10)
         await talk.until_said(1)
-        interruptions = talk.call.interruptions
+        interruptions = talk.session.interruptions
         talk.say(20)
         talk.speak(5)
         gate.set()
         await talk.until_event("response_finished")
         await talk.until_idle()
-        assert talk.call.interruptions == interruptions
+        assert talk.session.interruptions == interruptions
         talk.say(12)
         await talk.until_event("response_finished", 2)
         assert len(talk.items) == 4
-        assert "interrupted" not in talk.call.names
+        assert "interrupted" not in talk.session.names
         # The clock went on while nobody listened: 10 + 17 + 20 + 17 + 5 windows.
-        assert talk.call.data("pause_detected")["speech_start_s"] == pytest.approx(69 * 0.032)
-    assert heard == [10, 12]
+        assert talk.session.data("pause_detected")["speech_start_s"] == pytest.approx(69 * 0.032)
+    assert received == [10, 12]
 
 
-async def test_a_user_is_heard_again_when_the_reply_is_over() -> None:
+async def test_speech_is_detected_again_when_the_reply_is_over() -> None:
     fn = Endless()
     async with conversing(replying(fn.sync, can_interrupt=False)) as talk:
         talk.say(10)
@@ -137,7 +137,7 @@ async def test_a_user_is_heard_again_when_the_reply_is_over() -> None:
         talk.say(11)
         await talk.until_event("response_starting", 2)
         await talk.until_said(len(talk.items) + 1)
-    assert fn.heard == [10, 11]
+    assert fn.received == [10, 11]
     assert fn.closed == 2
 
 
@@ -148,10 +148,10 @@ async def test_speech_after_the_reply_silences_what_is_still_being_played() -> N
     async with conversing(replying(short)) as talk:
         talk.say()
         await talk.until_event("response_finished")
-        interruptions = talk.call.interruptions
+        interruptions = talk.session.interruptions
         talk.speak(10)
-        assert talk.call.interruptions == interruptions + 1
-        assert "interrupted" not in talk.call.names
+        assert talk.session.interruptions == interruptions + 1
+        assert "interrupted" not in talk.session.names
 
 
 async def test_an_interrupted_sync_step_is_discarded_when_it_returns() -> None:
@@ -174,7 +174,7 @@ async def test_an_interrupted_sync_step_is_discarded_when_it_returns() -> None:
         talk.say(10)
         await entered.wait()
         talk.speak(20)
-        assert talk.call.names[-1] == "interrupted"
+        assert talk.session.names[-1] == "interrupted"
         talk.pause()
         # The new turn waits for the old step, since a thread cannot be stopped from outside.
         assert talk.items == []
@@ -185,38 +185,38 @@ async def test_an_interrupted_sync_step_is_discarded_when_it_returns() -> None:
 
 
 async def test_a_turn_that_was_never_answered_is_the_beginning_of_the_next() -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def answer(audio: Any, text: str) -> AsyncIterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield (24000, np.full((1, 480), len(text), np.int16))
 
     async with conversing(replying(answer), "text") as talk:
-        talk.call.on_request = None
+        talk.session.on_request = None
         talk.say(10)
-        await talk.call.until(lambda: talk.call.requests == 1)
+        await talk.session.until(lambda: talk.session.requests == 1)
         # The user goes on before the client has sent its inputs.
         talk.say(20)
-        assert talk.call.names.count("interrupted") == 1
-        await talk.call.until(lambda: talk.call.requests == 2)
+        assert talk.session.names.count("interrupted") == 1
+        await talk.session.until(lambda: talk.session.requests == 2)
         talk.handler.set_args(["text"])
         await talk.until_event("response_finished")
-        assert heard == [30]
-        audio: Any = talk.call.data("pause_detected")["audio"]
+        assert received == [30]
+        audio: Any = talk.session.data("pause_detected")["audio"]
         assert spoken_windows(audio) == 30
         talk.handler.set_args(["text"])
         talk.say(11)
         await talk.until_event("response_finished", 2)
-    assert heard == [30, 11]
+    assert received == [30, 11]
 
 
 async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
-    heard: list[int] = []
+    received: list[int] = []
     gate, entered = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def slow(audio: Any) -> Iterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         loop.call_soon_threadsafe(entered.set)
         gate.wait()
         yield CHUNK
@@ -228,9 +228,9 @@ async def test_turns_that_wait_for_a_blocked_step_are_joined_too() -> None:
             talk.say(20)
         gate.set()
         await talk.until_event("response_finished")
-        assert talk.call.names.count("interrupted") == 3
-        assert talk.call.names.count("pause_detected") == 4
-    assert heard == [10, 60]
+        assert talk.session.names.count("interrupted") == 3
+        assert talk.session.names.count("pause_detected") == 4
+    assert received == [10, 60]
 
 
 async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,17 +242,17 @@ async def test_what_is_carried_to_the_next_turn_is_bounded(monkeypatch: pytest.M
         yield CHUNK
 
     async with conversing(replying(answer), "text") as talk:
-        talk.call.on_request = None
+        talk.session.on_request = None
         for turn in range(1, 5):
             talk.say(100)
-            await talk.call.until(lambda turn=turn: talk.call.requests == turn)  # type: ignore[misc]
+            await talk.session.until(lambda turn=turn: talk.session.requests == turn)  # type: ignore[misc]
         talk.handler.set_args(["text"])
         await talk.until_event("response_finished")
     own_s = lengths[0] / RATE_HZ - 1.0
     assert own_s == pytest.approx(0.3 + 100 * 0.032 + 0.512, abs=0.04)
 
 
-async def test_the_greeting_can_be_interrupted_and_is_not_heard_again() -> None:
+async def test_the_greeting_can_be_interrupted_and_is_not_repeated() -> None:
     fn = Endless()
 
     async def greet() -> AsyncIterator[Any]:
@@ -264,8 +264,8 @@ async def test_the_greeting_can_be_interrupted_and_is_not_heard_again() -> None:
         talk.say(10)
         await talk.until_event("response_starting", 2)
         await talk.until_said(len(talk.items) + 1)
-        assert talk.call.data("interrupted") == {"turn": 0}
-    assert fn.heard == [10]
+        assert talk.session.data("interrupted") == {"turn": 0}
+    assert fn.received == [10]
 
 
 async def test_an_error_in_the_clean_up_of_an_interrupted_reply_is_reported() -> None:
@@ -281,7 +281,7 @@ async def test_an_error_in_the_clean_up_of_an_interrupted_reply_is_reported() ->
         await talk.until_said(1)
         talk.speak(10)
         await talk.until_idle()
-        assert [str(error) for error in talk.call.errors] == ["in the clean-up"]
+        assert [str(error) for error in talk.session.errors] == ["in the clean-up"]
         talk.pause()
         await talk.until_event("response_starting", 2)
 
@@ -305,15 +305,15 @@ async def test_an_async_step_that_hangs_is_cancelled_by_the_user() -> None:
         talk.speak(10)
         await talk.until_idle()
         assert cancelled == [True]
-        assert talk.call.errors == []
+        assert talk.session.errors == []
 
 
 async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply() -> None:
-    heard: list[int] = []
+    received: list[int] = []
     gate = asyncio.Event()
 
     async def answer(audio: Any) -> AsyncIterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield CHUNK
         await gate.wait()
 
@@ -327,7 +327,7 @@ async def test_the_first_moments_of_the_next_turn_survive_the_end_of_the_reply()
         talk.speak(20)
         talk.pause()
         await talk.until_event("response_finished", 2)
-    assert heard == [10, 25]
+    assert received == [10, 25]
 
 
 async def test_what_a_program_drops_with_the_queue_is_dropped_at_an_interruption() -> None:

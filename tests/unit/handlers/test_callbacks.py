@@ -38,7 +38,7 @@ class FineAsync(AsyncStreamHandler):
         return None
 
 
-class FinePictures(AudioVideoStreamHandler):
+class CorrectVideo(AudioVideoStreamHandler):
     def copy(self) -> Any:
         return type(self)()
 
@@ -58,15 +58,15 @@ class FinePictures(AudioVideoStreamHandler):
         (Fine, "shutdown", lambda _self, _call: None, r"def shutdown\(self\)"),
         (Fine, "copy", lambda _self, _call: None, r"def copy\(self\)"),
         (FineAsync, "receive", lambda _self: None, r"def receive\(self, frame\)"),
-        (FinePictures, "video_receive", lambda _self: None, r"def video_receive\(self, frame\)"),
-        (FinePictures, "video_emit", lambda _self, _n: None, r"def video_emit\(self\)"),
+        (CorrectVideo, "video_receive", lambda _self: None, r"def video_receive\(self, frame\)"),
+        (CorrectVideo, "video_emit", lambda _self, _n: None, r"def video_emit\(self\)"),
     ],
 )
 async def test_one_that_takes_other_arguments_is_refused_when_the_page_is_built(
     kind: Any, name: str, method: Callable[..., Any], write: str
 ) -> None:
     handler = type("Odd", (kind,), {name: method})()
-    modality: Any = "audio-video" if kind is FinePictures else "audio"
+    modality: Any = "audio-video" if kind is CorrectVideo else "audio"
     with pytest.raises(TypeError, match=rf"Odd\.{name} cannot be called as it is.*{write}"):
         make_template(handler, "send-receive", modality)
 
@@ -89,7 +89,7 @@ def decorated(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("kind", [Fine, FineAsync])
-def test_a_generator_behind_a_decorator_is_told_at_the_first_frame(kind: Any) -> None:
+def test_a_generator_behind_a_decorator_is_reported_at_the_first_frame(kind: Any) -> None:
     def receive(_self: Any, frame: Any) -> Iterator[Any]:
         yield frame
 

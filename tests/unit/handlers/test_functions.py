@@ -1,4 +1,4 @@
-"""What a function that replies may be, and what it is called with."""
+"""The kinds of functions that reply, and their arguments."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ async def test_any_kind_of_function_may_reply(fn: Any, is_async: bool, items: in
         talk.say()
         await talk.until_event("response_finished")
         assert len(talk.items) == items
-        assert talk.call.errors == []
-        assert talk.call.requests == 0
+        assert talk.session.errors == []
+        assert talk.session.requests == 0
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -108,10 +108,10 @@ async def test_inputs_are_fetched_again_for_every_turn() -> None:
 
     async with conversing(replying(reply)) as talk:
         for number in (1, 2, 3):
-            talk.call.answer_requests(talk.handler, number)
+            talk.session.answer_requests(talk.handler, number)
             talk.say()
             await talk.until_event("response_finished", number)
-        assert talk.call.requests == 3
+        assert talk.session.requests == 3
     assert got == [1, 2, 3]
 
 
@@ -126,7 +126,7 @@ async def test_inputs_that_came_unasked_are_enough() -> None:
         talk.handler.set_args(["unasked"])
         talk.say()
         await talk.until_event("response_finished")
-        assert talk.call.requests == 0
+        assert talk.session.requests == 0
     assert got == ["unasked"]
 
 
@@ -145,7 +145,7 @@ async def test_inputs_that_came_unasked_are_enough() -> None:
         (max, {}, False),
     ],
 )
-def test_whether_inputs_are_wanted_is_read_from_the_signature(
+def test_whether_inputs_are_needed_is_read_from_the_signature(
     fn: Any,
     options: dict[str, Any],
     takes_inputs: bool,  # noqa: FBT001
@@ -162,15 +162,15 @@ async def test_a_page_that_never_answers_costs_the_turn_and_no_more(
         yield audio
 
     async with conversing(replying(reply)) as talk:
-        talk.call.on_request = None
+        talk.session.on_request = None
         talk.say()
         await talk.until_event("response_finished")
-        assert isinstance(talk.call.errors[0], TimeoutError)
+        assert isinstance(talk.session.errors[0], TimeoutError)
         monkeypatch.setattr(turn_handler, "TURN_INPUTS_TIMEOUT_S", 10.0)
-        talk.call.answer_requests(talk.handler, "here")
+        talk.session.answer_requests(talk.handler, "here")
         talk.say()
         await talk.until_event("response_finished", 2)
-        assert len(talk.call.errors) == 1
+        assert len(talk.session.errors) == 1
         assert len(talk.items) == 1
 
 
@@ -187,12 +187,12 @@ async def test_on_the_phone_outputs_come_back_as_the_next_turns_inputs() -> None
         for turn in (1, 2, 3):
             talk.say()
             await talk.until_event("response_finished", turn)
-        assert talk.call.requests == 0
-        assert talk.call.errors == []
+        assert talk.session.requests == 0
+        assert talk.session.errors == []
     assert got == [(), ("remember", -1), ("remember", -2)]
 
 
-async def test_context_variables_of_the_call_reach_the_function() -> None:
+async def test_context_variables_of_the_session_reach_the_function() -> None:
     client.set("Ada")
     got: list[str] = []
 
@@ -230,10 +230,10 @@ async def test_the_start_up_function_speaks_first() -> None:
     async with conversing(replying(Recorder(), startup_fn=greet)) as talk:
         await talk.until_event("response_finished")
         assert len(talk.items) == 1
-        assert talk.call.names == ["response_starting", "response_finished"]
+        assert talk.session.names == ["response_starting", "response_finished"]
         talk.say()
         await talk.until_event("response_finished", 2)
-        assert talk.call.data("response_finished")["turn"] == 1
+        assert talk.session.data("response_finished")["turn"] == 1
 
 
 async def test_the_start_up_function_gets_inputs_when_it_takes_them() -> None:
@@ -251,7 +251,7 @@ async def test_the_start_up_function_gets_inputs_when_it_takes_them() -> None:
         await talk.until_event("response_finished")
         talk.say()
         await talk.until_event("response_finished", 2)
-        assert talk.call.requests == 2
+        assert talk.session.requests == 2
     assert got == [("Ada",), (RATE_HZ, "Ada")]
 
 
@@ -264,5 +264,5 @@ async def test_a_start_up_function_without_arguments_is_called_without() -> None
 
     async with conversing(replying(reply, startup_fn=greet), "Ada") as talk:
         await talk.until_event("response_finished")
-        assert talk.call.errors == []
-        assert talk.call.requests == 0
+        assert talk.session.errors == []
+        assert talk.session.requests == 0

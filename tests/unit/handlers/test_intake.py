@@ -1,4 +1,4 @@
-"""What a subclass makes of a frame, and hands on to our ``receive``."""
+"""A subclass changes a frame, and hands it on to our ``receive``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Made = tuple[int, Any]
 
 
-class Heard:
+class AudioRecorder:
     def __init__(self) -> None:
         self.audio: list[tuple[int, NDArray[Any]]] = []
 
@@ -70,11 +70,11 @@ SHAPES: dict[str, Callable[[NDArray[np.int16]], Any]] = {
 @pytest.mark.parametrize("options", [{"vad": ScriptedVad}, {"model": Model()}], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_frame_may_have_any_form_of_audio(shape: str, options: Any) -> None:
-    fn = Heard()
+    fn = AudioRecorder()
     async with conversing(filtering(SHAPES[shape], fn, **options)) as talk:
         say_a_turn(talk)
         await talk.until_event("response_finished")
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     [(rate_hz, samples)] = fn.audio
     assert rate_hz == RATE_HZ
     assert samples.dtype == np.int16
@@ -84,13 +84,15 @@ async def test_a_frame_may_have_any_form_of_audio(shape: str, options: Any) -> N
 
 
 @pytest.mark.parametrize("options", [{"vad": ScriptedVad}, {"model": Model()}], ids=str)
-async def test_frames_of_another_rate_are_heard_and_handed_on_at_that_rate(options: Any) -> None:
-    fn = Heard()
+async def test_frames_of_another_rate_are_processed_and_handed_on_at_that_rate(
+    options: Any,
+) -> None:
+    fn = AudioRecorder()
     handler = filtering(lambda samples: (RATE_HZ // 2, samples[:, ::2]), fn, **options)
     async with conversing(handler) as talk:
         say_a_turn(talk)
         await talk.until_event("response_finished")
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     [(rate_hz, samples)] = fn.audio
     assert rate_hz == RATE_HZ // 2
     assert np.count_nonzero(samples) / rate_hz == pytest.approx(2.4, abs=0.05)
@@ -98,7 +100,7 @@ async def test_frames_of_another_rate_are_heard_and_handed_on_at_that_rate(optio
 
 @pytest.mark.parametrize("options", [{"vad": ScriptedVad}, {"model": Model()}], ids=str)
 async def test_frames_may_be_longer_and_shorter_and_empty(options: Any) -> None:
-    fn = Heard()
+    fn = AudioRecorder()
     kept: list[NDArray[np.int16]] = []
 
     def in_pieces(samples: NDArray[np.int16]) -> Made:
@@ -114,7 +116,7 @@ async def test_frames_may_be_longer_and_shorter_and_empty(options: Any) -> None:
     assert np.count_nonzero(samples) == pytest.approx(75 * 512, abs=400)
 
 
-def test_float_samples_at_the_scale_of_int16_are_told_of_once(
+def test_float_samples_at_the_scale_of_int16_are_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     intake = Intake(RATE_HZ, 1)

@@ -49,9 +49,9 @@ async def test_a_warning_reaches_the_client_concerned(fn: Any) -> None:
     async with conversing(handler) as other, conversing(handler) as talk:
         talk.say()
         await talk.until_event("response_finished")
-        assert shown(talk.call.messages) == ["mind the gap"]
-        assert shown(other.call.messages) == []
-        assert talk.call.errors == []
+        assert shown(talk.session.messages) == ["mind the gap"]
+        assert shown(other.session.messages) == []
+        assert talk.session.errors == []
 
 
 @pytest.mark.parametrize("fn", [warn, warn_async])
@@ -68,7 +68,7 @@ def test_without_a_session_the_text_is_logged(caplog: pytest.LogCaptureFixture) 
 
 
 class Page:
-    """What a page was sent."""
+    """The messages that a page was sent."""
 
     webrtc_id = "client"
 
@@ -79,7 +79,7 @@ class Page:
         self.messages.append(message)
 
 
-def test_what_is_sent_before_there_is_a_call_waits_for_it() -> None:
+def test_what_is_sent_before_there_is_a_session_waits_for_it() -> None:
     line, page = MessageRelay("client"), Page()
     for number in range(3):
         line.send({"type": "log", "data": number})
@@ -97,7 +97,7 @@ def test_not_more_waits_than_a_handler_has_a_use_for(caplog: pytest.LogCaptureFi
     assert "too many messages before the session" in caplog.text
 
 
-def test_the_request_of_a_call_stays_known_within_it() -> None:
+def test_the_request_of_a_session_stays_available_within_it() -> None:
     page, request = Page(), object()
     with in_session(page, request), in_session(page):
         assert get_current_context() == Context("client", request=request)

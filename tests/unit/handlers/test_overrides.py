@@ -1,4 +1,4 @@
-"""Every set of methods that a subclass of ReplyOnPause may override, in a whole call."""
+"""Every set of methods that a subclass of ReplyOnPause may override, in a whole session."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def program(kind: type[Noted], fn: Any, **options: Any) -> Any:
     return kind(fn, model=Model(), input_sample_rate=RATE_HZ, **options)
 
 
-def hold_a_call(kind: type[Noted], names: tuple[str, ...], fn_kind: str) -> None:
+def hold_a_session(kind: type[Noted], names: tuple[str, ...], fn_kind: str) -> None:
     answers = Answers()
     handler = program(kind, getattr(answers, fn_kind))
     result = simulate(handler, (RATE_HZ, script()), ("text",), tail_s=0.5, max_duration_s=60)
@@ -101,10 +101,10 @@ def hold_a_call(kind: type[Noted], names: tuple[str, ...], fn_kind: str) -> None
 @pytest.mark.parametrize("names", SETS, ids="+".join)
 def test_what_calls_ours_and_adds_to_it(names: tuple[str, ...]) -> None:
     kind = overriding(*(ADDED[name] for name in names))
-    hold_a_call(kind, names, FN_KINDS[SETS.index(names) % 2])
+    hold_a_session(kind, names, FN_KINDS[SETS.index(names) % 2])
 
 
 @pytest.mark.parametrize("names", REWRITABLE, ids="+".join)
 def test_what_does_it_all_again(names: tuple[str, ...]) -> None:
     kind = overriding(*(REWRITTEN[name] for name in names))
-    hold_a_call(kind, names, FN_KINDS[SETS.index(names) % 2 - 1])
+    hold_a_session(kind, names, FN_KINDS[SETS.index(names) % 2 - 1])

@@ -91,8 +91,8 @@ async def test_an_emit_of_ones_own_answers_from_event_and_state() -> None:
             talk.feed(block(0.0))
             await talk.until_said(turn)
             await talk.until_idle()
-        assert talk.call.errors == []
-        assert talk.call.requests == 2
+        assert talk.session.errors == []
+        assert talk.session.requests == 2
     assert got == [(19200, "text"), (19200, "text")]
 
 
@@ -117,10 +117,10 @@ async def test_an_emit_of_ones_own_is_interrupted_when_the_turn_is_over() -> Non
         talk.feed(block(0.0))
         await talk.until_said(3)
         talk.feed(block(0.9))
-        assert "interrupted" not in talk.call.names
+        assert "interrupted" not in talk.session.names
         talk.feed(block(0.0))
-        assert "interrupted" in talk.call.names
-        assert talk.call.interruptions == 1
+        assert "interrupted" in talk.session.names
+        assert talk.session.interruptions == 1
         await talk.until_said(len(talk.items) + 3)
         assert closed == [True]
 
@@ -159,9 +159,9 @@ async def test_an_interruption_drops_what_an_emit_has_of_ours_and_not_its_own(is
             # Whatever was on its way is given, and the next one is held.
             while talk.handler._rtc_has_emitted is is_own:  # noqa: SLF001, ASYNC110 - no event
                 await asyncio.sleep(0)
-            before = (talk.call.interruptions, talk.call.clears)
+            before = (talk.session.interruptions, talk.session.clears)
             talk.feed(block(0.9))
-            after = (talk.call.interruptions, talk.call.clears)
+            after = (talk.session.interruptions, talk.session.clears)
         finally:
             handler.may_go_on.set()
         assert said <= len(talk.items)
@@ -191,7 +191,7 @@ async def test_an_emit_may_look_at_the_turn_before_it_asks_ours() -> None:
             await talk.until_event("response_finished", turn)
             await talk.until_idle()
     assert looked == [(19200, True), (19200, True)]
-    assert [audio.max() for audio in fn.heard] == [round(0.9 * LOUDNESS) // 2] * 2
+    assert [audio.max() for audio in fn.received] == [round(0.9 * LOUDNESS) // 2] * 2
 
 
 async def test_a_process_audio_that_resamples_sets_the_rate_in_its_state() -> None:
@@ -275,6 +275,7 @@ async def test_an_async_answer_that_an_emit_of_ones_own_closes_has_an_owner(ends
         talk.feed(block(0.0))
         await talk.until_said(1)
         await asyncio.sleep(0.05)
-        assert [str(each) for each in talk.call.errors] == ["no file"] * (ends == "with an error")
+        errors = ["no file"] if ends == "with an error" else []
+        assert [str(each) for each in talk.session.errors] == errors
         assert bool(ended) is (ends != "with the session")
     assert ended == [ends]

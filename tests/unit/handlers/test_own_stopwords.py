@@ -1,4 +1,4 @@
-"""What subclasses of ReplyOnStopWords override: the word, the turn behind it, the frames."""
+"""Overrides in subclasses of ReplyOnStopWords: the word, the turn behind it, the frames."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STOPWORD = {"type": "stopword", "data": ""}
 
 
 class Listening:
-    """A reply that remembers what it was asked."""
+    """A reply that stores its arguments."""
 
     def __init__(self) -> None:
-        self.heard: list[NDArray[np.int16]] = []
+        self.received: list[NDArray[np.int16]] = []
 
     def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[str]:
-        self.heard.append(audio[1])
+        self.received.append(audio[1])
         yield "reply"
 
 
@@ -85,8 +85,8 @@ async def test_overrides_that_add_to_ours_change_nothing() -> None:
             say(conversation, other(30), quiet())
             await conversation.until_event("response_finished", turn)
             await conversation.until_idle()
-        assert conversation.call.errors == []
-    assert [windows_at(heard, OTHER) for heard in fn.heard] == [30, 30]
+        assert conversation.session.errors == []
+    assert [windows_at(received, OTHER) for received in fn.received] == [30, 30]
     assert template.diary == {"receive", "reset", "stop_word_detected"}
 
 
@@ -137,7 +137,7 @@ class RewritesReceive(ReplyOnStopWords):
 
 
 @pytest.mark.parametrize("kind", [AddsToTheRule, AddsToTheFrames, RewritesTheRule, RewritesReceive])
-async def test_a_subclass_that_listens_in_blocks_waits_for_the_word_too(
+async def test_a_subclass_that_detects_in_blocks_waits_for_the_word_too(
     kind: type[ReplyOnStopWords],
 ) -> None:
     fn, stt = Listening(), FakeModel()
@@ -147,10 +147,10 @@ async def test_a_subclass_that_listens_in_blocks_waits_for_the_word_too(
         for turn in (1, 2):
             for level in (OTHER, 0.0, COMPUTER):
                 say(conversation, audio_at(level, block))
-            assert conversation.call.messages.count(STOPWORD) == turn
+            assert conversation.session.messages.count(STOPWORD) == turn
             for level in (0.0, OTHER, OTHER, 0.0):
                 say(conversation, audio_at(level, block))
             await conversation.until_event("response_finished", turn)
             await conversation.until_idle()
-        assert conversation.call.errors == []
-    assert [round(heard.size / RATE_HZ, 1) for heard in fn.heard] == [1.8, 1.8]
+        assert conversation.session.errors == []
+    assert [round(received.size / RATE_HZ, 1) for received in fn.received] == [1.8, 1.8]

@@ -103,13 +103,13 @@ async def test_a_generator_set_in_start_up_is_played_once(kind: str, order: str)
     async with conversing(answering(Greeting, fn)) as talk:
         await talk.until_event("response_finished")
         await talk.until_idle()
-        assert talk.call.names == GREETED
+        assert talk.session.names == GREETED
         assert len(talk.items) == count
         assert all(item is HELLO for item in talk.items)
         assert talk.handler.generator is None
         talk.say(10)
         await talk.until_event("response_finished", 2)
-        assert talk.call.errors == []
+        assert talk.session.errors == []
     assert len(fn.lengths) == 1
 
 
@@ -143,7 +143,7 @@ async def test_a_generator_is_played_wherever_it_is_set(where: str, order: str) 
             await asyncio.to_thread(ask, talk.handler, greet, order)
         talk.pause(1)
         await talk.until_event("response_finished")
-        assert talk.call.names == GREETED
+        assert talk.session.names == GREETED
         assert talk.items == [HELLO, HELLO]
     assert fn.lengths == []
 
@@ -164,7 +164,7 @@ async def test_a_generator_waits_for_the_event() -> None:
     async with conversing(answering(ReplyOnPause, Asked())) as talk:
         waiting = talk.handler.generator = greet()
         await asyncio.sleep(0)
-        assert talk.call.names == []
+        assert talk.session.names == []
         assert talk.handler.generator is waiting
         talk.handler.event.set()
         await talk.until_event("response_finished")
@@ -183,7 +183,7 @@ async def test_a_generator_that_waits_answers_the_next_turn() -> None:
     assert len(fn.lengths) == 1
 
 
-async def test_outputs_and_the_end_of_the_call_come_from_it_too() -> None:
+async def test_outputs_and_the_end_of_the_session_come_from_it_too() -> None:
     outputs, close = AdditionalOutputs(1), CloseStream("bye")
 
     def farewell() -> Iterator[Any]:
@@ -205,7 +205,7 @@ async def test_an_error_of_it_is_reported_once_and_the_next_turn_answered() -> N
     async with conversing(answering(ReplyOnPause, fn)) as talk:
         ask(talk.handler, broken, "generator first")
         assert (await talk.until_event("response_finished"))["failed"]
-        assert [str(error) for error in talk.call.errors] == ["in the greeting"]
+        assert [str(error) for error in talk.session.errors] == ["in the greeting"]
         talk.say(10)
         await talk.until_event("response_finished", 2)
     assert len(fn.lengths) == 1
@@ -234,7 +234,7 @@ async def test_speech_interrupts_it_and_it_cleans_up(is_async: bool) -> None:  #
         ask(talk.handler, endless_async if is_async else endless, "generator first")
         await talk.until_said(3)
         talk.speak(10)
-        assert talk.call.names[-1] == "interrupted"
+        assert talk.session.names[-1] == "interrupted"
         assert talk.handler.generator is None
         talk.pause()
         await talk.until_event("response_finished")
@@ -255,12 +255,12 @@ async def test_none_ends_the_answer_under_way() -> None:
     async with conversing(answering(ReplyOnPause, endless)) as talk:
         talk.say(10)
         await talk.until_said(2)
-        before = talk.call.interruptions
+        before = talk.session.interruptions
         talk.handler.generator = None
         await talk.until_idle()
         assert closed == [True]
-        assert talk.call.names[-1] == "interrupted"
-        assert talk.call.interruptions == before + 1
+        assert talk.session.names[-1] == "interrupted"
+        assert talk.session.interruptions == before + 1
 
 
 async def test_another_generator_takes_the_place_of_the_one_under_way() -> None:
@@ -276,12 +276,12 @@ async def test_another_generator_takes_the_place_of_the_one_under_way() -> None:
     async with conversing(answering(ReplyOnPause, endless)) as talk:
         talk.say(10)
         await talk.until_said(2)
-        before = talk.call.interruptions
+        before = talk.session.interruptions
         talk.handler.generator = greet()
         await talk.until_event("response_finished")
         assert talk.items[-2:] == [HELLO, HELLO]
         assert closed == [True]
-        assert talk.call.interruptions == before, "what is queued is still heard"
+        assert talk.session.interruptions == before, "what is queued is still received"
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ async def test_an_event_of_ones_own_in_its_place_is_heeded_too() -> None:
         assert talk.items == [HELLO, HELLO]
 
 
-async def test_what_is_asked_for_before_the_call_is_answered_in_it() -> None:
+async def test_what_is_asked_for_before_the_session_is_answered_in_it() -> None:
     class Prepared(ReplyOnPause):
         def copy(self) -> Any:
             clone = super().copy()
@@ -341,4 +341,4 @@ async def test_a_startup_function_speaks_through_an_emit_of_ones_own() -> None:
         await talk.until_said(2)
         await talk.until_idle()
         assert talk.items == [HELLO, HELLO]
-        assert talk.call.errors == []
+        assert talk.session.errors == []

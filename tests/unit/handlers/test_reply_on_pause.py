@@ -1,4 +1,4 @@
-"""ReplyOnPause: turns, what the function gets, barge-in, errors, life in a call."""
+"""ReplyOnPause: turns, what the function gets, barge-in, errors, life in a session."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_silence_and_noises_are_not_answered() -> None:
         talk.pause(100)
         talk.speak(50, probability=0.45)
         talk.pause(100)
-        assert talk.call.events == []
+        assert talk.session.events == []
     assert fn.calls == []
 
 
@@ -72,15 +72,15 @@ async def test_the_events_of_a_turn_come_in_order_and_with_their_times() -> None
         talk.pause(10)
         talk.say(20)
         await talk.until_event("response_finished")
-        assert talk.call.names == [
+        assert talk.session.names == [
             "started_talking",
             "pause_candidate",
             "pause_detected",
             "response_starting",
             "response_finished",
         ]
-        started = talk.call.data("started_talking")
-        paused = talk.call.data("pause_detected")
+        started = talk.session.data("started_talking")
+        paused = talk.session.data("pause_detected")
         assert started["time_s"] == pytest.approx(17 * WINDOW_S, abs=0.021)
         assert started["speech_start_s"] == pytest.approx(10 * WINDOW_S)
         assert paused["time_s"] == pytest.approx(46 * WINDOW_S, abs=0.021)
@@ -90,8 +90,8 @@ async def test_the_events_of_a_turn_come_in_order_and_with_their_times() -> None
         audio: Any = paused["audio"]
         assert audio[0] == RATE_HZ
         assert np.count_nonzero(audio[1]) == audio_at(1, 20).size
-        assert talk.call.ended_replies == 1
-        assert talk.call.data("response_finished") == {"turn": 1, "failed": False}
+        assert talk.session.ended_replies == 1
+        assert talk.session.data("response_finished") == {"turn": 1, "failed": False}
 
 
 async def test_a_pause_that_was_none_is_cancelled() -> None:
@@ -100,10 +100,10 @@ async def test_a_pause_that_was_none_is_cancelled() -> None:
         talk.pause(8)
         talk.say(10)
         await talk.until_event("response_finished")
-        assert talk.call.names[1:4] == ["pause_candidate", "pause_cancelled", "pause_candidate"]
+        assert talk.session.names[1:4] == ["pause_candidate", "pause_cancelled", "pause_candidate"]
 
 
-async def test_state_and_event_tell_how_far_the_turn_is() -> None:
+async def test_state_and_event_show_the_progress_of_the_turn() -> None:
     gate = asyncio.Event()
 
     async def reply(_audio: Any) -> AsyncIterator[Any]:
@@ -141,7 +141,7 @@ async def test_state_and_event_tell_how_far_the_turn_is() -> None:
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("after", [0, 1])
-async def test_an_error_ends_the_turn_and_not_the_call(is_async: bool, after: int) -> None:  # noqa: FBT001
+async def test_an_error_ends_the_turn_and_not_the_session(is_async: bool, after: int) -> None:  # noqa: FBT001
     calls = []
 
     def reply(audio: Any) -> Iterator[Any]:
@@ -160,11 +160,11 @@ async def test_an_error_ends_the_turn_and_not_the_call(is_async: bool, after: in
         for turn in (1, 2, 3):
             talk.say()
             await talk.until_event("response_finished", turn)
-        assert [str(error) for error in talk.call.errors] == ["mine"]
+        assert [str(error) for error in talk.session.errors] == ["mine"]
         assert len(talk.items) == 2 + after
-        assert talk.call.ended_replies == 3
+        assert talk.session.ended_replies == 3
         assert [
-            data["failed"] for name, data in talk.call.events if name == "response_finished"
+            data["failed"] for name, data in talk.session.events if name == "response_finished"
         ] == [
             False,
             True,
@@ -179,7 +179,7 @@ async def test_a_function_that_cannot_be_called_is_an_error_of_the_turn() -> Non
     async with conversing(replying(reply)) as talk:
         talk.say()
         await talk.until_event("response_finished")
-        assert isinstance(talk.call.errors[0], TypeError)
+        assert isinstance(talk.session.errors[0], TypeError)
 
 
 async def test_an_error_of_an_overridden_reset_is_reported() -> None:
@@ -191,10 +191,10 @@ async def test_an_error_of_an_overridden_reset_is_reported() -> None:
     handler = Careless(Recorder(), vad=ScriptedVad, input_sample_rate=RATE_HZ)
     async with conversing(handler) as talk:
         talk.say()
-        await talk.call.until(lambda: bool(talk.call.errors))
+        await talk.session.until(lambda: bool(talk.session.errors))
         talk.say()
         await talk.until_event("response_finished", 2)
-        assert str(talk.call.errors[0]) == "in reset"
+        assert str(talk.session.errors[0]) == "in reset"
 
 
 async def test_what_a_detector_raises_reaches_whoever_feeds_it() -> None:

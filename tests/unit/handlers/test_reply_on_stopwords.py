@@ -23,13 +23,13 @@ STOPWORD = {"type": "stopword", "data": ""}
 
 
 class Listening:
-    """A reply that remembers what it was asked."""
+    """A reply that stores its arguments."""
 
     def __init__(self) -> None:
-        self.heard: list[NDArray[np.int16]] = []
+        self.received: list[NDArray[np.int16]] = []
 
     def __call__(self, audio: tuple[int, NDArray[np.int16]]) -> Iterator[str]:
-        self.heard.append(audio[1])
+        self.received.append(audio[1])
         yield "reply"
 
 
@@ -72,9 +72,9 @@ async def test_nothing_is_answered_without_the_word() -> None:
             say(conversation, other(), quiet())
             await until_looked(conversation)
     assert model.looks
-    assert conversation.call.events == []
-    assert conversation.call.messages == []
-    assert fn.heard == []
+    assert conversation.session.events == []
+    assert conversation.session.messages == []
+    assert fn.received == []
 
 
 async def test_the_turn_is_what_follows_the_word_in_one_breath() -> None:
@@ -84,13 +84,13 @@ async def test_the_turn_is_what_follows_the_word_in_one_breath() -> None:
         await conversation.until_event("stopword")
         say(conversation, other(10), quiet())
         await conversation.until_event("response_finished")
-    [heard] = fn.heard
-    assert heard.dtype == np.int16
-    assert windows_at(heard, OTHER) == 60
-    assert windows_at(heard, COMPUTER) <= 4, "what was needed to understand it is cut off"
-    assert conversation.call.messages == [STOPWORD]
+    [received] = fn.received
+    assert received.dtype == np.int16
+    assert windows_at(received, OTHER) == 60
+    assert windows_at(received, COMPUTER) <= 4, "what was needed to understand it is cut off"
+    assert conversation.session.messages == [STOPWORD]
     assert conversation.items == ["reply"]
-    assert conversation.call.data("stopword")["text"] == "Computer! so on"
+    assert conversation.session.data("stopword")["text"] == "Computer! so on"
 
 
 async def test_the_word_waits_for_a_turn() -> None:
@@ -101,17 +101,17 @@ async def test_the_word_waits_for_a_turn() -> None:
         await until_looked(conversation)
         say(conversation, quiet(100))
         assert conversation.handler.state.stop_word_detected
-        assert conversation.call.names == ["stopword"]
+        assert conversation.session.names == ["stopword"]
         looks = len(model.looks)
         say(conversation, other(30), quiet())
         await conversation.until_event("response_finished")
-    [heard] = fn.heard
-    assert windows_at(heard, OTHER) == 30
-    assert windows_at(heard, COMPUTER) == 0
+    [received] = fn.received
+    assert windows_at(received, OTHER) == 30
+    assert windows_at(received, COMPUTER) == 0
     assert len(model.looks) == looks, "nothing is transcribed once the word was said"
 
 
-async def test_the_times_are_those_of_the_call() -> None:
+async def test_the_times_are_those_of_the_session() -> None:
     fn, model = Listening(), FakeModel()
     async with conversing(handler(fn, model)) as conversation:
         say(conversation, other(50), quiet(), quiet(30), computer(), quiet(8))
@@ -124,7 +124,7 @@ async def test_the_times_are_those_of_the_call() -> None:
     assert pause["speech_end_s"] == pytest.approx((windows_before + 30) * 0.032, abs=0.033)
 
 
-async def test_the_word_is_wanted_for_every_turn() -> None:
+async def test_the_word_is_needed_for_every_turn() -> None:
     fn, model = Listening(), FakeModel()
     async with conversing(handler(fn, model)) as conversation:
         for turn in (1, 2):
@@ -136,9 +136,9 @@ async def test_the_word_is_wanted_for_every_turn() -> None:
             assert not conversation.handler.state.stop_word_detected
             say(conversation, other(30), quiet())
             await until_looked(conversation)
-    assert len(fn.heard) == 2
-    assert [windows_at(heard, OTHER) for heard in fn.heard] == [30, 30]
-    assert conversation.call.messages == [STOPWORD, STOPWORD]
+    assert len(fn.received) == 2
+    assert [windows_at(received, OTHER) for received in fn.received] == [30, 30]
+    assert conversation.session.messages == [STOPWORD, STOPWORD]
 
 
 async def endless(_audio: Any) -> AsyncIterator[str]:
@@ -154,11 +154,11 @@ async def test_the_word_alone_interrupts_an_answer() -> None:
         await conversation.until_said(2)
         say(conversation, other(), quiet())
         await until_looked(conversation)
-        assert "interrupted" not in conversation.call.names
+        assert "interrupted" not in conversation.session.names
         say(conversation, computer(), quiet(8))
         await conversation.until_event("interrupted")
-    assert conversation.call.names[-1] == "interrupted"
-    assert "stopword" in conversation.call.names
+    assert conversation.session.names[-1] == "interrupted"
+    assert "stopword" in conversation.session.names
 
 
 async def test_an_answer_that_may_not_be_interrupted_is_deaf_to_the_word() -> None:
@@ -169,7 +169,7 @@ async def test_an_answer_that_may_not_be_interrupted_is_deaf_to_the_word() -> No
         say(conversation, computer(), quiet())
         await until_looked(conversation)
         await conversation.until_said(5)
-    assert "stopword" not in conversation.call.names
+    assert "stopword" not in conversation.session.names
     assert model.looks == []
 
 
@@ -183,7 +183,7 @@ async def test_a_word_understood_after_an_answer_began_is_too_late() -> None:
         await conversation.until_said(1)
         model.may_answer.set()
         await until_looked(conversation)
-    assert conversation.call.messages == []
+    assert conversation.session.messages == []
 
 
 async def test_silence_is_not_transcribed() -> None:
@@ -226,7 +226,7 @@ async def test_a_slow_model_sees_the_latest_and_memory_has_a_bound() -> None:
         say(conversation, other(10), quiet())
         await conversation.until_event("response_finished")
     assert max(model.looks) <= MAX_SEGMENT_S
-    assert windows_at(fn.heard[0], OTHER) == 20
+    assert windows_at(fn.received[0], OTHER) == 20
 
 
 async def test_what_is_said_while_the_model_looks_is_in_the_turn() -> None:
@@ -238,29 +238,29 @@ async def test_what_is_said_while_the_model_looks_is_in_the_turn() -> None:
         say(conversation, other(50), quiet())
         model.may_answer.set()
         await conversation.until_event("response_finished")
-    assert windows_at(fn.heard[0], OTHER) == 50
+    assert windows_at(fn.received[0], OTHER) == 50
 
 
-async def test_an_error_of_the_model_is_reported_and_the_next_word_is_heard() -> None:
+async def test_an_error_of_the_model_is_reported_and_the_next_word_is_detected() -> None:
     model = FakeModel()
     model.error = RuntimeError("out of memory")
     async with conversing(handler(Listening(), model)) as conversation:
         say(conversation, computer(), quiet())
         await until_looked(conversation)
-        assert [str(error) for error in conversation.call.errors] == ["out of memory"]
+        assert [str(error) for error in conversation.session.errors] == ["out of memory"]
         say(conversation, computer(), quiet())
         await conversation.until_event("stopword")
         await until_looked(conversation)
 
 
-async def test_a_call_that_ends_while_the_model_looks() -> None:
+async def test_a_session_that_ends_while_the_model_looks() -> None:
     model = FakeModel()
     model.may_answer.clear()
     async with conversing(handler(Listening(), model)) as conversation:
         say(conversation, computer(), quiet())
         await until_asked(model)
     model.may_answer.set()
-    assert conversation.call.events == []
+    assert conversation.session.events == []
 
 
 async def test_another_rule_for_the_word() -> None:
@@ -283,7 +283,7 @@ async def test_a_turn_triggered_before_the_word_is_empty() -> None:
         say(conversation, other(20))
         conversation.handler.trigger_response()
         await conversation.until_event("response_finished")
-    assert [heard.shape for heard in fn.heard] == [(1, 0)]
+    assert [received.shape for received in fn.received] == [(1, 0)]
 
 
 class Blocks:
@@ -311,7 +311,7 @@ async def test_a_model_of_blocks_finds_the_turn_behind_the_word() -> None:
             conversation.handler._rtc_on_turn_event(event)  # noqa: SLF001 - as above
         say(conversation, quiet(40))
         await conversation.until_event("response_finished")
-    assert windows_at(fn.heard[0], OTHER) == 60
+    assert windows_at(fn.received[0], OTHER) == 60
 
 
 def reply(_audio: Any) -> Iterator[None]:

@@ -36,7 +36,7 @@ async def test_the_event_alone_asks_for_an_answer_to_what_was_said_so_far() -> N
     async with conversing(answering(ReplyOnPause, fn)) as talk:
         talk.handler.event.set()
         await talk.until_event("response_finished")
-        assert talk.call.names == ["response_triggered", *GREETED]
+        assert talk.session.names == ["response_triggered", *GREETED]
         talk.speak(10)
         talk.handler.event.set()
         await talk.until_event("response_finished", 2)
@@ -61,10 +61,10 @@ async def test_an_event_that_is_cleared_at_once_asks_for_nothing() -> None:
 
 
 async def test_the_event_over_an_answer_asks_for_nothing_until_that_is_dropped() -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def endless(audio: Any) -> AsyncIterator[Any]:
-        heard.append(audio[1].size)
+        received.append(audio[1].size)
         while True:
             yield CHUNK
 
@@ -74,17 +74,17 @@ async def test_the_event_over_an_answer_asks_for_nothing_until_that_is_dropped()
         talk.handler.state.stream = np.ones(100, np.int16)
         await asyncio.to_thread(talk.handler.event.set)
         await talk.until_said(len(talk.items) + 2)
-        assert len(heard) == 1
+        assert len(received) == 1
         talk.handler.generator = None
         await talk.until_event("response_starting", 2)
-    assert heard[1:] == [100]
+    assert received[1:] == [100]
 
 
 async def test_a_turn_is_answered_though_the_answer_before_it_was_closed_from_outside() -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     async def endless(audio: Any) -> AsyncIterator[Any]:
-        heard.append(audio[1].size)
+        received.append(audio[1].size)
         while True:
             yield CHUNK
 
@@ -96,9 +96,9 @@ async def test_a_turn_is_answered_though_the_answer_before_it_was_closed_from_ou
         # It comes to an end as if by itself, since it is between two steps.
         await talk.handler.generator.aclose()
         await talk.until_event("response_finished")
-        assert len(heard) == 1
+        assert len(received) == 1
         assert talk.handler.state.stream is None
         talk.handler.generator = None
         await talk.until_event("response_starting", 2)
-        assert talk.call.errors == []
-    assert heard[1:] == [100]
+        assert talk.session.errors == []
+    assert received[1:] == [100]

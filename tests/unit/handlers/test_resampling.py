@@ -1,4 +1,4 @@
-"""What handlers of old do by themselves: frames at their own rate, and the channel of the call."""
+"""Older handlers resample by themselves, and use the channel of the session."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def test_frames_come_out_at_the_handlers_rate(audio_format: str, samples: Any, l
         (16_000, 960, "mono")
     }
     assert [out.pts for out in came] == [960 * number for number in range(len(came))]
-    heard = np.concatenate([out.to_ndarray() for out in came], axis=1)[0]
-    assert heard.dtype == np.int16
+    received = np.concatenate([out.to_ndarray() for out in came], axis=1)[0]
+    assert received.dtype == np.int16
     # A third of the samples, less what the resampler holds back.
-    assert 5 * 960 <= heard.size <= 7 * 960
-    assert np.abs(heard[480:]).max() == pytest.approx(np.abs(TONE).max(), rel=0.05)
+    assert 5 * 960 <= received.size <= 7 * 960
+    assert np.abs(received[480:]).max() == pytest.approx(np.abs(TONE).max(), rel=0.05)
 
 
 def test_a_stereo_handler_gets_stereo() -> None:
@@ -99,14 +99,14 @@ class NotesChannel(StreamHandler):
         self.channels.append(channel)
 
 
-async def test_a_subclass_is_told_of_its_channel() -> None:
-    notes, call = NotesChannel(), FakeSession()
+async def test_a_subclass_gets_its_channel() -> None:
+    notes, session = NotesChannel(), FakeSession()
     assert notes.channel is None
-    notes.bind(call)
+    notes.bind(session)
     assert notes.channels == [notes.channel]
     assert notes.channel_set.is_set()
     notes.channels[0].send('{"type": "log", "data": "hello"}')
-    assert call.messages == [{"type": "log", "data": "hello"}]
+    assert session.messages == [{"type": "log", "data": "hello"}]
 
 
 async def test_a_channel_that_is_refused_is_reported() -> None:
@@ -114,7 +114,7 @@ async def test_a_channel_that_is_refused_is_reported() -> None:
         def set_channel(self, channel: Any) -> None:
             raise LookupError(channel)
 
-    call = FakeSession()
-    Refuses().bind(call)
-    [error] = call.errors
+    session = FakeSession()
+    Refuses().bind(session)
+    [error] = session.errors
     assert isinstance(error, LookupError)

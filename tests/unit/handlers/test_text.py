@@ -1,4 +1,4 @@
-"""What is written in the page's text field is a turn of its own."""
+"""Text from the page's text field is a turn of its own."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_components_own_value_takes_the_place_of_the_placeholder() -> None:
     assert handler.latest_args == ["__webrtc_value__", 3]
 
 
-async def test_running_code_can_tell_whose_call_it_serves() -> None:
+async def test_running_code_can_find_the_session_that_it_serves() -> None:
     seen = []
 
     def reply(audio: Any) -> Iterator[Any]:
@@ -89,7 +89,7 @@ async def test_running_code_can_tell_whose_call_it_serves() -> None:
     async with conversing(handler) as talk:
         talk.say()
         await talk.until_event("response_finished")
-    assert [context.webrtc_id for context in seen] == [talk.call.webrtc_id]
+    assert [context.webrtc_id for context in seen] == [talk.session.webrtc_id]
 
 
 def test_elsewhere_there_is_nobody_to_serve() -> None:

@@ -1,4 +1,4 @@
-"""How many threads a call costs: none before code that may block is there to run."""
+"""The threads of a session: none before code that may block is there to run."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ before: set[threading.Thread] = set()
 seen: list[set[str]] = []
 
 
-def threads_of_the_call() -> set[str]:
+def threads_of_the_session() -> set[str]:
     return {thread.name.partition("-")[0] for thread in set(threading.enumerate()) - before}
 
 
 async def answer_async(audio: Any) -> AsyncIterator[Any]:
     yield (audio[0], audio[1], "mono")
-    seen.append(threads_of_the_call())
+    seen.append(threads_of_the_session())
 
 
 def answer(audio: Any) -> Iterator[Any]:
     yield audio
-    seen.append(threads_of_the_call())
+    seen.append(threads_of_the_session())
 
 
 @pytest.mark.parametrize(("fn", "threads"), [(answer_async, set()), (answer, {"reply"})])

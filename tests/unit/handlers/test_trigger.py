@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 async def test_a_reply_asked_for_gets_what_was_said_so_far() -> None:
-    heard: list[int] = []
+    received: list[int] = []
 
     def answer(audio: Any) -> Iterator[Any]:
-        heard.append(spoken_windows(audio))
+        received.append(spoken_windows(audio))
         yield CHUNK
 
     async with conversing(replying(answer)) as talk:
         talk.speak(20)
         talk.handler.trigger_response()
         await talk.until_event("response_finished")
-        assert talk.call.data("response_triggered") == {"turn": 1}
+        assert talk.session.data("response_triggered") == {"turn": 1}
         talk.pause(40)
-        assert "pause_detected" not in talk.call.names
+        assert "pause_detected" not in talk.session.names
         talk.say(10)
         await talk.until_event("response_finished", 2)
-    assert heard == [20, 10]
+    assert received == [20, 10]
 
 
 async def test_a_reply_asked_for_in_silence_gets_empty_audio() -> None:
@@ -52,7 +52,7 @@ async def test_asking_again_replaces_the_reply_under_way() -> None:
         await talk.until_said(1)
         talk.handler.trigger_response()
         await talk.until_event("response_starting", 2)
-        assert talk.call.data("interrupted") == {"turn": 1}
+        assert talk.session.data("interrupted") == {"turn": 1}
         assert fn.closed == 1
 
 
@@ -63,4 +63,4 @@ async def test_asking_changes_nothing_while_the_reply_may_not_be_interrupted() -
         await talk.until_said(1)
         talk.handler.trigger_response()
         await talk.until_said(len(talk.items) + 2)
-        assert talk.call.names == ["response_triggered", "response_starting"]
+        assert talk.session.names == ["response_triggered", "response_starting"]

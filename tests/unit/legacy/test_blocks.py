@@ -31,18 +31,18 @@ async def test_a_model_of_ones_own_is_asked_block_by_block() -> None:
             talk.feed(block(probability))
         await talk.until_event("response_finished")
         assert handler.model.asked == [(RATE_HZ, 9600, options)] * 5  # type: ignore[attr-defined]
-        assert talk.call.names == [
+        assert talk.session.names == [
             "started_talking",
             "pause_detected",
             "response_starting",
             "response_finished",
         ]
-        assert talk.call.data("started_talking")["speech_start_s"] == pytest.approx(0.6)
-        paused = talk.call.data("pause_detected")
+        assert talk.session.data("started_talking")["speech_start_s"] == pytest.approx(0.6)
+        paused = talk.session.data("pause_detected")
         assert paused["time_s"] == pytest.approx(2.4)
         assert paused["speech_start_s"] == pytest.approx(0.6)
         assert paused["speech_end_s"] == pytest.approx(1.8)
-    assert [audio.shape for audio in fn.heard] == [(1, 3 * 9600)]
+    assert [audio.shape for audio in fn.received] == [(1, 3 * 9600)]
 
 
 async def test_the_old_thresholds_are_seconds_of_speech_in_a_block() -> None:
@@ -52,7 +52,7 @@ async def test_the_old_thresholds_are_seconds_of_speech_in_a_block() -> None:
         for probability in (0.6, 0.7, 0.55, 0.45):
             talk.feed(block(probability))
         await talk.until_event("response_finished")
-    assert fn.heard[0].size == 3 * 9600
+    assert fn.received[0].size == 3 * 9600
 
 
 async def test_the_length_of_a_block_is_the_chunk_duration() -> None:
@@ -76,11 +76,11 @@ async def test_a_turn_too_long_is_ended_in_blocks_too() -> None:
             talk.feed(block(0.9))
         await talk.until_said(1)
         talk.feed(block(0.9))
-        assert talk.call.names.count("started_talking") == 2
-        assert "interrupted" not in talk.call.names
+        assert talk.session.names.count("started_talking") == 2
+        assert "interrupted" not in talk.session.names
         gate.set()
         await talk.until_event("response_finished")
-    assert fn.heard[0].size == 3 * 9600
+    assert fn.received[0].size == 3 * 9600
 
 
 async def test_a_turn_without_a_limit_ends_after_two_minutes_in_blocks_too() -> None:
@@ -89,7 +89,7 @@ async def test_a_turn_without_a_limit_ends_after_two_minutes_in_blocks_too() -> 
         for _ in range(round(120 / 0.6)):
             talk.feed(block(0.9))
         await talk.until_said(1)
-    assert fn.heard[0].size == 120 * RATE_HZ
+    assert fn.received[0].size == 120 * RATE_HZ
 
 
 async def test_a_model_in_the_oldest_style_gives_seconds_alone() -> None:
@@ -102,7 +102,7 @@ async def test_a_model_in_the_oldest_style_gives_seconds_alone() -> None:
         talk.feed(block(0.9))
         talk.feed(block(0.0))
         await talk.until_event("response_finished")
-    assert len(fn.heard) == 1
+    assert len(fn.received) == 1
 
 
 async def test_speech_interrupts_in_blocks_too() -> None:
@@ -115,13 +115,13 @@ async def test_speech_interrupts_in_blocks_too() -> None:
         talk.feed(block(0.0))
         await talk.until_said(1)
         talk.feed(block(0.9))
-        assert talk.call.names[-2:] == ["started_talking", "interrupted"]
+        assert talk.session.names[-2:] == ["started_talking", "interrupted"]
         await talk.until_idle()
         talk.feed(block(0.0))
         await talk.until_event("response_starting", 2)
 
 
-async def test_blocks_are_not_heard_while_a_reply_may_not_be_interrupted() -> None:
+async def test_blocks_are_skipped_while_a_reply_may_not_be_interrupted() -> None:
     fn, gate = Recorder(), asyncio.Event()
 
     async def answer(audio: Any) -> AsyncIterator[Any]:
@@ -141,8 +141,8 @@ async def test_blocks_are_not_heard_while_a_reply_may_not_be_interrupted() -> No
         talk.feed(block(0.8))
         talk.feed(block(0.0))
         await talk.until_event("response_finished", 2)
-    assert len(fn.heard) == 2
-    assert fn.heard[1].max() == round(0.8 * LOUDNESS)
+    assert len(fn.received) == 2
+    assert fn.received[1].max() == round(0.8 * LOUDNESS)
 
 
 async def test_a_reply_asked_for_gets_the_blocks_so_far() -> None:
@@ -154,10 +154,10 @@ async def test_a_reply_asked_for_gets_the_blocks_so_far() -> None:
         await talk.until_event("response_finished")
         talk.handler.trigger_response()
         await talk.until_event("response_finished", 2)
-    assert [audio.shape for audio in fn.heard] == [(1, 2 * 9600), (1, 0)]
+    assert [audio.shape for audio in fn.received] == [(1, 2 * 9600), (1, 0)]
 
 
-# What subclasses override
+# Overrides of subclasses
 
 
 async def test_an_overridden_determine_pause_decides() -> None:
@@ -176,8 +176,8 @@ async def test_an_overridden_determine_pause_decides() -> None:
     async with conversing(EverySecond(fn, input_sample_rate=RATE_HZ)) as talk:
         talk.speak(32)
         await talk.until_event("response_finished")
-        assert talk.call.data("pause_detected")["time_s"] == pytest.approx(1.0)
-    assert [audio.shape for audio in fn.heard] == [(1, RATE_HZ)]
+        assert talk.session.data("pause_detected")["time_s"] == pytest.approx(1.0)
+    assert [audio.shape for audio in fn.received] == [(1, RATE_HZ)]
 
 
 async def test_an_overridden_determine_pause_may_ask_the_old_rule_first() -> None:
@@ -197,7 +197,7 @@ async def test_an_overridden_determine_pause_may_ask_the_old_rule_first() -> Non
         for probability in (0.9, 0.0, 0.9, 0.0):
             talk.feed(block(probability))
         await talk.until_event("response_finished")
-    assert fn.heard[0].size == 4 * 9600
+    assert fn.received[0].size == 4 * 9600
 
 
 async def test_an_overridden_process_audio_keeps_its_own_state() -> None:
@@ -222,4 +222,4 @@ async def test_an_overridden_process_audio_keeps_its_own_state() -> None:
         talk.speak(6.25)
         await talk.until_event("response_finished", 2)
         assert isinstance(talk.handler.state, Counted)
-    assert [audio.shape for audio in fn.heard] == [(1, 0), (1, 0)]
+    assert [audio.shape for audio in fn.received] == [(1, 0), (1, 0)]

@@ -65,12 +65,12 @@ class Hall:
         return ticket
 
     def free(self, ticket: Ticket) -> None:
-        """The end of an offer or a call."""
+        """The end of an offer or a session."""
         self.give_back()
         ticket.close()
 
     async def call(self, client: Client, connects_after_s: float = 0.2) -> Ticket | None:
-        """A call, if the client was let in and could connect before it had to give way."""
+        """A session, if the client was let in and could connect before it had to give way."""
         try:
             ticket = await self.offer(client)
         except SignalingError:
@@ -148,7 +148,7 @@ def test_no_offer_gives_way_to_one_of_the_same_client() -> None:
     run_virtual(calls())
 
 
-def test_a_call_that_connected_gives_way_to_nobody() -> None:
+def test_a_session_that_connected_gives_way_to_nobody() -> None:
     async def calls() -> None:
         hall = Hall()
         (await hall.offer(ANNA)).connected()

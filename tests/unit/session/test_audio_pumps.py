@@ -1,4 +1,4 @@
-"""What passes between a call and a handler when one of them cannot keep up."""
+"""Audio between a session and a handler of which one cannot keep up."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_a_receive_slower_than_real_time_misses_the_oldest(
 ) -> None:
     frames = 300
     said = np.repeat(STEP * np.arange(1, frames + 1, dtype=np.int16), 960)
-    call = simulate(Slow(), (48_000, said))
-    assert isinstance(call.handler, Slow)
-    got = [(at_s, number) for at_s, number in call.handler.got if number > 0]
+    simulation = simulate(Slow(), (48_000, said))
+    assert isinstance(simulation.handler, Slow)
+    got = [(at_s, number) for at_s, number in simulation.handler.got if number > 0]
     assert all(earlier < later for (_, earlier), (_, later) in pairwise(got))
     assert len(got) < frames / 4
     # The first is the first; from then on nothing is older than a second, and one call of receive.
@@ -65,9 +65,11 @@ def test_a_receive_slower_than_real_time_misses_the_oldest(
     assert got[0][1] == 1
     ages_s = [at_s - begin_s - number * FRAME_S for at_s, number in got]
     assert max(ages_s) < 1.0 + TAKES_S + FRAME_S
-    told = [record for record in caplog.records if "slower than real time" in record.getMessage()]
-    assert len(told) == 1
-    assert "Slow" in told[0].getMessage()
+    reported = [
+        record for record in caplog.records if "slower than real time" in record.getMessage()
+    ]
+    assert len(reported) == 1
+    assert "Slow" in reported[0].getMessage()
 
 
 class Patient(StreamHandler):
@@ -108,7 +110,7 @@ async def test_a_thread_that_waits_for_inputs_is_let_go_quietly(
 
 
 class Talkative(AsyncStreamHandler):
-    """Always has something to say; notes how much of it had gone out when it was asked for more."""
+    """Always has an item to emit; notes how much of it had gone out when it was asked for more."""
 
     def __init__(self, transport: FakeTransport) -> None:
         super().__init__(output_sample_rate=48_000)
@@ -151,11 +153,13 @@ def test_ten_minutes_in_one_piece_are_not_copied_and_can_be_interrupted() -> Non
     silence = np.zeros(3 * rate_hz, np.int16)
     tracemalloc.start()
     try:
-        call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+        simulation = simulate(
+            ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello]))
+        )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < piece.nbytes
-    assert [event.name for event in call.events].count("interrupted") == 1
-    assert len(call.turns) == 2
-    assert call.duration_s < 60
+    assert [event.name for event in simulation.events].count("interrupted") == 1
+    assert len(simulation.turns) == 2
+    assert simulation.duration_s < 60

@@ -135,7 +135,7 @@ def by_its_attribute(handler: AsyncTalker | SyncTalker) -> None:
 
 @pytest.mark.parametrize("clear", [from_the_loop, from_a_thread, by_its_attribute])
 @pytest.mark.parametrize("kind", [AsyncTalker, SyncTalker])
-async def test_what_is_emitted_afterwards_is_heard_whole(kind: Any, clear: Any) -> None:
+async def test_what_is_emitted_afterwards_is_sent_whole(kind: Any, clear: Any) -> None:
     held = Held(kind())
     for turn in range(3):
         await held.handler.until_it_waits()
@@ -211,7 +211,7 @@ async def test_it_may_be_called_in_emit(is_async: bool) -> None:  # noqa: FBT001
     await held.end()
 
 
-def test_without_a_call_it_does_nothing_or_what_it_was_set_to() -> None:
+def test_without_a_session_it_does_nothing_or_what_it_was_set_to() -> None:
     handler, calls = AsyncTalker(), []
     handler.clear_queue()
     handler._clear_queue = lambda: calls.append(1)  # noqa: SLF001 - programs set it

@@ -57,7 +57,7 @@ def test_a_proxy_that_is_not_trusted_counts_by_session() -> None:
 
 
 def test_an_address_that_the_server_took_from_the_header_is_direct() -> None:
-    """Uvicorn believes proxies on its own machine, and puts what they say in the peer's place."""
+    """Uvicorn trusts proxies on its own machine, and replaces the address of the peer by theirs."""
     assert client_of(request_of("8.8.8.8", "8.8.8.8")) == Client("8.8.8.8", "one")
 
 

@@ -1,4 +1,4 @@
-"""Whatever user code raises on the event loop is reported, and ends neither server nor call."""
+"""Whatever user code raises on the event loop is reported, and ends neither server nor session."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Fine(AsyncStreamHandler):
         return PIECE if self.pieces >= 0 else None
 
 
-def _errors(call: Any) -> list[BaseException]:
-    return [event.data["error"] for event in call.events if event.name == "error"]
+def _errors(simulation: Any) -> list[BaseException]:
+    return [event.data["error"] for event in simulation.events if event.name == "error"]
 
 
 def _is_of(reported: BaseException, error: BaseException) -> bool:
@@ -80,11 +80,11 @@ def _failing_in(hook: str, error: BaseException) -> Fine:
 
 @pytest.mark.parametrize("error", ERRORS, ids=IDS)
 @pytest.mark.parametrize("hook", ["start_up", "receive", "emit", "shutdown"])
-def test_it_is_reported_once_and_the_call_goes_on(hook: str, error: BaseException) -> None:
-    call = simulate(_failing_in(hook, error), SAID)
-    assert [_is_of(each, error) for each in _errors(call)] == [True]
-    assert call.end_reason == "the recording is over"
-    assert hook == "emit" or np.abs(call.audio[1]).max() > 200
+def test_it_is_reported_once_and_the_session_goes_on(hook: str, error: BaseException) -> None:
+    simulation = simulate(_failing_in(hook, error), SAID)
+    assert [_is_of(each, error) for each in _errors(simulation)] == [True]
+    assert simulation.end_reason == "the recording is over"
+    assert hook == "emit" or np.abs(simulation.audio[1]).max() > 200
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=IDS)
@@ -100,8 +100,8 @@ def test_a_reply_that_raises_it_ends_and_the_next_is_given(error: BaseException)
 
     rate_hz, hello = speech("asterisk_hello_world_16k")
     silence = np.zeros(2 * rate_hz, np.int16)
-    call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
-    assert [_is_of(each, error) for each in _errors(call)] == [True]
+    simulation = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+    assert [_is_of(each, error) for each in _errors(simulation)] == [True]
     assert calls == 2
 
 
@@ -121,9 +121,9 @@ def test_a_clean_up_may_raise_it_too(error: BaseException) -> None:
 
     rate_hz, hello = speech("asterisk_hello_world_16k")
     silence = np.zeros(2 * rate_hz, np.int16)
-    call = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
-    assert len(call.turns) == 2
-    assert any(_is_of(each, error) for each in _errors(call))
+    simulation = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+    assert len(simulation.turns) == 2
+    assert any(_is_of(each, error) for each in _errors(simulation))
 
 
 class Camera(FakeTransport):
@@ -261,16 +261,16 @@ class Tasked(Fine):
 @pytest.mark.parametrize("error", ERRORS[:2], ids=IDS[:2])
 def test_a_task_of_the_users_own_ends_nothing_but_itself(error: BaseException) -> None:
     handler = type("Failing", (Tasked,), {"error": error})()
-    call = simulate(handler, SAID)
-    assert isinstance(call.handler, Tasked)
-    reported = call.handler.task.exception()
+    simulation = simulate(handler, SAID)
+    assert isinstance(simulation.handler, Tasked)
+    reported = simulation.handler.task.exception()
     assert isinstance(reported, RuntimeError)
     assert reported.__cause__ is error
-    assert call.handler.task.get_name() == "work"
-    assert np.abs(call.audio[1]).max() > 200
+    assert simulation.handler.task.get_name() == "work"
+    assert np.abs(simulation.audio[1]).max() > 200
 
 
-async def test_tasks_outside_of_calls_are_as_ever() -> None:
+async def test_tasks_outside_of_sessions_are_as_ever() -> None:
     loop = asyncio.get_running_loop()
     contain_user_code(loop, lambda _context: False)
     contain_user_code(loop, lambda _context: True)
@@ -362,7 +362,7 @@ async def test_what_the_loop_calls_back_ends_nothing_but_itself(
     await running
 
 
-async def test_timers_of_a_call_can_be_cancelled_and_take_arguments() -> None:
+async def test_timers_of_a_session_can_be_cancelled_and_take_arguments() -> None:
     loop, called = asyncio.get_running_loop(), asyncio.Event()
     contain_user_code(loop, lambda _context: True)
     given: list[object] = []

@@ -1,4 +1,4 @@
-"""What a handler may do to its call: from any thread, in order, and without giving secrets away."""
+"""Requests of a handler to its session: from any thread, in order, and without secrets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ears:
         self.messages: list[Mapping[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.audio_buffer = OutboundAudioBuffer()
-        self.call = SessionContext(
+        self.session = SessionContext(
             "client", self.audio_buffer, MessageSender(self._take), self.on_event
         )
 
@@ -52,13 +52,13 @@ async def test_only_the_words_of_a_webrtc_error_reach_the_page(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     ears = Ears()
-    ears.call.report(_raise(WebRTCError("speak up, please")))
-    ears.call.report(_raise(ValueError("password is hunter2")))
-    told = [message["message"] for message in ears.messages]
-    assert told[0] == "speak up, please"
-    assert "hunter2" not in told[1]
-    assert "see the server's log" in told[1]
-    mark = told[1].split("error ")[1].split(")")[0]
+    ears.session.report(_raise(WebRTCError("speak up, please")))
+    ears.session.report(_raise(ValueError("password is hunter2")))
+    reported = [message["message"] for message in ears.messages]
+    assert reported[0] == "speak up, please"
+    assert "hunter2" not in reported[1]
+    assert "see the server's log" in reported[1]
+    mark = reported[1].split("error ")[1].split(")")[0]
     (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
     assert record.getMessage().startswith(f"{mark}: ")
     assert record.exc_info is not None
@@ -66,9 +66,9 @@ async def test_only_the_words_of_a_webrtc_error_reach_the_page(
 
 async def test_what_gradio_raises_for_the_page_reaches_it_with_title_and_duration() -> None:
     ears = Ears()
-    ears.call.report(_raise(gr.Error("No voice.", title="Upload one", duration=3)))
-    ears.call.report(_raise(gr.Error("Say it.", duration=None)))
-    ears.call.report(_raise(gr.Error("Not shown.", visible=False)))
+    ears.session.report(_raise(gr.Error("No voice.", title="Upload one", duration=3)))
+    ears.session.report(_raise(gr.Error("Say it.", duration=None)))
+    ears.session.report(_raise(gr.Error("Not shown.", visible=False)))
     first, second = ears.messages
     expected = {"type": "error", "data": "No voice.", "message": "No voice.", "duration": 3}
     assert first == {**expected, "title": "Upload one"}
@@ -79,50 +79,50 @@ async def test_what_gradio_raises_for_the_page_reaches_it_with_title_and_duratio
 @pytest.mark.parametrize("duration", ["long", float("inf"), float("nan"), -1, 0, [3]])
 async def test_a_duration_that_is_none_lets_words_stay(duration: Any) -> None:
     ears = Ears()
-    ears.call.report(_raise(gr.Error("No voice.", duration=duration)))
+    ears.session.report(_raise(gr.Error("No voice.", duration=duration)))
     assert [message["duration"] for message in ears.messages] == [None]
 
 
-async def test_words_are_told_again_once_the_page_shows_them_no_more(
+async def test_words_are_sent_again_once_the_page_shows_them_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ears = Ears()
     clock = [100.0]
-    monkeypatch.setattr(ears.call.loop, "time", lambda: clock[-1])
+    monkeypatch.setattr(ears.session.loop, "time", lambda: clock[-1])
     for now_s in (100.0, 102.9, 103.1):
         clock.append(now_s)
-        ears.call.report(_raise(gr.Error("Say it again.", duration=3)))
-        ears.call.report(_raise(ValueError("again")))
-    told = [message["message"] for message in ears.messages]
-    assert told.count("Say it again.") == 2
-    assert len(told) == 3
+        ears.session.report(_raise(gr.Error("Say it again.", duration=3)))
+        ears.session.report(_raise(ValueError("again")))
+    reported = [message["message"] for message in ears.messages]
+    assert reported.count("Say it again.") == 2
+    assert len(reported) == 3
 
 
-async def test_other_words_from_the_same_place_are_told_at_once() -> None:
+async def test_other_words_from_the_same_place_are_sent_at_once() -> None:
     ears = Ears()
     for word in ("one", "two"):
-        ears.call.report(_raise(WebRTCError(word)))
+        ears.session.report(_raise(WebRTCError(word)))
     assert [message["message"] for message in ears.messages] == ["one", "two"]
 
 
 async def test_the_places_of_failure_that_are_remembered_are_bounded() -> None:
     ears = Ears()
     for number in (*range(MAX_REPORTED_PLACES + 1), MAX_REPORTED_PLACES, 0):
-        ears.call.report(_raise(WebRTCError(str(number))))
-    told = [message["message"] for message in ears.messages]
-    assert told == [*map(str, range(MAX_REPORTED_PLACES + 1)), "0"]
+        ears.session.report(_raise(WebRTCError(str(number))))
+    reported = [message["message"] for message in ears.messages]
+    assert reported == [*map(str, range(MAX_REPORTED_PLACES + 1)), "0"]
 
 
-async def test_an_error_that_comes_50_times_a_second_is_told_once() -> None:
+async def test_an_error_that_comes_50_times_a_second_is_reported_once() -> None:
     ears = Ears()
     for _ in range(50):
-        ears.call.report(_raise(ValueError("again")))
+        ears.session.report(_raise(ValueError("again")))
     assert len(ears.messages) == 1
 
 
-async def test_a_broken_contract_is_told_by_its_mark_only() -> None:
+async def test_a_broken_contract_is_reported_by_its_mark_only() -> None:
     ears = Ears()
-    ears.call.report(_raise(HandlerError("emit gave a str from /srv/secret")))
+    ears.session.report(_raise(HandlerError("emit gave a str from /srv/secret")))
     assert "secret" not in str(ears.messages)
 
 
@@ -130,11 +130,11 @@ async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
     ears = Ears()
     where: list[int] = []
     sender = MessageSender(lambda _text: where.append(threading.get_ident()))
-    call = SessionContext("client", ears.audio_buffer, sender, ears.on_event)
+    session = SessionContext("client", ears.audio_buffer, sender, ears.on_event)
 
     def work() -> None:
-        call.send({"type": "log"})
-        call.event("started_talking")
+        session.send({"type": "log"})
+        session.event("started_talking")
 
     await asyncio.to_thread(work)
     await asyncio.sleep(0)
@@ -156,7 +156,7 @@ async def test_a_write_waits_when_a_second_is_queued_and_goes_on_when_it_is_take
     assert await writing == taken == 3 * 48_000
 
 
-async def test_clear_lets_go_of_a_write_that_waits_and_forgets_the_rest() -> None:
+async def test_clear_lets_go_of_a_write_that_waits_and_discards_the_rest() -> None:
     audio_buffer = OutboundAudioBuffer()
     writing = asyncio.get_running_loop().create_task(
         audio_buffer.write(48_000, np.tile(SECOND, 600))

@@ -1,4 +1,4 @@
-"""The handler of a call is made where its code may block, and a mistake there costs nobody else."""
+"""The handler of a session is made where its code may block; a mistake costs nobody else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ colour: ContextVar[str] = ContextVar("colour")
 
 
 class Sync(StreamHandler):
-    """Made by a function of the test's; remembers where."""
+    """Made by a function of the test's; stores its thread."""
 
     make: Callable[[], Any]
 
@@ -210,7 +210,7 @@ async def test_a_copy_that_does_not_return_is_not_waited_for(
 
 
 async def none() -> None:
-    """What an ``async def copy`` gives is no handler."""
+    """The result of an ``async def copy`` is no handler."""
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ async def none() -> None:
         (none, "a coroutine"),
     ],
 )
-async def test_what_is_no_handler_is_told_with_what_to_write(
+async def test_what_is_no_handler_is_reported_with_what_to_write(
     make: Callable[[], Any], came: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await refused(made_by(make))

@@ -64,7 +64,7 @@ def test_two_sessions_of_one_client_have_two_aliases() -> None:
     assert directory.claim("mine", "first").name == "mine"
 
 
-def test_a_stranger_does_not_learn_that_an_alias_is_taken() -> None:
+def test_a_stranger_cannot_detect_that_an_alias_is_taken() -> None:
     directory = Directory()
     _, own = entered(directory, "mine")
     names, other = entered(directory, "mine", "second")

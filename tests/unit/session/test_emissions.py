@@ -41,7 +41,7 @@ PIXELS = np.zeros((2, 2, 3), np.uint8)
         ((None, OUTPUTS), Emission(outputs=OUTPUTS)),
     ],
 )
-def test_every_accepted_form_is_told_apart(item: object, expected: Emission) -> None:
+def test_every_accepted_form_is_distinguished(item: object, expected: Emission) -> None:
     assert read_audio(item) == expected
 
 
@@ -101,7 +101,7 @@ def iter_nothing() -> Iterator[None]:
         ((bytearray(8), None), "got bytearray: write (rate, np.frombuffer(data, np.int16))"),
     ],
 )
-def test_a_mistake_is_told_with_what_to_write_instead(item: object, text: str) -> None:
+def test_a_mistake_is_reported_with_what_to_write_instead(item: object, text: str) -> None:
     with pytest.raises(HandlerError, match="expected") as raised:
         read_audio(item)
     assert text in str(raised.value)
@@ -154,7 +154,7 @@ def test_no_error_lists_thousands_of_kinds() -> None:
     assert len(str(raised.value)) < 400
 
 
-def test_a_coroutine_that_nobody_awaited_is_told() -> None:
+def test_a_coroutine_that_nobody_awaited_is_reported() -> None:
     async def emit() -> None:
         pass
 
@@ -182,7 +182,7 @@ def test_samples_in_a_list_become_an_array() -> None:
         ((None, OUTPUTS), Emission(outputs=OUTPUTS)),
     ],
 )
-def test_what_is_to_be_seen_is_told_apart(item: object, expected: Emission) -> None:
+def test_forms_of_video_are_distinguished(item: object, expected: Emission) -> None:
     emission = split_emission(item)
     assert emission.media is expected.media
     assert emission[1:] == expected[1:]

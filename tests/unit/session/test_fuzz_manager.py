@@ -34,10 +34,10 @@ TIME_LIMIT_S = 2.0
 IDS = st.sampled_from(["anna", "bela", "cleo", "dora", "emil"])
 
 
-class PauseTurnDetector(StreamHandler):
+class InputRecorder(StreamHandler):
     """Keeps the inputs that it gets."""
 
-    made: ClassVar[list[PauseTurnDetector]] = []
+    made: ClassVar[list[InputRecorder]] = []
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class PauseTurnDetector(StreamHandler):
         """As `start_up`."""
 
     def receive(self, _frame: object) -> None:
-        """Listens to nobody."""
+        """Ignores audio."""
 
     def emit(self) -> None:
-        """Has nothing to say."""
+        """Emits nothing."""
 
-    def copy(self) -> PauseTurnDetector:
-        PauseTurnDetector.made.append(listener := PauseTurnDetector())
-        return listener
+    def copy(self) -> InputRecorder:
+        InputRecorder.made.append(recorder := InputRecorder())
+        return recorder
 
 
 class Wire(FakeTransport):
@@ -95,22 +95,20 @@ class Wire(FakeTransport):
         await super().close()
 
 
-class Calls(RuleBasedStateMachine):
+class Clients(RuleBasedStateMachine):
     """A server, and what each of its clients has and expects."""
 
     sessions = Bundle("sessions")
 
     @initialize()
     def start(self) -> None:
-        PauseTurnDetector.made.clear()
+        InputRecorder.made.clear()
         Wire.made.clear()
         self.loop = VirtualClockLoop()
         asyncio.set_event_loop(self.loop)
         self.manager = SessionServer()
-        self.manager.serve(
-            PauseTurnDetector().copy, concurrency_limit=LIMIT, time_limit_s=TIME_LIMIT_S
-        )
-        self.expected: dict[str, tuple[PauseTurnDetector, list[Any]]] = {}
+        self.manager.serve(InputRecorder().copy, concurrency_limit=LIMIT, time_limit_s=TIME_LIMIT_S)
+        self.expected: dict[str, tuple[InputRecorder, list[Any]]] = {}
         self.names: set[str] = set()
         self.aliases: dict[str, str] = {}
         self.inputs = 0
@@ -134,7 +132,7 @@ class Calls(RuleBasedStateMachine):
         # One that was to end may have ended while the offer was looked at; an invariant counts.
         self.names.add(webrtc_id)
         self.aliases[answer["secret"]] = webrtc_id
-        self.expected[answer["secret"]] = (PauseTurnDetector.made[-1], [])
+        self.expected[answer["secret"]] = (InputRecorder.made[-1], [])
         return answer["webrtc_id"], answer["secret"]
 
     @rule(session=sessions)
@@ -205,7 +203,7 @@ class Calls(RuleBasedStateMachine):
         assert all(each.is_closed for each in Wire.made)
 
 
-def test_calls_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signaling, "PeerTransport", Wire)
     monkeypatch.setattr(signaling, "read_offer", lambda *_: None)
-    run_state_machine_as_test(Calls, settings=settings(stateful_step_count=15))
+    run_state_machine_as_test(Clients, settings=settings(stateful_step_count=15))

@@ -53,7 +53,7 @@ class Silent(StreamHandler):
         """Listens to nobody."""
 
     def emit(self) -> None:
-        """Has nothing to say."""
+        """Emits nothing."""
 
     def copy(self) -> Silent:
         Silent.made += 1
@@ -65,7 +65,7 @@ async def ask(body: object) -> tuple[dict[str, Any], int, int]:
     manager = SessionServer()
     manager.serve(Silent)
     answer = await manager.handle_request(body)
-    # An answered offer is a call, which may go on.
+    # An answered offer is a session, which may go on.
     if answer.get("status") == "failed":
         left = len(manager), len(asyncio.all_tasks()) - 1
     else:

@@ -1,4 +1,4 @@
-"""The lag of an event loop: measured while it has calls, and a reason to refuse more."""
+"""The lag of an event loop: measured while it has sessions, and a reason to refuse more."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def test_one_hiccup_in_two_seconds_is_none() -> None:
     run(hiccups)
 
 
-def test_measurements_are_forgotten_and_bounded() -> None:
-    async def forgets(loop: LateLoop, meter: LagMeter) -> None:
+def test_old_measurements_are_removed_and_all_are_bounded() -> None:
+    async def clears(loop: LateLoop, meter: LagMeter) -> None:
         await let_pass(loop, 200, 0.25)
         loop.ahead_s += WINDOW_S + 0.1
         assert meter.lag_s() == 0
         assert len(meter._measured) <= 20  # noqa: SLF001 - the bound is what the test is about
 
-    run(forgets)
+    run(clears)
 
 
 def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -97,7 +97,7 @@ async def test_whoever_asks_once_is_waited_for() -> None:
     assert second.args == (1,)
 
 
-async def test_an_end_is_told_to_whoever_waits() -> None:
+async def test_an_end_is_reported_to_whoever_waits() -> None:
     queue = OutputQueue(lambda: None)
     asking = asyncio.get_running_loop().create_task(queue.next())
     await asyncio.sleep(0)

@@ -24,7 +24,7 @@ def add(concurrency_id: str | None, **settings: Any) -> WebRTC:
 
 
 async def call(webrtc: WebRTC) -> tuple[Client, Any]:
-    """A call, and the limit that refused it, or nothing."""
+    """A session, and the limit that refused it, or nothing."""
     client = Client(server_of(webrtc))
     answer = await client.call()
     return client, answer.get("meta", {}).get("limit")
@@ -42,7 +42,7 @@ def name() -> str:
     return str(uuid.uuid4())
 
 
-async def test_calls_of_one_id_are_counted_together(name: str) -> None:
+async def test_sessions_of_one_id_are_counted_together(name: str) -> None:
     with gr.Blocks():
         one, two, other = add(name, concurrency_limit=2), add(name), add(None)
     first, second = await call(one), await call(two)
@@ -63,13 +63,13 @@ async def test_without_a_limit_there_is_one_place_for_all(name: str) -> None:
     await hang_up(first[0], second[0])
 
 
-async def test_of_two_limits_the_lower_counts_and_is_told(name: str) -> None:
+async def test_of_two_limits_the_lower_counts_and_is_reported(name: str) -> None:
     with gr.Blocks():
         one = add(name, concurrency_limit=1)
-        with pytest.warns(UserWarning, match="limits 1, 3: 1 counts, the lowest") as told:
+        with pytest.warns(UserWarning, match="limits 1, 3: 1 counts, the lowest") as reported:
             two = add(name, concurrency_limit=3)
         add(name, concurrency_limit=None)
-    assert name in str(told[0].message)
+    assert name in str(reported[0].message)
     first, second = await call(one), await call(two)
     assert (first[1], second[1]) == (None, 1)
     await hang_up(first[0], second[0])

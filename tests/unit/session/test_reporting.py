@@ -1,4 +1,4 @@
-"""What a client sends reaches the log as one line."""
+"""Text of a client reaches the log as one line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FORGED = "no voice\nERROR root: all is lost \x1b[2J\x9b\u2028\u202e\ud800"
 
 
 def test_words_of_an_error_forge_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    told = report_error(WebRTCError(FORGED), "the handler of a call", "the call goes on")
+    reported = report_error(WebRTCError(FORGED), "the handler of a call", "the call goes on")
     (record,) = (each for each in caplog.records if each.levelno == logging.WARNING)
     assert record.getMessage().isprintable()
     assert r"no voice\nERROR" in record.getMessage()
-    assert told is not None
-    assert told.text == FORGED, "the page gets the words themselves"
+    assert reported is not None
+    assert reported.text == FORGED, "the page gets the words themselves"
 
 
 def test_a_log_is_not_filled_by_one_text() -> None:

@@ -79,13 +79,13 @@ class EagerInThread(StreamHandler):
         return self.source.next()  # type: ignore[no-any-return]
 
 
-class EagerPictures(AsyncAudioVideoStreamHandler):
+class EagerVideo(AsyncAudioVideoStreamHandler):
     def __init__(self, source: Counting) -> None:
         super().__init__()
         self.source = source
 
-    def copy(self) -> EagerPictures:
-        return EagerPictures(self.source)
+    def copy(self) -> EagerVideo:
+        return EagerVideo(self.source)
 
     async def video_receive(self, frame: Any) -> None: ...
 
@@ -133,7 +133,7 @@ def test_audio_is_held_back_by_its_own_length(item: Any) -> None:
 @pytest.mark.parametrize("item", [OUTPUTS, None], ids=str)
 def test_frames_that_do_not_come_are_asked_for_no_more_often(item: Any) -> None:
     source = Counting(item)
-    run_virtual(_hold(EagerPictures(source), SessionConfig(mode="receive", modality="audio-video")))
+    run_virtual(_hold(EagerVideo(source), SessionConfig(mode="receive", modality="audio-video")))
     assert source.asked <= MAX_ROUNDS_WITHOUT_MEDIA * (HELD_S + 1)
 
 

@@ -21,7 +21,7 @@ from gradio_webrtc._session.rtc_configuration import (
 )
 
 
-class Service:
+class CredentialsService:
     """Gives credentials, one more secret than the other."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Service:
 
 
 async def test_a_flood_of_pages_asks_a_service_once() -> None:
-    service = Service()
+    service = CredentialsService()
     with gr.Blocks() as blocks:
         WebRTC(modality="audio", rtc_configuration=service)
     async with serve_page(blocks) as page:
@@ -49,7 +49,7 @@ async def test_a_flood_of_pages_asks_a_service_once() -> None:
 
 
 async def test_who_leaves_takes_nothing_from_those_who_wait() -> None:
-    service, desk = Service(), ConfigurationCache()
+    service, desk = CredentialsService(), ConfigurationCache()
     service.may_answer.clear()
     loop = asyncio.get_running_loop()
     first, second = (loop.create_task(desk.give(service, each)) for each in "ab")
@@ -62,7 +62,7 @@ async def test_who_leaves_takes_nothing_from_those_who_wait() -> None:
 
 async def test_an_answer_serves_for_half_of_its_lifetime() -> None:
     now_s = [0.0]
-    service, desk = Service(), ConfigurationCache(lambda: now_s[0])
+    service, desk = CredentialsService(), ConfigurationCache(lambda: now_s[0])
     for then_s, asked in ((0.0, 1), (DEFAULT_LIFETIME_S / 2 - 1, 1), (DEFAULT_LIFETIME_S / 2, 2)):
         now_s[0] = then_s
         await desk.give(service, "")
@@ -123,7 +123,7 @@ def test_an_answer_of_any_kind_has_a_lifetime(answer: Any) -> None:
 
 
 async def test_a_page_without_a_session_gets_no_credentials() -> None:
-    service = Service()
+    service = CredentialsService()
     with gr.Blocks() as blocks:
         WebRTC(modality="audio", rtc_configuration=service)
     async with serve_page(blocks) as page:

@@ -91,7 +91,7 @@ def ending_of(session: Session) -> Mapping[str, Any]:
     return ending
 
 
-# How it ends
+# The end
 
 
 @on_virtual_clock
@@ -288,11 +288,11 @@ async def test_the_grace_time_can_be_ended_from_any_thread() -> None:
     await stopping
 
 
-# What others learn
+# Events for others
 
 
 @on_virtual_clock
-async def test_others_learn_once_of_the_connection_and_of_the_end() -> None:
+async def test_the_connection_and_the_end_are_reported_once() -> None:
     session, notes = make(), list[str]()
     session.when_connected(lambda: notes.append("connected"))
     session.when_over(lambda: notes.append("over"))

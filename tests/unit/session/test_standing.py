@@ -1,4 +1,4 @@
-"""What is remembered of clients: offers by the minute, and those in vain."""
+"""The record of each client: offers by the minute, and those in vain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_offers_are_limited_by_the_minute_for_each_client() -> None:
     assert standings.count_offer(BERT, PER_MINUTE, 60.0)
 
 
-def test_vain_offers_make_a_standing_worse_until_they_are_forgotten() -> None:
+def test_vain_offers_make_a_standing_worse_until_they_are_removed() -> None:
     standings = Standings()
     for _ in range(FORGIVEN - 1):
         standings.count_place(ANNA, 0.0)
@@ -60,7 +60,7 @@ def test_a_session_of_a_shared_address_has_a_rate_of_its_own() -> None:
     assert all(standings.count_offer(each, PER_MINUTE, 0.0) for each in sessions)
 
 
-def test_clients_are_forgotten_the_longest_unseen_first() -> None:
+def test_clients_are_removed_the_longest_unseen_first() -> None:
     standings = Standings()
     for n in range(3 * MAX_CLIENTS):
         standings.count_place(ANNA, 0.0)

@@ -1,4 +1,4 @@
-"""A ``start_up`` that runs as long as the call: everything else goes on beside it."""
+"""A ``start_up`` that runs as long as the session: everything else goes on beside it."""
 
 from __future__ import annotations
 
@@ -106,31 +106,33 @@ class SyncSession(StreamHandler):
 
 
 @pytest.mark.parametrize("handler", [AsyncSession(), SyncSession()])
-def test_a_handler_is_heard_and_asked_while_start_up_runs(
+def test_a_handler_receives_and_emits_while_start_up_runs(
     handler: AsyncSession | SyncSession, caplog: pytest.LogCaptureFixture
 ) -> None:
-    call = simulate(handler, SAID)
-    assert isinstance(call.handler, (AsyncSession, SyncSession))
-    assert [outputs.args for outputs in call.outputs] == [("hello",)]
-    assert np.count_nonzero(np.abs(call.audio[1]) > 200) / 48_000 == pytest.approx(1.0, abs=0.02)
-    assert call.handler.frames >= 50
-    assert "shutdown" in call.handler.ended
-    if isinstance(call.handler, SyncSession):
-        assert {name.split("-")[0] for name in call.handler.threads} == {"start", "emit"}
+    simulation = simulate(handler, SAID)
+    assert isinstance(simulation.handler, (AsyncSession, SyncSession))
+    assert [outputs.args for outputs in simulation.outputs] == [("hello",)]
+    assert np.count_nonzero(np.abs(simulation.audio[1]) > 200) / 48_000 == pytest.approx(
+        1.0, abs=0.02
+    )
+    assert simulation.handler.frames >= 50
+    assert "shutdown" in simulation.handler.ended
+    if isinstance(simulation.handler, SyncSession):
+        assert {name.split("-")[0] for name in simulation.handler.threads} == {"start", "emit"}
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_an_async_start_up_is_cancelled_and_cleans_up() -> None:
-    call = simulate(AsyncSession(), SAID)
-    assert isinstance(call.handler, AsyncSession)
-    assert sorted(call.handler.ended) == ["shutdown", "start_up"]
+    simulation = simulate(AsyncSession(), SAID)
+    assert isinstance(simulation.handler, AsyncSession)
+    assert sorted(simulation.handler.ended) == ["shutdown", "start_up"]
 
 
 def test_a_sync_start_up_may_be_let_go_by_shutdown() -> None:
-    call = simulate(SyncSession(), SAID)
-    assert isinstance(call.handler, SyncSession)
-    call.handler.quit.wait()
-    assert call.handler.ended[0] == "shutdown"
+    simulation = simulate(SyncSession(), SAID)
+    assert isinstance(simulation.handler, SyncSession)
+    simulation.handler.quit.wait()
+    assert simulation.handler.ended[0] == "shutdown"
 
 
 class _Frames:
@@ -232,13 +234,15 @@ def test_a_reply_on_pause_may_hold_something_open_too() -> None:
     def greet() -> Iterator[EmitType]:
         yield PIECE
 
-    call = simulate(Holding(lambda _audio: None, startup_fn=greet), SAID)
-    assert np.count_nonzero(np.abs(call.audio[1]) > 200) / 48_000 == pytest.approx(0.1, abs=0.02)
+    simulation = simulate(Holding(lambda _audio: None, startup_fn=greet), SAID)
+    assert np.count_nonzero(np.abs(simulation.audio[1]) > 200) / 48_000 == pytest.approx(
+        0.1, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), KeyboardInterrupt()])
 @pytest.mark.parametrize("is_async", [True, False])
-def test_an_error_of_start_up_is_reported_and_the_call_goes_on(
+def test_an_error_of_start_up_is_reported_and_the_session_goes_on(
     error: BaseException,
     is_async: bool,  # noqa: FBT001
 ) -> None:
@@ -258,12 +262,12 @@ def test_an_error_of_start_up_is_reported_and_the_call_goes_on(
             self.items.put(PIECE)
             raise error
 
-    call = simulate(Failing() if is_async else FailingSync(), SAID)
-    (event,) = (event for event in call.events if event.name == "error")
+    simulation = simulate(Failing() if is_async else FailingSync(), SAID)
+    (event,) = (event for event in simulation.events if event.name == "error")
     reported = event.data["error"]
     assert error in (reported, reported.__cause__)
-    assert np.abs(call.audio[1]).max() > 200
-    assert call.end_reason == "the recording is over"
+    assert np.abs(simulation.audio[1]).max() > 200
+    assert simulation.end_reason == "the recording is over"
 
 
 async def test_the_function_of_mode_receive_waits_for_its_inputs() -> None:
@@ -308,7 +312,7 @@ async def _run_to_its_end(handler: StreamHandlerBase, ready: asyncio.Event) -> N
     await running
 
 
-async def test_the_call_ends_although_user_code_swallows_its_cancellation(
+async def test_the_session_ends_although_user_code_swallows_its_cancellation(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradio_webrtc._session.session.SHUTDOWN_TIMEOUT_S", 0.05)
@@ -328,9 +332,9 @@ async def test_the_call_ends_although_user_code_swallows_its_cancellation(
             await stubborn()
 
     await _run_to_its_end(Stubborn(), ready)
-    told = " ".join(record.getMessage() for record in caplog.records)
-    assert "start_up() of Stubborn took longer" in told
-    assert "CancelledError" in told
+    reported = " ".join(record.getMessage() for record in caplog.records)
+    assert "start_up() of Stubborn took longer" in reported
+    assert "CancelledError" in reported
     release.set()
     await asyncio.sleep(0)
 

@@ -39,7 +39,7 @@ class Frames:
 async def through_opus(said: NDArray[np.int16]) -> NDArray[np.float64]:
     """Returns the first channel of the decoded packets."""
     sender, encoder, decoder = AudioSender(Frames(said)), OpusEncoder(), OpusDecoder()
-    heard = []
+    received = []
     for _ in range(FRAMES):
         frame_sent = await sender.recv()
         assert isinstance(frame_sent, AudioFrame)
@@ -47,8 +47,8 @@ async def through_opus(said: NDArray[np.int16]) -> NDArray[np.float64]:
         for payload in payloads:
             for frame in decoder.decode(JitterFrame(data=payload, timestamp=timestamp)):
                 assert isinstance(frame, AudioFrame)
-                heard.append(frame.to_ndarray())
-    return np.concatenate(heard, axis=1)[0, ::2].astype(float)
+                received.append(frame.to_ndarray())
+    return np.concatenate(received, axis=1)[0, ::2].astype(float)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

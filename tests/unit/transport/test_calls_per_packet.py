@@ -21,8 +21,8 @@ from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import Authentic
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 
+from .test_datagram_guard import HERE, Connection, Pair, Socket
 from .test_fast_path import Ends, packet
-from .test_guard import HERE, Connection, Pair, Socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

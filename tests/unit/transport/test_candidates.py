@@ -1,4 +1,4 @@
-"""Which addresses of a remote peer's are sent to, and which never are."""
+"""Addresses of a remote peer that are sent to, and those that never are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which datagrams take the fast path to the decoder, and which go on to aiortc."""
+"""Datagrams that take the fast path to the decoder, and those that go on to aiortc."""
 
 from __future__ import annotations
 

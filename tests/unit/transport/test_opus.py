@@ -49,25 +49,25 @@ def test_aiortc_decodes_what_we_encode_as_loud_and_in_order() -> None:
     frames: list[Any] = []
     for k, payload in enumerate(packets_of(SAID)):
         frames += decoder.decode(JitterFrame(payload, 960 * k))
-    heard = np.concatenate([frame.to_ndarray() for frame in frames], axis=1).reshape(-1, 2)
-    assert np.array_equal(heard[:, 0], heard[:, 1])
-    assert level(heard[:, 0]) == pytest.approx(level(SAID), rel=0.05)
-    places = pieces_found(heard[:, 0], SAID)
+    received = np.concatenate([frame.to_ndarray() for frame in frames], axis=1).reshape(-1, 2)
+    assert np.array_equal(received[:, 0], received[:, 1])
+    assert level(received[:, 0]) == pytest.approx(level(SAID), rel=0.05)
+    places = pieces_found(received[:, 0], SAID)
     assert min(places) >= 0
     assert places == sorted(places)
 
 
 def test_we_decode_what_aiortc_encodes() -> None:
     encoder, decoder = TheirEncoder(), OpusDecoder()
-    heard = []
+    received = []
     for k, block in enumerate(SAID.reshape(-1, 1, 960)):
         stereo = AudioFrame.from_ndarray(np.repeat(block, 2, axis=1), "s16", "stereo")
         stereo.sample_rate, stereo.pts, stereo.time_base = 48_000, 960 * k, opus.TIME_BASE
         payloads, _timestamp = encoder.encode(stereo)
         for payload in payloads:
-            heard += decoder.decode(payload)
-    decoded = np.concatenate([block.samples for block in heard], axis=1)[0]
-    places = pieces_found(decoded[:: heard[0].channels], SAID)
+            received += decoder.decode(payload)
+    decoded = np.concatenate([block.samples for block in received], axis=1)[0]
+    places = pieces_found(decoded[:: received[0].channels], SAID)
     assert min(places) >= 0
 
 
@@ -203,7 +203,7 @@ async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
 
 
 @pytest.mark.parametrize(("codec", "kind"), [("opus", Packet), ("pcmu", AudioFrame)])
-async def test_only_a_call_in_opus_is_encoded_by_us(codec: str, kind: type) -> None:
+async def test_only_a_session_in_opus_is_encoded_by_us(codec: str, kind: type) -> None:
     sender = AudioSender(Frames(1))
     callee = await _answered(sender, codec)
     assert isinstance(await sender.recv(), kind)
@@ -225,7 +225,7 @@ async def test_an_aiortc_of_another_make_does_its_part_itself(
     await callee.close()
 
 
-async def test_a_call_whose_encoder_fails_loses_a_frame_and_goes_on_through_aiortc(
+async def test_a_session_whose_encoder_fails_loses_a_frame_and_goes_on_through_aiortc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sender = AudioSender(Frames(LOUD[:960], LOUD[:960]))

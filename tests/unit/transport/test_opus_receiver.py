@@ -50,7 +50,7 @@ def packet(number: int, payload: bytes = b"", *, ssrc: int = 1, timestamp: int =
 
 
 def spoken(first: int = 0) -> list[RtpPacket]:
-    """What was said, in packets."""
+    """The chirp, in packets."""
     encoder = OpusEncoder(1)
     return [
         packet(first + k, encoder.encode(frame)) for k, frame in enumerate(SAID.reshape(-1, 1, 960))
@@ -94,7 +94,7 @@ class Unhurried:
     """A sink that allows some of the coming audio to wait, and notes when it came.
 
     Attributes:
-        batch_allowance_s: How much may wait.
+        batch_allowance_s: The audio that may wait, in seconds.
         came: The packets that had been received when each block came.
     """
 
@@ -200,9 +200,9 @@ def test_loss_and_reordering_leave_no_gap_wherever_the_counters_are(first: int) 
     for k in range(10, 90, 20):
         packets[k], packets[k + 1] = packets[k + 1], packets[k]
     del packets[75], packets[35]
-    heard = receive(packets)
-    assert places(heard) == [960 * k for k in range(100)]
-    assert lost(heard) <= 2
+    blocks = receive(packets)
+    assert places(blocks) == [960 * k for k in range(100)]
+    assert lost(blocks) <= 2
 
 
 def test_a_sender_that_was_silent_by_not_sending_is_silent() -> None:
@@ -211,25 +211,25 @@ def test_a_sender_that_was_silent_by_not_sending_is_silent() -> None:
         packet(30 + k, each.payload, timestamp=960 * (50 + k))
         for k, each in enumerate(packets[50:])
     ]
-    heard = receive(packets[:30] + resumed)
-    assert places(heard) == [960 * k for k in range(100)]
-    assert np.abs(audio(heard)[45 * 960 : 50 * 960]).max() < np.abs(SAID).max() / 10
+    blocks = receive(packets[:30] + resumed)
+    assert places(blocks) == [960 * k for k in range(100)]
+    assert np.abs(audio(blocks)[45 * 960 : 50 * 960]).max() < np.abs(SAID).max() / 10
 
 
-def test_a_call_that_stood_still_does_not_get_its_silence_afterwards() -> None:
+def test_a_session_that_stood_still_does_not_get_its_silence_afterwards() -> None:
     packets = spoken()
     later = packet(100, packets[50].payload, timestamp=48_000 * 60)
-    heard = receive([*packets, later])
-    assert len(heard) == 101
-    assert {each.samples.size for each in heard} == {960}
+    blocks = receive([*packets, later])
+    assert len(blocks) == 101
+    assert {each.samples.size for each in blocks} == {960}
 
 
 def test_a_sender_that_begins_again_is_received_at_once() -> None:
     packets = spoken()
     again = [packet(7 + k, each.payload, ssrc=2) for k, each in enumerate(packets)]
-    heard = receive(packets + again)
-    assert len(heard) == 200
-    assert np.array_equal(audio(heard[:100]), audio(heard[100:]))
+    blocks = receive(packets + again)
+    assert len(blocks) == 200
+    assert np.array_equal(audio(blocks[:100]), audio(blocks[100:]))
 
 
 def test_packets_that_are_no_opus_are_concealed_and_logged_once(
@@ -239,9 +239,9 @@ def test_packets_that_are_no_opus_are_concealed_and_logged_once(
     for k in (20, 21, 40):
         packets[k].payload = b"\xff\xff\xff"
     packets[60].payload = b""
-    heard = receive(packets)
-    assert places(heard) == [960 * k for k in range(100)]
-    assert lost(heard) <= 3
+    blocks = receive(packets)
+    assert places(blocks) == [960 * k for k in range(100)]
+    assert lost(blocks) <= 3
     assert len(caplog.records) == 1
 
 
@@ -350,7 +350,7 @@ def decoded_seconds(packets: Iterable[RtpPacket], clock: list[float]) -> tuple[f
     return sum(block.samples.size for block in blocks) / 48_000, receiver.refused
 
 
-def test_gaps_are_filled_for_as_long_as_a_call_can_have_lasted() -> None:
+def test_gaps_are_filled_for_as_long_as_a_session_can_have_lasted() -> None:
     clock = [0.0]
     payload = spoken()[0].payload
 

@@ -1,4 +1,4 @@
-"""Frames are due every 20 ms without drift; nothing to say costs nothing."""
+"""Frames are due every 20 ms without drift; a source without audio costs nothing."""
 
 from __future__ import annotations
 

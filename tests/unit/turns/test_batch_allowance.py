@@ -46,8 +46,8 @@ class Wire:
         hurries: Each packet is handed over when it arrives, whatever the batch allowance.
 
     Attributes:
-        sent: How many packets.
-        together: How many blocks were handed over after each packet that was not kept.
+        sent: The number of packets.
+        together: The number of blocks handed over after each packet that was not kept.
     """
 
     def __init__(self, *, hurries: bool) -> None:
@@ -82,25 +82,27 @@ def _refuse(item: object) -> None:
     raise AssertionError(f"expected nothing in the queue, got {item!r}")
 
 
-async def converse(
+async def run_session(
     handler: StreamHandlerBase, *, hurries: bool
 ) -> tuple[list[tuple[int, str, object]], Wire]:
-    """Every event of a call, with how many packets had been sent then, and the wire."""
+    """Every event of a session, with how many packets had been sent then, and the wire."""
     wire = Wire(hurries=hurries)
-    told: list[tuple[int, str, object]] = []
+    reported: list[tuple[int, str, object]] = []
     async with conversing(handler) as talk:
         transport: Any = wire
-        pump = InboundPump(transport, talk.handler, talk.call, Worker("nobody"))  # type: ignore[arg-type]  # a call that notes
+        pump = InboundPump(transport, talk.handler, talk.session, Worker("nobody"))  # type: ignore[arg-type]  # a session that notes
         carrying = asyncio.get_running_loop().create_task(pump.run())
         await asyncio.sleep(0)
         for frame in FRAMES:
             wire.send(frame)
-            told += [(wire.sent, name, data.get("time_s")) for name, data in talk.call.events]
-            talk.call.events.clear()
+            reported += [
+                (wire.sent, name, data.get("time_s")) for name, data in talk.session.events
+            ]
+            talk.session.events.clear()
             await talk.until_idle()
         carrying.cancel()
-        assert talk.call.errors == []
-    return told, wire
+        assert talk.session.errors == []
+    return reported, wire
 
 
 async def say_nothing(_audio: object) -> AsyncIterator[Any]:
@@ -121,18 +123,18 @@ async def say_nothing(_audio: object) -> AsyncIterator[Any]:
     ids=["defaults", "16 kHz", "44.1 kHz", "quick", "slow", "short"],
 )
 async def test_no_event_comes_a_packet_later(options: dict[str, Any]) -> None:
-    hurried, _ = await converse(ReplyOnPause(say_nothing, **options), hurries=True)
-    told, _ = await converse(ReplyOnPause(say_nothing, **options), hurries=False)
-    assert told == hurried
-    assert {"started_talking", "pause_detected"} <= {name for _, name, _ in told}
+    hurried, _ = await run_session(ReplyOnPause(say_nothing, **options), hurries=True)
+    reported, _ = await run_session(ReplyOnPause(say_nothing, **options), hurries=False)
+    assert reported == hurried
+    assert {"started_talking", "pause_detected"} <= {name for _, name, _ in reported}
 
 
 async def test_packets_come_together_while_nobody_talks_and_one_by_one_in_a_turn() -> None:
-    told, wire = await converse(ReplyOnPause(say_nothing), hurries=False)
+    reported, wire = await run_session(ReplyOnPause(say_nothing), hurries=False)
     arrived = np.cumsum(wire.together)
     assert arrived[-1] >= wire.sent - 5
-    begun = next(sent for sent, name, _ in told if name == "started_talking")
-    over = next(sent for sent, name, _ in told if name == "pause_detected")
+    begun = next(sent for sent, name, _ in reported if name == "started_talking")
+    over = next(sent for sent, name, _ in reported if name == "pause_detected")
     counts = np.array(wire.together)
     assert counts[arrived < 50][1:].min() >= 3, "the first second is silence"
     assert set(counts[(arrived > begun) & (arrived <= over)]) == {1}
@@ -172,5 +174,5 @@ class Noting(ReplyOnPause):
 
 
 async def test_whoever_overrides_receive_is_given_everything_at_once() -> None:
-    _, wire = await converse(Noting(say_nothing), hurries=False)
+    _, wire = await run_session(Noting(say_nothing), hurries=False)
     assert wire.together == [1] * wire.sent

@@ -159,7 +159,7 @@ def test_what_cannot_be_called_cannot_reply() -> None:
         ({"input_sample_rate": 4000}, "input_sample_rate"),
     ],
 )
-def test_impossible_options_are_refused_before_any_call(
+def test_impossible_options_are_refused_before_any_session(
     keywords: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -200,33 +200,33 @@ def test_the_defaults_are_those_of_the_detector(monkeypatch: pytest.MonkeyPatch)
     }
 
 
-# What each option does to the detector itself
+# The effect of each option on the detector itself
 
 
-def hear(
+def detect(
     algo: AlgoOptions | None, silero: SileroVadOptions | None, *chunks: NDArray[np.int16]
 ) -> list[tuple[str, int, int]]:
     """Each event: its name, the window in which it came, the length of the turn that it ended."""
     detector = options.make_detector(
         RATE_HZ, algo or AlgoOptions(), silero or SileroVadOptions(), ScriptedVad()
     )
-    heard: list[tuple[str, int, int]] = []
+    received: list[tuple[str, int, int]] = []
     for event in detector.process(np.concatenate(chunks, axis=1)):
         size = detector.take_utterance().size if event.kind == "pause" else 0
-        heard.append((event.kind, round(event.time_s / WINDOW_S), round(size / 512)))
-    return heard
+        received.append((event.kind, round(event.time_s / WINDOW_S), round(size / 512)))
+    return received
 
 
 def ends(algo: AlgoOptions | None, silero: SileroVadOptions | None, *chunks: Any) -> list[int]:
     """The windows in which a turn ended."""
-    return [window for kind, window, _ in hear(algo, silero, *chunks) if kind == "pause"]
+    return [window for kind, window, _ in detect(algo, silero, *chunks) if kind == "pause"]
 
 
 TURN = (audio_at(0, 20), audio_at(0.9, 20), audio_at(0, 60))
 
 
 def test_a_turn_at_the_defaults() -> None:
-    assert hear(None, None, *TURN) == [
+    assert detect(None, None, *TURN) == [
         ("speech_started", 27, 0),
         ("pause_candidate", 46, 0),
         ("pause", 56, pytest.approx(0.3 / WINDOW_S + 36, abs=1)),
@@ -252,9 +252,9 @@ def test_chunk_duration_less_speech_threshold_is_the_silence_that_ends_a_turn(
 def test_started_talking_threshold_is_the_speech_that_begins_a_turn(
     threshold_s: float, window: int
 ) -> None:
-    heard = hear(AlgoOptions(started_talking_threshold=threshold_s), None, *TURN)
-    assert heard[0][:2] == ("speech_started", window)
-    assert hear(AlgoOptions(started_talking_threshold=0.7), None, *TURN) == []
+    received = detect(AlgoOptions(started_talking_threshold=threshold_s), None, *TURN)
+    assert received[0][:2] == ("speech_started", window)
+    assert detect(AlgoOptions(started_talking_threshold=0.7), None, *TURN) == []
 
 
 def test_both_limits_of_continuous_speech_end_a_turn() -> None:
@@ -288,14 +288,14 @@ def test_threshold_moves_what_counts_as_speech(
     assert ends(None, silero, audio_at(onset - 0.04, 30), audio_at(0, 40)) == []
     speech = (audio_at(onset, 20), audio_at(going_on, 30))
     assert ends(None, silero, *speech, audio_at(silence, 40)) == [66]
-    # Between the two, what was heard last goes on.
+    # Between the two, the state before goes on.
     between = (going_on + silence) / 2
     assert ends(None, silero, *speech, audio_at(between, 40)) == []
 
 
 @pytest.mark.parametrize(("pad_ms", "windows"), [(400, 9.4), (0, 0), (800, 18.75)])
 def test_speech_pad_is_kept_before_the_onset(pad_ms: int, windows: float) -> None:
-    (*_, (kind, _, size)) = hear(None, SileroVadOptions(speech_pad_ms=pad_ms), *TURN)
+    (*_, (kind, _, size)) = detect(None, SileroVadOptions(speech_pad_ms=pad_ms), *TURN)
     assert kind == "pause"
     assert size - 36 == pytest.approx(windows, abs=1)
 

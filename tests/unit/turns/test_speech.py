@@ -23,7 +23,7 @@ PAUSE_S = 0.512
 
 
 def recording(name: str) -> NDArray[np.int16]:
-    """The recording at the rate of a call, with two seconds of silence after it; ``(1, n)``."""
+    """The recording at the rate of a session, with two seconds of silence after it; ``(1, n)``."""
     rate_hz, samples = speech(name)
     resampler = Resampler(rate_hz, CALL_HZ)
     parts = [resampler.process(samples), resampler.flush(), np.zeros((1, 2 * CALL_HZ), np.int16)]
@@ -31,12 +31,12 @@ def recording(name: str) -> NDArray[np.int16]:
 
 
 @pytest.mark.parametrize("name", SPOKEN)
-async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name: str) -> None:
-    heard: list[NDArray[np.int16]] = []
+async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_received(name: str) -> None:
+    received: list[NDArray[np.int16]] = []
 
     async def answer(audio: tuple[int, NDArray[np.int16]]) -> AsyncIterator[Any]:
         assert audio[0] == CALL_HZ
-        heard.append(audio[1])
+        received.append(audio[1])
         yield audio
 
     samples = recording(name)
@@ -45,9 +45,9 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
         for start in range(0, samples.shape[1], 960):
             talk.handler.session_receive((CALL_HZ, samples[:, start : start + 960]))
             await talk.until_idle()
-        pauses = [data for event, data in talk.call.events if event == "pause_detected"]
-        assert "interrupted" not in talk.call.names
-        assert talk.call.errors == []
+        pauses = [data for event, data in talk.session.events if event == "pause_detected"]
+        assert "interrupted" not in talk.session.names
+        assert talk.session.errors == []
 
     utterances = labels()[name]["utterances"]
     end_s, last = utterances[-1]["end_ms"] / 1000, pauses[-1]
@@ -57,9 +57,9 @@ async def test_speech_is_answered_soon_after_its_end_and_all_of_it_is_heard(name
     labelled = [
         samples[0, round(each["start_ms"] * 48) : round(each["end_ms"] * 48)] for each in utterances
     ]
-    assert power(heard) > 0.99 * power(labelled)
+    assert power(received) > 0.99 * power(labelled)
     assert len(pauses) <= len(utterances)
-    assert all(audio.size > PAUSE_S * CALL_HZ for audio in heard)
+    assert all(audio.size > PAUSE_S * CALL_HZ for audio in received)
 
 
 def power(chunks: list[NDArray[np.int16]]) -> float:

@@ -139,6 +139,6 @@ def no_moonshine(
     ],
     ids=["stt", "ReplyOnStopWords"],
 )
-def test_what_is_missing_is_told_with_the_command_that_brings_it(attempt: Any) -> None:
+def test_what_is_missing_is_reported_with_the_command_that_brings_it(attempt: Any) -> None:
     with pytest.raises(ImportError, match=r'pip install "gradio_webrtc\[stopword\]"'):
         attempt()

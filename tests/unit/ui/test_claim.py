@@ -1,4 +1,4 @@
-"""The value of a call: text for user code, a session for the page that proved it."""
+"""The value of a session: text for user code, a session for the page that proved it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Session:
         self.secret = secret
 
 
-class Calls:
-    """Two calls, of two pages."""
+class Sessions:
+    """Two sessions, of two pages."""
 
     def __init__(self) -> None:
         self.directory = Directory()
@@ -46,27 +46,27 @@ def credentials(entry: Entry, **more: object) -> dict[str, object]:
     return {"webrtc_id": entry.names.name, "secret": entry.session.secret, **more}
 
 
-def test_the_page_of_a_call_gets_its_name_and_its_session() -> None:
-    calls = Calls()
-    value = calls.read(credentials(calls.own, textbox="hello"))
+def test_the_page_of_a_session_gets_its_name_and_the_session() -> None:
+    pair = Sessions()
+    value = pair.read(credentials(pair.own, textbox="hello"))
     assert value == "mine"
-    assert value.session_for("first") is calls.own.session
+    assert value.session_for("first") is pair.own.session
     for page in ("second", None, ""):
         assert value.session_for(page) is None
 
 
 def test_another_page_with_the_secret_gets_neither() -> None:
-    calls = Calls()
-    value = calls.read(credentials(calls.other))
+    pair = Sessions()
+    value = pair.read(credentials(pair.other))
     assert value == NOBODY
     assert value.session_for("first") is None
 
 
 def test_a_value_that_gradio_reads_without_its_page_still_finds_the_session() -> None:
-    calls = Calls()
-    value = calls.read(credentials(calls.own), page=None)
+    pair = Sessions()
+    value = pair.read(credentials(pair.own), page=None)
     assert value == NOBODY, "the name is for the page of the call alone"
-    assert value.session_for("first") is calls.own.session
+    assert value.session_for("first") is pair.own.session
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_value_that_gradio_reads_without_its_page_still_finds_the_session() ->
         {"webrtc_id": ["mine"], "secret": {"secret": "of mine"}},
     ],
 )
-def test_whatever_proves_nothing_stands_for_no_call(payload: object) -> None:
-    value = Calls().read(payload)
+def test_whatever_proves_nothing_stands_for_no_session(payload: object) -> None:
+    value = Sessions().read(payload)
     assert value == NOBODY
     assert value.session_for("first") is None
 
@@ -105,6 +105,6 @@ def through_a_pickle(value: PageValue) -> Any:
 
 @pytest.mark.parametrize("keep", [copy.copy, copy.deepcopy, through_a_pickle])
 def test_a_copy_is_text_alone(keep: Any) -> None:
-    calls = Calls()
-    kept = keep(calls.read(credentials(calls.own)))
+    pair = Sessions()
+    kept = keep(pair.read(credentials(pair.own)))
     assert (kept, type(kept)) == ("mine", str)

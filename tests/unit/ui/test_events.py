@@ -74,7 +74,7 @@ class Toasts:
 
 @pytest.fixture
 def toasts() -> Iterator[Toasts]:
-    """What Gradio shows in the page of the event that runs."""
+    """The words that Gradio shows in the page of the event that runs."""
     shown = Toasts()
     with holding(LocalContext.blocks, cast("Any", shown)), holding(LocalContext.event_id, "e"):
         yield shown
@@ -125,7 +125,7 @@ async def test_a_notice_may_hold_anything(toasts: Toasts) -> None:
 
 
 def test_the_first_event_finds_matplotlib_imported(tmp_path: Path) -> None:
-    # Gradio imports it in its first event, on the event loop that carries the calls.
+    # Gradio imports it in its first event, on the event loop that carries the sessions.
     package = tmp_path / "matplotlib"
     package.mkdir()
     (package / "__init__.py").write_text(

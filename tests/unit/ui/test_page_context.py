@@ -1,4 +1,4 @@
-"""Gradio's helpers in the code of a call, and the request of a running server function."""
+"""Gradio's helpers in the code of a session, and the request of a running server function."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def serve() -> Iterator[Any]:
     LocalContext.request.reset(before)
 
 
-# The code of a call
+# The code of a session
 
 
-async def test_words_of_gradio_go_to_the_page_of_the_call() -> None:
+async def test_words_of_gradio_go_to_the_page_of_the_session() -> None:
     line, session = MessageRelay("client"), FakeSession()
     with in_session(line, None):
         line.connect(session)
@@ -84,7 +84,7 @@ def test_a_call_outside_of_an_app_runs_in_none() -> None:
         _ = blocks.share_url
 
 
-def test_the_blocks_of_a_call_answer_for_those_of_the_app() -> None:
+def test_the_blocks_of_a_session_answer_for_those_of_the_app() -> None:
     original = SimpleNamespace(is_running=True, has_launched=True, share_url="u", _queue=None)
     blocks = SessionBlocks(original)
     assert (blocks.is_running, blocks.has_launched, blocks.share_url) == (True, True, "u")

@@ -1,4 +1,4 @@
-"""An event finds the call of its own page, and the page gets a component of its own."""
+"""An event finds the session of its own page, and the page gets a component of its own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def value_of(page: str | None) -> tuple[PageValue, Any]:
     return PageValue("mine", Entry(Directory().claim("mine", page), session)), session
 
 
-async def test_an_event_finds_the_call_of_its_page() -> None:
+async def test_an_event_finds_the_session_of_its_page() -> None:
     run_as("first")
     value, session = value_of("first")
     assert session_of(component(), value) is session
@@ -52,7 +52,7 @@ async def test_an_event_finds_the_call_of_its_page() -> None:
 
 
 @pytest.mark.parametrize("other", ["second", None])
-async def test_the_call_of_another_page_is_not_found(other: str | None) -> None:
+async def test_the_session_of_another_page_is_not_found(other: str | None) -> None:
     run_as("first")
     value, _session = value_of(other)
     assert session_of(component(), value) is None
@@ -81,7 +81,7 @@ async def test_a_page_gets_a_component_of_its_own() -> None:
     assert blocks[shared._id] is own, "once is enough"  # noqa: SLF001
 
 
-async def test_an_event_that_finds_a_call_remembers_its_page() -> None:
+async def test_an_event_that_finds_a_session_stores_its_page() -> None:
     shared, blocks = component(), own_blocks()
     blocks[shared._id] = shared  # noqa: SLF001
     run_as("first")

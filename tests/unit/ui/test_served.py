@@ -105,7 +105,7 @@ async def test_an_address_stays_as_it_is(icon: str) -> None:
         (7, TypeError, "got int"),
     ],
 )
-async def test_an_icon_that_is_not_there_is_told_when_the_page_is_built(
+async def test_an_icon_that_is_not_there_is_reported_when_the_page_is_built(
     icon: Any, error: type[Exception], text: str
 ) -> None:
     with gr.Blocks(), pytest.raises(error, match=text):

@@ -59,22 +59,22 @@ VIDEO, VOICE, LISTEN = (
         (VOICE, "server_rtc_configuration", {"iceTransportPolicy": "all"}, "iceServers has"),
     ],
 )
-async def test_an_argument_without_effect_is_told(
+async def test_an_argument_without_effect_is_reported(
     kind: dict[str, Any], name: str, value: Any, instead: str
 ) -> None:
-    with gr.Blocks(), pytest.warns(UserWarning, match=instead) as told:
+    with gr.Blocks(), pytest.warns(UserWarning, match=instead) as reported:
         WebRTC(**kind, **{name: value})
-    assert [name in str(each.message) for each in told] == [True]
-    assert [each.filename for each in told] == [__file__], "it points at the program's line"
+    assert [name in str(each.message) for each in reported] == [True]
+    assert [each.filename for each in reported] == [__file__], "it points at the program's line"
 
 
 async def test_arguments_with_effect_are_no_news() -> None:
-    heard = {"icon_button_color": "red", "pulse_color": "red", "icon_radius": 0}
-    seen = {"mirror_webcam": False, "full_screen": False, "allow_extra_tracks": True}
+    audio_alone = {"icon_button_color": "red", "pulse_color": "red", "icon_radius": 0}
+    video_alone = {"mirror_webcam": False, "full_screen": False, "allow_extra_tracks": True}
     both = {"rtp_params": {}, "track_constraints": {"width": 9}, "button_labels": {"start": "Go"}}
     with gr.Blocks():
-        WebRTC(modality="audio", allow_extra_tracks=True, **heard, **both)  # type: ignore[arg-type]
-        WebRTC(modality="video", time_limit=2.5, **seen, **both)  # type: ignore[arg-type]
+        WebRTC(modality="audio", allow_extra_tracks=True, **audio_alone, **both)  # type: ignore[arg-type]
+        WebRTC(modality="video", time_limit=2.5, **video_alone, **both)  # type: ignore[arg-type]
         WebRTC(None, modality="video", mode="receive", server_rtc_configuration={"iceServers": []})
 
 
@@ -125,15 +125,15 @@ async def test_an_argument_that_can_never_work_is_refused(
         (VOICE, Echo(), "send_input_on", "submit", 'variant="textbox"'),
     ],
 )
-async def test_a_setting_of_stream_without_effect_is_told(
+async def test_a_setting_of_stream_without_effect_is_reported(
     kind: dict[str, Any], fn: Any, name: str, value: Any, instead: str
 ) -> None:
     with gr.Blocks():
         webrtc = WebRTC(**kind)
-        with pytest.warns(UserWarning, match=instead) as told:
+        with pytest.warns(UserWarning, match=instead) as reported:
             webrtc.stream(fn, [webrtc], [webrtc], **{name: value})
-    assert [name in str(each.message) for each in told] == [True]
-    assert [each.filename for each in told] == [__file__]
+    assert [name in str(each.message) for each in reported] == [True]
+    assert [each.filename for each in reported] == [__file__]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ async def test_a_setting_of_stream_that_can_never_work_is_refused(
     assert name in str(refused.value)
 
 
-async def test_a_second_handler_for_one_component_is_told_to_replace_the_first() -> None:
+async def test_a_second_handler_for_one_component_is_reported_to_replace_the_first() -> None:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
         webrtc.stream(Echo(), [webrtc], [webrtc])
@@ -166,13 +166,13 @@ async def test_a_second_handler_for_one_component_is_told_to_replace_the_first()
 
 
 @pytest.mark.parametrize(("of_stream", "counts"), [(None, 2), (7, 7)])
-async def test_the_time_limit_of_the_component_ends_calls_unless_stream_has_one(
+async def test_the_time_limit_of_the_component_ends_sessions_unless_stream_has_one(
     of_stream: float | None, counts: float
 ) -> None:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio", time_limit=2)
         webrtc.stream(Echo(), [webrtc], [webrtc], time_limit=of_stream)
-    config = webrtc._sessions.config  # noqa: SLF001 - what calls are made of
+    config = webrtc._sessions.config  # noqa: SLF001 - what sessions are made of
     assert config is not None
     assert config.time_limit_s == webrtc.time_limit == counts
 

@@ -178,10 +178,10 @@ def test_a_callback_that_cannot_work_is_refused(make: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(("make", "text"), MISTAKES)
-async def test_a_call_reports_one_that_nobody_refused(make: Any, text: str) -> None:
-    call = FakeSession()
-    make().bind(call)
-    [error] = call.errors
+async def test_a_session_reports_one_that_nobody_refused(make: Any, text: str) -> None:
+    session = FakeSession()
+    make().bind(session)
+    [error] = session.errors
     assert isinstance(error, HandlerError)
     with pytest.raises(HandlerError, match=text):
         raise error
@@ -194,13 +194,13 @@ def test_frames_are_emitted_one_at_a_time_as_well() -> None:
 
 @pytest.mark.parametrize("make", [PlainAsync, SyncWithCoroutines, Echo])
 async def test_a_callback_may_be_sync_or_async(make: Any) -> None:
-    call = FakeSession()
-    make_template(make(), "send-receive", "audio").copy().bind(call)
-    assert call.errors == []
+    session = FakeSession()
+    make_template(make(), "send-receive", "audio").copy().bind(session)
+    assert session.errors == []
 
 
 @pytest.mark.parametrize("make", [Uninitialised, UninitialisedData])
-async def test_a_forgotten_init_of_the_base_class_is_told(make: Any) -> None:
+async def test_a_missing_init_of_the_base_class_is_reported(make: Any) -> None:
     text = rf"write super\(\).__init__\(\) as the first line of {make.__name__}.__init__"
     with pytest.raises(TypeError, match=text):
         make_template(make(), "send-receive", "audio")
@@ -251,9 +251,9 @@ async def test_a_handler_that_does_not_fit_is_refused_with_what_to_write(
 async def test_a_handler_of_video_and_audio_is_warned_of_a_call_by_voice() -> None:
     with gr.Blocks():
         webrtc = WebRTC(modality="audio")
-        with pytest.warns(UserWarning, match='modality="audio-video"') as told:
+        with pytest.warns(UserWarning, match='modality="audio-video"') as reported:
             webrtc.stream(VideoAndAudio(), [webrtc], [webrtc])
-    assert told[0].filename == __file__
+    assert reported[0].filename == __file__
 
 
 @pytest.mark.parametrize("make", [ReplyOnPause, VideoStreamHandler])

@@ -1,4 +1,4 @@
-"""What ``WebRTC.stream`` takes, refuses, and passes to Gradio.
+"""The arguments of ``WebRTC.stream``: taken, refused, and passed to Gradio.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
@@ -150,7 +150,7 @@ async def test_an_output_that_gets_nothing_is_warned_of() -> None:
             webrtc.stream(Echo(), [webrtc], [text])
 
 
-# What Gradio gets
+# The events that Gradio gets
 
 
 def id_of(component: Any) -> int:
@@ -162,7 +162,7 @@ def sessions_of(webrtc: WebRTC) -> SessionServer:
 
 
 def events(blocks: gr.Blocks) -> list[tuple[int, str, list[int], list[int]]]:
-    """Who fires what, with the ids of its inputs and outputs; but for what shows toasts."""
+    """The events and their targets, with ids of inputs and outputs; without those for toasts."""
     return [
         (target, name, [id_of(c) for c in fn.inputs], [id_of(c) for c in fn.outputs])
         for fn in blocks.fns.values()
@@ -215,7 +215,7 @@ async def test_a_click_starts_a_stream() -> None:
     assert start.fn() == "start_webrtc_stream"
 
 
-async def test_terms_of_the_stream_reach_the_calls() -> None:
+async def test_terms_of_the_stream_reach_the_sessions() -> None:
     with gr.Blocks():
         limits = Limits(idle_limit_s=7)
         webrtc = WebRTC(modality="video", allow_extra_tracks=True, limits=limits)
@@ -231,7 +231,7 @@ async def test_terms_of_the_stream_reach_the_calls() -> None:
     assert webrtc.time_limit == 10
 
 
-async def test_a_call_that_is_not_there_gives_and_takes_nothing() -> None:
+async def test_a_session_that_is_not_there_gives_and_takes_nothing() -> None:
     with gr.Blocks():
         webrtc = WebRTC()
     webrtc.set_input("nobody", 1)

@@ -1,4 +1,4 @@
-"""What a program has loaded is left out of the garbage collections while there are calls."""
+"""The modules of a program are left out of garbage collections while there are sessions."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ class Ring:
 
 @pytest.fixture
 def frozen() -> Iterator[int]:
-    """How many objects are left out, with all that other tests have made."""
+    """The number of objects left out, with all that other tests have made."""
     gc.collect()
     gc.freeze()
     yield gc.get_freeze_count()
     gc.unfreeze()
 
 
-async def test_what_is_loaded_is_left_out_when_the_first_of_some_calls_begins(frozen: int) -> None:
+async def test_what_is_loaded_is_left_out_when_the_first_of_some_sessions_begins(
+    frozen: int,
+) -> None:
     meter = LagMeter()
     model = [[number] for number in range(2 * MANY_OBJECTS)]
     garbage = weakref.ref(Ring())

@@ -1,4 +1,4 @@
-"""Code that blocks the loop, or that a call waits for, is named once; all else costs no thread."""
+"""Code that blocks the loop or that a session waits for is named once; all else has no thread."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ async def test_nor_is_one_that_waits_in_a_thread(dog: Watchdog, named: Named, ki
         assert named.texts == []
 
 
-async def test_a_start_up_may_take_as_long_as_the_call(dog: Watchdog, named: Named) -> None:
+async def test_a_start_up_may_take_as_long_as_the_session(dog: Watchdog, named: Named) -> None:
     class Long(Quiet):
         async def start_up(self) -> None:
             await asyncio.Event().wait()

@@ -329,7 +329,7 @@ class Plain:
         (42, False),
     ],
 )
-def test_async_callables_are_told_apart(fn: object, expected: bool) -> None:  # noqa: FBT001
+def test_async_callables_are_distinguished(fn: object, expected: bool) -> None:  # noqa: FBT001
     assert is_async_callable(fn) is expected
 
 

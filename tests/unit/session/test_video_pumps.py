@@ -1,11 +1,13 @@
-"""A function between a camera and a screen, without a network."""
+"""Video between a client and a handler, without a network: a function of frames, and pacing."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from support.clock import run_virtual
 from support.fake_session import FakeSession
 from support.frames import colour_of, number_of, numbered
 
@@ -14,7 +16,7 @@ from gradio_webrtc._handlers import VideoFunction
 from gradio_webrtc._session.audio_pumps import EmitSinks
 from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._session.output_queue import OutputQueue
-from gradio_webrtc._session.video_pumps import VideoFunctionPump
+from gradio_webrtc._session.video_pumps import FramePacer, FrameRateLimiter, VideoFunctionPump
 from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._transport.frame import fit
 from gradio_webrtc._workers.workers import Worker
@@ -23,7 +25,6 @@ from gradio_webrtc.errors import ConnectionLost
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gradio_webrtc.types import FrameFormat
@@ -54,12 +55,12 @@ async def show(
     plays: bool = True,
 ) -> tuple[list[NDArray[np.uint8]], FakeSession]:
     """Everything that a client would receive of a film sent through a function."""
-    video_buffer, call, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
+    video_buffer, session, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
     sinks = EmitSinks(
         OutboundAudioBuffer(), video_buffer, plays, OutputQueue(lambda: None), lambda _reason: None
     )
     handler = VideoFunction(video, takes_inputs=inputs is not None)
-    handler.bind(call)
+    handler.bind(session)
     handler.start_up()
     if inputs:
         handler.set_args(list(inputs))
@@ -71,13 +72,13 @@ async def show(
             seen.append(pixels.to_array((await video_buffer.next_frame()).frame))
 
     looking = asyncio.get_running_loop().create_task(look())
-    pump = VideoFunctionPump(film, handler, call, sinks, worker, frame_format)  # type: ignore[arg-type]
+    pump = VideoFunctionPump(film, handler, session, sinks, worker, frame_format)  # type: ignore[arg-type]
     with pytest.raises(ConnectionLost):
         await pump.run()
     await asyncio.sleep(0)
     looking.cancel()
     worker.close()
-    return seen, call
+    return seen, session
 
 
 ORANGE = (30, 120, 230)
@@ -98,7 +99,7 @@ async def test_red_comes_first_for_those_who_ask_for_it() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_function_of_frames_gets_the_id_of_the_call(is_async: bool) -> None:  # noqa: FBT001
+async def test_a_function_of_frames_gets_the_id_of_the_session(is_async: bool) -> None:  # noqa: FBT001
     got: list[Any] = []
 
     def look(image: NDArray[np.uint8], webrtc_id: str, scale: int) -> NDArray[np.uint8]:
@@ -109,10 +110,10 @@ async def test_a_function_of_frames_gets_the_id_of_the_call(is_async: bool) -> N
         return look(image, webrtc_id, scale)
 
     video = VideoStreamHandler(look_async if is_async else look)
-    seen, call = await show(video, Film([numbered(1)]), inputs=[7])
-    assert call.errors == []
+    seen, session = await show(video, Film([numbered(1)]), inputs=[7])
+    assert session.errors == []
     assert len(seen) == 1
-    assert got == [(call.webrtc_id, 7)]
+    assert got == [(session.webrtc_id, 7)]
 
 
 async def test_more_than_full_hd_is_scaled_down_before_the_function() -> None:
@@ -151,10 +152,10 @@ async def test_inputs_are_asked_for_once_and_frames_pass_until_they_come() -> No
     def never(*_: Any) -> None:
         raise AssertionError("called without its inputs")
 
-    seen, call = await show(VideoStreamHandler(never), Film([numbered(3)]), inputs=())
+    seen, session = await show(VideoStreamHandler(never), Film([numbered(3)]), inputs=())
     assert [number_of(image) for image in seen] == [3]
-    assert call.requests == 1
-    assert call.errors == []
+    assert session.requests == 1
+    assert session.errors == []
 
 
 async def test_inputs_come_behind_the_frame_in_their_order() -> None:
@@ -168,14 +169,66 @@ async def test_inputs_come_behind_the_frame_in_their_order() -> None:
 
 
 async def test_where_nobody_looks_nothing_is_shown_or_converted() -> None:
-    seen, call = await show(
+    seen, session = await show(
         VideoStreamHandler(lambda _image: "no frame at all"), Film([numbered(1)]), plays=False
     )
     assert seen == []
-    assert call.errors == []
+    assert session.errors == []
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan")])
 def test_a_rate_is_above_nothing(fps: float) -> None:
     with pytest.raises(ValueError, match="fps is a number above 0"):
         VideoStreamHandler(print, fps=fps)
+
+
+def test_a_clock_that_catches_up_keeps_a_recordings_speed() -> None:
+    async def scene() -> None:
+        clock = FramePacer(25, catches_up=True)
+        times = []
+        for work_s in (0, 0.01, 0.1, 0, 0, 0.01):
+            await asyncio.sleep(work_s)
+            times.append(await clock.wait())
+        assert times == [0, 3600, 7200, 10_800, 14_400, 18_000]
+
+    run_virtual(scene())
+
+
+def test_a_long_delay_shows_as_a_gap_and_not_as_a_burst() -> None:
+    async def scene() -> None:
+        clock = FramePacer(25, catches_up=True)
+        first = await clock.wait()
+        await asyncio.sleep(2)
+        times = [await clock.wait() for _ in range(3)]
+        assert [first, *times] == [0, 180_000, 183_600, 187_200]
+
+    run_virtual(scene())
+
+
+def test_a_clock_that_does_not_catch_up_goes_with_its_frames() -> None:
+    async def scene() -> None:
+        clock = FramePacer(25, catches_up=False)
+        times = []
+        for work_s in (0, 0, 0.06, 0.05, 0):
+            await asyncio.sleep(work_s)
+            times.append(await clock.wait())
+        # Never closer than 40 ms, and never behind what it shows.
+        assert times == [0, 3600, 9000, 13_500, 17_100]
+
+    run_virtual(scene())
+
+
+@pytest.mark.parametrize(("camera_fps", "limit_fps"), [(60, 30), (50, 30), (30, 15), (90, 30)])
+def test_more_than_the_rate_does_not_get_through(camera_fps: int, limit_fps: int) -> None:
+    limit = FrameRateLimiter(limit_fps)
+    seconds = 20
+    admitted = sum(limit.admits(i * 90_000 // camera_fps) for i in range(seconds * camera_fps))
+    assert admitted == pytest.approx(seconds * limit_fps, rel=0.02)
+
+
+@pytest.mark.parametrize("camera_fps", [5, 24, 29.97, 30])
+def test_all_of_a_trembling_camera_within_the_rate_gets_through(camera_fps: float) -> None:
+    limit = FrameRateLimiter(30)
+    tremble = np.random.default_rng(7).integers(-700, 700, 600)
+    times = [round(i * 90_000 / camera_fps) + int(each) for i, each in enumerate(tremble)]
+    assert all(limit.admits(pts) for pts in times)

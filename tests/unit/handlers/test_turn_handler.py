@@ -1,4 +1,4 @@
-"""ReplyOnPause from its template to the end of its call."""
+"""ReplyOnPause from its template to the end of its session."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_an_idle_handler_waits_without_a_thread(monkeypatch: pytest.Monkey
         assert inspect.iscoroutinefunction(talk.handler.session_emit)
 
 
-async def test_the_thread_ends_with_the_call() -> None:
+async def test_the_thread_ends_with_the_session() -> None:
     threads: list[threading.Thread] = []
 
     def reply(audio: Any) -> Iterator[Any]:
@@ -62,7 +62,7 @@ async def test_the_thread_ends_with_the_call() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_the_end_of_the_call_closes_the_generator(is_async: bool) -> None:  # noqa: FBT001
+async def test_the_end_of_the_session_closes_the_generator(is_async: bool) -> None:  # noqa: FBT001
     closed: list[bool] = []
 
     def reply(audio: Any) -> Iterator[Any]:
@@ -86,7 +86,7 @@ async def test_the_end_of_the_call_closes_the_generator(is_async: bool) -> None:
     assert closed == [True]
 
 
-async def test_the_end_of_the_call_does_not_wait_for_blocked_code(
+async def test_the_end_of_the_session_does_not_wait_for_blocked_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gradio_webrtc._turns.replies.RELEASE_S", 0.0)
@@ -109,14 +109,14 @@ async def test_the_end_of_the_call_does_not_wait_for_blocked_code(
     assert done.wait(timeout=10)
 
 
-async def test_each_call_has_its_own_copy() -> None:
+async def test_each_session_has_its_own_copy() -> None:
     template = replying(Recorder())
     template.remark = "kept"  # type: ignore[attr-defined]
     async with conversing(template) as one, conversing(template) as other:
         one.say()
         await one.until_event("response_finished")
         assert one.handler.remark == other.handler.remark == "kept"
-        assert other.call.events == []
+        assert other.session.events == []
         assert other.items == []
         copy_of_a_used_one = one.handler.copy()
         assert copy_of_a_used_one.latest_args == []
@@ -180,7 +180,7 @@ def test_listening_is_light_with_the_built_in_detector_alone() -> None:
     assert not Judging(Recorder()).receive_is_light
 
 
-async def test_stereo_is_heard_as_the_mean_of_its_channels() -> None:
+async def test_stereo_is_processed_as_the_mean_of_its_channels() -> None:
     fn = Recorder()
     handler = ReplyOnPause(fn, vad=ScriptedVad, input_sample_rate=RATE_HZ, expected_layout="stereo")
     mono = np.concatenate([audio_at(0.9, 16), audio_at(0, 17)], axis=1)

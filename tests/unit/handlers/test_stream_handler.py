@@ -1,4 +1,4 @@
-"""What every handler has: construction, inputs from the page, messages, life in a call."""
+"""The base of every handler: construction, inputs from the page, messages, life in a session."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
-async def in_a_call(handler: StreamHandler | None = None) -> tuple[StreamHandler, FakeSession]:
-    handler, call = handler or Plain(), FakeSession()
-    handler.bind(call)
-    return handler, call
+async def in_a_session(handler: StreamHandler | None = None) -> tuple[StreamHandler, FakeSession]:
+    handler, session = handler or Plain(), FakeSession()
+    handler.bind(session)
+    return handler, session
 
 
 def test_the_defaults_are_those_of_gradio_webrtc_and_fastrtc() -> None:
@@ -137,7 +137,7 @@ async def test_an_audio_video_handler_without_audio_sends_and_receives_none() ->
 
 
 async def test_a_base_handler_is_always_ready_and_needs_no_start_up() -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     await handler.wait_until_ready()
     handler.start_up()
     await handler.start_up()
@@ -149,74 +149,74 @@ async def test_a_base_handler_is_always_ready_and_needs_no_start_up() -> None:
 
 
 async def test_inputs_stand_behind_the_placeholder() -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     handler.set_args([1, "two"])
     assert handler.latest_args == ["__webrtc_value__", 1, "two"]
     assert handler.args_set.is_set()
 
 
 async def test_no_inputs_are_inputs_too() -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     handler.set_args([])
     assert handler.latest_args == ["__webrtc_value__"]
     assert handler.args_set.is_set()
 
 
 async def test_inputs_come_as_a_list() -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     with pytest.raises(TypeError, match="args must be a list"):
         handler.set_args("ab")  # type: ignore[arg-type]
 
 
 async def test_waiting_for_inputs_asks_the_page_and_returns_with_its_answer() -> None:
-    handler, call = await in_a_call()
-    call.answer_requests(handler, "answer")
+    handler, session = await in_a_session()
+    session.answer_requests(handler, "answer")
     await handler.wait_for_args()
-    assert call.requests == 1
+    assert session.requests == 1
     assert handler.latest_args[1:] == ["answer"]
 
 
 async def test_waiting_again_waits_for_the_new_answer() -> None:
-    handler, call = await in_a_call()
+    handler, session = await in_a_session()
     handler.set_args(["old"])
-    call.answer_requests(handler, "new")
+    session.answer_requests(handler, "new")
     await handler.wait_for_args()
     assert handler.latest_args[1:] == ["new"]
     assert handler.args_set.is_set()
 
 
 async def test_two_waiters_are_served_by_one_answer() -> None:
-    handler, call = await in_a_call()
+    handler, session = await in_a_session()
     waiters = asyncio.gather(handler.wait_for_args(), handler.wait_for_args())
-    await call.until(lambda: call.requests == 2)
+    await session.until(lambda: session.requests == 2)
     handler.set_args(["answer"])
     await waiters
 
 
 async def test_a_sync_handler_waits_in_its_own_thread(worker: Worker) -> None:
-    handler, call = await in_a_call()
-    call.answer_requests(handler, 5)
+    handler, session = await in_a_session()
+    session.answer_requests(handler, 5)
     await worker.run(handler.wait_for_args_sync)
     assert handler.latest_args == ["__webrtc_value__", 5]
 
 
-async def test_the_end_of_the_call_ends_the_wait(worker: Worker) -> None:
-    handler, call = await in_a_call()
+async def test_the_end_of_the_session_ends_the_wait(worker: Worker) -> None:
+    handler, session = await in_a_session()
     waiting = asyncio.get_running_loop().create_task(worker.run(handler.wait_for_args_sync))
-    await call.until(lambda: call.requests == 1)
+    await session.until(lambda: session.requests == 1)
     await handler.release()
     with pytest.raises(ConnectionLost, match="the session ended"):
         await waiting
 
 
 async def test_waiting_synchronously_on_the_loop_is_refused() -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     with pytest.raises(RuntimeError, match="event loop"):
         handler.wait_for_args_sync()
 
 
 async def test_inputs_may_be_set_from_any_thread(worker: Worker) -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     waiting = asyncio.get_running_loop().create_task(handler.wait_for_args())
     await asyncio.sleep(0)
     await worker.run(handler.set_args, ["from a thread"])
@@ -226,20 +226,20 @@ async def test_inputs_may_be_set_from_any_thread(worker: Worker) -> None:
 
 async def test_a_page_that_never_answers_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_handler, "INPUTS_TIMEOUT_S", 0.0)
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     with pytest.raises(TimeoutError, match="did not send its input values"):
         await handler.wait_for_args()
 
 
 def test_a_page_that_takes_its_time_is_waited_for() -> None:
     async def ask() -> list[object]:
-        handler, call = await in_a_call()
+        handler, session = await in_a_session()
         loop = asyncio.get_running_loop()
 
         def answer_late() -> None:
             loop.call_later(50, handler.set_args, ["at last"])
 
-        call.on_request = answer_late
+        session.on_request = answer_late
         await handler.wait_for_args()
         return handler.latest_args
 
@@ -248,15 +248,15 @@ def test_a_page_that_takes_its_time_is_waited_for() -> None:
 
 
 async def test_on_the_phone_there_is_no_page_to_wait_for() -> None:
-    handler, call = await in_a_call()
+    handler, session = await in_a_session()
     handler.phone_mode = True
     await handler.wait_for_args()
-    assert call.requests == 0
+    assert session.requests == 0
     assert handler.args_set.is_set()
 
 
 async def test_reset_makes_the_next_turn_ask_again() -> None:
-    handler, _ = await in_a_call()
+    handler, _ = await in_a_session()
     handler.set_args([1])
     handler.reset()
     assert not handler.args_set.is_set()
@@ -264,9 +264,9 @@ async def test_reset_makes_the_next_turn_ask_again() -> None:
 
 
 async def test_fetching_asks_without_waiting() -> None:
-    handler, call = await in_a_call()
+    handler, session = await in_a_session()
     await handler.fetch_args()
-    assert call.requests == 1
+    assert session.requests == 1
 
 
 # Messages
@@ -284,33 +284,33 @@ async def test_fetching_asks_without_waiting() -> None:
 async def test_messages_reach_the_page_as_json_objects(
     message: Any, sent: dict[str, object], worker: Worker
 ) -> None:
-    handler, call = await in_a_call()
+    handler, session = await in_a_session()
     await handler.send_message(message)
     await worker.run(handler.send_message_sync, message)
-    assert call.messages == [sent, sent]
+    assert session.messages == [sent, sent]
 
 
 async def test_the_channel_of_older_programs_sends_messages() -> None:
     handler = Plain()
     assert handler.channel is None
     assert not handler.channel_set.is_set()
-    _, call = await in_a_call(handler)
+    _, session = await in_a_session(handler)
     assert handler.channel_set.is_set()
     assert handler.channel is not None
     handler.channel.send('{"type": "log", "data": 1}')
-    assert call.messages == [{"type": "log", "data": 1}]
+    assert session.messages == [{"type": "log", "data": 1}]
 
 
-async def test_clearing_the_queue_clears_the_call() -> None:
-    handler, call = await in_a_call()
+async def test_clearing_the_queue_clears_the_session() -> None:
+    handler, session = await in_a_session()
     handler.clear_queue()
-    assert call.clears == 1
+    assert session.clears == 1
 
 
-async def test_the_loop_is_the_calls(worker: Worker) -> None:
-    handler, call = await in_a_call()
-    assert handler.loop is call.loop
-    assert await worker.run(lambda: handler.loop) is call.loop
+async def test_the_loop_is_the_sessions(worker: Worker) -> None:
+    handler, session = await in_a_session()
+    assert handler.loop is session.loop
+    assert await worker.run(lambda: handler.loop) is session.loop
     assert handler.loop is asyncio.get_running_loop()
     assert threading.current_thread() is threading.main_thread()
 

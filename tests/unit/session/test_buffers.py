@@ -1,4 +1,4 @@
-"""Outbound video: the frames that wait, their pacing, and how many get through."""
+"""Outbound video: the frames that wait until they are sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from support.clock import run_virtual
 
 from gradio_webrtc._session import buffers
 from gradio_webrtc._session.buffers import OutboundVideoBuffer
-from gradio_webrtc._session.video_pumps import FramePacer, FrameRateLimiter
 from gradio_webrtc._transport import PixelConverter, PlanarFrame
 
 
@@ -97,55 +96,3 @@ def test_an_end_that_nobody_looks_at_is_not_waited_for() -> None:
         assert asyncio.get_running_loop().time() == pytest.approx(buffers.FINISH_TIMEOUT_S)
 
     run_virtual(scene())
-
-
-def test_a_clock_that_catches_up_keeps_a_recordings_speed() -> None:
-    async def scene() -> None:
-        clock = FramePacer(25, catches_up=True)
-        times = []
-        for work_s in (0, 0.01, 0.1, 0, 0, 0.01):
-            await asyncio.sleep(work_s)
-            times.append(await clock.wait())
-        assert times == [0, 3600, 7200, 10_800, 14_400, 18_000]
-
-    run_virtual(scene())
-
-
-def test_a_long_delay_shows_as_a_gap_and_not_as_a_burst() -> None:
-    async def scene() -> None:
-        clock = FramePacer(25, catches_up=True)
-        first = await clock.wait()
-        await asyncio.sleep(2)
-        times = [await clock.wait() for _ in range(3)]
-        assert [first, *times] == [0, 180_000, 183_600, 187_200]
-
-    run_virtual(scene())
-
-
-def test_a_clock_that_does_not_catch_up_goes_with_its_frames() -> None:
-    async def scene() -> None:
-        clock = FramePacer(25, catches_up=False)
-        times = []
-        for work_s in (0, 0, 0.06, 0.05, 0):
-            await asyncio.sleep(work_s)
-            times.append(await clock.wait())
-        # Never closer than 40 ms, and never behind what it shows.
-        assert times == [0, 3600, 9000, 13_500, 17_100]
-
-    run_virtual(scene())
-
-
-@pytest.mark.parametrize(("camera_fps", "limit_fps"), [(60, 30), (50, 30), (30, 15), (90, 30)])
-def test_more_than_the_rate_does_not_get_through(camera_fps: int, limit_fps: int) -> None:
-    limit = FrameRateLimiter(limit_fps)
-    seconds = 20
-    admitted = sum(limit.admits(i * 90_000 // camera_fps) for i in range(seconds * camera_fps))
-    assert admitted == pytest.approx(seconds * limit_fps, rel=0.02)
-
-
-@pytest.mark.parametrize("camera_fps", [5, 24, 29.97, 30])
-def test_all_of_a_trembling_camera_within_the_rate_gets_through(camera_fps: float) -> None:
-    limit = FrameRateLimiter(30)
-    tremble = np.random.default_rng(7).integers(-700, 700, 600)
-    times = [round(i * 90_000 / camera_fps) + int(each) for i, each in enumerate(tremble)]
-    assert all(limit.admits(pts) for pts in times)

@@ -1,4 +1,4 @@
-"""What a user's function is called with, compared with its signature when the page is built."""
+"""Functions and handlers are compared with their stream when the page is built."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pytest
-from support.conversing import conversing, replying
-from support.fake_session import FakeSession
 
 from gradio_webrtc import ReplyOnPause, VideoStreamHandler, WebRTC
-from gradio_webrtc._handlers import AudioGenerator, VideoFunction
+from gradio_webrtc._handlers import VideoFunction
 from gradio_webrtc._handlers.checks import describe_call
-from gradio_webrtc._handlers.notices import Context, current_context, holding
-from gradio_webrtc._handlers.signatures import Callee
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -98,17 +94,17 @@ def with_database(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def built(fn: Any, count: int, **settings: Any) -> list[str]:
-    """What is warned of when a page with so many inputs is built."""
+    """The warnings when a page with so many inputs is built."""
     settings = {"mode": "send-receive", "modality": "audio"} | settings
-    with gr.Blocks(), warnings.catch_warnings(record=True) as told:
+    with gr.Blocks(), warnings.catch_warnings(record=True) as reported:
         warnings.simplefilter("always", UserWarning)
         webrtc, button = WebRTC(**settings), gr.Button()
         others = [gr.Textbox(label=f"Name {number}") for number in range(count)]
         receives = settings["mode"] == "receive"
         inputs = others if receives else [webrtc, *others]
         webrtc.stream(fn, inputs, [webrtc], trigger=button.click if receives else None)
-    texts = [str(each.message) for each in told if each.category is UserWarning]
-    assert {each.filename for each in told if each.category is UserWarning} <= {__file__}
+    texts = [str(each.message) for each in reported if each.category is UserWarning]
+    assert {each.filename for each in reported if each.category is UserWarning} <= {__file__}
     return texts
 
 
@@ -188,18 +184,18 @@ async def test_a_function_that_cannot_be_called_is_refused_beside_what_there_is(
 
 
 async def test_inputs_that_nobody_takes_are_one_warning() -> None:
-    [told] = built(ReplyOnPause(audio_alone), 2)
-    assert "audio_alone(audio) takes the audio alone" in told
-    assert "Textbox 'Name 0', Textbox 'Name 1' are not used" in told
-    [told] = built(ReplyOnPause(audio_alone, startup_fn=lambda name="Ada": iter([name])), 1)
-    assert "takes the audio alone" in told
+    [reported] = built(ReplyOnPause(audio_alone), 2)
+    assert "audio_alone(audio) takes the audio alone" in reported
+    assert "Textbox 'Name 0', Textbox 'Name 1' are not used" in reported
+    [reported] = built(ReplyOnPause(audio_alone, startup_fn=lambda name="Ada": iter([name])), 1)
+    assert "takes the audio alone" in reported
     assert built(ReplyOnPause(audio_alone, startup_fn=lambda name: iter([name])), 1) == []
 
 
 @pytest.mark.parametrize("fn", [progress_behind, asks_alone])
 async def test_what_gradio_gives_by_itself_is_no_input(fn: Any) -> None:
-    [told] = built(ReplyOnPause(fn), 1)
-    assert "takes the audio alone" in told
+    [reported] = built(ReplyOnPause(fn), 1)
+    assert "takes the audio alone" in reported
 
 
 @pytest.mark.parametrize("fn", [progress_between, asks])
@@ -233,164 +229,10 @@ async def test_a_subclass_may_read_the_values_by_itself() -> None:
     assert built(Speaker(nothing), 2) == []
 
 
-async def test_an_id_among_the_inputs_is_told_of() -> None:
-    [told] = built(ReplyOnPause(id_in_the_middle), 1)
-    assert "webrtc_id gets the id of the session" in told
-    assert "Textbox 'Name 0'" in told
-
-
-@pytest.mark.parametrize(
-    ("fn", "values", "expected"),
-    [
-        (lambda audio: (audio,), ("a",), ("a",)),
-        (lambda audio, webrtc_id: (audio, webrtc_id), ("a",), ("a", "id")),
-        (lambda audio, webrtc_id="", phone="": (audio, webrtc_id, phone), ("a",), ("a", "id", "")),
-        (
-            lambda audio, webrtc_id="", phone="": (audio, webrtc_id, phone),
-            ("a", "b"),
-            ("a", "id", "b"),
-        ),
-        (lambda audio, x=1, webrtc_id="": (audio, x, webrtc_id), ("a",), ("a", 1, "id")),
-        (lambda audio, *, webrtc_id="": (audio, webrtc_id), ("a",), ("a", "id")),
-        (lambda audio, *rest, webrtc_id: (audio, rest, webrtc_id), ("a", 1), ("a", (1,), "id")),
-        (lambda webrtc_id, *rest: (webrtc_id, rest), ("a", 1), ("id", ("a", 1))),
-        (lambda webrtc_id: webrtc_id, (), "id"),
-        (lambda audio, webrtc_id, /: (audio, webrtc_id), ("a",), ("a", "id")),
-        (
-            functools.partial(lambda audio, webrtc_id: (audio, webrtc_id), webrtc_id="mine"),
-            ("a",),
-            ("a", "mine"),
-        ),
-        (lambda audio, **webrtc_id: (audio, webrtc_id), ("a",), ("a", {})),
-    ],
-)
-def test_the_id_of_the_call_goes_where_it_is_asked_for(
-    fn: Any, values: tuple[Any, ...], expected: Any
-) -> None:
-    called, args = Callee(fn, "id").bind(*values)
-    assert called(*args) == expected
-
-
-@pytest.mark.parametrize(
-    ("fn", "values", "expected"),
-    [
-        (lambda a, p=PROGRESS: (a, p), ("a",), ("a", PROGRESS)),
-        (lambda a, p=PROGRESS, b=1: (a, p, b), ("a",), ("a", PROGRESS, 1)),
-        (lambda a, p=PROGRESS, b=1: (a, p, b), ("a", "b"), ("a", PROGRESS, "b")),
-        (lambda a, b=1, *, p=PROGRESS: (a, b, p), ("a", "b"), ("a", "b", PROGRESS)),
-        (lambda a, b=1, p=PROGRESS, /: (a, b, p), ("a",), ("a", 1, PROGRESS)),
-        (
-            lambda a, p=PROGRESS, webrtc_id="", b=1: (a, p, webrtc_id, b),
-            ("a", "b"),
-            ("a", PROGRESS, "id", "b"),
-        ),
-        (lambda a, p=PROGRESS, webrtc_id="": (a, p, webrtc_id), ("a",), ("a", PROGRESS, "id")),
-    ],
-)
-def test_a_progress_keeps_its_place(fn: Any, values: tuple[Any, ...], expected: Any) -> None:
-    called, args = Callee(fn, "id").bind(*values)
-    assert called(*args) == expected
-
-
-def annotated(annotation: Any) -> Any:
-    def fn(audio: Any, who: Any = None, name: str = "") -> Any:
-        return audio, who, name
-
-    fn.__annotations__["who"] = annotation
-    return fn
-
-
-@pytest.mark.parametrize(
-    "annotation",
-    [
-        *(gr.Request, gr.Request | None, "gr.Request", "gradio.Request | None"),
-        *("Optional[Request]", "typing.Optional[gr.Request]", "None | gr.Request", "'gr.Request'"),
-    ],
-)
-def test_the_request_of_the_call_goes_where_its_type_is_named(annotation: Any) -> None:
-    with holding(current_context, Context("id", request=REQUEST)):
-        called, args = Callee(annotated(annotation), "id").bind("audio", "Ada")
-    assert called(*args) == ("audio", REQUEST, "Ada")
-
-
-@pytest.mark.parametrize("annotation", [dict, "MyRequest", list[gr.Request], gr.Request | int])
-def test_other_types_get_the_values_of_inputs(annotation: Any) -> None:
-    called, args = Callee(annotated(annotation), "id").bind("audio", "Ada")
-    assert called(*args) == ("audio", "Ada", "")
-
-
-def test_a_request_that_the_user_gave_stands() -> None:
-    fn = functools.partial(annotated(gr.Request), who="mine")
-    called, args = Callee(fn, "id").bind("audio")
-    assert called(*args) == ("audio", "mine", "")
-
-
-def test_a_request_behind_the_inputs_is_named() -> None:
-    def fn(audio: Any, name: str = "", *, request: gr.Request, webrtc_id: str) -> Any:
-        return audio, name, request, webrtc_id
-
-    with holding(current_context, Context("id", request=REQUEST)):
-        called, args = Callee(fn, "id").bind("audio")
-    assert called(*args) == ("audio", "", REQUEST, "id")
-
-
-async def test_replies_and_the_start_up_function_get_the_request() -> None:
-    got: list[Any] = []
-
-    def greet(request: gr.Request, p: Any = PROGRESS) -> Iterator[Any]:
-        got.append((request, p))
-        yield from ()
-
-    def answer(_audio: Any, p: Any = PROGRESS, phone: str = "", who: Any = None) -> Any:
-        got.append((p, phone, who))
-
-    answer.__annotations__["who"] = gr.Request
-    with holding(current_context, Context("client", request=REQUEST)):
-        async with conversing(replying(answer, startup_fn=greet), "+44") as talk:
-            await talk.until_event("response_finished")
-            talk.say()
-            await talk.until_event("response_finished", 2)
-            assert talk.call.errors == []
-    assert got == [(REQUEST, PROGRESS), (PROGRESS, "+44", REQUEST)]
-
-
-async def test_replies_and_the_start_up_function_get_the_id() -> None:
-    got: list[Any] = []
-
-    def greet(webrtc_id: str) -> Iterator[Any]:
-        got.append(webrtc_id)
-        yield from ()
-
-    async def answer(_audio: Any, webrtc_id: str = "", phone: str = "") -> Any:
-        got.append((webrtc_id, phone))
-
-    async with conversing(replying(answer, startup_fn=greet), "+44") as talk:
-        await talk.until_event("response_finished")
-        talk.say()
-        await talk.until_event("response_finished", 2)
-        assert talk.call.errors == []
-    assert got == [talk.call.webrtc_id, (talk.call.webrtc_id, "+44")]
-
-
-async def test_a_function_of_one_value_and_the_id_asks_for_no_inputs() -> None:
-    async with conversing(replying(id_alone)) as talk:
-        talk.say()
-        await talk.until_event("response_finished")
-        assert talk.call.requests == 0
-    assert talk.items[0][1] == talk.call.webrtc_id
-
-
-async def test_a_generator_gets_the_id() -> None:
-    def play(name: str, p: Any = PROGRESS, webrtc_id: str = "") -> Iterator[Any]:
-        yield name, p, webrtc_id
-
-    handler = AudioGenerator(play)
-    call = FakeSession()
-    handler.bind(call)
-    handler.set_args(["Ada"])
-    item: Any = await handler.emit()
-    await handler.release()
-    assert item == ("Ada", PROGRESS, call.webrtc_id)
+async def test_an_id_among_the_inputs_is_warned_of() -> None:
+    [reported] = built(ReplyOnPause(id_in_the_middle), 1)
+    assert "webrtc_id gets the id of the session" in reported
+    assert "Textbox 'Name 0'" in reported
 
 
 def test_a_function_is_described_by_its_first_line() -> None:

@@ -1,4 +1,4 @@
-"""A call without a browser, a network or waiting."""
+"""A session without a browser, a network or waiting."""
 
 from __future__ import annotations
 
@@ -69,16 +69,14 @@ STEREO = np.stack([LEFT, LEFT // 2], axis=1)
         (STEREO.tolist(), 2),
     ],
 )
-def test_audio_in_rows_columns_and_lists_is_heard_as_long_as_it_is(
-    samples: object, channels: int
-) -> None:
+def test_audio_in_rows_columns_and_lists_is_received_whole(samples: object, channels: int) -> None:
     def start() -> Iterator[object]:
         yield (24_000, samples)
 
     handler = ReplyOnPause(lambda _audio: None, startup_fn=start)
-    rate_hz, heard = simulate(handler, (16_000, np.zeros(16_000, np.int16))).audio
-    assert heard.shape[0] == channels
-    for number, row in enumerate(heard):
+    rate_hz, received = simulate(handler, (16_000, np.zeros(16_000, np.int16))).audio
+    assert received.shape[0] == channels
+    for number, row in enumerate(received):
         loud_s = (np.abs(row.astype(int)) > 100).sum() / rate_hz
         assert loud_s == pytest.approx(0.5, abs=0.05)
         expected = np.abs(LEFT).max() / (number + 1)
@@ -86,11 +84,13 @@ def test_audio_in_rows_columns_and_lists_is_heard_as_long_as_it_is(
 
 
 @pytest.mark.parametrize("handler", [BlockingEcho(), LoopEcho()])
-def test_an_echo_is_heard_whole_and_in_order(handler: StreamHandler | AsyncStreamHandler) -> None:
+def test_an_echo_is_received_whole_and_in_order(
+    handler: StreamHandler | AsyncStreamHandler,
+) -> None:
     said = np.tile(tone(0.05, 300, 48_000), 1)
     said = np.concatenate([tone(0.2, hz, 48_000) for hz in range(300, 1500, 100)])
-    heard = simulate(handler, (48_000, said)).audio[1][0]
-    places = pieces_found(heard, said)
+    received = simulate(handler, (48_000, said)).audio[1][0]
+    places = pieces_found(received, said)
     assert -1 not in places
     assert places == sorted(places)
 

@@ -1,4 +1,4 @@
-"""What an ordinary event may give to the component, and how the rest is refused.
+"""Values that an ordinary event may give to the component; the rest is refused.
 
 All in an event loop: outside of one Gradio makes loops that it never closes.
 """
