@@ -7,6 +7,7 @@ ties to its `SessionHandle`. Nothing here depends on sessions and networks beyon
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import numbers
 import threading
 from abc import ABC, abstractmethod
@@ -346,17 +347,15 @@ class StreamHandlerBase(ABC):
 
     def _rtc_block_on(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Returns the result of ``fn`` on the session's loop; blocks this thread, another one."""
-        loop = self.loop
+        loop, outcome = self.loop, concurrent.futures.Future[T]()
         if threading.get_ident() == self._rtc_loop_thread:
             raise RuntimeError("this blocks: on the event loop, await its async twin instead")
-        return asyncio.run_coroutine_threadsafe(self._rtc_until_released(fn), loop).result()
-
-    async def _rtc_until_released(self, fn: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Returns the result of ``fn``, for which a thread waits until `release` ends the wait."""
-        waiting = self._rtc_tasks.start(fn())
         try:
-            return await waiting
-        except asyncio.CancelledError:
+            loop.call_soon_threadsafe(self._rtc_tasks.start_for_thread, fn, outcome)
+            return outcome.result()
+        except (concurrent.futures.CancelledError, RuntimeError):
+            if not (loop.is_closed() or outcome.cancelled()):
+                raise
             raise ConnectionLost("the session ended") from None
 
 

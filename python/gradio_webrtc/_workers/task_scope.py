@@ -6,11 +6,13 @@ Runs on the event loop. Imports nothing of ours: neither media nor user code.
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import concurrent.futures
     import contextvars
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -27,6 +29,7 @@ class TaskScope:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -45,6 +48,20 @@ class TaskScope:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def start_for_thread(
+        self, fn: Callable[[], Coroutine[Any, Any, T]], outcome: concurrent.futures.Future[T]
+    ) -> None:
+        """Runs a coroutine in a task of the scope, for a thread that waits for its outcome.
+
+        Args:
+            fn: Makes the coroutine; is not called once the scope is closed.
+            outcome: Gets the result or the exception. It is cancelled with the scope.
+        """
+        if self._is_closed:
+            outcome.cancel()
+        else:
+            self.start(fn()).add_done_callback(functools.partial(_pass_on, outcome))
+
     def cancel(self) -> None:
         """Cancels every task, and does not wait."""
         for task in list(self._tasks):
@@ -60,6 +77,7 @@ class TaskScope:
             The tasks that still run, since their code swallows its cancellation. They are no longer
             owned by the scope.
         """
+        self._is_closed = True
         ending = self._tasks - {asyncio.current_task()}
         for task in ending:
             task.cancel()
@@ -81,3 +99,13 @@ class TaskScope:
         """Returns once every task has ended, those that start meanwhile included."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
+
+
+def _pass_on(outcome: concurrent.futures.Future[T], task: asyncio.Task[T]) -> None:
+    """Passes the end of a task on to the thread that waits for it."""
+    if task.cancelled():
+        outcome.cancel()
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())

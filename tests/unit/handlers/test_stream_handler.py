@@ -209,6 +209,29 @@ async def test_the_end_of_the_session_ends_the_wait(worker: Worker) -> None:
         await waiting
 
 
+async def test_a_wait_that_begins_behind_the_session_ends_at_once(worker: Worker) -> None:
+    handler, _ = await in_a_session()
+    await handler.release()
+    with pytest.raises(ConnectionLost, match="the session ended"):
+        await worker.run(handler.wait_for_args_sync)
+
+
+def test_a_wait_that_begins_behind_the_event_loop_ends_at_once() -> None:
+    handler, _ = asyncio.run(in_a_session())
+    errors: list[str] = []
+
+    def wait() -> None:
+        try:
+            handler.wait_for_args_sync()
+        except ConnectionLost as error:
+            errors.append(str(error))
+
+    late = threading.Thread(target=wait)
+    late.start()
+    late.join()
+    assert errors == ["the session ended"]
+
+
 async def test_waiting_synchronously_on_the_loop_is_refused() -> None:
     handler, _ = await in_a_session()
     with pytest.raises(RuntimeError, match="event loop"):
