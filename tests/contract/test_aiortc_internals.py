@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import importlib
+import importlib.metadata
 import inspect
 import logging
 import re
@@ -262,3 +263,48 @@ async def test_without_a_name_a_session_works_and_one_warning_names_the_loss(
     assert f".{name}" in warning
     lost = [aspect for aspect in names.ASPECTS if any(name in w for w in aspect.names.values())]
     assert all(aspect.loss in warning for aspect in lost)
+
+
+def held_elsewhere(name: str) -> property:
+    """An attribute that is stored under another name, as a later version may store it."""
+
+    def read(owner: Any) -> Any:
+        return getattr(owner, f"{name}_held")
+
+    def write(owner: Any, value: Any) -> None:
+        setattr(owner, f"{name}_held", value)
+
+    return property(read, write)
+
+
+async def test_an_attribute_that_became_a_property_counts_as_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = 0
+    for aspect in names.ASPECTS:
+        for owner, needed in aspect.names.items():
+            for name in needed:
+                example = probe._make_owners()[owner]  # noqa: SLF001  # as the probe sees it
+                if isinstance(example, type) or name not in vars(example) or owner.islower():
+                    continue
+                checked += 1
+                with monkeypatch.context() as patched:
+                    patched.setattr(type(example), name, held_elsewhere(name), raising=False)
+                    owners = probe._make_owners()  # noqa: SLF001  # as above
+                    assert f"{owner}.{name}" in probe._missing(aspect, owners)  # noqa: SLF001
+    assert checked > len(LISTED) / 3
+
+
+async def test_the_warning_needs_no_metadata(
+    monkeypatch: pytest.MonkeyPatch, warnings: list[str]
+) -> None:
+    def find_no_version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", find_no_version)
+    monkeypatch.delattr("aiortc.codecs.base.Encoder.pack")
+    probe._lost.cache_clear()  # noqa: SLF001  # once in a process
+    assert [probe.has(names.ENCODING) for _ in range(3)] == [False] * 3
+    probe._lost.cache_clear()  # noqa: SLF001  # for the tests that follow
+    (warning,) = warnings
+    assert "aiortc of an unknown version" in warning

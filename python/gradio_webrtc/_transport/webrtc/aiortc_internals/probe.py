@@ -12,6 +12,7 @@ import functools
 import importlib.metadata
 import inspect
 import logging
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from aioice import Candidate, Connection, ice
@@ -76,7 +77,7 @@ def _lost() -> frozenset[names.Aspect]:
 
 
 def _warn(missing: dict[names.Aspect, list[str]]) -> None:
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names.VERSIONS]
+    versions = [f"{name} {_version(name)}" for name in names.VERSIONS]
     ranges = [f"{name} {versions}" for name, versions in names.VERSIONS.items()]
     logger.warning(
         "%s are not built as this package expects, without %s: %s. Install %s",
@@ -87,14 +88,32 @@ def _warn(missing: dict[names.Aspect, list[str]]) -> None:
     )
 
 
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:  # as in a program that was frozen
+        return "of an unknown version"
+
+
 def _missing(aspect: names.Aspect, owners: dict[str, Any]) -> Iterator[str]:
     for owner, needed in aspect.names.items():
         for name in needed:
-            value = getattr(owners[owner], name, _missing)
+            value = _find(owners[owner], name)
             is_kind = isinstance(value, KINDS.get(name, object))
             is_coroutine = name not in COROUTINE_FUNCTIONS or inspect.iscoroutinefunction(value)
             if value is _missing or not is_kind or not is_coroutine:
                 yield f"{owner}.{name}"
+
+
+def _find(owner: Any, name: str) -> object:
+    """Returns what an owner has under a name, or `_missing`.
+
+    This room reads the attributes of an object from its own dict: one that became a property or a
+    slot is not there. Methods are those of its class.
+    """
+    if isinstance(owner, type | ModuleType) or inspect.isroutine(getattr(type(owner), name, None)):
+        return getattr(owner, name, _missing)
+    return getattr(owner, "__dict__", {}).get(name, _missing)
 
 
 def _make_owners() -> dict[str, Any]:
