@@ -167,6 +167,7 @@ class InboundPump:
     def _take(self, block: AudioBlock) -> float:
         """Runs for every packet; see `AudioSink`."""
         if self._audio is None or self._format != (block.rate_hz, block.channels):
+            self._rate_hz = self._handler.input_sample_rate
             self._audio = self._make_audio(block)
         frames = self._audio.process(block.samples)
         if not self._is_light:

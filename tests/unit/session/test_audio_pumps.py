@@ -72,6 +72,31 @@ def test_a_receive_slower_than_real_time_misses_the_oldest(
     assert "Slow" in reported[0].getMessage()
 
 
+class Decided(Slow):
+    """Decides in ``start_up`` what it receives, as handlers that ask a service first do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.formats: set[tuple[int, tuple[int, ...]]] = set()
+
+    async def start_up(self) -> None:
+        self.input_sample_rate = 16_000
+        self.input_frame_size = 320
+        self.expected_layout = "stereo"
+
+    async def receive(self, frame: Frame) -> None:
+        self.formats.add((frame[0], frame[1].shape))
+
+    def copy(self) -> Decided:
+        return Decided()
+
+
+def test_what_start_up_decides_counts_for_the_first_frame() -> None:
+    session = simulate(Decided(), (48_000, tone(0.5, 440)))
+    assert isinstance(session.handler, Decided)
+    assert session.handler.formats == {(16_000, (1, 640))}
+
+
 class Patient(StreamHandler):
     """Waits in its thread for inputs of a page that sends none."""
 
