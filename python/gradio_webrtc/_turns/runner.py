@@ -160,6 +160,7 @@ class GeneratorRunner:
     ) -> None:
         self.generator = generator
         self.label = describe_callable(fn if generator is None else generator)
+        self._job_label = worker.label(self.label)
         self._fn = fn
         self._args = args
         self._worker = worker
@@ -184,9 +185,8 @@ class GeneratorRunner:
                 return first
         if isinstance(self.generator, AsyncIterator):
             if self._task is None:
-                label = self._worker.label(self.label)
                 self._task = AsyncGeneratorTask(
-                    self.generator, self._context, label, self._worker.expect
+                    self.generator, self._context, self._job_label, self._worker.expect
                 )
             return await self._task.step()
         return await self._running.run(self._in_worker(_next, self.generator))
@@ -220,7 +220,7 @@ class GeneratorRunner:
             warning.cancel()
 
     def _in_worker(self, fn: Callable[..., T], *args: object) -> asyncio.Future[T]:
-        return self._worker.submit(self._context, self.label, fn, *args)
+        return self._worker.submit(self._context, self._job_label, fn, *args)
 
     # In the worker
 

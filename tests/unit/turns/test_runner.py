@@ -335,3 +335,16 @@ async def test_a_waiter_cancelled_during_an_interruption_stays_cancelled() -> No
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
+
+
+async def test_the_log_names_a_function_with_its_owner() -> None:
+    def leave() -> Iterator[int]:
+        raise SystemExit
+        yield 1
+
+    worker = Worker("reply", "Parrot")
+    runner = GeneratorRunner(leave, (), worker)
+    with pytest.raises(RuntimeError, match="leave of Parrot raised SystemExit"):
+        await runner.step()
+    await runner.close()
+    worker.close()
