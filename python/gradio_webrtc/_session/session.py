@@ -358,7 +358,10 @@ class Session:
         self.end(f"The time limit of {limit_s:g} seconds is reached.")
 
     async def _free(self, reason: str) -> None:
-        """Sends the goodbye, lets the handler shut down, ends threads and the connection."""
+        """Sends the goodbye, lets the handler shut down, ends threads and the connection.
+
+        A step that fails is logged, and keeps no other from what it frees.
+        """
         self._send_goodbye(reason)
         self.outputs.close()
         self.audio_buffer.clear()
@@ -370,11 +373,17 @@ class Session:
         self._media.receive_worker.close()
         # Status messages that wait are sent behind the goodbye: they are part of the session.
         self._sender.flush()
-        await self.transport.close()
+        with guard(self._log_failure):
+            await self.transport.close()
         await self._tasks.close()
-        self._final_stats = self.stats()
+        with guard(self._log_failure):
+            self._final_stats = self.stats()
+        self._final_stats = self._final_stats or SessionStats(self.webrtc_id)
         self._media.release()
         self._sender.close()
+
+    def _log_failure(self, error: Exception) -> None:
+        logger.error("%s: a part of its end failed", self.webrtc_id, exc_info=error)
 
     def _send_goodbye(self, reason: str) -> None:
         if not self._has_sent_goodbye:
@@ -385,7 +394,9 @@ class Session:
         """Frees the reply under way, which may be inside code that blocks."""
         try:
             async with asyncio.timeout(self._limit_s(SHUTDOWN_TIMEOUT_S)):
-                await self.handler.release()
+                # Subclasses may override it.
+                with guard(self.context.report):
+                    await self.handler.release()
         except TimeoutError:
             logger.debug("%s: a reply is left to return by itself", self.webrtc_id)
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import logging
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from gradio_webrtc._transport import AudioSink
+    from gradio_webrtc.types import TransportStats
 
 P = ParamSpec("P")
 
@@ -443,3 +445,47 @@ async def test_a_session_that_is_over_is_freed_without_a_garbage_collection() ->
         assert weak() is None
     finally:
         gc.enable()
+
+
+# Whatever fails at the end
+
+
+class FailsToRelease(Silent):
+    async def release(self) -> None:
+        await super().release()
+        raise LookupError("release")
+
+
+class FailsToClose(Line):
+    async def close(self) -> None:
+        await super().close()
+        raise LookupError("close")
+
+
+class FailsToCount(Line):
+    def stats(self) -> TransportStats:
+        if self.is_closed:
+            raise LookupError("stats")
+        return super().stats()
+
+
+@pytest.mark.parametrize(
+    ("transport", "handler"),
+    [(Line, FailsToRelease), (FailsToClose, Silent), (FailsToCount, Silent)],
+)
+@on_virtual_clock
+async def test_one_step_that_fails_keeps_nothing_from_being_freed(
+    transport: type[Line], handler: type[Silent], caplog: pytest.LogCaptureFixture
+) -> None:
+    session = make(transport(), handler())
+    threads = set(threading.enumerate())
+    running = begin(session)
+    await asyncio.sleep(0.1)
+    session.end("enough")
+    assert await running == "enough"
+    assert line_of(session).is_closed
+    failures = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [type(error) for error in failures] == [LookupError]
+    assert session.stats().webrtc_id == "client"
+    assert set(threading.enumerate()) <= threads
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -288,10 +288,12 @@ class PeerTransport:
         await internals.close(self._pc, self._closing, CLOSE_TIMEOUT_S, was_connected=was_connected)
         for each in self._guards:
             each.detach()
-        self._last_stats = self.stats()
-        internals.detach(self._pc)
-        # A cancelled task refers to where it was cancelled, and that to this object.
-        self._gathering = None
+        try:
+            self._last_stats = self.stats()
+        finally:
+            internals.detach(self._pc)
+            # A cancelled task refers to where it was cancelled, and that to this object.
+            self._gathering = None
 
     async def _end_when_vanished(self) -> None:
         loop = asyncio.get_running_loop()
