@@ -263,7 +263,8 @@ class ReplyOnPause(TurnHandler):
     def trigger_response(self) -> None:
         """Has the audio of the open turn answered now, even if there is none; from any thread.
 
-        Ignored while an answer is under way that may not be interrupted.
+        Ignored while an answer is under way that may not be interrupted, and without new audio
+        while a turn waits for its answer, which is then the answer to both.
         """
         self._rtc_on_loop(self._rtc_trigger)
 
@@ -374,6 +375,9 @@ class ReplyOnPause(TurnHandler):
         if self._rtc_is_responding and not self.can_interrupt:
             return
         audio = self._rtc_take_open_turn()
+        if not audio.size and self._rtc_reply_queue.is_preparing:
+            # A client may ask whenever it sends the inputs, for which that turn waits.
+            return
         self._rtc_note_pause(audio)
         turn = self._rtc_answer(self._rtc_detector_rate_hz, audio)
         self._rtc_bound_session.event("response_triggered", turn=turn.number)

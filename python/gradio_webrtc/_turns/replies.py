@@ -249,6 +249,14 @@ class ReplyQueue:
         return self._waiting is not None or self._speaking is not None
 
     @property
+    def is_preparing(self) -> bool:
+        """True if a turn of the user's has no reply yet, and is about to get one."""
+        turn = self._waiting
+        if turn is None and self._speaking is not None and not self._speaking.has_begun:
+            turn = self._speaking.turn
+        return turn is not None and turn.number > 0
+
+    @property
     def generator(self) -> Playable | None:
         """The result of the user's function for the reply under way."""
         if self._waiting is not None:

@@ -64,3 +64,43 @@ async def test_asking_changes_nothing_while_the_reply_may_not_be_interrupted() -
         talk.handler.trigger_response()
         await talk.until_said(len(talk.items) + 2)
         assert talk.session.names == ["response_triggered", "response_starting"]
+
+
+async def test_a_page_may_ask_each_time_it_sends_the_inputs() -> None:
+    received: list[tuple[int, str]] = []
+
+    def answer(audio: Any, text: str) -> Iterator[Any]:
+        received.append((spoken_windows(audio), text))
+        yield CHUNK
+
+    async with conversing(replying(answer)) as talk:
+
+        def send_inputs() -> None:
+            talk.handler.set_args(["a text"])
+            talk.handler.trigger_response()
+
+        talk.session.on_request = lambda: talk.handler.loop.call_soon(send_inputs)
+        talk.say(20)
+        await talk.until_event("response_finished")
+        send_inputs()
+        await talk.until_event("response_finished", 2)
+        assert talk.session.names.count("interrupted") == 0
+    assert received == [(20, "a text"), (0, "a text")]
+
+
+async def test_audio_that_came_while_a_turn_waits_for_inputs_is_answered_with_it() -> None:
+    received: list[int] = []
+
+    def answer(audio: Any, _text: str) -> Iterator[Any]:
+        received.append(spoken_windows(audio))
+        yield CHUNK
+
+    async with conversing(replying(answer)) as talk:
+        talk.session.on_request = lambda: None
+        talk.say(20)
+        await talk.until_event("pause_detected")
+        talk.speak(10)
+        talk.handler.trigger_response()
+        talk.handler.set_args(["a text"])
+        await talk.until_event("response_finished")
+    assert received == [30]
