@@ -106,6 +106,9 @@ class GradioPage:
             answer = await self._post("run/predict", body)
         for component, value in zip(dependency["outputs"], answer["data"], strict=True):
             self._take(component, value)
+        for each in self.config["dependencies"]:
+            if each["trigger_after"] == dependency["id"]:
+                await self._run(each, trigger)
 
     def _take(self, component: int, value: Any) -> None:
         if isinstance(value, dict) and value.get("__type__") == "update":

@@ -297,5 +297,6 @@ class OutboundPump:
     async def _close(self, close: CloseStream) -> None:
         self._buffer.end_reply()
         await self._buffer.drain()
+        await self._sinks.outputs.drain()
         await asyncio.sleep(FLUSH_S)
         self._sinks.end(close.msg)

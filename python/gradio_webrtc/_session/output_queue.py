@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ MAX_UNFETCHED_OUTPUTS: Final = 16
 """Outputs kept when nobody has fetched any yet, for a reader that may still come; the oldest are
 dropped first."""
 
+CONFIRM_LIMIT_S: Final = 5.0
+"""Seconds after which the next output is announced to a client that does not confirm one."""
+
+DRAIN_LIMIT_S: Final = 2.0
+"""Seconds that the end of a session waits for the client to fetch what the handler emitted last."""
+
 
 class OutputQueue:
     """Announces outputs to the client, which fetches them one at a time and in order.
 
     The next one is announced only when the client is done with the one before, so its updates stay
-    in order. Nobody waits for the client: of outputs that belong to video frames only the newest is
-    kept, of others at most `MAX_WAITING_OUTPUTS`. Every method is called on the event loop.
+    in order, and each of them finds the values of the one before. Nobody but the end of a session
+    waits for the client: of outputs that belong to video frames only the newest is kept, of others
+    at most `MAX_WAITING_OUTPUTS`. Every method is called on the event loop.
 
     Args:
         announce: Sends the client the message that an output waits.
@@ -52,6 +60,9 @@ class OutputQueue:
         self._filled = asyncio.Event()
         self._is_announced = False
         self._is_closed = False
+        self._is_taken = False
+        self._unconfirmed: asyncio.TimerHandle | None = None
+        self._moved = asyncio.Event()
 
     def put(self, outputs: AdditionalOutputs) -> None:
         """Queues an output; a full queue drops its oldest."""
@@ -73,12 +84,30 @@ class OutputQueue:
         self.put(outputs)
 
     def take(self) -> AdditionalOutputs | None:
-        """Returns the oldest output, or ``None``. Call `done` when the client has it."""
-        return self._waiting.popleft() if self._waiting else None
+        """Returns the oldest output, or ``None``. Call `done` when the client has it, or `sent`."""
+        if not self._waiting:
+            return None
+        self._is_taken = True
+        return self._waiting.popleft()
+
+    def sent(self) -> None:
+        """Waits for the client to `confirm` the output taken last, but not for ever."""
+        if self._is_taken and self._unconfirmed is None and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            self._unconfirmed = loop.call_later(CONFIRM_LIMIT_S, self.done)
+
+    def confirm(self) -> None:
+        """Announces the next output, if the client has confirmed one."""
+        if self._unconfirmed is not None:
+            self.done()
 
     def done(self) -> None:
         """Announces the next output, if there is one."""
-        self._is_announced = False
+        if self._unconfirmed is not None:
+            self._unconfirmed.cancel()
+            self._unconfirmed = None
+        self._is_announced = self._is_taken = False
+        self._moved.set()
         self._announce_next()
 
     async def next(self) -> AdditionalOutputs | None:
@@ -89,11 +118,22 @@ class OutputQueue:
                 return None
             self._filled.clear()
             await self._filled.wait()
-        return self.take()
+        self._moved.set()
+        return self._waiting.popleft()
+
+    async def drain(self) -> None:
+        """Returns once the client has all outputs, or after `DRAIN_LIMIT_S`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_LIMIT_S):
+                while self._is_fetched and (self._waiting or self._is_taken):
+                    self._moved.clear()
+                    await self._moved.wait()
 
     def close(self) -> None:
         """Ends every `next`, once the outputs that wait are taken."""
         self._is_closed = True
+        if self._unconfirmed is not None:
+            self._unconfirmed.cancel()
         self._filled.set()
 
     def _count_dropped(self) -> None:

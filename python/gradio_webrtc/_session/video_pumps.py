@@ -113,6 +113,7 @@ async def route_rest(emission: Emission, sinks: EmitSinks) -> bool:
     if emission.close is None:
         return False
     await sinks.video.finish()
+    await sinks.outputs.drain()
     await asyncio.sleep(FLUSH_S)
     sinks.end(emission.close.msg)
     return True

@@ -142,10 +142,18 @@ def bind_outputs(
             return gr.skip() if len(outputs) <= 1 else tuple(gr.skip() for _ in outputs)
         try:
             if inspect.iscoroutinefunction(fn):
-                return await fn(*args, *waiting.args)
-            return await asyncio.to_thread(fn, *args, *waiting.args)
-        finally:
+                values = await fn(*args, *waiting.args)
+            else:
+                values = await asyncio.to_thread(fn, *args, *waiting.args)
+        except BaseException:
             session.outputs.done()
+            raise
+        session.outputs.sent()
+        return values
+
+    async def confirm(value: str | WebRTCData) -> None:
+        if (session := session_of(component, value)) is not None:
+            session.outputs.confirm()
 
     announced: Dependency = component.state_change(
         fetch,
@@ -154,6 +162,17 @@ def bind_outputs(
         trigger_mode="multiple",
         api_visibility="private",
         **event,
+    )
+    # Announced any earlier, the next one would find the old values of the inputs in the page: where
+    # a function adds to one of them, what this one has added would be lost.
+    announced.then(
+        confirm,
+        inputs=[component],
+        outputs=None,
+        queue=False,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        api_visibility="private",
     )
     return announced
 

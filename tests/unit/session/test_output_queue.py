@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradio_webrtc._session import output_queue
 from gradio_webrtc._session.output_queue import (
     MAX_UNFETCHED_OUTPUTS,
     MAX_WAITING_OUTPUTS,
@@ -103,6 +104,73 @@ async def test_an_end_is_reported_to_whoever_waits() -> None:
     await asyncio.sleep(0)
     queue.close()
     assert await asking is None
+
+
+async def test_the_next_is_announced_once_the_client_has_confirmed_the_one_before() -> None:
+    announced: list[int] = []
+    queue = OutputQueue(lambda: announced.append(1))
+    queue.put(AdditionalOutputs(1))
+    queue.put(AdditionalOutputs(2))
+    # An event for which nothing was taken confirms nothing.
+    queue.confirm()
+    assert len(announced) == 1
+    queue.take()
+    queue.confirm()
+    assert len(announced) == 1
+    queue.sent()
+    assert len(announced) == 1
+    queue.confirm()
+    assert len(announced) == 2
+
+
+async def test_a_client_that_confirms_nothing_gets_the_next_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output_queue, "CONFIRM_LIMIT_S", 0.01)
+    is_announced = asyncio.Event()
+    queue = OutputQueue(is_announced.set)
+    queue.put(AdditionalOutputs(1))
+    queue.put(AdditionalOutputs(2))
+    queue.take()
+    is_announced.clear()
+    queue.sent()
+    await is_announced.wait()
+
+
+async def test_the_end_waits_for_what_the_client_has_not_got_yet() -> None:
+    queue = OutputQueue(lambda: None)
+    await queue.drain()
+    queue.put(AdditionalOutputs(1))
+    queue.put(AdditionalOutputs(2))
+    draining = asyncio.get_running_loop().create_task(queue.drain())
+    for _ in range(2):
+        queue.take()
+        queue.sent()
+        await asyncio.sleep(0)
+        assert not draining.done()
+        queue.confirm()
+    await draining
+
+
+async def test_the_end_waits_neither_for_ever_nor_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody = OutputQueue(lambda: None, is_fetched=False)
+    nobody.put(AdditionalOutputs(1))
+    await nobody.drain()
+    monkeypatch.setattr(output_queue, "DRAIN_LIMIT_S", 0.01)
+    slow = OutputQueue(lambda: None)
+    slow.put(AdditionalOutputs(1))
+    await slow.drain()
+
+
+async def test_the_end_waits_for_a_program_that_reads() -> None:
+    queue = OutputQueue(lambda: None, is_fetched=False)
+    queue.put(AdditionalOutputs(1))
+    reading = asyncio.get_running_loop().create_task(queue.next())
+    await asyncio.sleep(0)
+    await queue.drain()
+    assert reading.done()
 
 
 async def test_values_from_outside_push_the_oldest_out_of_a_full_queue() -> None:
