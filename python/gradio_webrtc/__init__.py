@@ -40,6 +40,7 @@ if typing.TYPE_CHECKING:
     from ._audio_files import audio_to_bytes, audio_to_file
     from ._handlers.reply_on_stopwords import ReplyOnStopWords
     from ._turns.speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
+    from ._turns.text_to_speech import CartesiaTTSOptions, KokoroTTSOptions, get_tts_model
     from .credentials import (
         get_cloudflare_turn_credentials,
         get_cloudflare_turn_credentials_async,
@@ -50,6 +51,7 @@ if typing.TYPE_CHECKING:
         get_twilio_turn_credentials,
         get_twilio_turn_credentials_async,
     )
+    from .stream import Stream, UIArgs
 
 __all__ = [
     "AdditionalOutputs",
@@ -59,9 +61,11 @@ __all__ = [
     "AudioEmitType",
     "AudioError",
     "AudioVideoStreamHandler",
+    "CartesiaTTSOptions",
     "CloseStream",
     "Context",
     "CredentialsError",
+    "KokoroTTSOptions",
     "Limits",
     "ModelOptions",
     "MoonshineSTT",
@@ -70,7 +74,9 @@ __all__ = [
     "ReplyOnStopWords",
     "STTModel",
     "SileroVadOptions",
+    "Stream",
     "StreamHandler",
+    "UIArgs",
     "VideoEmitType",
     "VideoStreamHandler",
     "Warning",
@@ -90,6 +96,7 @@ __all__ = [
     "get_hf_turn_credentials_async",
     "get_silero_model",
     "get_stt_model",
+    "get_tts_model",
     "get_turn_credentials",
     "get_turn_credentials_async",
     "get_twilio_turn_credentials",
@@ -103,6 +110,8 @@ _LATER = {
     "credentials": {name for name in __all__ if "credentials" in name},
     "_audio_files": {"audio_to_bytes", "audio_to_file"},
     "_handlers.reply_on_stopwords": {"ReplyOnStopWords"},
+    "_turns.text_to_speech": {"CartesiaTTSOptions", "KokoroTTSOptions", "get_tts_model"},
+    "stream": {"Stream", "UIArgs"},
     "_turns.speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},
 }
 """Names that few programs use, by module. Their modules are not loaded at every start."""

@@ -22,10 +22,6 @@ STREAM: Final = (
     "call.stream(ReplyOnPause(fn), inputs=[call], outputs=[call]); under FastAPI mount it with "
     'gr.mount_gradio_app(app, demo, path="/talk")'
 )
-SPEECH: Final = (
-    "use any speech synthesiser, and yield (rate, samples) as it gives them; the Protocol for one "
-    f"is {PACKAGE}.text_to_speech.TTSModel"
-)
 INSIDE: Final = (
     "it was an internal class. Pass stream() a handler, such as StreamHandler; "
     f"{PACKAGE}.testing.simulate runs one without a connection"
@@ -39,14 +35,7 @@ REGISTRY: Final = (
 )
 
 INSTEAD: Final[dict[str, str]] = {
-    "Stream": STREAM,
-    "UIArgs": f"the type alone is {PACKAGE}.stream.UIArgs; in place of Stream {STREAM}",
-    "get_tts_model": SPEECH,
-    "KokoroTTSOptions": SPEECH,
-    "CartesiaTTSOptions": SPEECH,
-    "KokoroTTSModel": SPEECH,
-    "CartesiaTTSModel": SPEECH,
-    "KokoroFixedBatchSize": SPEECH,
+    "KokoroFixedBatchSize": 'it was internal; get_tts_model("kokoro") splits texts by sentences',
     "AudioCallback": INSIDE,
     "VideoCallback": INSIDE,
     "ServerToClientAudio": INSIDE,

@@ -20,6 +20,7 @@ from ._config import SessionConfig
 from ._limits import DEFAULT_LIMITS
 from ._session.client_address import client_address, gradio_session_of
 from ._session.manager import SessionManager
+from ._session.origins import read_origins
 from ._session.places import DEFAULT_LIMIT, places_of
 from ._session.signaling import Signaling, refusal_of
 from ._session.signals import end_with_process
@@ -34,7 +35,6 @@ from ._ui.events import (
     prepare_gradio,
     show_notices,
 )
-from ._ui.origins import read_origins
 from ._ui.page_context import check_page, find_app, find_request
 from ._ui.page_sessions import remember_page
 from ._ui.served import serve_icon
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from gradio.components import Timer
     from gradio.events import Dependency
 
+    from ._handlers import StreamHandlerBase
     from ._limits import Limits
     from ._session.places import Places
     from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats
@@ -210,6 +211,8 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
         self.allowed_origins = read_origins(allowed_origins)
         self.page_session = _page
+        # A program that answers clients over routes may pass inputs with `set_input` alone.
+        self.gets_inputs_elsewhere = False
         if _signaling is None:
             ice_servers = (server_rtc_configuration or {}).get("iceServers", ())
             _signaling = Signaling(SessionManager(), ice_servers)
@@ -341,7 +344,8 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         check_stream(self, fn, components, _as_list(outputs), trigger)
         others = [each for each in components if each is not self]
         template = make_template(fn, self.mode, self.modality, takes_inputs=bool(others))
-        check_arguments(template, others)
+        if others or not self.gets_inputs_elsewhere:
+            check_arguments(template, others)
         prepare_gradio()
         show_notices(self)
         if time_limit is not None:
@@ -519,6 +523,21 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
                 "update_connection(webrtc_id, \"closed\") or close(webrtc_id, reason='...')"
             )
         return Done(self._sessions.end(id_of(webrtc_id), ""))
+
+    @property
+    def handlers(self) -> dict[str, StreamHandlerBase]:
+        """The handlers of the sessions under way, by the id of the session; from any thread."""
+        return self._sessions.handlers()
+
+    @property
+    def connections(self) -> dict[str, list[StreamHandlerBase]]:
+        """The sessions under way by id, as in fastrtc: ``len`` counts them, ``in`` looks one up."""
+        return {name: [handler] for name, handler in self.handlers.items()}
+
+    @property
+    def signaling(self) -> Signaling:
+        """The answers to clients, for transports of one's own; on the event loop."""
+        return self._signaling
 
     def _check_page(self) -> tuple[str, ...]:
         """Raises for a request of another server's page; returns the trusted proxies."""

@@ -1,16 +1,39 @@
-"""fastrtc's module of `Stream`, which is not here yet, and the types that belong to it.
+"""A handler with a page of its own and with routes for a FastAPI app: fastrtc's `Stream`.
 
-It exists for the annotations of older programs. Imports no Gradio and no session.
+All clients of a stream, from its own page or over the routes, have sessions of one manager: the
+limits count them together, and every method finds them all.
 """
 
 from __future__ import annotations
 
 import typing
-from typing import Any, Literal, TypedDict
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from pydantic import BaseModel
+import gradio as gr
+from fastapi import APIRouter
+from gradio.utils import colab_check, get_space
 
-from ._advice import STREAM, names_elsewhere
+from ._advice import names_elsewhere
+from ._server.bounded import BoundedRoute
+from ._server.schemas import Body
+from ._server.webrtc import OfferRoute
+from ._session.origins import Site, read_origins
+from ._session.rtc_configuration import resolve_rtc_configuration
+from ._ui.stream_page import PageParts, build_page, check_parts
+from .component import WebRTC
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from enum import Enum
+
+    from fastapi import FastAPI, Request
+    from gradio.components.base import Component
+
+    from ._handlers import StreamHandlerBase
+    from ._limits import Limits
+    from ._workers.workers import Done
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats, WebRTCData
 
 __all__ = ["Body", "Stream", "UIArgs"]
 
@@ -18,36 +41,21 @@ if not typing.TYPE_CHECKING:
     __getattr__ = names_elsewhere(__name__)
 
 
-class Body(BaseModel):
-    """A message of a client of fastrtc: an offer, or one of its ICE candidates.
-
-    Attributes:
-        sdp: The offer as SDP (RFC 8866); ``None`` with a candidate.
-        candidate: A W3C RTCIceCandidateInit; ``None`` with an offer.
-        type: "offer" or "ice-candidate".
-        webrtc_id: The id of the session, which the client has chosen.
-    """
-
-    sdp: str | None = None
-    candidate: dict[str, Any] | None = None
-    type: str
-    webrtc_id: str
-
-
 class UIArgs(TypedDict, total=False):
     """The look of the page of a `Stream`.
 
     Attributes:
-        title: The title of the page.
-        subtitle: The line below the title.
-        icon: Path or URL of the icon in the middle of an audio session.
+        title: The title of the page, as text or HTML.
+        subtitle: The line below the title, as text or HTML.
+        icon: Path or URL of the icon in the middle of the component.
         icon_button_color: CSS colour of the button.
         pulse_color: CSS colour of the pulse around the icon.
         icon_radius: Roundness of the icon, in percent.
         send_input_on: The event on which the inputs are sent to a session under way: "submit" of
-            the page's button, or every "change".
+            the text field, or every "change".
         hide_title: Leaves title and subtitle out.
-        full_screen: Lets the component fill the page.
+        full_screen: False to give the component a place in the page, between the others.
+        variant: "textbox" for a text field beside the microphone.
     """
 
     title: str
@@ -59,14 +67,279 @@ class UIArgs(TypedDict, total=False):
     send_input_on: Literal["submit", "change"]
     hide_title: bool
     full_screen: bool
+    variant: Literal["wave", "textbox"]
 
 
 class Stream:
-    """The name alone, for annotations.
+    """Connects a handler to the users of a page, and to clients of a FastAPI app.
+
+    Args:
+        handler: A handler, of which every session gets a copy; or a function, as for
+            `WebRTC.stream`: for the modality "video", and for the mode "receive".
+        additional_outputs_handler: Called with the current values of ``additional_outputs``, then
+            with those of each AdditionalOutputs; returns the new values.
+        mode: The direction of the media, from the client's side.
+        modality: The kinds of media.
+        concurrency_limit: Sessions at once, those of the page and of all routes together; "default"
+            and ``None`` stand for 1, as in fastrtc.
+        time_limit: Seconds that a session may last once it is connected; ``None`` for any time.
+        allow_extra_tracks: True to accept offers with tracks that the modality does not need.
+        rtp_params: W3C RTCRtpSendParameters for the page's sender.
+        rtc_configuration: W3C RTCConfiguration for the page; or a function, sync or async, that
+            returns it.
+        server_rtc_configuration: ``{"iceServers": [...]}`` for the server's own side.
+        track_constraints: W3C MediaTrackConstraints for the page.
+        additional_inputs: Components whose values the handler gets.
+        additional_outputs: Components that show what the handler emits besides media.
+        ui_args: The look of the page.
+        verbose: Has no effect; kept for programs written for fastrtc.
+        frame_format: Channel order of video frames: "bgr", as in OpenCV, or "rgb".
+        allowed_origins: Origins of other web pages that may open sessions, such as
+            ``["https://example.com"]``; by default pages of this server alone.
+        limits: Limits for the clients of the server; by default ``Limits()``.
+
+    Attributes:
+        mode: As given.
+        modality: As given.
+        event_handler: The handler, as given.
+        webrtc_component: The component of the page.
+        ui: The page; any other Blocks may take its place.
 
     Raises:
-        NotImplementedError: Always; its text names what to write instead.
+        ValueError: There is no page for the mode and the modality, the handler does not fit them,
+            or there are outputs without a function for them.
+        TypeError: The handler cannot work as it is written.
+
+    Example:
+        >>> from gradio_webrtc import ReplyOnPause, Stream
+        >>> def echo(audio):
+        ...     yield audio
+        >>> stream = Stream(ReplyOnPause(echo), modality="audio", mode="send-receive")
+        >>> from fastapi import FastAPI
+        >>> app = FastAPI()
+        >>> stream.mount(app)
+        >>> [route.path for route in stream.router().routes]
+        ['/webrtc/offer', '/webrtc/offer']
     """
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError(f"Stream is not here yet: {STREAM}")
+    def __init__(
+        self,
+        handler: StreamHandlerBase | Callable[..., Any],
+        *,
+        additional_outputs_handler: Callable[..., Any] | None = None,
+        mode: Mode = "send-receive",
+        modality: Modality = "video",
+        concurrency_limit: int | Literal["default"] | None = "default",
+        time_limit: float | None = None,
+        allow_extra_tracks: bool = False,
+        rtp_params: dict[str, Any] | None = None,
+        rtc_configuration: dict[str, Any] | Callable[..., Any] | None = None,
+        server_rtc_configuration: dict[str, Any] | None = None,
+        track_constraints: dict[str, Any] | None = None,
+        additional_inputs: Sequence[Component] | None = None,
+        additional_outputs: Sequence[Component] | None = None,
+        ui_args: UIArgs | Mapping[str, Any] | None = None,
+        verbose: bool = True,
+        frame_format: FrameFormat = "bgr",
+        allowed_origins: Sequence[str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        del verbose
+        self.mode = mode
+        self.modality = modality
+        self.event_handler = handler
+        self.concurrency_limit = concurrency_limit if isinstance(concurrency_limit, int) else 1
+        self.time_limit = time_limit
+        self.allow_extra_tracks = allow_extra_tracks
+        self.rtp_params = rtp_params
+        self.rtc_configuration = rtc_configuration
+        self.server_rtc_configuration = server_rtc_configuration
+        self.track_constraints = track_constraints
+        self.additional_input_components = additional_inputs
+        self.additional_output_components = additional_outputs
+        self.additional_outputs_handler = additional_outputs_handler
+        self._origins = read_origins(allowed_origins)
+        self._proxies = tuple(limits.trusted_proxies) if limits is not None else ()
+        if additional_outputs and additional_outputs_handler is None:
+            raise ValueError(
+                "additional_outputs_handler must be provided if there are additional output "
+                "components."
+            )
+        _warn_without_relay(rtc_configuration)
+        settings = {"allowed_origins": allowed_origins, "limits": limits}
+        parts = self._parts(ui_args or {}, settings)
+        check_parts(parts)
+        self._ui, self.webrtc_component, button = build_page(WebRTC, parts)
+        with self._ui:
+            self._bind(parts, frame_format, None if button is None else button.click)
+
+    def _parts(self, options: Mapping[str, Any], settings: dict[str, Any]) -> PageParts:
+        """Returns the parts of the page, with further settings of its component."""
+        own = {
+            "rtc_configuration": self.rtc_configuration,
+            "track_constraints": self.track_constraints,
+            "rtp_params": self.rtp_params,
+            "server_rtc_configuration": self.server_rtc_configuration,
+            "allow_extra_tracks": self.allow_extra_tracks,
+        }
+        return PageParts(
+            self.mode,
+            self.modality,
+            tuple(self.additional_input_components or ()),
+            tuple(self.additional_output_components or ()),
+            options,
+            own | settings,
+        )
+
+    def _bind(
+        self, parts: PageParts, frame_format: FrameFormat, trigger: Callable[..., Any] | None
+    ) -> None:
+        """Binds the events of the page; called within it."""
+        component = self.webrtc_component
+        component.gets_inputs_elsewhere = True
+        head = [] if parts.mode == "receive" else [component]
+        component.stream(
+            self.event_handler,
+            inputs=[*head, *parts.inputs],
+            outputs=[component],
+            trigger=trigger,
+            concurrency_limit=self.concurrency_limit,
+            time_limit=self.time_limit,
+            send_input_on=parts.options.get("send_input_on", "change"),
+            frame_format=frame_format,
+        )
+        if parts.outputs and self.additional_outputs_handler is not None:
+            outputs = list(parts.outputs)
+            component.on_additional_outputs(
+                self.additional_outputs_handler, inputs=outputs, outputs=outputs
+            )
+
+    @property
+    def ui(self) -> gr.Blocks:
+        """The page: `launch` it, or mount it with ``gr.mount_gradio_app``.
+
+        Raises:
+            TypeError: It was set to something else than Blocks.
+        """
+        return self._ui
+
+    @ui.setter
+    def ui(self, blocks: gr.Blocks) -> None:
+        if not isinstance(blocks, gr.Blocks):
+            raise TypeError(f"expected gr.Blocks, got {type(blocks).__name__}")
+        self._ui = blocks
+
+    # Routes
+
+    def mount(self, app: FastAPI, path: str = "", tags: list[str | Enum] | None = None) -> None:
+        """Adds the routes of the stream to an app.
+
+        Args:
+            app: The FastAPI app.
+            path: A path before that of each route, such as ``"/talk"``.
+            tags: Tags of the routes in OpenAPI.
+        """
+        app.include_router(self.router(path, tags))
+
+    def router(self, path: str = "", tags: list[str | Enum] | None = None) -> APIRouter:
+        """Returns the routes of the stream, for an app or another router.
+
+        Args:
+            path: A path before that of each route, such as ``"/talk"``.
+            tags: Tags of the routes in OpenAPI.
+        """
+        router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
+        site = Site(self._origins, trusted_proxies=self._proxies)
+        OfferRoute(self.webrtc_component.signaling, site).add_to(router)
+        return router
+
+    async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
+        """Answers an offer or a candidate, for a route of the program's own.
+
+        Args:
+            body: The request. It must have the ``secret`` of the answer in all that follows the
+                offer.
+            request: The HTTP request, by whose sender limits count; ``None`` for a program of this
+                process, which has none.
+
+        Returns:
+            The answer; see `docs/reference.md`.
+        """
+        asked = body.model_dump(exclude_none=True)
+        return await self.webrtc_component.signaling.handle_request(asked, request)
+
+    async def get_rtc_configuration(self) -> dict[str, Any] | None:
+        """Returns the RTCConfiguration for one page; awaits or calls ``rtc_configuration``."""
+        return await resolve_rtc_configuration(self.rtc_configuration)
+
+    def fastphone(self, *_: Any, **__: Any) -> None:
+        """Is not here: it called through a service of fastrtc's, which has ended.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            "fastphone() called through a service of fastrtc's that has ended: mount the stream on "
+            "an app with stream.mount(app), and let a page or a program call it"
+        )
+
+    # Sessions, from any thread
+
+    @property
+    def handlers(self) -> dict[str, StreamHandlerBase]:
+        """The handlers of the sessions under way, by the id of the session."""
+        return self.webrtc_component.handlers
+
+    @property
+    def connections(self) -> dict[str, list[StreamHandlerBase]]:
+        """The sessions under way by id; ``len`` counts them, ``in`` looks one up."""
+        return self.webrtc_component.connections
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None:
+        """Passes new input values to a session; see `WebRTC.set_input`."""
+        self.webrtc_component.set_input(webrtc_id, *args)
+
+    def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]:
+        """Returns a function that sends outputs to a client; see the method of `WebRTC`."""
+        return self.webrtc_component.set_additional_outputs(webrtc_id)
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """Yields the AdditionalOutputs of a session; see `WebRTC.output_stream`."""
+        return self.webrtc_component.output_stream(webrtc_id)
+
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """Returns the next AdditionalOutputs of a session; see the method of `WebRTC`."""
+        return await self.webrtc_component.fetch_latest_output(webrtc_id)
+
+    def stats(self, webrtc_id: str | WebRTCData) -> SessionStats | None:
+        """Returns the counters of a session; see `WebRTC.stats`."""
+        return self.webrtc_component.stats(webrtc_id)
+
+    def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
+        """Ends a session, with a reason for the user; see `WebRTC.close`."""
+        self.webrtc_component.close(webrtc_id, reason)
+
+    def clean_up(self, webrtc_id: str) -> None:
+        """Ends a session, as in fastrtc; `close` has a reason for the user."""
+        self.webrtc_component.close(webrtc_id)
+
+    def update_connection(
+        self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]
+    ) -> Done[bool]:
+        """Ends a session, as in fastrtc; see `WebRTC.update_connection`."""
+        return self.webrtc_component.update_connection(webrtc_data, desired_state)
+
+    async def drain(self, grace_s: float = 1.0) -> None:
+        """Ends all sessions, and refuses new ones; see `WebRTC.drain`."""
+        await self.webrtc_component.drain(grace_s)
+
+
+def _warn_without_relay(rtc_configuration: object) -> None:
+    """Warns where only a relay connects clients: the server has no address of its own there."""
+    place = "Colab" if colab_check() else "Spaces" if get_space() else None
+    if place is not None and not rtc_configuration:
+        warnings.warn(
+            f"{place} connects nobody from outside without a TURN server: pass rtc_configuration, "
+            "such as get_cloudflare_turn_credentials_async",
+            stacklevel=3,
+        )

@@ -206,6 +206,9 @@ ALLOWED = re.compile(
 
 PACKAGE = "python/gradio_webrtc/"
 
+OF_WEB_PAGES = f"{PACKAGE}_session/origins.py"
+"""Checks the web pages that requests come from, which are what browsers show, and no clients."""
+
 WITHOUT_PAGES = tuple(
     f"{PACKAGE}{name}"
     for name in (
@@ -350,6 +353,8 @@ def place_of(name: str) -> str:
     places = (TEXTS_FOR_USERS, *INTERFACE, *WITHOUT_PAGES, *OURS)
     if name.startswith("frontend/tests/"):
         return ""
+    if name == OF_WEB_PAGES:
+        return PACKAGE
     return next((place for place in places if name.startswith(place)), "")
 
 

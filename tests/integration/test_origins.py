@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gradio_webrtc import ReplyOnPause, WebRTC
-from gradio_webrtc._ui import origins
+from gradio_webrtc._session import origins
 from gradio_webrtc.errors import RequestRefused
 
 if TYPE_CHECKING:

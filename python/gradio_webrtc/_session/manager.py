@@ -167,6 +167,11 @@ class SessionManager:
         """
         return self._directory.get(webrtc_id)
 
+    def handlers(self) -> dict[str, StreamHandlerBase]:
+        """Returns the handlers of all sessions under way, by the session's name; any thread."""
+        under_way = [each for each in list(self._sessions.values()) if each is not None]
+        return {each.webrtc_id: each.handler for each in under_way if not each.is_over}
+
     def stats(self, webrtc_id: object) -> SessionStats | None:
         """Returns the counters of a session under way, or ``None``; from any thread."""
         session = self.get(webrtc_id)

@@ -17,8 +17,7 @@ from starlette.requests import Request
 
 from gradio_webrtc._handlers.notices import holding, prepare_sessions, send_to_client
 from gradio_webrtc._messages import WORDS, create_words
-
-from .origins import Site, check_request
+from gradio_webrtc._session.origins import Site, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

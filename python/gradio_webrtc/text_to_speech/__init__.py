@@ -1,15 +1,35 @@
-"""The protocol of speech synthesisers, as fastrtc had it: for the annotations of users' own code.
+"""Text to speech models, and the protocol that any other one may meet.
 
-No synthesiser comes with the package.
+The names alone: the code is in ``_turns/text_to_speech.py``.
 """
 
 import typing
 
 from gradio_webrtc._advice import names_elsewhere
 
-from .tts import TTSModel, TTSOptions
+from .tts import (
+    CartesiaTTSModel,
+    CartesiaTTSOptions,
+    HibariTTSModel,
+    HibariTTSOptions,
+    KokoroTTSModel,
+    KokoroTTSOptions,
+    TTSModel,
+    TTSOptions,
+    get_tts_model,
+)
 
-__all__ = ["TTSModel", "TTSOptions"]
+__all__ = [
+    "CartesiaTTSModel",
+    "CartesiaTTSOptions",
+    "HibariTTSModel",
+    "HibariTTSOptions",
+    "KokoroTTSModel",
+    "KokoroTTSOptions",
+    "TTSModel",
+    "TTSOptions",
+    "get_tts_model",
+]
 
 if not typing.TYPE_CHECKING:
     __getattr__ = names_elsewhere(__name__)

@@ -14,7 +14,7 @@ from support.fake_session import FakeSession
 
 from gradio_webrtc import Limits, WebRTC
 from gradio_webrtc._handlers import MessageRelay, in_session
-from gradio_webrtc._ui import origins
+from gradio_webrtc._session.origins import read_origins
 from gradio_webrtc._ui.page_context import (
     MAX_QUERY_CHARS,
     OfferRequest,
@@ -172,7 +172,7 @@ def test_the_page_of_another_server_is_refused(serve: Any) -> None:
     serve(http(origin="http://evil.example"))
     with pytest.raises(RequestRefused):
         check_page(frozenset(), ())
-    check_page(origins.read_origins(["http://evil.example"]), ())
+    check_page(read_origins(["http://evil.example"]), ())
 
 
 def test_a_name_that_gradio_published_is_one_of_ours(serve: Any) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradio_webrtc._ui import origins
-from gradio_webrtc._ui.origins import Site, check_request, read_origins
+from gradio_webrtc._session import origins
+from gradio_webrtc._session.origins import Site, check_request, read_origins
 from gradio_webrtc.errors import RequestRefused
 
 if TYPE_CHECKING:

@@ -53,6 +53,10 @@ class Site(NamedTuple):
     hosts: frozenset[str] = frozenset()
     trusted_proxies: tuple[str, ...] = ()
 
+    def allows(self, origin: str) -> bool:
+        """True for the origin of another page that may call."""
+        return _normal(origin) in self.allowed_origins
+
 
 class _Authority(NamedTuple):
     """A host with its port, ``None`` for that of the scheme; names are in lower case (RFC 3986)."""
@@ -74,11 +78,35 @@ def check_request(request: Any, site: Site) -> None:
     try:
         _check_content(request)
         origin = request.headers.get("origin")
-        if origin is not None and _normal(origin) in site.allowed_origins:
+        if origin is not None and site.allows(origin):
             return
         host, scheme = _address_of(request, site)
         _check_origin(request, origin, host, scheme)
         _check_host(request, origin, host, site)
+    except RequestRefused as refusal:
+        _warn(str(refusal))
+        raise RequestRefused from None
+
+
+def check_mounted(request: Any, site: Site) -> None:
+    """Raises unless a request to a route of the user's own app may be answered.
+
+    Browsers let pages of other origins send JSON only after a preflight, which the app answers: its
+    CORSMiddleware, or the list in ``site``. Left to check is that it is JSON, and that the name of
+    the host was not led here by a stranger.
+
+    Args:
+        request: A request of Starlette's.
+        site: The addresses of the server.
+
+    Raises:
+        RequestRefused: It may not. The reason, and the advice, go to the server's log alone.
+    """
+    try:
+        _check_content(request)
+        origin = request.headers.get("origin")
+        if origin is None or not site.allows(origin):
+            _check_host(request, origin, _address_of(request, site)[0], site)
     except RequestRefused as refusal:
         _warn(str(refusal))
         raise RequestRefused from None

@@ -1,0 +1,214 @@
+"""`Stream`: clients of its routes and of its page, over real connections."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from support.posting import Posting, browser, client_of
+from support.signals import chirp, pieces_found
+
+from gradio_webrtc import AdditionalOutputs, StreamHandler
+from gradio_webrtc.stream import Body, Stream
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+OTHER_PAGE = "https://page.example"
+
+
+class Echo(StreamHandler):
+    """Sends the user's audio back, and what it was set to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: SimpleQueue[tuple[int, NDArray[np.int16]]] = SimpleQueue()
+
+    def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        self.frames.put(frame)
+
+    def emit(self) -> Any:
+        return self.frames.get(), AdditionalOutputs(*self.latest_args[1:])
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+def stream_of(**options: Any) -> Stream:
+    return Stream(Echo(), modality="audio", **options)
+
+
+def app_of(stream: Stream, path: str = "") -> FastAPI:
+    app = FastAPI()
+    stream.mount(app, path)
+    return app
+
+
+async def gone(stream: Stream) -> None:
+    """Returns once no session is left."""
+    await stream.webrtc_component.signaling.sessions.wait_idle()
+
+
+async def test_a_page_that_was_written_for_fastrtc_talks() -> None:
+    stream = stream_of()
+    sent = chirp(1.0)
+    async with browser(app_of(stream)) as page:
+        client = client_of(Posting(page), sent)
+        answer = await client.call()
+        assert answer["type"] == "answer"
+        assert [*stream.handlers] == [*stream.connections] == [client.webrtc_id]
+        await client.microphone.finished.wait()
+        await client.until(lambda: min(pieces_found(client.received_audio(), sent)) >= 0)
+        assert stream.stats(client.webrtc_id) is not None
+        await client.hang_up()
+        await gone(stream)
+    assert stream.handlers == {}
+
+
+async def test_candidates_are_taken_with_the_cookie_of_the_answer() -> None:
+    stream = stream_of()
+    app = app_of(stream)
+    async with browser(app) as page, browser(app) as stranger:
+        client = client_of(Posting(page))
+        await client.call()
+        candidate = {"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "sdpMid": "0"}
+        body = {"type": "ice-candidate", "candidate": candidate, "webrtc_id": client.webrtc_id}
+        assert (await Posting(page).handle_request(body)) == {"status": "success"}
+        refused = await Posting(stranger).handle_request(body)
+        assert refused["meta"]["error"] == "unknown_connection"
+        (cookie,) = page.cookies.jar
+        assert cookie.value == client.secret
+        assert cookie.path == "/webrtc"
+        assert cookie.has_nonstandard_attr("HttpOnly")
+        assert cookie.get_nonstandard_attr("SameSite") == "strict"
+        assert cookie.expires is not None
+        await client.hang_up()
+        await gone(stream)
+
+
+async def test_a_program_sends_the_secret_itself() -> None:
+    stream = stream_of()
+    async with browser(app_of(stream)) as program:
+        client = client_of(Posting(program))
+        await client.call()
+        program.cookies.clear()
+        body = {"type": "close", "webrtc_id": client.webrtc_id}
+        assert (await Posting(program).handle_request(body))["status"] == "failed"
+        assert client.webrtc_id in stream.connections
+        reply = await program.post("/webrtc/offer", json={**body, "secret": client.secret})
+        assert reply.json() == {"status": "success"}
+        await gone(stream)
+        await client.hang_up()
+
+
+async def test_routes_and_page_share_their_limit() -> None:
+    stream = stream_of(concurrency_limit=1)
+    component: Any = stream.webrtc_component
+    async with browser(app_of(stream)) as page:
+        first, second = client_of(Posting(page)), client_of(Posting(page))
+        await first.call()
+        refused = await second.call()
+        assert refused["meta"]["error"] == "concurrency_limit_reached"
+        assert refused["meta"]["limit"] == 1
+        third = client_of(component.signaling)
+        assert (await third.call())["status"] == "failed", "nor for the page of the stream"
+        await first.hang_up()
+        await gone(stream)
+
+
+async def test_inputs_and_outputs_of_a_program() -> None:
+    stream = stream_of()
+    async with browser(app_of(stream)) as page:
+        client = client_of(Posting(page), chirp(0.5))
+        await client.call()
+        stream.set_input("nobody", "three", 4)
+        stream.set_input(client.webrtc_id, "one", 2)
+        outputs = stream.output_stream(client.webrtc_id)
+        while (await anext(outputs)).args != ("one", 2):
+            pass
+        assert (await stream.fetch_latest_output(client.webrtc_id)).args == ("one", 2)
+        stream.close(client.webrtc_id, "enough")
+        await client.ended.wait()
+        await gone(stream)
+        assert {each.args async for each in outputs} <= {("one", 2)}, "and then no more"
+        await client.hang_up()
+
+
+async def test_a_time_limit_ends_the_sessions_of_routes() -> None:
+    stream = stream_of(time_limit=0.3)
+    async with browser(app_of(stream)) as page:
+        client = client_of(Posting(page))
+        await client.call()
+        await client.ended.wait()
+        await gone(stream)
+        await client.hang_up()
+
+
+async def test_a_route_of_the_programs_own() -> None:
+    stream = stream_of()
+
+    class Own:
+        async def handle_request(self, body: dict[str, Any]) -> dict[str, Any]:
+            return await stream.offer(Body(**body))
+
+    own: Any = Own()
+    client = client_of(own)
+    await client.call()
+    assert client.webrtc_id in stream.handlers
+    await client.hang_up()
+    await gone(stream)
+
+
+@pytest.mark.parametrize("by", ["the stream", "the app", "nobody"])
+async def test_pages_of_other_origins_may_call_where_they_are_listed(by: str) -> None:
+    stream = stream_of(allowed_origins=[OTHER_PAGE] if by == "the stream" else None)
+    app = app_of(stream)
+    if by == "the app":
+        app.add_middleware(CORSMiddleware, allow_origins=[OTHER_PAGE], allow_headers=["*"])
+    asked = {
+        "origin": OTHER_PAGE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+    }
+    async with browser(app) as page:
+        preflight = await page.options("/webrtc/offer", headers=asked)
+        allowed = preflight.headers.get("access-control-allow-origin")
+        assert allowed == (None if by == "nobody" else OTHER_PAGE)
+        if by != "nobody":
+            assert "content-type" in preflight.headers["access-control-allow-headers"]
+            page.headers["origin"] = OTHER_PAGE
+            client = client_of(Posting(page))
+            await client.call()
+            assert client.answer["secret"]
+            await client.hang_up()
+            await gone(stream)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b'{"type": "offer"}', "application/json", 422),
+        (b"nonsense", "application/json", 422),
+        (b"{" + b" " * 70_000 + b"}", "application/json", 413),
+        (b'{"type": "offer", "webrtc_id": "x", "sdp": "v=0"}', "text/plain", 422),
+    ],
+)
+async def test_what_is_no_request_gets_a_status_of_its_own(
+    content: bytes, kind: str, status: int
+) -> None:
+    async with browser(app_of(stream_of())) as page:
+        reply = await page.post("/webrtc/offer", content=content, headers={"content-type": kind})
+        assert reply.status_code == status
+
+
+async def test_a_host_that_was_led_here_is_refused() -> None:
+    async with browser(app_of(stream_of())) as page:
+        body = {"type": "offer", "webrtc_id": "x", "sdp": "v=0"}
+        reply = await page.post(
+            "/webrtc/offer", json=body, headers={"host": "rebound.example", "origin": "null"}
+        )
+        assert reply.json()["meta"]["error"] == "request_refused"
