@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = __name__.partition(".")[0]
 
-STREAM: Final = (
-    'put a component into a page: with gr.Blocks() as demo: call = WebRTC(modality="audio"); '
-    "call.stream(ReplyOnPause(fn), inputs=[call], outputs=[call]); under FastAPI mount it with "
-    'gr.mount_gradio_app(app, demo, path="/talk")'
-)
 INSIDE: Final = (
     "it was an internal class. Pass stream() a handler, such as StreamHandler; "
     f"{PACKAGE}.testing.simulate runs one without a connection"

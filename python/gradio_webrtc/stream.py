@@ -20,6 +20,7 @@ from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
+from ._session.stopping import GRACE_S
 from ._ui.stream_page import PageParts, build_page, check_parts
 from .component import WebRTC
 
@@ -329,7 +330,7 @@ class Stream:
         """Ends a session, as in fastrtc; see `WebRTC.update_connection`."""
         return self.webrtc_component.update_connection(webrtc_data, desired_state)
 
-    async def drain(self, grace_s: float = 1.0) -> None:
+    async def drain(self, grace_s: float = GRACE_S) -> None:
         """Ends all sessions, and refuses new ones; see `WebRTC.drain`."""
         await self.webrtc_component.drain(grace_s)
 

@@ -169,8 +169,12 @@ class SessionManager:
 
     def handlers(self) -> dict[str, StreamHandlerBase]:
         """Returns the handlers of all sessions under way, by the session's name; any thread."""
-        under_way = [each for each in list(self._sessions.values()) if each is not None]
-        return {each.webrtc_id: each.handler for each in under_way if not each.is_over}
+        return {each.webrtc_id: each.handler for each in self._open_sessions() if not each.is_over}
+
+    def _open_sessions(self) -> list[Session]:
+        """Returns the sessions that are made and not freed yet; from any thread."""
+        # A list, since the event loop may add one meanwhile.
+        return [each for each in list(self._sessions.values()) if each is not None]
 
     def stats(self, webrtc_id: object) -> SessionStats | None:
         """Returns the counters of a session under way, or ``None``; from any thread."""
@@ -179,7 +183,7 @@ class SessionManager:
 
     def all_stats(self) -> list[SessionStats]:
         """Returns the counters of all sessions under way; from any thread."""
-        return [each.stats() for each in list(self._sessions.values()) if each is not None]
+        return [each.stats() for each in self._open_sessions()]
 
     def end(self, webrtc_id: object, reason: str) -> bool:
         """Ends a session, from any thread.
@@ -318,7 +322,7 @@ class SessionManager:
 
     def _refuse_shared(self, handler: StreamHandlerBase, names: SessionNames) -> None:
         """Raises if a session under way has the same handler: each needs one of its own."""
-        if any(each is not None and each.handler is handler for each in self._sessions.values()):
+        if any(each.handler is handler for each in self._open_sessions()):
             copy = f"copy() of {type(handler).__name__}"
             error = HandlerError(f"{copy} returned a handler that serves another session")
             raise refuse(error, f"{copy}, called for {names.name}")
@@ -385,14 +389,13 @@ class SessionManager:
 
     async def close(self) -> None:
         """Ends all sessions and returns when everything of theirs is freed."""
-        for session in self._sessions.values():
-            if session is not None:
-                session.end(STOPPING, ServerStopping.code)
+        for session in self._open_sessions():
+            session.end(STOPPING, ServerStopping.code)
         await self.wait_idle()
 
     def loops(self) -> set[asyncio.AbstractEventLoop]:
         """Returns the event loops of the sessions under way; from any thread."""
-        return {each.context.loop for each in list(self._sessions.values()) if each is not None}
+        return {each.context.loop for each in self._open_sessions()}
 
     async def drain(self, grace_s: float = GRACE_S) -> None:
         """Refuses new sessions, and ends those under way once their replies are over.
@@ -418,15 +421,14 @@ class SessionManager:
         """Drains the sessions of the running event loop, for as long as it takes to free them."""
         loop = asyncio.get_running_loop()
         self._stopped.add(loop)
-        held = [each for each in self._sessions.values() if each is not None]
-        await asyncio.gather(*(each.stop(grace_s) for each in held if each.context.loop is loop))
+        held = [each for each in self._open_sessions() if each.context.loop is loop]
+        await asyncio.gather(*(each.stop(grace_s) for each in held))
         await self.wait_idle()
 
     def hurry(self) -> None:
         """Ends the grace time of sessions that are ending; from any thread."""
-        for session in list(self._sessions.values()):
-            if session is not None:
-                session.hurry()
+        for session in self._open_sessions():
+            session.hurry()
 
     def _check_open(self) -> None:
         if is_stopping() or asyncio.get_running_loop() in self._stopped:
