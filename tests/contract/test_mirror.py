@@ -42,8 +42,8 @@ MODULES = [file for file in tracked_files(f"{PACKAGE}/*.py") if not file.is_rela
 def mirrors_of(module: Path) -> list[Path]:
     """Returns the files that may hold the tests of a module, from the root.
 
-    The folders below a package have one folder of tests together: ``_transport/webrtc/opus.py`` is
-    tested in ``unit/transport/test_opus.py``.
+    The folders below a package have one folder of tests together: ``_transport/webrtc/video.py`` is
+    tested in ``unit/transport/test_video.py``.
     """
     name = f"test_{module.stem.strip('_')}.py"
     packages = module.relative_to(PACKAGE).parent.parts[:1]
@@ -73,5 +73,5 @@ def test_an_exception_is_one(module: str) -> None:
 
 def test_a_folder_of_tests_is_that_of_a_package() -> None:
     webrtc = Path(PACKAGE) / "_transport/webrtc"
-    assert mirrors_of(webrtc / "opus.py")[0] == Path("tests/unit/transport/test_opus.py")
+    assert mirrors_of(webrtc / "video.py")[0] == Path("tests/unit/transport/test_video.py")
     assert mirrors_of(Path(PACKAGE) / "_limits.py")[0] == Path("tests/unit/test_limits.py")

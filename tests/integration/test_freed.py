@@ -17,9 +17,9 @@ from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
 from gradio_webrtc._session.session import Session
+from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
 from gradio_webrtc._transport.webrtc.audio import AudioSender
-from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
 from gradio_webrtc._transport.webrtc.peer import PeerTransport
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gradio_webrtc._transport import PeerTransport, read_offer
+from gradio_webrtc._transport import AudioBlock, OrderedTransport, PeerTransport, read_offer
 from gradio_webrtc.testing.transport import FakeTransport
 
 from .loopback import client_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._config import SessionConfig
-    from gradio_webrtc._transport import Transport
+    from gradio_webrtc._transport import PacedFrame, Transport, Wire
 
     from .client import Client
 
@@ -88,6 +89,67 @@ class FakeEnds:
             await asyncio.sleep(0.01)
 
 
+class PlainDialect:
+    """Audio as the bytes of its samples, messages as they are."""
+
+    def write_audio(self, frame: PacedFrame) -> Wire | None:
+        return frame.samples.tobytes() if frame.is_audio else None
+
+    def write_text(self, text: str) -> Wire | None:
+        return text
+
+    def write_clear(self) -> Wire | None:
+        return json.dumps({"type": "clear", "data": "clear"})
+
+
+class OrderedEnds:
+    """`OrderedTransport`, and a client in the same process that keeps what was written."""
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        self.transport = OrderedTransport(PlainDialect(), config)
+        self.written: list[Wire] = []
+        self._said = audio
+        self._news = asyncio.Event()
+        self._speaking: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        self.transport.attach(self._take)
+        self._speaking = asyncio.get_running_loop().create_task(self._speak())
+
+    async def leave(self) -> None:
+        self.transport.hang_up()
+        if self._speaking is not None:
+            self._speaking.cancel()
+            await asyncio.gather(self._speaking, return_exceptions=True)
+
+    def write(self, text: str) -> None:
+        self.transport.deliver_text(text)
+
+    def audio(self) -> NDArray[np.int16]:
+        packets = [each for each in self.written if isinstance(each, bytes)]
+        return np.frombuffer(b"".join(packets), np.int16)
+
+    def texts(self) -> Sequence[str]:
+        return [json.loads(each)["data"] for each in self.written if isinstance(each, str)]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+    async def _take(self, wire: Wire) -> None:
+        self.written.append(wire)
+        self._news.set()
+
+    async def _speak(self) -> None:
+        for begin in itertools.count(0, 960):
+            block = self._said[begin : begin + 960].reshape(1, -1)
+            if not block.size:
+                block = SILENCE[:960].reshape(1, -1)
+            self.transport.deliver_audio(AudioBlock(RATE_HZ, 1, block), block.nbytes)
+            await asyncio.sleep(0.02)
+
+
 class LoopbackEnds:
     """`PeerTransport`, and a client made of aiortc at the other end of the loopback address."""
 
@@ -116,5 +178,6 @@ class LoopbackEnds:
 
 IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = {
     "fake": FakeEnds,
+    "ordered": OrderedEnds,
     "webrtc": LoopbackEnds,
 }

@@ -14,6 +14,8 @@ from gradio_webrtc._audio import OutboundAudio
 from gradio_webrtc._transport import TimedFrame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -52,12 +54,14 @@ class OutboundAudioBuffer:
 
     Attributes:
         epoch: Grows with every `clear`, which ends each `write` that began before it.
+        on_clear: Called by every `clear`, for audio that has left the queue and was not played.
         reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
             latest `MAX_REPLY_DELAYS`.
     """
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.on_clear: Callable[[], None] = lambda: None
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
         self._expected_since_s: float | None = None
         self._audio = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
@@ -120,6 +124,7 @@ class OutboundAudioBuffer:
         """Drops all queued audio, and ends every `write` that waits for space (barge-in)."""
         self.epoch += 1
         self._audio.clear()
+        self.on_clear()
         self._note_taken()
 
     def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:

@@ -30,6 +30,9 @@ of refusals must not fill the log."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
+"""The schemes of WebSockets, and those of the pages that open them (RFC 6455 section 11.1)."""
+
 SAME_ORIGIN: Final = frozenset({"same-origin", "none"})
 """Values of ``Sec-Fetch-Site`` (W3C Fetch Metadata, section 2.3) by which the browser itself states
 that the page and the address have one origin. Scripts cannot set this header."""
@@ -107,6 +110,30 @@ def check_mounted(request: Any, site: Site) -> None:
         origin = request.headers.get("origin")
         if origin is None or not site.allows(origin):
             _check_host(request, origin, _address_of(request, site)[0], site)
+    except RequestRefused as refusal:
+        _warn(str(refusal))
+        raise RequestRefused from None
+
+
+def check_socket(websocket: Any, site: Site) -> None:
+    """Raises unless a WebSocket may be accepted: browsers open one from a page of any origin.
+
+    They ask nobody before, and send cookies with it; but they always name the origin.
+
+    Args:
+        websocket: A WebSocket of Starlette's, not accepted yet.
+        site: The addresses of the server.
+
+    Raises:
+        RequestRefused: It may not. The reason, and the advice, go to the server's log alone.
+    """
+    try:
+        origin = websocket.headers.get("origin")
+        if origin is not None and site.allows(origin):
+            return
+        host, scheme = _address_of(websocket, site)
+        _check_origin(websocket, origin, host, HTTP_SCHEMES.get(scheme, scheme))
+        _check_host(websocket, origin, host, site)
     except RequestRefused as refusal:
         _warn(str(refusal))
         raise RequestRefused from None

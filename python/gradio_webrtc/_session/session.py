@@ -113,6 +113,7 @@ class Session:
         self.transport = transport
         self.handler = handler
         self.audio_buffer = OutboundAudioBuffer()
+        self.audio_buffer.on_clear = transport.clear_audio
         self.video_buffer = OutboundVideoBuffer()
         self._sender = sender = MessageSender(transport.send_text)
         # Nothing here may refer back to this object, except what `_free` drops: a session is freed
@@ -364,6 +365,8 @@ class Session:
         """
         self._send_goodbye(reason)
         self.outputs.close()
+        # What the client has not played yet is played: only a reply that was interrupted is not.
+        self.audio_buffer.on_clear = lambda: None
         self.audio_buffer.clear()
         await self._media.unblock(self._limit_s(UNBLOCK_TIMEOUT_S))
         self._media.close_workers()

@@ -1,8 +1,11 @@
 """The network side of a session. Imports neither handlers nor sessions nor Gradio."""
 
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
+from .buckets import TokenBucket
 from .frame import PixelConverter, PlanarFrame, TimedFrame
-from .pacing import AudioPacer
+from .ordered import Dialect, OrderedTransport
+from .pacing import AudioPacer, PacedFrame
+from .send_queue import Wire
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
 
@@ -11,12 +14,17 @@ __all__ = [
     "AudioFrameSource",
     "AudioPacer",
     "AudioSink",
+    "Dialect",
     "Offer",
+    "OrderedTransport",
+    "PacedFrame",
     "PeerTransport",
     "PixelConverter",
     "PlanarFrame",
     "TimedFrame",
+    "TokenBucket",
     "Transport",
     "VideoFrameSource",
+    "Wire",
     "read_offer",
 ]

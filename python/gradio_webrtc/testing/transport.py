@@ -120,6 +120,9 @@ class FakeTransport:
             self.messages.append((self.now_s, message))
             self._note_message(message)
 
+    def clear_audio(self) -> None:
+        """Does nothing: what was sent counts as played."""
+
     def stats(self) -> TransportStats:
         """Returns the packets that were received and sent, one for each frame of 20 ms."""
         return TransportStats(packets_received=self._blocks, packets_sent=len(self.sent))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradio_webrtc._session import origins
-from gradio_webrtc._session.origins import Site, check_request, read_origins
+from gradio_webrtc._session.origins import Site, check_request, check_socket, read_origins
 from gradio_webrtc.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -192,3 +192,35 @@ def test_origins_are_read_in_one_form() -> None:
 def test_what_is_no_list_of_origins_is_refused(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="allowed_origins must be"):
         read_origins(wrong)
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_in"),
+    [
+        # Programs name no origin; browsers always do.
+        ({}, True),
+        ({"scheme": "ws", "origin": "http://example.com"}, True),
+        ({"scheme": "wss", "origin": "https://example.com"}, True),
+        ({"scheme": "ws", "origin": "http://example.com:8080"}, False),
+        ({"scheme": "wss", "origin": "http://example.com"}, False),
+        ({"scheme": "ws", "origin": "http://evil.example"}, False),
+        ({"scheme": "ws", "origin": "null"}, False),
+        ({"scheme": "ws", "origin": "https://listed.example"}, True),
+        ({"scheme": "ws", "sec_fetch_site": "cross-site", "origin": "http://evil.example"}, False),
+        # A name that was led to this machine.
+        (
+            {"scheme": "ws", "server": LOOPBACK, "host": "x.example", "origin": "http://x.example"},
+            False,
+        ),
+    ],
+)
+def test_a_websocket_is_let_in_by_its_origin(parts: dict[str, Any], *, is_in: bool) -> None:
+    site = Site(frozenset({"https://listed.example:443"}))
+    websocket = request(**parts)
+    # There is no body, and no content type.
+    del websocket.headers["content-type"]
+    if is_in:
+        check_socket(websocket, site)
+    else:
+        with pytest.raises(RequestRefused, match="may not call here"):
+            check_socket(websocket, site)

@@ -489,3 +489,33 @@ async def test_one_step_that_fails_keeps_nothing_from_being_freed(
     assert session.stats().webrtc_id == "client"
     assert set(threading.enumerate()) <= threads
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# ------------------------------------------------------------------------- audio at the client
+
+
+class CountingLine(Line):
+    """Counts the times at which audio on its way is dropped."""
+
+    clears = 0
+
+    def clear_audio(self) -> None:
+        self.clears += 1
+
+
+async def test_an_interruption_drops_the_audio_that_the_client_has_not_played_yet() -> None:
+    line = CountingLine()
+    session = make(line)
+    session.context.interrupt()
+    session.context.clear()
+    assert line.clears == 2
+    session.end("over")
+    await session.run()
+
+
+async def test_the_end_of_a_session_cuts_no_audio_at_the_client() -> None:
+    line = CountingLine()
+    session = make(line)
+    session.end("over")
+    await session.run()
+    assert line.clears == 0

@@ -13,10 +13,10 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
+from gradio_webrtc._transport.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals import names
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import decode_inline
 from gradio_webrtc._transport.webrtc.audio_receiver import AudioReceiver
-from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
+from gradio_webrtc._transport.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 from gradio_webrtc._transport.webrtc.aiortc_internals.dtls import HardenedSrtp
@@ -20,7 +21,6 @@ from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import (
     install_fast_path,
 )
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import decode_inline
-from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:

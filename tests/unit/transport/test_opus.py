@@ -17,13 +17,13 @@ from av.error import FFmpegError
 from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
+from gradio_webrtc._transport import opus
+from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
 from gradio_webrtc._transport.pacing import PacedFrame
-from gradio_webrtc._transport.webrtc import opus
 from gradio_webrtc._transport.webrtc.aiortc_internals import code_inline, names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import opus_receiver_of
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.audio_receiver import read_block
-from gradio_webrtc._transport.webrtc.opus import OpusDecoder, OpusEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,8 +14,8 @@ from av import AudioFrame
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc._transport import AudioBlock
+from gradio_webrtc._transport.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import OpusJitterBuffer
-from gradio_webrtc._transport.webrtc.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import (
     DECODED_AFTER_PAUSE_S,
     DECODED_AT_ONCE_S,

@@ -15,7 +15,7 @@ from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
 from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
 from gradio_webrtc._session.audio_pumps import InboundPump
-from gradio_webrtc._transport.webrtc.opus import OpusEncoder
+from gradio_webrtc._transport.opus import OpusEncoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.stop_words import StopWordDetector

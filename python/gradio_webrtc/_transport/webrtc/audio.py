@@ -16,9 +16,8 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 from av.error import FFmpegError
 
+from gradio_webrtc._transport.opus import S16, TIME_BASE, OpusEncoder
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ, AudioPacer
-
-from .opus import S16, TIME_BASE, OpusEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,10 +12,10 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from gradio_webrtc._transport.base import AudioBlock
+from gradio_webrtc._transport.opus import S16, view_samples
 from gradio_webrtc.errors import ConnectionLost
 
 from .aiortc_internals import deliver_inline, drop_inline
-from .opus import S16, view_samples
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCRtpReceiver

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from av.error import FFmpegError
 
 from gradio_webrtc._transport.buckets import TokenBucket
+from gradio_webrtc._transport.opus import OpusDecoder
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ
-
-from .opus import OpusDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

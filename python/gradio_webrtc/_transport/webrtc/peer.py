@@ -258,6 +258,9 @@ class PeerTransport:
         except InvalidStateError:
             logger.debug("a message found the data channel closed")
 
+    def clear_audio(self) -> None:
+        """Does nothing: what is sent is played within a tenth of a second."""
+
     def stats(self) -> TransportStats:
         """Returns the counters of packets and frames; see `Transport.stats`."""
         if self._last_stats is not None:

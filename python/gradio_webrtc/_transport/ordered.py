@@ -1,0 +1,284 @@
+"""A transport over a connection that keeps order and loses nothing, such as a WebSocket.
+
+What a client expects on the wire is up to a `Dialect`. Who carries it attaches a writer, and
+delivers what comes in. Runs on the event loop; imports neither a server nor a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
+from gradio_webrtc._workers.task_scope import TaskScope
+from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
+from gradio_webrtc.types import TransportStats
+
+from .buckets import TokenBucket
+from .pacing import AudioPacer
+from .send_queue import SendQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .base import AudioBlock, AudioFrameSource, AudioSink, VideoFrameSource
+    from .frame import TimedFrame
+    from .pacing import PacedFrame
+    from .send_queue import Wire
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 9.0
+"""The time that a client has from the answer to its connection, as over WebRTC."""
+
+FLUSH_TIMEOUT_S: Final = 0.5
+"""The time that a client has at the end to take what is written to it: the reason is among it."""
+
+AUDIO_RATE: Final = 1.5
+"""Audio that may come, in seconds a second. Each second costs a resampler and a detector."""
+
+AUDIO_AT_ONCE_S: Final = 10.0
+"""Audio that may come at once: what a network held back comes all together."""
+
+MAX_WAITING_S: Final = 1.0
+"""Audio that is kept until somebody takes it; the oldest goes. A session takes it at once."""
+
+MIN_TEXT_BURST: Final = 100
+"""Messages that a client may send at once in any case."""
+
+Writer: TypeAlias = "Callable[[Wire], Awaitable[None]]"
+"""Writes one message to the client, and returns once there is room for the next.
+
+Raises `ConnectionLost` when there is no way to the client any more."""
+
+
+class Dialect(Protocol):
+    """The form in which one kind of client expects what a session sends.
+
+    ``None`` stands for what this kind of client has no form for.
+    """
+
+    def write_audio(self, frame: PacedFrame) -> Wire | None:
+        """Returns 20 ms of audio: int16 at 48 kHz, ``(1, 960 * channels)`` interleaved.
+
+        Frames that are no audio fill a gap for clients that cannot bear one.
+        """
+
+    def write_text(self, text: str) -> Wire | None:
+        """Returns a message, which is the text of a JSON object."""
+
+    def write_clear(self) -> Wire | None:
+        """Returns the request to drop the audio that was not played yet (barge-in)."""
+
+
+class OrderedTransport:
+    """A session's transport over an ordered connection, which is attached once it is there.
+
+    Args:
+        dialect: The form of what is written.
+        config: The kinds and directions of media, and the limits.
+    """
+
+    def __init__(self, dialect: Dialect, config: SessionConfig = DEFAULT_CONFIG) -> None:
+        loop = asyncio.get_running_loop()
+        self.on_message: Callable[[str], None] = lambda _text: None
+        self._dialect = dialect
+        self._config = config
+        self._tasks = TaskScope()
+        self._connected: asyncio.Future[None] = loop.create_future()
+        self._closed: asyncio.Future[str] = loop.create_future()
+        self._queue = SendQueue()
+        self._source: AudioFrameSource | None = None
+        self._sink: Callable[[AudioBlock], None] | None = None
+        self._waiting: deque[AudioBlock] = deque()
+        self._audio_budget = TokenBucket(AUDIO_RATE, AUDIO_AT_ONCE_S)
+        messages = config.limits.messages_per_s
+        self._text_budget = TokenBucket(messages, max(2 * messages, MIN_TEXT_BURST))
+        self._last_media_s = loop.time()
+        self._packets_received = self._bytes_received = 0
+        self._packets_sent = self._bytes_sent = 0
+        self._discarded = 0
+
+    # The client's side
+
+    def attach(self, write: Writer) -> None:
+        """Connects the client: from now on everything is written by ``write``. Call it once."""
+        self._tasks.start(self._write(write))
+        if not self._connected.done():
+            self._connected.set_result(None)
+
+    def deliver_audio(self, block: AudioBlock, size_bytes: int = 0) -> None:
+        """Takes audio that came from the client.
+
+        More than `AUDIO_RATE` in the long run is discarded.
+
+        Args:
+            block: The audio, decoded; of one rate and layout in all of a session.
+            size_bytes: Its bytes on the wire, for the counters.
+        """
+        self._packets_received += 1
+        self._bytes_received += size_bytes
+        self._last_media_s = asyncio.get_running_loop().time()
+        if not self._config.client_sends or not self._config.has_audio or self._closed.done():
+            return
+        if not self._audio_budget.take(_samples_of(block) / block.rate_hz):
+            self._discarded += 1
+        elif self._sink is not None:
+            self._sink(block)
+        else:
+            self._keep(block)
+
+    def deliver_text(self, text: str) -> None:
+        """Takes a message that came from the client; too many or too large ones end the session."""
+        most = self._config.limits.message_bytes
+        if len(text) > most:
+            self.hang_up(f"the client sent a message of more than {most} characters")
+        elif not self._text_budget.take():
+            self.hang_up("the client sent too many messages")
+        elif not self._closed.done():
+            self.on_message(text)
+
+    def hang_up(self, reason: str = "the client left") -> None:
+        """Ends the connection as the client does, with a reason to log."""
+        if not self._closed.done():
+            self._closed.set_result(reason)
+        if not self._connected.done():
+            self._connected.set_exception(ConnectionLost(reason))
+            self._connected.exception()  # nobody may be waiting, and that is fine
+
+    # The session's side; see `Transport`
+
+    async def connect(self) -> None:
+        """Returns once a client is attached."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.shield(self._connected)
+        except TimeoutError as error:
+            raise ConnectionTimeout(
+                f"the client did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
+            ) from error
+        self._last_media_s = asyncio.get_running_loop().time()
+        if self._source is not None:
+            self._tasks.start(self._play(self._source))
+        idle_limit_s = self._config.limits.idle_limit_s
+        if idle_limit_s is not None and self._config.client_sends:
+            self._tasks.start(self._end_when_idle(idle_limit_s))
+
+    async def carry_audio(self, sink: AudioSink) -> None:
+        """Delivers the client's audio, in the context of this coroutine."""
+        if not self._config.client_sends or not self._config.has_audio:
+            raise ConnectionLost("the client sends no audio")
+        context = contextvars.copy_context()
+        failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def take(block: AudioBlock) -> None:
+            try:
+                context.run(sink, block)
+            except Exception as error:  # noqa: BLE001 - raised from `carry_audio`
+                self._sink = None
+                failed.set_exception(error)
+
+        self._sink = take
+        try:
+            while self._waiting and self._sink is not None:
+                take(self._waiting.popleft())
+            await asyncio.wait({failed, self._closed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._sink = None
+        if failed.done():
+            failed.result()
+        raise ConnectionLost(self._closed.result())
+
+    def play_audio(self, source: AudioFrameSource) -> None:
+        """Sends the frames of ``source`` once the client is there."""
+        self._source = source
+
+    async def receive_video_frame(self) -> TimedFrame:
+        """Raises `ConnectionLost`: this kind of client sends no video."""
+        raise ConnectionLost("the client sends no video")
+
+    def play_video(self, source: VideoFrameSource) -> None:
+        """Does nothing: this kind of client shows no video."""
+
+    def send_text(self, text: str) -> None:
+        """Sends a message, if the client has a form for it."""
+        wire = None if self._closed.done() else self._dialect.write_text(text)
+        if wire is not None:
+            self._put_text(wire)
+
+    def clear_audio(self) -> None:
+        """Drops audio on its way, here and at the client."""
+        self._queue.clear_audio()
+        wire = None if self._closed.done() else self._dialect.write_clear()
+        if wire is not None:
+            self._put_text(wire)
+
+    def stats(self) -> TransportStats:
+        """Returns the counters; a packet is 20 ms of audio."""
+        return TransportStats(
+            packets_received=self._packets_received,
+            bytes_received=self._bytes_received,
+            packets_discarded=self._discarded,
+            packets_sent=self._packets_sent,
+            bytes_sent=self._bytes_sent,
+        )
+
+    async def wait_closed(self) -> str:
+        """Returns once the connection is over, with the reason."""
+        return await asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """Ends the connection, after what waits was written; safe to call twice."""
+        if self._connected.done() and not self._closed.done():
+            try:
+                async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                    await self._queue.wait_empty()
+            except TimeoutError:
+                logger.debug("a client did not take its last messages")
+        self.hang_up("closed by the server")
+        await self._tasks.close()
+        self._source = None
+        self._waiting.clear()
+
+    def _put_text(self, wire: Wire) -> None:
+        if not self._queue.put_text(wire):
+            self.hang_up("the client takes no messages")
+
+    def _keep(self, block: AudioBlock) -> None:
+        self._waiting.append(block)
+        while sum(map(_samples_of, self._waiting)) > MAX_WAITING_S * block.rate_hz:
+            self._waiting.popleft()
+            self._discarded += 1
+
+    async def _play(self, source: AudioFrameSource) -> None:
+        pacer = AudioPacer(source)
+        while True:
+            wire = self._dialect.write_audio(await pacer.next_frame())
+            if wire is not None:
+                self._packets_sent += 1
+                self._bytes_sent += len(wire)
+                self._queue.put_audio(wire)
+
+    async def _write(self, write: Writer) -> None:
+        try:
+            while True:
+                await write(await self._queue.take())
+        except ConnectionLost as error:
+            self.hang_up(str(error))
+
+    async def _end_when_idle(self, limit_s: float) -> None:
+        """Ends the session of a client that is there and sends no media."""
+        loop = asyncio.get_running_loop()
+        left_s = limit_s
+        while left_s > 0:
+            await asyncio.sleep(left_s)
+            left_s = self._last_media_s + limit_s - loop.time()
+        self.hang_up(f"No audio or video came for {limit_s:g} seconds.")
+
+
+def _samples_of(block: AudioBlock) -> int:
+    """Returns the samples of a block, per channel."""
+    return block.samples.size // block.channels
