@@ -266,6 +266,43 @@ class StreamHandlerBase(ABC):
 
     # Messages
 
+    @never_blocks
+    def on_message(self, data: Any) -> Any:
+        """Takes a message of the client; override it, with ``def`` or ``async def``.
+
+        Messages come in the order in which the client sent them, and the next one when this has
+        returned. A plain function has a thread of its own, as `receive`. An exception is reported,
+        and the next message comes. While this takes its time 256 messages wait, or a million
+        characters; beyond that the oldest are dropped. The text "handshake", which clients send
+        when they connect, is no message. By default it does nothing.
+
+        Args:
+            data: The value of a message that is JSON, such as a dict, else the text itself.
+
+        Returns:
+            Nothing that matters; it may be awaited, so that ``await super().on_message(data)``
+            works.
+        """
+        del data
+        return NOTHING_TO_AWAIT
+
+    def send(self, data: object) -> None:
+        """Sends data of the program's own to the client, as JSON; from any thread, never blocks.
+
+        The client receives exactly this value over the data channel. What is sent before the
+        channel opens waits for it, up to 256 messages. Browsers take up to 256 KiB at once.
+
+        Args:
+            data: Any value that JSON can carry. A dict whose ``type`` is a kind of ours, such as
+                "error", has the meaning that this message has in our own clients.
+
+        Raises:
+            TypeError: JSON cannot carry a value in it.
+            ValueError: It contains itself, or a number that is none or infinite.
+            RuntimeError: The handler is not in a session.
+        """
+        self._rtc_bound_session.send(data)
+
     async def send_message(self, message: str | Mapping[str, object]) -> None:
         """Sends a message to the client over the data channel; kept until the channel opens.
 
