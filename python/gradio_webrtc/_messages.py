@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import re
+from typing import Any, Final, Literal, Never, TypeAlias, get_args
 
 MessageType: TypeAlias = Literal[
     "send_input",
@@ -33,6 +31,9 @@ WORDS: Final[tuple[MessageType, ...]] = ("warning", "error", "info", "success")
 
 MAX_LOGGED_CHARS: Final = 500
 """Characters of one text that go to the log: enough for every sentence of ours."""
+
+HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
+"""A code point that is half of a character (Unicode section 3.8), as Python's texts may hold it."""
 
 SHOWN_S: Final = 10.0
 """Seconds for which a client shows words by default: Gradio's default."""
@@ -94,27 +95,37 @@ def read_duration(duration_s: object) -> float | None:
     return None
 
 
-def encode_message(message: Mapping[str, object]) -> str:
+def encode_message(message: object) -> str:
     """Returns the message as it goes over the wire: JSON, and characters as they are.
 
     Raises:
         TypeError: JSON cannot carry a value in it.
-        ValueError: It contains itself.
+        ValueError: It contains itself, or a number that is none or infinite (RFC 8259 section 6).
     """
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Half a surrogate pair, which a text of the user's may hold, has no UTF-8 but an escape.
+    return text if HALF_PAIR.search(text) is None else HALF_PAIR.sub(_escape, text)
 
 
-def decode_message(text: str | bytes) -> Mapping[str, object] | None:
-    """Returns a client's message if it is a JSON object, else ``None``.
+def decode_data(text: str) -> Any:
+    """Returns the value of a client's message if it is JSON (RFC 8259), else the text itself.
 
     The transport bounds its size.
     """
     try:
-        message = json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
     # A client may nest a thousand lists, which is a RecursionError.
     except (ValueError, RecursionError):
-        return None
-    return message if isinstance(message, dict) else None
+        return text
+
+
+def _refuse(name: str) -> Never:
+    # Python writes NaN and Infinity, and reads them; no other reader of JSON does.
+    raise ValueError(name)
+
+
+def _escape(half: re.Match[str]) -> str:
+    return f"\\u{ord(half[0]):04x}"
 
 
 def printable(text: object) -> str:

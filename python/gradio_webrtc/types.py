@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
 
 Layout: TypeAlias = Literal["mono", "stereo"]
 """The number of channels, one or two. Stereo is planar ``(2, n)`` or packed ``(1, 2 * n)``, left
@@ -241,6 +240,7 @@ class SessionStats:
         video_frames_replaced: Emitted video frames that a newer one replaced before they were sent.
         outputs_dropped: AdditionalOutputs lost because the client fetched them too slowly.
         outputs_replaced: AdditionalOutputs of video frames that newer ones replaced.
+        inbound_messages_dropped: Messages of the client that ``on_message`` was too slow for.
         interruptions: Replies that barge-in ended.
         events: The events of the conversation by name, such as ``pause_detected``, each with its
             number.
@@ -265,6 +265,7 @@ class SessionStats:
     video_frames_replaced: int = 0
     outputs_dropped: int = 0
     outputs_replaced: int = 0
+    inbound_messages_dropped: int = 0
     interruptions: int = 0
     events: dict[str, int] = field(default_factory=dict)
 
@@ -296,10 +297,14 @@ class SessionHandle(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that runs the session."""
 
-    def send(self, message: Mapping[str, object]) -> None:
-        """Sends a JSON message to the client.
+    def send(self, message: object) -> None:
+        """Sends a JSON message to the client, as it is now.
 
         Messages from before the data channel opens are kept until then, up to a bound.
+
+        Raises:
+            TypeError: JSON cannot carry a value in it.
+            ValueError: It contains itself, or a number that is none or infinite.
         """
 
     def request_inputs(self) -> None:

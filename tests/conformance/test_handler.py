@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from gradio_webrtc._handlers import StreamHandlerBase
 
 FRAME: Final = np.zeros((48, 64, 3), np.uint8)
-HOOKS: Final = ("start_up", "receive", "emit", "video_receive", "video_emit", "shutdown")
+AUDIO_HOOKS: Final = ("start_up", "on_message", "receive", "emit", "shutdown")
+HOOKS: Final = (*AUDIO_HOOKS, "video_receive", "video_emit")
+MESSAGE: Final = {"type": "chat", "data": "hello"}
 
 
 class Diary:
@@ -66,6 +68,10 @@ class Sync(Diary, StreamHandler):
     def start_up(self) -> None:
         self.note("start_up")
 
+    def on_message(self, data: Any) -> None:
+        assert data == MESSAGE
+        self.note("on_message")
+
     def receive(self, _frame: Any) -> None:
         self.items.append(CHUNK)
         self.note("receive")
@@ -81,6 +87,10 @@ class Sync(Diary, StreamHandler):
 class Async(Diary, AsyncStreamHandler):
     async def start_up(self) -> None:
         self.note("start_up")
+
+    async def on_message(self, data: Any) -> None:
+        assert data == MESSAGE
+        self.note("on_message")
 
     async def receive(self, _frame: Any) -> None:
         self.items.append(CHUNK)
@@ -188,8 +198,8 @@ class Case(NamedTuple):
 
 
 HANDLERS: Final = {
-    "StreamHandler": Case(Sync, Sync, ("start_up", "receive", "emit", "shutdown")),
-    "AsyncStreamHandler": Case(Async, Async, ("start_up", "receive", "emit", "shutdown")),
+    "StreamHandler": Case(Sync, Sync, AUDIO_HOOKS),
+    "AsyncStreamHandler": Case(Async, Async, AUDIO_HOOKS),
     "AudioVideoStreamHandler": Case(SyncVideo, SyncVideo, HOOKS),
     "AsyncAudioVideoStreamHandler": Case(AsyncVideo, AsyncVideo, HOOKS),
     "ReplyOnPause": Case(lambda: on_pause(reply), lambda: on_pause(fail)),
@@ -229,7 +239,8 @@ class Driver:
         self.handler.set_args(["Ada"])
 
     async def hold(self) -> None:
-        """Media in both directions, up to the first item."""
+        """A message, and media in both directions, up to the first item."""
+        await self._call(self.handler.on_message, MESSAGE)
         if hasattr(self.handler, "video_receive"):
             await self._call(self.handler.video_receive, FRAME)
         if isinstance(self.handler, ReplyOnStopWords):
@@ -339,6 +350,8 @@ async def test_late_calls_are_harmless(case: Case) -> None:
     handler.set_args(["late"])
     handler.clear_queue()
     handler.send_message_sync("late")
+    handler.send(["late"])
+    await UserFunction(handler.on_message, Worker("late"))(MESSAGE)
     handler.reset()
     if isinstance(handler, ReplyOnPause):
         handler.generator = None

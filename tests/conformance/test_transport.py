@@ -7,6 +7,7 @@ network has, such as a connection that takes too long, name the implementations 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from support.frames import number_of, numbered
 from support.signals import chirp, pieces_found, tone
 from support.transport_ends import IMPLEMENTATIONS, SILENCE, Ends, LoopbackEnds, message
 
+from gradio_webrtc import AsyncStreamHandler
 from gradio_webrtc._config import SessionConfig
+from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport import PixelConverter, TimedFrame
 from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
@@ -312,6 +315,50 @@ async def test_the_remote_peers_text_is_passed_on(make: Make) -> None:
     ends.write("grüezi")
     await came.wait()
     assert texts[texts.index("hello") :][:2] in (["hello"], ["hello", "grüezi"])
+
+
+class Answers(AsyncStreamHandler):
+    """Sends back what its client sends, behind a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    async def start_up(self) -> None:
+        self.send("ready")
+
+    async def on_message(self, data: Any) -> None:
+        self.count += 1
+        self.send([self.count, data])
+
+    async def receive(self, _frame: Any) -> None: ...
+
+    async def emit(self) -> None:
+        await asyncio.Event().wait()
+
+    def copy(self) -> Answers:
+        return Answers()
+
+
+async def test_a_handler_and_its_client_exchange_data(make: Make) -> None:
+    ends = make()
+    session = Session("client", ends.transport, Answers())
+    running = asyncio.get_running_loop().create_task(session.run())
+    await ends.join()
+    await ends.until(lambda: "ready" in ends.messages())
+    asked = [{"type": "chat", "data": "grüezi"}, "words", [1, None], 2.5, "x" * 30_000]
+    for each in asked:
+        ends.write(json.dumps(each))
+    ends.write("no JSON")
+
+    def answers() -> list[Any]:
+        return [each for each in ends.messages() if isinstance(each, list)]
+
+    await ends.until(lambda: len(answers()) == len(asked) + 1)
+    assert answers() == [[number, each] for number, each in enumerate([*asked, "no JSON"], 1)]
+    assert session.stats().inbound_messages_dropped == 0
+    session.end("over")
+    await running
 
 
 async def test_text_after_the_end_is_dropped(make: Make) -> None:

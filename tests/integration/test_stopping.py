@@ -148,6 +148,7 @@ async def until_refused(client: PageClient) -> dict[str, Any]:
 
 
 def ending(client: Client) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = (each for each in client.messages if each["type"] == "end_stream")
     return found
 

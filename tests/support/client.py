@@ -71,7 +71,7 @@ class Client:
         audio_frames: Every frame of audio that came back: its pts at 48 kHz and its first channel.
         right: The second channel of each of these frames.
         video_frames: Every video frame that came back: its pts at 90 kHz and pixels, blue first.
-        messages: Every message on the data channel.
+        messages: Every message on the data channel; as a rule dicts.
         outputs: The values of each of the AdditionalOutputs, fetched when announced.
         webrtc_id: Its own id, as older pages have one; set to "" before the session, the server's.
         answer: The answer of the server.
@@ -98,7 +98,7 @@ class Client:
         self.audio_frames: list[tuple[int, NDArray[np.int16]]] = []
         self.right: list[NDArray[np.int16]] = []
         self.video_frames: list[tuple[int, NDArray[np.uint8]]] = []
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[Any] = []
         self.outputs: list[tuple[Any, ...]] = []
         self.on_send_input: Callable[[], None] = self.send_inputs
         self.connected = asyncio.Event()
@@ -227,11 +227,12 @@ class Client:
     def _on_message(self, text: str) -> None:
         message = json.loads(text)
         self.messages.append(message)
-        if message["type"] == "send_input":
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "send_input":
             self.on_send_input()
-        if message["type"] == "fetch_output":
+        if kind == "fetch_output":
             self._fetch_output()
-        if message["type"] == "end_stream":
+        if kind == "end_stream":
             self.ended.set()
         self._news.set()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from gradio_webrtc._handlers import StreamHandlerBase
 
@@ -18,7 +18,7 @@ class FakeSession:
     def __init__(self, webrtc_id: str = "client") -> None:
         self.webrtc_id = webrtc_id
         self.loop = asyncio.get_running_loop()
-        self.messages: list[Mapping[str, object]] = []
+        self.messages: list[Any] = []
         self.events: list[tuple[str, dict[str, object]]] = []
         self.errors: list[BaseException] = []
         self.requests = 0
@@ -47,7 +47,7 @@ class FakeSession:
             self._changed.clear()
             await self._changed.wait()
 
-    def send(self, message: Mapping[str, object]) -> None:
+    def send(self, message: object) -> None:
         self.messages.append(message)
         self._note()
 
@@ -88,7 +88,7 @@ class ForgetfulSession(FakeSession):
         super().__init__(webrtc_id)
         self.counts: Counter[str] = Counter()
 
-    def send(self, message: Mapping[str, object]) -> None:
+    def send(self, message: object) -> None:
         pass
 
     def event(self, name: str, **_data: object) -> None:

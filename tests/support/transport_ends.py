@@ -55,7 +55,10 @@ class Ends(Protocol):
         """Returns all audio that the remote end received, int16 ``(n,)`` at 48 kHz."""
 
     def texts(self) -> Sequence[str]:
-        """Returns all messages that the remote end received."""
+        """Returns the texts of all messages that the remote end received; see `message`."""
+
+    def messages(self) -> Sequence[Any]:
+        """Returns all messages that the remote end received, decoded."""
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns once a condition holds, which only what the remote end receives can change."""
@@ -81,7 +84,10 @@ class FakeEnds:
         return np.concatenate(frames) if frames else np.zeros(0, np.int16)
 
     def texts(self) -> Sequence[str]:
-        return [each["data"] for _, each in self.transport.messages]
+        return [each["data"] for each in self.messages()]
+
+    def messages(self) -> Sequence[Any]:
+        return [each for _, each in self.transport.messages]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         # Frames of audio come without a callback, one every 20 ms.
@@ -170,7 +176,10 @@ class LoopbackEnds:
         return self.client.received_audio()
 
     def texts(self) -> Sequence[str]:
-        return [each["data"] for each in self.client.messages]
+        return [each["data"] for each in self.messages()]
+
+    def messages(self) -> Sequence[Any]:
+        return self.client.messages
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await self.client.until(condition)

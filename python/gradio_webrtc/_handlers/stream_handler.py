@@ -12,12 +12,8 @@ import numbers
 import threading
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
-import numpy as np
-
-from gradio_webrtc._audio import InboundAudio, audio_to_int16
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import guard, never_blocks
 from gradio_webrtc._workers.workers import Done
@@ -25,12 +21,11 @@ from gradio_webrtc.errors import AudioError, ConnectionLost
 from gradio_webrtc.types import Layout, WebRTCData
 
 from .notices import Channel, as_message
+from .resampling import FrameResampler
 from .signatures import report_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-
-    from numpy.typing import NDArray
 
     from gradio_webrtc.types import (
         AudioFrame,
@@ -60,9 +55,6 @@ RELEASE_TASKS_S: Final = 1.0
 
 RATE_RANGE_HZ: Final = (8_000, 192_000)
 """The rates that the resampler of the core takes, in Hz."""
-
-UINT8_ZERO: Final = 128
-"""The sample value of silence in unsigned 8-bit audio."""
 
 
 @asynccontextmanager
@@ -273,6 +265,43 @@ class StreamHandlerBase(ABC):
         self._rtc_block_on(self.wait_for_args)
 
     # Messages
+
+    @never_blocks
+    def on_message(self, data: Any) -> Any:
+        """Takes a message of the client; override it, with ``def`` or ``async def``.
+
+        Messages come in the order in which the client sent them, and the next one when this has
+        returned. A plain function has a thread of its own, as `receive`. An exception is reported,
+        and the next message comes. While this takes its time 256 messages wait, or a million
+        characters; beyond that the oldest are dropped. The text "handshake", which clients send
+        when they connect, is no message. By default it does nothing.
+
+        Args:
+            data: The value of a message that is JSON, such as a dict, else the text itself.
+
+        Returns:
+            Nothing that matters; it may be awaited, so that ``await super().on_message(data)``
+            works.
+        """
+        del data
+        return NOTHING_TO_AWAIT
+
+    def send(self, data: object) -> None:
+        """Sends data of the program's own to the client, as JSON; from any thread, never blocks.
+
+        The client receives exactly this value over the data channel. What is sent before the
+        channel opens waits for it, up to 256 messages. Browsers take up to 256 KiB at once.
+
+        Args:
+            data: Any value that JSON can carry. A dict whose ``type`` is a kind of ours, such as
+                "error", has the meaning that this message has in our own clients.
+
+        Raises:
+            TypeError: JSON cannot carry a value in it.
+            ValueError: It contains itself, or a number that is none or infinite.
+            RuntimeError: The handler is not in a session.
+        """
+        self._rtc_bound_session.send(data)
 
     async def send_message(self, message: str | Mapping[str, object]) -> None:
         """Sends a message to the client over the data channel; kept until the channel opens.
@@ -522,69 +551,6 @@ class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
     @abstractmethod
     async def video_emit(self) -> VideoEmitType:
         """Returns the next video frame in the same form, or ``None`` for nothing now."""
-
-
-class FrameResampler:
-    """Converts PyAV frames to int16 at one rate and layout.
-
-    It imports no PyAV: its frames are of the class of those it gets.
-
-    Args:
-        rate_hz: The rate of the results, 8,000 to 192,000 Hz.
-        layout: The layout of the results.
-    """
-
-    def __init__(self, rate_hz: int, layout: Layout) -> None:
-        self._rate_hz = rate_hz
-        self._layout = layout
-        self._format = (0, 0)
-        self._pts = 0
-        self._audio: InboundAudio | None = None
-
-    def resample(self, frame: Any) -> list[Any]:
-        """Returns the frames that are complete with this one, each with as many samples.
-
-        Args:
-            frame: An ``av.AudioFrame``, of one channel or two.
-
-        Raises:
-            AudioError: It has another number of channels, or samples of an unknown kind.
-        """
-        channels = frame.layout.nb_channels
-        if self._audio is None or self._format != (frame.sample_rate, channels):
-            self._format = (frame.sample_rate, channels)
-            self._audio = InboundAudio(
-                frame.sample_rate,
-                channels,
-                self._rate_hz,
-                layout=self._layout,
-                frame_samples=frame.samples,
-            )
-        blocks = self._audio.process(_packed_int16(frame))
-        return [self._made(type(frame), block) for block in blocks]
-
-    def _made(self, kind: Any, block: NDArray[np.int16]) -> Any:
-        frame = kind.from_ndarray(block, format="s16", layout=self._layout)
-        frame.sample_rate, frame.time_base = self._rate_hz, Fraction(1, self._rate_hz)
-        frame.pts = self._pts
-        self._pts += frame.samples
-        return frame
-
-
-def _packed_int16(frame: Any) -> NDArray[np.int16]:
-    samples = frame.to_ndarray()
-    if frame.format.is_planar:
-        samples = samples.T.reshape(1, -1)
-    match samples.dtype.kind, samples.dtype.itemsize:
-        case ("i", 2) | ("f", _):
-            return np.ascontiguousarray(audio_to_int16(samples))
-        case ("i", size):
-            high: NDArray[np.int16] = (samples >> (8 * (size - 2))).astype(np.int16)
-            return high
-        case ("u", 1):
-            wide: NDArray[np.int16] = (samples.astype(np.int16) - UINT8_ZERO) << 8
-            return wide
-    raise AudioError(f"expected samples as whole numbers or floats, got {samples.dtype}")
 
 
 def _check_rate(name: str, rate_hz: int) -> None:

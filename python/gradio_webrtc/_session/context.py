@@ -13,12 +13,12 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from gradio_webrtc._messages import SHOWN_S, create_message, create_words
+from gradio_webrtc._messages import SHOWN_S, create_message, create_words, encode_message
 
 from .reporting import message_of, report_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .buffers import OutboundAudioBuffer
     from .messages import MessageSender
@@ -86,9 +86,15 @@ class SessionContext:
         """The event loop of the session."""
         return self._loop
 
-    def send(self, message: Mapping[str, object]) -> None:
-        """Sends a JSON message to the client."""
-        self._on_loop(self._sender.send, message)
+    def send(self, message: object) -> None:
+        """Sends a JSON message to the client, as it is now.
+
+        Raises:
+            TypeError: A value in it is nothing that JSON can carry.
+            ValueError: It contains itself, or a number that JSON does not have.
+        """
+        # In the thread of the code that sends it, which gets the error of a value that cannot be.
+        self._on_loop(self._sender.send_encoded, encode_message(message))
 
     def request_inputs(self) -> None:
         """Asks the client for its latest input values."""

@@ -16,6 +16,7 @@ from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
 
 from .audio_pumps import InboundPump, OutboundPump
+from .inbound_messages import InboundMessages
 from .video_pumps import (
     VideoEmittingHandler,
     VideoFunctionPump,
@@ -47,6 +48,7 @@ WORKERS: Final = {
     "receive": Expect.RETURN,
     "show": Expect.IDLE,
     "see": Expect.RETURN,
+    "message": Expect.RETURN,
 }
 """The threads of a session by their task, and the behaviour that the watchdog expects there."""
 
@@ -70,6 +72,7 @@ class SessionMedia:
         receive_worker: Runs ``receive``.
         audio: The inbound audio pump; ``None`` without inbound audio.
         emitted_audio: The outbound audio pump; ``None`` without audio.
+        messages: The client's messages on their way to the handler.
     """
 
     def __init__(
@@ -97,10 +100,15 @@ class SessionMedia:
             self.receive_worker,
             self._show_worker,
             self._see_worker,
+            self._message_worker,
         ) = (
             make_worker(f"{task}-{context.webrtc_id[:8]}", type(handler).__name__, expect)
             for task, expect in WORKERS.items()
         )
+        self.messages = InboundMessages(handler, context, self._message_worker)
+        if self.messages.is_needed:
+            transport.on_message = self.messages.take
+            self.inbound.append(self.messages.run)
         if config.has_audio and isinstance(handler, StreamHandler | AsyncStreamHandler):
             self._add_audio(handler)
         if config.has_video:
@@ -128,7 +136,8 @@ class SessionMedia:
 
     def close_workers(self) -> None:
         """Ends the threads but those that ``start_up`` and ``shutdown`` run in."""
-        for worker in (self.emit_worker, self._show_worker, self._see_worker):
+        workers = (self.emit_worker, self._show_worker, self._see_worker, self._message_worker)
+        for worker in workers:
             worker.close()
 
     def release(self) -> None:

@@ -33,14 +33,19 @@ class MessageSender:
         self._batch: list[Mapping[str, Any]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def send(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: object) -> None:
         """Sends a message, behind the status messages that wait.
 
         Raises:
             TypeError: A value in it is nothing that JSON can carry.
+        ValueError: It contains itself, or a number that JSON does not have.
         """
+        self.send_encoded(encode_message(message))
+
+    def send_encoded(self, text: str) -> None:
+        """Sends a message that is encoded already, behind the status messages that wait."""
         self.flush()
-        self._send_text(encode_message(message))
+        self._send_text(text)
 
     def send_soon(self, message: Mapping[str, Any]) -> None:
         """Sends a status message within `BATCH_DELAY_S`."""

@@ -169,6 +169,7 @@ class Session:
             video_frames_replaced=self.video_buffer.replaced,
             outputs_dropped=self.outputs.dropped,
             outputs_replaced=self.outputs.replaced,
+            inbound_messages_dropped=self._media.messages.dropped,
             interruptions=self.context.events["interrupted"],
             events=dict(self.context.events),
         )

@@ -6,6 +6,7 @@ Runs in the thread that calls `simulate`, apart from the worker threads of the s
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
+from gradio_webrtc._messages import encode_message
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport.pacing import FRAME_S, SESSION_RATE_HZ
 from gradio_webrtc._workers.watchdog import Expect
@@ -23,7 +25,7 @@ from .clock import PatientWorker, VirtualClockLoop
 from .transport import FakeTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,7 +85,8 @@ class Simulation:
             and int16 ``(channels, n)``.
         outputs: The AdditionalOutputs, in order.
         events: All events, in order.
-        messages: The messages to the client, each behind its time in seconds of the session.
+        messages: The messages to the client, each behind its time in seconds of the session: dicts,
+            and whatever else the handler sent with `StreamHandlerBase.send`.
         end_reason: The reason of the end, in words.
         duration_s: The duration on the session's own clock, in seconds.
         handler: This session's copy of the handler.
@@ -103,18 +106,19 @@ class Simulation:
     audio: tuple[int, NDArray[np.int16]] = (SESSION_RATE_HZ, np.zeros((1, 0), np.int16))
     outputs: list[SimulatedOutput] = field(default_factory=list)
     events: list[SimulatedEvent] = field(default_factory=list)
-    messages: list[tuple[float, Mapping[str, Any]]] = field(default_factory=list)
+    messages: list[tuple[float, Any]] = field(default_factory=list)
     end_reason: str = ""
     duration_s: float = 0.0
     handler: StreamHandlerBase | None = None
     stats: SessionStats = field(default_factory=lambda: SessionStats("simulated"))
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - each has a name, and a default
     handler: StreamHandlerBase | Callable[..., Any],
     audio: tuple[int, NDArray[np.int16]],
     inputs: Sequence[Any] = (),
     *,
+    messages: Iterable[tuple[float, Any]] = (),
     tail_s: float = TAIL_S,
     time_limit_s: float | None = None,
     max_duration_s: float = 3600.0,
@@ -130,6 +134,9 @@ def simulate(
         handler: A handler, of which the session gets a copy; or a function for `ReplyOnPause`.
         audio: The user's audio: rate in Hz (a multiple of 50) and int16 ``(n,)`` or ``(1, n)``.
         inputs: The values of the other input components.
+        messages: Messages that the client sends over the data channel, for the ``on_message`` of
+            the handler: each as ``(time_s, data)``, in seconds of the session from 0 on, and any
+            value that JSON can carry.
         tail_s: Seconds of silence after the recording before the session may end.
         time_limit_s: The time limit of the session, in seconds; ``None`` for no limit.
         max_duration_s: The seconds after which a session that goes on for ever is ended.
@@ -139,7 +146,9 @@ def simulate(
 
     Raises:
         RuntimeError: Called from a running event loop.
-        ValueError: The audio is not mono int16, or its rate is no multiple of 50.
+        TypeError: JSON cannot carry a message.
+        ValueError: The audio is not mono int16, or its rate is no multiple of 50; or the time of a
+            message is none.
 
     Example:
         >>> import numpy as np
@@ -150,7 +159,8 @@ def simulate(
     """
     rate_hz, samples = _check_audio(audio)
     template = handler if isinstance(handler, StreamHandlerBase) else ReplyOnPause(handler)
-    run = _Run(template.copy(), rate_hz, samples, tuple(inputs), tail_s, max_duration_s)
+    client = _Client(rate_hz, samples, tuple(inputs), _encode(messages))
+    run = _Run(template.copy(), client, tail_s, max_duration_s)
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(run.hold(time_limit_s))
 
@@ -167,21 +177,39 @@ def _check_audio(audio: tuple[int, NDArray[np.int16]]) -> tuple[int, NDArray[np.
     return int(rate_hz), samples.reshape(-1)
 
 
+def _encode(messages: Iterable[tuple[float, Any]]) -> tuple[tuple[float, str], ...]:
+    encoded = tuple((time_s, encode_message(data)) for time_s, data in messages)
+    for time_s, _ in encoded:
+        if not 0 <= time_s < math.inf:
+            raise ValueError(f"expected the time of a message in seconds from 0 on, got {time_s}")
+    return encoded
+
+
+class _Client(NamedTuple):
+    """What the client of a simulated session sends.
+
+    Attributes:
+        rate_hz: The sample rate of its audio, in Hz.
+        samples: Its audio, int16 ``(n,)``.
+        inputs: The values of its input components.
+        messages: Its messages, each as text behind its time in seconds of the session.
+    """
+
+    rate_hz: int
+    samples: NDArray[np.int16]
+    inputs: tuple[Any, ...]
+    messages: tuple[tuple[float, str], ...]
+
+
 class _Run:
     """One session under way: the client's side of it, and the decision that it is over."""
 
     def __init__(
-        self,
-        handler: StreamHandlerBase,
-        rate_hz: int,
-        samples: NDArray[np.int16],
-        inputs: tuple[Any, ...],
-        tail_s: float,
-        max_duration_s: float,
+        self, handler: StreamHandlerBase, client: _Client, tail_s: float, max_duration_s: float
     ) -> None:
         self._handler = handler
-        self._audio = (rate_hz, samples)
-        self._inputs = inputs
+        self._client = client
+        self._last_message_s = max((time_s for time_s, _ in client.messages), default=0.0)
         self._tail_s = tail_s
         self._max_duration_s = max_duration_s
         self._open_replies = 0
@@ -189,7 +217,7 @@ class _Run:
 
     async def hold(self, time_limit_s: float | None) -> Simulation:
         """Runs the session and collects the result."""
-        self._transport = _WatchedTransport(*self._audio, self._on_message, self._on_block)
+        self._transport = _WatchedTransport(self._client, self._on_message, self._on_block)
         self._session = Session(
             "simulated",
             self._transport,
@@ -219,11 +247,12 @@ class _Run:
         elif name in ("response_finished", "interrupted") and self._open_replies:
             self._open_replies -= 1
 
-    def _on_message(self, message: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Any) -> None:
         loop = asyncio.get_running_loop()
-        if message["type"] == "send_input":
-            loop.call_soon(self._session.set_inputs, self._inputs)
-        elif message["type"] == "fetch_output":
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "send_input":
+            loop.call_soon(self._session.set_inputs, self._client.inputs)
+        elif kind == "fetch_output":
             loop.call_soon(self._take_output)
 
     def _take_output(self) -> None:
@@ -236,7 +265,7 @@ class _Run:
         """Checks, 50 times a second of the session, if it is over."""
         now_s = self._transport.now_s
         has_finished = (
-            now_s >= self._transport.duration_s + self._tail_s
+            now_s >= max(self._transport.duration_s, self._last_message_s) + self._tail_s
             and not self._open_replies
             and self._session.audio_buffer.buffered_s <= FRAME_S
             and now_s >= self._transport.last_audio_s + QUIET_S
@@ -266,17 +295,21 @@ class _Run:
 
 
 class _WatchedTransport(FakeTransport):
-    """A fake transport that reports every audio block that it delivers."""
+    """A fake transport that reports every audio block that it delivers, and sends messages."""
 
     def __init__(
-        self,
-        rate_hz: int,
-        samples: NDArray[np.int16],
-        on_message: Callable[[Mapping[str, Any]], None],
-        on_block: Callable[[], None],
+        self, client: _Client, on_message: Callable[[Any], None], on_block: Callable[[], None]
     ) -> None:
-        super().__init__(rate_hz, samples, on_message)
+        super().__init__(client.rate_hz, client.samples, on_message)
+        self._texts = client.messages
         self._on_block = on_block
+
+    async def connect(self) -> None:
+        """Connects at once; from now on each message comes at its time."""
+        await super().connect()
+        loop = asyncio.get_running_loop()
+        for time_s, text in self._texts:
+            loop.call_later(time_s, self.on_message, text)
 
     async def carry_audio(self, sink: AudioSink) -> None:
         """Delivers the audio, and reports each block first."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradio_webrtc._messages import decode_message
+from gradio_webrtc._messages import decode_data
 from gradio_webrtc._transport import AudioBlock, AudioPacer
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
 from gradio_webrtc.types import TransportStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -46,7 +46,8 @@ class FakeTransport:
 
     Attributes:
         sent: ``(time_s, samples)`` of each audio frame that was sent to the client.
-        messages: ``(time_s, message)`` of each message to the client.
+        messages: ``(time_s, message)`` of each message to the client: values of JSON, as a rule
+            dicts.
         last_audio_s: The time at which the last audible frame was sent.
     """
 
@@ -54,11 +55,11 @@ class FakeTransport:
         self,
         rate_hz: int,
         samples: NDArray[np.int16],
-        on_page_message: Callable[[Mapping[str, Any]], None] = lambda _message: None,
+        on_page_message: Callable[[Any], None] = lambda _message: None,
     ) -> None:
         self.on_message: Callable[[str], None] = lambda _text: None
         self.sent: list[tuple[float, NDArray[np.int16]]] = []
-        self.messages: list[tuple[float, Mapping[str, Any]]] = []
+        self.messages: list[tuple[float, Any]] = []
         self.last_audio_s = 0.0
         self._rate_hz = rate_hz
         self._samples = samples.reshape(1, -1)
@@ -115,10 +116,9 @@ class FakeTransport:
 
     def send_text(self, text: str) -> None:
         """Records a message to the client."""
-        message = decode_message(text)
-        if message is not None:
-            self.messages.append((self.now_s, message))
-            self._note_message(message)
+        message = decode_data(text)
+        self.messages.append((self.now_s, message))
+        self._note_message(message)
 
     def clear_audio(self) -> None:
         """Does nothing: what was sent counts as played."""

@@ -313,6 +313,25 @@ async def test_messages_reach_the_page_as_json_objects(
     assert session.messages == [sent, sent]
 
 
+@pytest.mark.parametrize("data", [{"type": "chat", "data": 1}, "words", [1, "two"], 3, None])
+async def test_data_of_the_programs_own_is_sent_as_it_is(data: Any, worker: Worker) -> None:
+    handler, session = await in_a_session()
+    handler.send(data)
+    await worker.run(handler.send, data)
+    assert session.messages == [data, data]
+
+
+def test_data_cannot_be_sent_outside_of_a_session() -> None:
+    with pytest.raises(RuntimeError, match="in no session"):
+        Plain().send("words")
+
+
+async def test_messages_of_the_client_are_ignored_by_default() -> None:
+    handler, session = await in_a_session()
+    assert await handler.on_message({"type": "chat"}) is None
+    assert session.errors == []
+
+
 async def test_the_channel_of_older_programs_sends_messages() -> None:
     handler = Plain()
     assert handler.channel is None

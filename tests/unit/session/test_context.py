@@ -142,6 +142,33 @@ async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
     assert [name for name, _ in ears.events] == ["started_talking"]
 
 
+async def test_a_value_that_cannot_be_sent_is_an_error_where_it_was_sent() -> None:
+    ears = Ears()
+
+    def work() -> None:
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            ears.session.send({"type": "level", "data": np.float32(1)})
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            ears.session.send([float("nan")])
+
+    await asyncio.to_thread(work)
+    await asyncio.sleep(0)
+    assert ears.messages == []
+
+
+async def test_a_message_is_sent_as_it_is_now() -> None:
+    ears = Ears()
+    words = ["one"]
+
+    def work() -> None:
+        ears.session.send({"words": words})
+        words.append("two")
+
+    await asyncio.to_thread(work)
+    await asyncio.sleep(0)
+    assert ears.messages == [{"words": ["one"]}]
+
+
 async def test_a_write_waits_when_a_second_is_queued_and_goes_on_when_it_is_taken() -> None:
     audio_buffer = OutboundAudioBuffer()
     writing = asyncio.get_running_loop().create_task(audio_buffer.write(48_000, np.tile(SECOND, 3)))

@@ -89,7 +89,10 @@ def line_of(session: Session) -> Line:
 
 def ending_of(session: Session) -> Mapping[str, Any]:
     """The one message that announces the end to the client."""
-    [ending] = [each for _, each in line_of(session).messages if each["type"] == "end_stream"]
+    endings: list[Mapping[str, Any]] = [
+        each for _, each in line_of(session).messages if each["type"] == "end_stream"
+    ]
+    [ending] = endings
     return ending
 
 

@@ -186,3 +186,56 @@ def test_the_time_limit_holds_on_the_virtual_clock() -> None:
 def test_audio_that_cannot_be_played_is_refused(audio: tuple[int, NDArray[np.int16]]) -> None:
     with pytest.raises(ValueError, match="expected"):
         simulate(BlockingEcho(), audio)
+
+
+class Chat(StreamHandler):
+    """Answers each message in a thread of the session, and notes where the session stood."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[object] = []
+
+    def receive(self, frame: Frame) -> None: ...
+
+    def emit(self) -> None:
+        return None
+
+    def on_message(self, data: object) -> None:
+        self.got.append(data)
+        self.send({"type": "answer", "data": data})
+        self.send(len(self.got))
+
+    def copy(self) -> Chat:
+        return Chat()
+
+
+def test_a_client_sends_messages_and_receives_data() -> None:
+    sent = [(0.5, {"type": "chat", "data": "hello"}), (5.0, [1]), (0.0, "first")]
+    result = simulate(Chat(), (16_000, np.zeros(16_000, np.int16)), messages=sent)
+    assert isinstance(result.handler, Chat)
+    assert result.handler.got == ["first", {"type": "chat", "data": "hello"}, [1]]
+    answers = [
+        (time_s, message["data"])
+        for time_s, message in result.messages
+        if isinstance(message, dict) and message["type"] == "answer"
+    ]
+    assert [data for _, data in answers] == result.handler.got
+    assert [time_s for time_s, _ in answers] == pytest.approx([0.0, 0.5, 5.0])
+    assert [message for _, message in result.messages if isinstance(message, int)] == [1, 2, 3]
+
+
+def test_a_session_without_media_lasts_until_the_last_message() -> None:
+    silence = (16_000, np.zeros(320, np.int16))
+    result = simulate(Chat(), silence, messages=[(9.0, "late")], tail_s=0.5)
+    assert result.duration_s == pytest.approx(9.5, abs=0.05)
+
+
+@pytest.mark.parametrize("time_s", [-0.1, float("nan"), float("inf")])
+def test_a_message_at_no_time_is_an_error(time_s: float) -> None:
+    with pytest.raises(ValueError, match="the time of a message"):
+        simulate(Chat(), (16_000, np.zeros(320, np.int16)), messages=[(time_s, "never")])
+
+
+def test_a_message_that_json_cannot_carry_is_an_error() -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        simulate(Chat(), (16_000, np.zeros(320, np.int16)), messages=[(0.0, {1, 2})])

@@ -84,7 +84,7 @@ def test_audio_is_recorded_without_the_silence_of_gaps_and_its_audible_end_is_no
     run_virtual(scene())
 
 
-def test_messages_are_kept_with_their_time_and_what_is_none_is_not() -> None:
+def test_messages_of_every_kind_are_kept_with_their_time() -> None:
     async def scene() -> None:
         passed: list[object] = []
         transport = FakeTransport(RATE_HZ, np.zeros(1, np.int16), passed.append)
@@ -92,10 +92,11 @@ def test_messages_are_kept_with_their_time_and_what_is_none_is_not() -> None:
         await asyncio.sleep(3)
         transport.send_text(json.dumps({"type": "log", "data": 1}))
         transport.send_text("[1]")
-        [(at_s, message)] = transport.messages
+        [(at_s, message), (_, other)] = transport.messages
         assert at_s == pytest.approx(3)
         assert message == {"type": "log", "data": 1}
-        assert passed == [{"type": "log", "data": 1}]
+        assert other == [1]
+        assert passed == [message, other]
         await transport.close()
 
     run_virtual(scene())

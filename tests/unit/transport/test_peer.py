@@ -109,6 +109,23 @@ async def test_the_newest_texts_wait_for_the_channel_and_go_in_order(
     assert channel.sent == [str(number) for number in range(10, MAX_WAITING_TEXTS + 10)]
 
 
+async def test_a_text_that_the_client_cannot_take_is_left_out_and_named(
+    transport: PeerTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Small(Channel):
+        def send(self, text: str) -> None:
+            if len(text) > 3:
+                raise ValueError(f"Cannot send message of {len(text)} bytes")
+            super().send(text)
+
+    for text in ("one", "three", "two"):
+        transport.send_text(text)
+    channel: Any = Small()
+    transport._on_channel(channel)  # noqa: SLF001 - as aiortc calls it
+    assert channel.sent == ["one", "two"]
+    assert "not sent: Cannot send message of 5 bytes" in caplog.text
+
+
 async def test_texts_come_by_the_first_channel_alone(transport: PeerTransport) -> None:
     received: list[str] = []
     transport.on_message = received.append

@@ -253,10 +253,7 @@ class PeerTransport:
         ):
             self._finish("the client takes no messages")
             return
-        try:
-            self._channel.send(text)
-        except InvalidStateError:
-            logger.debug("a message found the data channel closed")
+        self._transmit(self._channel, text)
 
     def clear_audio(self) -> None:
         """Does nothing: what is sent is played within a tenth of a second."""
@@ -350,7 +347,15 @@ class PeerTransport:
             self._opened.set_result(None)
         channel.on("message", self._on_text)
         while self._waiting:
-            channel.send(self._waiting.popleft())
+            self._transmit(channel, self._waiting.popleft())
+
+    def _transmit(self, channel: RTCDataChannel, text: str) -> None:
+        try:
+            channel.send(text)
+        except InvalidStateError:
+            logger.debug("a message found the data channel closed")
+        except ValueError as error:  # larger than the client takes (RFC 8841 section 6)
+            logger.warning("a message is not sent: %s", error)
 
     def _on_text(self, text: str | bytes) -> None:
         # Where aiortc could not be hardened, nothing else has checked the size.
