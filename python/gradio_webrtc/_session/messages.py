@@ -38,7 +38,7 @@ class MessageSender:
 
         Raises:
             TypeError: A value in it is nothing that JSON can carry.
-        ValueError: It contains itself, or a number that JSON does not have.
+            ValueError: It contains itself, or a number that JSON does not have.
         """
         self.send_encoded(encode_message(message))
 
