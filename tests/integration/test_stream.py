@@ -195,6 +195,9 @@ async def test_pages_of_other_origins_may_call_where_they_are_listed(by: str) ->
         (b"nonsense", "application/json", 422),
         (b"{" + b" " * 70_000 + b"}", "application/json", 413),
         (b'{"type": "offer", "webrtc_id": "x", "sdp": "v=0"}', "text/plain", 422),
+        (rb'{"type": "\ud800"}', "application/json", 422),
+        (b'{"type": NaN, "webrtc_id": 1e999}', "application/json", 422),
+        (b'{"type": ' + b"[" * 30_000, "application/json", 400),
     ],
 )
 async def test_what_is_no_request_gets_a_status_of_its_own(
