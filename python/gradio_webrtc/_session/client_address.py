@@ -67,7 +67,7 @@ def client_of(
     forwarded = _forwarded_for(request)
     session = name = gradio_session_of(request) or ""
     if not hasattr(request, "session_hash"):
-        # A page that posts to a route has no Gradio session. Like that, these are its own choice.
+        # A client of a route has no Gradio session. Like that, these are its own choice.
         name = _bounded(",".join(forwarded) or (alias if isinstance(alias, str) else ""))
     networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
     if peer is None:
