@@ -21,7 +21,7 @@ from ._server.webrtc import OfferRoute
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S
-from ._ui.stream_page import PageParts, build_page, check_parts
+from ._ui.stream_page import PageParts, build_page, check_parts, read_components
 from .component import WebRTC
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ class Stream:
         self.mode = mode
         self.modality = modality
         self.event_handler = handler
-        self.concurrency_limit = concurrency_limit if isinstance(concurrency_limit, int) else 1
+        self.concurrency_limit: int = (
+            1 if concurrency_limit is None or concurrency_limit == "default" else concurrency_limit
+        )
         self.time_limit = time_limit
         self.allow_extra_tracks = allow_extra_tracks
         self.rtp_params = rtp_params
@@ -186,8 +188,8 @@ class Stream:
         return PageParts(
             self.mode,
             self.modality,
-            tuple(self.additional_input_components or ()),
-            tuple(self.additional_output_components or ()),
+            read_components("additional_inputs", self.additional_input_components),
+            read_components("additional_outputs", self.additional_output_components),
             options,
             own | settings,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from support.offers import make_sdp
 from support.posting import Posting, browser, client_of
 from support.signals import chirp, pieces_found
 
@@ -120,6 +121,21 @@ async def test_routes_and_page_share_their_limit() -> None:
         await gone(stream)
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for", "x-of-no-proxy"])
+async def test_visitors_behind_a_proxy_that_cannot_connect_keep_nobody_out(header: str) -> None:
+    stream = stream_of(concurrency_limit=20)
+    app, sdp = app_of(stream), await make_sdp("audio")
+    for number in range(3):
+        async with browser(app, "172.18.0.1", headers={header: f"203.0.113.{number}"}) as page:
+            body = {"type": "offer", "sdp": sdp, "webrtc_id": f"page-{number}"}
+            assert "secret" in await Posting(page).handle_request(body)
+    async with browser(app, "172.18.0.1", headers={header: "203.0.113.9"}) as page:
+        client = client_of(Posting(page))
+        assert (await client.call())["type"] == "answer"
+        await client.hang_up()
+    await stream.drain(0)
+
+
 async def test_inputs_and_outputs_of_a_program() -> None:
     stream = stream_of()
     async with browser(app_of(stream)) as page:
@@ -195,6 +211,9 @@ async def test_pages_of_other_origins_may_call_where_they_are_listed(by: str) ->
         (b"nonsense", "application/json", 422),
         (b"{" + b" " * 70_000 + b"}", "application/json", 413),
         (b'{"type": "offer", "webrtc_id": "x", "sdp": "v=0"}', "text/plain", 422),
+        (rb'{"type": "\ud800"}', "application/json", 422),
+        (b'{"type": NaN, "webrtc_id": 1e999}', "application/json", 422),
+        (b'{"type": ' + b"[" * 30_000, "application/json", 400),
     ],
 )
 async def test_what_is_no_request_gets_a_status_of_its_own(

@@ -1,6 +1,7 @@
-"""Routes whose requests have a bounded body.
+"""Routes whose requests have a bounded body, and whose refusals repeat nothing of it.
 
-FastAPI reads a body whole before any code of a route runs, however long it is.
+FastAPI reads a body whole before any code of a route runs, however long it is, and its refusal of a
+wrong one quotes it: what JSON can carry and UTF-8 or JSON's numbers cannot becomes a status 500.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ MAX_BODY_BYTES: Final = 64 * 1024
 
 
 class BoundedRoute(APIRoute):
-    """A route that answers longer bodies with status 413 (RFC 9110 section 15.5.14), unread."""
+    """A route that answers longer bodies with status 413 (RFC 9110 section 15.5.14), unread.
+
+    Wrong ones are answered with FastAPI's status 422 and the reason, without what the client sent.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Returns FastAPI's handler behind a reader that counts."""
@@ -38,6 +43,18 @@ class BoundedRoute(APIRoute):
                     raise HTTPException(413, f"expected at most {MAX_BODY_BYTES} bytes")
                 return message
 
-            return await handle(Request(request.scope, receive_bounded))
+            try:
+                return await handle(Request(request.scope, receive_bounded))
+            except RequestValidationError as error:
+                raise _without_input(error) from None
 
         return handle_bounded
+
+
+def _without_input(error: RequestValidationError) -> RequestValidationError:
+    """Returns an error with the same reasons, which quotes nothing of the request."""
+    reasons = [
+        {name: value for name, value in each.items() if name in ("type", "loc", "msg")}
+        for each in error.errors()
+    ]
+    return RequestValidationError(reasons)

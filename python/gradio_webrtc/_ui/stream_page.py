@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import gradio as gr
+from gradio.components.base import Component
+from gradio.context import get_blocks_context
 
 from gradio_webrtc._mistakes import shorten
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gradio.components import Button
-    from gradio.components.base import Component
 
     from gradio_webrtc.types import Modality, Mode
 
@@ -105,6 +106,28 @@ class PageParts:
         return self.options.get("full_screen") is False or has_chat or self.has_text_field
 
 
+def read_components(name: str, components: object) -> tuple[Component, ...]:
+    """Reads an argument of a stream that lists components.
+
+    Args:
+        name: The argument, for the text of the error.
+        components: Its value; ``None`` for none.
+
+    Raises:
+        TypeError: It is something else than a list of components.
+    """
+    if components is None:
+        return ()
+    if isinstance(components, (list, tuple, set)):
+        wrong = [each for each in components if not isinstance(each, Component)]
+        if not wrong:
+            return tuple(components)
+        got = f"{shorten(wrong[0])} in it"
+    else:
+        got = shorten(components)
+    raise TypeError(f"{name} must be a list of Gradio components, such as [gr.Slider()]; got {got}")
+
+
 def check_parts(parts: PageParts) -> None:
     """Checks the parts of a page; warns of options that there are not.
 
@@ -132,9 +155,11 @@ def build_page(
         make_component: The component's class.
         parts: The components and options of the page.
     """
+    around = get_blocks_context()
     for each in {*parts.inputs, *parts.outputs}:
-        # Made inside the Blocks of the program, it would have a place already.
-        if each.is_rendered:
+        # One that was made where the stream is, inside the Blocks of the program, has a place there
+        # already. One of another page keeps its own: Gradio shows it on both.
+        if around is not None and each._id in around.blocks:  # noqa: SLF001 - the only name it has
             each.unrender()  # type: ignore[no-untyped-call]
     title = _title(parts)
     with gr.Blocks(title=HTML.sub("", title)) as page:
@@ -201,10 +226,8 @@ def _make(make_component: Callable[..., C], parts: PageParts) -> C:
 
 
 def _render(components: Iterable[Component]) -> None:
-    for each in components:
-        # An input that is an output as well stands once.
-        if not each.is_rendered:
-            each.render()  # type: ignore[no-untyped-call]
+    for each in dict.fromkeys(components):
+        each.render()  # type: ignore[no-untyped-call]
 
 
 def _title(parts: PageParts) -> str:
