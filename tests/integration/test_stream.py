@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from support.offers import make_sdp
 from support.posting import Posting, browser, client_of
 from support.signals import chirp, pieces_found
 
@@ -118,6 +119,21 @@ async def test_routes_and_page_share_their_limit() -> None:
         assert (await third.call())["status"] == "failed", "nor for the page of the stream"
         await first.hang_up()
         await gone(stream)
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "x-of-no-proxy"])
+async def test_visitors_behind_a_proxy_that_cannot_connect_keep_nobody_out(header: str) -> None:
+    stream = stream_of(concurrency_limit=20)
+    app, sdp = app_of(stream), await make_sdp("audio")
+    for number in range(3):
+        async with browser(app, "172.18.0.1", headers={header: f"203.0.113.{number}"}) as page:
+            body = {"type": "offer", "sdp": sdp, "webrtc_id": f"page-{number}"}
+            assert "secret" in await Posting(page).handle_request(body)
+    async with browser(app, "172.18.0.1", headers={header: "203.0.113.9"}) as page:
+        client = client_of(Posting(page))
+        assert (await client.call())["type"] == "answer"
+        await client.hang_up()
+    await stream.drain(0)
 
 
 async def test_inputs_and_outputs_of_a_program() -> None:

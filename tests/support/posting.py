@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 HOST = "http://127.0.0.1:7860"
 
 
-def browser(app: FastAPI, **options: Any) -> httpx.AsyncClient:
-    """One browser, with its own cookies, in front of an app of this process."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=HOST, **options)
+def browser(app: FastAPI, address: str = "127.0.0.1", **options: Any) -> httpx.AsyncClient:
+    """One browser, with its own cookies, in front of an app of this process.
+
+    Args:
+        app: The app.
+        address: The address that its requests come from.
+        options: Those of httpx.
+    """
+    transport = httpx.ASGITransport(app=app, client=(address, 1234))
+    return httpx.AsyncClient(transport=transport, base_url=HOST, **options)
 
 
 class Posting:

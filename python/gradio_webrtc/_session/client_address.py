@@ -23,7 +23,7 @@ IPV6_PREFIX: Final = 64
 are one client's."""
 
 MAX_SESSION_CHARS: Final = 128
-"""Gradio's session hashes have 11; longer ones are kept as a digest."""
+"""Gradio's session hashes have 11; longer names of a client are kept as a digest."""
 
 FORWARDED: Final = ("x-forwarded-for", "forwarded")
 """The headers that proxies add: the usual one, and that of RFC 7239."""
@@ -34,7 +34,9 @@ class Client(NamedTuple):
 
     Attributes:
         address: An IPv4 address, or an IPv6 network of 64 bits; empty when there is none.
-        session: The Gradio session, of the client's own choice; empty when there is none.
+        session: The Gradio session, of the client's own choice. For a request that did not come
+            through Gradio from an address that is shared, what proxies name, or the id that the
+            client proposes. Empty when there is none.
         is_shared: True if many clients may come from this address: it is that of a proxy that
             names nobody, or that is not trusted.
     """
@@ -49,25 +51,31 @@ class Client(NamedTuple):
         return f"{self.address} {self.session}" if self.is_shared else self.address
 
 
-def client_of(request: Any, trusted_proxies: Iterable[str] = ()) -> Client | None:
+def client_of(
+    request: Any, trusted_proxies: Iterable[str] = (), alias: object = None
+) -> Client | None:
     """Returns the sender of a request; ``None`` for a program of this process, without one.
 
     Args:
         request: A ``gr.Request`` or a Starlette request.
         trusted_proxies: Addresses or networks of proxies that add ``X-Forwarded-For``.
+        alias: The id that the client proposes for its session; anything else for none.
     """
     if request is None:
         return None
     peer = _peer_of(request)
     forwarded = _forwarded_for(request)
-    session = gradio_session_of(request) or ""
+    session = name = gradio_session_of(request) or ""
+    if not hasattr(request, "session_hash"):
+        # A client of a route has no Gradio session. Like that, these are its own choice.
+        name = _bounded(",".join(forwarded) or (alias if isinstance(alias, str) else ""))
     networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
     if peer is None:
-        return Client("", session, is_shared=True)
+        return Client("", name, is_shared=True)
     address = _follow_back(peer, forwarded, networks)
     is_named = address != peer or address in map(_read, forwarded)
     is_direct = is_named or (address.is_global and not _is_proxied(request))
-    return Client(_normal(address), session, is_shared=not is_direct)
+    return Client(_normal(address), session if is_direct else name, is_shared=not is_direct)
 
 
 def gradio_session_of(request: Any) -> str | None:
@@ -76,18 +84,20 @@ def gradio_session_of(request: Any) -> str | None:
     Its name is the client's own choice, so its length is bounded.
     """
     session = getattr(request, "session_hash", None)
-    if not isinstance(session, str):
-        return None
-    if len(session) <= MAX_SESSION_CHARS:
-        return session
-    # JSON can carry lone surrogates, which UTF-8 cannot.
-    return hashlib.sha256(session.encode(errors="surrogatepass")).hexdigest()
+    return _bounded(session) if isinstance(session, str) else None
 
 
 def client_address(request: Any, trusted_proxies: Iterable[str] = ()) -> str:
     """Returns the key under which a request's client is counted; empty without a request."""
     client = client_of(request, trusted_proxies)
     return "" if client is None else client.key
+
+
+def _bounded(name: str) -> str:
+    if len(name) <= MAX_SESSION_CHARS:
+        return name
+    # JSON can carry lone surrogates, which UTF-8 cannot.
+    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
 
 
 def _follow_back(peer: IPAddress, forwarded: list[str], networks: list[IPNetwork]) -> IPAddress:

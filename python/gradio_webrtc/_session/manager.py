@@ -272,7 +272,7 @@ class SessionManager:
     ) -> tuple[SessionNames, Ticket]:
         """Takes a place and the names of a session, before anything is built for the client."""
         limits = served.config.limits
-        client = client_of(request, limits.trusted_proxies)
+        client = client_of(request, limits.trusted_proxies, alias)
         admissions = self._admissions if served.places is None else served.places.admissions
         # Counted before it is read: reading takes time, and a stranger can send offers for ever.
         _refuse_when_busy(limits, is_guest=client is not None)

@@ -102,3 +102,50 @@ def test_a_proxy_may_add_a_line_of_its_own_behind_what_the_client_said() -> None
     client = client_of(request, ["10.0.0.0/8"])
     assert client is not None
     assert client.address == "203.0.113.9"
+
+
+def posted_from(host: str | None, forwarded: str = "") -> Request:
+    """A request to a route, which came without Gradio."""
+    client = None if host is None else (host, 1234)
+    lines = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    return Request({"type": "http", "client": client, "headers": lines, "method": "POST"})
+
+
+@pytest.mark.parametrize("host", ["172.17.0.1", None])
+def test_behind_gradio_only_its_sessions_distinguish(host: str | None) -> None:
+    one = client_of(request_of(host, "9.9.9.9", session=None), alias="a")
+    assert one == client_of(request_of(host, "8.8.8.8", session=None), alias="b")
+
+
+@pytest.mark.parametrize("host", ["172.17.0.1", None])
+def test_at_a_route_a_shared_address_counts_by_what_proxies_name(host: str | None) -> None:
+    one, again, two = (
+        client_of(posted_from(host, forwarded), alias=alias)
+        for forwarded, alias in (("9.9.9.9", "a"), ("9.9.9.9", "b"), ("8.8.8.8, 10.0.0.1", "c"))
+    )
+    assert one is not None
+    assert two is not None
+    assert one == again
+    assert one.is_shared
+    assert one.key != two.key
+
+
+@pytest.mark.parametrize("host", ["172.17.0.1", None])
+def test_at_a_route_without_that_it_counts_by_the_id_that_is_proposed(host: str | None) -> None:
+    one, two = (client_of(posted_from(host), alias=alias) for alias in ("a", "b"))
+    assert one is not None
+    assert two is not None
+    assert one.key != two.key
+
+
+def test_a_public_address_is_one_client_whatever_id_it_proposes() -> None:
+    one, two = (client_of(posted_from("8.8.8.8"), alias=each) for each in ("a", "b"))
+    assert one == two == Client("8.8.8.8")
+
+
+@pytest.mark.parametrize("alias", [None, 3, ["a"], "a" * 100_000, "\ud800" * 200])
+def test_an_id_of_any_kind_keeps_the_name_of_a_client_short(alias: object) -> None:
+    for forwarded in ("", "9" * 60_000):
+        client = client_of(posted_from("10.0.0.1", forwarded), alias=alias)
+        assert client is not None
+        assert len(client.key) < 200
