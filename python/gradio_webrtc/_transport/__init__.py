@@ -3,7 +3,7 @@
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .pacing import AudioPacer
-from .webrtc.offer import Offer, read_offer
+from .webrtc.offer import Offer, read_candidate, read_offer
 from .webrtc.peer import PeerTransport
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "TimedFrame",
     "Transport",
     "VideoFrameSource",
+    "read_candidate",
     "read_offer",
 ]
