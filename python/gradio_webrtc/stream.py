@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import gradio as gr
 from fastapi import APIRouter
 from gradio.utils import colab_check, get_space
+from starlette.routing import Mount
 
 from ._advice import names_elsewhere
 from ._server.bounded import BoundedRoute
@@ -237,14 +238,20 @@ class Stream:
     # Routes
 
     def mount(self, app: FastAPI, path: str = "", tags: list[str | Enum] | None = None) -> None:
-        """Adds the routes of the stream to an app.
+        """Adds the routes of the stream to an app, before what is mounted there already.
 
         Args:
             app: The FastAPI app.
             path: A path before that of each route, such as ``"/talk"``.
             tags: Tags of the routes in OpenAPI.
         """
+        earlier = list(app.routes)
         app.include_router(self.router(path, tags))
+        # A Gradio page at "/" answers every request that no route before it does.
+        mounts = [at for at, each in enumerate(earlier) if isinstance(each, Mount)]
+        if mounts:
+            added = app.routes[len(earlier) :]
+            app.routes[:] = [*earlier[: mounts[0]], *added, *earlier[mounts[0] :]]
 
     def router(self, path: str = "", tags: list[str | Enum] | None = None) -> APIRouter:
         """Returns the routes of the stream, for an app or another router.

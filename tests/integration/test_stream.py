@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -255,6 +256,18 @@ async def test_pages_of_other_origins_may_call_where_they_are_listed(by: str) ->
             assert client.answer["secret"]
             await client.hang_up()
             await gone(stream)
+
+
+async def test_a_gradio_page_that_was_mounted_before_hides_no_route() -> None:
+    stream = stream_of()
+    app = gr.mount_gradio_app(FastAPI(), stream.ui, path="/")
+    stream.mount(app)
+    stream.mount(app, "/talk")
+    async with browser(app) as page:
+        for path in ("/webrtc/offer", "/talk/webrtc/offer"):
+            reply = await page.post(path, json={"type": "close", "webrtc_id": "page"})
+            assert reply.json()["meta"]["error"] == "unknown_connection"
+        assert "webrtc" in (await page.get("/config")).text
 
 
 @pytest.mark.parametrize(
