@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import gradio as gr
 from fastapi import APIRouter
 from gradio.utils import colab_check, get_space
+from starlette.routing import Mount
 
 from ._advice import names_elsewhere
 from ._server.bounded import BoundedRoute
+from ._server.early_candidates import EarlyCandidates
 from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
 from ._session.origins import Site, read_origins
@@ -173,6 +175,7 @@ class Stream:
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)
         self._ui, self.webrtc_component, button = build_page(WebRTC, parts)
+        self._requests = EarlyCandidates(self.webrtc_component.signaling, self._proxies)
         with self._ui:
             self._bind(parts, frame_format, None if button is None else button.click)
 
@@ -235,14 +238,20 @@ class Stream:
     # Routes
 
     def mount(self, app: FastAPI, path: str = "", tags: list[str | Enum] | None = None) -> None:
-        """Adds the routes of the stream to an app.
+        """Adds the routes of the stream to an app, before what is mounted there already.
 
         Args:
             app: The FastAPI app.
             path: A path before that of each route, such as ``"/talk"``.
             tags: Tags of the routes in OpenAPI.
         """
+        earlier = list(app.routes)
         app.include_router(self.router(path, tags))
+        # A Gradio page at "/" answers every request that no route before it does.
+        mounts = [at for at, each in enumerate(earlier) if isinstance(each, Mount)]
+        if mounts:
+            added = app.routes[len(earlier) :]
+            app.routes[:] = [*earlier[: mounts[0]], *added, *earlier[mounts[0] :]]
 
     def router(self, path: str = "", tags: list[str | Enum] | None = None) -> APIRouter:
         """Returns the routes of the stream, for an app or another router.
@@ -253,7 +262,7 @@ class Stream:
         """
         router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
         site = Site(self._origins, trusted_proxies=self._proxies)
-        OfferRoute(self.webrtc_component.signaling, site).add_to(router)
+        OfferRoute(self._requests, site).add_to(router)
         return router
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
@@ -261,15 +270,14 @@ class Stream:
 
         Args:
             body: The request. It must have the ``secret`` of the answer in all that follows the
-                offer.
+                offer but candidates.
             request: The HTTP request, by whose sender limits count; ``None`` for a program of this
                 process, which has none.
 
         Returns:
             The answer; see `docs/reference.md`.
         """
-        asked = body.model_dump(exclude_none=True)
-        return await self.webrtc_component.signaling.handle_request(asked, request)
+        return await self._requests.handle_request(body.model_dump(exclude_none=True), request)
 
     async def get_rtc_configuration(self) -> dict[str, Any] | None:
         """Returns the RTCConfiguration for one page; awaits or calls ``rtc_configuration``."""

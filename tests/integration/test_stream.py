@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -12,10 +15,12 @@ from support.offers import make_sdp
 from support.posting import Posting, browser, client_of
 from support.signals import chirp, pieces_found
 
-from gradio_webrtc import AdditionalOutputs, StreamHandler
+from gradio_webrtc import AdditionalOutputs, Limits, StreamHandler
 from gradio_webrtc.stream import Body, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -70,25 +75,74 @@ async def test_a_page_that_was_written_for_fastrtc_talks() -> None:
     assert stream.handlers == {}
 
 
-async def test_candidates_are_taken_with_the_cookie_of_the_answer() -> None:
+async def test_the_cookie_of_the_answer_is_the_secret_of_the_session() -> None:
     stream = stream_of()
     app = app_of(stream)
     async with browser(app) as page, browser(app) as stranger:
         client = client_of(Posting(page))
         await client.call()
-        candidate = {"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host", "sdpMid": "0"}
-        body = {"type": "ice-candidate", "candidate": candidate, "webrtc_id": client.webrtc_id}
-        assert (await Posting(page).handle_request(body)) == {"status": "success"}
-        refused = await Posting(stranger).handle_request(body)
-        assert refused["meta"]["error"] == "unknown_connection"
         (cookie,) = page.cookies.jar
         assert cookie.value == client.secret
         assert cookie.path == "/webrtc"
         assert cookie.has_nonstandard_attr("HttpOnly")
         assert cookie.get_nonstandard_attr("SameSite") == "strict"
         assert cookie.expires is not None
-        await client.hang_up()
+        body = {"type": "close", "webrtc_id": client.webrtc_id}
+        refused = await Posting(stranger).handle_request(body)
+        assert refused["meta"]["error"] == "unknown_connection"
+        assert (await Posting(page).handle_request(body)) == {"status": "success"}
         await gone(stream)
+        await client.hang_up()
+
+
+class Address(asyncio.DatagramProtocol):
+    """An address that a page names as its own, and what comes to it."""
+
+    def __init__(self) -> None:
+        self.is_checked = asyncio.Event()
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ARG002
+        self.is_checked.set()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[dict[str, Any]]:
+        """The candidate of the address, as a page posts it."""
+        loop = asyncio.get_running_loop()
+        opening = loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        transport, _ = await opening
+        port = transport.get_extra_info("sockname")[1]
+        yield {"candidate": f"candidate:1 1 udp 1 127.0.0.1 {port} typ host", "sdpMid": "0"}
+        transport.close()
+
+
+@pytest.mark.parametrize("when", ["before the offer", "with the offer", "after the answer"])
+@pytest.mark.parametrize("way", ["the route", "a route of its own"])
+async def test_candidates_without_a_secret_reach_the_session_of_their_page(
+    when: str, way: str
+) -> None:
+    stream = stream_of(limits=Limits(candidate_networks=("127.0.0.0/8",)))
+    sdp, address = await make_sdp("audio"), Address()
+    async with browser(app_of(stream)) as page, address.opened() as candidate:
+
+        async def post(**body: Any) -> dict[str, Any]:
+            page.cookies.clear()
+            if way == "the route":
+                return await Posting(page).handle_request(body)
+            return await stream.offer(Body(**body))
+
+        trickle = {"type": "ice-candidate", "candidate": candidate, "webrtc_id": "page"}
+        offer = {"type": "offer", "sdp": sdp, "webrtc_id": "page"}
+        requests: dict[str, list[dict[str, Any]]] = {
+            "before the offer": [trickle, offer],
+            "with the offer": [offer, trickle],
+            "after the answer": [offer],
+        }
+        answers = await asyncio.gather(*(post(**each) for each in requests[when]))
+        assert {each.get("status", "answered") for each in answers} <= {"answered", "success"}
+        if when == "after the answer":
+            assert await post(**trickle) == {"status": "success"}
+        await address.is_checked.wait()
+    await stream.drain(0)
 
 
 async def test_a_program_sends_the_secret_itself() -> None:
@@ -202,6 +256,18 @@ async def test_pages_of_other_origins_may_call_where_they_are_listed(by: str) ->
             assert client.answer["secret"]
             await client.hang_up()
             await gone(stream)
+
+
+async def test_a_gradio_page_that_was_mounted_before_hides_no_route() -> None:
+    stream = stream_of()
+    app = gr.mount_gradio_app(FastAPI(), stream.ui, path="/")
+    stream.mount(app)
+    stream.mount(app, "/talk")
+    async with browser(app) as page:
+        for path in ("/webrtc/offer", "/talk/webrtc/offer"):
+            reply = await page.post(path, json={"type": "close", "webrtc_id": "page"})
+            assert reply.json()["meta"]["error"] == "unknown_connection"
+        assert "webrtc" in (await page.get("/config")).text
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """The route ``/webrtc/offer``, over which pages of any make ask for sessions.
 
 A page that was written for fastrtc has no secrets. The answer to its offer sets a cookie with the
-secret of the session, which the browser sends with the page's candidates; scripts cannot read it,
-and pages of other sites cannot use it. Programs, and pages of other origins, send the secret
-themselves. Runs on the event loop.
+secret of the session, which the browser sends with what the page posts from then on; scripts
+cannot read it, and pages of other sites cannot use it. Programs, and pages of other origins, send
+it themselves. Candidates may come without: see `early_candidates`. Runs on the event loop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .schemas import Body, Reply
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from gradio_webrtc._session.signaling import Signaling
+    from .early_candidates import EarlyCandidates
 
 PATH: Final = "/webrtc/offer"
 
@@ -38,12 +38,12 @@ class OfferRoute:
     """Answers the requests to ``/webrtc/offer``.
 
     Args:
-        signaling: Answers what they ask for.
+        requests: Answers what they ask for.
         site: The addresses of the server, and the origins of pages that may call from elsewhere.
     """
 
-    def __init__(self, signaling: Signaling, site: Site) -> None:
-        self._signaling = signaling
+    def __init__(self, requests: EarlyCandidates, site: Site) -> None:
+        self._requests = requests
         self._site = site
 
     def add_to(self, router: APIRouter) -> None:
@@ -69,9 +69,7 @@ class OfferRoute:
         self._allow_origin(request, response)
         asked = body.model_dump(exclude_none=True)
         cookie = _cookie_of(body.webrtc_id)
-        if "secret" not in asked and cookie in request.cookies:
-            asked["secret"] = request.cookies[cookie]
-        answer = await self._signaling.handle_request(asked, request)
+        answer = await self._requests.handle_request(asked, request, request.cookies.get(cookie))
         if "secret" in answer:
             # Without a path it is that of the route's folder as the browser sees it, which a proxy
             # may have put below another one.

@@ -6,7 +6,7 @@ from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .ordered import Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
 from .send_queue import Wire
-from .webrtc.offer import Offer, read_offer
+from .webrtc.offer import Offer, read_candidate, read_offer
 from .webrtc.peer import PeerTransport
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "Transport",
     "VideoFrameSource",
     "Wire",
+    "read_candidate",
     "read_offer",
 ]
