@@ -1,10 +1,12 @@
-"""Silero, resampling and 16-bit samples, across the boundary to Python, beside other packages."""
+"""The kernels of the core, across the boundary to Python, beside other packages."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import statistics
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import converters
@@ -15,7 +17,12 @@ from figures import Figures
 
 from support.signals import DATA, speech  # isort: skip  # report makes it importable
 
-from gradio_webrtc._audio import SileroVad, aggregate_bytes_to_16bit
+from gradio_webrtc._audio import (
+    SileroVad,
+    aggregate_bytes_to_16bit,
+    decode_g711,
+    encode_g711,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -223,12 +230,51 @@ def aggregation(figures: Figures) -> None:
             figures.add(f"16-bit aggregation, chunks of {words}: CPU", "µs", values, target=target)
 
 
+# G.711
+
+
+def companding(figures: Figures) -> None:
+    """CPU of 20 ms of a telephone, each way."""
+    rng = np.random.default_rng(3)
+    samples = rng.normal(0, 3000, 160).astype(np.int16)
+    codes, pcm = encode_g711(samples), samples.tobytes()
+    expand = decode_g711(bytes(range(256)))[0]
+    compress = np.frombuffer(encode_g711(np.arange(-32768, 32768).astype(np.int16)), np.uint8)
+    decoding: dict[str, Callable[[], object]] = {
+        "ours": lambda: decode_g711(codes),
+        "numpy": lambda: expand[np.frombuffer(codes, np.uint8)],
+    }
+    encoding: dict[str, Callable[[], object]] = {
+        "ours": lambda: encode_g711(samples),
+        "numpy": lambda: compress.take(samples.astype(np.int32) + 32768).tobytes(),
+    }
+    if audioop := the_audioop():
+        decoding["audioop"] = lambda: audioop.ulaw2lin(codes, 2)
+        encoding["audioop"] = lambda: audioop.lin2ulaw(pcm, 2)
+    for _ in range(figures.runs):
+        for words, works in (("decoded", decoding), ("encoded", encoding)):
+            values = cpu_us(works, 20_000)
+            target = {"times": 1, "beside": "numpy"}
+            figures.add(f"mu-law, 20 ms {words}: CPU", "µs", values, target=target)
+
+
+def the_audioop() -> Any:
+    """Python's own module, which fastrtc uses; ``None`` from Python 3.13 on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return importlib.import_module("audioop")
+        except ModuleNotFoundError:
+            return None
+
+
 def main() -> None:
-    """Measures all three."""
+    """Measures all of them."""
     figures = Figures("kernels", "The core's kernels, called from Python")
     silero(figures)
     resampling(figures)
     aggregation(figures)
+    companding(figures)
     figures.close()
 
 

@@ -20,6 +20,8 @@ from ._core import (
     Pcm16Assembler,
     Resampler,
     SileroVad,
+    decode_g711,
+    encode_g711,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ __all__ = [
     "async_aggregate_bytes_to_16bit",
     "audio_to_float32",
     "audio_to_int16",
+    "decode_g711",
+    "encode_g711",
 ]
 
 Audio: TypeAlias = NDArray[Any] | tuple[int, NDArray[Any]]

@@ -29,9 +29,37 @@ __all__ = [
     "Pcm16Assembler",
     "Resampler",
     "SileroVad",
+    "decode_g711",
+    "encode_g711",
 ]
 
 _Layout: TypeAlias = Literal["mono", "stereo"]
+_Law: TypeAlias = Literal["mulaw", "alaw"]
+
+def decode_g711(codes: Buffer, law: _Law = "mulaw") -> NDArray[np.int16]:
+    """Decodes telephone audio, one byte a sample (ITU-T G.711).
+
+    Args:
+        codes: bytes, a bytearray or a memoryview of bytes.
+        law: `"mulaw"` or `"alaw"`.
+
+    Returns:
+        int16, `(1, n)`.
+
+    Raises:
+        AudioError: For anything else.
+    """
+
+def encode_g711(samples: NDArray[np.int16], law: _Law = "mulaw") -> bytes:
+    """Encodes audio for a telephone, one byte a sample (ITU-T G.711, as in ITU-T G.191).
+
+    Args:
+        samples: int16, `(n,)` or `(1, n)`.
+        law: `"mulaw"` or `"alaw"`.
+
+    Raises:
+        AudioError: For another dtype, shape or law.
+    """
 
 class _Vad(Protocol):
     """A voice activity detector: returns the probability of speech in each window.

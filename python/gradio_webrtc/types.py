@@ -205,6 +205,8 @@ class TransportStats:
         round_trip_time_s: As of the last RTCP report, in seconds (``roundTripTime``); ``None``
             before the first.
         messages_dropped: Messages that newer ones replaced before the data channel opened.
+        heard_s: Outbound audio that the client has confirmed as played, in seconds, as telephones
+            do; ``None`` where the client confirms nothing.
     """
 
     packets_received: int = 0
@@ -220,6 +222,7 @@ class TransportStats:
     bytes_sent: int = 0
     round_trip_time_s: float | None = None
     messages_dropped: int = 0
+    heard_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,11 @@ class Context:
 
     Attributes:
         webrtc_id: The id of the session.
-        websocket: Always ``None``: every session uses WebRTC.
+        websocket: The Starlette WebSocket of a session over one; ``None`` over WebRTC. Messages are
+            sent by `StreamHandler.send_message`, which keeps them in order with the audio.
         request: The ``gr.Request`` of the offer, with ``username``, ``headers``, ``query_params``,
-            ``session_hash`` and ``client``; ``None`` for a session that was made without Gradio.
+            ``session_hash`` and ``client``; that WebSocket where there is one; ``None`` for a
+            session that was made by a program of this process.
 
     Example:
         >>> def name_of(context):
@@ -127,7 +129,7 @@ def in_session(session: Reachable, request: Any = None) -> Iterator[None]:
     """
     context = current_context.get()
     if context is None or context.webrtc_id != session.webrtc_id or request is not None:
-        context = Context(session.webrtc_id, request=request)
+        context = Context(session.webrtc_id, _websocket_of(request), request)
     with ExitStack() as stack:
         stack.enter_context(holding(current_session, session))
         stack.enter_context(holding(current_context, context))
@@ -135,6 +137,11 @@ def in_session(session: Reachable, request: Any = None) -> Iterator[None]:
         for prepare in _preparations:
             stack.enter_context(prepare(context))
         yield
+
+
+def _websocket_of(request: Any) -> Any:
+    scope = getattr(request, "scope", None)
+    return request if isinstance(scope, dict) and scope.get("type") == "websocket" else None
 
 
 class MessageRelay:

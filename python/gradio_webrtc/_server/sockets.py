@@ -84,6 +84,8 @@ async def carry(
         await transport.wait_closed()
         await _close(websocket)
     finally:
+        # The server may cancel this, which ends the session too.
+        transport.hang_up("the server closed the connection")
         reading.cancel()
         await tasks.close()
 

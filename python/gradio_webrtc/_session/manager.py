@@ -123,6 +123,14 @@ class SessionManager:
         """Sessions at once, unless places are shared; ``None`` for any number."""
         return None if self._served is None else self._served.concurrency_limit
 
+    @property
+    def is_full(self) -> bool:
+        """True if one more session would have to wait for a place now; any thread."""
+        if self._served is None:
+            return False
+        limit, taken = self.room(self._served)
+        return limit is not None and taken >= limit
+
     def serve(
         self,
         make_handler: Callable[[], StreamHandlerBase],
@@ -237,7 +245,12 @@ class SessionManager:
     # Admission
 
     async def admit(
-        self, factory: TransportFactory, alias: object = None, request: Any = None
+        self,
+        factory: TransportFactory,
+        alias: object = None,
+        request: Any = None,
+        *,
+        phone_mode: bool = False,
     ) -> Entry:
         """Opens a session for a client, if there is a place for it.
 
@@ -246,6 +259,8 @@ class SessionManager:
             alias: The id that the client proposes; ``None`` for none.
             request: The ``gr.Request`` that `get_current_context` returns in the session. Its
                 ``session_hash`` identifies the client's Gradio session.
+            phone_mode: True for a client without inputs, and without a place for outputs; see
+                `StreamHandlerBase`.
 
         Returns:
             The session, which runs, with its names.
@@ -261,7 +276,7 @@ class SessionManager:
         names, ticket = await self._take_place(served, factory, alias, request)
         note_offer(self)
         try:
-            return await self._open(served, factory, names, request, ticket)
+            return await self._open(served, factory, names, request, ticket, phone_mode=phone_mode)
         except BaseException:
             self._give_back(names)
             ticket.close()
@@ -295,12 +310,15 @@ class SessionManager:
         names: SessionNames,
         request: Any,
         ticket: Ticket,
+        *,
+        phone_mode: bool,
     ) -> Entry:
         """Makes and starts a session; the user's code, which may refuse it, comes first."""
         line = MessageRelay(names.name)
         with in_session(line, request):
             handler = await served.maker.make_for(names.name)
             self._refuse_shared(handler, names)
+            handler.phone_mode = phone_mode or handler.phone_mode
             transport = factory.make(served.config)
             try:
                 session = self._bind(line, transport, handler, served.config)
@@ -334,7 +352,8 @@ class SessionManager:
         handler: StreamHandlerBase,
         config: SessionConfig,
     ) -> Session:
-        config = dataclasses.replace(config, has_outputs=self.has_outputs)
+        has_outputs = self.has_outputs and not handler.phone_mode
+        config = dataclasses.replace(config, has_outputs=has_outputs)
         try:
             session = Session(line.webrtc_id, transport, handler, config)
             line.connect(session.context)

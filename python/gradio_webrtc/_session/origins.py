@@ -30,6 +30,8 @@ of refusals must not fill the log."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+MAX_PORT: Final = 65_535
+
 HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 """The schemes of WebSockets, and those of the pages that open them (RFC 6455 section 11.1)."""
 
@@ -61,6 +63,22 @@ class Site(NamedTuple):
         return _normal(origin) in self.allowed_origins
 
 
+class PublicAddress(NamedTuple):
+    """The address under which a client outside reached the server.
+
+    Attributes:
+        scheme: "http" or "https".
+        host: The name or the IP address, in lower case and without brackets.
+        port: The port; ``None`` for that of the scheme.
+        prefix: The path that a proxy took away before that of the request; "" for none.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    prefix: str
+
+
 class _Authority(NamedTuple):
     """A host with its port, ``None`` for that of the scheme; names are in lower case (RFC 3986)."""
 
@@ -87,7 +105,7 @@ def check_request(request: Any, site: Site) -> None:
         _check_origin(request, origin, host, scheme)
         _check_host(request, origin, host, site)
     except RequestRefused as refusal:
-        _warn(str(refusal))
+        log_refusal(str(refusal))
         raise RequestRefused from None
 
 
@@ -111,14 +129,15 @@ def check_mounted(request: Any, site: Site) -> None:
         if origin is None or not site.allows(origin):
             _check_host(request, origin, _address_of(request, site)[0], site)
     except RequestRefused as refusal:
-        _warn(str(refusal))
+        log_refusal(str(refusal))
         raise RequestRefused from None
 
 
 def check_socket(websocket: Any, site: Site) -> None:
     """Raises unless a WebSocket may be accepted: browsers open one from a page of any origin.
 
-    They ask nobody before, and send cookies with it; but they always name the origin.
+    They ask nobody before, and send cookies with it; but they always name the origin (RFC 6455
+    section 4.1). So a WebSocket without one is that of a program, whatever its host.
 
     Args:
         websocket: A WebSocket of Starlette's, not accepted yet.
@@ -129,14 +148,44 @@ def check_socket(websocket: Any, site: Site) -> None:
     """
     try:
         origin = websocket.headers.get("origin")
-        if origin is not None and site.allows(origin):
+        is_program = origin is None and "sec-fetch-site" not in websocket.headers
+        if is_program or (origin is not None and site.allows(origin)):
             return
         host, scheme = _address_of(websocket, site)
         _check_origin(websocket, origin, host, HTTP_SCHEMES.get(scheme, scheme))
         _check_host(websocket, origin, host, site)
     except RequestRefused as refusal:
-        _warn(str(refusal))
+        log_refusal(str(refusal))
         raise RequestRefused from None
+
+
+def public_address(request: Any, site: Site) -> PublicAddress:
+    """Returns the address under which a request's client reached the server.
+
+    A proxy that is trusted may state it, by ``X-Forwarded-Host``, ``-Proto``, ``-Port`` and
+    ``-Prefix``; that of any other client counts for nothing.
+
+    Args:
+        request: A request or a WebSocket of Starlette's.
+        site: The addresses of the server.
+    """
+    (host, port), scheme = _address_of(request, site)
+    prefix = ""
+    if _is_trusted(request, site):
+        forwarded = _first(request, "x-forwarded-port")
+        port = int(forwarded) if port is None and _is_port(forwarded) else port
+        prefix = _first(request, "x-forwarded-prefix").rstrip("/")
+    scheme = HTTP_SCHEMES.get(scheme, scheme)
+    return PublicAddress(
+        "https" if scheme == "https" else "http",
+        host,
+        None if port == DEFAULT_PORTS.get(scheme) else port,
+        prefix if prefix.startswith("/") else "",
+    )
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text[:6]) <= MAX_PORT
 
 
 def read_origins(origins: Iterable[str] | None) -> frozenset[str]:
@@ -217,7 +266,10 @@ def _first(request: Any, name: str) -> str:
 
 def _is_trusted(request: Any, site: Site) -> bool:
     client = request.scope.get("client")
-    peer = _read_ip(client[0]) if client else None
+    # The port 0 is nobody's: uvicorn has put the client's address in the place of its proxy's, and
+    # believes proxies on this machine alone, unless its options name others.
+    is_replaced = client is not None and client[1] == 0
+    peer = _read_ip("127.0.0.1" if is_replaced else client[0]) if client else None
     networks = (ipaddress.ip_network(each, strict=False) for each in site.trusted_proxies)
     return peer is not None and any(peer in each for each in networks)
 
@@ -280,7 +332,8 @@ def _quote(text: object) -> str:
     return reprlib.repr(text)
 
 
-def _warn(text: str) -> None:
+def log_refusal(text: str) -> None:
+    """Logs why a request was refused, once in `WARNING_EVERY_S`."""
     now_s = time.monotonic()
     if _warned_s and now_s - _warned_s[0] < WARNING_EVERY_S:
         return

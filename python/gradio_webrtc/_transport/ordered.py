@@ -80,11 +80,21 @@ class OrderedTransport:
     Args:
         dialect: The form of what is written.
         config: The kinds and directions of media, and the limits.
+        lead_s: Audio that is sent ahead of real time, in seconds, for a client without a jitter
+            buffer; see `AudioPacer`.
+
+    Attributes:
+        heard_s: Audio that the client has confirmed as played, in seconds; ``None`` for a client
+            that confirms none.
     """
 
-    def __init__(self, dialect: Dialect, config: SessionConfig = DEFAULT_CONFIG) -> None:
+    def __init__(
+        self, dialect: Dialect, config: SessionConfig = DEFAULT_CONFIG, *, lead_s: float = 0.0
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.on_message: Callable[[str], None] = lambda _text: None
+        self.heard_s: float | None = None
+        self._lead_s = lead_s
         self._dialect = dialect
         self._config = config
         self._tasks = TaskScope()
@@ -224,6 +234,7 @@ class OrderedTransport:
             packets_discarded=self._discarded,
             packets_sent=self._packets_sent,
             bytes_sent=self._bytes_sent,
+            heard_s=self.heard_s,
         )
 
     async def wait_closed(self) -> str:
@@ -254,7 +265,7 @@ class OrderedTransport:
             self._discarded += 1
 
     async def _play(self, source: AudioFrameSource) -> None:
-        pacer = AudioPacer(source)
+        pacer = AudioPacer(source, self._lead_s)
         while True:
             wire = self._dialect.write_audio(await pacer.next_frame())
             if wire is not None:

@@ -60,10 +60,14 @@ class AudioPacer:
 
     Args:
         source: Returns the frames.
+        lead_s: The time by which frames may come before their deadlines, in seconds, as far as the
+            source has them. A client that plays what comes, as soon as it comes, then has that much
+            to go on with when a network or this machine is late.
     """
 
-    def __init__(self, source: AudioFrameSource) -> None:
+    def __init__(self, source: AudioFrameSource, lead_s: float = 0.0) -> None:
         self._source = source
+        self._lead_s = lead_s
         self._origin_s: float | None = None
         self._due_s = 0.0
         self._pts = 0
@@ -72,6 +76,7 @@ class AudioPacer:
 
     async def next_frame(self) -> PacedFrame:
         """Returns the next frame, at its deadline; by one task at a time."""
+        samples = None
         if self._silent_frames >= IDLE_AFTER:
             await self._source.wait_ready()
             self._restart()
@@ -81,8 +86,14 @@ class AudioPacer:
             if now - self._due_s > MAX_LAG_S:
                 self._restart()
             elif self._due_s > now:
-                await asyncio.sleep(self._due_s - now)
-        samples = self._source.pull()
+                if self._lead_s > 0:
+                    await asyncio.sleep(max(0.0, self._due_s - self._lead_s - now))
+                    samples = self._source.pull()
+                    now = asyncio.get_running_loop().time()
+                if samples is None:
+                    await asyncio.sleep(self._due_s - now)
+        if samples is None:
+            samples = self._source.pull()
         if samples is None and self._silent_frames >= PARTIAL_AFTER:
             samples = self._source.pull(partial=True)
         is_audio = samples is not None

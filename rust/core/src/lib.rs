@@ -6,12 +6,13 @@
 //! |---|---|---|
 //! | [`InboundAudio`]: a handler's frames | [`Resampler`] | [`OutboundAudio`]: 20 ms frames |
 //! | [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
-//! | [`vad`], [`Endpointer`], [`Utterance`] | | |
+//! | [`vad`], [`Endpointer`], [`Utterance`] | [`Law`]: the coding of telephones | |
 
 mod converter;
 mod endpointing;
 mod error;
 mod fifo;
+mod g711;
 mod inbound;
 mod memory;
 mod outbound;
@@ -27,6 +28,7 @@ pub mod vad;
 pub use endpointing::{EndpointEvent, Endpointer, EndpointingOptions, EventKind};
 pub use error::AudioError;
 pub use fifo::AudioFifo;
+pub use g711::Law;
 pub use inbound::InboundAudio;
 pub use memory::reserve;
 pub use outbound::OutboundAudio;

@@ -15,7 +15,9 @@ use numpy::{
     Element, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray,
     PyUntypedArrayMethods, ToPyArray,
 };
+use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::error::{IntoPyResult, audio_error};
 
@@ -99,6 +101,32 @@ pub fn int16<'py>(samples: &Bound<'py, PyAny>, channels: usize) -> PyResult<Plan
             "convert it first, floats with audio_to_int16",
         )
     })
+}
+
+/// Calls `work` with the content of `bytes`, or of a copy of another buffer of bytes.
+///
+/// # Errors
+/// `AudioError` for anything else; `MemoryError` where there is no memory for the copy.
+pub fn with_bytes<T>(
+    py: Python<'_>,
+    bytes: &Bound<'_, PyAny>,
+    work: impl FnOnce(&[u8]) -> PyResult<T>,
+) -> PyResult<T> {
+    if let Ok(bytes) = bytes.cast::<PyBytes>() {
+        return work(bytes.as_bytes());
+    }
+    let buffer = PyBuffer::<u8>::get(bytes).map_err(|_| {
+        mismatch(
+            bytes,
+            "bytes, a bytearray or a memoryview of bytes",
+            "convert it first",
+        )
+    })?;
+    let mut copy = Vec::new();
+    reserve(&mut copy, buffer.item_count()).into_py_result()?;
+    copy.resize(buffer.item_count(), 0);
+    buffer.copy_to_slice(py, &mut copy)?;
+    work(&copy)
 }
 
 /// A new `(1, n)` array with a copy of the samples.

@@ -4,11 +4,9 @@ use gradio_webrtc_core as core;
 use gradio_webrtc_core::reserve;
 use gradio_webrtc_core::sample::{Sample, append_f32, append_i16};
 use numpy::PyArray2;
-use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
-use crate::array::{Planes, detach_if_long, int16, mismatch, planes, row};
+use crate::array::{Planes, detach_if_long, int16, mismatch, planes, row, with_bytes};
 use crate::error::{IntoPyResult, audio_error, rate_hz};
 use crate::exclusive_cell::ExclusiveCell;
 
@@ -232,22 +230,11 @@ impl Pcm16Assembler {
 
     fn push<'py>(&self, py: Python<'py>, chunk: &Bound<'py, PyAny>) -> PyResult<Int16Array<'py>> {
         let mut samples = Vec::new();
-        if let Ok(bytes) = chunk.cast::<PyBytes>() {
-            self.push_bytes(py, bytes.as_bytes(), &mut samples)?;
-        } else {
-            let buffer = PyBuffer::<u8>::get(chunk).map_err(|_| {
-                mismatch(
-                    chunk,
-                    "bytes, a bytearray or a memoryview of bytes",
-                    "convert it first",
-                )
-            })?;
-            let mut bytes = Vec::new();
-            reserve(&mut bytes, buffer.item_count()).into_py_result()?;
-            bytes.resize(buffer.item_count(), 0);
-            buffer.copy_to_slice(py, &mut bytes)?;
-            self.push_bytes(py, &bytes, &mut samples)?;
-        }
+        with_bytes(py, chunk, |bytes| {
+            reserve(&mut samples, bytes.len() / 2 + 1).into_py_result()?;
+            self.0.lock(py)?.push(bytes, &mut samples);
+            Ok(())
+        })?;
         planes(py, samples, 1)
     }
 
@@ -258,14 +245,6 @@ impl Pcm16Assembler {
 
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
         self.0.lock(py)?.reset();
-        Ok(())
-    }
-}
-
-impl Pcm16Assembler {
-    fn push_bytes(&self, py: Python<'_>, bytes: &[u8], samples: &mut Vec<i16>) -> PyResult<()> {
-        reserve(samples, bytes.len() / 2 + 1).into_py_result()?;
-        self.0.lock(py)?.push(bytes, samples);
         Ok(())
     }
 }

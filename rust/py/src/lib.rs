@@ -7,6 +7,7 @@ mod audio;
 mod audio_input;
 mod error;
 mod exclusive_cell;
+mod g711;
 mod outbound;
 mod pause;
 mod vad;
@@ -15,6 +16,8 @@ mod vad;
 mod _core {
     #[pymodule_export]
     use crate::audio::{AudioFifo, InboundAudio, Pcm16Assembler, Resampler};
+    #[pymodule_export]
+    use crate::g711::{decode_g711, encode_g711};
     #[pymodule_export]
     use crate::outbound::OutboundAudio;
     #[pymodule_export]

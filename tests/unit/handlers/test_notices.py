@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -102,3 +103,12 @@ def test_the_request_of_a_session_stays_available_within_it() -> None:
     with in_session(page, request), in_session(page):
         assert get_current_context() == Context("client", request=request)
     assert current_context.get() is None
+
+
+def test_the_context_of_a_session_over_a_websocket_has_it() -> None:
+    websocket = SimpleNamespace(scope={"type": "websocket"})
+    with in_session(Page(), websocket):
+        assert get_current_context() == Context("client", websocket, websocket)
+    request = SimpleNamespace(scope={"type": "http"})
+    with in_session(Page(), request):
+        assert get_current_context().websocket is None

@@ -84,6 +84,28 @@ async def test_any_transport_is_admitted(manager: SessionManager) -> None:
     assert manager.count_sessions() == len(manager) == 1
 
 
+async def test_a_telephone_has_no_inputs_and_fetches_no_outputs(manager: SessionManager) -> None:
+    manager.has_outputs = True
+    _, session = await manager.admit(LineFactory(), phone_mode=True)
+    assert session.handler.phone_mode
+    for number in range(20):
+        session.outputs.put(AdditionalOutputs(number))
+    assert session.stats().outputs_dropped == 0, "nobody is too slow for them"
+    session.end("enough")
+    await manager.wait_idle()
+    _, session = await manager.admit(LineFactory())
+    assert not session.handler.phone_mode
+
+
+async def test_whether_all_places_are_taken(manager: SessionManager) -> None:
+    assert not SessionManager().is_full
+    assert not manager.is_full
+    entry = await manager.admit(LineFactory())
+    assert manager.is_full
+    await until_over(manager, entry)
+    assert not manager.is_full
+
+
 async def test_the_handler_gets_the_request_of_its_client(manager: SessionManager) -> None:
     request = guest()
     _, session = await manager.admit(LineFactory(), None, request)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradio_webrtc._session import origins
-from gradio_webrtc._session.origins import Site, check_request, check_socket, read_origins
+from gradio_webrtc._session.origins import (
+    PublicAddress,
+    Site,
+    check_request,
+    check_socket,
+    public_address,
+    read_origins,
+)
 from gradio_webrtc.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -199,6 +206,11 @@ def test_what_is_no_list_of_origins_is_refused(wrong: Any, error: type[Exception
     [
         # Programs name no origin; browsers always do.
         ({}, True),
+        ({"scheme": "ws", "server": LOOPBACK, "host": "tunnel.example"}, True),
+        (
+            {"scheme": "ws", "server": LOOPBACK, "host": "x.example", "sec_fetch_site": "none"},
+            False,
+        ),
         ({"scheme": "ws", "origin": "http://example.com"}, True),
         ({"scheme": "wss", "origin": "https://example.com"}, True),
         ({"scheme": "ws", "origin": "http://example.com:8080"}, False),
@@ -224,3 +236,46 @@ def test_a_websocket_is_let_in_by_its_origin(parts: dict[str, Any], *, is_in: bo
     else:
         with pytest.raises(RequestRefused, match="may not call here"):
             check_socket(websocket, site)
+
+
+FORWARDED: dict[str, Any] = {
+    "x_forwarded_host": "Phone.Example:8443, inner",
+    "x_forwarded_proto": "https",
+    "x_forwarded_port": "9",
+    "x_forwarded_prefix": "/lines/",
+}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({}, ("http", "example.com", None, "")),
+        ({"scheme": "https", "host": "Example.com:443"}, ("https", "example.com", None, "")),
+        ({"scheme": "wss", "host": "[2001:db8::1]:80"}, ("https", "2001:db8::1", 80, "")),
+        ({"scheme": "ws", "host": "example.com:8000"}, ("http", "example.com", 8000, "")),
+        # Of a proxy that is not trusted.
+        (FORWARDED, ("http", "example.com", None, "")),
+        ({**FORWARDED, "client": ("10.0.0.5", 1)}, ("https", "phone.example", 8443, "/lines")),
+        (
+            {**FORWARDED, "x_forwarded_host": "phone.example", "client": ("10.0.0.5", 1)},
+            ("https", "phone.example", 9, "/lines"),
+        ),
+        (
+            {"x_forwarded_port": "0", "x_forwarded_prefix": "evil", "client": ("10.0.0.5", 1)},
+            ("http", "example.com", None, ""),
+        ),
+        ({"x_forwarded_port": "443", "client": ("10.0.0.5", 1)}, ("http", "example.com", 443, "")),
+        # uvicorn believes a proxy on this machine, and has replaced its address.
+        ({**FORWARDED, "client": ("203.0.113.5", 0)}, ("https", "phone.example", 8443, "/lines")),
+    ],
+)
+def test_the_public_address_is_the_one_that_trusted_proxies_state(
+    parts: dict[str, Any], expected: tuple[str, str, int | None, str]
+) -> None:
+    site = Site(trusted_proxies=("10.0.0.0/8", "127.0.0.1"))
+    assert public_address(request(**parts), site) == PublicAddress(*expected)
+
+
+def test_an_address_that_uvicorn_replaced_is_trusted_only_where_this_machine_is() -> None:
+    asked = request(client=("203.0.113.5", 0), **FORWARDED)
+    assert public_address(asked, Site(trusted_proxies=("10.0.0.0/8",))).host == "example.com"

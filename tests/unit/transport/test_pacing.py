@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from support.clock import run_virtual
 
 from gradio_webrtc._transport.pacing import (
@@ -132,3 +133,36 @@ def test_a_clock_far_behind_starts_again_instead_of_bursting() -> None:
     times = [time_s for time_s, _ in after]
     assert np.allclose(np.diff(times), 0.02)
     assert after[0][1].pts - before[-1][1].pts > 4.9 * 48_000
+
+
+def test_a_source_that_is_ahead_is_sent_ahead_by_the_lead() -> None:
+    async def scenario() -> list[tuple[float, PacedFrame]]:
+        return await _take(AudioPacer(ListSource(frames=50), lead_s=0.1), 50)
+
+    taken = run_virtual(scenario())
+    times = np.array([time_s for time_s, _ in taken])
+    np.testing.assert_allclose(times[:6], 0.0, atol=1e-6)
+    np.testing.assert_allclose(times[6:], (np.arange(6, 50) - 5) * 0.02, atol=1e-6)
+    assert [frame.pts for _, frame in taken] == [960 * k for k in range(50)]
+
+
+def test_a_source_in_real_time_is_sent_at_its_deadlines_whatever_the_lead() -> None:
+    async def scenario() -> list[tuple[float, PacedFrame]]:
+        source, loop = ListSource(frames=1), asyncio.get_running_loop()
+        for k in range(1, 20):
+            loop.call_later(k * 0.02 - 0.001, source.add, 1)
+        return await _take(AudioPacer(source, lead_s=0.1), 20)
+
+    taken = run_virtual(scenario())
+    assert all(frame.is_audio for _, frame in taken)
+    np.testing.assert_allclose([time_s for time_s, _ in taken], np.arange(20) * 0.02, atol=1e-6)
+
+
+def test_a_lead_does_not_pad_an_unfinished_frame_early() -> None:
+    async def scenario() -> list[tuple[float, PacedFrame]]:
+        source = ListSource(frames=1, partial=FRAME * 2)
+        return await _take(AudioPacer(source, lead_s=0.1), 2 + PARTIAL_AFTER)
+
+    taken = run_virtual(scenario())
+    assert [int(frame.samples[0, 0]) for _, frame in taken] == [1] + [0] * PARTIAL_AFTER + [2]
+    assert taken[-1][0] == pytest.approx(0.02 * (1 + PARTIAL_AFTER))
