@@ -239,6 +239,8 @@ class SessionStats:
         reply_delays_s: Seconds from each detected pause to the first frame of the reply to it, as
             it is passed to the transport; the latest 100.
         audio_buffered_s: Emitted audio that waits to be sent, in seconds.
+        audio_played_s: Emitted audio that was sent to be played, in seconds; what barge-in dropped
+            is not part of it.
         non_finite_samples: Emitted samples that were NaN or infinite and became silence.
         video_frames_replaced: Emitted video frames that a newer one replaced before they were sent.
         outputs_dropped: AdditionalOutputs lost because the client fetched them too slowly.
@@ -264,6 +266,7 @@ class SessionStats:
     emits: int = 0
     reply_delays_s: tuple[float, ...] = ()
     audio_buffered_s: float = 0.0
+    audio_played_s: float = 0.0
     non_finite_samples: int = 0
     video_frames_replaced: int = 0
     outputs_dropped: int = 0
@@ -299,6 +302,18 @@ class SessionHandle(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that runs the session."""
+
+    @property
+    def played_s(self) -> float:
+        """The emitted audio that was passed on to be played, since the session began; in seconds.
+
+        Network and jitter buffer of the client play it some 0.1 s later. Audio that `clear` or
+        `interrupt` dropped is not part of it.
+        """
+
+    @property
+    def buffered_s(self) -> float:
+        """The emitted audio that waits to be passed on, in seconds; 1 at most."""
 
     def send(self, message: object) -> None:
         """Sends a JSON message to the client, as it is now.

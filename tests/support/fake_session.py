@@ -24,6 +24,7 @@ class FakeSession:
         self.requests = 0
         self.clears = 0
         self.interruptions = 0
+        self.played_s = self.buffered_s = 0.0
         self.ended_replies = 0
         self.on_request: Callable[[], None] | None = None
         self._changed = asyncio.Event()

@@ -64,6 +64,7 @@ class OutboundAudioBuffer:
         self.on_clear: Callable[[], None] = lambda: None
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
         self._expected_since_s: float | None = None
+        self._accepted_s = 0.0
         self._audio = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
         self._ready = asyncio.Event()
         self._space = asyncio.Event()
@@ -74,6 +75,14 @@ class OutboundAudioBuffer:
     def buffered_s(self) -> float:
         """The length of the queued audio, in seconds."""
         return self._audio.buffered_s
+
+    @property
+    def played_s(self) -> float:
+        """The length of the audio that was pulled to be played, in seconds, without any padding.
+
+        What `clear` dropped is not part of it.
+        """
+        return max(0.0, self._accepted_s - self._audio.buffered_s)
 
     @property
     def non_finite(self) -> int:
@@ -101,6 +110,7 @@ class OutboundAudioBuffer:
         while taken < total:
             accepted = self._audio.push(rate_hz, samples, layout=layout, offset=taken)
             taken += accepted
+            self._accepted_s += accepted / rate_hz
             self._drained.clear()
             self._ready.set()
             if taken < total:
@@ -123,6 +133,7 @@ class OutboundAudioBuffer:
     def clear(self) -> None:
         """Drops all queued audio, and ends every `write` that waits for space (barge-in)."""
         self.epoch += 1
+        self._accepted_s -= self._audio.buffered_s
         self._audio.clear()
         self.on_clear()
         self._note_taken()

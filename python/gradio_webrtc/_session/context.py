@@ -86,6 +86,16 @@ class SessionContext:
         """The event loop of the session."""
         return self._loop
 
+    @property
+    def played_s(self) -> float:
+        """The length of the emitted audio that was passed on to be played, in seconds."""
+        return self._buffer.played_s
+
+    @property
+    def buffered_s(self) -> float:
+        """The length of the emitted audio that waits for that, in seconds."""
+        return self._buffer.buffered_s
+
     def send(self, message: object) -> None:
         """Sends a JSON message to the client, as it is now.
 

@@ -165,6 +165,7 @@ class Session:
             emits=0 if emitted is None else emitted.emits,
             reply_delays_s=tuple(self.audio_buffer.reply_delays_s),
             audio_buffered_s=self.audio_buffer.buffered_s,
+            audio_played_s=self.audio_buffer.played_s,
             non_finite_samples=self.audio_buffer.non_finite,
             video_frames_replaced=self.video_buffer.replaced,
             outputs_dropped=self.outputs.dropped,

@@ -1,4 +1,4 @@
-"""Outbound video: the frames that wait until they are sent."""
+"""Outbound audio and video: what was played, and the frames that wait until they are sent."""
 
 from __future__ import annotations
 
@@ -9,12 +9,45 @@ import pytest
 from support.clock import run_virtual
 
 from gradio_webrtc._session import buffers
-from gradio_webrtc._session.buffers import OutboundVideoBuffer
+from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._transport import PixelConverter, PlanarFrame
 
 
 def make_frame() -> PlanarFrame:
     return PixelConverter().to_planar(np.zeros((16, 16, 3), np.uint8))
+
+
+async def test_what_was_pulled_counts_as_played_and_what_was_dropped_does_not() -> None:
+    buffer = OutboundAudioBuffer()
+    await buffer.write(24_000, np.ones((1, 12_000), np.int16))
+    assert (buffer.played_s, buffer.buffered_s) == pytest.approx((0.0, 0.5))
+    for _ in range(5):
+        assert buffer.pull() is not None
+    assert (buffer.played_s, buffer.buffered_s) == pytest.approx((0.1, 0.4))
+    buffer.clear()
+    assert (buffer.played_s, buffer.buffered_s) == pytest.approx((0.1, 0.0))
+
+
+async def test_silence_that_pads_a_frame_does_not_count_as_played() -> None:
+    buffer = OutboundAudioBuffer()
+    for _ in range(10):
+        await buffer.write(16_000, np.ones((1, 80), np.int16))
+        assert buffer.pull(partial=True) is not None
+    assert buffer.played_s == pytest.approx(0.05)
+
+
+async def test_of_a_chunk_that_waits_for_space_only_the_accepted_part_counts() -> None:
+    buffer = OutboundAudioBuffer()
+    writing = asyncio.get_running_loop().create_task(
+        buffer.write(48_000, np.ones((1, 96_000), np.int16))
+    )
+    await asyncio.sleep(0)
+    assert buffer.pull() is not None
+    await asyncio.sleep(0)
+    assert buffer.played_s + buffer.buffered_s == pytest.approx(1.02)
+    buffer.clear()
+    await writing
+    assert buffer.played_s == pytest.approx(0.02)
 
 
 async def test_the_newest_takes_the_place_of_what_was_not_sent() -> None:
