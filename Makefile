@@ -46,7 +46,7 @@ test-page: frontend/node_modules/.dev
 	$(NPM) --prefix frontend test
 
 .PHONY: test-python
-test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium firefox coturn gstreamer
+test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium firefox coturn gstreamer networks
 	$(BIN)/python -m pytest
 
 SECONDS_OF_SOAK ?= 3600
@@ -250,3 +250,10 @@ GSTREAMER := python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 \
 coturn:
 	$(call debian,command -v turnserver,coturn,tests/integration/test_turn.py,$(STOP_COTURN))
 STOP_COTURN := if [ -d /run/systemd/system ]; then systemctl --quiet disable --now coturn; fi
+
+# nginx's package starts a server for everybody too.
+.PHONY: networks
+networks:
+	$(call debian,$(HAS_NETWORKS),iproute2 nftables nginx-light,tests/support/networks.py,$(STOP_NGINX))
+HAS_NETWORKS := PATH=$$PATH:/usr/sbin:/sbin which ip nft nginx
+STOP_NGINX := if [ -d /run/systemd/system ]; then systemctl --quiet disable --now nginx; fi

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from playwright.sync_api import (
     Request,
     ViewportSize,
 )
+
+from .networks import Network
 
 CHROMIUM = "/usr/bin/chromium"
 """The distribution's browser. Playwright's own download is not needed."""
@@ -197,7 +200,11 @@ class Chromium:
 
 @contextmanager
 def chromium(
-    playwright: Playwright, microphone: Path | None = None, *, refuse: bool = False
+    playwright: Playwright,
+    microphone: Path | None = None,
+    *,
+    refuse: bool = False,
+    network: Network | None = None,
 ) -> Iterator[Chromium]:
     """Start Chromium, and end it with the block.
 
@@ -206,15 +213,18 @@ def chromium(
         microphone: The WAV file that each page gets as its microphone, once; without it,
             Chromium's own beeps.
         refuse: The user refuses when a page asks for the microphone.
+        network: The network in which it runs; by default the machine's.
     """
     flags = [*_FLAGS, "--deny-permission-prompts" if refuse else "--use-fake-ui-for-media-stream"]
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-    try:
-        yield Chromium(browser)
-    finally:
-        browser.close()
+    with TemporaryDirectory() as folder:
+        program = network.script(Path(folder), CHROMIUM) if network else CHROMIUM
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        try:
+            yield Chromium(browser)
+        finally:
+            browser.close()
 
 
 def _note_console(call: CallPage, message: ConsoleMessage) -> None:

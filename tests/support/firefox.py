@@ -14,16 +14,21 @@ import subprocess
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
+
+from .networks import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from .networks import Network
 
 FIREFOX = "/usr/bin/firefox-esr"
 """The distribution's browser."""
@@ -179,18 +184,19 @@ class _Session:
 
 
 @contextmanager
-def firefox(url: str, profile: Path) -> Iterator[FirefoxPage]:
+def firefox(url: str, profile: Path, *, network: Network | None = None) -> Iterator[FirefoxPage]:
     """Open `url` in a Firefox of its own, which ends with the block.
 
     Args:
         url: The page's address.
         profile: An empty folder.
+        network: The network in which it runs; by default the machine's.
     """
     lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items())
     (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
     command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile)]
     with subprocess.Popen(
-        [*command, "--remote-debugging-port=0", "about:blank"],
+        [*prefix_of(network), *command, "--remote-debugging-port=0", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -199,7 +205,10 @@ def firefox(url: str, profile: Path) -> Iterator[FirefoxPage]:
             address = _address(browser)
             # Nobody reads what it writes from here on, and a full pipe would stop it.
             threading.Thread(target=browser.communicate, daemon=True).start()
-            with connect(f"{address}/session", max_size=None) as socket:
+            port = urlsplit(address).port
+            assert port is not None
+            connection = network.connect(port) if network else None
+            with connect(f"{address}/session", sock=connection, max_size=None) as socket:
                 yield _open(url, _Session(socket))
         finally:
             browser.terminate()

@@ -6,6 +6,7 @@ descriptors: the program's standard input and its output, and a pipe for its id 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import runpy
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import gradio  # noqa: F401 - to have it imported, which is what takes the time
@@ -59,6 +61,15 @@ def become_program(stdin: int, stdout: int, status: int) -> None:
         os.close(each)
 
 
+def enter(namespaces: list[str]) -> None:
+    """Moves this process into namespaces, each named by its file."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for each in namespaces:
+        with Path(each).open("rb") as file:
+            if libc.setns(file.fileno(), 0):
+                raise OSError(ctypes.get_errno(), f"cannot enter {each}")
+
+
 def run(command: list[str], environment: dict[str, str]) -> None:
     """Runs a file of Python, or the source behind ``-c``, as the interpreter would."""
     os.environ.clear()
@@ -76,4 +87,5 @@ if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         wanted = serve(asked)
     if wanted is not None:
+        enter(wanted["namespaces"])
         run(wanted["command"], wanted["environment"])

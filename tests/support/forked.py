@@ -71,19 +71,26 @@ class Forked:
         self._status.close()
 
 
-def start(command: Sequence[str], environment: Mapping[str, str]) -> Forked:
+def start(
+    command: Sequence[str], environment: Mapping[str, str], namespaces: Sequence[str] = ()
+) -> Forked:
     """Begins a Python file, or a source behind ``-c``, with the arguments behind it.
 
     Args:
         command: The words behind ``python`` on a command line.
         environment: All variables of the program. Those that Gradio reads when it is imported have
             the values of this process.
+        namespaces: The files of the namespaces that it enters, see `support.networks`.
     """
     stdin, our_stdin = os.pipe()
     our_stdout, stdout = os.pipe()
     our_status, status = os.pipe()
     theirs = (stdin, stdout, status)
-    request = {"command": list(command), "environment": dict(environment)}
+    request = {
+        "command": list(command),
+        "environment": dict(environment),
+        "namespaces": list(namespaces),
+    }
     try:
         socket.send_fds(_server(), [json.dumps(request).encode()], theirs)
     finally:

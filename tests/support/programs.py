@@ -18,6 +18,8 @@ from .notes import read_notes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from .networks import Network
+
 ROOT = Path(__file__).resolve().parents[2]
 _LAUNCHER = Path(__file__).with_name("launch_on_loopback.py")
 _ADDRESS = re.compile(r"Running on local URL:\s+(http://[\w.]+:\d+(?:/[\w/]*)?)")
@@ -115,7 +117,10 @@ class Programs:
 
 @contextmanager
 def running(
-    *programs: Path, prelude: str = "", environment: Mapping[str, str] | None = None
+    *programs: Path,
+    prelude: str = "",
+    environment: Mapping[str, str] | None = None,
+    network: Network | None = None,
 ) -> Iterator[Programs]:
     """Run `programs` until the block ends. They share a process, since loading models is slow.
 
@@ -123,6 +128,7 @@ def running(
         programs: Python files, each of which launches one Gradio page.
         prelude: Python source whose names the programs find as their globals.
         environment: Variables for their process, beside the usual ones.
+        network: The network in which they run; by default the machine's.
 
     Raises:
         AssertionError: One of them wrote a traceback, or did not end when it was interrupted.
@@ -136,7 +142,7 @@ def running(
         "PYTHONUNBUFFERED": "1",
         **(environment or {}),
     }
-    with start(command, variables) as process:
+    with start(command, variables, network.namespaces if network else ()) as process:
         started = Programs(process, [program.name for program in programs])
         reader = threading.Thread(target=started.follow)
         reader.start()
