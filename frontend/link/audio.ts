@@ -11,6 +11,7 @@ const WORKLET = "./worklet.js";
 
 /** Events after which a browser allows audio that it has held back. */
 const GESTURES = ["click", "keydown"] as const;
+const CAPTURE = { capture: true };
 
 export class LinkAudio {
   /** What the server may choose from, in the order of preference. */
@@ -53,7 +54,7 @@ export class LinkAudio {
     this.#context = context;
     this.codecs = codecs;
     this.#resume();
-    for (const gesture of GESTURES) globalThis.addEventListener?.(gesture, this.#resume, true);
+    for (const gesture of GESTURES) globalThis.addEventListener?.(gesture, this.#resume, CAPTURE);
   }
 
   /** The rate of PCM, in both directions. */
@@ -111,7 +112,7 @@ export class LinkAudio {
   }
 
   close(): void {
-    for (const gesture of GESTURES) globalThis.removeEventListener?.(gesture, this.#resume, true);
+    for (const gesture of GESTURES) globalThis.removeEventListener?.(gesture, this.#resume, CAPTURE);
     if (this.#microphone) this.#microphone.port.onmessage = null;
     this.#source?.disconnect();
     this.#encoder?.close();

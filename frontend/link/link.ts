@@ -169,6 +169,7 @@ export class Link {
     this.#outbound.resume(readWelcome(frame), this.#activeMs);
     current.openedMs = this.#activeMs;
     for (const timer of ["open", "lost", "unstable"]) this.#timers.cancel(timer);
+    this.#showLifeLater();
     this.#listener?.onconnected(current.carrier.kind);
     this.#flush();
   }
@@ -206,9 +207,12 @@ export class Link {
     this.#flush();
   }
 
-  #showLife(): void {
-    this.#timers.after("life", LIFE_MS, () => this.#showLife());
-    this.#sendAck();
+  /** Sends a sign of life when nothing else was sent for a while, and again after that. */
+  #showLifeLater(): void {
+    this.#timers.after("life", LIFE_MS, () => {
+      this.#showLifeLater();
+      this.#sendAck();
+    });
   }
 
   /** Sends what there is, as far as the carrier takes it. */
@@ -223,7 +227,7 @@ export class Link {
       const parts = [frames, this.#ack(nowMs)].filter((part) => part !== null);
       if (parts.length === 0) break;
       carrier.send(concat(parts));
-      this.#timers.after("life", LIFE_MS, () => this.#showLife());
+      this.#showLifeLater();
     }
   }
 
