@@ -135,14 +135,18 @@ class OrderedTransport:
 
     def _admit_audio(self, duration_s: float, size_bytes: int) -> bool:
         """Counts a packet of audio that came; True if it is to be decoded and passed on."""
-        self._packets_received += 1
-        self._bytes_received += size_bytes
-        self._last_media_s = asyncio.get_running_loop().time()
+        self._note_packet(size_bytes)
         if not self._config.client_sends or not self._config.has_audio or self._closed.done():
             return False
         is_admitted = self._audio_budget.take(duration_s)
         self._discarded += not is_admitted
         return is_admitted
+
+    def _note_packet(self, size_bytes: int) -> None:
+        """Counts a packet of any media that came."""
+        self._packets_received += 1
+        self._bytes_received += size_bytes
+        self._last_media_s = asyncio.get_running_loop().time()
 
     def _pass_on(self, block: AudioBlock) -> None:
         """Passes admitted audio on; a long burst of it over some time, which keeps its order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
@@ -30,11 +30,14 @@ from .frames import (
     write_ack,
     write_frame,
 )
+from .jitter import Jitter
+from .video import InboundVideo, OutboundVideo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-    from gradio_webrtc._transport.base import AudioFrameSource
+    from gradio_webrtc._transport.base import AudioFrameSource, VideoFrameSource
+    from gradio_webrtc._transport.frame import TimedFrame
     from gradio_webrtc._transport.pacing import PacedFrame
     from gradio_webrtc.types import TransportStats
 
@@ -72,6 +75,9 @@ CHUNK_BYTES: Final = 64 * 1024
 
 MOST_AUDIO_AHEAD: Final = 100
 """Packets of audio that the client has not acknowledged: two seconds. It is behind then."""
+
+MOST_VIDEO_AHEAD: Final = 2
+"""Video frames that the client has not acknowledged."""
 
 MAX_HELD_S: Final = 6.0
 """The time for which a handler's audio is held back while the client is away or behind, so that a
@@ -163,8 +169,15 @@ class LinkTransport(OrderedTransport):
         self._resuming: asyncio.TimerHandle | None = None
         self._acknowledging: asyncio.TimerHandle | None = None
         self._owes_ack = False
+        has_inbound_video = terms.has_video and config.client_sends
+        self._inbound_video = InboundVideo(config.limits) if has_inbound_video else None
+        self._has_video = terms.has_video
+        self._outbound_video: OutboundVideo | None = None
+        self._has_video_queued = False
+        self._lost = 0
+        self._jitter = Jitter()
         self._queue.on_put = self._wake
-        self._closed.add_done_callback(lambda _: self._wake())
+        self._closed.add_done_callback(self._note_closed)
 
     @property
     def is_over(self) -> bool:
@@ -264,6 +277,22 @@ class LinkTransport(OrderedTransport):
         await super().connect()
         self._tasks.start(self._end_when_vanished())
         self._tasks.start(self._send_signs_of_life())
+        if self._inbound_video is not None:
+            self._tasks.start(self._inbound_video.run())
+        if self._outbound_video is not None:
+            self._tasks.start(self._outbound_video.read(self._wait_for_carrier))
+            self._tasks.start(self._outbound_video.send(self._wait_for_video_room, self._put_video))
+
+    async def receive_video_frame(self) -> TimedFrame:
+        """Returns the newest video frame; see `Transport.receive_video_frame`."""
+        if self._inbound_video is None:
+            raise ConnectionLost("the client sends no video")
+        return await self._inbound_video.receive()
+
+    def play_video(self, source: VideoFrameSource) -> None:
+        """Sends the frames of ``source`` once the client is there."""
+        if self._has_video:
+            self._outbound_video = OutboundVideo(source)
 
     def clear_audio(self) -> None:
         """Drops audio on its way, here and at the client."""
@@ -273,11 +302,23 @@ class LinkTransport(OrderedTransport):
 
     def stats(self) -> TransportStats:
         """Returns the counters; a packet is 20 ms of audio, or a video frame."""
-        return super().stats()
+        video = self._inbound_video
+        return replace(
+            super().stats(),
+            packets_lost=self._lost,
+            jitter_s=self._jitter.jitter_s,
+            round_trip_time_s=self._outbound.round_trip_s,
+            frames_decoded=0 if video is None else video.decoded,
+            frames_dropped=0 if video is None else video.skipped,
+            frames_refused=0 if video is None else video.refused,
+        )
 
     async def close(self) -> None:
         """Ends the connection, after what waits was written; safe to call twice."""
         await super().close()
+        for video in (self._inbound_video, self._outbound_video):
+            if video is not None:
+                video.end()
         for timer in (self._resuming, self._acknowledging):
             if timer is not None:
                 timer.cancel()
@@ -296,6 +337,10 @@ class LinkTransport(OrderedTransport):
         match frame.kind:
             case FrameKind.AUDIO:
                 self._take_audio(frame.payload)
+            case FrameKind.VIDEO:
+                self._take_video(frame.payload)
+            case FrameKind.GAP:
+                self._lost += 1
             case FrameKind.TEXT:
                 try:
                     self.deliver_text(frame.payload.decode())
@@ -312,12 +357,19 @@ class LinkTransport(OrderedTransport):
         if self._reader is None:
             return
         try:
-            if self._admit_audio(self._reader.duration_s(payload), len(payload)):
+            duration_s = self._reader.duration_s(payload)
+            if self._admit_audio(duration_s, len(payload)):
                 for block in self._reader.read(payload):
                     self._pass_on(block)
+                self._jitter.note(self._last_seen_s, duration_s)
         except FrameError as error:
             self._discarded += 1
             logger.debug("audio of a client is dropped: %s", error)
+
+    def _take_video(self, payload: bytes) -> None:
+        self._note_packet(len(payload))
+        if self._inbound_video is not None and not self._closed.done():
+            self._inbound_video.take(payload)
 
     def _see(self) -> None:
         self._last_seen_s = self._now_s()
@@ -362,6 +414,22 @@ class LinkTransport(OrderedTransport):
             return limit_s
         return self._now_s() - since_s
 
+    async def _wait_for_carrier(self) -> None:
+        while self._carrier is None:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _wait_for_video_room(self) -> None:
+        while self._has_video_queued or self._outbound.video_frames >= MOST_VIDEO_AHEAD:
+            self._room.clear()
+            await self._room.wait()
+
+    def _put_video(self, payload: bytes) -> None:
+        self._packets_sent += 1
+        self._bytes_sent += len(payload)
+        self._has_video_queued = True
+        self._put_text(_kinded(FrameKind.VIDEO, payload))
+
     def _note_room(self) -> None:
         self._room.set()
         self._wake()
@@ -376,7 +444,11 @@ class LinkTransport(OrderedTransport):
             wire: Any = self._queue.pop(with_audio=with_audio)
             if wire is None:
                 break
-            parts.append(self._outbound.send(FrameKind(wire[0]), wire[1:], self._now_s()))
+            kind = FrameKind(wire[0])
+            parts.append(self._outbound.send(kind, wire[1:], self._now_s()))
+            if kind == FrameKind.VIDEO:
+                self._has_video_queued = False
+                self._room.set()
             size += len(wire)
         if self._outbound.kept_bytes > MAX_KEPT_BYTES:
             self.hang_up("the client takes no messages")
@@ -392,6 +464,11 @@ class LinkTransport(OrderedTransport):
     def _welcome(self) -> bytes:
         greeting = json.dumps({"received": self._inbound.received})
         return write_frame(FrameKind.WELCOME, payload=greeting.encode())
+
+    def _note_closed(self, _closed: object) -> None:
+        self._wake()
+        if self._inbound_video is not None:
+            self._inbound_video.end()
 
     def _wake(self) -> None:
         if self._carrier is not None:
