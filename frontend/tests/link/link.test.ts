@@ -323,7 +323,7 @@ describe("a carrier that breaks", () => {
 });
 
 describe("closing", () => {
-  it("says goodbye over the WebSocket", async () => {
+  it("sends a goodbye over the WebSocket", async () => {
     await open();
     link.close();
     expect(FakeSocket.last.sent.map(outline)).toEqual([[[BYE, 0]]]);
@@ -332,7 +332,7 @@ describe("closing", () => {
     expect(FakeSocket.last.sent).toHaveLength(1);
   });
 
-  it("says goodbye in a request of its own, over HTTP and without a carrier", async () => {
+  it("sends a goodbye in a request of its own, over HTTP and without a carrier", async () => {
     await open("http");
     link.close();
     expect(network.posts.map(({ keepalive }) => keepalive)).toEqual([true]);

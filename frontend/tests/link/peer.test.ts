@@ -213,7 +213,7 @@ describe("a call over a link", () => {
     });
   });
 
-  it("says goodbye, once", async () => {
+  it("sends a goodbye, once", async () => {
     await open();
     await peer.close();
     await peer.close();
