@@ -16,6 +16,8 @@ const CAPTURE = { capture: true };
 export class LinkAudio {
   /** What the server may choose from, in the order of preference. */
   readonly codecs: readonly Codec[];
+  /** Resolved when `send` and `receive` may be called; rejected if the browser has no worklets. */
+  readonly ready: Promise<void>;
   readonly #context: AudioContext;
   #source: MediaStreamAudioSourceNode | null;
   #microphone: AudioWorkletNode | null = null;
@@ -25,17 +27,6 @@ export class LinkAudio {
 
   /** Opens the audio hardware, at the rate of the best codec; `stream` holds the microphone. */
   static async open(stream: MediaStream | null): Promise<LinkAudio> {
-    const audio = await LinkAudio.#atBestRate(stream);
-    try {
-      await audio.#context.audioWorklet.addModule(new URL(WORKLET, import.meta.url));
-    } catch (error) {
-      audio.close();
-      throw error;
-    }
-    return audio;
-  }
-
-  static async #atBestRate(stream: MediaStream | null): Promise<LinkAudio> {
     const codecs: Codec[] = (await hasOpus()) ? ["opus", "pcm16"] : ["pcm16"];
     const sampleRate = codecs[0] === "opus" ? OPUS_RATE_HZ : PCM_RATE_HZ;
     const context = new AudioContext({ sampleRate });
@@ -53,6 +44,7 @@ export class LinkAudio {
     this.#source = hasMicrophone ? context.createMediaStreamSource(stream) : null;
     this.#context = context;
     this.codecs = codecs;
+    this.ready = context.audioWorklet.addModule(new URL(WORKLET, import.meta.url));
     this.#resume();
     for (const gesture of GESTURES) globalThis.addEventListener?.(gesture, this.#resume, CAPTURE);
   }
@@ -112,6 +104,8 @@ export class LinkAudio {
   }
 
   close(): void {
+    // Nobody waits for it any more.
+    this.ready.catch(() => undefined);
     for (const gesture of GESTURES) globalThis.removeEventListener?.(gesture, this.#resume, CAPTURE);
     if (this.#microphone) this.#microphone.port.onmessage = null;
     this.#source?.disconnect();
