@@ -30,6 +30,7 @@
     if (block.some((sample) => Math.abs(sample) > LOUD)) received.lastLoud = received.samples;
   }
 
+  window.__record = record;
   async function record(track) {
     const context = new AudioContext({ sampleRate: RATE_HZ });
     const module = URL.createObjectURL(new Blob([worklet], { type: "text/javascript" }));
@@ -44,6 +45,14 @@
       super(...options);
       this.addEventListener("track", ({ track }) => track.kind === "audio" && record(track));
     }
+  };
+
+  // Without WebRTC the page makes the track itself.
+  const createDestination = AudioContext.prototype.createMediaStreamDestination;
+  AudioContext.prototype.createMediaStreamDestination = function () {
+    const node = createDestination.call(this);
+    record(node.stream.getAudioTracks()[0]);
+    return node;
   };
 
   function noteState() {
