@@ -270,6 +270,37 @@ async def test_a_gradio_page_that_was_mounted_before_hides_no_route() -> None:
         assert "webrtc" in (await page.get("/config")).text
 
 
+async def test_sessions_end_before_the_app_that_they_came_through() -> None:
+    order: list[str] = []
+
+    class Noted(Echo):
+        def shutdown(self) -> None:
+            order.append("the handler")
+
+        def copy(self) -> Noted:
+            return Noted()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, str]]:
+        yield {"a": "state"}
+        order.append("the app")
+
+    stream = Stream(Noted(), modality="audio")
+    app = FastAPI(lifespan=lifespan)
+    stream.mount(app)
+    async with browser(app) as page:
+        for _ in range(2):
+            async with app.router.lifespan_context(app) as state:
+                assert state == {"a": "state"}
+                client = client_of(Posting(page))
+                await client.call()
+            await client.ended.wait()
+            assert client.messages[-1]["code"] == "server_stopping"
+            assert stream.handlers == {}
+            await client.hang_up()
+    assert order == ["the handler", "the app"] * 2
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "status"),
     [
