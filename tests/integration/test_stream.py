@@ -8,20 +8,20 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from support.offers import make_sdp
 from support.posting import Posting, browser, client_of
-from support.signals import chirp, pieces_found
+from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc import AdditionalOutputs, Limits, StreamHandler
 from gradio_webrtc.stream import Body, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
 OTHER_PAGE = "https://page.example"
@@ -205,6 +205,23 @@ async def test_inputs_and_outputs_of_a_program() -> None:
         await client.ended.wait()
         await gone(stream)
         assert {each.args async for each in outputs} <= {("one", 2)}, "and then no more"
+        await client.hang_up()
+
+
+@pytest.mark.parametrize("inputs", [(), (700,)])
+async def test_a_page_that_only_receives_is_asked_for_its_inputs(inputs: tuple[int, ...]) -> None:
+    def play(hz: int = 500) -> Iterator[Any]:
+        yield 24_000, tone(0.5, hz, 24_000)
+
+    stream = Stream(play, modality="audio", mode="receive")
+    async with browser(app_of(stream)) as page:
+        client = client_of(Posting(page), mode="receive")
+        client.on_send_input = lambda: stream.set_input(client.webrtc_id, *inputs)
+        await client.call()
+        await client.ended.wait()
+        await gone(stream)
+        heard = np.concatenate([samples for _, samples in client.audio_frames])
+        assert pitch_hz(heard, 48_000) == pytest.approx(inputs[0] if inputs else 500, abs=5)
         await client.hang_up()
 
 
