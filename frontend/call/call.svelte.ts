@@ -234,8 +234,6 @@ export class Call {
     // For the app, a call that was made again is the same one as the call that broke.
     if (!this.#isOpen) this.#host.dispatch("start_recording");
     this.#isOpen = true;
-    // In receive mode the tick makes the server call the app's function.
-    if (this.#host.props.mode === "receive") this.#host.dispatch("tick");
   }
 
   #handleTrack(track: MediaStreamTrack): void {

@@ -306,19 +306,23 @@ describe("devices", () => {
 describe("receiving", () => {
   beforeEach(() => void (host.props.mode = "receive"));
 
-  it("asks for no microphone and ticks when it is connected", async () => {
+  it("asks for no microphone and ticks when the server asks for inputs", async () => {
     await call.start();
     expect(events()).toEqual([]);
     connection().become("connected");
     expect(media.requests).toEqual([]);
+    expect(events()).toEqual(["start_recording"]);
+    connection().deliver({ type: "send_input", data: [] });
     expect(events()).toEqual(["start_recording", "tick"]);
   });
 
   it("starts again on a second command", async () => {
     const first = await open();
+    first.deliver({ type: "send_input" });
     await call.restart();
     expect(first.isClosed).toBe(true);
     connection().become("connected");
+    connection().deliver({ type: "send_input" });
     expect(events().filter((name) => name === "tick")).toHaveLength(2);
   });
 });

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing
 import warnings
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import gradio as gr
@@ -23,7 +24,7 @@ from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
-from ._session.stopping import GRACE_S
+from ._session.stopping import GRACE_S, end_here
 from ._ui.stream_page import PageParts, build_page, check_parts, read_components
 from .component import WebRTC
 
@@ -272,11 +273,24 @@ class Stream:
             path: A path before that of each route, such as ``"/talk"``.
             tags: Tags of the routes in OpenAPI.
         """
-        router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
+        router = APIRouter(
+            prefix=path, tags=tags, route_class=BoundedRoute, lifespan=self._end_with_app
+        )
         site = Site(self._origins, trusted_proxies=self._proxies)
         OfferRoute(self._requests, site).add_to(router)
         LinkRoute(self.webrtc_component.signaling, site).add_to(router)
         return router
+
+    @asynccontextmanager
+    async def _end_with_app(self, _app: object) -> AsyncIterator[None]:
+        """Ends the sessions before an app that has the routes, whatever stops its server."""
+        sessions = self.webrtc_component.signaling.sessions
+        try:
+            yield
+        finally:
+            await end_here(sessions)
+            # The same event loop may start the app again, as tests do.
+            sessions.serve_here()
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
         """Answers an offer or a candidate, for a route of the program's own.

@@ -54,7 +54,10 @@ async def test_a_generator_is_played_in_full_from_the_click_to_its_quiet_end() -
     await client.closed.wait()
     await finish(client, manager)
     assert steps == [5]
-    assert [m["data"] for m in client.messages] == [""], "one end, without a word, and no error"
+    assert [(m["type"], m["data"]) for m in client.messages] == [
+        ("send_input", []),
+        ("end_stream", ""),
+    ], "one end, without a word, and no error"
     assert client.audible_seconds() == pytest.approx(2.0, abs=0.02)
     places = pieces_found(client.received_audio(), sent)
     assert places == sorted(places)
@@ -70,15 +73,15 @@ async def test_nothing_is_asked_of_the_generator_before_the_inputs_have_come() -
 
     manager = serve(generation, "receive")
     client = Client(manager, mode="receive")
-    client.send_inputs = lambda *_: order.append("connected")  # type: ignore[method-assign]
+    client.on_send_input = lambda: order.append("send_input")
     await client.call()
-    del client.send_inputs
+    await client.until(lambda: bool(order))
     client.send_inputs("hello")
     await client.until(lambda: client.loud_seconds() > 0)
     client.send_inputs("a second click of the same call")
     await client.ended.wait()
     await finish(client, manager)
-    assert order == ["connected", "hello"]
+    assert order == ["send_input", "hello"]
 
 
 async def test_the_generator_is_never_far_ahead_of_the_client() -> None:
@@ -156,8 +159,8 @@ async def test_an_error_is_reported_and_ends_the_stream(error: Exception, text: 
     await client.ended.wait()
     await finish(client, manager)
     kinds = [message["type"] for message in client.messages]
-    assert kinds == ["error", "end_stream"]
-    assert str(client.messages[0]["data"]).startswith(text)
+    assert kinds == ["send_input", "error", "end_stream"]
+    assert str(client.messages[1]["data"]).startswith(text)
     assert "secret" not in str(client.messages)
 
 

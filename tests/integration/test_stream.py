@@ -8,20 +8,20 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from support.offers import make_sdp
 from support.posting import Posting, browser, client_of
-from support.signals import chirp, pieces_found
+from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc import AdditionalOutputs, Limits, StreamHandler
 from gradio_webrtc.stream import Body, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
 OTHER_PAGE = "https://page.example"
@@ -208,6 +208,23 @@ async def test_inputs_and_outputs_of_a_program() -> None:
         await client.hang_up()
 
 
+@pytest.mark.parametrize("inputs", [(), (700,)])
+async def test_a_page_that_only_receives_is_asked_for_its_inputs(inputs: tuple[int, ...]) -> None:
+    def play(hz: int = 500) -> Iterator[Any]:
+        yield 24_000, tone(0.5, hz, 24_000)
+
+    stream = Stream(play, modality="audio", mode="receive")
+    async with browser(app_of(stream)) as page:
+        client = client_of(Posting(page), mode="receive")
+        client.on_send_input = lambda: stream.set_input(client.webrtc_id, *inputs)
+        await client.call()
+        await client.ended.wait()
+        await gone(stream)
+        heard = np.concatenate([samples for _, samples in client.audio_frames])
+        assert pitch_hz(heard, 48_000) == pytest.approx(inputs[0] if inputs else 500, abs=5)
+        await client.hang_up()
+
+
 async def test_a_time_limit_ends_the_sessions_of_routes() -> None:
     stream = stream_of(time_limit=0.3)
     async with browser(app_of(stream)) as page:
@@ -268,6 +285,37 @@ async def test_a_gradio_page_that_was_mounted_before_hides_no_route() -> None:
             reply = await page.post(path, json={"type": "close", "webrtc_id": "page"})
             assert reply.json()["meta"]["error"] == "unknown_connection"
         assert "webrtc" in (await page.get("/config")).text
+
+
+async def test_sessions_end_before_the_app_that_they_came_through() -> None:
+    order: list[str] = []
+
+    class Noted(Echo):
+        def shutdown(self) -> None:
+            order.append("the handler")
+
+        def copy(self) -> Noted:
+            return Noted()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, str]]:
+        yield {"a": "state"}
+        order.append("the app")
+
+    stream = Stream(Noted(), modality="audio")
+    app = FastAPI(lifespan=lifespan)
+    stream.mount(app)
+    async with browser(app) as page:
+        for _ in range(2):
+            async with app.router.lifespan_context(app) as state:
+                assert state == {"a": "state"}
+                client = client_of(Posting(page))
+                await client.call()
+            await client.ended.wait()
+            assert client.messages[-1]["code"] == "server_stopping"
+            assert stream.handlers == {}
+            await client.hang_up()
+    assert order == ["the handler", "the app"] * 2
 
 
 @pytest.mark.parametrize(

@@ -153,8 +153,6 @@ class Client:
         if answer.get("candidates_follow"):
             await self._take_candidates()
         await self.connected.wait()
-        if self._mode == "receive":
-            self.send_inputs()
         return answer
 
     def send_inputs(self, *inputs: Any) -> None:

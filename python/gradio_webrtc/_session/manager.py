@@ -444,6 +444,10 @@ class SessionManager:
         await asyncio.gather(*(each.stop(grace_s) for each in held))
         await self.wait_idle()
 
+    def serve_here(self) -> None:
+        """Serves on the running event loop again, after `drain_here`."""
+        self._stopped.discard(asyncio.get_running_loop())
+
     def hurry(self) -> None:
         """Ends the grace time of sessions that are ending; from any thread."""
         for session in self._open_sessions():

@@ -294,6 +294,9 @@ class Session:
         outbound = self._media.outbound
         if not self._config.client_sends:
             outbound = [functools.partial(self._run_after_inputs, pump) for pump in outbound]
+            # They start it; those of a client that sent them by itself are there already.
+            if not self._has_inputs.is_set():
+                self.context.request_inputs()
         tasks: set[asyncio.Task[Any]] = {
             self._tasks.start(self._until_closed()),
             *(self._start_pump(pump) for pump in [*self._media.inbound, *outbound]),

@@ -213,6 +213,11 @@ async def on_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Non
         await asyncio.wrap_future(future)
 
 
+async def end_here(member: Drainable) -> None:
+    """Ends the sessions of the running event loop, whose server stops; see `begin_drain`."""
+    await _drain_one(member, grace_from_environment())
+
+
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Returns the event loop that runs in this thread, or ``None``."""
     try:
