@@ -1,6 +1,6 @@
 """The terms of a component's sessions, as one frozen value that transports and sessions share.
 
-Plain data: the modules that enforce a term import it from here. Imports nothing but the limits.
+Plain data: the modules that enforce a term import it from here. Imports nothing but such terms.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ._addresses import DEFAULT_ADDRESSES, ServerAddresses
 from ._limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class SessionConfig:
         allows_other_tracks: An offer with tracks of other kinds is answered, and they are declined;
             otherwise it is refused.
         limits: Bounds of one client, apart from the number and the length of its sessions.
+        addresses: The UDP ports and the addresses of the server's side.
     """
 
     mode: Mode = "send-receive"
@@ -37,6 +39,7 @@ class SessionConfig:
     has_outputs: bool = False
     allows_other_tracks: bool = False
     limits: Limits = DEFAULT_LIMITS
+    addresses: ServerAddresses = DEFAULT_ADDRESSES
 
     @property
     def client_sends(self) -> bool:
