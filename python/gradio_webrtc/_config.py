@@ -1,6 +1,6 @@
 """The terms of a component's sessions, as one frozen value that transports and sessions share.
 
-Plain data: the modules that enforce a term import it from here. Imports nothing but the limits.
+Plain data: the modules that enforce a term import it from here. Imports nothing but such terms.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ._addresses import DEFAULT_ADDRESSES, ServerAddresses
 from ._limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SessionConfig:
             otherwise it is refused.
         fallback: The transport for clients that WebRTC does not reach; "never" refuses them.
         limits: Bounds of one client, apart from the number and the length of its sessions.
+        addresses: The UDP ports and the addresses of the server's side.
     """
 
     mode: Mode = "send-receive"
@@ -39,6 +41,7 @@ class SessionConfig:
     allows_other_tracks: bool = False
     fallback: Fallback = "auto"
     limits: Limits = DEFAULT_LIMITS
+    addresses: ServerAddresses = DEFAULT_ADDRESSES
 
     @property
     def client_sends(self) -> bool:

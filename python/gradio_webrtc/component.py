@@ -16,6 +16,7 @@ from gradio.component_meta import ComponentMeta, get_local_contexts, updateable
 from gradio.components.base import Component, server
 from gradio.context import get_blocks_context
 
+from ._addresses import read_addresses
 from ._config import SessionConfig
 from ._limits import DEFAULT_LIMITS
 from ._session.client_address import client_address, gradio_session_of
@@ -54,7 +55,7 @@ from .errors import SignalingError
 from .types import WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from gradio.components import Timer
     from gradio.events import Dependency
@@ -144,6 +145,8 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
         fallback: Fallback = "auto",
+        udp_ports: int | tuple[int, int] | range | None = None,
+        host_candidates: Sequence[str] | Mapping[str, str] | None = None,
         _signaling: Signaling | None = None,
         _page: str | None = None,
     ) -> None:
@@ -184,6 +187,8 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             allowed_origins: Origins of other web pages that may open sessions, such as ["https://example.com"]; by default pages of this server alone.
             limits: Limits for the clients of the server, such as Limits(idle_limit_s=60); by default Limits().
             fallback: "auto" for a WebSocket or HTTP where WebRTC does not connect, since UDP is blocked; "never" for WebRTC alone; "always" without WebRTC.
+            udp_ports: UDP ports of the server for audio and video: one that all sessions share, such as 50000, or the first and the last of several, (50000, 50100), of which each session takes one; by default any that are free.
+            host_candidates: Addresses that clients reach the server at, in place of those of its own network interfaces: ["203.0.113.7"], or {"10.0.0.5": "203.0.113.7"} for one of them.
         """
         arguments = dict(locals())
         check_mode(mode, modality)
@@ -214,6 +219,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         self._rtc_configuration = rtc_configuration
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
         self.allowed_origins = read_origins(allowed_origins)
+        self._addresses = read_addresses(udp_ports, host_candidates)
         self.page_session = _page
         # A program that answers clients over routes may pass inputs with `set_input` alone.
         self.gets_inputs_elsewhere = False
@@ -363,6 +369,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             allows_other_tracks=self.allow_extra_tracks,
             fallback=self.fallback,
             limits=self._limits,
+            addresses=self._addresses,
         )
         self._sessions.serve(
             template.copy,

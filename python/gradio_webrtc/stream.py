@@ -112,6 +112,12 @@ class Stream:
         limits: Limits for the clients of the server; by default ``Limits()``.
         fallback: "auto" for a WebSocket or HTTP where WebRTC does not connect, since UDP is
             blocked; "never" for WebRTC alone; "always" without WebRTC.
+        udp_ports: UDP ports of the server for audio and video: one that all sessions share, such as
+            50000, or the first and the last of several, (50000, 50100), of which each session takes
+            one; by default any that are free.
+        host_candidates: Addresses that clients reach the server at, in place of those of its own
+            network interfaces: ``["203.0.113.7"]``, or ``{"10.0.0.5": "203.0.113.7"}`` for one of
+            them.
 
     Attributes:
         mode: As given.
@@ -159,6 +165,8 @@ class Stream:
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
         fallback: Fallback = "auto",
+        udp_ports: int | tuple[int, int] | range | None = None,
+        host_candidates: Sequence[str] | Mapping[str, str] | None = None,
     ) -> None:
         del verbose
         self.mode = mode
@@ -184,7 +192,13 @@ class Stream:
                 "components."
             )
         _warn_without_relay(rtc_configuration)
-        settings = {"allowed_origins": allowed_origins, "limits": limits, "fallback": fallback}
+        settings = {
+            "allowed_origins": allowed_origins,
+            "limits": limits,
+            "fallback": fallback,
+            "udp_ports": udp_ports,
+            "host_candidates": host_candidates,
+        }
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)
         self._ui, self.webrtc_component, button = build_page(WebRTC, parts)

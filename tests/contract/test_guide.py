@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
+DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 MIGRATING = (ROOT / "docs" / "migrating.md").read_text("utf-8")
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 TABLE = (ROOT / "demo" / "README.md").read_text("utf-8")
@@ -49,7 +50,7 @@ SHOWN = dict(
 )
 OTHERS = [
     textwrap.dedent(block)
-    for text in (GUIDE, TROUBLESHOOTING)
+    for text in (GUIDE, DEPLOYMENT, TROUBLESHOOTING)
     for _, block in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
 ]
 WITH_PAGE = [block for block in OTHERS if "WebRTC" in block or "Stream(" in block]
@@ -130,7 +131,9 @@ def test_the_other_blocks_run(block: str) -> None:
     run(block)
 
 
-@pytest.mark.parametrize("quoted", re.findall(r"(?<!\*)\*(\w[^*\n]+)\*(?!\*)", TROUBLESHOOTING))
+@pytest.mark.parametrize(
+    "quoted", re.findall(r"(?<!\*)\*(\w[^*\n]+)\*(?!\*)", DEPLOYMENT + TROUBLESHOOTING)
+)
 def test_a_text_of_the_page_that_is_quoted_is_one(quoted: str) -> None:
     assert quoted.replace("microphone", "${problem.medium}") in PAGE_TEXTS
 

@@ -39,8 +39,10 @@ SERVERS = {
     "allow_extra_tracks",
     "limits",
     "allowed_origins",
+    "host_candidates",
     "self",
     "server_rtc_configuration",
+    "udp_ports",
 }
 """Arguments that only the server has a use for."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,12 @@ from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc._addresses import ServerAddresses
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
+from gradio_webrtc._transport.webrtc.aiortc_internals.own_sockets import OwnSockets
+from gradio_webrtc._transport.webrtc.aiortc_internals.udp_mux import UdpMux
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.peer import PeerTransport
 
@@ -27,7 +31,15 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._handlers import StreamHandlerBase
 
-KINDS = (Session, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
+KINDS = (
+    Session,
+    PeerTransport,
+    RTCPeerConnection,
+    AudioSender,
+    DatagramGuard,
+    OwnSockets,
+    UdpMux,
+)
 CODECS = (OpusEncoder, OpusDecoder)
 
 
@@ -72,9 +84,9 @@ def without_collections() -> Iterator[None]:
         gc.enable()
 
 
-def serving() -> SessionServer:
+def serving(**terms: Any) -> SessionServer:
     manager = SessionServer()
-    manager.serve(Greeting().copy, concurrency_limit=9)
+    manager.serve(Greeting().copy, concurrency_limit=9, **terms)
     return manager
 
 
@@ -101,6 +113,22 @@ async def test_a_session_that_is_over(end: str, made: list[weakref.ref[Any]]) ->
         await manager.wait_idle()
         await client.hang_up()
         # The callbacks of the end run in the next turn of the event loop.
+        await asyncio.sleep(0.05)
+        assert alive(made, client) == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_session_on_chosen_ports(count: int, made: list[weakref.ref[Any]]) -> None:
+    begin = random.randrange(20_000, 30_000)  # noqa: S311  # no secret
+    addresses = ServerAddresses(range(begin, begin + count))
+    manager = serving(addresses=addresses)
+    client = Client(manager, tone(1.0, 440))
+    with without_collections():
+        await client.call()
+        await client.until(lambda: client.loud_seconds() > 0.1)
+        assert "OwnSockets" in alive(made, client)
+        await client.hang_up()
+        await manager.wait_idle()
         await asyncio.sleep(0.05)
         assert alive(made, client) == []
 

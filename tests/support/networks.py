@@ -46,6 +46,7 @@ class Network:
     """A network namespace, and what to begin a command with so that it runs in there.
 
     Attributes:
+        pid: The process that keeps it.
         prefix: The words before those of a command.
         namespaces: The files of ``/proc`` that name the namespaces, in the order to enter them.
     """
@@ -55,7 +56,8 @@ class Network:
         options = [f"--{kind}" for kind in kinds]
         if "user" in kinds:
             options.append("--preserve-credentials")
-        self.prefix = [_program("nsenter"), "--target", str(holder.pid), *options, "--"]
+        self.pid = str(holder.pid)
+        self.prefix = [_program("nsenter"), "--target", self.pid, *options, "--"]
         self.namespaces = [f"/proc/{holder.pid}/ns/{kind}" for kind in kinds]
         self._requests = requests
 
@@ -96,6 +98,22 @@ class Network:
         connection = self.open_socket()
         connection.connect(("127.0.0.1", port))
         return connection
+
+    def link(self, name: str, address: str, other: Network, others_address: str) -> None:
+        """Lays a cable to another network, made with ``beside=`` this one.
+
+        Args:
+            name: The name of the interface, at both ends.
+            address: The address of this end, with the length of its network: "10.0.0.1/24".
+            other: The network at the other end.
+            others_address: The address of that end.
+        """
+        self.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-there")
+        self.run("ip", "link", "set", f"{name}-there", "netns", other.pid)
+        other.run("ip", "link", "set", f"{name}-there", "name", name)
+        for end, own in ((self, address), (other, others_address)):
+            end.run("ip", "address", "add", own, "dev", name)
+            end.run("ip", "link", "set", name, "up")
 
     def script(self, folder: Path, program: str) -> Path:
         """Writes a program that is another one in there, for drivers that take a file's name."""
@@ -142,17 +160,21 @@ def network(*, block: Sequence[str] = ()) -> Iterator[Network]:
 
 
 @contextmanager
-def empty_network() -> Iterator[Network]:
-    """Makes a network without any interface that is up."""
+def empty_network(beside: Network | None = None) -> Iterator[Network]:
+    """Makes a network without any interface that is up.
+
+    Args:
+        beside: The network with which it may be linked.
+    """
     for needed in ("ip", "nft", "nsenter"):
         _program(needed)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    command = [_program("unshare"), *own_user, "--net", sys.executable, __file__]
+    own_user = [] if os.geteuid() == 0 or beside else ["--map-root-user"]
+    unshare = [*prefix_of(beside), _program("unshare"), *own_user, "--net"]
     with (
         ours,
         subprocess.Popen(
-            [*command, str(theirs.fileno())],
+            [*unshare, sys.executable, __file__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

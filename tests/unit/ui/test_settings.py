@@ -107,6 +107,10 @@ async def test_every_argument_that_may_do_nothing_is_one_of_the_constructors() -
             ValueError,
             "user",
         ),
+        ("udp_ports", 0, ValueError, "from 1 to 65535"),
+        ("udp_ports", "50000-50100", TypeError, "first and the last"),
+        ("host_candidates", "203.0.113.7", TypeError, "list of addresses"),
+        ("host_candidates", ["example.com"], ValueError, "no names"),
     ],
 )
 async def test_an_argument_that_can_never_work_is_refused(

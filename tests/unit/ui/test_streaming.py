@@ -5,6 +5,7 @@ All in an event loop: outside of one Gradio makes loops that it never closes.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -15,6 +16,7 @@ from gradio_webrtc import (
     AsyncAudioVideoStreamHandler,
     Limits,
     ReplyOnPause,
+    Stream,
     StreamHandler,
     VideoStreamHandler,
     WebRTC,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 from support.serving import server_of
 
+from gradio_webrtc._addresses import read_addresses
 from gradio_webrtc._config import SessionConfig
 
 
@@ -229,6 +232,23 @@ async def test_terms_of_the_stream_reach_the_sessions() -> None:
     )
     assert sessions_of(webrtc).concurrency_limit == 3
     assert webrtc.time_limit == 10
+
+
+async def test_ports_and_addresses_reach_the_sessions_and_no_page() -> None:
+    own: dict[str, Any] = {
+        "udp_ports": (50_000, 50_100),
+        "host_candidates": {"10.0.0.5": "203.0.113.7"},
+    }
+    with gr.Blocks() as blocks:
+        webrtc = WebRTC(modality="audio", **own)
+        webrtc.stream(Echo(), webrtc, webrtc)
+    stream = Stream(Echo(), modality="audio", **own)
+    for each in (webrtc, stream.webrtc_component):
+        config = sessions_of(each).config
+        assert config is not None
+        assert config.addresses == read_addresses(**own)
+    sent = json.dumps([blocks.get_config_file(), stream.ui.get_config_file()], default=str)
+    assert not [text for text in ("50100", "10.0.0.5", "203.0.113.7") if text in sent]
 
 
 async def test_a_session_that_is_not_there_gives_and_takes_nothing() -> None:

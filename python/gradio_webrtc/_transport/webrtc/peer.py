@@ -137,6 +137,7 @@ class PeerTransport:
 
         Raises:
             InvalidOffer: It asks for something that we cannot do.
+            ServerBusy: No port is free for it.
         """
         try:
             async with offer_queue().passing():
@@ -162,6 +163,7 @@ class PeerTransport:
         for candidate in offer.candidates:
             await self._add(candidate)
         internals.harden(self._pc, self._finish, self._config.limits)
+        internals.use_addresses(self._pc, self._config.addresses)
         self._tracks.settle()
         answer = await self._pc.createAnswer()
         internals.code_inline(self._pc, answer.sdp)

@@ -39,6 +39,7 @@ from .fast_path import install_fast_path
 from .host_addresses import host_addresses, offer_loopback_when_alone
 from .objects import become
 from .opus_coding import code_inline, deliver_inline, drop_inline
+from .own_sockets import use_addresses
 from .receiver import HardenedReceiver
 from .sender import HardenedSender
 from .teardown import close, detach
@@ -68,6 +69,7 @@ __all__ = [
     "install_fast_path",
     "offer_loopback_when_alone",
     "read_counters",
+    "use_addresses",
 ]
 
 

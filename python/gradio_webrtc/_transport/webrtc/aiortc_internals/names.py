@@ -139,8 +139,10 @@ PROTOCOLS: Final = "_protocols"
 REMOTE_CANDIDATES: Final = "_remote_candidates"
 BUILD_REQUEST: Final = "build_request"
 DATA_RECEIVED: Final = "data_received"
+GATHER: Final = "get_component_candidates"
 QUERY_CONSENT: Final = "query_consent"
 REQUEST_RECEIVED: Final = "request_received"
+STUN_SERVER: Final = "stun_server"
 
 # ---------------------------------------- aioice: StunProtocol, CandidatePair, Candidate, module
 
@@ -148,7 +150,10 @@ SEND_STUN: Final = "send_stun"
 TRANSACTIONS: Final = "transactions"
 PAIR_TASK: Final = "task"
 NETWORK_HOST: Final = "_network_host"
+FOUNDATION: Final = "candidate_foundation"
 HOST_ADDRESSES: Final = "get_host_addresses"
+PRIORITY: Final = "candidate_priority"
+REFLEXIVE_CANDIDATE: Final = "server_reflexive_candidate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,6 +310,16 @@ LOOPBACK: Final = Aspect(
     "a machine without a network cannot connect to itself", {"aioice.ice": (HOST_ADDRESSES,)}
 )
 
+ADDRESSES: Final = Aspect(
+    "sessions use any UDP port and offer the machine's own addresses, and udp_ports and "
+    "host_candidates have no effect",
+    {
+        "RTCIceTransport": (CONNECTION,),
+        "Connection": (GATHER, PROTOCOLS, STUN_SERVER),
+        "aioice.ice": (FOUNDATION, PRIORITY, REFLEXIVE_CANDIDATE),
+    },
+)
+
 TEARDOWN: Final = Aspect(
     "a connection that does not close by itself keeps its tasks, threads and sockets",
     {
@@ -334,5 +349,6 @@ ASPECTS: Final = (
     COUNTERS,
     BIT_RATES,
     LOOPBACK,
+    ADDRESSES,
     TEARDOWN,
 )

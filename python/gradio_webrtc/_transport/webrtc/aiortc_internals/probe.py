@@ -56,8 +56,17 @@ KINDS: Final[dict[str, type]] = {
 }
 """The types of attributes whose value is replaced or read."""
 
-COROUTINE_FUNCTIONS: Final = frozenset({names.NEXT_FRAME, names.QUERY_CONSENT, names.RECEIVE_NEXT})
-"""Methods that are replaced on an object by a coroutine function, without a subclass."""
+COROUTINE_FUNCTIONS: Final = frozenset(
+    {
+        names.GATHER,
+        names.NEXT_FRAME,
+        names.QUERY_CONSENT,
+        names.RECEIVE_NEXT,
+        names.REFLEXIVE_CANDIDATE,
+    }
+)
+"""Methods that are replaced on an object by a coroutine function, without a subclass, and functions
+that are awaited."""
 
 
 def has(aspect: names.Aspect) -> bool:

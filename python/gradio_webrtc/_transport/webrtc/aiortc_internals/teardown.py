@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import names
 from .objects import transports_of
 from .opus_coding import drop_inline
+from .own_sockets import leave_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,6 +91,7 @@ def detach(pc: RTCPeerConnection) -> None:
     """
     for dtls in transports_of(pc):
         vars(dtls).pop(names.RECEIVE_NEXT, None)
+        leave_addresses(dtls)
         for emitter in (dtls, dtls.transport, dtls.transport.iceGatherer):
             emitter.remove_all_listeners()
     for each in pc.getTransceivers():
