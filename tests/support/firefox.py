@@ -179,12 +179,15 @@ class _Session:
 
 
 @contextmanager
-def firefox(url: str, profile: Path) -> Iterator[FirefoxPage]:
+def firefox(
+    url: str, profile: Path, shows: str = "[data-testid=webrtc-button]"
+) -> Iterator[FirefoxPage]:
     """Open `url` in a Firefox of its own, which ends with the block.
 
     Args:
         url: The page's address.
         profile: An empty folder.
+        shows: A selector of what the page has once it is ready.
     """
     lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items())
     (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
@@ -200,7 +203,7 @@ def firefox(url: str, profile: Path) -> Iterator[FirefoxPage]:
             # Nobody reads what it writes from here on, and a full pipe would stop it.
             threading.Thread(target=browser.communicate, daemon=True).start()
             with connect(f"{address}/session", max_size=None) as socket:
-                yield _open(url, _Session(socket))
+                yield _open(url, _Session(socket), shows)
         finally:
             browser.terminate()
             browser.wait(WAIT_S)
@@ -217,9 +220,9 @@ def _address(browser: subprocess.Popen[str]) -> str:
     raise AssertionError(f"Firefox ended before it listened:\n{''.join(written)}")
 
 
-def _open(url: str, session: _Session) -> FirefoxPage:
+def _open(url: str, session: _Session, shows: str) -> FirefoxPage:
     session.command("script.addPreloadScript", functionDeclaration=_RECORDER)
     session.command("browsingContext.navigate", context=session.tab, url=url, wait="complete")
     page = FirefoxPage(session)
-    page.wait_for("document.querySelector('[data-testid=webrtc-button]')")
+    page.wait_for(f"document.querySelector('{shows}')")
     return page
