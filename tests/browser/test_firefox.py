@@ -47,6 +47,19 @@ def test_firefox_gets_its_own_audio_back(pages: Programs, tmp_path: Path) -> Non
     assert pitch_hz(audio[-RATE_HZ:], RATE_HZ) == pytest.approx(MICROPHONE_HZ, abs=8)
 
 
+def test_firefox_connects_from_a_page_that_has_no_secret(tmp_path: Path) -> None:
+    """All of its candidates come before the answer, and the server has to send the first check."""
+    with (
+        running(ROOT / "demo" / "own_page.py") as program,
+        firefox(program.url(), tmp_path, "#button") as page,
+    ):
+        page.evaluate("document.querySelector('#button').click()")
+        page.wait_for("document.querySelector('#state').textContent === 'connected'")
+        page.wait_for_audio(1)
+        page.evaluate("document.querySelector('#button').click()")
+        page.wait_for("document.querySelector('#state').textContent === 'Not connected.'")
+
+
 def test_firefox_sees_what_the_function_made_of_its_camera(
     pages: Programs, tmp_path: Path, artifacts: Path
 ) -> None:

@@ -38,7 +38,7 @@ table ip nat {{
     }}
 }}
 """
-"""What comes to two ports is forwarded, with its answers, and nothing else passes."""
+"""A router: packets to two ports are forwarded, with their answers, and no others pass."""
 
 NEVER_S = 2.0
 """The time that a session has that is not to connect, in seconds."""

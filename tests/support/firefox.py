@@ -184,12 +184,19 @@ class _Session:
 
 
 @contextmanager
-def firefox(url: str, profile: Path, *, network: Network | None = None) -> Iterator[FirefoxPage]:
+def firefox(
+    url: str,
+    profile: Path,
+    shows: str = "[data-testid=webrtc-button]",
+    *,
+    network: Network | None = None,
+) -> Iterator[FirefoxPage]:
     """Open `url` in a Firefox of its own, which ends with the block.
 
     Args:
         url: The page's address.
         profile: An empty folder.
+        shows: A selector of what the page has once it is ready.
         network: The network in which it runs; by default the machine's.
     """
     lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items())
@@ -209,7 +216,7 @@ def firefox(url: str, profile: Path, *, network: Network | None = None) -> Itera
             assert port is not None
             connection = network.connect(port) if network else None
             with connect(f"{address}/session", sock=connection, max_size=None) as socket:
-                yield _open(url, _Session(socket))
+                yield _open(url, _Session(socket), shows)
         finally:
             browser.terminate()
             browser.wait(WAIT_S)
@@ -226,9 +233,9 @@ def _address(browser: subprocess.Popen[str]) -> str:
     raise AssertionError(f"Firefox ended before it listened:\n{''.join(written)}")
 
 
-def _open(url: str, session: _Session) -> FirefoxPage:
+def _open(url: str, session: _Session, shows: str) -> FirefoxPage:
     session.command("script.addPreloadScript", functionDeclaration=_RECORDER)
     session.command("browsingContext.navigate", context=session.tab, url=url, wait="complete")
     page = FirefoxPage(session)
-    page.wait_for("document.querySelector('[data-testid=webrtc-button]')")
+    page.wait_for(f"document.querySelector('{shows}')")
     return page

@@ -17,10 +17,19 @@ from unittest import mock
 
 import aioice.ice
 import gradio as gr
+import uvicorn
 
 
 def _loopback_only(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: ARG001, FBT001 - its own
     return ["127.0.0.1"] if use_ipv4 else []
+
+
+def _serve(app: Any, **options: Any) -> None:
+    """Runs uvicorn at a free port, as Gradio takes one, whatever the program wrote."""
+    _UVICORN_RUN(app, **{**options, "port": 0})
+
+
+_UVICORN_RUN = uvicorn.run
 
 
 def _run(program: Path, prelude: str) -> None:
@@ -36,6 +45,7 @@ def main(prelude: str, *programs: str) -> None:
     # A shell that runs the tests in the background has them, and all that they start, ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     aioice.ice.get_host_addresses = _loopback_only
+    uvicorn.run = _serve
     sys.path[:0] = [str(Path(program).parent) for program in programs]
     *others, last = map(Path, programs)
     in_background = functools.partialmethod(gr.Blocks.launch, prevent_thread_lock=True)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAUNCHER = Path(__file__).with_name("launch_on_loopback.py")
-_ADDRESS = re.compile(r"Running on local URL:\s+(http://[\w.]+:\d+(?:/[\w/]*)?)")
+_ADDRESS = re.compile(
+    r"(?:Running on local URL:|Uvicorn running on)\s+(http://[\w.]+:\d+(?:/[\w/]*)?)"
+)
 
 START_LIMIT_S = 100.0
 """A machine busy with other work takes long to import Gradio and load two models."""
