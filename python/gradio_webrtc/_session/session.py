@@ -419,6 +419,8 @@ class Session:
             )
         if late:
             await self._cancel(late)
+        # A cancelled task refers to where it was cancelled, and that to this object.
+        self._starting_up = None
 
     async def _run_shutdown(self) -> None:
         with guard(self.context.report):

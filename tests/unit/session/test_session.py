@@ -432,9 +432,19 @@ async def test_a_client_that_only_receives_gets_nothing_before_its_inputs() -> N
     await running
 
 
+class Endless(Silent):
+    """Runs ``start_up`` for as long as the session, as handlers do that read from a service."""
+
+    async def start_up(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("handler", [Silent, Endless])
 @on_virtual_clock
-async def test_a_session_that_is_over_is_freed_without_a_garbage_collection() -> None:
-    session = make()
+async def test_a_session_that_is_over_is_freed_without_a_garbage_collection(
+    handler: type[Silent],
+) -> None:
+    session = make(handler=handler())
     running = begin(session)
     await asyncio.sleep(0.1)
     session.end("enough")
