@@ -6,7 +6,7 @@ Plain data: the modules that enforce a term import it from here. Imports nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._limits import DEFAULT_LIMITS, Limits
 
@@ -28,6 +28,8 @@ class SessionConfig:
         allows_other_tracks: An offer with tracks of other kinds is answered, and they are declined;
             otherwise it is refused.
         limits: Bounds of one client, apart from the number and the length of its sessions.
+        default_inputs: The values of the inputs for a client that has none of its own: none are
+            requested from it, and it fetches no outputs. ``None`` for one that has.
     """
 
     mode: Mode = "send-receive"
@@ -37,6 +39,7 @@ class SessionConfig:
     has_outputs: bool = False
     allows_other_tracks: bool = False
     limits: Limits = DEFAULT_LIMITS
+    default_inputs: tuple[Any, ...] | None = None
 
     @property
     def client_sends(self) -> bool:

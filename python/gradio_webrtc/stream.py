@@ -15,17 +15,22 @@ from fastapi import APIRouter
 from gradio.utils import colab_check, get_space
 
 from ._advice import names_elsewhere
+from ._handlers.stream_handler import INPUT_PLACEHOLDER
+from ._server.bearer import BearerToken
 from ._server.bounded import BoundedRoute
 from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
+from ._server.whip import WHEP, WHIP, WhipRoutes, WhipSettings
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S
+from ._ui.default_inputs import default_inputs
 from ._ui.stream_page import PageParts, build_page, check_parts
 from .component import WebRTC
+from .types import WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from enum import Enum
 
     from fastapi import FastAPI, Request
@@ -33,8 +38,9 @@ if TYPE_CHECKING:
 
     from ._handlers import StreamHandlerBase
     from ._limits import Limits
+    from ._server.whip import Protocol
     from ._workers.workers import Done
-    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats, WebRTCData
+    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats
 
 __all__ = ["Body", "Stream", "UIArgs"]
 
@@ -98,6 +104,9 @@ class Stream:
         allowed_origins: Origins of other web pages that may open sessions, such as
             ``["https://example.com"]``; by default pages of this server alone.
         limits: Limits for the clients of the server; by default ``Limits()``.
+        whip_token: The bearer token that clients of WHIP and WHEP need: a text, or a function, sync
+            or async, that returns if a token is right. ``None`` lets in whoever reaches
+            ``/webrtc/offer``, which has no token either.
 
     Attributes:
         mode: As given.
@@ -110,6 +119,7 @@ class Stream:
         ValueError: There is no page for the mode and the modality, the handler does not fit them,
             or there are outputs without a function for them.
         TypeError: The handler cannot work as it is written.
+        ValueError: ``whip_token`` cannot be sent as a bearer token.
 
     Example:
         >>> from gradio_webrtc import ReplyOnPause, Stream
@@ -119,8 +129,8 @@ class Stream:
         >>> from fastapi import FastAPI
         >>> app = FastAPI()
         >>> stream.mount(app)
-        >>> [route.path for route in stream.router().routes]
-        ['/webrtc/offer', '/webrtc/offer']
+        >>> sorted({route.path for route in stream.router().routes})
+        ['/webrtc/offer', '/whep', '/whep/{key}', '/whip', '/whip/{key}']
     """
 
     def __init__(
@@ -144,6 +154,7 @@ class Stream:
         frame_format: FrameFormat = "bgr",
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
+        whip_token: str | Callable[[str], bool | Awaitable[bool]] | None = None,
     ) -> None:
         del verbose
         self.mode = mode
@@ -160,6 +171,7 @@ class Stream:
         self.additional_output_components = additional_outputs
         self.additional_outputs_handler = additional_outputs_handler
         self._origins = read_origins(allowed_origins)
+        self._token = BearerToken(whip_token)
         self._proxies = tuple(limits.trusted_proxies) if limits is not None else ()
         if additional_outputs and additional_outputs_handler is None:
             raise ValueError(
@@ -251,8 +263,27 @@ class Stream:
         """
         router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
         site = Site(self._origins, trusted_proxies=self._proxies)
-        OfferRoute(self.webrtc_component.signaling, site).add_to(router)
+        signaling = self.webrtc_component.signaling
+        OfferRoute(signaling, site).add_to(router)
+        settings = WhipSettings(self._token, self._default_inputs, self.rtc_configuration)
+        for protocol in self._protocols():
+            WhipRoutes(protocol, signaling, site, settings).add_to(router)
         return router
+
+    def _protocols(self) -> list[Protocol]:
+        """Returns the protocols that have something to do with this stream.
+
+        Who only plays gives a function nothing that it could answer.
+        """
+        answers_frames = self.mode == "send-receive" and self.modality == "video"
+        has_media_to_play = self.mode != "send" and not answers_frames
+        return [WHIP] * (self.mode != "receive") + [WHEP] * has_media_to_play
+
+    def _default_inputs(self) -> list[Any]:
+        """Returns the values of the inputs for a client that has no page."""
+        is_text = self.webrtc_component.variant == "textbox"
+        own = [WebRTCData(INPUT_PLACEHOLDER)] if is_text else []
+        return own + default_inputs(self.additional_input_components or ())
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
         """Answers an offer or a candidate, for a route of the program's own.

@@ -17,6 +17,7 @@ from gradio_webrtc._session.origins import Site, check_mounted
 from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc.errors import SignalingError
 
+from .cross_origin import CrossOrigin
 from .schemas import Body, Reply
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ COOKIE_AGE_S: Final = 300
 """The life of a cookie, in seconds: candidates follow an offer within moments. Each offer sets one,
 and browsers keep about 180 for a host."""
 
-PREFLIGHT_AGE_S: Final = 600
-"""The time for which a browser may keep the answer to a preflight, in seconds."""
-
 
 class OfferRoute:
     """Answers the requests to ``/webrtc/offer``.
@@ -45,6 +43,7 @@ class OfferRoute:
     def __init__(self, signaling: Signaling, site: Site) -> None:
         self._signaling = signaling
         self._site = site
+        self._cors = CrossOrigin(site, methods=["POST"], headers=["content-type"])
 
     def add_to(self, router: APIRouter) -> None:
         """Adds the route, and that of the preflights for it."""
@@ -66,7 +65,7 @@ class OfferRoute:
             check_mounted(request, self._site)
         except SignalingError as error:
             return refusal_of(error)
-        self._allow_origin(request, response)
+        self._cors.allow(request, response)
         asked = body.model_dump(exclude_none=True)
         cookie = _cookie_of(body.webrtc_id)
         if "secret" not in asked and cookie in request.cookies:
@@ -89,20 +88,8 @@ class OfferRoute:
     async def preflight(self, request: Request) -> Response:
         """Answers the question of a browser if a page of another origin may send a request."""
         response = Response(status_code=204)
-        if self._allow_origin(request, response):
-            response.headers["Access-Control-Allow-Methods"] = "POST"
-            response.headers["Access-Control-Allow-Headers"] = "content-type"
-            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_AGE_S)
+        self._cors.allow_requests(request, response)
         return response
-
-    def _allow_origin(self, request: Request, response: Response) -> bool:
-        """Lets the browser give the answer to a page of a listed origin; True for such a one."""
-        origin = request.headers.get("origin")
-        response.headers.append("Vary", "Origin")
-        if origin is None or not self._site.allows(origin):
-            return False
-        response.headers["Access-Control-Allow-Origin"] = origin
-        return True
 
 
 def _cookie_of(webrtc_id: str) -> str:

@@ -237,7 +237,12 @@ class SessionManager:
     # Admission
 
     async def admit(
-        self, factory: TransportFactory, alias: object = None, request: Any = None
+        self,
+        factory: TransportFactory,
+        alias: object = None,
+        request: Any = None,
+        *,
+        adapt: Callable[[SessionConfig], SessionConfig] | None = None,
     ) -> Entry:
         """Opens a session for a client, if there is a place for it.
 
@@ -246,6 +251,8 @@ class SessionManager:
             alias: The id that the client proposes; ``None`` for none.
             request: The ``gr.Request`` that `get_current_context` returns in the session. Its
                 ``session_hash`` identifies the client's Gradio session.
+            adapt: Returns the terms of this client's session, from those of all and what the
+                factory has read; called once, behind its `check`.
 
         Returns:
             The session, which runs, with its names.
@@ -261,6 +268,8 @@ class SessionManager:
         names, ticket = await self._take_place(served, factory, alias, request)
         note_offer(self)
         try:
+            if adapt is not None:
+                served = served._replace(config=adapt(served.config))
             return await self._open(served, factory, names, request, ticket)
         except BaseException:
             self._give_back(names)
@@ -334,7 +343,8 @@ class SessionManager:
         handler: StreamHandlerBase,
         config: SessionConfig,
     ) -> Session:
-        config = dataclasses.replace(config, has_outputs=self.has_outputs)
+        has_outputs = self.has_outputs and config.default_inputs is None
+        config = dataclasses.replace(config, has_outputs=has_outputs)
         try:
             session = Session(line.webrtc_id, transport, handler, config)
             line.connect(session.context)

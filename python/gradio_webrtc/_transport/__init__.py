@@ -3,6 +3,7 @@
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .pacing import AudioPacer
+from .webrtc.fragment import Fragment, read_fragment
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
 
@@ -11,6 +12,7 @@ __all__ = [
     "AudioFrameSource",
     "AudioPacer",
     "AudioSink",
+    "Fragment",
     "Offer",
     "PeerTransport",
     "PixelConverter",
@@ -18,5 +20,6 @@ __all__ = [
     "TimedFrame",
     "Transport",
     "VideoFrameSource",
+    "read_fragment",
     "read_offer",
 ]
