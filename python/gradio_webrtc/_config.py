@@ -6,7 +6,7 @@ Plain data: the modules that enforce a term import it from here. Imports nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._addresses import DEFAULT_ADDRESSES, ServerAddresses
 from ._limits import DEFAULT_LIMITS, Limits
@@ -31,6 +31,8 @@ class SessionConfig:
         fallback: The transport for clients that WebRTC does not reach; "never" refuses them.
         limits: Bounds of one client, apart from the number and the length of its sessions.
         addresses: The UDP ports and the addresses of the server's side.
+        default_inputs: The values of the inputs for a client that has none of its own: none are
+            requested from it, and it fetches no outputs. ``None`` for one that has.
     """
 
     mode: Mode = "send-receive"
@@ -42,6 +44,7 @@ class SessionConfig:
     fallback: Fallback = "auto"
     limits: Limits = DEFAULT_LIMITS
     addresses: ServerAddresses = DEFAULT_ADDRESSES
+    default_inputs: tuple[Any, ...] | None = None
 
     @property
     def client_sends(self) -> bool:

@@ -17,19 +17,24 @@ from gradio.utils import colab_check, get_space
 from starlette.routing import Mount
 
 from ._advice import names_elsewhere
+from ._handlers.stream_handler import INPUT_PLACEHOLDER
+from ._server.bearer import BearerToken
 from ._server.bounded import BoundedRoute
 from ._server.early_candidates import EarlyCandidates
 from ._server.link import LinkRoute
 from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
+from ._server.whip import WHEP, WHIP, WhipRoutes, WhipSettings
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S, end_here
+from ._ui.default_inputs import default_inputs
 from ._ui.stream_page import PageParts, build_page, check_parts, read_components
 from .component import WebRTC
+from .types import WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from enum import Enum
 
     from fastapi import FastAPI, Request
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 
     from ._handlers import StreamHandlerBase
     from ._limits import Limits
+    from ._server.whip import Protocol
     from ._workers.workers import Done
     from .types import (
         AdditionalOutputs,
@@ -45,7 +51,6 @@ if TYPE_CHECKING:
         Modality,
         Mode,
         SessionStats,
-        WebRTCData,
     )
 
 __all__ = ["Body", "Stream", "UIArgs"]
@@ -118,6 +123,9 @@ class Stream:
         host_candidates: Addresses that clients reach the server at, in place of those of its own
             network interfaces: ``["203.0.113.7"]``, or ``{"10.0.0.5": "203.0.113.7"}`` for one of
             them.
+        whip_token: The bearer token that clients of WHIP and WHEP need: a text, or a function, sync
+            or async, that returns if a token is right. ``None`` lets in whoever reaches
+            ``/webrtc/offer``, which has no token either.
 
     Attributes:
         mode: As given.
@@ -130,6 +138,7 @@ class Stream:
         ValueError: There is no page for the mode and the modality, the handler does not fit them,
             or there are outputs without a function for them.
         TypeError: The handler cannot work as it is written.
+        ValueError: ``whip_token`` cannot be sent as a bearer token.
 
     Example:
         >>> from gradio_webrtc import ReplyOnPause, Stream
@@ -140,7 +149,7 @@ class Stream:
         >>> app = FastAPI()
         >>> stream.mount(app)
         >>> sorted({route.path for route in stream.router().routes})
-        ['/webrtc/link', '/webrtc/offer']
+        ['/webrtc/link', '/webrtc/offer', '/whep', '/whep/{key}', '/whip', '/whip/{key}']
     """
 
     def __init__(
@@ -167,6 +176,7 @@ class Stream:
         fallback: Fallback = "auto",
         udp_ports: int | tuple[int, int] | range | None = None,
         host_candidates: Sequence[str] | Mapping[str, str] | None = None,
+        whip_token: str | Callable[[str], bool | Awaitable[bool]] | None = None,
     ) -> None:
         del verbose
         self.mode = mode
@@ -185,6 +195,7 @@ class Stream:
         self.additional_output_components = additional_outputs
         self.additional_outputs_handler = additional_outputs_handler
         self._origins = read_origins(allowed_origins)
+        self._token = BearerToken(whip_token)
         self._proxies = tuple(limits.trusted_proxies) if limits is not None else ()
         if additional_outputs and additional_outputs_handler is None:
             raise ValueError(
@@ -291,8 +302,12 @@ class Stream:
             prefix=path, tags=tags, route_class=BoundedRoute, lifespan=self._end_with_app
         )
         site = Site(self._origins, trusted_proxies=self._proxies)
+        signaling = self.webrtc_component.signaling
         OfferRoute(self._requests, site).add_to(router)
-        LinkRoute(self.webrtc_component.signaling, site).add_to(router)
+        LinkRoute(signaling, site).add_to(router)
+        settings = WhipSettings(self._token, self._default_inputs, self.rtc_configuration)
+        for protocol in self._protocols():
+            WhipRoutes(protocol, signaling, site, settings).add_to(router)
         return router
 
     @asynccontextmanager
@@ -305,6 +320,21 @@ class Stream:
             await end_here(sessions)
             # The same event loop may start the app again, as tests do.
             sessions.serve_here()
+
+    def _protocols(self) -> list[Protocol]:
+        """Returns the protocols that have something to do with this stream.
+
+        Who only plays gives a function nothing that it could answer.
+        """
+        answers_frames = self.mode == "send-receive" and self.modality == "video"
+        has_media_to_play = self.mode != "send" and not answers_frames
+        return [WHIP] * (self.mode != "receive") + [WHEP] * has_media_to_play
+
+    def _default_inputs(self) -> list[Any]:
+        """Returns the values of the inputs for a client that has no page."""
+        is_text = self.webrtc_component.variant == "textbox"
+        own = [WebRTCData(INPUT_PLACEHOLDER)] if is_text else []
+        return own + default_inputs(self.additional_input_components or ())
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
         """Answers an offer or a candidate, for a route of the program's own.

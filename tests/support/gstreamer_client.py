@@ -1,9 +1,10 @@
-"""A client made of GStreamer's `webrtcbin`: ``/usr/bin/python3 gstreamer_client.py SECONDS``.
+"""A client made of GStreamer's `webrtcbin`: ``gstreamer_client.py SECONDS [DIRECTION]``.
 
-With ``--check`` in place of the seconds it only reports, by its exit code, whether all it needs is
-installed.
+Run it with ``/usr/bin/python3``. With ``--check`` in place of the seconds it only reports, by its
+exit code, whether all it needs is installed.
 
-It sends a tone, and records what comes back. A program of its own, because GStreamer's Python
+It sends a tone, and records what comes back; with the direction ``recvonly`` it sends nothing, and
+opens no data channel, as a client of WHEP. A program of its own, because GStreamer's Python
 bindings belong to the distribution's interpreter. It communicates in lines of JSON: writes
 ``{"offer": sdp}`` once all its candidates are gathered; reads ``{"answer": sdp}`` and
 ``{"candidate": text, "line": n}``; writes ``{"message": text}`` for what comes on the data channel,
@@ -32,8 +33,10 @@ from gi.repository import (  # type: ignore[import-not-found]  # noqa: E402 - af
 TONE_HZ = 600
 RATE_HZ = 48_000
 ELEMENTS = ["webrtcbin", "nicesrc", "dtlssrtpenc", "srtpenc", "sctpenc", "opusenc", "rtpopuspay"]
+PEER = "webrtcbin name=peer bundle-policy=max-bundle"
+RECEIVED = "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000"
 PIPELINE = f"""
-webrtcbin name=peer bundle-policy=max-bundle
+{PEER}
 audiotestsrc is-live=true freq={TONE_HZ} volume=0.3
   ! audio/x-raw,rate={RATE_HZ},channels=1 ! opusenc ! rtpopuspay pt=111 ! queue
   ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.
@@ -48,16 +51,26 @@ rtpopusdepay ! opusdec ! audioconvert ! audioresample
 class GStreamerClient:
     """One session; `run` returns when the audio is complete."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, direction: str = "sendrecv") -> None:
         self._bytes_to_record = int(seconds * RATE_HZ) * 2
         self._audio = bytearray()
         self._loop = GLib.MainLoop()
-        self._pipeline = Gst.parse_launch(PIPELINE)
+        only_receives = direction == "recvonly"
+        self._pipeline = Gst.Pipeline() if only_receives else Gst.parse_launch(PIPELINE)
+        if only_receives:
+            self._pipeline.add(Gst.parse_launch(PEER))
         self._peer = self._pipeline.get_by_name("peer")
         self._peer.connect("pad-added", self._listen)
         self._peer.connect("notify::ice-gathering-state", self._on_gathering)
-        self._peer.connect("on-negotiation-needed", self._offer)
+        if not only_receives:
+            self._peer.connect("on-negotiation-needed", self._offer)
         self._pipeline.set_state(Gst.State.READY)
+        if only_receives:
+            kind = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
+            self._peer.emit("add-transceiver", kind, Gst.Caps.from_string(RECEIVED))
+            # Asked for here: without a source, one in two never finds that it needs an offer.
+            GLib.idle_add(self._offer, self._peer)
+            return
         channel = self._peer.emit("create-data-channel", "text", None)
         channel.connect("on-open", lambda channel: channel.emit("send-string", "handshake"))
         channel.connect("on-message-string", lambda _channel, text: write(message=text))
@@ -120,4 +133,4 @@ if __name__ == "__main__":
     Gst.init(None)
     if sys.argv[1] == "--check":
         sys.exit(0 if all(map(Gst.ElementFactory.find, ELEMENTS)) else 1)
-    GStreamerClient(float(sys.argv[1])).run()
+    GStreamerClient(float(sys.argv[1]), *sys.argv[2:]).run()

@@ -1,4 +1,4 @@
-"""Routes whose requests have a bounded body, and whose refusals repeat nothing of it.
+"""Routes whose requests have a bounded body, whose refusals repeat nothing of it, and texts.
 
 FastAPI reads a body whole before any code of a route runs, however long it is, and its refusal of a
 wrong one quotes it: what JSON can carry and UTF-8 or JSON's numbers cannot becomes a status 500.
@@ -6,14 +6,17 @@ wrong one quotes it: what JSON can carry and UTF-8 or JSON's numbers cannot beco
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from .problems import RequestProblem
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, MutableMapping
+    from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 
     from fastapi import Response
 
@@ -58,3 +61,30 @@ def _without_input(error: RequestValidationError) -> RequestValidationError:
         for each in error.errors()
     ]
     return RequestValidationError(reasons)
+
+
+async def read_text(request: Request, kind: str, accepted: Mapping[str, str]) -> str:
+    """Returns the body of a request to a `BoundedRoute` as text.
+
+    Args:
+        request: The request.
+        kind: The content type that it must have.
+        accepted: The header that names this type to a client that sent another.
+
+    Raises:
+        RequestProblem: It is of another kind, too long, cut off or no text.
+    """
+    got = request.headers.get("content-type", "")
+    if got.partition(";")[0].strip().lower() != kind:
+        raise RequestProblem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected the content type {kind}", accepted
+        )
+    try:
+        return (await request.body()).decode()
+    except HTTPException as error:  # of the reader that bounds it
+        status = HTTPStatus(error.status_code)
+        raise RequestProblem(status, str(error.detail)) from error
+    except UnicodeDecodeError as error:
+        raise RequestProblem(HTTPStatus.BAD_REQUEST, "expected text in UTF-8") from error
+    except Exception as error:  # Starlette's, of a client that left
+        raise RequestProblem(HTTPStatus.BAD_REQUEST, "the request was cut off") from error

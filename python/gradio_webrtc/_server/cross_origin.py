@@ -1,16 +1,17 @@
-"""Pages of other origins: those that a browser lets have an answer (Fetch standard, section 3.2).
+"""Cross-origin resource sharing: the origins whose pages a browser lets read an answer.
 
-Functions without state, for the event loop.
+Part of the Fetch standard, section 3.2. Functions without state beyond the lists. Runs on the event
+loop.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fastapi import Response
-
 if TYPE_CHECKING:
-    from fastapi import Request
+    from collections.abc import Sequence
+
+    from fastapi import Request, Response
 
     from gradio_webrtc._session.origins import Site
 
@@ -18,28 +19,43 @@ PREFLIGHT_AGE_S: Final = 600
 """The time for which a browser may keep the answer to a preflight, in seconds."""
 
 
-def allow_origin(request: Request, response: Response, site: Site) -> bool:
-    """Lets the browser give the answer to a page of a listed origin; True for such a one."""
-    origin = request.headers.get("origin")
-    response.headers.append("Vary", "Origin")
-    if origin is None or not site.allows(origin):
-        return False
-    response.headers["Access-Control-Allow-Origin"] = origin
-    return True
-
-
-def answer_preflight(request: Request, site: Site, methods: str, headers: str) -> Response:
-    """Answers the question of a browser if a page of another origin may send a request.
+class CrossOrigin:
+    """Lets pages of listed origins use a route; browsers keep all others from it.
 
     Args:
-        request: The question.
-        site: Lists the origins.
-        methods: Those that are allowed.
-        headers: The headers that are allowed, beside those that need no permission.
+        site: The listed origins.
+        methods: The methods of the route.
+        headers: Headers that a page may send.
+        exposed: Headers of an answer that a page may read, besides the usual ones.
     """
-    response = Response(status_code=204)
-    if allow_origin(request, response, site):
-        response.headers["Access-Control-Allow-Methods"] = methods
-        response.headers["Access-Control-Allow-Headers"] = headers
-        response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_AGE_S)
-    return response
+
+    def __init__(
+        self,
+        site: Site,
+        methods: Sequence[str],
+        headers: Sequence[str],
+        exposed: Sequence[str] = (),
+    ) -> None:
+        self._site = site
+        self._methods = ", ".join(methods)
+        self._headers = ", ".join(headers)
+        self._exposed = ", ".join(exposed)
+
+    def allow(self, request: Request, response: Response) -> bool:
+        """Lets the browser give the answer to a page of a listed origin; True for such a one."""
+        origin = request.headers.get("origin")
+        response.headers.append("Vary", "Origin")
+        if origin is not None and self._exposed:
+            # Also where a middleware of the app lets the page in.
+            response.headers["Access-Control-Expose-Headers"] = self._exposed
+        if origin is None or not self._site.allows(origin):
+            return False
+        response.headers["Access-Control-Allow-Origin"] = origin
+        return True
+
+    def allow_requests(self, request: Request, response: Response) -> None:
+        """Lets the browser of such a page send its request: the answer to a preflight."""
+        if self.allow(request, response):
+            response.headers["Access-Control-Allow-Methods"] = self._methods
+            response.headers["Access-Control-Allow-Headers"] = self._headers
+            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_AGE_S)

@@ -22,7 +22,7 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, RequestRefused, SessionUnknown
 
 from .access_log import leave_posts_out
-from .cross_origin import allow_origin, answer_preflight
+from .cross_origin import CrossOrigin
 from .sockets import MAX_MESSAGE_BYTES, NORMAL, receive, send
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ class LinkRoute:
     def __init__(self, signaling: Signaling, site: Site) -> None:
         self._routes = LinkRoutes()
         self._routes.serve(signaling, site)
-        self._site = site
+        headers = ["content-type", SESSION_HEADER, RECEIVED_HEADER]
+        self._cors = CrossOrigin(site, methods=["GET", "POST"], headers=headers)
 
     def add_to(self, router: APIRouter) -> None:
         """Adds the routes, and that of the preflights for them."""
@@ -177,19 +178,20 @@ class LinkRoute:
     async def get(self, request: Request) -> Response:
         """Carries what a link sends to the client."""
         response = await self._routes.get(request)
-        allow_origin(request, response, self._site)
+        self._cors.allow(request, response)
         return response
 
     async def post(self, request: Request) -> Response:
         """Takes frames of the client."""
         response = await self._routes.post(request)
-        allow_origin(request, response, self._site)
+        self._cors.allow(request, response)
         return response
 
     async def ask(self, request: Request) -> Response:
         """Answers the question of a browser if a page of another origin may send a request."""
-        headers = f"content-type, {SESSION_HEADER}, {RECEIVED_HEADER}"
-        return answer_preflight(request, self._site, "GET, POST", headers)
+        response = Response(status_code=204)
+        self._cors.allow_requests(request, response)
+        return response
 
 
 class LinkStream(Response):

@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import Request, Response  # noqa: TC002 - FastAPI reads the annotations
+from fastapi import Request, Response
 
 from gradio_webrtc._session.origins import Site, check_mounted
 from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc.errors import SignalingError
 
-from .cross_origin import allow_origin, answer_preflight
+from .cross_origin import CrossOrigin
 from .link import LINK
 from .schemas import Body, Reply
 
@@ -44,6 +44,7 @@ class OfferRoute:
     def __init__(self, requests: EarlyCandidates, site: Site) -> None:
         self._requests = requests
         self._site = site
+        self._cors = CrossOrigin(site, methods=["POST"], headers=["content-type"])
 
     def add_to(self, router: APIRouter) -> None:
         """Adds the route, and that of the preflights for it."""
@@ -65,7 +66,7 @@ class OfferRoute:
             check_mounted(request, self._site)
         except SignalingError as error:
             return refusal_of(error)
-        allow_origin(request, response, self._site)
+        self._cors.allow(request, response)
         asked = body.model_dump(exclude_none=True)
         cookie = _cookie_of(body.webrtc_id)
         answer = await self._requests.handle_request(asked, request, request.cookies.get(cookie))
@@ -87,7 +88,9 @@ class OfferRoute:
 
     async def preflight(self, request: Request) -> Response:
         """Answers the question of a browser if a page of another origin may send a request."""
-        return answer_preflight(request, self._site, "POST", "content-type")
+        response = Response(status_code=204)
+        self._cors.allow_requests(request, response)
+        return response
 
 
 def _cookie_of(webrtc_id: str) -> str:

@@ -80,6 +80,7 @@ class SessionContext:
         self._replied = asyncio.Event()
         self._replied.set()
         self._reported: dict[tuple[str, str, int, str], float] = {}
+        self._answer_request: Callable[[], object] | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -106,9 +107,20 @@ class SessionContext:
         # In the thread of the code that sends it, which gets the error of a value that cannot be.
         self._on_loop(self._sender.send_encoded, encode_message(message))
 
+    def answer_requests(self, answer: Callable[[], object]) -> None:
+        """Lets ``answer`` pass on input values from now on, soon after each request for them.
+
+        For a client that has no inputs of its own, and is not asked.
+        """
+        self._answer_request = answer
+
     def request_inputs(self) -> None:
         """Asks the client for its latest input values."""
-        self.send(create_message("send_input"))
+        if self._answer_request is None:
+            self.send(create_message("send_input"))
+        else:
+            # Soon: the code that requests them is about to wait for what comes next.
+            self._on_loop(self._loop.call_soon, self._answer_request)
 
     def clear(self) -> None:
         """Drops queued audio, and nothing else."""
@@ -179,7 +191,7 @@ class SessionContext:
         self.interruptions += 1
         self._buffer.clear()
 
-    def _on_loop(self, act: Callable[..., None], *args: object) -> None:
+    def _on_loop(self, act: Callable[..., object], *args: object) -> None:
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:

@@ -251,6 +251,7 @@ class SessionManager:
         request: Any = None,
         *,
         phone_mode: bool = False,
+        adapt: Callable[[SessionConfig], SessionConfig] | None = None,
     ) -> Entry:
         """Opens a session for a client, if there is a place for it.
 
@@ -261,6 +262,8 @@ class SessionManager:
                 ``session_hash`` identifies the client's Gradio session.
             phone_mode: True for a client without inputs, and without a place for outputs; see
                 `StreamHandlerBase`.
+            adapt: Returns the terms of this client's session, from those of all and what the
+                factory has read; called once, behind its `check`.
 
         Returns:
             The session, which runs, with its names.
@@ -276,6 +279,8 @@ class SessionManager:
         names, ticket = await self._take_place(served, factory, alias, request)
         note_offer(self)
         try:
+            if adapt is not None:
+                served = served._replace(config=adapt(served.config))
             return await self._open(served, factory, names, request, ticket, phone_mode=phone_mode)
         except BaseException:
             self._give_back(names)
@@ -352,7 +357,8 @@ class SessionManager:
         handler: StreamHandlerBase,
         config: SessionConfig,
     ) -> Session:
-        has_outputs = self.has_outputs and not handler.phone_mode
+        has_own_inputs = config.default_inputs is None and not handler.phone_mode
+        has_outputs = self.has_outputs and has_own_inputs
         config = dataclasses.replace(config, has_outputs=has_outputs)
         try:
             session = Session(line.webrtc_id, transport, handler, config)

@@ -109,7 +109,7 @@ def check_request(request: Any, site: Site) -> None:
         raise RequestRefused from None
 
 
-def check_mounted(request: Any, site: Site) -> None:
+def check_mounted(request: Any, site: Site, *, is_json: bool = True) -> None:
     """Raises unless a request to a route of the user's own app may be answered.
 
     Browsers let pages of other origins send JSON only after a preflight, which the app answers: its
@@ -119,12 +119,15 @@ def check_mounted(request: Any, site: Site) -> None:
     Args:
         request: A request of Starlette's.
         site: The addresses of the server.
+        is_json: False for a route that has checked the content type itself, or whose method
+            requires a preflight.
 
     Raises:
         RequestRefused: It may not. The reason, and the advice, go to the server's log alone.
     """
     try:
-        _check_content(request)
+        if is_json:
+            _check_content(request)
         origin = request.headers.get("origin")
         if origin is None or not site.allows(origin):
             _check_host(request, origin, _address_of(request, site)[0], site)

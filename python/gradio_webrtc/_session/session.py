@@ -12,6 +12,7 @@ import functools
 import logging
 import math
 import secrets
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc import _handlers as handlers
@@ -70,6 +71,11 @@ def _orphan(tasks: set[asyncio.Task[Any]]) -> None:
         task.add_done_callback(_orphaned.discard)
         # The end of an event loop waits for all tasks that asyncio has registered, so forever.
         asyncio._unregister_task(task)  # noqa: SLF001 - documented, under "Extending"
+
+
+def _repeat_inputs(reference: weakref.ref[Session]) -> None:
+    if (session := reference()) is not None:
+        session.repeat_inputs()
 
 
 def ignore_event(_time_s: float, _name: str, _data: dict[str, Any]) -> None:
@@ -144,6 +150,10 @@ class Session:
             self.audio_buffer, self.video_buffer, config.client_receives, self.outputs, self.end
         )
         self._media = SessionMedia(handler, self.context, transport, config, sinks, make_worker)
+        self._latest_inputs: Sequence[Any] | None = config.default_inputs
+        if self._latest_inputs is not None:
+            # A method would be a reference back to this object.
+            self.context.answer_requests(functools.partial(_repeat_inputs, weakref.ref(self)))
 
     @property
     def is_over(self) -> bool:
@@ -177,9 +187,16 @@ class Session:
 
     def set_inputs(self, args: Sequence[Any]) -> None:
         """Passes the client's latest input values, without the component itself, to the handler."""
+        if self._latest_inputs is not None:
+            self._latest_inputs = args
         with guard(self.context.report):
             self._variables.copy().run(call_user_code, self.handler.set_args, list(args))
         self._has_inputs.set()
+
+    def repeat_inputs(self) -> None:
+        """Passes the latest input values to the handler, for a client that has none of its own."""
+        if self._latest_inputs is not None:
+            self.set_inputs(self._latest_inputs)
 
     def submit(self, args: Sequence[Any]) -> None:
         """Passes the text field and the input values to the handler: a turn of its own."""
@@ -291,6 +308,7 @@ class Session:
         """Runs the session's tasks until one of them, or anybody else, ends the session."""
         # Its first steps come before the first step of any other task.
         self._starting_up = self._tasks.start(self._start_up())
+        self.repeat_inputs()
         outbound = self._media.outbound
         if not self._config.client_sends:
             outbound = [functools.partial(self._run_after_inputs, pump) for pump in outbound]
@@ -426,6 +444,8 @@ class Session:
             )
         if late:
             await self._cancel(late)
+        # A cancelled task refers to where it was cancelled, and that to this object.
+        self._starting_up = None
 
     async def _run_shutdown(self) -> None:
         with guard(self.context.report):

@@ -9,8 +9,9 @@ reveals whether a session exists to a client that does not have its secret. Runs
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from gradio_webrtc._transport import LinkTransport, PeerTransport, read_link_request, read_offer
 from gradio_webrtc.errors import (
@@ -27,14 +28,19 @@ from .reporting import report_error
 from .rtc_configuration import ConfigurationCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gradio_webrtc._config import SessionConfig
     from gradio_webrtc._transport import Offer
     from gradio_webrtc._transport.link import LinkTerms
+    from gradio_webrtc.types import Mode
 
     from .manager import SessionManager
     from .session import Session
+
+GATHER_ALL_S: Final = 5.5
+"""The wait for all candidates of the server, in seconds, where nothing follows the answer (RFC 9725
+section 4.3.2). aioice gives a STUN or TURN server up after five seconds."""
 
 
 class OfferedPeer:
@@ -46,6 +52,8 @@ class OfferedPeer:
 
     Attributes:
         sent: The answer, once it is made.
+        peer: The connection, once it is made.
+        offer: The offer, once it is read.
     """
 
     def __init__(
@@ -55,11 +63,11 @@ class OfferedPeer:
         self.peer: PeerTransport | None = None
         self._body = body
         self._ice_servers = ice_servers
-        self._offer: Offer | None = None
+        self.offer: Offer | None = None
 
     def check(self, config: SessionConfig) -> None:
         """Reads the offer."""
-        self._offer = read_offer(self._body, config)
+        self.offer = read_offer(self._body, config)
 
     def make(self, config: SessionConfig) -> PeerTransport:
         """Returns the connection, not yet open."""
@@ -68,8 +76,61 @@ class OfferedPeer:
 
     async def answer(self) -> None:
         """Answers the offer."""
-        # Set by now: the manager calls `check` and `make` first.
-        self.sent = await cast("PeerTransport", self.peer).answer(cast("Offer", self._offer))
+        peer, offer = self._read()
+        self.sent = await peer.answer(offer)
+
+    def adapt(self, config: SessionConfig) -> SessionConfig:
+        """Returns the terms for this client, which may play nothing although it could be answered.
+
+        What a handler emits for such a client is dropped, and not kept until somebody takes it.
+        """
+        takes_media = cast("Offer", self.offer).client_receives
+        if config.mode == "send-receive" and not takes_media:
+            return dataclasses.replace(config, mode="send")
+        return config
+
+    def _read(self) -> tuple[PeerTransport, Offer]:
+        """Returns the connection and the offer; the manager has called `check` and `make`."""
+        return cast("PeerTransport", self.peer), cast("Offer", self.offer)
+
+
+class OneAnswerPeer(OfferedPeer):
+    """The factory of a client that gets one answer, and nothing behind it, as with WHIP and WHEP.
+
+    The answer has all candidates of the server. The client has no input values of its own, and
+    fetches no outputs.
+
+    Args:
+        sdp: The offer.
+        ice_servers: STUN and TURN servers for the server's own side.
+        mode: The direction of the media from this client's side, if not that of the stream.
+        inputs: Returns the values of the inputs, called once for a client that is admitted.
+    """
+
+    def __init__(
+        self,
+        sdp: str,
+        ice_servers: Sequence[Mapping[str, Any]],
+        mode: Mode | None = None,
+        inputs: Callable[[], Sequence[Any]] = tuple,
+    ) -> None:
+        super().__init__({"type": "offer", "sdp": sdp}, ice_servers)
+        self._mode = mode
+        self._inputs = inputs
+
+    def check(self, config: SessionConfig) -> None:
+        """Reads the offer."""
+        super().check(dataclasses.replace(config, mode=self._mode or config.mode))
+
+    async def answer(self) -> None:
+        """Answers the offer, once all candidates of the server are gathered."""
+        peer, offer = self._read()
+        self.sent = await peer.answer(offer, GATHER_ALL_S)
+
+    def adapt(self, config: SessionConfig) -> SessionConfig:
+        """Returns the terms for this client."""
+        config = dataclasses.replace(config, mode=self._mode or config.mode)
+        return dataclasses.replace(super().adapt(config), default_inputs=tuple(self._inputs()))
 
 
 class OfferedLink:
@@ -113,6 +174,7 @@ class Signaling:
     Attributes:
         sessions: As given.
         configurations: The RTCConfigurations that clients ask for before their offers.
+        ice_servers: As given.
     """
 
     def __init__(
@@ -120,7 +182,7 @@ class Signaling:
     ) -> None:
         self.sessions = sessions
         self.configurations = ConfigurationCache()
-        self._ice_servers = ice_servers
+        self.ice_servers = ice_servers
         # A session has any kind of transport, and candidates are for this kind alone.
         self._peers: weakref.WeakKeyDictionary[Session, PeerTransport] = weakref.WeakKeyDictionary()
         self._links: weakref.WeakKeyDictionary[Session, LinkTransport] = weakref.WeakKeyDictionary()
@@ -173,8 +235,10 @@ class Signaling:
                 return await self._open(body, request)
 
     async def _open(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
-        offered = OfferedPeer(body, self._ice_servers)
-        names, session = await self.sessions.admit(offered, body.get("webrtc_id"), request)
+        offered = OfferedPeer(body, self.ice_servers)
+        names, session = await self.sessions.admit(
+            offered, body.get("webrtc_id"), request, adapt=offered.adapt
+        )
         if offered.peer is not None:
             self._peers[session] = offered.peer
         return {**offered.sent, "webrtc_id": names.session_id, "secret": session.secret}

@@ -13,6 +13,7 @@ from .link import (
 from .ordered import Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
 from .send_queue import Wire
+from .webrtc.fragment import Fragment, read_fragment
 from .webrtc.offer import Offer, read_candidate, read_offer
 from .webrtc.peer import PeerTransport
 
@@ -24,6 +25,7 @@ __all__ = [
     "BrokenRules",
     "Carrier",
     "Dialect",
+    "Fragment",
     "LinkTransport",
     "Offer",
     "OrderedTransport",
@@ -38,6 +40,7 @@ __all__ = [
     "VideoFrameSource",
     "Wire",
     "read_candidate",
+    "read_fragment",
     "read_link_request",
     "read_offer",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -205,5 +206,6 @@ class Clients(RuleBasedStateMachine):
 
 def test_sessions_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signaling, "PeerTransport", Wire)
-    monkeypatch.setattr(signaling, "read_offer", lambda *_: None)
+    offer = SimpleNamespace(client_receives=True)
+    monkeypatch.setattr(signaling, "read_offer", lambda *_: offer)
     run_state_machine_as_test(Clients, settings=settings(stateful_step_count=15))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,32 @@ async def test_whether_all_places_are_taken(manager: SessionManager) -> None:
     assert manager.is_full
     await until_over(manager, entry)
     assert not manager.is_full
+
+
+async def test_the_terms_of_one_client_may_differ(manager: SessionManager) -> None:
+    factory, outputs = LineFactory(), manager.has_outputs
+    manager.has_outputs = True
+
+    def adapt(config: SessionConfig) -> SessionConfig:
+        assert factory.steps == ["check"]
+        return dataclasses.replace(config, mode="send", default_inputs=("Ada",))
+
+    _, session = await manager.admit(factory, None, guest(), adapt=adapt)
+    assert [each.mode for each in factory.configs] == ["send-receive", "send"]
+    await asyncio.sleep(0.01)
+    assert session.handler.latest_args == ["__webrtc_value__", "Ada"]
+    session.outputs.put(AdditionalOutputs(1))
+    assert session.transport.messages == [], "outputs are not announced"  # type: ignore[attr-defined]  # a Line
+    manager.has_outputs = outputs
+
+
+async def test_a_client_whose_terms_cannot_be_made_takes_no_place(manager: SessionManager) -> None:
+    def fail(_config: SessionConfig) -> SessionConfig:
+        raise ServerStopping
+
+    with pytest.raises(ServerStopping):
+        await manager.admit(LineFactory(), None, guest(), adapt=fail)
+    assert manager.count_sessions() == 0
 
 
 async def test_the_handler_gets_the_request_of_its_client(manager: SessionManager) -> None:

@@ -432,9 +432,20 @@ async def test_a_client_that_only_receives_gets_nothing_before_its_inputs() -> N
     await running
 
 
+class Endless(Silent):
+    """Runs ``start_up`` for as long as the session, as handlers do that read from a service."""
+
+    async def start_up(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("handler", [Silent, Endless])
+@pytest.mark.parametrize("default_inputs", [None, ("Ada",)])
 @on_virtual_clock
-async def test_a_session_that_is_over_is_freed_without_a_garbage_collection() -> None:
-    session = make()
+async def test_a_session_that_is_over_is_freed_without_a_garbage_collection(
+    handler: type[Silent], default_inputs: Any
+) -> None:
+    session = make(handler=handler(), default_inputs=default_inputs)
     running = begin(session)
     await asyncio.sleep(0.1)
     session.end("enough")
@@ -522,3 +533,49 @@ async def test_the_end_of_a_session_cuts_no_audio_at_the_client() -> None:
     session.end("over")
     await session.run()
     assert line.clears == 0
+
+
+# Inputs of a client that has none of its own
+
+
+class Asks(Silent):
+    """Asks for its inputs, over and over, in its own thread of the loop."""
+
+    set_args = AsyncStreamHandler.set_args
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[list[Any]] = []
+
+    async def start_up(self) -> None:
+        while True:
+            await self.wait_for_args()
+            self.got.append(self.latest_args[1:])
+            await asyncio.sleep(1.0)
+
+
+@on_virtual_clock
+async def test_a_client_without_inputs_is_answered_for_at_once_and_never_asked() -> None:
+    handler = Asks()
+    session = make(handler=handler, default_inputs=("Ada", 2))
+    running = begin(session)
+    await asyncio.sleep(1.5)
+    session.set_inputs(["Grace", 3])
+    await asyncio.sleep(1.0)
+    assert handler.got == [["Ada", 2], ["Ada", 2], ["Grace", 3]]
+    sent = [message for _, message in line_of(session).messages]
+    assert not [each for each in sent if each["type"] == "send_input"]
+    session.end("enough")
+    await running
+
+
+@on_virtual_clock
+async def test_a_generator_starts_with_the_default_inputs() -> None:
+    handler = Silent()
+    session = make(handler=handler, mode="receive", default_inputs=("Ada",))
+    running = begin(session)
+    await asyncio.sleep(0.1)
+    assert handler.inputs == [["Ada"]]
+    assert handler.emits == 1, "nothing waits for a click"
+    session.end("enough")
+    await running

@@ -126,6 +126,37 @@ async def test_a_text_that_the_client_cannot_take_is_left_out_and_named(
     assert "not sent: Cannot send message of 5 bytes" in caplog.text
 
 
+async def test_texts_for_a_client_without_a_channel_are_dropped_and_not_waited_for(
+    transport: PeerTransport,
+) -> None:
+    transport.send_text("before the offer")
+    client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    client.addTransceiver("audio")
+    await client.setLocalDescription(await client.createOffer())
+    await answer(transport, client.localDescription.sdp)
+    for number in range(MAX_WAITING_TEXTS + 10):
+        transport.send_text(str(number))
+    assert not vars(transport)["_waiting"]
+    assert transport.stats().messages_dropped == 0
+    await client.close()
+
+
+async def test_an_answer_may_wait_for_all_candidates(
+    transport: PeerTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather = vars(transport)["_pc"].setLocalDescription
+
+    async def gather_slowly(description: Any) -> None:
+        await asyncio.sleep(0.05)
+        await gather(description)
+
+    monkeypatch.setattr(vars(transport)["_pc"], "setLocalDescription", gather_slowly)
+    offer = read_offer({"type": "offer", "sdp": BROWSERS["chromium-audio"]}, CONFIG)
+    given = await transport.answer(offer, gather_s=10.0)
+    assert "candidates_follow" not in given
+    assert "a=candidate" in str(given["sdp"])
+
+
 async def test_texts_come_by_the_first_channel_alone(transport: PeerTransport) -> None:
     received: list[str] = []
     transport.on_message = received.append

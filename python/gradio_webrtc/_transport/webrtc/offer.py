@@ -72,10 +72,16 @@ class Offer(NamedTuple):
     Attributes:
         description: All but the candidates.
         candidates: Those, each with the index of its media section.
+        client_receives: True if the client takes media of a kind that the session has.
+        has_channel: True if there is a section for data channels.
+        user_fragments: The names of the client's ICE sessions, one as a rule.
     """
 
     description: RTCSessionDescription
     candidates: Sequence[RTCIceCandidate]
+    client_receives: bool
+    has_channel: bool
+    user_fragments: frozenset[str]
 
 
 def read_offer(body: Mapping[str, object], config: SessionConfig = DEFAULT_CONFIG) -> Offer:
@@ -112,7 +118,15 @@ def read_offer(body: Mapping[str, object], config: SessionConfig = DEFAULT_CONFI
             raise InvalidOffer(str(error)) from error
         candidate.sdpMLineIndex = max(0, section)
         candidates.append(candidate)
-    return Offer(RTCSessionDescription(sdp=rest, type="offer"), candidates)
+    return Offer(
+        RTCSessionDescription(sdp=rest, type="offer"),
+        candidates,
+        client_receives=any(
+            each.kind in config.track_kinds and each.direction in RECEIVING for each in media
+        ),
+        has_channel=any(each.kind == "application" for each in media),
+        user_fragments=frozenset(str(each.ice.usernameFragment) for each in media if each.ice),
+    )
 
 
 def explain(error: Exception) -> str:

@@ -54,7 +54,8 @@ of a slow STUN or TURN server are fetched by the client afterwards."""
 
 CHANNEL_TIMEOUT_S: Final = 0.5
 """The time that a connected remote peer has to open the data channel before audio flows without it.
-The channel shows that the peer is ready: a greeting sent earlier may lose its first word."""
+The channel shows that the peer is ready: a greeting sent earlier may lose its first word. A peer
+that offers no channel, as with WHEP, gets the same time to build what plays the audio."""
 
 CLOSE_TIMEOUT_S: Final = 1.0
 """The time that aiortc has to close, before it is done piece by piece: twelve seconds after its
@@ -122,14 +123,20 @@ class PeerTransport:
         self._gate = CandidateGate(config.limits)
         self._guards: list[internals.DatagramGuard] = []
         self._tracks = Tracks(self._pc, config, self._tasks)
+        # Text that is sent before the offer is read waits as well.
+        self._has_channel = True
         self._channel: RTCDataChannel | None = None
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
         self._dropped_texts = 0
         self._pc.on("connectionstatechange", self._on_state)
         self._pc.on("datachannel", self._on_channel)
 
-    async def answer(self, offer: Offer) -> dict[str, object]:
+    async def answer(self, offer: Offer, gather_s: float = GATHER_TIMEOUT_S) -> dict[str, object]:
         """Returns our answer to an offer; call it once, after `play_audio` and `play_video`.
+
+        Args:
+            offer: The offer.
+            gather_s: The longest wait for our own candidates, in seconds.
 
         Returns:
             ``type`` and ``sdp``, and ``candidates_follow: True`` when the client should ask for
@@ -139,6 +146,9 @@ class PeerTransport:
             InvalidOffer: It asks for something that we cannot do.
             ServerBusy: No port is free for it.
         """
+        self._has_channel = offer.has_channel
+        if not offer.has_channel:
+            self._waiting.clear()
         try:
             async with offer_queue().passing():
                 answer = await self._make_answer(offer)
@@ -152,7 +162,7 @@ class PeerTransport:
             logger.debug("an offer cannot be answered: %s", explain(error))
             raise InvalidOffer("cannot answer this offer: its sections do not agree") from error
         self._gathering = self._tasks.start(self._pc.setLocalDescription(answer))
-        done, _ = await asyncio.wait({self._gathering}, timeout=GATHER_TIMEOUT_S)
+        done, _ = await asyncio.wait({self._gathering}, timeout=gather_s)
         if not done:
             return {"type": "answer", "sdp": answer.sdp, "candidates_follow": True}
         self._gathering.result()
@@ -242,7 +252,12 @@ class PeerTransport:
         self._tracks.play_video(source)
 
     def send_text(self, text: str) -> None:
-        """Sends text over the data channel; see `Transport.send_text`."""
+        """Sends text over the data channel; see `Transport.send_text`.
+
+        Text for a client that offers no data channel is dropped: it would wait for ever.
+        """
+        if not self._has_channel:
+            return
         if self._channel is None or self._channel.readyState != "open":
             self._dropped_texts += len(self._waiting) == MAX_WAITING_TEXTS
             self._waiting.append(text)
