@@ -194,8 +194,11 @@ class Signaling:
         Raises:
             SessionUnknown: There is none, the secret is another, or it has another transport.
         """
-        link = self._links.get(self.sessions.check(webrtc_id, secret).session)
-        if link is None or link.is_over:
+        session = self.sessions.check(webrtc_id, secret).session
+        link = self._links.get(session)
+        # A component may be served by two servers, each with an event loop of its own.
+        is_here = session.context.loop is asyncio.get_running_loop()
+        if link is None or link.is_over or not is_here:
             raise SessionUnknown
         return link
 
