@@ -26,11 +26,12 @@ ROOT = FRONTEND.parent
 TEMPLATES = ROOT / "python" / "gradio_webrtc" / "templates"
 STAMP = TEMPLATES / "SOURCES.sha256"
 
-# Gradio's page loads each of these files, and stays on "Loading..." if one is missing.
+# Gradio's page loads the first three, and stays on "Loading..." if one is missing; ours loads the
+# others where WebRTC does not connect.
 BUILT = tuple(
     TEMPLATES / part / name
-    for part in ("component", "example")
-    for name in ("index.js", "style.css", "svelte_runtime_entry.js")
+    for part, others in (("component", ("link.js", "worklet.js")), ("example", ()))
+    for name in ("index.js", "style.css", "svelte_runtime_entry.js", *others)
 )
 # The built page depends on these kinds of file, outside these folders.
 SOURCE_SUFFIXES = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svelte", ".ts"})
