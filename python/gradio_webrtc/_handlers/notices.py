@@ -72,7 +72,9 @@ class Context:
         webrtc_id: The id of the session.
         websocket: Always ``None``: every session uses WebRTC.
         request: The ``gr.Request`` of the offer, with ``username``, ``headers``, ``query_params``,
-            ``session_hash`` and ``client``; ``None`` for a session that was made without Gradio.
+            ``session_hash`` and ``client``. Over the routes of a `Stream` it is the request of the
+            app, whose ``username`` and ``session_hash`` are ``None``. ``None`` for a session that
+            was made without a request.
 
     Example:
         >>> def name_of(context):
