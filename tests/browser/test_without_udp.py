@@ -17,7 +17,6 @@ from support.speech import Line, write_microphone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from playwright.sync_api import Playwright

@@ -16,7 +16,13 @@ from support.offers import make_sdp
 from support.posting import Posting, browser, client_of
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
-from gradio_webrtc import AdditionalOutputs, Limits, StreamHandler
+from gradio_webrtc import (
+    AdditionalOutputs,
+    Limits,
+    ReplyOnPause,
+    StreamHandler,
+    get_current_context,
+)
 from gradio_webrtc.stream import Body, Stream
 
 if TYPE_CHECKING:
@@ -248,6 +254,29 @@ async def test_a_route_of_the_programs_own() -> None:
     assert client.webrtc_id in stream.handlers
     await client.hang_up()
     await gone(stream)
+
+
+async def test_a_function_may_ask_for_the_request_of_its_page() -> None:
+    seen: list[Any] = []
+
+    def answer(_audio: Any, request: gr.Request) -> Iterator[Any]:
+        current: Any = get_current_context().request
+        seen.append((request.headers["x-page"], request.username, request.session_hash))
+        seen.append((current.client.host, current.app is app))
+        yield AdditionalOutputs("done")
+
+    stream = Stream(ReplyOnPause(answer), modality="audio")
+    app = app_of(stream)
+    async with browser(app, headers={"x-page": "one"}) as page:
+        client = client_of(Posting(page))
+        await client.call()
+        outputs = stream.output_stream(client.webrtc_id)
+        handler: Any = stream.handlers[client.webrtc_id]
+        handler.trigger_response()
+        assert (await anext(outputs)).args == ("done",)
+        await client.hang_up()
+        await gone(stream)
+    assert seen == [("one", None, None), ("127.0.0.1", True)]
 
 
 @pytest.mark.parametrize("by", ["the stream", "the app", "nobody"])

@@ -73,8 +73,9 @@ class Context:
         websocket: The Starlette WebSocket of a session over one; ``None`` over WebRTC. Messages are
             sent by `StreamHandler.send_message`, which keeps them in order with the audio.
         request: The ``gr.Request`` of the offer, with ``username``, ``headers``, ``query_params``,
-            ``session_hash`` and ``client``; that WebSocket where there is one; ``None`` for a
-            session that was made by a program of this process.
+            ``session_hash`` and ``client``. Over the routes of a `Stream` it is the request of the
+            app, whose ``username`` and ``session_hash`` are ``None``, or the WebSocket where there
+            is one. ``None`` for a session that was made without a request.
 
     Example:
         >>> def name_of(context):

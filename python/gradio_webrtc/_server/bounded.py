@@ -24,6 +24,20 @@ MAX_BODY_BYTES: Final = 64 * 1024
 """The longest body of a request: twice the longest offer that is read, which JSON may escape."""
 
 
+class RouteRequest(Request):
+    """A request to a route, with what functions read of a ``gr.Request``.
+
+    Attributes:
+        username: ``None``: the users are those of the app.
+        session_hash: ``None``: there is no Gradio session.
+        is_of_route: By this `client_of` distinguishes it from a ``gr.Request``.
+    """
+
+    username: str | None = None
+    session_hash: str | None = None
+    is_of_route = True
+
+
 class BoundedRoute(APIRoute):
     """A route that answers longer bodies with status 413 (RFC 9110 section 15.5.14), unread.
 
@@ -47,7 +61,7 @@ class BoundedRoute(APIRoute):
                 return message
 
             try:
-                return await handle(Request(request.scope, receive_bounded))
+                return await handle(RouteRequest(request.scope, receive_bounded))
             except RequestValidationError as error:
                 raise _without_input(error) from None
 

@@ -66,7 +66,7 @@ def client_of(
     peer = _peer_of(request)
     forwarded = _forwarded_for(request)
     session = name = gradio_session_of(request) or ""
-    if not hasattr(request, "session_hash"):
+    if not hasattr(request, "session_hash") or hasattr(request, "is_of_route"):
         # A client of a route has no Gradio session. Like that, these are its own choice.
         name = _bounded(",".join(forwarded) or (alias if isinstance(alias, str) else ""))
     networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]

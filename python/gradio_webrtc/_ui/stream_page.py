@@ -61,11 +61,27 @@ WIDE: Final = """
 .gradio-container .sidebar {
   background-color: color-mix(in srgb, var(--block-background-fill) 60%, transparent);
 }
+@media (width <= 768px) {
+  .gradio-container .sidebar {
+    position: static;
+    width: 100% !important;
+    height: auto;
+    transform: none !important;
+    background: none;
+    box-shadow: none !important;
+  }
+  .gradio-container .sidebar .toggle-button { display: none; }
+  .gradio-container .sidebar .sidebar-content { padding: 0 !important; }
+}
 """
+"""The styles of a page with sidebars: beside a video that fills it they let it shine through. On a
+phone, where Gradio would open them above everything else, their contents stand below it."""
+
 COMPACT: Final = """
 .stream-call { max-width: 640px; margin: 0 auto; }
+.stream-call > .block:has(.bubble-wrap) { max-height: max(12rem, 100svh - 30rem); }
 """
-"""The styles of the page: sidebars beside a video that fills it let the video shine through."""
+"""The styles of a page without: a conversation leaves room for the button below it."""
 
 
 @dataclass(frozen=True)

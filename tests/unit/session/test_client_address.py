@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from gradio_webrtc._server.bounded import RouteRequest
 from gradio_webrtc._session.client_address import Client, client_address, client_of
 
 
@@ -108,7 +109,7 @@ def posted_from(host: str | None, forwarded: str = "") -> Request:
     """A request to a route, which came without Gradio."""
     client = None if host is None else (host, 1234)
     lines = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
-    return Request({"type": "http", "client": client, "headers": lines, "method": "POST"})
+    return RouteRequest({"type": "http", "client": client, "headers": lines, "method": "POST"})
 
 
 @pytest.mark.parametrize("host", ["172.17.0.1", None])
