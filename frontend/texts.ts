@@ -181,9 +181,9 @@ export function explain(problem: Problem, translate: Translate): StatusText {
 }
 
 const MEDIA: Record<WebRTCProps["modality"], string> = {
-  audio: "sound",
-  video: "the picture",
-  "audio-video": "sound and picture",
+  audio: "audio",
+  video: "video",
+  "audio-video": "audio and video",
 };
 
 const PERMISSION: Record<WebRTCProps["modality"], StatusText> = {

@@ -54,7 +54,7 @@ describe("a call over the link", () => {
     await vi.waitFor(() => expect(FakeLinkPeer.all).toHaveLength(1));
     FakeLinkPeer.all[0]?.listener.onconnected("link");
     flushSync();
-    const note = "Connected without UDP: sound may lag a little.";
+    const note = "Connected without UDP: audio may lag a little.";
     expect(screen.getByTestId("webrtc-note").textContent).toBe(note);
     expect(live()).toBe(note);
     expect(screen.getByTestId("webrtc").dataset.transport).toBe("link");

@@ -90,9 +90,9 @@ group("describe", () => {
 group("noteOn", () => {
   const overLink: CallState = { ...open, transport: "link" };
   it.each([
-    ["audio", "sound"],
-    ["video", "the picture"],
-    ["audio-video", "sound and picture"],
+    ["audio", "audio"],
+    ["video", "video"],
+    ["audio-video", "audio and video"],
   ] as const)("prepares for the delay of %s over the link", (modality, media) => {
     expect(noteOn(overLink, { modality })).toBe(
       `Connected without UDP: ${media} may lag a little.`,

@@ -34,7 +34,7 @@ NO_WEBSOCKET = "delete window.WebSocket;"
 NO_WEBRTC = "delete window.RTCPeerConnection;"
 
 PATHS = "sessionStorage.getItem('gradio_webrtc_paths')"
-"""What the page has found out about its network."""
+"""The item in which the page keeps what it found out about its network."""
 
 LOUD = 0.005
 """As recorder.js: -46 dBFS."""
@@ -99,7 +99,7 @@ def hang_up(call: CallPage) -> None:
 
 
 def hold_a_call(call: CallPage) -> None:
-    """Calls over the link, hears itself, and hangs up."""
+    """Calls over the link, receives its own audio, and hangs up."""
     begin_s = call.received_s
     call.press()
     call.wait_for_state("open")
@@ -141,7 +141,7 @@ def test_speech_goes_both_ways(
         call.wait_for_state("open")
         assert transport_of(call) == "link"
         note = call.page.get_by_test_id("webrtc-note")
-        assert note.inner_text() == "Connected without UDP: sound may lag a little."
+        assert note.inner_text() == "Connected without UDP: audio may lag a little."
         call.page.screenshot(path=artifacts / "without-udp.png")
         listen(call, SPOKEN_AT_S + 7)
         repeated = played(call)
@@ -279,6 +279,6 @@ def test_video_goes_both_ways(beeping: Chromium, artifacts: Path) -> None:
         hang_up(call)
         # The test reads from the canvas, and Chromium has advice for that.
         assert [each for each in call.problems if "willReadFrequently" not in each] == []
-    assert note == "Connected without UDP: the picture may lag a little."
+    assert note == "Connected without UDP: video may lag a little."
     # The right half is the left one in opposite colours, and both went through two JPEGs.
     assert np.abs(colours[:3] + colours[3:] - 255).max() < 24
