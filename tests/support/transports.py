@@ -32,7 +32,7 @@ class Line(FakeTransport):
             await asyncio.Event().wait()
         await super().connect()
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:
         self.is_closed = True
         await super().close()
 

@@ -460,7 +460,7 @@ class FailsToRelease(Silent):
 
 
 class FailsToClose(Line):
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:
         await super().close()
         raise LookupError("close")
 
