@@ -34,7 +34,7 @@ class Line(FakeTransport):
 
     async def close(self, away_s: float = 0.0) -> None:
         self.is_closed = True
-        await super().close()
+        await super().close(away_s)
 
 
 class LineFactory:

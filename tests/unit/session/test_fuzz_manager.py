@@ -92,7 +92,7 @@ class Wire(FakeTransport):
 
     async def close(self, away_s: float = 0.0) -> None:
         self.is_closed = True
-        await super().close()
+        await super().close(away_s)
 
 
 class Clients(RuleBasedStateMachine):

@@ -461,7 +461,7 @@ class FailsToRelease(Silent):
 
 class FailsToClose(Line):
     async def close(self, away_s: float = 0.0) -> None:
-        await super().close()
+        await super().close(away_s)
         raise LookupError("close")
 
 
