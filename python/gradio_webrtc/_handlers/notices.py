@@ -140,7 +140,7 @@ def in_session(session: Reachable, request: Any = None) -> Iterator[None]:
 
 
 def _websocket_of(request: Any) -> Any:
-    # Not by its name: a ``gr.Request`` converts what it is asked for to JSON, and fails for a scope.
+    # A ``gr.Request`` converts what it is asked for to JSON, and fails for a scope.
     scope = getattr(request, "__dict__", {}).get("scope")
     return request if isinstance(scope, dict) and scope.get("type") == "websocket" else None
 
