@@ -24,6 +24,7 @@ from websockets.asyncio.client import connect
 from gradio_webrtc import CloseStream, StreamHandler
 from gradio_webrtc._server import link as routes
 from gradio_webrtc._server.sockets import MAX_MESSAGE_BYTES
+from gradio_webrtc._session import session
 from gradio_webrtc._transport.link import transport as module
 from gradio_webrtc.stream import Stream
 
@@ -290,6 +291,32 @@ async def test_a_time_limit_counts_for_links() -> None:
         client = await place.client()
         await client.until(lambda: client.reason is not None)
         assert "time limit" in client.texts[-1]["data"]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_a_client_that_is_away_at_the_end_comes_back_for_the_reason(
+    carrier: CarrierKind,
+) -> None:
+    async with serving(time_limit=0.3) as place:
+        client = await place.client(carrier=carrier)
+        await client.drop()
+        await asyncio.sleep(1.2)
+        await client.open()
+        await client.until(lambda: client.reason is not None)
+        assert "time limit" in client.texts[-1]["data"]
+        await place.gone()
+
+
+async def test_the_end_waits_for_a_client_that_is_away_for_some_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "AWAY_S", 0.2)
+    async with serving(time_limit=0.3) as place:
+        client = await place.client()
+        await client.drop()
+        await place.gone()
+        with pytest.raises(websockets.InvalidStatus):
+            await client.open()
 
 
 # ------------------------------------------------------------------------------ strangers

@@ -32,9 +32,9 @@ class Line(FakeTransport):
             await asyncio.Event().wait()
         await super().connect()
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:
         self.is_closed = True
-        await super().close()
+        await super().close(away_s)
 
 
 class LineFactory:

@@ -55,6 +55,10 @@ CANCEL_TIMEOUT_S: Final = 1.0
 HURRY_S: Final = 0.1
 """The same, and the least that ``shutdown`` gets, once a server that stops gives no more grace."""
 
+AWAY_S: Final = 3.0
+"""The time that a session which ends waits for a client whose connection is interrupted at that
+moment: the last outputs and the reason are for it. Its place is taken meanwhile."""
+
 GOODBYE_S: Final = 0.1
 """The part of the grace time in which connections are closed."""
 
@@ -400,7 +404,7 @@ class Session:
         # Status messages that wait are sent behind the goodbye: they are part of the session.
         self._sender.flush()
         with guard(self._log_failure):
-            await self.transport.close()
+            await self.transport.close(self._limit_s(AWAY_S))
         await self._tasks.close()
         with guard(self._log_failure):
             self._final_stats = self.stats()

@@ -115,5 +115,10 @@ class Transport(Protocol):
     async def wait_closed(self) -> str:
         """Returns, with a reason to log, once the connection is over."""
 
-    async def close(self) -> None:
-        """Ends the connection and frees all of it; safe to call twice."""
+    async def close(self, away_s: float = 0.0) -> None:
+        """Ends the connection and frees all of it; safe to call twice.
+
+        Args:
+            away_s: The time, in seconds, for a client that is away at this moment and may come
+                back for the last messages. Transports that outlive no connection wait for none.
+        """

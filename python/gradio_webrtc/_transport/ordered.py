@@ -272,7 +272,7 @@ class OrderedTransport:
         """Returns once the connection is over, with the reason."""
         return await asyncio.shield(self._closed)
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:  # noqa: ARG002 - nobody comes back
         """Ends the connection, after what waits was written; safe to call twice."""
         if self._connected.done() and not self._closed.done():
             try:

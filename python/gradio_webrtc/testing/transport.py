@@ -140,7 +140,7 @@ class FakeTransport:
         """Returns, with the reason in words, once the connection is over."""
         return await asyncio.shield(self._closed)
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:  # noqa: ARG002 - nobody is away
         """Ends the connection; safe to call twice."""
         self.hang_up("closed by the server")
         await self._tasks.close()

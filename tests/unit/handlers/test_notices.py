@@ -6,7 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 import pytest
+from starlette.requests import Request
+from starlette.websockets import WebSocket
 from support.conversing import RATE_HZ, ScriptedVad, conversing
 from support.signals import speech
 
@@ -112,3 +115,14 @@ def test_the_context_of_a_session_over_a_websocket_has_it() -> None:
     request = SimpleNamespace(scope={"type": "http"})
     with in_session(Page(), request):
         assert get_current_context().websocket is None
+
+
+def test_a_context_has_the_websocket_of_a_session_and_no_other_request() -> None:
+    # What Gradio passes converts each attribute to JSON, which the bytes of headers are not.
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"here")]}
+    websocket = WebSocket({"type": "websocket", "headers": []}, None, None)  # type: ignore[arg-type]
+    for request, expected in ((gr.Request(Request(scope)), None), (websocket, websocket)):
+        with in_session(MessageRelay("one"), request):
+            context = get_current_context()
+        assert context.webrtc_id == "one"
+        assert context.websocket is expected

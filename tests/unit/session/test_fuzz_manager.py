@@ -91,9 +91,9 @@ class Wire(FakeTransport):
         self.stands = True
         await super().connect()
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:
         self.is_closed = True
-        await super().close()
+        await super().close(away_s)
 
 
 class Clients(RuleBasedStateMachine):

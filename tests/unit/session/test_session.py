@@ -471,8 +471,8 @@ class FailsToRelease(Silent):
 
 
 class FailsToClose(Line):
-    async def close(self) -> None:
-        await super().close()
+    async def close(self, away_s: float = 0.0) -> None:
+        await super().close(away_s)
         raise LookupError("close")
 
 

@@ -320,8 +320,9 @@ class LinkTransport(OrderedTransport):
             frames_refused=0 if video is None else video.refused,
         )
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:
         """Ends the connection, after what waits was written; safe to call twice."""
+        await self._wait_for_return(away_s)
         await super().close()
         # It refers back to this object, which is freed when its session is over.
         self._queue.on_put = lambda: None
@@ -427,6 +428,19 @@ class LinkTransport(OrderedTransport):
         while self._carrier is None:
             self._room.clear()
             await self._room.wait()
+
+    async def _wait_for_return(self, limit_s: float) -> None:
+        if not self._connected.done() or self._closed.done() or self._carrier is not None:
+            return
+        waiting = self._tasks.start(self._wait_for_carrier())
+        try:
+            await asyncio.wait(
+                {waiting, self._closed},
+                timeout=limit_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waiting.cancel()
 
     async def _wait_for_video_room(self) -> None:
         while self._has_video_queued or self._outbound.video_frames >= MOST_VIDEO_AHEAD:

@@ -290,7 +290,7 @@ class PeerTransport:
         """Returns once the connection is over, with the reason."""
         return await asyncio.shield(self._closed)
 
-    async def close(self) -> None:
+    async def close(self, away_s: float = 0.0) -> None:  # noqa: ARG002 - nobody comes back
         """Ends the connection; safe to call twice.
 
         A client that has just connected gets its messages first, on a channel that is about to
