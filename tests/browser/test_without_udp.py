@@ -34,7 +34,7 @@ NO_WEBSOCKET = "delete window.WebSocket;"
 NO_WEBRTC = "delete window.RTCPeerConnection;"
 
 PATHS = "sessionStorage.getItem('gradio_webrtc_paths')"
-"""What the page has found out about its network."""
+"""The page's notes on its network."""
 
 LOUD = 0.005
 """As recorder.js: -46 dBFS."""
@@ -99,7 +99,7 @@ def hang_up(call: CallPage) -> None:
 
 
 def hold_a_call(call: CallPage) -> None:
-    """Calls over the link, hears itself, and hangs up."""
+    """Calls over the link, receives its own audio, and hangs up."""
     begin_s = call.received_s
     call.press()
     call.wait_for_state("open")
