@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 PLAIN = {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}
-"""Constraints without which the audio of a microphone cannot be compared with the recording."""
+"""Constraints without which the audio cannot be compared with the recording."""
 
 
 class Repeat(AsyncStreamHandler):
