@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from enum import Enum
 
     from fastapi import FastAPI, Request
+    from gradio.components import Button
     from gradio.components.base import Component
 
     from ._handlers import StreamHandlerBase
@@ -212,10 +213,13 @@ class Stream:
         }
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)
-        self._ui, self.webrtc_component, button = build_page(WebRTC, parts)
-        self._requests = EarlyCandidates(self.webrtc_component.signaling, self._proxies)
-        with self._ui:
+
+        def bind(component: WebRTC, button: Button | None) -> None:
+            self.webrtc_component = component
             self._bind(parts, frame_format, None if button is None else button.click)
+
+        self._ui = build_page(WebRTC, parts, bind)
+        self._requests = EarlyCandidates(self.webrtc_component.signaling, self._proxies)
 
     def _parts(self, options: Mapping[str, Any], settings: dict[str, Any]) -> PageParts:
         """Returns the parts of the page, with further settings of its component."""

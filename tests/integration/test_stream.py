@@ -304,6 +304,25 @@ async def test_pages_of_other_origins_may_call_where_they_are_listed(by: str) ->
             await gone(stream)
 
 
+async def test_openapi_describes_each_part_of_a_request_and_its_answer() -> None:
+    stream = stream_of()
+    app = app_of(stream, "/talk")
+    (route,) = app.openapi()["paths"].values()
+    schemas = app.openapi()["components"]["schemas"]
+    asked = route["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    given = route["post"]["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
+    names = [each["$ref"].rpartition("/")[2] for each in given]
+    assert (asked.rpartition("/")[2], names) == (
+        "Body",
+        ["Answer", "Accepted", "Candidates", "Refusal"],
+    )
+    assert "413" in route["post"]["responses"]
+    for name in ("Body", *names, "RefusalReason"):
+        assert "Attributes" not in schemas[name]["description"]
+        for field in schemas[name]["properties"].values():
+            assert field["description"]
+
+
 async def test_a_gradio_page_that_was_mounted_before_hides_no_route() -> None:
     stream = stream_of()
     app = gr.mount_gradio_app(FastAPI(), stream.ui, path="/")

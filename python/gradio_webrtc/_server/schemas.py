@@ -11,45 +11,49 @@ from pydantic import BaseModel, Field
 
 
 class Body(BaseModel):
-    """A request of a client: an offer, or something about its session.
+    """A request of a client: an offer, or something about its session."""
 
-    Attributes:
-        audio: The codecs of a client that asks for a link; ``None`` in all other requests.
-        video: The same for video.
-        sdp: The offer as SDP (RFC 8866); ``None`` in all other requests.
-        candidate: A W3C RTCIceCandidateInit; ``None`` but in a request of the type "ice-candidate".
-        type: "offer", "ice-candidate", "candidates" (asks for more candidates of the server),
-            "link" (asks for a session over a WebSocket or HTTP) or "close".
-        webrtc_id: The id of the session, which the client has chosen.
-        secret: The secret from the answer, in all requests after the offer. Pages of the same
-            origin need not send it: a cookie has it.
-    """
-
-    audio: dict[str, Any] | None = None
-    video: list[str] | None = None
-    sdp: str | None = None
-    candidate: dict[str, Any] | None = None
-    type: str
-    webrtc_id: str
-    secret: str | None = Field(default=None, repr=False)
+    audio: dict[str, Any] | None = Field(
+        default=None,
+        description="With the type link: the codecs of audio, and the rate of uncompressed samples.",
+    )
+    video: list[str] | None = Field(
+        default=None, description="With the type link: the forms of video frames."
+    )
+    sdp: str | None = Field(default=None, description="The offer as SDP (RFC 8866), else nothing.")
+    candidate: dict[str, Any] | None = Field(
+        default=None,
+        description="A W3C RTCIceCandidateInit, with the type ice-candidate; nothing at their end.",
+    )
+    type: str = Field(
+        description="offer, link (asks for a session over a WebSocket or HTTP), ice-candidate, "
+        "candidates (asks for more of the server's) or close.",
+        examples=["offer"],
+    )
+    webrtc_id: str = Field(
+        description="The id of the session, which the client chooses: 1 to 128 letters, digits, "
+        "hyphens and underscores that nobody guesses."
+    )
+    secret: str | None = Field(
+        default=None,
+        repr=False,
+        description="The secret from the answer, in requests after the offer. Pages of the same "
+        "origin have it as a cookie, and candidates need none.",
+    )
 
 
 class Answer(BaseModel):
-    """The answer to an offer.
+    """The answer to an offer."""
 
-    Attributes:
-        type: "answer".
-        sdp: The answer as SDP (RFC 8866).
-        webrtc_id: The id of the session, made by the server; the client's own works as well.
-        secret: The proof that all later requests about the session must bring.
-        candidates_follow: True if the client should ask for more candidates.
-    """
-
-    type: Literal["answer"]
-    sdp: str
-    webrtc_id: str
-    secret: str
-    candidates_follow: bool = False
+    type: Literal["answer"] = Field(description="As in an RTCSessionDescriptionInit of the W3C.")
+    sdp: str = Field(description="The answer as SDP (RFC 8866).")
+    webrtc_id: str = Field(
+        description="The id that the server made; the one of the client works as well."
+    )
+    secret: str = Field(description="The proof that later requests for the session bring.")
+    candidates_follow: bool = Field(
+        default=False, description="True if the client should ask for more candidates."
+    )
 
 
 class LinkAnswer(BaseModel):
@@ -75,36 +79,33 @@ class LinkAnswer(BaseModel):
 class Accepted(BaseModel):
     """The answer to a request that brings nothing back."""
 
-    status: Literal["success"]
+    status: Literal["success"] = Field(description="That it was done.")
 
 
 class Candidates(BaseModel):
-    """The candidates of the server that came behind its answer, each an RTCIceCandidateInit."""
+    """The candidates of the server that came behind its answer."""
 
-    candidates: list[dict[str, Any]]
+    candidates: list[dict[str, Any]] = Field(description="Each a W3C RTCIceCandidateInit.")
 
 
 class RefusalReason(BaseModel):
-    """The reason of a refusal.
+    """The reason of a refusal."""
 
-    Attributes:
-        error: A code, such as "concurrency_limit_reached".
-        message: A sentence for the user.
-        limit: The number of sessions at once, where that is the reason.
-        title: The title of an error that the handler raised.
-    """
-
-    error: str
-    message: str = ""
-    limit: int | None = None
-    title: str | None = None
+    error: str = Field(description="A code.", examples=["concurrency_limit_reached"])
+    message: str = Field(default="", description="A sentence for the user.")
+    limit: int | None = Field(
+        default=None, description="The number of sessions at once, where that is the reason."
+    )
+    title: str | None = Field(
+        default=None, description="The title of an error that the handler raised."
+    )
 
 
 class Refusal(BaseModel):
     """The answer to a request that was refused. Its HTTP status is 200, as in fastrtc."""
 
-    status: Literal["failed"]
-    meta: RefusalReason
+    status: Literal["failed"] = Field(description="That it was refused.")
+    meta: RefusalReason = Field(description="The reason.")
 
 
 Reply: TypeAlias = Answer | LinkAnswer | Accepted | Candidates | Refusal

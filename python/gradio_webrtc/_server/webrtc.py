@@ -17,6 +17,7 @@ from gradio_webrtc._session.origins import Site, check_mounted
 from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc.errors import SignalingError
 
+from .bounded import MAX_BODY_BYTES
 from .cross_origin import CrossOrigin
 from .link import LINK
 from .schemas import Body, Reply
@@ -54,6 +55,7 @@ class OfferRoute:
             summary="Ask for a session over WebRTC",
             response_model=Reply,
             response_model_exclude_unset=True,
+            responses={413: {"description": f"The body is longer than {MAX_BODY_BYTES} bytes"}},
         )(self.post)
         router.options(PATH, include_in_schema=False)(self.preflight)
 

@@ -249,8 +249,8 @@ def _check_host(request: Any, origin: str | None, host: _Authority, site: Site) 
 
 
 _ADVICE: Final = (
-    "if it should be let in, list it: WebRTC(allowed_origins=[...]); behind a proxy of your own "
-    "name its address in trusted_proxies"
+    "if it should be let in, list it: allowed_origins=[...] of WebRTC or Stream; behind a proxy of "
+    "your own name its address in trusted_proxies"
 )
 
 

@@ -175,6 +175,7 @@ class SentenceModel(ABC, Generic[T]):
 
         Raises:
             ValueError: There is nothing to speak.
+            TypeError: It is no text.
         """
         parts = list(self.stream_tts_sync(text, options))
         if not parts:
@@ -334,7 +335,13 @@ def get_tts_model(
 
 
 def sentences_of(text: str) -> list[str]:
-    """Returns the sentences of a text, in their order."""
+    """Returns the sentences of a text, in their order.
+
+    Raises:
+        TypeError: It is no text: a language model may answer with none.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"expected text to speak, got {type(text).__name__}")
     return [part.strip() for part in SENTENCE_END.split(text) if part.strip()]
 
 

@@ -161,15 +161,16 @@ def check_parts(parts: PageParts) -> None:
 
 
 def build_page(
-    make_component: Callable[..., C], parts: PageParts
-) -> tuple[gr.Blocks, C, Button | None]:
-    """Returns the page, its component, and the button that starts it in mode "receive".
-
-    Events are still to be bound, within the page.
+    make_component: Callable[..., C], parts: PageParts, bind: Callable[[C, Button | None], object]
+) -> gr.Blocks:
+    """Returns the page.
 
     Args:
         make_component: The component's class.
         parts: The components and options of the page.
+        bind: Binds the events, called within the page: with the component, and with the button that
+            starts it in mode "receive". A page that is entered a second time for that would stand
+            twice in the Blocks of a program around it.
     """
     around = get_blocks_context()
     for each in {*parts.inputs, *parts.outputs}:
@@ -178,13 +179,14 @@ def build_page(
         if around is not None and each._id in around.blocks:  # noqa: SLF001 - the only name it has
             each.unrender()  # type: ignore[no-untyped-call]
     title = _title(parts)
-    with gr.Blocks(title=HTML.sub("", title)) as page:
+    page = gr.Blocks(title=HTML.sub("", title))
+    with page:
         gr.HTML(f"<style>{COMPACT if parts.is_compact else WIDE}</style>", visible="hidden")
         if not parts.options.get("hide_title"):
             _show_title(title, parts.options.get("subtitle"))
         lay_out = _lay_out_columns if parts.mode != "send-receive" else _lay_out_call
-        component, button = lay_out(make_component, parts)
-    return page, component, button
+        bind(*lay_out(make_component, parts))
+    return page
 
 
 def _lay_out_columns(make_component: Callable[..., C], parts: PageParts) -> tuple[C, Button | None]:

@@ -69,6 +69,12 @@ def test_nothing_to_speak() -> None:
         model.tts("")
 
 
+@pytest.mark.parametrize("text", [None, 5, b"Hello.", ["Hello."]])
+def test_what_is_no_text_is_refused(text: Any) -> None:
+    with pytest.raises(TypeError, match=f"expected text to speak, got {type(text).__name__}"):
+        get_tts_model("hibari").tts(text)
+
+
 def test_another_model_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Invalid model: piper\. The models are hibari, kokoro"):
         get_tts_model("piper")  # type: ignore[call-overload]  # the point of the test
