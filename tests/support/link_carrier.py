@@ -23,12 +23,24 @@ def frames(kind: FrameKind, payloads: list[bytes], first: int = 1) -> bytes:
     return b"".join(write_frame(kind, number, each) for number, each in enumerate(payloads, first))
 
 
+def frames_in(data: bytes) -> list[tuple[int, int, bytes]]:
+    """The frames in what was written: kind, number and payload of each."""
+    frames, begin = [], 0
+    while begin < len(data):
+        length, kind, number = HEADER.unpack_from(data, begin)
+        behind = begin + 4 + length
+        frames.append((kind, number, data[begin + HEADER.size : behind]))
+        begin = behind
+    return frames
+
+
 class Far:
     """The other end of one carrier, in this process.
 
     Attributes:
         frames: All that came: kind, number and payload.
         gate: Cleared to take nothing for a while.
+        held: The bytes that are being written meanwhile.
     """
 
     def __init__(self, transport: LinkTransport, received: int = 0) -> None:
@@ -36,19 +48,17 @@ class Far:
         self.frames: list[tuple[int, int, bytes]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.held = b""
         self._news = asyncio.Event()
         self.carrier: Carrier = transport.open(received)
         carrying = transport.carry(self.carrier, self._write)
         self.task = asyncio.get_running_loop().create_task(carrying)
 
     async def _write(self, data: bytes) -> None:
+        self.held = data
         await self.gate.wait()
-        begin = 0
-        while begin < len(data):
-            length, kind, number = HEADER.unpack_from(data, begin)
-            behind = begin + 4 + length
-            self.frames.append((kind, number, data[begin + HEADER.size : behind]))
-            begin = behind
+        self.held = b""
+        self.frames += frames_in(data)
         self._news.set()
 
     def of(self, kind: FrameKind) -> list[bytes]:

@@ -15,7 +15,7 @@ class Body(BaseModel):
 
     audio: dict[str, Any] | None = Field(
         default=None,
-        description="With the type link: the codecs of audio, and the rate of uncompressed samples.",
+        description="With the type link: codecs of audio, and the rate of uncompressed samples.",
     )
     video: list[str] | None = Field(
         default=None, description="With the type link: the forms of video frames."

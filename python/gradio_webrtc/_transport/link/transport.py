@@ -434,11 +434,8 @@ class LinkTransport(OrderedTransport):
             return
         waiting = self._tasks.start(self._wait_for_carrier())
         try:
-            await asyncio.wait(
-                {waiting, self._closed},
-                timeout=limit_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            waited_for: set[asyncio.Future[Any]] = {waiting, self._closed}
+            await asyncio.wait(waited_for, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
 
