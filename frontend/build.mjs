@@ -1,8 +1,9 @@
 /**
  * `npm run build`: builds the two folders that Gradio serves for a custom component.
  *
- *     <templates>/component/{index.js, style.css, svelte_runtime_entry.js, runtime.js}
- *     <templates>/example/…                                            the same files
+ *     <templates>/component/{index.js, style.css, svelte_runtime_entry.js, runtime.js, shared.js}
+ *     <templates>/component/{link.js, worklet.js}      loaded only where WebRTC does not connect
+ *     <templates>/example/{index.js, style.css, svelte_runtime_entry.js, runtime.js}
  *
  * Gradio serves flat folders of UTF-8 text, and its page waits forever if one of the first three
  * files is missing. This script therefore writes all of them and checks that they exist.
@@ -18,12 +19,13 @@ import { plugins } from "./svelte.plugin.mjs";
 /** The limit that the README states for JavaScript and CSS of both folders together, gzipped. */
 const LIMIT_BYTES = 60_000;
 const REQUIRED = ["index.js", "style.css", "svelte_runtime_entry.js"];
+const REQUIRED_OF_LINK = ["link.js", "worklet.js"];
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const templates =
   process.env.GRADIO_WEBRTC_TEMPLATES ?? join(here, "../python/gradio_webrtc/templates");
 
-async function bundle(name, entry) {
+async function bundle(name, entry, others = {}) {
   const folder = join(templates, name);
   await build({
     root: here,
@@ -40,13 +42,17 @@ async function bundle(name, entry) {
       sourcemap: false,
       // An application build: Vite's library mode leaves white space in the output.
       rollupOptions: {
-        input: { index: join(here, entry), svelte_runtime_entry: join(here, "runtime.ts") },
+        input: {
+          index: join(here, entry),
+          svelte_runtime_entry: join(here, "runtime.ts"),
+          ...others,
+        },
         preserveEntrySignatures: "strict",
         checks: { pluginTimings: false },
         output: {
           entryFileNames: "[name].js",
-          // One shared chunk without a hash in its name: the wheel contains a fixed list of files.
-          chunkFileNames: "runtime.js",
+          // Names without a hash: the wheel contains a fixed list of files.
+          chunkFileNames,
           assetFileNames: "[name][extname]",
         },
       },
@@ -57,9 +63,16 @@ async function bundle(name, entry) {
   return measure(name, folder);
 }
 
+/** The names of what several entries share, and of what is loaded when it is needed. */
+function chunkFileNames({ isDynamicEntry, moduleIds }) {
+  if (isDynamicEntry) return "link.js";
+  return moduleIds.some((id) => id.includes("node_modules")) ? "runtime.js" : "shared.js";
+}
+
 function measure(name, folder) {
   const files = readdirSync(folder);
-  for (const file of REQUIRED) {
+  const isComponent = name === "component";
+  for (const file of [...REQUIRED, ...(isComponent ? REQUIRED_OF_LINK : [])]) {
     if (!files.includes(file)) throw new Error(`${name}/${file} was not built`);
   }
   let total = 0;
@@ -77,6 +90,8 @@ const report = (label, bytes, gzipped) =>
   console.info(`${label.padEnd(40)} ${String(bytes).padStart(8)} ${String(gzipped).padStart(8)}`);
 
 console.info(`${"file".padEnd(40)} ${"bytes".padStart(8)} ${"gzipped".padStart(8)}`);
-const total = (await bundle("component", "index.ts")) + (await bundle("example", "Example.svelte"));
+const worklet = join(here, "link/worklet.ts");
+const total =
+  (await bundle("component", "index.ts", { worklet })) + (await bundle("example", "Example.svelte"));
 console.info(`gzipped in total: ${total} of ${LIMIT_BYTES} bytes`);
 if (total > LIMIT_BYTES) throw new Error(`${total} bytes gzipped, ${LIMIT_BYTES} are allowed`);

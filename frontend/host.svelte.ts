@@ -48,7 +48,11 @@ const DEFAULTS: WebRTCProps = {
   button_labels: null,
   variant: "wave",
   full_screen: true,
+  fallback: "auto",
 };
+
+/** This file is served from the app, in a folder with this name below its root. */
+const FOLDER = "gradio_api/custom_component/";
 
 export class Host {
   readonly props: WebRTCProps = $state({ ...DEFAULTS });
@@ -85,6 +89,11 @@ export class Host {
 
   get server(): SharedProps["server"] {
     return this.#sharedProps.server;
+  }
+
+  get root(): string {
+    const [root, folder] = import.meta.url.split(FOLDER);
+    return folder === undefined ? document.baseURI : (root ?? "");
   }
 
   /** Returns the text for a key of Gradio's dictionaries, in the language of the page. */

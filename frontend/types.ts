@@ -3,6 +3,9 @@
 export type Mode = "send-receive" | "send" | "receive";
 export type Modality = "audio" | "video" | "audio-video";
 
+/** When a call goes over the link, which needs no UDP: if WebRTC does not connect, or always. */
+export type Fallback = "auto" | "never" | "always";
+
 /** Identifies a call in requests to the server, which issued both with its answer. */
 export interface Credentials {
   webrtc_id: string;
@@ -48,8 +51,11 @@ export interface WebRTCProps {
   icon_radius: number | null;
   button_labels: ButtonLabels | null;
   variant: "wave" | "textbox";
+  /** The use of the app's own origin where WebRTC does not connect. */
+  fallback: "auto" | "never" | "always";
   /** True if a button offers to fill the screen with the video. */
   full_screen: boolean;
+  fallback: Fallback;
 }
 
 export type NoticeKind = "warning" | "error" | "info" | "success";
@@ -85,6 +91,8 @@ export interface Server {
 export interface CallHost {
   readonly props: WebRTCProps;
   readonly server: Server;
+  /** The address of the app, with a slash at its end. */
+  readonly root: string;
   value: Value;
   dispatch<Name extends keyof WebRTCEvents>(name: Name, data?: WebRTCEvents[Name]): void;
 }

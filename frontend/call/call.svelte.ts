@@ -1,10 +1,11 @@
 /** One call as the page sees it: runes around the state machine, the peer and the devices. */
-import type { CallHost, NoticeKind } from "../types";
+import type { CallHost, Credentials, NoticeKind } from "../types";
 import { CallAudio } from "./audio.svelte";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
+import { canCall, FallbackPeer } from "./fallback";
 import type { NoticeText, ServerMessage } from "./messages";
-import { Peer, type PeerListener } from "./peer";
+import type { Peer, PeerListener, Transport } from "./peer";
 import { causeOfEnding, causeOfFirst, impliesServerAway, problemOf, Unavailable } from "./problems";
 import { RECOVER_MS, type Cause } from "./redial";
 import { Redialler } from "./redialler";
@@ -83,19 +84,15 @@ export class Call {
     this.#isOpen = false;
     const sends = this.#host.props.mode !== "receive";
     this.#transition({ type: "start", asksPermission: sends });
-    const constraints = this.#constraints();
     try {
-      if (typeof RTCPeerConnection === "undefined") throw new Unavailable("unsupported_browser");
+      if (!canCall(this.#host.props.fallback)) throw new Unavailable("unsupported_browser");
       if (sends) await this.#openDevices();
       if (attempt !== this.#attempt) return;
       this.#transition({ type: "granted" });
       this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
-      await this.#connect(attempt);
+      await this.#connect();
     } catch (error) {
-      if (attempt !== this.#attempt) return;
-      const [cause, problem] = [causeOfFirst(error), problemOf(error, constraints)];
-      if (cause) this.#callAgain(cause, problem);
-      else this.#fail(problem);
+      if (attempt === this.#attempt) this.#handleFailed(error);
     }
   }
 
@@ -178,10 +175,12 @@ export class Call {
     await this.devices.refresh();
   }
 
-  async #connect(attempt: number): Promise<void> {
-    const { props, server } = this.#host;
+  async #connect(): Promise<void> {
+    const { props, root, server } = this.#host;
     const options = {
       server,
+      root,
+      fallback: props.fallback,
       mode: props.mode,
       kinds: TRACK_KINDS[props.modality],
       stream: this.local,
@@ -189,16 +188,15 @@ export class Call {
       parameters: props.rtp_params,
       query: globalThis.location?.search,
     };
-    const peer = await Peer.create(options, this.#listener());
-    if (attempt !== this.#attempt) return peer.close();
-    this.#peer = peer;
-    await peer.call();
+    this.#peer = new FallbackPeer(options, this.#listener());
+    await this.#peer.call();
   }
 
   #listener(): PeerListener {
     return {
-      onanswer: (credentials) => (this.#host.value = credentials),
-      onconnected: () => this.#handleConnected(),
+      onanswer: (credentials) => this.#handleAnswer(credentials),
+      onfailed: (error) => this.#handleFailed(error),
+      onconnected: (transport) => this.#handleConnected(transport),
       onunstable: () => this.#handleUnstable(),
       onlost: () => this.#handleLost(),
       onclosed: () => void this.#handleClosed(),
@@ -208,9 +206,23 @@ export class Call {
     };
   }
 
-  #handleConnected(): void {
+  #handleAnswer(credentials: Credentials): void {
+    this.#host.value = credentials;
+    // A track of WebRTC, which did not connect, has no place beside one of the link.
+    this.remote = null;
+  }
+
+  /** An offer failed; while a call is made again, another one may follow. */
+  #handleFailed(error: unknown): void {
+    if (this.status.redial) return this.#redialler.failed(error);
+    const [cause, problem] = [causeOfFirst(error), problemOf(error, this.#constraints())];
+    if (cause) this.#callAgain(cause, problem);
+    else this.#fail(problem);
+  }
+
+  #handleConnected(transport: Transport): void {
     const isFirst = isDialling(this.status.phase);
-    this.#transition({ type: "connected", atMs: performance.now() });
+    this.#transition({ type: "connected", transport, atMs: performance.now() });
     this.#timers.cancel("recover");
     if (!isFirst) return;
     this.#redialler.connected();
@@ -347,9 +359,10 @@ export class Call {
   }
 
   async #offerAgain(): Promise<void> {
-    this.#peer?.close();
+    void this.#peer?.close();
     this.#peer = this.remote = null;
-    await this.#connect(++this.#attempt);
+    this.#attempt++;
+    await this.#connect();
   }
 
   #endWith(reason: string, cause: Cause | null): void {
@@ -410,7 +423,7 @@ export class Call {
     this.#timers.cancelAll();
     this.#redialler.cancel();
     this.#seconds.stop();
-    this.#peer?.close();
+    void this.#peer?.close();
     this.#capture?.release();
     this.audio.stop();
     this.#peer = this.#capture = null;

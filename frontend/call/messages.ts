@@ -1,4 +1,5 @@
-/** Data-channel messages of the server and its replies to requests: parsed and checked. */
+/** Messages of the server in a call and its replies to requests: parsed and checked. */
+import type { Credentials } from "../types";
 
 /** The messages of the server over the data channel; the twin of `_messages.py`. */
 export type ServerMessage =
@@ -70,12 +71,18 @@ export function parseMessage(raw: unknown): ServerMessage | null {
   }
 }
 
-export interface Answer {
+export interface Answer extends Credentials {
   sdp: string;
-  webrtc_id: string;
-  secret: string;
   /** True if the server has more candidates than the answer; the page requests them once. */
   hasMoreCandidates: boolean;
+}
+
+/** The server's answer to a request for a link: codecs of its choice, null for a missing medium. */
+export interface LinkAnswer extends Credentials {
+  codec: "opus" | "pcm16" | null;
+  hasVideo: boolean;
+  /** Relative to the root of the app. */
+  path: string;
 }
 
 /**
@@ -102,21 +109,41 @@ export class OfferRefused extends Error {
  * @throws {OfferRefused} when the server refused, or its reply is no answer.
  */
 export function readAnswer(reply: unknown): Answer {
+  const { answer, credentials } = readReply(reply, "answer");
+  if (typeof answer.sdp !== "string") throw invalidAnswer();
+  return { ...credentials, sdp: answer.sdp, hasMoreCandidates: answer.candidates_follow === true };
+}
+
+/**
+ * Returns the answer in the server's reply to a request for a link.
+ *
+ * @throws {OfferRefused} as `readAnswer` does.
+ */
+export function readLinkAnswer(reply: unknown): LinkAnswer {
+  const { answer, credentials } = readReply(reply, "link");
+  const codec = asRecord(answer.audio)?.codec ?? null;
+  if (codec !== null && codec !== "opus" && codec !== "pcm16") throw invalidAnswer();
+  if (typeof answer.path !== "string") throw invalidAnswer();
+  return { ...credentials, codec, hasVideo: answer.video === "jpeg", path: answer.path };
+}
+
+function readReply(
+  reply: unknown,
+  type: string,
+): { answer: Record<string, unknown>; credentials: Credentials } {
   // Gradio's client does not pass on errors of the network: it returns undefined.
   if (reply === undefined) throw new OfferRefused("unreachable", "The server does not answer.");
   const answer = asRecord(reply);
   if (answer?.status === "failed") throw refusal(asRecord(answer.meta) ?? {});
-  if (
-    answer?.type !== "answer" ||
-    typeof answer.sdp !== "string" ||
-    typeof answer.webrtc_id !== "string" ||
-    typeof answer.secret !== "string"
-  ) {
-    throw new OfferRefused("invalid_answer", "The server's reply is not an answer.");
+  const { webrtc_id, secret } = answer ?? {};
+  if (answer?.type !== type || typeof webrtc_id !== "string" || typeof secret !== "string") {
+    throw invalidAnswer();
   }
-  const { sdp, webrtc_id, secret } = answer;
-  return { sdp, webrtc_id, secret, hasMoreCandidates: answer.candidates_follow === true };
+  return { answer, credentials: { webrtc_id, secret } };
 }
+
+const invalidAnswer = (): OfferRefused =>
+  new OfferRefused("invalid_answer", "The server's reply is not an answer.");
 
 /** Returns the candidates in the server's reply, without unreadable ones. */
 export function readCandidates(reply: unknown): RTCIceCandidateInit[] {

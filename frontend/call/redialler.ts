@@ -54,6 +54,15 @@ export class Redialler {
     this.#timers.after("wait", waitMs, () => this.#try(cause));
   }
 
+  /** Call when an offer of the current try failed with this error. */
+  failed(error: unknown): void {
+    const cause = causeOf(error);
+    const problem = this.#call.problemOf(error);
+    if (cause === "lost") this.#timers.after("wait", OFFER_RETRY_MS, () => void this.#offer());
+    else if (cause) this.callAgain(cause, problem);
+    else this.#call.fail(problem);
+  }
+
   /** Call when the browser has a network again: a call that waits for one is made now. */
   online(): void {
     const cause = this.#causeAwaitingNetwork;
@@ -85,12 +94,7 @@ export class Redialler {
     try {
       await this.#call.offer();
     } catch (error) {
-      if (attempt !== this.#attempt) return;
-      const cause = causeOf(error);
-      const problem = this.#call.problemOf(error);
-      if (cause === "lost") this.#timers.after("wait", OFFER_RETRY_MS, () => void this.#offer());
-      else if (cause) this.callAgain(cause, problem);
-      else this.#call.fail(problem);
+      if (attempt === this.#attempt) this.failed(error);
     }
   }
 }

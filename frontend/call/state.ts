@@ -1,4 +1,5 @@
 /** The states of a call, and the one function that moves between them. */
+import type { Transport } from "./peer";
 import type { Cause } from "./redial";
 
 /**
@@ -47,6 +48,8 @@ export type Activity = "none" | "ready" | "listening" | "thinking" | "speaking";
 export interface CallState {
   phase: Phase;
   activity: Activity;
+  /** What carries an open call, or null before. */
+  transport: Transport | null;
   /** True while the connection is interrupted; the call may recover. */
   isUnstable: boolean;
   /** `performance.now()` when the call opened, or null before. */
@@ -61,7 +64,7 @@ export interface CallState {
 export type CallEvent =
   | { type: "start"; asksPermission: boolean }
   | { type: "granted" }
-  | { type: "connected"; atMs: number }
+  | { type: "connected"; transport: Transport; atMs: number }
   | { type: "unstable" }
   | { type: "redial"; redial: Redialling; atMs: number }
   | { type: "activity"; activity: Activity }
@@ -73,6 +76,7 @@ export type CallEvent =
 export const IDLE: CallState = {
   phase: "idle",
   activity: "none",
+  transport: null,
   isUnstable: false,
   openedAtMs: null,
   lastedS: null,
@@ -109,7 +113,7 @@ export function next(state: CallState, event: CallEvent): CallState {
     case "granted":
       return phase === "permission" ? { ...state, phase: "connecting" } : state;
     case "connected":
-      return connected(state, event.atMs);
+      return connected(state, event.transport, event.atMs);
     case "redial":
       if (phase !== "open" && !isDialling(phase)) return state;
       return { ...over(state, "redialling", event.atMs), redial: event.redial };
@@ -132,8 +136,10 @@ export function next(state: CallState, event: CallEvent): CallState {
 }
 
 /** The first connection opens the call; a later one ends an interruption. */
-function connected(state: CallState, atMs: number): CallState {
-  if (isDialling(state.phase)) return { ...state, phase: "open", openedAtMs: atMs, redial: null };
+function connected(state: CallState, transport: Transport, atMs: number): CallState {
+  if (isDialling(state.phase)) {
+    return { ...state, phase: "open", transport, openedAtMs: atMs, redial: null };
+  }
   if (state.phase === "open" && state.isUnstable) return { ...state, isUnstable: false };
   return state;
 }

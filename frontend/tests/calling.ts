@@ -24,7 +24,7 @@ beforeEach(() => {
   media = installFakes();
   server = new FakeServer();
   dispatch = vi.fn();
-  host = { props: { ...PROPS }, server, value: null, dispatch };
+  host = { props: { ...PROPS }, server, root: "http://app/", value: null, dispatch };
   call = new Call(host);
 });
 afterEach(() => {

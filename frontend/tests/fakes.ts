@@ -20,6 +20,7 @@ export const PROPS: WebRTCProps = {
   button_labels: null,
   variant: "wave",
   full_screen: true,
+  fallback: "auto",
 };
 
 export class FakeTrack extends EventTarget {

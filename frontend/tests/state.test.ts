@@ -6,7 +6,7 @@ const after = (...events: CallEvent[]): CallState => events.reduce(next, IDLE);
 
 const START: CallEvent = { type: "start", asksPermission: true };
 const GRANTED: CallEvent = { type: "granted" };
-const CONNECTED: CallEvent = { type: "connected", atMs: 1000 };
+const CONNECTED: CallEvent = { type: "connected", transport: "webrtc", atMs: 1000 };
 const REFUSED: CallEvent = {
   type: "failed",
   problem: { code: "permission_refused", medium: "microphone" },
@@ -59,7 +59,7 @@ describe("a call that is interrupted", () => {
   it("is unstable, and steady again, without starting again", () => {
     const unstable = next(open, { type: "unstable" });
     expect(unstable).toMatchObject({ phase: "open", isUnstable: true });
-    const steady = next(unstable, { type: "connected", atMs: 9000 });
+    const steady = next(unstable, { type: "connected", transport: "webrtc", atMs: 9000 });
     expect(steady).toMatchObject({ phase: "open", isUnstable: false, openedAtMs: 1000 });
   });
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ._limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from .types import FrameFormat, Modality, Mode
+    from .types import Fallback, FrameFormat, Modality, Mode
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class SessionConfig:
         has_outputs: The client fetches AdditionalOutputs.
         allows_other_tracks: An offer with tracks of other kinds is answered, and they are declined;
             otherwise it is refused.
+        fallback: The transport for clients that WebRTC does not reach; "never" refuses them.
         limits: Bounds of one client, apart from the number and the length of its sessions.
     """
 
@@ -36,6 +37,7 @@ class SessionConfig:
     time_limit_s: float | None = None
     has_outputs: bool = False
     allows_other_tracks: bool = False
+    fallback: Fallback = "auto"
     limits: Limits = DEFAULT_LIMITS
 
     @property

@@ -35,7 +35,8 @@ from ._ui.events import (
     prepare_gradio,
     show_notices,
 )
-from ._ui.page_context import check_page, find_app, find_request
+from ._ui.link import serve_links
+from ._ui.page_context import check_page, find_app, find_request, site_of
 from ._ui.page_sessions import remember_page
 from ._ui.served import serve_icon
 from ._ui.settings import check_constructor, check_stream_settings
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from ._handlers import StreamHandlerBase
     from ._limits import Limits
     from ._session.places import Places
-    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats
+    from .types import AdditionalOutputs, Fallback, FrameFormat, Modality, Mode, SessionStats
 
 accept_messages_type()
 
@@ -142,6 +143,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         full_screen: bool = True,
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
+        fallback: Fallback = "auto",
         _signaling: Signaling | None = None,
         _page: str | None = None,
     ) -> None:
@@ -181,6 +183,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             full_screen: True to ask for video of 1280 x 720 and show a full-screen button.
             allowed_origins: Origins of other web pages that may open sessions, such as ["https://example.com"]; by default pages of this server alone.
             limits: Limits for the clients of the server, such as Limits(idle_limit_s=60); by default Limits().
+            fallback: "auto" for a WebSocket or HTTP where WebRTC does not connect, since UDP is blocked; "never" for WebRTC alone; "always" without WebRTC.
         """
         arguments = dict(locals())
         check_mode(mode, modality)
@@ -201,6 +204,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         self.variant = variant
         self.full_screen = full_screen
         self.allow_extra_tracks = allow_extra_tracks
+        self.fallback = fallback
         self._limits = limits or DEFAULT_LIMITS
         self.button_labels = {"start": "", "stop": "", "waiting": "", **(button_labels or {})}
         self.track_constraints = track_constraints or default_track_constraints(
@@ -357,6 +361,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
             frame_format=frame_format,
             time_limit_s=self.time_limit,
             allows_other_tracks=self.allow_extra_tracks,
+            fallback=self.fallback,
             limits=self._limits,
         )
         self._sessions.serve(
@@ -549,7 +554,7 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
     async def offer(self, body: Any) -> dict[str, object]:
         """Answers an offer or a candidate of the page."""
         try:
-            self._check_page()
+            trusted = self._check_page()
         except SignalingError as error:
             return refusal_of(error)
         end_with_app(self._sessions, find_app())
@@ -557,6 +562,9 @@ class WebRTC(ComponentEvents, Component, metaclass=WithoutStubs):
         answer = await self._signaling.handle_request(body, request)
         if "secret" in answer:
             remember_page(self, gradio_session_of(request))
+        if answer.get("type") == "link":
+            site = site_of(self.allowed_origins, trusted)
+            answer["path"] = serve_links(find_app(), self._signaling, site)
         return answer
 
     @server  # type: ignore[untyped-decorator]

@@ -16,6 +16,7 @@ from gradio.utils import colab_check, get_space
 
 from ._advice import names_elsewhere
 from ._server.bounded import BoundedRoute
+from ._server.link import LinkRoute
 from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
 from ._session.origins import Site, read_origins
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
     from ._handlers import StreamHandlerBase
     from ._limits import Limits
     from ._workers.workers import Done
-    from .types import AdditionalOutputs, FrameFormat, Modality, Mode, SessionStats, WebRTCData
+    from .types import (
+        AdditionalOutputs,
+        Fallback,
+        FrameFormat,
+        Modality,
+        Mode,
+        SessionStats,
+        WebRTCData,
+    )
 
 __all__ = ["Body", "Stream", "UIArgs"]
 
@@ -98,6 +107,8 @@ class Stream:
         allowed_origins: Origins of other web pages that may open sessions, such as
             ``["https://example.com"]``; by default pages of this server alone.
         limits: Limits for the clients of the server; by default ``Limits()``.
+        fallback: "auto" for a WebSocket or HTTP where WebRTC does not connect, since UDP is
+            blocked; "never" for WebRTC alone; "always" without WebRTC.
 
     Attributes:
         mode: As given.
@@ -119,8 +130,8 @@ class Stream:
         >>> from fastapi import FastAPI
         >>> app = FastAPI()
         >>> stream.mount(app)
-        >>> [route.path for route in stream.router().routes]
-        ['/webrtc/offer', '/webrtc/offer']
+        >>> sorted({route.path for route in stream.router().routes})
+        ['/webrtc/link', '/webrtc/offer']
     """
 
     def __init__(
@@ -144,6 +155,7 @@ class Stream:
         frame_format: FrameFormat = "bgr",
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
+        fallback: Fallback = "auto",
     ) -> None:
         del verbose
         self.mode = mode
@@ -169,7 +181,7 @@ class Stream:
                 "components."
             )
         _warn_without_relay(rtc_configuration)
-        settings = {"allowed_origins": allowed_origins, "limits": limits}
+        settings = {"allowed_origins": allowed_origins, "limits": limits, "fallback": fallback}
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)
         self._ui, self.webrtc_component, button = build_page(WebRTC, parts)
@@ -254,6 +266,7 @@ class Stream:
         router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
         site = Site(self._origins, trusted_proxies=self._proxies)
         OfferRoute(self.webrtc_component.signaling, site).add_to(router)
+        LinkRoute(self.webrtc_component.signaling, site).add_to(router)
         return router
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:

@@ -21,6 +21,10 @@ Mode: TypeAlias = Literal["send-receive", "send", "receive"]
 Modality: TypeAlias = Literal["audio", "video", "audio-video"]
 """The kinds of media of a session."""
 
+Fallback: TypeAlias = Literal["auto", "never", "always"]
+"""The use of the app's own origin for media, beside WebRTC: where that does not connect, never, or
+in its place."""
+
 FrameFormat: TypeAlias = Literal["bgr", "rgb"]
 """The order of the three colours of a video frame's pixels."""
 

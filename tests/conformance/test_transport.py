@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FRAME_SAMPLES = 960
 
-NETWORK = {"webrtc": pytest.mark.network}
+NETWORK = dict.fromkeys(("link-http", "link-websocket", "webrtc"), pytest.mark.network)
 ALL = [pytest.param(name, marks=NETWORK.get(name, ())) for name in IMPLEMENTATIONS]
 
 

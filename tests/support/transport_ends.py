@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gradio_webrtc._transport import AudioBlock, OrderedTransport, PeerTransport, read_offer
+from gradio_webrtc._transport.link import LinkTerms, LinkTransport
 from gradio_webrtc.testing.transport import FakeTransport
 
+from .link_client import LinkClient
+from .link_server import LinkServer
 from .loopback import client_of
 
 if TYPE_CHECKING:
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._config import SessionConfig
     from gradio_webrtc._transport import PacedFrame, Transport, Wire
+    from gradio_webrtc._transport.link.audio import AudioCodec
 
     from .client import Client
+    from .link_client import CarrierKind
 
 RATE_HZ = 48_000
 SILENCE = np.zeros(RATE_HZ, np.int16)
@@ -185,8 +190,59 @@ class LoopbackEnds:
         await self.client.until(condition)
 
 
+class LinkEnds:
+    """`LinkTransport` behind its routes, and a client over one of the two carriers."""
+
+    carrier: CarrierKind = "websocket"
+    codec: AudioCodec = "opus"
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        terms = LinkTerms(self.codec if config.has_audio else None, RATE_HZ, config.has_video)
+        self.transport = LinkTransport(terms, config)
+        self.server = LinkServer(self.transport)
+        self._answer = {**terms.answer(), **self.server.names}
+        self._audio = audio
+        self._client: LinkClient | None = None
+
+    @property
+    def client(self) -> LinkClient:
+        assert self._client is not None
+        return self._client
+
+    async def join(self) -> None:
+        url = await self.server.start()
+        self._client = LinkClient(url, self._answer, self._audio, carrier=self.carrier)
+        await self._client.join()
+
+    async def leave(self) -> None:
+        if self._client is not None:
+            await self._client.leave()
+        await self.server.stop()
+
+    def write(self, text: str) -> None:
+        self.client.write_text(text)
+
+    def audio(self) -> NDArray[np.int16]:
+        return self.client.received_audio()
+
+    def texts(self) -> Sequence[str]:
+        return [each["data"] for each in self.client.texts]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await self.client.until(condition)
+
+
+class HttpLinkEnds(LinkEnds):
+    """The same over HTTP, with uncompressed audio."""
+
+    carrier = "http"
+    codec = "pcm16"
+
+
 IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = {
     "fake": FakeEnds,
+    "link-http": HttpLinkEnds,
+    "link-websocket": LinkEnds,
     "ordered": OrderedEnds,
     "webrtc": LoopbackEnds,
 }

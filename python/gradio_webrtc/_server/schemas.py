@@ -14,15 +14,19 @@ class Body(BaseModel):
     """A request of a client: an offer, or something about its session.
 
     Attributes:
+        audio: The codecs of a client that asks for a link; ``None`` in all other requests.
+        video: The same for video.
         sdp: The offer as SDP (RFC 8866); ``None`` in all other requests.
         candidate: A W3C RTCIceCandidateInit; ``None`` but in a request of the type "ice-candidate".
-        type: "offer", "ice-candidate", "candidates" (asks for more candidates of the server) or
-            "close".
+        type: "offer", "ice-candidate", "candidates" (asks for more candidates of the server),
+            "link" (asks for a session over a WebSocket or HTTP) or "close".
         webrtc_id: The id of the session, which the client has chosen.
         secret: The secret from the answer, in all requests after the offer. Pages of the same
             origin need not send it: a cookie has it.
     """
 
+    audio: dict[str, Any] | None = None
+    video: list[str] | None = None
     sdp: str | None = None
     candidate: dict[str, Any] | None = None
     type: str
@@ -46,6 +50,26 @@ class Answer(BaseModel):
     webrtc_id: str
     secret: str
     candidates_follow: bool = False
+
+
+class LinkAnswer(BaseModel):
+    """The answer to a request for a link.
+
+    Attributes:
+        type: "link".
+        audio: Codec and rate; ``None`` without audio.
+        video: "jpeg"; ``None`` without video.
+        path: The address of the link, relative to that of this request.
+        webrtc_id: The id of the session, made by the server.
+        secret: The proof that all that follows must bring.
+    """
+
+    type: Literal["link"]
+    audio: dict[str, Any] | None
+    video: Literal["jpeg"] | None
+    path: str
+    webrtc_id: str
+    secret: str
 
 
 class Accepted(BaseModel):
@@ -83,4 +107,4 @@ class Refusal(BaseModel):
     meta: RefusalReason
 
 
-Reply: TypeAlias = Answer | Accepted | Candidates | Refusal
+Reply: TypeAlias = Answer | LinkAnswer | Accepted | Candidates | Refusal

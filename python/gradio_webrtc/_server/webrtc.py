@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import Request, Response
+from fastapi import Request, Response  # noqa: TC002 - FastAPI reads the annotations
 
 from gradio_webrtc._session.origins import Site, check_mounted
 from gradio_webrtc._session.signaling import refusal_of
 from gradio_webrtc.errors import SignalingError
 
+from .cross_origin import allow_origin, answer_preflight
+from .link import LINK
 from .schemas import Body, Reply
 
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ PATH: Final = "/webrtc/offer"
 COOKIE_AGE_S: Final = 300
 """The life of a cookie, in seconds: candidates follow an offer within moments. Each offer sets one,
 and browsers keep about 180 for a host."""
-
-PREFLIGHT_AGE_S: Final = 600
-"""The time for which a browser may keep the answer to a preflight, in seconds."""
 
 
 class OfferRoute:
@@ -66,12 +65,14 @@ class OfferRoute:
             check_mounted(request, self._site)
         except SignalingError as error:
             return refusal_of(error)
-        self._allow_origin(request, response)
+        allow_origin(request, response, self._site)
         asked = body.model_dump(exclude_none=True)
         cookie = _cookie_of(body.webrtc_id)
         if "secret" not in asked and cookie in request.cookies:
             asked["secret"] = request.cookies[cookie]
         answer = await self._signaling.handle_request(asked, request)
+        if answer.get("type") == "link":
+            answer["path"] = LINK
         if "secret" in answer:
             # Without a path it is that of the route's folder as the browser sees it, which a proxy
             # may have put below another one.
@@ -88,21 +89,7 @@ class OfferRoute:
 
     async def preflight(self, request: Request) -> Response:
         """Answers the question of a browser if a page of another origin may send a request."""
-        response = Response(status_code=204)
-        if self._allow_origin(request, response):
-            response.headers["Access-Control-Allow-Methods"] = "POST"
-            response.headers["Access-Control-Allow-Headers"] = "content-type"
-            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_AGE_S)
-        return response
-
-    def _allow_origin(self, request: Request, response: Response) -> bool:
-        """Lets the browser give the answer to a page of a listed origin; True for such a one."""
-        origin = request.headers.get("origin")
-        response.headers.append("Vary", "Origin")
-        if origin is None or not self._site.allows(origin):
-            return False
-        response.headers["Access-Control-Allow-Origin"] = origin
-        return True
+        return answer_preflight(request, self._site, "POST", "content-type")
 
 
 def _cookie_of(webrtc_id: str) -> str:

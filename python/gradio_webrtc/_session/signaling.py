@@ -1,4 +1,6 @@
-"""The requests of WebRTC clients about their sessions: an offer, candidates, a goodbye.
+"""The requests of clients about their sessions: an offer, candidates, a goodbye.
+
+Clients that WebRTC does not reach ask for a link, a transport over the app's own origin.
 
 A request is anything that JSON can hold, from anybody. Every request is answered, and no answer
 reveals whether a session exists to a client that does not have its secret. Runs on the event loop.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-from gradio_webrtc._transport import PeerTransport, read_offer
+from gradio_webrtc._transport import LinkTransport, PeerTransport, read_link_request, read_offer
 from gradio_webrtc.errors import (
     HandlerUnavailable,
     InvalidOffer,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._config import SessionConfig
     from gradio_webrtc._transport import Offer
+    from gradio_webrtc._transport.link import LinkTerms
 
     from .manager import SessionManager
     from .session import Session
@@ -68,6 +71,37 @@ class OfferedPeer:
         self.sent = await cast("PeerTransport", self.peer).answer(cast("Offer", self._offer))
 
 
+class OfferedLink:
+    """The transport factory of a client that asked for a link; see `TransportFactory`.
+
+    Args:
+        body: The request.
+
+    Attributes:
+        sent: The answer, once it is made.
+        link: The transport, once it is made.
+    """
+
+    def __init__(self, body: Mapping[str, object]) -> None:
+        self.sent: dict[str, Any] = {}
+        self.link: LinkTransport | None = None
+        self._body = body
+        self._terms: LinkTerms | None = None
+
+    def check(self, config: SessionConfig) -> None:
+        """Reads the request."""
+        self._terms = read_link_request(self._body, config)
+
+    def make(self, config: SessionConfig) -> LinkTransport:
+        """Returns the transport, without a carrier."""
+        self.link = LinkTransport(cast("LinkTerms", self._terms), config)
+        return self.link
+
+    async def answer(self) -> None:
+        """Answers with the media that both sides have."""
+        self.sent = cast("LinkTerms", self._terms).answer()
+
+
 class Signaling:
     """Answers the requests of a component's clients.
 
@@ -88,12 +122,14 @@ class Signaling:
         self._ice_servers = ice_servers
         # A session has any kind of transport, and candidates are for this kind alone.
         self._peers: weakref.WeakKeyDictionary[Session, PeerTransport] = weakref.WeakKeyDictionary()
+        self._links: weakref.WeakKeyDictionary[Session, LinkTransport] = weakref.WeakKeyDictionary()
 
     async def handle_request(self, body: object, request: Any = None) -> dict[str, Any]:
         """Answers one request.
 
         Args:
             body: ``type`` "offer" with ``sdp`` and, if the client proposes an id, ``webrtc_id``; or
+                "link" with the media of the client; or
                 "ice-candidate" with ``candidate``, "candidates" or "close", each with the
                 ``webrtc_id`` and the ``secret`` of the answer.
             request: The ``gr.Request`` that `get_current_context` returns in the session of an
@@ -122,6 +158,8 @@ class Signaling:
             case "candidates":
                 peer = self._peer_of(self._find(body, request))
                 return {"candidates": await peer.candidates()}
+            case "link":
+                return await self._open_link(body, request)
             case "close":
                 self._find(body, request).end("the client left")
                 return {"status": "success"}
@@ -134,6 +172,26 @@ class Signaling:
         if offered.peer is not None:
             self._peers[session] = offered.peer
         return {**offered.sent, "webrtc_id": names.session_id, "secret": session.secret}
+
+    async def _open_link(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
+        offered = OfferedLink(body)
+        names, session = await self.sessions.admit(offered, body.get("webrtc_id"), request)
+        if offered.link is not None:
+            self._links[session] = offered.link
+        return {**offered.sent, "webrtc_id": names.session_id, "secret": session.secret}
+
+    def find_link(self, webrtc_id: object, secret: object) -> LinkTransport:
+        """Returns the link of a session, for a carrier of the client that has its secret.
+
+        A carrier names no Gradio session; the secret went to one page alone.
+
+        Raises:
+            SessionUnknown: There is none, the secret is another, or it has another transport.
+        """
+        link = self._links.get(self.sessions.check(webrtc_id, secret).session)
+        if link is None or link.is_over:
+            raise SessionUnknown
+        return link
 
     def _find(self, body: Mapping[str, object], request: Any) -> Session:
         webrtc_id, secret = body.get("webrtc_id"), body.get("secret")

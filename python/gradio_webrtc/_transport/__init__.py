@@ -3,6 +3,13 @@
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .buckets import TokenBucket
 from .frame import PixelConverter, PlanarFrame, TimedFrame
+from .link import (
+    BrokenRules,
+    Carrier,
+    LinkTransport,
+    TooManyCarriers,
+    read_link_request,
+)
 from .ordered import Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
 from .send_queue import Wire
@@ -14,7 +21,10 @@ __all__ = [
     "AudioFrameSource",
     "AudioPacer",
     "AudioSink",
+    "BrokenRules",
+    "Carrier",
     "Dialect",
+    "LinkTransport",
     "Offer",
     "OrderedTransport",
     "PacedFrame",
@@ -23,8 +33,10 @@ __all__ = [
     "PlanarFrame",
     "TimedFrame",
     "TokenBucket",
+    "TooManyCarriers",
     "Transport",
     "VideoFrameSource",
     "Wire",
+    "read_link_request",
     "read_offer",
 ]

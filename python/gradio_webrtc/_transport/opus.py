@@ -50,6 +50,18 @@ CONFIGURATION_BITS: Final = 0xFC
 the frames in the packet; none set means one."""
 
 
+FRAME_MS: Final = (
+    *(10, 20, 40, 60) * 3,
+    *(10, 20) * 2,
+    *(2.5, 5, 10, 20) * 4,
+)
+"""The length of one frame by the five highest bits of the first byte: speech codec, both codecs,
+transform codec (RFC 6716 table 2)."""
+
+MAX_PACKET_S: Final = 0.12
+"""The longest packet (RFC 6716 section 3.2)."""
+
+
 class OpusEncoder:
     """Encodes the frames of one session, one packet each. Takes about a tenth of a millisecond.
 
@@ -144,6 +156,24 @@ class OpusDecoder:
             As `decode`; nothing before the first packet.
         """
         return self.decode(self._configuration)
+
+
+def packet_duration_s(data: bytes) -> float:
+    """Returns the length of a packet's audio, in seconds, by its first bytes (RFC 6716 section 3).
+
+    0 for what is no packet.
+    """
+    if not data:
+        return 0.0
+    match data[0] & 3:
+        case 0:
+            count = 1
+        case 3:
+            count = data[1] & 0x3F if len(data) > 1 else 0
+        case _:
+            count = 2
+    duration_s = count * FRAME_MS[data[0] >> 3] / 1000
+    return duration_s if duration_s <= MAX_PACKET_S else 0.0
 
 
 def view_samples(frame: AudioFrame, channels: int) -> NDArray[np.int16]:

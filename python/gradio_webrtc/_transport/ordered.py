@@ -43,6 +43,15 @@ AUDIO_RATE: Final = 1.5
 AUDIO_AT_ONCE_S: Final = 10.0
 """Audio that may come at once: what a network held back comes all together."""
 
+BURST_S: Final = 0.5
+"""Audio that is passed on at once. A handler in a thread of its own keeps a second of it."""
+
+CATCH_UP_RATE: Final = 8.0
+"""Audio beyond that, in seconds a second: what an outage of six seconds held back is passed on in
+less than one."""
+
+CATCH_UP_STEP_S: Final = 0.02
+
 MAX_WAITING_S: Final = 1.0
 """Audio that is kept until somebody takes it; the oldest goes. A session takes it at once."""
 
@@ -94,6 +103,8 @@ class OrderedTransport:
         self._source: AudioFrameSource | None = None
         self._sink: Callable[[AudioBlock], None] | None = None
         self._waiting: deque[AudioBlock] = deque()
+        self._late: deque[AudioBlock] = deque()
+        self._burst = TokenBucket(CATCH_UP_RATE, BURST_S)
         self._audio_budget = TokenBucket(AUDIO_RATE, AUDIO_AT_ONCE_S)
         messages = config.limits.messages_per_s
         self._text_budget = TokenBucket(messages, max(2 * messages, MIN_TEXT_BURST))
@@ -119,17 +130,35 @@ class OrderedTransport:
             block: The audio, decoded; of one rate and layout in all of a session.
             size_bytes: Its bytes on the wire, for the counters.
         """
+        if self._admit_audio(_duration_of(block), size_bytes):
+            self._pass_on(block)
+
+    def _admit_audio(self, duration_s: float, size_bytes: int) -> bool:
+        """Counts a packet of audio that came; True if it is to be decoded and passed on."""
+        self._note_packet(size_bytes)
+        if not self._config.client_sends or not self._config.has_audio or self._closed.done():
+            return False
+        is_admitted = self._audio_budget.take(duration_s)
+        self._discarded += not is_admitted
+        return is_admitted
+
+    def _note_packet(self, size_bytes: int) -> None:
+        """Counts a packet of any media that came."""
         self._packets_received += 1
         self._bytes_received += size_bytes
         self._last_media_s = asyncio.get_running_loop().time()
-        if not self._config.client_sends or not self._config.has_audio or self._closed.done():
-            return
-        if not self._audio_budget.take(_samples_of(block) / block.rate_hz):
-            self._discarded += 1
-        elif self._sink is not None:
-            self._sink(block)
-        else:
+
+    def _pass_on(self, block: AudioBlock) -> None:
+        """Passes admitted audio on; a long burst of it over some time, which keeps its order."""
+        if self._sink is None:
             self._keep(block)
+        elif self._late or not self._takes_at_once(block):
+            # No more than `AUDIO_AT_ONCE_S` can wait here: it was admitted.
+            self._late.append(block)
+            if len(self._late) == 1:
+                self._tasks.start(self._catch_up())
+        else:
+            self._sink(block)
 
     def deliver_text(self, text: str) -> None:
         """Takes a message that came from the client; too many or too large ones end the session."""
@@ -188,6 +217,7 @@ class OrderedTransport:
             await asyncio.wait({failed, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._sink = None
+            self._late.clear()
         if failed.done():
             failed.result()
         raise ConnectionLost(self._closed.result())
@@ -247,6 +277,15 @@ class OrderedTransport:
         if not self._queue.put_text(wire):
             self.hang_up("the client takes no messages")
 
+    def _takes_at_once(self, block: AudioBlock) -> bool:
+        return self._burst.take(min(BURST_S, _duration_of(block)))
+
+    async def _catch_up(self) -> None:
+        while self._late:
+            await asyncio.sleep(CATCH_UP_STEP_S)
+            while self._late and self._sink is not None and self._takes_at_once(self._late[0]):
+                self._sink(self._late.popleft())
+
     def _keep(self, block: AudioBlock) -> None:
         self._waiting.append(block)
         while sum(map(_samples_of, self._waiting)) > MAX_WAITING_S * block.rate_hz:
@@ -256,11 +295,14 @@ class OrderedTransport:
     async def _play(self, source: AudioFrameSource) -> None:
         pacer = AudioPacer(source)
         while True:
-            wire = self._dialect.write_audio(await pacer.next_frame())
-            if wire is not None:
-                self._packets_sent += 1
-                self._bytes_sent += len(wire)
-                self._queue.put_audio(wire)
+            self._put_audio(await pacer.next_frame())
+
+    def _put_audio(self, frame: PacedFrame) -> None:
+        wire = self._dialect.write_audio(frame)
+        if wire is not None:
+            self._packets_sent += 1
+            self._bytes_sent += len(wire)
+            self._queue.put_audio(wire)
 
     async def _write(self, write: Writer) -> None:
         try:
@@ -282,3 +324,8 @@ class OrderedTransport:
 def _samples_of(block: AudioBlock) -> int:
     """Returns the samples of a block, per channel."""
     return block.samples.size // block.channels
+
+
+def _duration_of(block: AudioBlock) -> float:
+    """Returns the length of a block, in seconds."""
+    return _samples_of(block) / block.rate_hz

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Wire: TypeAlias = str | bytes
 """One message as it goes over the wire: text, or bytes."""
@@ -32,13 +35,16 @@ class SendQueue:
     """A queue of messages for one client, in which audio gives way and text does not.
 
     Attributes:
+        audio_packets: Packets of audio that wait.
         dropped_audio: Packets of audio that newer ones replaced.
+        on_put: Called when something was put in, for writers that do not wait in `take`.
     """
 
     def __init__(self) -> None:
+        self.audio_packets = 0
         self.dropped_audio = 0
+        self.on_put: Callable[[], object] = lambda: None
         self._items: deque[_Item] = deque()
-        self._audio_packets = 0
         self._text_bytes = 0
         self._ready = asyncio.Event()
         self._empty = asyncio.Event()
@@ -49,12 +55,12 @@ class SendQueue:
 
     def put_audio(self, wire: Wire) -> None:
         """Queues a packet of audio; of more than a second the oldest packet goes."""
-        if self._audio_packets >= MAX_AUDIO_PACKETS:
+        if self.audio_packets >= MAX_AUDIO_PACKETS:
             oldest = next(each for each in self._items if each.is_audio)
             self._items.remove(oldest)
-            self._audio_packets -= 1
+            self.audio_packets -= 1
             self.dropped_audio += 1
-        self._audio_packets += 1
+        self.audio_packets += 1
         self._put(_Item(wire, is_audio=True))
 
     def put_text(self, wire: Wire) -> bool:
@@ -63,7 +69,7 @@ class SendQueue:
         Returns:
             False if too many wait: this one is dropped, and the client is to be given up.
         """
-        texts = len(self._items) - self._audio_packets
+        texts = len(self._items) - self.audio_packets
         if texts >= MAX_TEXTS or self._text_bytes + len(wire) > MAX_TEXT_BYTES:
             return False
         self._text_bytes += len(wire)
@@ -72,9 +78,9 @@ class SendQueue:
 
     def clear_audio(self) -> None:
         """Drops the audio that waits (barge-in)."""
-        if self._audio_packets:
+        if self.audio_packets:
             self._items = deque(each for each in self._items if not each.is_audio)
-            self._audio_packets = 0
+            self.audio_packets = 0
             self._note_taken()
 
     async def take(self) -> Wire:
@@ -83,12 +89,30 @@ class SendQueue:
         The queue counts as empty only when the writer comes back for more.
         """
         # What woke the writer may have been cleared before it runs.
-        while not self._items:
-            self._empty.set()
+        while (wire := self.pop()) is None:
             await self._ready.wait()
-        wire, is_audio = self._items.popleft()
+        return wire
+
+    def pop(self, *, with_audio: bool = True) -> Wire | None:
+        """Takes the next message, if there is one; for one writer at a time.
+
+        The queue counts as empty only when the writer comes back for more.
+
+        Args:
+            with_audio: False to leave audio in the queue.
+        """
+        index = 0
+        if not with_audio:
+            texts = (index for index, each in enumerate(self._items) if not each.is_audio)
+            index = next(texts, len(self._items))
+        if index >= len(self._items):
+            if not self._items:
+                self._empty.set()
+            return None
+        wire, is_audio = self._items[index]
+        del self._items[index]
         if is_audio:
-            self._audio_packets -= 1
+            self.audio_packets -= 1
         else:
             self._text_bytes -= len(wire)
         self._note_taken()
@@ -102,6 +126,7 @@ class SendQueue:
         self._items.append(item)
         self._ready.set()
         self._empty.clear()
+        self.on_put()
 
     def _note_taken(self) -> None:
         if not self._items:

@@ -134,7 +134,17 @@ def check_page(allowed_origins: frozenset[str], trusted_proxies: tuple[str, ...]
     """
     request: Any = LocalContext.request.get(None)
     if isinstance(request, Request):
-        check_request(request, Site(allowed_origins, _hosts(), trusted_proxies))
+        check_request(request, site_of(allowed_origins, trusted_proxies))
+
+
+def site_of(allowed_origins: frozenset[str], trusted_proxies: tuple[str, ...]) -> Site:
+    """Returns the addresses of the server whose server function is running.
+
+    Args:
+        allowed_origins: Origins of other pages that may open sessions.
+        trusted_proxies: Proxies whose headers are believed; see `Site`.
+    """
+    return Site(allowed_origins, _hosts(), trusted_proxies)
 
 
 def _hosts() -> frozenset[str]:

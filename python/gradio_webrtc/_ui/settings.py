@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from gradio_webrtc._limits import Limits
-from gradio_webrtc.types import FrameFormat
+from gradio_webrtc.types import Fallback, FrameFormat
 
 if TYPE_CHECKING:
     from gradio_webrtc.types import Modality, Mode
@@ -111,6 +111,10 @@ def check_constructor(arguments: Mapping[str, Any], mode: Mode, modality: Modali
     """
     if arguments["variant"] not in ("wave", "textbox"):
         raise ValueError(f'variant must be "wave" or "textbox"; got {arguments["variant"]!r}')
+    if arguments["fallback"] not in get_args(Fallback):
+        raise ValueError(
+            f'fallback must be "auto", "never" or "always"; got {arguments["fallback"]!r}'
+        )
     check_time_limit(arguments["time_limit"])
     _check_limits(arguments["limits"])
     _check_configuration(arguments["rtc_configuration"])

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { Peer, type PeerListener, type PeerOptions } from "../call/peer";
+import type { PeerListener } from "../call/peer";
+import { WebRTCPeer, type WebRTCPeerOptions } from "../call/webrtc_peer";
 import {
   ANSWER,
   asStream,
@@ -14,8 +15,8 @@ let server: FakeServer;
 let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };
 const connection = (): FakePeerConnection => FakePeerConnection.last;
 
-const create = (changes: Partial<PeerOptions> = {}): Promise<Peer> =>
-  Peer.create(
+const create = (changes: Partial<WebRTCPeerOptions> = {}): Promise<WebRTCPeer> =>
+  WebRTCPeer.create(
     {
       server,
       mode: "send-receive",
@@ -34,6 +35,7 @@ beforeEach(() => {
   server = new FakeServer();
   listener = {
     onanswer: vi.fn(),
+    onfailed: vi.fn(),
     onconnected: vi.fn(),
     onunstable: vi.fn(),
     onlost: vi.fn(),

@@ -1,0 +1,286 @@
+/** One link from its first carrier to its end: it outlives carriers, and changes their kind. */
+import { Timers } from "../call/timers";
+import type {
+  Breakage,
+  Carrier,
+  CarrierKind,
+  CarrierListener,
+  LinkTarget,
+  OpenCarrier,
+} from "./carrier";
+import { Inbound, Outbound } from "./channel";
+import {
+  concat,
+  FrameReader,
+  KIND,
+  readAck,
+  readText,
+  readWelcome,
+  writeAck,
+  writeFrame,
+  type Bytes,
+  type Frame,
+} from "./frames";
+import { HttpCarrier, sendLast } from "./http_carrier";
+import { WebSocketCarrier } from "./websocket_carrier";
+
+/** The time for a carrier to open, in ms. A WebSocket that a proxy swallows must not cost more. */
+const OPEN_MS = { websocket: 1500, http: 4000 } as const;
+/** The time for the first carrier, in ms: the server waits for about as long. */
+const CONNECT_MS = 9000;
+/** The time for another carrier after one broke, in ms: the server keeps the session as long. */
+const RESUME_MS = 6000;
+/** The wait before both kinds of carriers are tried again, in ms, or before one that was busy. */
+const RETRY_MS = 300;
+const BUSY_MS = 1000;
+/** A carrier that broke within this time, in ms, is followed by one of the other kind. */
+const STEADY_MS = 3000;
+/** An outage shorter than this, in ms, is not reported. */
+const UNSTABLE_MS = 500;
+/** What came is acknowledged after this time, in ms; 0.5 s are allowed. */
+const ACK_MS = 400;
+/** Along with other frames, it is acknowledged after this time, in ms. */
+const ACK_ALONG_MS = 200;
+/** A sign of life is due after this time without anything else, in ms. */
+const LIFE_MS = 2000;
+/** The server acknowledges within 0.5 s and sends something every 10 s, or its carrier is dead. */
+const DEAD_UNACKNOWLEDGED_MS = 4000;
+const DEAD_SILENT_MS = 13_000;
+/** The most bytes of one message. */
+const MAX_MESSAGE_BYTES = 512 * 1024;
+
+/** Callbacks of a link; none follows `close`, `onlost` or `onclosed`. */
+export interface LinkListener {
+  /** A carrier is open: the first one, or another one after an outage. */
+  onconnected(kind: CarrierKind): void;
+  /** There has been no carrier for a moment. */
+  onunstable(): void;
+  onlost(): void;
+  /** The server ended the session. */
+  onclosed(): void;
+  ontext(text: string): void;
+  onaudio(packet: Bytes): void;
+  onvideo(payload: Bytes): void;
+  /** Audio that was not played yet is void. */
+  onclear(): void;
+}
+
+/** A carrier that is opening or open, and what came over it. */
+interface Current {
+  carrier: Carrier;
+  reader: FrameReader;
+  /** When it was welcomed, or null while it opens. */
+  openedMs: number | null;
+}
+
+const openCarrier: OpenCarrier = (kind, target, received, listener) =>
+  kind === "websocket"
+    ? new WebSocketCarrier(target, received, listener)
+    : new HttpCarrier(target, received, listener);
+
+export class Link {
+  readonly #target: LinkTarget;
+  readonly #open: OpenCarrier;
+  readonly #timers = new Timers();
+  readonly #outbound = new Outbound();
+  readonly #inbound = new Inbound();
+  #listener: LinkListener | null;
+  #current: Current | null = null;
+  /** When something came last, and when the oldest frame came that is not acknowledged yet. */
+  #activeMs = 0;
+  #unacknowledgedSinceMs: number | null = null;
+  /** True if an acknowledgment must go now, even one without news: a sign of life. */
+  #isAckDue = false;
+
+  constructor(target: LinkTarget, listener: LinkListener, open: OpenCarrier = openCarrier) {
+    this.#target = target;
+    this.#listener = listener;
+    this.#open = open;
+  }
+
+  /** Opens the first carrier, and another kind if this one does not open. */
+  connect(kind: CarrierKind): void {
+    this.#timers.after("lost", CONNECT_MS, () => this.#lose());
+    this.#begin(kind);
+  }
+
+  /** Video frames that the server has not acknowledged. */
+  get videoFrames(): number {
+    return this.#outbound.videoFrames;
+  }
+
+  sendAudio(packet: Bytes): void {
+    this.#outbound.push(KIND.AUDIO, packet);
+    this.#flush();
+  }
+
+  sendVideo(payload: Bytes): void {
+    this.#outbound.push(KIND.VIDEO, payload);
+    this.#flush(true);
+  }
+
+  /** Ends the session, at once and for good. */
+  close(): void {
+    if (this.#listener === null) return;
+    const current = this.#current;
+    const bye = writeFrame(KIND.BYE);
+    if (current?.carrier.kind === "websocket" && current.openedMs !== null) {
+      current.carrier.send(bye);
+    } else {
+      sendLast(this.#target, bye);
+    }
+    this.#stop();
+  }
+
+  #begin(kind: CarrierKind): void {
+    const listener: CarrierListener = {
+      onbytes: (bytes) => this.#guard(current, () => this.#handleBytes(current, bytes)),
+      onready: () => this.#guard(current, () => this.#flush()),
+      onbroken: (why) => this.#guard(current, () => this.#handleBroken(current, why)),
+    };
+    const carrier = this.#open(kind, this.#target, this.#inbound.received, listener);
+    const current: Current = { carrier, reader: new FrameReader(), openedMs: null };
+    this.#current = current;
+    this.#timers.after("open", OPEN_MS[kind], () => this.#handleBroken(current, "broken"));
+  }
+
+  /** Runs the action unless another carrier has taken over. Broken rules end the link. */
+  #guard(current: Current, action: () => void): void {
+    if (this.#current !== current) return;
+    try {
+      action();
+    } catch (error) {
+      this.#lose();
+      throw error;
+    }
+  }
+
+  #handleBytes(current: Current, bytes: Bytes): void {
+    this.#activeMs = performance.now();
+    for (const frame of current.reader.push(bytes)) {
+      if (current.openedMs === null) this.#welcome(current, frame);
+      else for (const due of this.#inbound.take(frame, this.#activeMs)) this.#handleFrame(due);
+      if (this.#listener === null) return;
+    }
+    if (this.#isAckDue) this.#flush();
+  }
+
+  #welcome(current: Current, frame: Frame): void {
+    this.#outbound.resume(readWelcome(frame), this.#activeMs);
+    current.openedMs = this.#activeMs;
+    for (const timer of ["open", "lost", "unstable"]) this.#timers.cancel(timer);
+    this.#showLifeLater();
+    this.#listener?.onconnected(current.carrier.kind);
+    this.#flush();
+  }
+
+  #handleFrame(frame: Frame): void {
+    const { kind, number, payload } = frame;
+    if (number > 0) this.#oweAck(kind === KIND.VIDEO);
+    switch (kind) {
+      case KIND.TEXT:
+        return this.#listener?.ontext(readText(payload));
+      case KIND.AUDIO:
+        return this.#listener?.onaudio(payload);
+      case KIND.VIDEO:
+        return this.#listener?.onvideo(payload);
+      case KIND.CLEAR:
+        return this.#listener?.onclear();
+      case KIND.ACK:
+        return this.#outbound.acknowledge(readAck(frame));
+      case KIND.BYE: {
+        const listener = this.#stop();
+        return listener?.onclosed();
+      }
+    }
+  }
+
+  #oweAck(isDue: boolean): void {
+    this.#isAckDue ||= isDue;
+    if (this.#unacknowledgedSinceMs !== null) return;
+    this.#unacknowledgedSinceMs = this.#activeMs;
+    this.#timers.after("ack", ACK_MS, () => this.#sendAck());
+  }
+
+  #sendAck(): void {
+    this.#isAckDue = true;
+    this.#flush();
+  }
+
+  /** Sends a sign of life when nothing else was sent for a while, and again after that. */
+  #showLifeLater(): void {
+    this.#timers.after("life", LIFE_MS, () => {
+      this.#showLifeLater();
+      this.#sendAck();
+    });
+  }
+
+  /** Sends what there is, as far as the carrier takes it. */
+  #flush(isUrgent = false): void {
+    const current = this.#current;
+    if (!current || current.openedMs === null) return;
+    const nowMs = performance.now();
+    if (this.#isDead(nowMs)) return this.#handleBroken(current, "broken");
+    const { carrier } = current;
+    while (carrier.takes(this.#outbound.sendable, isUrgent || this.#isAckDue)) {
+      const frames = this.#outbound.take(MAX_MESSAGE_BYTES, nowMs);
+      const parts = [frames, this.#ack(nowMs)].filter((part) => part !== null);
+      if (parts.length === 0) break;
+      carrier.send(concat(parts));
+      this.#showLifeLater();
+    }
+  }
+
+  /** The acknowledgment, or null as long as it can wait for more. */
+  #ack(nowMs: number): Bytes | null {
+    const sinceMs = this.#unacknowledgedSinceMs ?? nowMs;
+    if (!this.#isAckDue && nowMs - sinceMs < ACK_ALONG_MS) return null;
+    this.#unacknowledgedSinceMs = null;
+    this.#isAckDue = false;
+    this.#timers.cancel("ack");
+    const { received, receivedMs } = this.#inbound;
+    return writeAck(received, received > 0 ? nowMs - receivedMs : 0);
+  }
+
+  #isDead(nowMs: number): boolean {
+    const oldestMs = this.#outbound.oldestSentMs ?? nowMs;
+    return (
+      nowMs - oldestMs > DEAD_UNACKNOWLEDGED_MS || nowMs - this.#activeMs > DEAD_SILENT_MS
+    );
+  }
+
+  #handleBroken(current: Current, why: Breakage): void {
+    const { carrier, openedMs } = current;
+    this.#current = null;
+    carrier.close();
+    this.#timers.cancel("open");
+    this.#timers.cancel("life");
+    if (why === "refused") return this.#lose();
+    if (openedMs !== null) {
+      this.#timers.after("lost", RESUME_MS, () => this.#lose());
+      this.#timers.after("unstable", UNSTABLE_MS, () => this.#listener?.onunstable());
+    }
+    const isSteady = openedMs !== null && performance.now() - openedMs >= STEADY_MS;
+    const other = carrier.kind === "http" ? "websocket" : "http";
+    const kind = isSteady || why === "busy" ? carrier.kind : other;
+    // The next one waits if the server has enough, and after both kinds were tried.
+    const mayGoOn = isSteady || carrier.kind === "websocket";
+    const waitMs = why === "busy" ? BUSY_MS : mayGoOn ? 0 : RETRY_MS;
+    this.#timers.after("retry", waitMs, () => this.#begin(kind));
+  }
+
+  #lose(): void {
+    const listener = this.#stop();
+    listener?.onlost();
+  }
+
+  /** Ends everything, and returns the listener as it was. */
+  #stop(): LinkListener | null {
+    const listener = this.#listener;
+    this.#listener = null;
+    this.#timers.cancelAll();
+    this.#current?.carrier.close();
+    this.#current = null;
+    return listener;
+  }
+}
