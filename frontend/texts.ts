@@ -107,19 +107,29 @@ export function describe(
   }
 }
 
+/** Returns a quiet line about an open call, or null: over the link, media comes later. */
+export function noteOn(
+  { phase, transport }: CallState,
+  { modality }: Pick<WebRTCProps, "modality">,
+): string | null {
+  if (phase !== "open" || transport !== "link") return null;
+  return `Connected without UDP: ${MEDIA[modality]} may lag a little.`;
+}
+
 /** Returns the text for screen readers: for changes of the call, but not for each turn. */
 export function announce(
   status: CallState,
   statusText: StatusText,
   hasStopword: boolean,
   leftS: number,
+  note: string | null = null,
 ): string {
   if (status.phase !== "open") {
     return [statusText.title, statusText.detail].filter(Boolean).join(". ");
   }
   if (status.isUnstable) return UNSTABLE.title;
   if (leftS <= WARN_S) return LABELS.almostOver;
-  return hasStopword ? STOPWORD.title : "Connected";
+  return hasStopword ? STOPWORD.title : (note ?? "Connected");
 }
 
 /** Returns the label of the button: that of the app if it has one. */
@@ -169,6 +179,12 @@ export function explain(problem: Problem, translate: Translate): StatusText {
       return FAILURES[problem.code];
   }
 }
+
+const MEDIA: Record<WebRTCProps["modality"], string> = {
+  audio: "sound",
+  video: "the picture",
+  "audio-video": "sound and picture",
+};
 
 const PERMISSION: Record<WebRTCProps["modality"], StatusText> = {
   audio: { title: "Allow the microphone", detail: "The browser is asking for your permission." },

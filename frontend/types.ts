@@ -51,10 +51,9 @@ export interface WebRTCProps {
   icon_radius: number | null;
   button_labels: ButtonLabels | null;
   variant: "wave" | "textbox";
-  /** The use of the app's own origin where WebRTC does not connect. */
-  fallback: "auto" | "never" | "always";
   /** True if a button offers to fill the screen with the video. */
   full_screen: boolean;
+  /** The use of the app's own origin where WebRTC does not connect. */
   fallback: Fallback;
 }
 

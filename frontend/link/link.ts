@@ -138,7 +138,13 @@ export class Link {
       onready: () => this.#guard(current, () => this.#flush()),
       onbroken: (why) => this.#guard(current, () => this.#handleBroken(current, why)),
     };
-    const carrier = this.#open(kind, this.#target, this.#inbound.received, listener);
+    let carrier: Carrier;
+    try {
+      carrier = this.#open(kind, this.#target, this.#inbound.received, listener);
+    } catch {
+      // A page whose Content-Security-Policy has no WebSockets gets an exception for one.
+      return this.#beginNext(kind, null, "broken");
+    }
     const current: Current = { carrier, reader: new FrameReader(), openedMs: null };
     this.#current = current;
     this.#timers.after("open", OPEN_MS[kind], () => this.#handleBroken(current, "broken"));
@@ -260,13 +266,18 @@ export class Link {
       this.#timers.after("lost", RESUME_MS, () => this.#lose());
       this.#timers.after("unstable", UNSTABLE_MS, () => this.#listener?.onunstable());
     }
+    this.#beginNext(carrier.kind, openedMs, why);
+  }
+
+  /** Opens another carrier after one of this kind, which was opened at this time or never. */
+  #beginNext(kind: CarrierKind, openedMs: number | null, why: Breakage): void {
     const isSteady = openedMs !== null && performance.now() - openedMs >= STEADY_MS;
-    const other = carrier.kind === "http" ? "websocket" : "http";
-    const kind = isSteady || why === "busy" ? carrier.kind : other;
-    // The next one waits if the server has enough, and after both kinds were tried.
-    const mayGoOn = isSteady || carrier.kind === "websocket";
+    const other = kind === "http" ? "websocket" : "http";
+    const next = isSteady || why === "busy" ? kind : other;
+    // It waits if the server has enough, and after both kinds were tried.
+    const mayGoOn = isSteady || kind === "websocket";
     const waitMs = why === "busy" ? BUSY_MS : mayGoOn ? 0 : RETRY_MS;
-    this.#timers.after("retry", waitMs, () => this.#begin(kind));
+    this.#timers.after("retry", waitMs, () => this.#begin(next));
   }
 
   #lose(): void {

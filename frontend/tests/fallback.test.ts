@@ -2,31 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { canCall, FallbackPeer, type FallbackPeerOptions } from "../call/fallback";
 import { OfferRefused } from "../call/messages";
 import type { PeerListener } from "../call/peer";
-import type { LinkPeerOptions } from "../link/peer";
 import { asStream, deferred, FakePeerConnection, FakeServer, FakeStream, FakeTrack } from "./fakes";
+import { FakeLinkPeer } from "./link_peer";
 import { FakeStorage } from "./storage";
 
-/** Stands in for the link, which has tests of its own. */
-class FakeLinkPeer {
-  static all: FakeLinkPeer[] = [];
-  static error: Error | null = null;
-  replaced: unknown[] = [];
-  isClosed = false;
-  constructor(
-    readonly options: LinkPeerOptions,
-    readonly listener: PeerListener,
-  ) {
-    FakeLinkPeer.all.push(this);
-  }
-  call = async (): Promise<void> => {
-    if (FakeLinkPeer.error) throw FakeLinkPeer.error;
-  };
-  replaceTrack = async (track: unknown): Promise<void> => void this.replaced.push(track);
-  lookUp = async (): Promise<string> => "not_found";
-  detachListener = (): void => undefined;
-  close = async (): Promise<void> => void (this.isClosed = true);
-}
-vi.mock("../link/peer", () => ({ LinkPeer: FakeLinkPeer }));
+vi.mock("../link/peer", async () => ({ LinkPeer: (await import("./link_peer")).FakeLinkPeer }));
 
 let server: FakeServer;
 let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };

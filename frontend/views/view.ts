@@ -7,6 +7,8 @@ export interface ViewProps {
   call: Call;
   settings: WebRTCProps;
   statusText: StatusText;
+  /** A quiet line below the text, or null. */
+  note: string | null;
   /** For screen readers. */
   announcement: string;
   /** True if the app permits the user to start calls. */

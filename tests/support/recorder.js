@@ -30,6 +30,7 @@
     if (block.some((sample) => Math.abs(sample) > LOUD)) received.lastLoud = received.samples;
   }
 
+  window.__record = record;
   async function record(track) {
     const context = new AudioContext({ sampleRate: RATE_HZ });
     const module = URL.createObjectURL(new Blob([worklet], { type: "text/javascript" }));

@@ -84,6 +84,21 @@ describe("the first carrier", () => {
     expect(connects()).toEqual(["http"]);
   });
 
+  it("is HTTP when the page may not have a WebSocket", async () => {
+    vi.stubGlobal(
+      "WebSocket",
+      class {
+        constructor() {
+          throw new DOMException("by policy", "SecurityError");
+        }
+      },
+    );
+    link.connect("websocket");
+    await pass(0);
+    await accept("http");
+    expect(connects()).toEqual(["http"]);
+  });
+
   it("may be HTTP from the beginning, and a WebSocket where that fails", async () => {
     link.connect("http");
     expect(sockets()).toEqual([]);
