@@ -24,10 +24,10 @@ export class LinkAudio {
   #decoder: Decoder | null = null;
 
   /** Opens the audio hardware, at the rate of the best codec; `stream` holds the microphone. */
-  static async open(stream: MediaStream | null): Promise<LinkAudio> {
+  static async open(stream: MediaStream | null, worklet?: URL): Promise<LinkAudio> {
     const audio = await LinkAudio.#atBestRate(stream);
     try {
-      await audio.#context.audioWorklet.addModule(new URL(WORKLET, import.meta.url));
+      await audio.#context.audioWorklet.addModule(worklet ?? new URL(WORKLET, import.meta.url));
     } catch (error) {
       audio.close();
       throw error;

@@ -65,6 +65,7 @@ export class FakeChannel {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: (() => void) | null = null;
+  readyState = "open";
   sent: string[] = [];
   constructor(readonly label: string) {}
   send(text: string): void {
