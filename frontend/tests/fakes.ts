@@ -30,8 +30,15 @@ export class FakeTrack extends EventTarget {
   constructor(readonly kind: "audio" | "video") {
     super();
   }
+  /** The copies that were made. */
+  clones: FakeTrack[] = [];
   stop(): void {
     this.readyState = "ended";
+  }
+  clone(): FakeTrack {
+    const clone = new FakeTrack(this.kind);
+    this.clones.push(clone);
+    return clone;
   }
 }
 
