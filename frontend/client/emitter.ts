@@ -2,7 +2,7 @@
 import type { Events } from "./client";
 
 type Name = keyof Events;
-type Listener = (detail: never) => void;
+type Callback = (detail: never) => void;
 
 const NAMES: readonly Name[] = [
   "state",
@@ -17,14 +17,14 @@ const NAMES: readonly Name[] = [
 ];
 
 export class Emitter {
-  readonly #listeners = new Map<Name, Set<Listener>>(NAMES.map((name) => [name, new Set()]));
+  readonly #listeners = new Map<Name, Set<Callback>>(NAMES.map((name) => [name, new Set()]));
 
   /** Adds a listener, and returns the function that removes it. */
-  on(name: Name, listener: Listener): () => void {
+  on(name: Name, listener: Callback): () => void {
     const listeners = this.#listeners.get(name);
     if (!listeners) throw new TypeError(`expected one of ${NAMES.join(", ")}; got ${String(name)}`);
     // Wrapped, so that a function that is added twice is two listeners.
-    const own: Listener = (detail) => listener(detail);
+    const own: Callback = (detail) => listener(detail);
     listeners.add(own);
     return () => void listeners.delete(own);
   }
@@ -44,7 +44,7 @@ export class Emitter {
     }
   }
 
-  #of(name: Name): Set<Listener> {
-    return this.#listeners.get(name) as Set<Listener>;
+  #of(name: Name): Set<Callback> {
+    return this.#listeners.get(name) as Set<Callback>;
   }
 }

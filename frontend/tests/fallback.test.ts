@@ -9,8 +9,8 @@ import { FakeStorage } from "./storage";
 vi.mock("../link/peer", async () => ({ LinkPeer: (await import("./link_peer")).FakeLinkPeer }));
 
 let server: FakeServer;
-type Listener = Required<PeerListener>;
-let listener: { [Name in keyof Listener]: ReturnType<typeof vi.fn<Listener[Name]>> };
+type Callbacks = Required<PeerListener>;
+let listener: { [Name in keyof Callbacks]: ReturnType<typeof vi.fn<Callbacks[Name]>> };
 let peer: FallbackPeer;
 
 const links = (): FakeLinkPeer[] => FakeLinkPeer.all;

@@ -13,8 +13,8 @@ import {
 } from "./fakes";
 
 let server: FakeServer;
-type Listener = Required<PeerListener>;
-let listener: { [Name in keyof Listener]: ReturnType<typeof vi.fn<Listener[Name]>> };
+type Callbacks = Required<PeerListener>;
+let listener: { [Name in keyof Callbacks]: ReturnType<typeof vi.fn<Callbacks[Name]>> };
 const connection = (): FakePeerConnection => FakePeerConnection.last;
 
 const create = (changes: Partial<WebRTCPeerOptions> = {}): Promise<WebRTCPeer> =>

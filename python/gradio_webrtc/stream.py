@@ -16,12 +16,14 @@ from gradio.utils import colab_check, get_space
 
 from ._advice import names_elsewhere
 from ._server.bounded import BoundedRoute
+from ._server.client_files import ClientFiles
 from ._server.link import LinkRoute
 from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S
+from ._ui.client_inputs import input_reader
 from ._ui.stream_page import PageParts, build_page, check_parts, read_components
 from .component import WebRTC
 
@@ -131,7 +133,7 @@ class Stream:
         >>> app = FastAPI()
         >>> stream.mount(app)
         >>> sorted({route.path for route in stream.router().routes})
-        ['/webrtc/link', '/webrtc/offer']
+        ['/client-link.js', '/client-worklet.js', '/client.js', '/webrtc/link', '/webrtc/offer']
     """
 
     def __init__(
@@ -184,6 +186,7 @@ class Stream:
         settings = {"allowed_origins": allowed_origins, "limits": limits, "fallback": fallback}
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)
+        self._read_inputs = input_reader(parts.inputs)
         self._ui, self.webrtc_component, button = build_page(WebRTC, parts)
         with self._ui:
             self._bind(parts, frame_format, None if button is None else button.click)
@@ -265,8 +268,9 @@ class Stream:
         """
         router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
         site = Site(self._origins, trusted_proxies=self._proxies)
-        OfferRoute(self.webrtc_component.signaling, site).add_to(router)
+        OfferRoute(self.webrtc_component.signaling, site, self._read_inputs).add_to(router)
         LinkRoute(self.webrtc_component.signaling, site).add_to(router)
+        ClientFiles(site).add_to(router)
         return router
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:

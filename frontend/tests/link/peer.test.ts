@@ -20,8 +20,8 @@ const ANSWER = {
 let server: FakeServer;
 let network: FakeFetch;
 let video: FakeVideo;
-type Listener = Required<PeerListener>;
-let listener: { [Name in keyof Listener]: ReturnType<typeof vi.fn<Listener[Name]>> };
+type Callbacks = Required<PeerListener>;
+let listener: { [Name in keyof Callbacks]: ReturnType<typeof vi.fn<Callbacks[Name]>> };
 let peer: LinkPeer;
 const carriers: string[] = [];
 

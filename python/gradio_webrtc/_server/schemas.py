@@ -19,7 +19,8 @@ class Body(BaseModel):
         sdp: The offer as SDP (RFC 8866); ``None`` in all other requests.
         candidate: A W3C RTCIceCandidateInit; ``None`` but in a request of the type "ice-candidate".
         type: "offer", "ice-candidate", "candidates" (asks for more candidates of the server),
-            "link" (asks for a session over a WebSocket or HTTP) or "close".
+            "link" (asks for a session over a WebSocket or HTTP), "outputs" (asks for what the
+            handler emitted besides media) or "close".
         webrtc_id: The id of the session, which the client has chosen.
         secret: The secret from the answer, in all requests after the offer. Pages of the same
             origin need not send it: a cookie has it.
@@ -84,6 +85,15 @@ class Candidates(BaseModel):
     candidates: list[dict[str, Any]]
 
 
+class Outputs(BaseModel):
+    """The AdditionalOutputs that waited, the oldest first, each with its values.
+
+    The client is sent a message of the type "fetch_output" when there are more.
+    """
+
+    outputs: list[list[Any]]
+
+
 class RefusalReason(BaseModel):
     """The reason of a refusal.
 
@@ -107,4 +117,4 @@ class Refusal(BaseModel):
     meta: RefusalReason
 
 
-Reply: TypeAlias = Answer | LinkAnswer | Accepted | Candidates | Refusal
+Reply: TypeAlias = Answer | LinkAnswer | Accepted | Candidates | Outputs | Refusal

@@ -24,6 +24,7 @@ from .schemas import Body, Reply
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from gradio_webrtc._session.client_inputs import ReadInputs
     from gradio_webrtc._session.signaling import Signaling
 
 PATH: Final = "/webrtc/offer"
@@ -39,11 +40,13 @@ class OfferRoute:
     Args:
         signaling: Answers what they ask for.
         site: The addresses of the server, and the origins of pages that may call from elsewhere.
+        read_inputs: Checks the input values that clients send.
     """
 
-    def __init__(self, signaling: Signaling, site: Site) -> None:
+    def __init__(self, signaling: Signaling, site: Site, read_inputs: ReadInputs) -> None:
         self._signaling = signaling
         self._site = site
+        self._read_inputs = read_inputs
 
     def add_to(self, router: APIRouter) -> None:
         """Adds the route, and that of the preflights for it."""
@@ -70,7 +73,7 @@ class OfferRoute:
         cookie = _cookie_of(body.webrtc_id)
         if "secret" not in asked and cookie in request.cookies:
             asked["secret"] = request.cookies[cookie]
-        answer = await self._signaling.handle_request(asked, request)
+        answer = await self._signaling.handle_request(asked, request, read_inputs=self._read_inputs)
         if answer.get("type") == "link":
             answer["path"] = LINK
         if "secret" in answer:
