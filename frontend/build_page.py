@@ -26,15 +26,19 @@ ROOT = FRONTEND.parent
 TEMPLATES = ROOT / "python" / "gradio_webrtc" / "templates"
 STAMP = TEMPLATES / "SOURCES.sha256"
 
-# Gradio's page loads each of these files, and stays on "Loading..." if one is missing.
-BUILT = tuple(
-    TEMPLATES / part / name
-    for part in ("component", "example")
-    for name in ("index.js", "style.css", "svelte_runtime_entry.js")
+# Gradio's page loads each of the first six files, and stays on "Loading..." if one is missing. The
+# others are those of the client package, which every `Stream` serves.
+BUILT = (
+    *(
+        TEMPLATES / part / name
+        for part in ("component", "example")
+        for name in ("index.js", "style.css", "svelte_runtime_entry.js")
+    ),
+    *(TEMPLATES / "client" / name for name in ("client.js", "client-link.js", "client-worklet.js")),
 )
 # The built page depends on these kinds of file, outside these folders.
 SOURCE_SUFFIXES = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svelte", ".ts"})
-NOT_SOURCES = frozenset({"node_modules", "tests"})
+NOT_SOURCES = frozenset({"dist", "node_modules", "tests"})
 
 
 class BuildError(RuntimeError):

@@ -1,7 +1,7 @@
 /**
  * Builds the client without Svelte: for the streams that serve it, and for its package.
  *
- *     client.js            what every page loads, at most `LIMIT_BYTES` gzipped
+ *     client.js            what every page loads
  *     client-link.js       loaded by it only where WebRTC does not connect
  *     client-worklet.js    loaded by that, always from the folder of a stream
  *
@@ -14,14 +14,18 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
 
-const LIMIT_BYTES = 12_000;
-/** For all three together. */
-const TOTAL_LIMIT_BYTES = 18_000;
+/** Bytes gzipped: of `client.js`, and of all three together. */
+const LIMITS = { client: 12_000, total: 18_000 };
 const NAMES = ["client-link.js", "client-worklet.js", "client.js"];
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-export async function buildClient(folder) {
+/**
+ * Builds into a folder, and returns name, size and gzipped size of each file.
+ *
+ * @throws {Error} when they are larger than the limits.
+ */
+export async function buildClient(folder, limits = LIMITS) {
   await build({
     root: here,
     configFile: false,
@@ -46,11 +50,10 @@ export async function buildClient(folder) {
       },
     },
   });
-  return check(folder);
+  return check(folder, limits);
 }
 
-/** Returns name, size and gzipped size of each file. */
-function check(folder) {
+function check(folder, limits) {
   const names = readdirSync(folder).sort();
   if (String(names) !== String(NAMES)) throw new Error(`expected ${NAMES}; built ${names}`);
   const files = names.map((name) => {
@@ -59,17 +62,17 @@ function check(folder) {
   });
   const total = files.reduce((sum, { gzipped }) => sum + gzipped, 0);
   const { gzipped } = files.find(({ name }) => name === "client.js");
-  if (gzipped > LIMIT_BYTES || total > TOTAL_LIMIT_BYTES) {
-    throw new Error(
-      `client.js has ${gzipped} of ${LIMIT_BYTES} bytes gzipped, all together ${total} of ${TOTAL_LIMIT_BYTES}`,
-    );
+  if (gzipped > limits.client || total > limits.total) {
+    const sizes = `${gzipped} of ${limits.client} bytes gzipped, with the others ${total} of ${limits.total}`;
+    throw new Error(`client.js is too large: ${sizes}`);
   }
   return files;
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
   for (const { name, bytes, gzipped } of await buildClient(join(here, "dist"))) {
-    console.info(`${name}: ${bytes} bytes, ${gzipped} gzipped`);
+    // Not to the standard output, where `npm pack --json` writes its report.
+    console.error(`${name}: ${bytes} bytes, ${gzipped} gzipped`);
   }
   // npm adds a file of this name to every package.
   copyFileSync(join(here, "../../LICENSE"), join(here, "LICENSE"));
