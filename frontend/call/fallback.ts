@@ -5,8 +5,9 @@ import type { Lookup, Peer, PeerListener } from "./peer";
 import { Timers } from "./timers";
 import { WebRTCPeer, type WebRTCPeerOptions } from "./webrtc_peer";
 
-/** The time for WebRTC to connect, in ms from the answer on. */
+/** The time for WebRTC to connect, in ms from the offer on, and at least from the answer on. */
 const CONNECT_MS = 4000;
+const CONNECT_AFTER_ANSWER_MS = 3000;
 /** The time for the server to end the session that did not connect, in ms. */
 const CLOSE_MS = 1000;
 
@@ -26,6 +27,9 @@ export function canCall(fallback: Fallback): boolean {
 const hasWebRTC = (): boolean => typeof RTCPeerConnection !== "undefined";
 /** Pages that are not secure have none. */
 const hasLink = (): boolean => typeof AudioWorkletNode !== "undefined";
+
+/** Most networks have UDP, and their pages load nothing of the link. */
+const loadLink = (): Promise<typeof import("../link/peer")> => import("../link/peer");
 
 export class FallbackPeer implements Peer {
   readonly #options: FallbackPeerOptions;
@@ -87,6 +91,7 @@ export class FallbackPeer implements Peer {
   /** The listener of WebRTC, which is given up if it does not connect in time. */
   #impatient(): PeerListener {
     const listener = this.#passing();
+    const beganMs = performance.now();
     let hasConnected = false;
     const unless = (otherwise: () => void): void => {
       if (hasConnected) otherwise();
@@ -95,18 +100,25 @@ export class FallbackPeer implements Peer {
     return {
       ...listener,
       onanswer: (credentials) => {
-        this.#timers.after("connect", CONNECT_MS, () => void this.#giveUp());
+        const leftMs = beganMs + CONNECT_MS - performance.now();
+        this.#giveUpAfter(Math.max(CONNECT_AFTER_ANSWER_MS, leftMs));
         listener.onanswer(credentials);
       },
       onconnected: (transport) => {
         hasConnected = true;
-        this.#timers.cancel("connect");
+        this.#timers.cancelAll();
         this.#memory.isWithoutUdp = false;
         listener.onconnected(transport);
       },
       onlost: () => unless(listener.onlost),
       onclosed: () => unless(listener.onclosed),
     };
+  }
+
+  #giveUpAfter(waitMs: number): void {
+    this.#timers.after("connect", waitMs, () => void this.#giveUp());
+    // What will be needed then is fetched before. If that fails, it fails again, and is reported.
+    this.#timers.after("load", waitMs / 2, () => void loadLink().catch(() => undefined));
   }
 
   /** Goes on over the link. The place of the session that did not connect must be free before. */
@@ -126,8 +138,7 @@ export class FallbackPeer implements Peer {
   }
 
   async #callByLink(isAfterWebRTC: boolean): Promise<void> {
-    // Loaded when it is needed: most networks have UDP.
-    const { LinkPeer } = await import("../link/peer");
+    const { LinkPeer } = await loadLink();
     if (this.#listener === null) return;
     const memory = this.#memory;
     const listener = this.#passing();

@@ -14,10 +14,11 @@ export interface LinkTarget {
  * The reason for which a carrier ended.
  *
  * - `broken`: the network, or something on the way; another carrier may go on.
+ * - `replaced`: one that was opened earlier reached the server later.
  * - `busy`: the server takes no more for the moment.
  * - `refused`: the server does not have the session, or the rules were broken.
  */
-export type Breakage = "broken" | "busy" | "refused";
+export type Breakage = "broken" | "replaced" | "busy" | "refused";
 
 /** Callbacks of a carrier; none follows `close`. */
 export interface CarrierListener {

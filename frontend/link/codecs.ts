@@ -47,7 +47,7 @@ export interface Encoder {
   close(): void;
 }
 
-/** Decodes packets. After `reset` nothing comes of the packets before it. */
+/** Decodes packets. `reset` drops the packets before it. */
 export interface Decoder {
   decode(packet: Bytes): void;
   reset(): void;

@@ -46,8 +46,10 @@ export class JitterBuffer {
   #clock = 0;
   /** The clock when the first packet came after the buffer was empty. */
   #filledAt = 0;
-  /** The clock when it ran empty in the middle of something, or null. */
-  #ranEmptyAt: number | null = null;
+  /** The clock when it ran empty. */
+  #emptyAt = 0;
+  /** True from when it ran empty in the middle of something until that goes on. */
+  #isInterrupted = false;
   #wasSilent = true;
   /** The lowest that the buffer has been since the clock had this value. */
   #lowest = Infinity;
@@ -97,19 +99,21 @@ export class JitterBuffer {
   clear(): void {
     this.#packets.length = 0;
     this.#offset = this.#buffered = 0;
-    this.#isPlaying = false;
-    this.#ranEmptyAt = null;
+    this.#isPlaying = this.#isInterrupted = false;
     this.#gain = 0;
   }
 
   /** True once there is enough to start; audio shorter than that starts when it has waited. */
   #isFull(): boolean {
+    // In the middle of something, what comes late comes together: it need not wait for more.
+    const enough = this.#isInterrupted ? LEAST_S * this.#rate : this.#level;
     const waited = this.#clock - this.#filledAt;
-    return this.#buffered >= this.#level || (this.#buffered > 0 && waited >= this.#level);
+    return this.#buffered >= enough || (this.#buffered > 0 && waited >= enough);
   }
 
   #start(): void {
     this.#isPlaying = true;
+    this.#isInterrupted = false;
     this.#watchLowest();
   }
 
@@ -151,16 +155,17 @@ export class JitterBuffer {
   #runEmpty(): number {
     this.#isPlaying = false;
     this.#gain = 0;
+    this.#emptyAt = this.#clock;
     // The server stops sending after some silence: that is no delay of the network.
-    this.#ranEmptyAt = this.#wasSilent ? null : this.#clock;
+    this.#isInterrupted = !this.#wasSilent;
     return 0;
   }
 
   #adaptToLateness(): void {
-    if (this.#ranEmptyAt === null) return;
-    const late = this.#clock - this.#ranEmptyAt;
-    this.#ranEmptyAt = null;
-    if (late > LATE_S * this.#rate) return;
+    if (!this.#isInterrupted || this.#buffered > 0) return;
+    const late = this.#clock - this.#emptyAt;
+    this.#isInterrupted = late <= LATE_S * this.#rate;
+    if (!this.#isInterrupted) return;
     const rise = Math.min(MOST_RISE_S * this.#rate, Math.max(LEAST_RISE_S * this.#rate, late));
     this.#level = Math.min(MOST_S * this.#rate, this.#level + rise);
   }

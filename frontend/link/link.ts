@@ -25,8 +25,10 @@ import {
 import { HttpCarrier, sendLast } from "./http_carrier";
 import { WebSocketCarrier } from "./websocket_carrier";
 
-/** The time for a carrier to open, in ms. A WebSocket that a proxy swallows must not cost more. */
+/** The time for a carrier to open, in ms. */
 const OPEN_MS = { websocket: 1500, http: 4000 } as const;
+/** HTTP is tried beside a WebSocket that is not open after this time, in ms: a proxy may hold it. */
+const BESIDE_MS = 300;
 /** The time for the first carrier, in ms: the server waits for about as long. */
 const CONNECT_MS = 9000;
 /** The time for another carrier after one broke, in ms: the server keeps the session as long. */
@@ -66,7 +68,7 @@ export interface LinkListener {
   onclear(): void;
 }
 
-/** A carrier that is opening or open, and what came over it. */
+/** A carrier, and what came over it. */
 interface Current {
   carrier: Carrier;
   reader: FrameReader;
@@ -86,6 +88,8 @@ export class Link {
   readonly #outbound = new Outbound();
   readonly #inbound = new Inbound();
   #listener: LinkListener | null;
+  /** The carriers that are opening or open, and the one of them that is in use. */
+  readonly #carriers = new Set<Current>();
   #current: Current | null = null;
   /** True once there has been a carrier. */
   #hasBegun = false;
@@ -142,11 +146,8 @@ export class Link {
     if (this.#listener === null) return;
     const current = this.#current;
     const bye = writeFrame(KIND.BYE);
-    if (current?.carrier.kind === "websocket" && current.openedMs !== null) {
-      current.carrier.send(bye);
-    } else {
-      sendLast(this.#target, bye);
-    }
+    if (current?.carrier.kind === "websocket") current.carrier.send(bye);
+    else sendLast(this.#target, bye);
     this.#stop();
   }
 
@@ -164,13 +165,15 @@ export class Link {
       return this.#beginNext(kind, null, "broken");
     }
     const current: Current = { carrier, reader: new FrameReader(), openedMs: null };
-    this.#current = current;
-    this.#timers.after("open", OPEN_MS[kind], () => this.#handleBroken(current, "broken"));
+    this.#carriers.add(current);
+    this.#timers.after(kind, OPEN_MS[kind], () => this.#handleBroken(current, "broken"));
+    if (kind === "http") return;
+    this.#timers.after("beside", BESIDE_MS, () => this.#begin("http"));
   }
 
   /** Runs the action unless another carrier has taken over. Broken rules end the link. */
   #guard(current: Current, action: () => void): void {
-    if (this.#current !== current) return;
+    if (!this.#carriers.has(current)) return;
     try {
       action();
     } catch (error) {
@@ -193,7 +196,15 @@ export class Link {
     this.#outbound.resume(readWelcome(frame), this.#activeMs);
     current.openedMs = this.#activeMs;
     this.#hasBegun = true;
-    for (const timer of ["open", "lost", "unstable"]) this.#timers.cancel(timer);
+    this.#current = current;
+    for (const other of this.#carriers) {
+      // A WebSocket that still opens is the better one, and takes over if it does.
+      const mayOpen = other.openedMs === null && other.carrier.kind === "websocket";
+      if (other !== current && !mayOpen) this.#remove(other);
+    }
+    for (const timer of [current.carrier.kind, "beside", "lost", "unstable"]) {
+      this.#timers.cancel(timer);
+    }
     this.#showLifeLater();
     this.#listener?.onconnected(current.carrier.kind);
     this.#flush();
@@ -243,7 +254,7 @@ export class Link {
   /** Sends what there is, as far as the carrier takes it. */
   #flush(isUrgent = false): void {
     const current = this.#current;
-    if (!current || current.openedMs === null) return;
+    if (!current) return;
     const nowMs = performance.now();
     if (this.#isDead(nowMs)) return this.#handleBroken(current, "broken");
     const { carrier } = current;
@@ -276,23 +287,29 @@ export class Link {
 
   #handleBroken(current: Current, why: Breakage): void {
     const { carrier, openedMs } = current;
-    this.#current = null;
-    carrier.close();
-    this.#timers.cancel("open");
-    this.#timers.cancel("life");
+    this.#remove(current);
     if (why === "refused") return this.#lose();
-    if (openedMs !== null) {
+    if (current === this.#current) {
+      this.#current = null;
+      this.#timers.cancel("life");
       this.#timers.after("lost", RESUME_MS, () => this.#lose());
       this.#timers.after("unstable", UNSTABLE_MS, () => this.#listener?.onunstable());
     }
-    this.#beginNext(carrier.kind, openedMs, why);
+    if (this.#carriers.size === 0) this.#beginNext(carrier.kind, openedMs, why);
+  }
+
+  #remove(current: Current): void {
+    this.#carriers.delete(current);
+    current.carrier.close();
+    this.#timers.cancel(current.carrier.kind);
+    if (this.#carriers.size === 0) this.#timers.cancel("beside");
   }
 
   /** Opens another carrier after one of this kind, which was opened at this time or never. */
   #beginNext(kind: CarrierKind, openedMs: number | null, why: Breakage): void {
     const isSteady = openedMs !== null && performance.now() - openedMs >= STEADY_MS;
     const other = kind === "http" ? "websocket" : "http";
-    const next = isSteady || why === "busy" ? kind : other;
+    const next = isSteady || why === "busy" || why === "replaced" ? kind : other;
     // It waits if the server has enough, and after both kinds were tried.
     const mayGoOn = isSteady || kind === "websocket";
     const waitMs = why === "busy" ? BUSY_MS : mayGoOn ? 0 : RETRY_MS;
@@ -309,7 +326,7 @@ export class Link {
     const listener = this.#listener;
     this.#listener = null;
     this.#timers.cancelAll();
-    this.#current?.carrier.close();
+    for (const current of this.#carriers) this.#remove(current);
     this.#current = null;
     return listener;
   }

@@ -38,7 +38,8 @@ export class LinkPeer implements Peer {
     if (this.#listener === null) return this.#closeMedia();
     const { codecs = [], rateHz: rate } = this.#audio ?? {};
     const request = { type: "link", audio: { codecs, rate }, video: ["jpeg"], query };
-    const answer = readLinkAnswer(await server.offer(request));
+    const [reply] = await Promise.all([server.offer(request), this.#audio?.ready]);
+    const answer = readLinkAnswer(reply);
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
     // Closed while the server was answering: its session would otherwise wait for a carrier.
     if (this.#listener === null) return sendClose(server, credentials);

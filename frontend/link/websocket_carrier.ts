@@ -1,5 +1,5 @@
 /** A link over a WebSocket: one message for all frames that are to be sent at a time. */
-import type { Carrier, CarrierListener, LinkTarget } from "./carrier";
+import type { Breakage, Carrier, CarrierListener, LinkTarget } from "./carrier";
 import type { Bytes } from "./frames";
 
 /** The name of the protocol, which the server chooses. The second one that is sent is the session. */
@@ -9,8 +9,11 @@ const PROTOCOL = "link";
 const MAX_BUFFERED_BYTES = 64 * 1024;
 
 const NORMAL = 1000;
-/** The server's code for frames that break the rules. */
-const RULES_BROKEN = 4400;
+/** The server's codes, for frames that break the rules and for another carrier in its place. */
+const BREAKAGES = new Map<number, Breakage>([
+  [4400, "refused"],
+  [4409, "replaced"],
+]);
 
 export class WebSocketCarrier implements Carrier {
   readonly kind = "websocket";
@@ -26,7 +29,7 @@ export class WebSocketCarrier implements Carrier {
     socket.onmessage = ({ data }) => {
       if (data instanceof ArrayBuffer) listener.onbytes(new Uint8Array(data));
     };
-    socket.onclose = ({ code }) => listener.onbroken(code === RULES_BROKEN ? "refused" : "broken");
+    socket.onclose = ({ code }) => listener.onbroken(BREAKAGES.get(code) ?? "broken");
   }
 
   takes(frames: number, isUrgent: boolean): boolean {

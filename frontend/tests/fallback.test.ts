@@ -86,15 +86,19 @@ describe("auto", () => {
     expect(links()).toEqual([]);
   });
 
-  it("goes on over the link 4 s after the answer", async () => {
+  it.each([
+    [100, 3899],
+    [1000, 2999],
+    [6000, 2999],
+  ])("goes on over the link 4 s after an offer, %d ms of them for the answer", async (ms, left) => {
     const reply = deferred<unknown>();
     const answer = server.replies.offer;
     server.replies.offer = reply.promise;
     const calling = peer.call();
-    await pass(6000);
+    await pass(ms);
     reply.resolve(answer);
     await calling;
-    await pass(3999);
+    await pass(left);
     expect(links()).toEqual([]);
     await pass(1);
     expect(connection().isClosed).toBe(true);

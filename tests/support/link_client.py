@@ -61,8 +61,9 @@ class LinkClient:
         texts: All messages that came.
         video: All JPEGs that came.
         kinds: The kind of every numbered frame that came, in order.
+        pauses: The number of pauses in the audio that the server announced.
         cleared: The number of times that the server asked to drop audio.
-        welcomes: What the server had at the beginning of each carrier.
+        welcomes: The number that the server had at the beginning of each carrier.
         reason: That of the server's goodbye; ``None`` before it.
         codes: The codes with which WebSockets were closed, and the statuses of refusals.
         sent: The number of the last frame that was sent.
@@ -90,7 +91,7 @@ class LinkClient:
         self.texts: list[dict[str, Any]] = []
         self.video: list[bytes] = []
         self.kinds: list[int] = []
-        self.cleared = 0
+        self.pauses = self.cleared = 0
         self.welcomes: list[int] = []
         self.reason: str | None = None
         self.codes: list[int] = []
@@ -165,7 +166,7 @@ class LinkClient:
             self._http = None
 
     async def leave(self) -> None:
-        """Says goodbye and closes everything; safe to repeat."""
+        """Sends a goodbye and closes everything; safe to repeat."""
         if self._tasks or self._carrying:
             with suppress(httpx.HTTPError, websockets.ConnectionClosed):
                 await self.send_bytes(write(BYE))
@@ -315,9 +316,7 @@ class LinkClient:
             case 3:
                 self._hear(payload)
             case 4:
-                self.video.append(payload[4:])
-                if self.answers_acks:
-                    self.acknowledge()
+                self._see(payload)
             case 5:
                 self.cleared += 1
             case 6:
@@ -329,12 +328,19 @@ class LinkClient:
             case other:
                 assert other == GAP
 
+    def _see(self, payload: bytes) -> None:
+        self.video.append(payload[4:])
+        if self.answers_acks:
+            self.acknowledge()
+
     def _hear(self, payload: bytes) -> None:
-        if self._decoder is None:
+        if not payload:
+            self.pauses += 1
+        elif self._decoder is None:
             self._audio.append(np.frombuffer(payload, "<i2"))
-            return
-        for block in self._decoder.decode(payload):
-            self._audio.append(block.samples[0, :: block.channels].copy())
+        else:
+            for block in self._decoder.decode(payload):
+                self._audio.append(block.samples[0, :: block.channels].copy())
 
     def received_audio(self) -> NDArray[np.int16]:
         """All audio that came, int16 ``(n,)`` at the rate of the answer, one channel."""

@@ -47,6 +47,14 @@
     }
   };
 
+  // Without WebRTC the page makes the track itself.
+  const createDestination = AudioContext.prototype.createMediaStreamDestination;
+  AudioContext.prototype.createMediaStreamDestination = function () {
+    const node = createDestination.call(this);
+    record(node.stream.getAudioTracks()[0]);
+    return node;
+  };
+
   function noteState() {
     const state = document.querySelector("[data-testid=webrtc]")?.dataset.state;
     if (state && state !== received.states.at(-1)) received.states.push(state);

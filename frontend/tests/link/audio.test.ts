@@ -107,14 +107,16 @@ describe("the audio of a link", () => {
     expect(context().modules).toEqual([new URL("../../link/worklet.js", import.meta.url).href]);
   });
 
-  it("is closed if there is no worklet", async () => {
+  it("is never ready if there is no worklet", async () => {
     vi.stubGlobal(
       "AudioContext",
       class extends FakeContext {
         override audioWorklet = { addModule: async () => Promise.reject(new Error("not found")) };
       },
     );
-    await expect(LinkAudio.open(null)).rejects.toThrow("not found");
+    const audio = await LinkAudio.open(null);
+    await expect(audio.ready).rejects.toThrow("not found");
+    audio.close();
     expect(context().state).toBe("closed");
   });
 

@@ -51,7 +51,7 @@ describe("a WebSocket", () => {
   it.each([
     [1006, "broken"],
     [1001, "broken"],
-    [4409, "broken"],
+    [4409, "replaced"],
     [4400, "refused"],
   ] as const)("that ends with %d is %s", (code, why) => {
     const [, socket] = open();

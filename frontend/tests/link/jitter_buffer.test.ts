@@ -101,6 +101,13 @@ describe("the level", () => {
     expect(player.buffer.levelS).toBeCloseTo(0.4, 5);
   });
 
+  it("does not hold up what comes late in the middle of something", () => {
+    const player = new Player().push(0.5, 0.5, 0.5, 0.5).play(0.13);
+    player.push(0.6, 0.6, 0.6).play(0.05);
+    expect(player.played.at(-1)).toBeCloseTo(0.6, 5);
+    expect(player.played.slice(-PACKET).every((sample) => sample !== 0)).toBe(true);
+  });
+
   it("stays after the silence with which the server ends", () => {
     const player = new Player().push(0.5, 0.5, 0.5, 0.5, 0).play(0.2).push(0.5);
     expect(player.buffer.levelS).toBeCloseTo(0.07, 5);

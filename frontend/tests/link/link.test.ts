@@ -74,14 +74,59 @@ describe("the first carrier", () => {
     expect(connects()).toEqual(["http"]);
   });
 
-  it("is HTTP when the WebSocket does not open within 1.5 s", async () => {
+  it("is HTTP beside a WebSocket that a proxy holds, which is given up after 1.5 s", async () => {
     link.connect("websocket");
-    await pass(1499);
+    await pass(299);
     expect(gets()).toBe(0);
-    await pass(2);
-    expect([FakeSocket.last.closedWith, gets()]).toEqual([1000, 1]);
+    await pass(1);
+    expect(gets()).toBe(1);
     await accept("http");
-    expect(connects()).toEqual(["http"]);
+    await pass(1199);
+    expect(FakeSocket.last.closedWith).toBeNull();
+    await pass(1);
+    expect(FakeSocket.last.closedWith).toBe(1000);
+    await pass(5000);
+    expect([connects(), sockets().length, gets()]).toEqual([["http"], 1, 1]);
+  });
+
+  it("is a slow WebSocket after all, over which what HTTP began goes on", async () => {
+    link.connect("websocket");
+    const slow = FakeSocket.last;
+    await pass(300);
+    await accept("http");
+    link.sendVideo(bytes(1));
+    slow.receive(wire(welcome(0)));
+    await pass(0);
+    expect(connects()).toEqual(["http", "websocket"]);
+    expect(network.get.isAborted).toBe(true);
+    expect(slow.sent.map(outline)).toEqual([[[VIDEO, 1]]]);
+    slow.receive(writeAck(1, 0));
+    await pass(3000);
+    expect([sockets().length, gets()]).toEqual([1, 1]);
+  });
+
+  it("is the WebSocket, even if its server ends the GET for it before that is known", async () => {
+    link.connect("websocket");
+    await pass(300);
+    await accept("http");
+    network.get.end();
+    await pass(100);
+    FakeSocket.last.receive(wire(welcome(0)));
+    await pass(3000);
+    expect(connects()).toEqual(["http", "websocket"]);
+    expect([sockets().length, gets(), listener.onunstable.mock.calls.length]).toEqual([1, 1, 0]);
+  });
+
+  it("is another WebSocket if a GET came late and took its place", async () => {
+    link.connect("websocket");
+    await pass(300);
+    await accept();
+    expect(network.get.isAborted).toBe(true);
+    breakSocket(4409);
+    await pass(0);
+    await accept();
+    expect(connects()).toEqual(["websocket", "websocket"]);
+    expect(gets()).toBe(1);
   });
 
   it("is HTTP when the page may not have a WebSocket", async () => {
@@ -342,7 +387,7 @@ describe("a carrier that breaks", () => {
 });
 
 describe("closing", () => {
-  it("says goodbye over the WebSocket", async () => {
+  it("sends a goodbye over the WebSocket", async () => {
     await open();
     link.close();
     expect(FakeSocket.last.sent.map(outline)).toEqual([[[BYE, 0]]]);
@@ -351,7 +396,7 @@ describe("closing", () => {
     expect(FakeSocket.last.sent).toHaveLength(1);
   });
 
-  it("says goodbye in a request of its own, over HTTP and without a carrier", async () => {
+  it("sends a goodbye in a request of its own, over HTTP and without a carrier", async () => {
     await open("http");
     link.close();
     expect(network.posts.map(({ keepalive }) => keepalive)).toEqual([true]);

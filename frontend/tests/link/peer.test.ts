@@ -111,6 +111,17 @@ describe("the request", () => {
     await expect(peer.call()).rejects.toMatchObject({ code: "invalid_answer" });
   });
 
+  it("rejects when the browser has no worklets", async () => {
+    vi.stubGlobal(
+      "AudioContext",
+      class extends FakeContext {
+        override audioWorklet = { addModule: async () => Promise.reject(new Error("not found")) };
+      },
+    );
+    peer = create();
+    await expect(peer.call()).rejects.toThrow("not found");
+  });
+
   it("is not made after the call was closed", async () => {
     peer = create();
     const calling = peer.call();
@@ -235,7 +246,7 @@ describe("a call over a link", () => {
     });
   });
 
-  it("says goodbye, once", async () => {
+  it("sends a goodbye, once", async () => {
     await open();
     await peer.close();
     await peer.close();

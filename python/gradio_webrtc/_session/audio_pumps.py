@@ -176,7 +176,7 @@ class InboundPump:
                     self._count_dropped()
                 self._waiting.append(frame)
                 self._arrived.set()
-            return 0.0
+            return -len(self._waiting) * self._frame_s
         for frame in frames:
             try:
                 self._receive_at_once((self._rate_hz, frame))

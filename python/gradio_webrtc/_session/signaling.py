@@ -8,6 +8,7 @@ reveals whether a session exists to a client that does not have its secret. Runs
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from typing import TYPE_CHECKING, Any, cast
 
@@ -163,14 +164,19 @@ class Signaling:
                 await peer.add_candidate(body.get("candidate"))
                 return {"status": "success"}
             case "candidates":
-                peer = self._peer_of(self._find(body, request))
-                return {"candidates": await peer.candidates()}
+                session = self._find(body, request)
+                # A link has none, but its client may ask whether the session is still there.
+                if session in self._links:
+                    return {"candidates": []}
+                return {"candidates": await self._peer_of(session).candidates()}
             case "link":
                 return await self._open_link(body, request, read_inputs)
             case "outputs" if read_inputs is not None:
                 return {"outputs": self._find(body, request).read_outputs()}
             case "close":
                 self._find(body, request).end("the client left")
+                # Its place is free in the next turn of the loop: a client may need it at once.
+                await asyncio.sleep(0)
                 return {"status": "success"}
             case _:
                 return await self._open(body, request, read_inputs)
@@ -200,7 +206,7 @@ class Signaling:
     def find_link(self, webrtc_id: object, secret: object) -> LinkTransport:
         """Returns the link of a session, for a carrier of the client that has its secret.
 
-        A carrier names no Gradio session; the secret went to one page alone.
+        A carrier names no Gradio session; the secret went to one client alone.
 
         Raises:
             SessionUnknown: There is none, the secret is another, or it has another transport.

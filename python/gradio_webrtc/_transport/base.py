@@ -36,7 +36,7 @@ AudioSink: TypeAlias = "Callable[[AudioBlock], float]"
 """Receives a block of the remote peer's audio, on the event loop, within microseconds.
 
 Returns how much of the coming audio may wait, in seconds, since no event could follow from it:
-blocks that come together cost less. 0 or less for none. """
+blocks that come together cost less. 0 for none; less for audio that waits before the handler."""
 
 
 class AudioFrameSource(Protocol):

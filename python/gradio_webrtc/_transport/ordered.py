@@ -104,6 +104,7 @@ class OrderedTransport:
         self._sink: Callable[[AudioBlock], None] | None = None
         self._waiting: deque[AudioBlock] = deque()
         self._late: deque[AudioBlock] = deque()
+        self._backlog_s = 0.0
         self._burst = TokenBucket(CATCH_UP_RATE, BURST_S)
         self._audio_budget = TokenBucket(AUDIO_RATE, AUDIO_AT_ONCE_S)
         messages = config.limits.messages_per_s
@@ -205,7 +206,7 @@ class OrderedTransport:
 
         def take(block: AudioBlock) -> None:
             try:
-                context.run(sink, block)
+                self._backlog_s = -context.run(sink, block)
             except Exception as error:  # noqa: BLE001 - raised from `carry_audio`
                 self._sink = None
                 failed.set_exception(error)
@@ -278,12 +279,23 @@ class OrderedTransport:
             self.hang_up("the client takes no messages")
 
     def _takes_at_once(self, block: AudioBlock) -> bool:
-        return self._burst.take(min(BURST_S, _duration_of(block)))
+        is_behind = self._backlog_s >= BURST_S
+        return not is_behind and self._burst.take(min(BURST_S, _duration_of(block)))
 
     async def _catch_up(self) -> None:
+        """Passes a burst on: quickly while the handler keeps up, and else in real time."""
+        credit_s = 0.0
         while self._late:
             await asyncio.sleep(CATCH_UP_STEP_S)
-            while self._late and self._sink is not None and self._takes_at_once(self._late[0]):
+            credit_s += CATCH_UP_STEP_S
+            while self._late and self._sink is not None:
+                duration_s = _duration_of(self._late[0])
+                if self._takes_at_once(self._late[0]):
+                    credit_s = 0.0
+                elif credit_s >= duration_s:
+                    credit_s -= duration_s
+                else:
+                    break
                 self._sink(self._late.popleft())
 
     def _keep(self, block: AudioBlock) -> None:

@@ -16,7 +16,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-KINDS = ("offer", "ice-candidate", "candidates", "close")
+KINDS = ("offer", "ice-candidate", "candidates", "link", "close")
 LINES = (
     "v=0\r\n",
     "o=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
@@ -38,6 +38,11 @@ REQUESTS = st.fixed_dictionaries(
         "sdp": SDP.map(lambda rest: "v=0\r\n" + rest) | JSON,
         "webrtc_id": st.sampled_from(["client", "", "__webrtc_value__", "\ud800"]) | JSON,
         "secret": JSON,
+        "audio": st.fixed_dictionaries(
+            {"codecs": st.lists(st.sampled_from(["opus", "pcm16"]) | JSON)}, optional={"rate": JSON}
+        )
+        | JSON,
+        "video": st.just(["jpeg"]) | JSON,
         "candidate": JSON
         | st.fixed_dictionaries({"candidate": st.text() | st.sampled_from(LINES), "sdpMid": JSON}),
     },
@@ -80,7 +85,7 @@ async def ask(body: object) -> tuple[dict[str, Any], int, int]:
 @example({"type": [], "webrtc_id": {}, "secret": b""})
 def test_every_request_has_an_answer_and_leaves_nothing(body: object) -> None:
     answer, sessions, tasks = asyncio.run(ask(body))
-    assert answer.get("status") == "failed" or "sdp" in answer
+    assert answer.get("status") == "failed" or answer["type"] in ("answer", "link")
     assert (sessions, tasks) == (0, 0)
     if answer.get("status") == "failed":
         assert isinstance(answer["meta"]["message"], str)
@@ -89,7 +94,7 @@ def test_every_request_has_an_answer_and_leaves_nothing(body: object) -> None:
         answer["meta"]["message"].encode()
 
 
-@given(REQUESTS.filter(lambda body: body.get("type") != "offer"))
+@given(REQUESTS.filter(lambda body: body.get("type") not in ("offer", "link")))
 def test_only_an_offer_makes_a_handler(body: object) -> None:
     before = Silent.made
     asyncio.run(ask(body))

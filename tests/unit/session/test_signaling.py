@@ -365,3 +365,69 @@ async def test_a_request_of_no_known_form_is_refused(body: Any) -> None:
     assert answer["meta"]["error"] == "invalid_offer"
     assert "expected a JSON object" in answer["meta"]["message"]
     assert made == []
+
+
+# ------------------------------------------------------------------------------ links
+
+
+async def ask_link(manager: SessionServer, **body: Any) -> dict[str, Any]:
+    asked = {"type": "link", "audio": {"codecs": ["opus"]}, "video": ["jpeg"], **body}
+    answer = await manager.handle_request(asked)
+    json.dumps(answer)
+    return answer
+
+
+async def test_a_link_is_admitted_as_any_session_and_found_by_its_secret() -> None:
+    manager, made = registry_of("audio")
+    answer = await ask_link(manager, webrtc_id="mine")
+    assert answer["audio"] == {"codec": "opus", "rate": 48_000}
+    assert len(made) == 1
+    secret = answer["secret"]
+    link = manager.signaling.find_link(answer["webrtc_id"], secret)
+    assert manager.signaling.find_link("mine", secret) is link
+    for webrtc_id, wrong in (("other", secret), ("mine", "wrong"), ("mine", None), (None, secret)):
+        with pytest.raises(SessionUnknown):
+            manager.signaling.find_link(webrtc_id, wrong)
+    assert (await ask_link(manager))["meta"]["error"] == "concurrency_limit_reached"
+    link.hang_up()
+    with pytest.raises(SessionUnknown):
+        manager.signaling.find_link("mine", secret)
+    await manager.wait_idle()
+
+
+async def test_a_link_that_is_refused_leaves_nothing() -> None:
+    manager, made = registry_of("audio")
+    refused = await ask_link(manager, audio=None)
+    assert refused["meta"]["error"] == "invalid_offer"
+    assert (len(manager), made) == (0, [])
+
+
+async def test_a_link_has_no_candidates_but_its_client_may_ask() -> None:
+    manager, _ = registry_of("audio")
+    answer = await ask_link(manager)
+    names = {"webrtc_id": answer["webrtc_id"], "secret": answer["secret"]}
+    assert await manager.handle_request({"type": "candidates", **names}) == {"candidates": []}
+    asked = {"type": "ice-candidate", "candidate": {"candidate": ""}, **names}
+    refused = await manager.handle_request(asked)
+    assert refused["meta"]["error"] == "unknown_connection"
+    await manager.handle_request({"type": "close", **names})
+    await manager.wait_idle()
+
+
+async def test_a_place_is_free_once_the_goodbye_is_answered() -> None:
+    manager, _ = registry_of("audio")
+    for _ in range(5):
+        answer = await ask_link(manager)
+        assert "secret" in answer, answer
+        names = {"webrtc_id": answer["webrtc_id"], "secret": answer["secret"]}
+        reply = await manager.handle_request({"type": "close", **names})
+        assert reply == {"status": "success"}
+    await manager.wait_idle()
+
+
+async def test_a_webrtc_session_has_no_link() -> None:
+    manager, _ = registry_of("audio")
+    answer = await ask(manager, await make_sdp("audio"))
+    with pytest.raises(SessionUnknown):
+        manager.signaling.find_link(answer["webrtc_id"], answer["secret"])
+    await manager.close()

@@ -27,9 +27,6 @@ MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 """Frames that the client has not acknowledged. Audio and video stop long before; a client with that
 much text takes none."""
 
-GIVES_WAY: Final = frozenset({FrameKind.AUDIO, FrameKind.VIDEO})
-"""The kinds that a gap may stand for."""
-
 
 @dataclass(slots=True)
 class _Kept:
@@ -104,10 +101,14 @@ class OutboundChannel:
             each.sent_s = now_s
         return [each.wire for each in self._kept]
 
-    def drop_audio(self) -> None:
-        """Puts gaps in place of audio that the client has not acknowledged (barge-in)."""
+    def drop(self, kind: FrameKind) -> None:
+        """Puts gaps in place of frames that are not worth sending again: their numbers must stay.
+
+        Args:
+            kind: Audio, of which a barge-in ended the reply, or video, of which the newest counts.
+        """
         for number, each in enumerate(self._kept, self.acknowledged + 1):
-            if each.kind == FrameKind.AUDIO:
+            if each.kind == kind:
                 self._count(each.kind, len(each.wire), -1)
                 each.kind, each.wire = FrameKind.GAP, write_frame(FrameKind.GAP, number)
                 self._count(each.kind, len(each.wire), 1)

@@ -1,6 +1,6 @@
 """The frames of a link, and their form on the wire: the same over a WebSocket and over HTTP.
 
-The twin of the page's module of the same name. Functions without state, for any thread. Imports
+The twin of ``frontend/link/frames.ts``. Functions without state, for any thread. Imports
 nothing of ours.
 """
 
@@ -75,7 +75,7 @@ class Frame(NamedTuple):
     Attributes:
         kind: Its kind.
         number: 1 or more and growing by one, in each direction; 0 for kinds without numbers.
-        payload: What it carries.
+        payload: Bytes of its kind.
     """
 
     kind: FrameKind

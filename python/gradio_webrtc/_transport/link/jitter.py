@@ -22,14 +22,14 @@ class Jitter:
         self._media_s = 0.0
         self._transit_s: float | None = None
 
-    def note(self, arrival_s: float, duration_s: float) -> None:
+    def note(self, came_s: float, duration_s: float) -> None:
         """Notes a frame.
 
         Args:
-            arrival_s: The time at which it came.
+            came_s: The time at which it came.
             duration_s: Its length.
         """
-        transit_s = arrival_s - self._media_s
+        transit_s = came_s - self._media_s
         self._media_s += duration_s
         if self._transit_s is not None:
             self.jitter_s += (abs(transit_s - self._transit_s) - self.jitter_s) / SMOOTHING

@@ -129,14 +129,19 @@ class LinkDialect:
 
     def __init__(self, audio: AudioWriter | None) -> None:
         self._audio = audio
+        self._is_paused = True
 
     def write_audio(self, frame: PacedFrame) -> bytes | None:
-        """Returns 20 ms of audio; silence, too, which fills the client's buffer."""
-        return (
-            None
-            if self._audio is None
-            else _kinded(FrameKind.AUDIO, self._audio.write(frame.samples))
-        )
+        """Returns 20 ms of audio; at the beginning of a pause, once, an empty frame.
+
+        Silence would be in the way: what is late by some frames would be played with holes, where
+        the client's own buffer covers that. The empty frame shows that nothing is late.
+        """
+        if self._audio is None or (self._is_paused and not frame.is_audio):
+            return None
+        self._is_paused = not frame.is_audio
+        payload = self._audio.write(frame.samples) if frame.is_audio else b""
+        return _kinded(FrameKind.AUDIO, payload)
 
     def write_text(self, text: str) -> bytes:
         """Returns a message."""
@@ -206,6 +211,8 @@ class LinkTransport(OrderedTransport):
             self._outbound.acknowledge(received, self._last_seen_s)
         except FrameError as error:
             raise BrokenRules(str(error)) from error
+        # One that was on its way is old by now.
+        self._outbound.drop(FrameKind.VIDEO)
         before, self._carrier = self._carrier, Carrier()
         if before is not None:
             before.is_replaced = True
@@ -296,7 +303,7 @@ class LinkTransport(OrderedTransport):
 
     def clear_audio(self) -> None:
         """Drops audio on its way, here and at the client."""
-        self._outbound.drop_audio()
+        self._outbound.drop(FrameKind.AUDIO)
         self._note_room()
         super().clear_audio()
 

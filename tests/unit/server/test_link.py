@@ -1,0 +1,78 @@
+"""The routes of links with carriers that break at awkward moments, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gradio_webrtc._server.link import LinkRoutes
+from gradio_webrtc._session.origins import Site
+from gradio_webrtc._transport.link import LinkTerms, LinkTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Leaving:
+    """A WebSocket whose client has left: what is written fails, and what is read is the end.
+
+    Args:
+        ticks: Turns of the event loop until the end is read.
+    """
+
+    def __init__(self, ticks: int) -> None:
+        self.scope = {"subprotocols": ["link", "a.b.0"]}
+        self.headers: dict[str, str] = {"host": "localhost"}
+        self.closed: list[int] = []
+        self._ticks = ticks
+
+    async def accept(self, subprotocol: str) -> None:
+        assert subprotocol == "link"
+
+    async def receive(self) -> dict[str, Any]:
+        for _ in range(self._ticks):
+            await asyncio.sleep(0)
+        return {"type": "websocket.disconnect"}
+
+    async def send_bytes(self, _data: bytes) -> None:
+        raise RuntimeError("the client has left")
+
+    async def close(self, code: int = 1000) -> None:
+        self.closed.append(code)
+
+
+@pytest.fixture
+async def link() -> AsyncIterator[LinkTransport]:
+    made = LinkTransport(LinkTerms("opus"))
+    yield made
+    made.hang_up()
+    await made.close()
+
+
+def routes_of(link: LinkTransport) -> LinkRoutes:
+    class Finder:
+        def find_link(self, _webrtc_id: object, _secret: object) -> LinkTransport:
+            return link
+
+    routes = LinkRoutes()
+    finder: Any = Finder()
+    routes.serve(finder, Site())
+    # Held weakly: by this function alone otherwise.
+    routes.finder = finder  # type: ignore[attr-defined]
+    return routes
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_client_that_leaves_while_it_is_written_to_is_no_error(
+    link: LinkTransport, ticks: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    websocket: Any = Leaving(ticks)
+    await routes_of(link).open_websocket(websocket)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+    assert websocket.closed == []
+    assert not link.is_over, "it may come back"
