@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FRAME_SAMPLES = 960
 
 NETWORK = dict.fromkeys(("link-http", "link-websocket", "webrtc"), pytest.mark.network)
+WITH_VIDEO = [pytest.param(name, marks=pytest.mark.network) for name in NETWORK]
 ALL = [pytest.param(name, marks=NETWORK.get(name, ())) for name in IMPLEMENTATIONS]
 
 
@@ -441,9 +442,9 @@ async def test_the_newest_texts_are_kept_up_to_a_bound(webrtc: Make) -> None:
     assert ends.transport.stats().messages_dropped == 10
 
 
-@pytest.mark.network
-async def test_video_goes_both_ways_and_the_newest_frame_counts(webrtc: Make) -> None:
-    ends = webrtc(SessionConfig(modality="video"))
+@pytest.mark.parametrize("make", WITH_VIDEO, indirect=True)
+async def test_video_goes_both_ways_and_the_newest_frame_counts(make: Make) -> None:
+    ends = make(SessionConfig(modality="video"))
     ends.transport.play_video(NumberedFrames())
     await connect(ends)
     pixels = PixelConverter()
@@ -453,13 +454,13 @@ async def test_video_goes_both_ways_and_the_newest_frame_counts(webrtc: Make) ->
     numbers = [number_of(pixels.to_array(frame.frame)) for frame in received]
     assert numbers == sorted(set(numbers))
     assert [each.pts for each in received] == sorted({each.pts for each in received})
-    await ends.until(lambda: len(ends.client.video_frames) >= 5)
+    await ends.until(lambda: len(ends.shown()) >= 5)
     stats = ends.transport.stats()
     assert stats.frames_decoded >= len(received)
     assert stats.frames_dropped <= stats.frames_decoded - len(received)
     assert stats.packets_received >= stats.frames_decoded
     assert stats.packets_sent >= 5
-    shown = [number_of(each) for _, each in ends.client.video_frames]
+    shown = list(map(number_of, ends.shown()))
     assert shown == sorted(shown)
     with pytest.raises(ConnectionLost):
         await ends.transport.carry_audio(lambda _: 0.0)

@@ -15,8 +15,12 @@ import numpy as np
 import websockets
 from websockets.asyncio.client import connect
 
+from gradio_webrtc._transport import PixelConverter
 from gradio_webrtc._transport.link.audio import make_codec
+from gradio_webrtc._transport.link.jpeg import JpegDecoder, JpegEncoder
 from gradio_webrtc._transport.opus import OpusDecoder
+
+from .frames import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +34,8 @@ UNNUMBERED = {WELCOME, ACK, BYE}
 FRAME_SAMPLES = 960
 POST_EVERY_S = 0.06
 MAX_POSTS = 2
+MAX_VIDEO = 2
+MOST_PIXELS = 640 * 480
 HEADER = struct.Struct(">IBI")
 
 
@@ -122,9 +128,12 @@ class LinkClient:
     async def join(self) -> None:
         """Opens the carrier, and begins to send audio."""
         await self.open()
-        if self._writer is not None and not self._tasks:
-            self._start(self._speak())
+        if not self._tasks:
             self._start(self._show_life())
+            if self._writer is not None:
+                self._start(self._speak())
+            if self.answer["video"] is not None:
+                self._start(self._film())
 
     async def open(self, carrier: CarrierKind | None = None) -> None:
         """Opens a carrier; what the server lacks is sent again."""
@@ -231,6 +240,18 @@ class LinkClient:
                 self.finished.set()
             self.send(AUDIO, self._writer.write(block.reshape(1, -1)))
             await asyncio.sleep(max(0.0, origin_s + (index + 1) * 0.02 - loop.time()))
+
+    async def _film(self) -> None:
+        """Sends numbered frames, as many as the server takes."""
+        encoder, pixels = JpegEncoder(), PixelConverter()
+        on_the_way: deque[int] = deque()
+        for count in itertools.count(1):
+            while on_the_way and on_the_way[0] <= self.acknowledged:
+                on_the_way.popleft()
+            if len(on_the_way) < MAX_VIDEO:
+                jpeg = encoder.encode(pixels.to_planar(numbered(count)))
+                on_the_way.append(self.send(VIDEO, struct.pack(">I", 66 * count) + jpeg))
+            await asyncio.sleep(1 / 15)
 
     async def _show_life(self) -> None:
         while True:
@@ -345,6 +366,11 @@ class LinkClient:
     def received_audio(self) -> NDArray[np.int16]:
         """All audio that came, int16 ``(n,)`` at the rate of the answer, one channel."""
         return np.concatenate(self._audio) if self._audio else np.zeros(0, np.int16)
+
+    def shown(self) -> list[NDArray[np.uint8]]:
+        """All video frames that came, blue first."""
+        decoder, pixels = JpegDecoder(MOST_PIXELS), PixelConverter()
+        return [pixels.to_array(decoder.decode(each)) for each in self.video]
 
     def _start(self, coroutine: Any) -> None:
         self._tasks.add(asyncio.get_running_loop().create_task(coroutine))

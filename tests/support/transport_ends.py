@@ -186,6 +186,9 @@ class LoopbackEnds:
     def messages(self) -> Sequence[Any]:
         return self.client.messages
 
+    def shown(self) -> list[NDArray[np.uint8]]:
+        return [pixels for _, pixels in self.client.video_frames]
+
     async def until(self, condition: Callable[[], bool]) -> None:
         await self.client.until(condition)
 
@@ -227,6 +230,9 @@ class LinkEnds:
 
     def texts(self) -> Sequence[str]:
         return [each["data"] for each in self.client.texts]
+
+    def shown(self) -> list[NDArray[np.uint8]]:
+        return self.client.shown()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await self.client.until(condition)

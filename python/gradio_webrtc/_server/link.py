@@ -21,6 +21,7 @@ from gradio_webrtc._transport import BrokenRules, TooManyCarriers
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, RequestRefused, SessionUnknown
 
+from .access_log import leave_posts_out
 from .cross_origin import allow_origin, answer_preflight
 from .sockets import MAX_MESSAGE_BYTES, NORMAL, receive, send
 
@@ -74,6 +75,7 @@ class LinkRoutes:
     def __init__(self) -> None:
         self._sites: weakref.WeakKeyDictionary[Signaling, Site] = weakref.WeakKeyDictionary()
         self._posts: weakref.WeakKeyDictionary[LinkTransport, int] = weakref.WeakKeyDictionary()
+        leave_posts_out()
 
     def serve(self, signaling: Signaling, site: Site) -> None:
         """Serves the sessions of one component, too.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gradio_webrtc._server.access_log import WithoutPosts
 from gradio_webrtc._server.link import LinkRoutes
 from gradio_webrtc._session.origins import Site
 from gradio_webrtc._transport.link import LinkTerms, LinkTransport
@@ -76,3 +78,24 @@ async def test_a_client_that_leaves_while_it_is_written_to_is_no_error(
     assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
     assert websocket.closed == []
     assert not link.is_over, "it may come back"
+
+
+def test_uvicorns_access_log_has_all_but_the_posts_that_were_taken() -> None:
+    routes_of_nobody, again = LinkRoutes(), LinkRoutes()
+    del routes_of_nobody, again
+    log = logging.getLogger("uvicorn.access")
+    assert [type(each) for each in log.filters] == [WithoutPosts]
+
+    def is_logged(method: str, path: str, status: int) -> bool:
+        args = ("127.0.0.1:1", method, path, "1.1", status)
+        record = log.makeRecord(
+            log.name, logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', args, None
+        )
+        return bool(log.filter(record))
+
+    assert not is_logged("POST", "/webrtc/link", 204)
+    assert not is_logged("POST", "/talk/gradio_api/gradio_webrtc/link?a=b", 204)
+    assert is_logged("POST", "/webrtc/link", 404)
+    assert is_logged("GET", "/webrtc/link", 200)
+    assert is_logged("POST", "/webrtc/offer", 200)
+    assert log.filter(log.makeRecord(log.name, logging.INFO, "", 0, "anything", (), None))

@@ -309,7 +309,8 @@ async def test_a_burst_is_passed_on_in_order_and_not_all_at_once(make: Make) -> 
     blocks = await taken_by(transport)
     payloads = [np.full(480, number, "<i2").tobytes() for number in range(300)]
     transport.take(frames(AUDIO, payloads))
-    assert len(blocks) == 25
+    # Half a second, and what the time that this takes adds.
+    assert 25 <= len(blocks) < 150
     transport.take(frames(AUDIO, [SILENCE], 301))
     while len(blocks) < 301:  # noqa: ASYNC110 - it takes less than a second
         await asyncio.sleep(0.01)
