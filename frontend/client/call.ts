@@ -238,6 +238,8 @@ export class ClientCall implements Call {
     if (!isFirst) return;
     this.#redialler.connected();
     this.#timers.cancel("connect");
+    // A handler of this call has none yet; messages that wait come behind them.
+    if (this.#inputs) this.#waiting.unshift(this.#inputs);
     this.#sendWaiting();
     this.#measure();
     this.#readOutputs();

@@ -177,7 +177,7 @@ export interface Call {
   send(data: unknown): boolean;
   /**
    * Passes values to the handler, in the order of the stream's `additional_inputs`: now in an open
-   * call, and whenever the server asks for them.
+   * call, when a call opens, and whenever the server asks for them.
    */
   setInputs(values: readonly unknown[]): void;
   /** Sends silence in place of the microphone, or no longer. */

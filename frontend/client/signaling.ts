@@ -10,12 +10,11 @@ const TOO_MANY_REQUESTS = 429;
 
 /** Returns the folder of a stream's routes, with a slash at its end. */
 export function folderOf(url: string | URL | undefined): URL {
-  // Only a literal in `new URL` would be taken for a file of the sources.
-  const folder = "./";
-  if (url === undefined) return new URL(folder, import.meta.url);
-  const found = new URL(url, document.baseURI);
-  if (!found.pathname.endsWith("/")) found.pathname += "/";
-  return found;
+  const folder = new URL(url ?? import.meta.url, document.baseURI);
+  const { pathname } = folder;
+  folder.pathname =
+    url === undefined ? pathname.replace(/[^/]*$/, "") : pathname.replace(/\/?$/, "/");
+  return folder;
 }
 
 export class HttpServer implements Server {

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soxr
-from support.browser import RATE_HZ, CallPage, Chromium, chromium
-from support.networks import Network, network
+from support.browser import RATE_HZ, CallPage, chromium
 from support.programs import ROOT, Programs, running
-from support.reverse_proxy import reverse_proxy
 from support.signals import correlation, pieces_found, speech
 from support.speech import Line, write_microphone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray

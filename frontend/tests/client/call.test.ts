@@ -213,12 +213,22 @@ describe("messages", () => {
 describe("inputs", () => {
   const message = (...data: unknown[]): object => ({ type: "set_inputs", data });
 
-  it("are sent whenever the server asks for them", async () => {
-    await open({ inputs: [0.5, "calm"] });
-    expect(sent()).toEqual([]);
+  it("are sent when the call opens, before what waits, and when the server asks for them", async () => {
+    const call = begin({ inputs: [0.5, "calm"] });
+    call.send("early");
+    await pass();
+    become("connected");
+    expect(sent()).toEqual([message(0.5, "calm"), "early"]);
     connection().deliver({ type: "send_input" });
-    connection().deliver({ type: "send_input" });
-    expect(sent()).toEqual([message(0.5, "calm"), message(0.5, "calm")]);
+    expect(sent()).toEqual([message(0.5, "calm"), "early", message(0.5, "calm")]);
+  });
+
+  it("are sent again to the handler of a call that was made again", async () => {
+    await open({ inputs: [1] });
+    become("failed");
+    await pass(1000);
+    become("connected");
+    expect(sent()).toEqual([message(1)]);
   });
 
   it("are sent when they change in an open call", async () => {
@@ -226,12 +236,12 @@ describe("inputs", () => {
     call.setInputs([2]);
     await pass();
     become("connected");
-    expect(sent()).toEqual([]);
+    expect(sent()).toEqual([message(2)]);
     const values = [3];
     call.setInputs(values);
     values.push(4);
     connection().deliver({ type: "send_input" });
-    expect(sent()).toEqual([message(3), message(3)]);
+    expect(sent()).toEqual([message(2), message(3), message(3)]);
     expect(() => call.setInputs([1n])).toThrow(TypeError);
   });
 
