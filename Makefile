@@ -235,9 +235,10 @@ valgrind:
 chromium:
 	$(call debian,command -v chromium,chromium,tests/browser)
 
+# PulseAudio's package starts a server for each user who logs in; the tests start their own.
 .PHONY: firefox
 firefox:
-	$(call debian,command -v firefox-esr,firefox-esr,tests/browser/test_firefox.py)
+	$(call debian,which firefox-esr pulseaudio,firefox-esr pulseaudio,tests/browser/test_firefox.py)
 
 .PHONY: gstreamer
 gstreamer:

@@ -54,6 +54,10 @@ const DEFAULTS: WebRTCProps = {
 /** This file is served from the app, in a folder with this name below its root. */
 const FOLDER = "gradio_api/custom_component/";
 
+/** Returns the address of the app that serves this module, with a slash at its end, or null. */
+export const rootOf = (module: string): string | null =>
+  module.includes(FOLDER) ? (module.split(FOLDER)[0] ?? null) : null;
+
 export class Host {
   readonly props: WebRTCProps = $state({ ...DEFAULTS });
   readonly shared: Partial<SharedProps> = $state({});
@@ -92,8 +96,7 @@ export class Host {
   }
 
   get root(): string {
-    const [root, folder] = import.meta.url.split(FOLDER);
-    return folder === undefined ? document.baseURI : (root ?? "");
+    return rootOf(import.meta.url) ?? document.baseURI;
   }
 
   /** Returns the text for a key of Gradio's dictionaries, in the language of the page. */

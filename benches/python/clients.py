@@ -289,4 +289,4 @@ def pin() -> None:
 
 
 def _python_path(stack: str) -> str:
-    return str(ROOT / "python") if stack in ("ours", "aiortc") else ""
+    return str(ROOT / "python") if stack.startswith("ours") or stack == "aiortc" else ""

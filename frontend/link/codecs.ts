@@ -47,7 +47,10 @@ export interface Encoder {
   close(): void;
 }
 
-/** Decodes packets. `reset` drops the packets before it. */
+/**
+ * Decodes packets, in their order. An empty one, with which a pause begins, has no channels. `reset`
+ * drops the packets before it.
+ */
 export interface Decoder {
   decode(packet: Bytes): void;
   reset(): void;
@@ -73,6 +76,7 @@ export function createEncoder(
   encoder.configure(ENCODER);
   return {
     encode: (data) => {
+      if (encoder.state === "closed") return;
       const shape = { numberOfFrames: data.length, numberOfChannels: 1, sampleRate: OPUS_RATE_HZ };
       const frame = new AudioData({ format: "f32-planar", timestamp, data, ...shape });
       timestamp += FRAME_US;
@@ -90,23 +94,42 @@ export function createDecoder(
 ): Decoder {
   if (codec === "pcm16") {
     const nothing = (): void => undefined;
-    return { decode: (packet) => onaudio([fromPcm(packet)]), reset: nothing, close: nothing };
+    const decode = (packet: Bytes): void => onaudio(packet.length > 0 ? [fromPcm(packet)] : []);
+    return { decode, reset: nothing, close: nothing };
   }
   let timestamp = 0;
+  /** Packets that are being decoded, and true if a pause follows them. */
+  let pending = 0;
+  let isPausing = false;
+  const pauseWhenDone = (): void => {
+    if (!isPausing || pending > 0) return;
+    isPausing = false;
+    onaudio([]);
+  };
   const decoder = new AudioDecoder({
     output: (frame) => {
+      pending -= 1;
       onaudio(channelsOf(frame));
       frame.close();
+      pauseWhenDone();
     },
     error: onfailed,
   });
   decoder.configure(DECODER);
   return {
     decode: (data) => {
+      // A decoder that failed is closed; that was reported.
+      if (decoder.state === "closed") return;
+      isPausing = data.length === 0;
+      if (isPausing) return pauseWhenDone();
+      pending += 1;
       decoder.decode(new EncodedAudioChunk({ type: "key", timestamp, data }));
       timestamp += FRAME_US;
     },
     reset: () => {
+      if (decoder.state === "closed") return;
+      pending = 0;
+      isPausing = false;
       decoder.reset();
       decoder.configure(DECODER);
     },

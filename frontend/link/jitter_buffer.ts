@@ -25,7 +25,7 @@ const SILENCE = 0.002;
 const FADE_S = 0.002;
 const DECAY = 0.97;
 
-/** One packet: a block of samples per channel, one or two. */
+/** One packet: a block of samples per channel, one or two; none where a pause begins. */
 export type Channels = readonly Float32Array[];
 
 interface Packet {
@@ -73,9 +73,12 @@ export class JitterBuffer {
 
   push(channels: Channels): void {
     const length = channels[0]?.length ?? 0;
-    if (length === 0) return;
-    if (this.#buffered === 0) this.#filledAt = this.#clock;
-    this.#adaptToLateness();
+    if (this.#buffered === 0) {
+      // In a pause, nothing is late.
+      if (length === 0) this.#isInterrupted = false;
+      this.#filledAt = this.#clock;
+      this.#adaptToLateness();
+    }
     this.#packets.push({ channels, length, isSilent: isSilent(channels) });
     this.#buffered += length;
     while (this.#buffered > CAPACITY_S * this.#rate) {
@@ -156,13 +159,13 @@ export class JitterBuffer {
     this.#isPlaying = false;
     this.#gain = 0;
     this.#emptyAt = this.#clock;
-    // The server stops sending after some silence: that is no delay of the network.
+    // In a pause there is nothing to send: that is no delay of the network.
     this.#isInterrupted = !this.#wasSilent;
     return 0;
   }
 
   #adaptToLateness(): void {
-    if (!this.#isInterrupted || this.#buffered > 0) return;
+    if (!this.#isInterrupted) return;
     const late = this.#clock - this.#emptyAt;
     this.#isInterrupted = late <= LATE_S * this.#rate;
     if (!this.#isInterrupted) return;

@@ -11,6 +11,7 @@ import type {
 import { Inbound, Outbound } from "./channel";
 import {
   concat,
+  FrameError,
   FrameReader,
   KIND,
   readAck,
@@ -182,11 +183,23 @@ export class Link {
     }
   }
 
+  /** Passes a frame on. An error of the listener's does not keep the next frames from it. */
+  #pass(frame: Frame): void {
+    try {
+      this.#handleFrame(frame);
+    } catch (error) {
+      if (error instanceof FrameError) throw error;
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
   #handleBytes(current: Current, bytes: Bytes): void {
     this.#activeMs = performance.now();
     for (const frame of current.reader.push(bytes)) {
       if (current.openedMs === null) this.#welcome(current, frame);
-      else for (const due of this.#inbound.take(frame, this.#activeMs)) this.#handleFrame(due);
+      else for (const due of this.#inbound.take(frame, this.#activeMs)) this.#pass(due);
       if (this.#listener === null) return;
     }
     if (this.#isAckDue) this.#flush();

@@ -2,7 +2,9 @@
 import { cleanup, screen } from "@testing-library/svelte";
 import { flushSync, tick } from "svelte";
 import { describe, expect, it, vi } from "vitest";
+import { rootOf } from "../host.svelte";
 import { deferred, FakeTrack, namedError } from "./fakes";
+import { FakeLinkPeer } from "./link_peer";
 import {
   button,
   connection,
@@ -17,6 +19,8 @@ import {
   status,
   violations,
 } from "./mounted";
+
+vi.mock("../link/peer", async () => ({ LinkPeer: (await import("./link_peer")).FakeLinkPeer }));
 
 describe("a call that broke", () => {
   it("is shown as such, can be cancelled, and keeps the text in the input", async () => {
@@ -38,6 +42,39 @@ describe("a call that broke", () => {
     button().click();
     await tick();
     expect(state()).toBe("idle");
+  });
+});
+
+describe("a call over the link", () => {
+  it("is shown in a quiet line, and as an attribute", async () => {
+    vi.stubGlobal("AudioWorkletNode", class {});
+    FakeLinkPeer.all = [];
+    show({ fallback: "always" });
+    button().click();
+    await vi.waitFor(() => expect(FakeLinkPeer.all).toHaveLength(1));
+    FakeLinkPeer.all[0]?.listener.onconnected("link");
+    flushSync();
+    const note = "Connected without UDP: sound may lag a little.";
+    expect(screen.getByTestId("webrtc-note").textContent).toBe(note);
+    expect(live()).toBe(note);
+    expect(screen.getByTestId("webrtc").dataset.transport).toBe("link");
+    expect(await violations()).toEqual([]);
+    button().click();
+    await tick();
+    expect(screen.queryByTestId("webrtc-note")).toBeNull();
+    expect(screen.getByTestId("webrtc").dataset.transport).toBeUndefined();
+  });
+
+  it("has the app's address, which is that of the page outside of Gradio", async () => {
+    vi.stubGlobal("AudioWorkletNode", class {});
+    FakeLinkPeer.all = [];
+    show({ fallback: "always" });
+    button().click();
+    await vi.waitFor(() => expect(FakeLinkPeer.all).toHaveLength(1));
+    expect(FakeLinkPeer.all[0]?.options.root).toBe(document.baseURI);
+    const file = "gradio_api/custom_component/1a2b/client/component/index.js";
+    expect(rootOf(`https://app.example/talk/${file}`)).toBe("https://app.example/talk/");
+    expect(rootOf("https://cdn.example/index.js")).toBeNull();
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe as group, expect, it } from "vitest";
 import { IDLE, type CallState } from "../call/state";
-import { announce, buttonLabel, clock, describe, explain, localize } from "../texts";
+import { announce, buttonLabel, clock, describe, explain, localize, noteOn } from "../texts";
 
 const english = (key: string): string =>
   ({ "audio.record": "Record", "audio.stop": "Stop", "audio.waiting": "Waiting" })[key] ?? key;
@@ -87,6 +87,25 @@ group("describe", () => {
   });
 });
 
+group("noteOn", () => {
+  const overLink: CallState = { ...open, transport: "link" };
+  it.each([
+    ["audio", "sound"],
+    ["video", "the picture"],
+    ["audio-video", "sound and picture"],
+  ] as const)("prepares for the delay of %s over the link", (modality, media) => {
+    expect(noteOn(overLink, { modality })).toBe(
+      `Connected without UDP: ${media} may lag a little.`,
+    );
+  });
+
+  it("has nothing to add to WebRTC, or to a call that is not open", () => {
+    expect(noteOn({ ...open, transport: "webrtc" }, audio)).toBeNull();
+    expect(noteOn({ ...overLink, phase: "closing" }, audio)).toBeNull();
+    expect(noteOn(IDLE, audio)).toBeNull();
+  });
+});
+
 group("explain", () => {
   it("advises when the microphone is blocked", () => {
     const statusText = explain({ code: "permission_refused", medium: "microphone" }, english);
@@ -122,6 +141,14 @@ group("announce", () => {
     expect(announce(open, statusText, false, 10)).toContain("Ten seconds");
     expect(announce({ ...open, isUnstable: true }, statusText, false, 10)).toContain("unstable");
     expect(announce(open, statusText, true, 60)).toBe("Heard you");
+  });
+
+  it("announces a note once the call is open, and nothing more important", () => {
+    expect(announce(open, statusText, false, Infinity, "Slow.")).toBe("Slow.");
+    expect(announce(open, statusText, true, Infinity, "Slow.")).toBe("Heard you");
+    expect(announce({ ...open, isUnstable: true }, statusText, false, 60, "Slow.")).toContain(
+      "unstable",
+    );
   });
 
   it("announces everything else in full", () => {

@@ -61,4 +61,4 @@ with gr.Blocks(title="Repeat") as page:
 
 if __name__ == "__main__":
     login = os.environ.get("LOGIN")
-    page.launch(auth=tuple(login.split(":")) if login else None)  # type: ignore[arg-type]
+    page.launch(auth=tuple(login.split(":")) if login else None)

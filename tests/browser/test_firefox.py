@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support.audio_server import audio_server
+from support.browser import COLOURS
 from support.firefox import MICROPHONE_HZ, RATE_HZ, firefox
+from support.networks import Network, network
 from support.programs import ROOT, Programs, running
 from support.signals import pitch_hz
 
@@ -16,27 +19,25 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-COLOURS = """(() => {
-  const video = [...document.querySelectorAll("video")].find((each) => each.videoWidth);
-  if (!video) return "";
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  const context = canvas.getContext("2d");
-  context.drawImage(video, 0, 0);
-  const at = (x) => [...context.getImageData(x * canvas.width, canvas.height / 2, 1, 1).data];
-  return [at(0.25), at(0.75)].map((colour) => colour.slice(0, 3).join(" ")).join(" ");
-})()"""
-"""Red, green and blue of the shown frame, in the middle of its left and of its right half."""
+WITHOUT_WEBSOCKET = "delete window.RTCPeerConnection; delete window.WebSocket;"
+"""And without WebRTC, for which no page need wait twice."""
 
 
 @pytest.fixture(scope="module")
-def pages() -> Iterator[Programs]:
-    with running(ROOT / "demo" / "echo.py", Path(__file__).with_name("mirrored.py")) as programs:
-        yield programs
+def net() -> Iterator[Network]:
+    with network() as made:
+        yield made
 
 
-def test_firefox_gets_its_own_audio_back(pages: Programs, tmp_path: Path) -> None:
-    with firefox(pages.url(0), tmp_path) as page:
+@pytest.fixture(scope="module")
+def pages(net: Network) -> Iterator[Programs]:
+    programs = (ROOT / "demo" / "echo.py", Path(__file__).with_name("mirrored.py"))
+    with running(*programs, network=net) as started:
+        yield started
+
+
+def test_firefox_gets_its_own_audio_back(net: Network, pages: Programs, tmp_path: Path) -> None:
+    with firefox(pages.url(0), tmp_path, network=net) as page:
         page.press()
         page.wait_for_state("open")
         page.wait_for_audio(4)
@@ -47,10 +48,42 @@ def test_firefox_gets_its_own_audio_back(pages: Programs, tmp_path: Path) -> Non
     assert pitch_hz(audio[-RATE_HZ:], RATE_HZ) == pytest.approx(MICROPHONE_HZ, abs=8)
 
 
-def test_firefox_sees_what_the_function_made_of_its_camera(
-    pages: Programs, tmp_path: Path, artifacts: Path
+@pytest.fixture
+def blocked(net: Network) -> Iterator[Network]:
+    """The network while UDP does not arrive."""
+    net.block("udp")
+    yield net
+    net.unblock()
+
+
+@pytest.mark.parametrize("script", ["", WITHOUT_WEBSOCKET], ids=["websocket", "http"])
+def test_firefox_gets_its_own_audio_back_without_udp(
+    script: str, blocked: Network, pages: Programs, tmp_path: Path
 ) -> None:
-    with firefox(pages.url(1), tmp_path) as page:
+    folders = [tmp_path / "audio", tmp_path / "profile"]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        audio_server(folders[0]) as server,
+        firefox(
+            pages.url(0), folders[1], script=script, network=blocked, audio_server=server
+        ) as page,
+    ):
+        page.press()
+        page.wait_for_state("open")
+        page.wait_for("document.querySelector('[data-transport=link]')")
+        page.wait_for_audio(4)
+        audio = page.recording()
+        page.press()
+        page.wait_for_state("idle")
+    assert np.abs(audio[-RATE_HZ:]).max() > 0.01
+    assert pitch_hz(audio[-RATE_HZ:], RATE_HZ) == pytest.approx(MICROPHONE_HZ, abs=8)
+
+
+def test_firefox_sees_what_the_function_made_of_its_camera(
+    net: Network, pages: Programs, tmp_path: Path, artifacts: Path
+) -> None:
+    with firefox(pages.url(1), tmp_path, network=net) as page:
         page.press()
         page.wait_for_state("open")
         page.wait_for(COLOURS)

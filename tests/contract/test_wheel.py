@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.build, pytest.mark.timeout(900)]
 WHEEL_LIMIT_BYTES = 2_200_000
 PAGE_FILES = {
     f"gradio_webrtc/templates/{part}/{name}"
-    for part in ("component", "example")
-    for name in ("index.js", "style.css", "svelte_runtime_entry.js")
+    for part, others in (("component", ("link.js", "worklet.js")), ("example", ()))
+    for name in ("index.js", "style.css", "svelte_runtime_entry.js", *others)
 } | {f"gradio_webrtc/templates/client/{name}" for name in client_files.NAMES}
 
 

@@ -5,29 +5,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
+from fastapi import FastAPI
 from support.client import Client
+from support.link_client import LinkClient
+from support.link_server import AppServer
 from support.serving import SessionServer
 from support.signals import tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc._server.link import LinkRoutes
+from gradio_webrtc._session.origins import Site
 from gradio_webrtc._session.session import Session
+from gradio_webrtc._transport.link import LinkTransport
+from gradio_webrtc._transport.link import transport as link
 from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.peer import PeerTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from gradio_webrtc._handlers import StreamHandlerBase
 
-KINDS = (Session, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
+KINDS = (Session, LinkTransport, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
 CODECS = (OpusEncoder, OpusDecoder)
 
 
@@ -116,6 +123,47 @@ async def test_an_offer_of_which_nothing_came(made: list[weakref.ref[Any]]) -> N
         await client.hang_up()
         await asyncio.sleep(0.05)
         assert alive(made, client) == []
+
+
+@pytest.mark.parametrize("carrier", ["websocket", "http"])
+@pytest.mark.parametrize("end", ["a goodbye", "an outage", "our own decision"])
+async def test_a_session_over_a_link_that_is_over(
+    end: str, carrier: Any, made: list[weakref.ref[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "RESUME_S", 0.1)
+    manager = serving()
+    with without_collections():
+        async with linked(manager, carrier) as client:
+            await client.until(lambda: client.received_audio().size > 4_800)
+            match end:
+                case "a goodbye":
+                    await client.leave()
+                case "an outage":
+                    await client.vanish()
+                case "our own decision":
+                    manager.end(client.answer["webrtc_id"], "enough")
+                    await client.until(lambda: client.reason is not None)
+            await manager.wait_idle()
+        await asyncio.sleep(0.05)
+        assert [type(each()).__name__ for each in made if each() is not None] == []
+
+
+@asynccontextmanager
+async def linked(manager: SessionServer, carrier: Any) -> AsyncIterator[LinkClient]:
+    """A client over a link, behind a server of its own."""
+    routes, app = LinkRoutes(), FastAPI()
+    routes.serve(manager.signaling, Site())
+    app.add_api_websocket_route("/link", routes.open_websocket)
+    app.add_api_route("/link", routes.get, methods=["GET"])
+    app.add_api_route("/link", routes.post, methods=["POST"])
+    server = AppServer(app)
+    root = await server.start()
+    asked = {"type": "link", "audio": {"codecs": ["pcm16"]}}
+    client = LinkClient(f"{root}/link", await manager.handle_request(asked), carrier=carrier)
+    await client.join()
+    yield client
+    await client.leave()
+    await server.stop()
 
 
 def reply(_audio: Any) -> Iterator[Any]:

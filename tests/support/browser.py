@@ -32,6 +32,18 @@ RATE_HZ = 48_000
 WAIT_MS = 60_000
 """The time for which a test waits for a state of the page before it fails."""
 
+COLOURS = """(() => {
+  const video = [...document.querySelectorAll("video")].find((each) => each.videoWidth);
+  if (!video) return "";
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0);
+  const at = (x) => [...context.getImageData(x * canvas.width, canvas.height / 2, 1, 1).data];
+  return [at(0.25), at(0.75)].map((colour) => colour.slice(0, 3).join(" ")).join(" ");
+})()"""
+"""Red, green and blue of the shown frame, in the middle of its left and of its right half."""
+
 _RECORDER = Path(__file__).with_name("recorder.js").read_text(encoding="utf-8")
 _FLAGS = [
     "--no-sandbox",

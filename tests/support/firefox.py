@@ -9,6 +9,7 @@ import base64
 import io
 import itertools
 import json
+import os
 import re
 import subprocess
 import threading
@@ -44,18 +45,28 @@ WAIT_S = 120
 
 _RECORDER = """() => {
   // Web Audio stands still on a machine without an audio device; a media recorder does not.
-  const chunks = [];
+  let chunks = [];
+  // A track takes the place of the one before, as when WebRTC does not connect.
+  function record(track) {
+    if (track.kind !== "audio") return;
+    const own = (chunks = []);
+    window.__recorder = new MediaRecorder(new MediaStream([track]));
+    window.__recorder.ondataavailable = ({ data }) => own.push(data);
+    window.__recorder.start();
+    window.__recordingSince = performance.now();
+  }
   window.RTCPeerConnection = class extends window.RTCPeerConnection {
     constructor(...options) {
       super(...options);
-      this.addEventListener("track", ({ track }) => {
-        if (track.kind !== "audio") return;
-        window.__recorder = new MediaRecorder(new MediaStream([track]));
-        window.__recorder.ondataavailable = ({ data }) => chunks.push(data);
-        window.__recorder.start();
-        window.__recordingSince = performance.now();
-      });
+      this.addEventListener("track", ({ track }) => record(track));
     }
+  };
+  // Without WebRTC the page makes the track itself.
+  const createDestination = AudioContext.prototype.createMediaStreamDestination;
+  AudioContext.prototype.createMediaStreamDestination = function () {
+    const node = createDestination.call(this);
+    record(node.stream.getAudioTracks()[0]);
+    return node;
   };
   window.__recording = () => new Promise((resolve) => {
     window.__recorder.onstop = () => {
@@ -184,13 +195,22 @@ class _Session:
 
 
 @contextmanager
-def firefox(url: str, profile: Path, *, network: Network | None = None) -> Iterator[FirefoxPage]:
+def firefox(
+    url: str,
+    profile: Path,
+    *,
+    script: str = "",
+    network: Network | None = None,
+    audio_server: str | None = None,
+) -> Iterator[FirefoxPage]:
     """Open `url` in a Firefox of its own, which ends with the block.
 
     Args:
         url: The page's address.
         profile: An empty folder.
+        script: JavaScript that runs in the page before the page's own.
         network: The network in which it runs; by default the machine's.
+        audio_server: The address of one, without which Web Audio stands still; see `audio_server`.
     """
     lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items())
     (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
@@ -200,6 +220,7 @@ def firefox(url: str, profile: Path, *, network: Network | None = None) -> Itera
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | ({"PULSE_SERVER": audio_server} if audio_server else {}),
     ) as browser:
         try:
             address = _address(browser)
@@ -209,7 +230,7 @@ def firefox(url: str, profile: Path, *, network: Network | None = None) -> Itera
             assert port is not None
             connection = network.connect(port) if network else None
             with connect(f"{address}/session", sock=connection, max_size=None) as socket:
-                yield _open(url, _Session(socket))
+                yield _open(url, _Session(socket), script)
         finally:
             browser.terminate()
             browser.wait(WAIT_S)
@@ -226,8 +247,9 @@ def _address(browser: subprocess.Popen[str]) -> str:
     raise AssertionError(f"Firefox ended before it listened:\n{''.join(written)}")
 
 
-def _open(url: str, session: _Session) -> FirefoxPage:
-    session.command("script.addPreloadScript", functionDeclaration=_RECORDER)
+def _open(url: str, session: _Session, script: str) -> FirefoxPage:
+    for function in (_RECORDER, f"() => {{ {script} }}"):
+        session.command("script.addPreloadScript", functionDeclaration=function)
     session.command("browsingContext.navigate", context=session.tab, url=url, wait="complete")
     page = FirefoxPage(session)
     page.wait_for("document.querySelector('[data-testid=webrtc-button]')")

@@ -33,7 +33,7 @@ _WEBSOCKET = """
 
 _CONFIGURATION = """
 daemon off;
-# Workers of another user could not write to the folder of a test.
+# Workers of another user could not write to the folder of a test. Means nothing where root is not.
 user root;
 pid {folder}/pid;
 error_log stderr notice;
@@ -93,6 +93,7 @@ def reverse_proxy(
     *,
     websocket: bool,
     prefix: str = "",
+    port: int | None = None,
     network: Network | None = None,
 ) -> Iterator[str]:
     """Runs a proxy until the block ends.
@@ -104,6 +105,7 @@ def reverse_proxy(
             as a request for a page.
         prefix: The path under which the proxy shows the server, such as "/talk". The server does
             not see it, so a Gradio program needs ``GRADIO_ROOT_PATH``.
+        port: Its own port; by default a free one.
         network: That of the server.
 
     Yields:
@@ -112,7 +114,7 @@ def reverse_proxy(
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         raise AssertionError("nginx is needed: sudo apt-get install nginx-light")
-    port = free_port(network)
+    port = port or free_port(network)
     configuration = folder / "nginx.conf"
     text = _CONFIGURATION.format(
         folder=folder,

@@ -16,6 +16,7 @@ for part in component example; do
   mkdir -p ../templates/$part
   touch ../templates/$part/index.js ../templates/$part/style.css
   touch ../templates/$part/svelte_runtime_entry.js
+  touch ../templates/$part/link.js ../templates/$part/worklet.js
 done
 mkdir -p ../templates/client
 for name in client client-link client-worklet; do touch ../templates/client/$name.js; done

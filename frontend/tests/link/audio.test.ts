@@ -57,13 +57,47 @@ describe("Opus", () => {
     expect([FakeDecoder.last.state, FakeDecoder.last.configured]).toEqual(["configured", 2]);
   });
 
-  it("may fail", () => {
+  it("has its pauses behind the packets before them", () => {
+    const played: unknown[] = [];
+    const decoder = createDecoder("opus", (channels) => played.push(channels.length), never);
+    const output = (): void => {
+      const init = { data: new Float32Array(0), timestamp: 0, sampleRate: 0 };
+      FakeDecoder.last.callbacks.output(new FakeAudioData(init));
+    };
+    decoder.decode(bytes(1));
+    decoder.decode(bytes(2));
+    decoder.decode(bytes());
+    output();
+    expect(played).toEqual([2]);
+    output();
+    expect(played).toEqual([2, 2, 0]);
+    decoder.decode(bytes());
+    expect(played).toEqual([2, 2, 0, 0]);
+    decoder.decode(bytes(3));
+    decoder.decode(bytes());
+    decoder.decode(bytes(4));
+    output();
+    output();
+    expect(played).toEqual([2, 2, 0, 0, 2, 2]);
+    decoder.decode(bytes(5));
+    decoder.decode(bytes());
+    decoder.reset();
+    decoder.decode(bytes());
+    expect(played).toEqual([2, 2, 0, 0, 2, 2, 0]);
+  });
+
+  it("may fail, and takes nothing after that", () => {
     const onfailed = vi.fn();
-    createEncoder("opus", never, onfailed);
-    FakeEncoder.last.callbacks.error();
-    createDecoder("opus", never, onfailed);
-    FakeDecoder.last.callbacks.error();
+    const encoder = createEncoder("opus", never, onfailed);
+    FakeEncoder.last.fail();
+    encoder.encode(new Float32Array(960));
+    const decoder = createDecoder("opus", never, onfailed);
+    FakeDecoder.last.fail();
+    decoder.decode(bytes(1));
+    decoder.decode(bytes());
+    decoder.reset();
     expect(onfailed).toHaveBeenCalledTimes(2);
+    expect(FakeDecoder.last.decoded).toEqual([]);
   });
 });
 
@@ -82,7 +116,8 @@ describe("PCM", () => {
     decoder.decode(bytes(0, 0x40, 0, 0x80));
     decoder.reset();
     decoder.close();
-    expect(played).toEqual([[Float32Array.from([0.5, -1])]]);
+    decoder.decode(bytes());
+    expect(played).toEqual([[Float32Array.from([0.5, -1])], []]);
   });
 });
 

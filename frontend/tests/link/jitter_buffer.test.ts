@@ -108,9 +108,17 @@ describe("the level", () => {
     expect(player.played.slice(-PACKET).every((sample) => sample !== 0)).toBe(true);
   });
 
-  it("stays after the silence with which the server ends", () => {
+  it("stays after silence", () => {
     const player = new Player().push(0.5, 0.5, 0.5, 0.5, 0).play(0.2).push(0.5);
     expect(player.buffer.levelS).toBeCloseTo(0.07, 5);
+  });
+
+  it.each([0.05, 0.2])("stays after a pause that was announced, with %d s played by then", (s) => {
+    const player = new Player().push(0.5, 0.5, 0.5, 0.5).play(s);
+    player.buffer.push([]);
+    player.play(0.25 - s).push(0.6, 0.6, 0.6, 0.6).play(0.1);
+    expect(player.buffer.levelS).toBeCloseTo(0.07, 5);
+    expect(player.values).toEqual([0.5, 0.6]);
   });
 
   it("stays after a pause without silence before it", () => {
@@ -158,6 +166,9 @@ describe("too much audio", () => {
     const buffer = new JitterBuffer(RATE);
     buffer.push([new Float32Array(0)]);
     buffer.push([]);
+    const output = new Float32Array(BLOCK);
+    buffer.pull([output]);
     expect(buffer.bufferedS).toBe(0);
+    expect(output.every((sample) => sample === 0)).toBe(true);
   });
 });

@@ -240,6 +240,19 @@ describe("what comes", () => {
     expect(sockets()).toHaveLength(1);
   });
 
+  it("comes in full, whatever goes wrong with a part of it", async () => {
+    await open();
+    const later: (() => void)[] = [];
+    vi.stubGlobal("queueMicrotask", (action: () => void) => later.push(action));
+    listener.onaudio.mockImplementationOnce(() => {
+      throw new Error("no loudspeaker");
+    });
+    FakeSocket.last.receive(wire(frame(AUDIO, 1), frame(AUDIO, 2, bytes(2))));
+    expect(listener.onaudio.mock.calls.at(-1)).toEqual([bytes(2)]);
+    expect(listener.onlost).not.toHaveBeenCalled();
+    expect(later[0]).toThrow("no loudspeaker");
+  });
+
   it("ends the link if it breaks the rules", async () => {
     await open();
     expect(() => FakeSocket.last.receive(bytes(0, 0, 0, 0, 0, 0, 0, 0, 0))).toThrow("length 0");

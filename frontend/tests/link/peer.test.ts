@@ -221,7 +221,7 @@ describe("a call over a link", () => {
 
   it("is lost without a carrier, or without the browser's codec", async () => {
     await open();
-    FakeEncoder.last.callbacks.error();
+    FakeEncoder.last.fail();
     expect(listener.onlost).toHaveBeenCalledOnce();
     await peer.close();
     await open();

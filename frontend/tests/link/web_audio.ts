@@ -87,6 +87,10 @@ class FakeCodec {
     this.configured += 1;
   };
   reset = (): void => void (this.state = "unconfigured");
+  fail(): void {
+    this.state = "closed";
+    this.callbacks.error();
+  }
   close(): void {
     if (this.state === "closed") throw new DOMException("closed", "InvalidStateError");
     this.state = "closed";

@@ -164,11 +164,7 @@ class Signaling:
                 await peer.add_candidate(body.get("candidate"))
                 return {"status": "success"}
             case "candidates":
-                session = self._find(body, request)
-                # A link has none, but its client may ask whether the session is still there.
-                if session in self._links:
-                    return {"candidates": []}
-                return {"candidates": await self._peer_of(session).candidates()}
+                return {"candidates": await self._candidates_of(self._find(body, request))}
             case "link":
                 return await self._open_link(body, request, read_inputs)
             case "outputs" if read_inputs is not None:
@@ -211,14 +207,21 @@ class Signaling:
         Raises:
             SessionUnknown: There is none, the secret is another, or it has another transport.
         """
-        link = self._links.get(self.sessions.check(webrtc_id, secret).session)
-        if link is None or link.is_over:
+        session = self.sessions.check(webrtc_id, secret).session
+        link = self._links.get(session)
+        # A component may be served by two servers, each with an event loop of its own.
+        is_here = session.context.loop is asyncio.get_running_loop()
+        if link is None or link.is_over or not is_here:
             raise SessionUnknown
         return link
 
     def _find(self, body: Mapping[str, object], request: Any) -> Session:
         webrtc_id, secret = body.get("webrtc_id"), body.get("secret")
         return self.sessions.find(webrtc_id, secret, gradio_session_of(request))
+
+    async def _candidates_of(self, session: Session) -> list[dict[str, Any]]:
+        # A link has none, but its client may ask whether the session is still there.
+        return [] if session in self._links else await self._peer_of(session).candidates()
 
     def _peer_of(self, session: Session) -> PeerTransport:
         peer = self._peers.get(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -392,6 +393,19 @@ async def test_a_link_is_admitted_as_any_session_and_found_by_its_secret() -> No
     link.hang_up()
     with pytest.raises(SessionUnknown):
         manager.signaling.find_link("mine", secret)
+    await manager.wait_idle()
+
+
+async def test_a_link_belongs_to_the_event_loop_of_its_session() -> None:
+    manager, _ = registry_of("audio")
+    answer = await ask_link(manager)
+
+    async def find_elsewhere() -> None:
+        manager.signaling.find_link(answer["webrtc_id"], answer["secret"])
+
+    with pytest.raises(SessionUnknown):
+        await asyncio.to_thread(lambda: asyncio.run(find_elsewhere()))
+    manager.signaling.find_link(answer["webrtc_id"], answer["secret"]).hang_up()
     await manager.wait_idle()
 
 

@@ -97,6 +97,8 @@ async def test_every_argument_that_may_do_nothing_is_one_of_the_constructors() -
         ("time_limit", "60", TypeError, "number of seconds"),
         ("time_limit", True, TypeError, "number of seconds"),
         ("variant", "text", ValueError, '"wave" or "textbox"'),
+        ("fallback", "sometimes", ValueError, '"auto", "never" or "always"'),
+        ("fallback", None, ValueError, '"auto", "never" or "always"'),
         ("rtc_configuration", [{"urls": "stun:x"}], TypeError, "iceServers"),
         ("server_rtc_configuration", dict, TypeError, "iceServers"),
         ("server_rtc_configuration", {"iceServers": {"urls": "stun:x"}}, TypeError, "as dict"),
@@ -184,3 +186,14 @@ async def test_a_component_that_gradio_rebuilds_warns_of_nothing_again() -> None
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             WebRTC(**{**webrtc.constructor_args, "render": False})
+
+
+@pytest.mark.parametrize("fallback", ["auto", "never", "always"])
+async def test_the_page_and_the_sessions_get_the_fallback(fallback: Any) -> None:
+    with gr.Blocks():
+        webrtc = WebRTC(modality="audio", fallback=fallback)
+        webrtc.stream(Echo(), inputs=[webrtc], outputs=[webrtc])
+    assert webrtc.get_config()["fallback"] == fallback
+    config = webrtc.signaling.sessions.config
+    assert config is not None
+    assert config.fallback == fallback

@@ -127,13 +127,11 @@ class InboundChannel:
     Attributes:
         received: The number up to which all frames came.
         received_s: The time at which the last of them came.
-        duplicates: Frames that came more than once.
     """
 
     def __init__(self) -> None:
         self.received = 0
         self.received_s = 0.0
-        self.duplicates = 0
         self._early: dict[int, Frame] = {}
         self._early_bytes = 0
 
@@ -147,7 +145,6 @@ class InboundChannel:
             yield frame
             return
         if frame.number <= self.received or frame.number in self._early:
-            self.duplicates += 1
             return
         if frame.number > self.received + 1:
             self._keep(frame)

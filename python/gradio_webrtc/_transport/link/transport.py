@@ -323,6 +323,8 @@ class LinkTransport(OrderedTransport):
     async def close(self) -> None:
         """Ends the connection, after what waits was written; safe to call twice."""
         await super().close()
+        # It refers back to this object, which is freed when its session is over.
+        self._queue.on_put = lambda: None
         for video in (self._inbound_video, self._outbound_video):
             if video is not None:
                 video.end()
