@@ -1,9 +1,10 @@
 /**
- * `npm run build`: builds the two folders that Gradio serves for a custom component.
+ * `npm run build`: builds the two folders that Gradio serves for a custom component, and the client.
  *
  *     <templates>/component/{index.js, style.css, svelte_runtime_entry.js, runtime.js, shared.js}
  *     <templates>/component/{link.js, worklet.js}      loaded only where WebRTC does not connect
  *     <templates>/example/{index.js, style.css, svelte_runtime_entry.js, runtime.js}
+ *     <templates>/client/{client.js, client-link.js, client-worklet.js}     see client/build.mjs
  *
  * Gradio serves flat folders of UTF-8 text, and its page waits forever if one of the first three
  * files is missing. This script therefore writes all of them and checks that they exist.
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
+import { buildClient } from "./client/build.mjs";
 import { plugins } from "./svelte.plugin.mjs";
 
 /** The limit that the README states for JavaScript and CSS of both folders together, gzipped. */
@@ -95,3 +97,6 @@ const total =
   (await bundle("component", "index.ts", { worklet })) + (await bundle("example", "Example.svelte"));
 console.info(`gzipped in total: ${total} of ${LIMIT_BYTES} bytes`);
 if (total > LIMIT_BYTES) throw new Error(`${total} bytes gzipped, ${LIMIT_BYTES} are allowed`);
+for (const { name, bytes, gzipped } of await buildClient(join(templates, "client"))) {
+  report(`client/${name}`, bytes, gzipped);
+}

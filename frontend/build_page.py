@@ -26,16 +26,21 @@ ROOT = FRONTEND.parent
 TEMPLATES = ROOT / "python" / "gradio_webrtc" / "templates"
 STAMP = TEMPLATES / "SOURCES.sha256"
 
-# Gradio's page loads the first three, and stays on "Loading..." if one is missing; ours loads the
-# others where WebRTC does not connect.
+GRADIOS = ("index.js", "style.css", "svelte_runtime_entry.js")
+# Gradio's page loads the first three of each part, and stays on "Loading..." if one is missing. The
+# component loads the others where WebRTC does not connect. Every `Stream` serves the client's.
 BUILT = tuple(
     TEMPLATES / part / name
-    for part, others in (("component", ("link.js", "worklet.js")), ("example", ()))
-    for name in ("index.js", "style.css", "svelte_runtime_entry.js", *others)
+    for part, names in (
+        ("component", (*GRADIOS, "link.js", "worklet.js")),
+        ("example", GRADIOS),
+        ("client", ("client.js", "client-link.js", "client-worklet.js")),
+    )
+    for name in names
 )
 # The built page depends on these kinds of file, outside these folders.
 SOURCE_SUFFIXES = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svelte", ".ts"})
-NOT_SOURCES = frozenset({"node_modules", "tests"})
+NOT_SOURCES = frozenset({"dist", "node_modules", "tests"})
 
 
 class BuildError(RuntimeError):

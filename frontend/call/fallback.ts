@@ -15,6 +15,8 @@ export interface FallbackPeerOptions extends WebRTCPeerOptions {
   fallback: Fallback;
   /** The address of the app. */
   root: string;
+  /** The address of the link's worklet; by default it lies beside this file. */
+  worklet?: URL;
 }
 
 /** True if this browser can make calls in this way at all. */
@@ -50,6 +52,10 @@ export class FallbackPeer implements Peer {
 
   async replaceTrack(track: MediaStreamTrack): Promise<void> {
     await this.#peer?.replaceTrack(track);
+  }
+
+  send(text: string): boolean {
+    return this.#peer?.send(text) ?? false;
   }
 
   async lookUp(): Promise<Lookup> {
@@ -165,6 +171,8 @@ export class FallbackPeer implements Peer {
       onclosed: () => this.#listener?.onclosed(),
       ontrack: (track) => this.#listener?.ontrack(track),
       onmessage: (message) => this.#listener?.onmessage(message),
+      ontext: (text) => this.#listener?.ontext?.(text),
+      onwritable: () => this.#listener?.onwritable?.(),
       onparametersrefused: (reason) => this.#listener?.onparametersrefused(reason),
     };
   }

@@ -21,6 +21,10 @@ export interface PeerListener {
   onclosed(): void;
   ontrack(track: MediaStreamTrack): void;
   onmessage(message: ServerMessage): void;
+  /** The handler sent a text that is none of the server's own messages. */
+  ontext?(text: string): void;
+  /** Texts can be sent from now on. */
+  onwritable?(): void;
   /** The browser refused the app's sending parameters; the call continues without them. */
   onparametersrefused(reason: string): void;
 }
@@ -44,6 +48,8 @@ export interface Peer {
   call(): Promise<void>;
   /** Sends this track from now on in place of the current one of its kind. */
   replaceTrack(track: MediaStreamTrack): Promise<void>;
+  /** Sends a text to the handler; false before `onwritable`, and when the call is over. */
+  send(text: string): boolean;
   /** Asks the server if it still has this call. Never rejects. */
   lookUp(): Promise<Lookup>;
   /** Stops all callbacks; audio that is still playing continues until `close`. */

@@ -19,6 +19,7 @@ export class WebRTCPeer implements Peer {
   readonly #options: WebRTCPeerOptions;
   #listener: PeerListener | null;
   #credentials: Credentials | null = null;
+  #channel: RTCDataChannel | null = null;
   /** Candidates found before the answer: without its id and secret they cannot be sent. */
   readonly #earlyCandidates: RTCIceCandidate[] = [];
 
@@ -75,6 +76,12 @@ export class WebRTCPeer implements Peer {
     await senders.find((sender) => sender.track?.kind === track.kind)?.replaceTrack(track);
   }
 
+  send(text: string): boolean {
+    if (this.#channel?.readyState !== "open") return false;
+    this.#channel.send(text);
+    return true;
+  }
+
   lookUp(): Promise<Lookup> {
     return lookUp(this.#options.server, this.#credentials);
   }
@@ -95,23 +102,29 @@ export class WebRTCPeer implements Peer {
 
   #openChannel(): void {
     const channel = this.#connection.createDataChannel(CHANNEL_LABEL);
-    channel.onopen = () => channel.send(HANDSHAKE);
+    this.#channel = channel;
+    channel.onopen = () => {
+      channel.send(HANDSHAKE);
+      this.#listener?.onwritable?.();
+    };
     channel.onmessage = ({ data }) => {
       const message = parseMessage(data);
       if (message) this.#listener?.onmessage(message);
+      else if (typeof data === "string") this.#listener?.ontext?.(data);
     };
     channel.onclose = () => this.#listener?.onclosed();
   }
 
   #addMedia(): void {
     const { stream, mode, kinds } = this.#options;
-    if (mode === "receive" || stream === null) {
-      for (const kind of kinds) this.#connection.addTransceiver(kind, { direction: "recvonly" });
-      return;
-    }
+    const tracks = mode === "receive" ? [] : (stream?.getTracks() ?? []);
     const direction = mode === "send" ? "sendonly" : "sendrecv";
-    for (const track of stream.getTracks()) {
-      this.#connection.addTransceiver(track, { direction, streams: [stream] });
+    const streams = stream ? [stream] : [];
+    for (const track of tracks) this.#connection.addTransceiver(track, { direction, streams });
+    // A kind without a track is received alone.
+    for (const kind of kinds) {
+      if (tracks.some((track) => track.kind === kind)) continue;
+      this.#connection.addTransceiver(kind, { direction: "recvonly" });
     }
   }
 

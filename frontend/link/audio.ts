@@ -26,25 +26,33 @@ export class LinkAudio {
   #decoder: Decoder | null = null;
 
   /** Opens the audio hardware, at the rate of the best codec; `stream` holds the microphone. */
-  static async open(stream: MediaStream | null): Promise<LinkAudio> {
+  static async open(
+    stream: MediaStream | null,
+    worklet = new URL(WORKLET, import.meta.url),
+  ): Promise<LinkAudio> {
     const codecs: Codec[] = (await hasOpus()) ? ["opus", "pcm16"] : ["pcm16"];
     const sampleRate = codecs[0] === "opus" ? OPUS_RATE_HZ : PCM_RATE_HZ;
     const context = new AudioContext({ sampleRate });
     try {
-      return new LinkAudio(context, codecs, stream);
+      return new LinkAudio(context, codecs, stream, worklet);
     } catch {
       // Older versions of Firefox take a microphone at the rate of the hardware alone.
       void context.close();
-      return new LinkAudio(new AudioContext(), ["pcm16"], stream);
+      return new LinkAudio(new AudioContext(), ["pcm16"], stream, worklet);
     }
   }
 
-  private constructor(context: AudioContext, codecs: readonly Codec[], stream: MediaStream | null) {
+  private constructor(
+    context: AudioContext,
+    codecs: readonly Codec[],
+    stream: MediaStream | null,
+    worklet: URL,
+  ) {
     const hasMicrophone = stream !== null && stream.getAudioTracks().length > 0;
     this.#source = hasMicrophone ? context.createMediaStreamSource(stream) : null;
     this.#context = context;
     this.codecs = codecs;
-    this.ready = context.audioWorklet.addModule(new URL(WORKLET, import.meta.url));
+    this.ready = context.audioWorklet.addModule(worklet);
     this.#resume();
     for (const gesture of GESTURES) globalThis.addEventListener?.(gesture, this.#resume, CAPTURE);
   }

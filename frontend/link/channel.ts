@@ -13,6 +13,8 @@ import type { Bytes, Frame } from "./frames";
  */
 const MAX_AUDIO_FRAMES = 300;
 const MAX_KEPT_BYTES = 512 * 1024;
+/** Messages that are kept, in bytes. None is given up: beyond this the link fails. */
+const MAX_TEXT_BYTES = 1024 * 1024;
 
 /** Frames that came before one that is missing, and their bytes. More breaks the rules. */
 const MAX_EARLY_FRAMES = 512;
@@ -23,6 +25,8 @@ interface Kept {
   payload: Bytes;
   sentMs: number;
 }
+
+const givesWay = ({ kind }: Kept): boolean => kind === KIND.AUDIO || kind === KIND.VIDEO;
 
 const NOTHING: Bytes = new Uint8Array(0);
 
@@ -36,6 +40,7 @@ export class Outbound {
   /** How many of the kept frames are to be sent again, from the end. */
   #again = 0;
   #bytes = 0;
+  #textBytes = 0;
   readonly #count = { [KIND.AUDIO]: 0, [KIND.VIDEO]: 0 };
 
   /** Frames that can be sent now. */
@@ -59,6 +64,13 @@ export class Outbound {
     while (this.#count[KIND.AUDIO] > MAX_AUDIO_FRAMES || this.#bytes > MAX_KEPT_BYTES) {
       this.#drop();
     }
+  }
+
+  /** Queues a message; false if too many are kept already. */
+  pushText(payload: Bytes): boolean {
+    this.#waiting.push({ kind: KIND.TEXT, payload, sentMs: 0 });
+    this.#add(KIND.TEXT, payload.length, 1);
+    return this.#textBytes <= MAX_TEXT_BYTES;
   }
 
   /** Returns the next frames as one message, or null if there are none. */
@@ -107,15 +119,16 @@ export class Outbound {
 
   /** Gives up the oldest frame of audio or video; a number that was used gets a gap. */
   #drop(): void {
-    const kept = this.#kept.find(({ kind }) => kind !== KIND.GAP);
-    const given = kept ?? (this.#waiting.shift() as Kept);
+    const kept = this.#kept.find(givesWay);
+    const given = kept ?? (this.#waiting.splice(this.#waiting.findIndex(givesWay), 1)[0] as Kept);
     this.#add(given.kind, given.payload.length, -1);
     given.kind = KIND.GAP;
     given.payload = NOTHING;
   }
 
   #add(kind: number, size: number, sign: 1 | -1): void {
-    this.#bytes += sign * size;
+    if (kind === KIND.TEXT) this.#textBytes += sign * size;
+    else this.#bytes += sign * size;
     if (kind === KIND.AUDIO || kind === KIND.VIDEO) this.#count[kind] += sign;
   }
 }

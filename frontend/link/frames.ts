@@ -82,6 +82,18 @@ export function readWelcome({ payload }: Frame): number {
   return received;
 }
 
+/**
+ * Returns the payload of a message.
+ *
+ * @throws {RangeError} if it is too long for a frame.
+ */
+export function writeText(text: string): Bytes {
+  const payload = new TextEncoder().encode(text);
+  const most = MAX_LENGTH - LEAST_LENGTH;
+  if (payload.length > most) throw new RangeError(`a message of ${payload.length} of ${most} bytes`);
+  return payload;
+}
+
 export const readText = (payload: Bytes): string => new TextDecoder().decode(payload);
 
 /** Joins parts into one message. */

@@ -19,6 +19,7 @@ import {
   readWelcome,
   writeAck,
   writeFrame,
+  writeText,
   type Bytes,
   type Frame,
 } from "./frames";
@@ -91,6 +92,8 @@ export class Link {
   /** The carriers that are opening or open, and the one of them that is in use. */
   readonly #carriers = new Set<Current>();
   #current: Current | null = null;
+  /** True once there has been a carrier. */
+  #hasBegun = false;
   /** When something came last, and when the oldest frame came that is not acknowledged yet. */
   #activeMs = 0;
   #unacknowledgedSinceMs: number | null = null;
@@ -122,6 +125,21 @@ export class Link {
   sendVideo(payload: Bytes): void {
     this.#outbound.push(KIND.VIDEO, payload);
     this.#flush(true);
+  }
+
+  /**
+   * Sends a message; false if there is no carrier yet, or the link is over.
+   *
+   * @throws {RangeError} for one that is longer than any server takes.
+   */
+  sendText(text: string): boolean {
+    if (this.#listener === null || !this.#hasBegun) return false;
+    if (!this.#outbound.pushText(writeText(text))) {
+      this.#lose();
+      return false;
+    }
+    this.#flush(true);
+    return true;
   }
 
   /** Ends the session, at once and for good. */
@@ -190,6 +208,7 @@ export class Link {
   #welcome(current: Current, frame: Frame): void {
     this.#outbound.resume(readWelcome(frame), this.#activeMs);
     current.openedMs = this.#activeMs;
+    this.#hasBegun = true;
     this.#current = current;
     for (const other of this.#carriers) {
       // A WebSocket that still opens is the better one, and takes over if it does.

@@ -11,6 +11,7 @@ import { Camera, RemoteVideo } from "./video";
 export interface LinkPeerOptions extends PeerOptions {
   /** The address of the app, to which the server's path is relative. */
   root: string;
+  worklet?: URL;
   /** The kind of carrier that is tried first. */
   carrier: CarrierKind;
   /** Called with the kind of each carrier that opened. */
@@ -32,8 +33,8 @@ export class LinkPeer implements Peer {
   }
 
   async call(): Promise<void> {
-    const { server, kinds, stream, query } = this.#options;
-    if (kinds.includes("audio")) this.#audio = await LinkAudio.open(stream);
+    const { server, kinds, stream, query, worklet } = this.#options;
+    if (kinds.includes("audio")) this.#audio = await LinkAudio.open(stream, worklet);
     if (this.#listener === null) return this.#closeMedia();
     const { codecs = [], rateHz: rate } = this.#audio ?? {};
     const request = { type: "link", audio: { codecs, rate }, video: ["jpeg"], query };
@@ -51,6 +52,10 @@ export class LinkPeer implements Peer {
   async replaceTrack(track: MediaStreamTrack): Promise<void> {
     if (track.kind === "audio") this.#audio?.replaceTrack(track);
     else this.#camera?.replaceTrack(track);
+  }
+
+  send(text: string): boolean {
+    return this.#link?.sendText(text) ?? false;
   }
 
   lookUp(): Promise<Lookup> {
@@ -94,6 +99,7 @@ export class LinkPeer implements Peer {
       onconnected: (kind) => {
         this.#options.oncarrier(kind);
         this.#listener?.onconnected("link");
+        this.#listener?.onwritable?.();
       },
       onunstable: () => this.#listener?.onunstable(),
       onlost: () => this.#listener?.onlost(),
@@ -101,6 +107,7 @@ export class LinkPeer implements Peer {
       ontext: (text) => {
         const message = parseMessage(text);
         if (message) this.#listener?.onmessage(message);
+        else this.#listener?.ontext?.(text);
       },
       onaudio: (packet) => this.#audio?.play(packet),
       onvideo: (payload) => void this.#video.show(payload),

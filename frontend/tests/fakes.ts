@@ -30,8 +30,15 @@ export class FakeTrack extends EventTarget {
   constructor(readonly kind: "audio" | "video") {
     super();
   }
+  /** The copies that were made. */
+  clones: FakeTrack[] = [];
   stop(): void {
     this.readyState = "ended";
+  }
+  clone(): FakeTrack {
+    const clone = new FakeTrack(this.kind);
+    this.clones.push(clone);
+    return clone;
   }
 }
 
@@ -65,6 +72,7 @@ export class FakeChannel {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: (() => void) | null = null;
+  readyState = "open";
   sent: string[] = [];
   constructor(readonly label: string) {}
   send(text: string): void {

@@ -9,7 +9,8 @@ import { FakeStorage } from "./storage";
 vi.mock("../link/peer", async () => ({ LinkPeer: (await import("./link_peer")).FakeLinkPeer }));
 
 let server: FakeServer;
-let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };
+type Callbacks = Required<PeerListener>;
+let listener: { [Name in keyof Callbacks]: ReturnType<typeof vi.fn<Callbacks[Name]>> };
 let peer: FallbackPeer;
 
 const links = (): FakeLinkPeer[] => FakeLinkPeer.all;
@@ -51,6 +52,8 @@ beforeEach(() => {
     onclosed: vi.fn(),
     ontrack: vi.fn(),
     onmessage: vi.fn(),
+    ontext: vi.fn(),
+    onwritable: vi.fn(),
     onparametersrefused: vi.fn(),
   };
   peer = create();
@@ -179,11 +182,18 @@ describe("auto", () => {
     expect(listener.onlost).toHaveBeenCalledOnce();
   });
 
-  it("passes tracks and look-ups to what carries the call", async () => {
+  it("passes tracks, texts and look-ups to what carries the call", async () => {
     expect(await peer.lookUp()).toBe("found");
+    expect(peer.send("early")).toBe(false);
     await fallBack();
     await peer.replaceTrack(new FakeTrack("audio") as unknown as MediaStreamTrack);
     expect(link().replaced).toHaveLength(1);
+    expect(peer.send("hello")).toBe(true);
+    expect(link().sent).toEqual(["hello"]);
+    link().listener.onwritable?.();
+    link().listener.ontext?.("answer");
+    expect(listener.onwritable).toHaveBeenCalledOnce();
+    expect(listener.ontext.mock.calls).toEqual([["answer"]]);
     expect(await peer.lookUp()).toBe("not_found");
     await peer.close();
     expect(link().isClosed).toBe(true);

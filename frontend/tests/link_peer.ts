@@ -18,6 +18,8 @@ export class FakeLinkPeer {
     if (FakeLinkPeer.error) throw FakeLinkPeer.error;
     this.listener.onanswer({ webrtc_id: "link-1", secret: "l1nk" });
   };
+  sent: string[] = [];
+  send = (text: string): boolean => this.sent.push(text) > 0;
   replaceTrack = async (track: unknown): Promise<void> => void this.replaced.push(track);
   lookUp = async (): Promise<string> => "not_found";
   detachListener = (): void => undefined;

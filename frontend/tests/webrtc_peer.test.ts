@@ -5,6 +5,7 @@ import {
   ANSWER,
   asStream,
   deferred,
+  type FakeChannel,
   FakePeerConnection,
   FakeServer,
   FakeStream,
@@ -12,7 +13,8 @@ import {
 } from "./fakes";
 
 let server: FakeServer;
-let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };
+type Callbacks = Required<PeerListener>;
+let listener: { [Name in keyof Callbacks]: ReturnType<typeof vi.fn<Callbacks[Name]>> };
 const connection = (): FakePeerConnection => FakePeerConnection.last;
 
 const create = (changes: Partial<WebRTCPeerOptions> = {}): Promise<WebRTCPeer> =>
@@ -42,6 +44,8 @@ beforeEach(() => {
     onclosed: vi.fn(),
     ontrack: vi.fn(),
     onmessage: vi.fn(),
+    ontext: vi.fn(),
+    onwritable: vi.fn(),
     onparametersrefused: vi.fn(),
   };
 });
@@ -189,6 +193,13 @@ describe("the media", () => {
     ]);
   });
 
+  it("is sent and received by kind, where only one kind is sent", async () => {
+    await create({ kinds: ["audio", "video"] });
+    const directions = connection().transceivers.map(({ init }) => init.direction);
+    expect(directions).toEqual(["sendrecv", "recvonly"]);
+    expect(connection().transceivers[1]?.what).toBe("video");
+  });
+
   it("is reported as it arrives", async () => {
     await create();
     const track = new FakeTrack("audio");
@@ -225,13 +236,26 @@ describe("the data channel", () => {
     expect(channel?.label).toBe("text");
     channel?.onopen?.();
     expect(channel?.sent).toEqual(["handshake"]);
+    expect(listener.onwritable).toHaveBeenCalledOnce();
   });
 
-  it("reports messages, and ignores anything else", async () => {
+  it("takes texts while it is open", async () => {
+    const peer = await create();
+    const channel = connection().channel as FakeChannel;
+    channel.readyState = "connecting";
+    expect(peer.send("early")).toBe(false);
+    channel.readyState = "open";
+    expect(peer.send("hello")).toBe(true);
+    expect(channel.sent).toEqual(["hello"]);
+  });
+
+  it("reports messages of the server, and all other texts as they are", async () => {
     await create();
     connection().deliver({ type: "send_input" });
-    connection().deliver("nonsense");
+    connection().deliver('{"type": "turned"}');
+    connection().channel?.onmessage?.({ data: new ArrayBuffer(1) });
     expect(listener.onmessage.mock.calls).toEqual([[{ type: "send_input" }]]);
+    expect(listener.ontext.mock.calls).toEqual([['{"type": "turned"}']]);
   });
 
   it("closes with the call", async () => {

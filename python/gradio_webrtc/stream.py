@@ -20,6 +20,7 @@ from ._advice import names_elsewhere
 from ._handlers.stream_handler import INPUT_PLACEHOLDER
 from ._server.bearer import BearerToken
 from ._server.bounded import BoundedRoute
+from ._server.client_files import ClientFiles
 from ._server.early_candidates import EarlyCandidates
 from ._server.link import LinkRoute
 from ._server.schemas import Body
@@ -28,6 +29,7 @@ from ._server.whip import WHEP, WHIP, WhipRoutes, WhipSettings
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S, end_here
+from ._ui.client_inputs import input_reader
 from ._ui.default_inputs import default_inputs
 from ._ui.stream_page import PageParts, build_page, check_parts, read_components
 from .component import WebRTC
@@ -150,7 +152,8 @@ class Stream:
         >>> app = FastAPI()
         >>> stream.mount(app)
         >>> sorted({route.path for route in stream.router().routes})
-        ['/webrtc/link', '/webrtc/offer', '/whep', '/whep/{key}', '/whip', '/whip/{key}']
+        ['/client-link.js', '/client-worklet.js', '/client.js', '/webrtc/link', '/webrtc/offer',
+        '/whep', '/whep/{key}', '/whip', '/whip/{key}']
     """
 
     def __init__(
@@ -219,7 +222,9 @@ class Stream:
             self._bind(parts, frame_format, None if button is None else button.click)
 
         self._ui = build_page(WebRTC, parts, bind)
-        self._requests = EarlyCandidates(self.webrtc_component.signaling, self._proxies)
+        self._requests = EarlyCandidates(
+            self.webrtc_component.signaling, self._proxies, input_reader(parts.inputs)
+        )
 
     def _parts(self, options: Mapping[str, Any], settings: dict[str, Any]) -> PageParts:
         """Returns the parts of the page, with further settings of its component."""
@@ -309,6 +314,7 @@ class Stream:
         signaling = self.webrtc_component.signaling
         OfferRoute(self._requests, site).add_to(router)
         LinkRoute(signaling, site).add_to(router)
+        ClientFiles(site).add_to(router)
         settings = WhipSettings(self._token, self._default_inputs, self.rtc_configuration)
         for protocol in self._protocols():
             WhipRoutes(protocol, signaling, site, settings).add_to(router)

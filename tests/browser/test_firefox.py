@@ -51,7 +51,7 @@ def test_firefox_gets_its_own_audio_back(net: Network, pages: Programs, tmp_path
 def test_firefox_connects_from_a_page_that_has_no_secret(tmp_path: Path) -> None:
     """All of its candidates come before the answer, and the server has to send the first check."""
     with (
-        running(ROOT / "demo" / "own_page.py") as program,
+        running(ROOT / "tests" / "guide" / "pages" / "posting_page.py") as program,
         firefox(program.url(), tmp_path, "#button") as page,
     ):
         page.evaluate("document.querySelector('#button').click()")

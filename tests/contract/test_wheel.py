@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from support.repository import ROOT, tracked_files, version
 
+from gradio_webrtc._server import client_files
+
 pytestmark = [pytest.mark.build, pytest.mark.timeout(900)]
 
 # Silero's two nets are 1.4 MB of it.
@@ -25,7 +27,7 @@ PAGE_FILES = {
     f"gradio_webrtc/templates/{part}/{name}"
     for part, others in (("component", ("link.js", "worklet.js")), ("example", ()))
     for name in ("index.js", "style.css", "svelte_runtime_entry.js", *others)
-}
+} | {f"gradio_webrtc/templates/client/{name}" for name in client_files.NAMES}
 
 
 def build(kind: str, tree: Path, folder: Path, *, path: str = os.environ["PATH"]) -> Path:

@@ -219,7 +219,7 @@ def test_a_page_of_ones_own_repeats_what_was_said(
     call = browser.open(url(demos, "own_page"), is_shown=False)
     call.page.get_by_label("Volume").fill("0.8")
     call.page.get_by_role("button", name="Start").click()
-    expect(call.page.get_by_role("status")).to_have_text("connected", timeout=WAIT_MS)
+    expect(call.page.get_by_role("status")).to_have_text("Speak.", timeout=WAIT_MS)
     said = call.page.get_by_role("listitem").first
     expect(said).to_have_text(re.compile(r"\d\.\d s at a volume of 0\.8"), timeout=WAIT_MS)
     call.wait_for_quiet(0.7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from support.offers import make_sdp
-from support.posting import Posting, browser, client_of
+from support.posting import Posting, PostingClient, browser, client_of
 from support.signals import chirp, pieces_found, pitch_hz, tone
 
 from gradio_webrtc import (
     AdditionalOutputs,
+    AsyncStreamHandler,
     Limits,
     ReplyOnPause,
     StreamHandler,
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OTHER_PAGE = "https://page.example"
+
+ANNOUNCED = {"type": "fetch_output", "data": []}
+"""The message that there are outputs."""
 
 
 class Echo(StreamHandler):
@@ -393,3 +398,142 @@ async def test_a_host_that_was_led_here_is_refused() -> None:
             "/webrtc/offer", json=body, headers={"host": "rebound.example", "origin": "null"}
         )
         assert reply.json()["meta"]["error"] == "request_refused"
+
+
+class Beeps(AsyncStreamHandler):
+    """Emits a tone for as long as it lasts."""
+
+    async def receive(self, frame: Any) -> None: ...
+
+    async def emit(self) -> Any:
+        return 48_000, (8_000 * np.sign(np.sin(np.arange(960)))).astype(np.int16).reshape(1, -1)
+
+    def copy(self) -> Beeps:
+        return Beeps()
+
+
+class Meter(Echo):
+    """Emits the values that it was set to, and notes the messages of its client."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: SimpleQueue[Any] = SimpleQueue()
+
+    def on_message(self, data: Any) -> None:
+        self.got.put(data)
+        if data == "emit":
+            self.frames.put((48_000, np.zeros((1, 960), np.int16)))
+
+    def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        """Leaves it to `on_message` to emit."""
+
+    def copy(self) -> Meter:
+        return Meter()
+
+
+class Talker(PostingClient):
+    """A client that sends messages."""
+
+    def send(self, data: Any) -> None:
+        """Sends a value, once the channel is open."""
+        text = json.dumps(data)
+        if self.channel.readyState == "open":
+            self.channel.send(text)
+        else:
+            self.channel.on("open", lambda: self.channel.send(text))
+
+
+class Package(Talker):
+    """A client as the package has one: it sends its inputs, and reads outputs over the route."""
+
+    def __init__(self, page: Any, *args: Any, **options: Any) -> None:
+        super().__init__(Posting(page), *args, **options)  # type: ignore[arg-type]  # the part that a client calls
+        self._page = page
+
+    def send_inputs(self, *inputs: Any) -> None:
+        self.send({"type": "set_inputs", "data": inputs})
+
+    async def read_outputs(self) -> Any:
+        body = {"type": "outputs", "webrtc_id": self.webrtc_id}
+        return (await self._page.post("/webrtc/offer", json=body)).json()
+
+    def errors(self) -> list[str]:
+        return [each["message"] for each in self.messages if each["type"] == "error"]
+
+
+async def test_a_client_sets_inputs_and_reads_outputs_itself() -> None:
+    slider = gr.Slider(0, 10)
+    stream = Stream(Meter(), modality="audio", additional_inputs=[slider])
+    async with browser(app_of(stream)) as page, browser(app_of(stream)) as stranger:
+        client = Package(page)
+        await client.call()
+        handler: Any = stream.handlers[client.webrtc_id]
+        assert await client.read_outputs() == {"outputs": []}
+        client.send_inputs(4)
+        client.send("emit")
+        await client.until(lambda: ANNOUNCED in client.messages)
+        assert await client.read_outputs() == {"outputs": [[4]]}
+        client.send_inputs(11)
+        client.send_inputs("many")
+        await client.until(lambda: len(client.errors()) == 2)
+        assert client.errors()[0].startswith("Slider, input 1, refuses this value: Value 11 is")
+        assert handler.latest_args[1:] == [4]
+        assert handler.got.get() == "emit", "inputs are no messages"
+        assert handler.got.empty()
+        body = {"type": "outputs", "webrtc_id": client.webrtc_id}
+        refused = await Posting(stranger).handle_request(body)
+        assert refused["meta"]["error"] == "unknown_connection"
+        await client.hang_up()
+        await gone(stream)
+
+
+async def test_outputs_that_json_cannot_carry_are_an_error_of_the_handlers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = Stream(Meter(), modality="audio")
+    async with browser(app_of(stream)) as page:
+        client = Package(page)
+        await client.call()
+        assert await client.read_outputs() == {"outputs": []}
+        set_outputs = stream.set_additional_outputs(client.webrtc_id)
+        set_outputs(AdditionalOutputs("first", np.arange(3)))
+        set_outputs(AdditionalOutputs(object()))
+        set_outputs(AdditionalOutputs("third"))
+        await client.until(lambda: ANNOUNCED in client.messages)
+        read = await client.read_outputs()
+        assert read == {"outputs": [["first", [0, 1, 2]], ["third"]]}
+        await client.until(lambda: bool(client.errors()))
+        assert "see the server's log" in client.errors()[0]
+        assert "value 1 of AdditionalOutputs, of the type object" in caplog.text
+        await client.hang_up()
+        await gone(stream)
+
+
+async def test_a_handler_that_only_sends_starts_with_the_word_of_its_client() -> None:
+    stream = Stream(Beeps(), modality="audio", mode="receive")
+    async with browser(app_of(stream)) as page:
+        client = Package(page, mode="receive")
+        await client.call()
+        await client.until(lambda: client.loud_seconds() > 0.1)
+        assert client.errors() == []
+        await client.hang_up()
+        await gone(stream)
+
+
+async def test_a_page_of_gradios_has_its_inputs_checked_by_gradio() -> None:
+    stream = Stream(Meter(), modality="audio", additional_inputs=[gr.Slider(0, 10)])
+    component: Any = stream.webrtc_component
+    client = Talker(component.signaling)
+    await client.call()
+    handler: Any = stream.handlers[client.webrtc_id]
+    message = {"type": "set_inputs", "data": [4]}
+    client.send(message)
+    client.send("emit")
+    got = [await asyncio.to_thread(handler.got.get) for _ in range(2)]
+    assert got == [message, "emit"]
+    assert handler.latest_args[1:] == []
+    body = {"type": "outputs", "webrtc_id": client.webrtc_id, "secret": client.secret}
+    refused = await component.signaling.handle_request(body)
+    assert refused["status"] == "failed"
+    await client.hang_up()
+    await gone(stream)

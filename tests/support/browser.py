@@ -53,7 +53,6 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",
     # Media stays on 127.0.0.1, and no candidate is hidden behind a name that needs mDNS.
     "--allow-loopback-in-peer-connection",
@@ -180,6 +179,7 @@ class Chromium:
         script: str = "",
         login: tuple[str, str] | None = None,
         is_shown: bool = True,
+        is_recorded: bool = True,
     ) -> CallPage:
         """Open `url` in a window of its own, and return when its first component is shown.
 
@@ -189,11 +189,12 @@ class Chromium:
             script: JavaScript that runs in the page before the page's own.
             login: The user's name and password, where the page asks for them.
             is_shown: False when the page shows no component at first: returns at once.
+            is_recorded: False for a page whose policy admits no recorder.
         """
         size: ViewportSize = {"width": 1100, "height": 720}
         context = self._browser.new_context(viewport=size, color_scheme=scheme)
         context.set_default_timeout(WAIT_MS)
-        context.add_init_script(_RECORDER + script)
+        context.add_init_script(_RECORDER + script if is_recorded else script)
         page = context.new_page()
         call = CallPage(page)
         page.on("console", lambda message: _note_console(call, message))
@@ -216,6 +217,7 @@ def chromium(
     microphone: Path | None = None,
     *,
     refuse: bool = False,
+    plays_at_once: bool = True,
     network: Network | None = None,
 ) -> Iterator[Chromium]:
     """Start Chromium, and end it with the block.
@@ -225,9 +227,12 @@ def chromium(
         microphone: The WAV file that each page gets as its microphone, once; without it,
             Chromium's own beeps.
         refuse: The user refuses when a page asks for the microphone.
+        plays_at_once: False if it plays audio only after a click, as outside of tests.
         network: The network in which it runs; by default the machine's.
     """
     flags = [*_FLAGS, "--deny-permission-prompts" if refuse else "--use-fake-ui-for-media-stream"]
+    if plays_at_once:
+        flags.append("--autoplay-policy=no-user-gesture-required")
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
     with TemporaryDirectory() as folder:

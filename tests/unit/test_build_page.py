@@ -18,6 +18,8 @@ for part in component example; do
   touch ../templates/$part/svelte_runtime_entry.js
   touch ../templates/$part/link.js ../templates/$part/worklet.js
 done
+mkdir -p ../templates/client
+for name in client client-link client-worklet; do touch ../templates/client/$name.js; done
 """
 
 
@@ -39,6 +41,7 @@ class Tree:
         self.tool("npm", FAKE_NPM)
 
     def write(self, name: str, text: str) -> None:
+        (self.frontend / name).parent.mkdir(exist_ok=True)
         (self.frontend / name).write_bytes(text.encode())
 
     def tool(self, name: str, script: str) -> None:
@@ -82,7 +85,12 @@ def test_a_changed_source_builds_it_again(tree: Tree, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("tests/peer.test.ts", "changed"), ("build_page.py", "changed"), ("index.ts", "a\r\nb\r\n")],
+    [
+        ("tests/peer.test.ts", "changed"),
+        ("build_page.py", "changed"),
+        ("dist/client.js", "changed"),
+        ("index.ts", "a\r\nb\r\n"),
+    ],
 )
 def test_what_does_not_reach_the_page_builds_nothing(tree: Tree, name: str, text: str) -> None:
     build_page.ensure_page()
@@ -92,9 +100,10 @@ def test_what_does_not_reach_the_page_builds_nothing(tree: Tree, name: str, text
 
 def test_a_lost_file_builds_it_again(tree: Tree) -> None:
     build_page.ensure_page()
-    (tree.templates / "example" / "style.css").unlink()
-    build_page.ensure_page()
-    assert (tree.templates / "example" / "style.css").exists()
+    for lost in ("example/style.css", "client/client-link.js"):
+        (tree.templates / lost).unlink()
+        build_page.ensure_page()
+        assert (tree.templates / lost).exists()
 
 
 def test_text_that_moves_between_two_files_is_a_change(tree: Tree) -> None:

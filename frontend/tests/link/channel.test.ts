@@ -100,6 +100,19 @@ describe("outbound frames", () => {
     outbound.acknowledge(3);
     expect(outbound.videoFrames).toBe(0);
   });
+
+  it("of text never give way, and are no reason for others to", () => {
+    const outbound = new Outbound();
+    expect(outbound.pushText(new Uint8Array(600_000))).toBe(true);
+    outbound.push(VIDEO, new Uint8Array(400_000));
+    outbound.take(1, 0);
+    outbound.push(VIDEO, new Uint8Array(400_000));
+    expect(outbound.videoFrames).toBe(1);
+    expect(outline(outbound.take(LARGE, 0))).toEqual([[VIDEO, 2]]);
+    expect(outbound.pushText(new Uint8Array(600_000))).toBe(false);
+    outbound.acknowledge(1);
+    expect(outbound.pushText(bytes(1))).toBe(true);
+  });
 });
 
 describe("inbound frames", () => {

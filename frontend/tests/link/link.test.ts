@@ -296,6 +296,25 @@ describe("what goes", () => {
     expect(bodies()).toEqual([2, 5, 5]);
   });
 
+  it("may be text, which does not wait for audio", async () => {
+    link.connect("http");
+    expect(link.sendText("early")).toBe(false);
+    await accept("http");
+    expect(link.sendText("hello")).toBe(true);
+    const sent = read(network.posts[0]?.body as Uint8Array<ArrayBuffer>);
+    expect(sent).toEqual([frame(TEXT, 1, text("hello"))]);
+    expect(() => link.sendText("x".repeat(1_048_576))).toThrow(RangeError);
+    link.close();
+    expect(link.sendText("late")).toBe(false);
+  });
+
+  it("is the end of the link when it is more text than a server takes", async () => {
+    await open();
+    const long = "x".repeat(600_000);
+    expect([link.sendText(long), link.sendText(long)]).toEqual([true, false]);
+    expect(listener.onlost).toHaveBeenCalledOnce();
+  });
+
   it("counts the video that is not acknowledged, and does not let it wait", async () => {
     await open("http");
     link.sendVideo(bytes(1));

@@ -6,7 +6,7 @@ import { asStream, deferred, FakeServer, FakeStream, FakeTrack } from "../fakes"
 import { FakeSocket, installNetwork, type FakeFetch } from "./network";
 import { installVideo, type FakeVideo } from "./video_elements";
 import { FakeContext, FakeEncoder, FakeNode, installWebAudio, withoutWebCodecs } from "./web_audio";
-import { bytes, frame, outline, text, wire } from "./wire";
+import { bytes, frame, outline, read, text, wire } from "./wire";
 
 const ANSWER = {
   type: "link",
@@ -20,7 +20,8 @@ const ANSWER = {
 let server: FakeServer;
 let network: FakeFetch;
 let video: FakeVideo;
-let listener: { [Name in keyof PeerListener]: ReturnType<typeof vi.fn<PeerListener[Name]>> };
+type Callbacks = Required<PeerListener>;
+let listener: { [Name in keyof Callbacks]: ReturnType<typeof vi.fn<Callbacks[Name]>> };
 let peer: LinkPeer;
 const carriers: string[] = [];
 
@@ -68,6 +69,8 @@ beforeEach(() => {
     onclosed: vi.fn(),
     ontrack: vi.fn(),
     onmessage: vi.fn(),
+    ontext: vi.fn(),
+    onwritable: vi.fn(),
     onparametersrefused: vi.fn(),
   };
 });
@@ -178,11 +181,30 @@ describe("a call over a link", () => {
     expect(listener.ontrack).toHaveBeenCalledTimes(tracks);
   });
 
-  it("passes on the messages of the server, and ignores anything else", async () => {
+  it("passes on the messages of the server, and all other texts as they are", async () => {
     await open();
     const message = (number: number, value: string) => frame(KIND.TEXT, number, text(value));
     FakeSocket.last.receive(wire(message(1, '{"type": "send_input"}'), message(2, "nonsense")));
     expect(listener.onmessage.mock.calls).toEqual([[{ type: "send_input" }]]);
+    expect(listener.ontext.mock.calls).toEqual([["nonsense"]]);
+  });
+
+  it("sends texts once there is a carrier", async () => {
+    peer = create();
+    expect(peer.send("early")).toBe(false);
+    await peer.call();
+    expect(peer.send("early")).toBe(false);
+    welcome();
+    expect(listener.onwritable).toHaveBeenCalledOnce();
+    expect(peer.send("hello")).toBe(true);
+    expect(read(FakeSocket.last.sent.at(-1) ?? null)).toEqual([frame(KIND.TEXT, 1, text("hello"))]);
+    await peer.close();
+    expect(peer.send("late")).toBe(false);
+  });
+
+  it("takes a worklet from elsewhere", async () => {
+    await open({ worklet: new URL("http://app/talk/client-worklet.js") });
+    expect(context().modules).toEqual(["http://app/talk/client-worklet.js"]);
   });
 
   it("passes on how its carriers fare", async () => {

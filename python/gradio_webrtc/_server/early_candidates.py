@@ -23,6 +23,7 @@ from gradio_webrtc.errors import SessionUnknown, SignalingError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gradio_webrtc._session.client_inputs import ReadInputs
     from gradio_webrtc._session.signaling import Signaling
 
 V = TypeVar("V")
@@ -98,10 +99,17 @@ class EarlyCandidates:
     Args:
         signaling: Answers them.
         trusted_proxies: Addresses or networks of proxies that name their clients.
+        read_inputs: Checks the input values that clients send; ``None`` if they may send none.
     """
 
-    def __init__(self, signaling: Signaling, trusted_proxies: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        signaling: Signaling,
+        trusted_proxies: Sequence[str] = (),
+        read_inputs: ReadInputs | None = None,
+    ) -> None:
         self._signaling = signaling
+        self._read_inputs = read_inputs
         self._proxies = trusted_proxies
         self._waiting: ShortLived[list[dict[str, Any]]] = ShortLived(EARLY_S, MAX_EARLY)
         self._secrets: ShortLived[str] = ShortLived(LATE_S, MAX_ANSWERED)
@@ -126,7 +134,7 @@ class EarlyCandidates:
             asked["secret"] = cookie
         if asked.get("type") == "ice-candidate" and "secret" not in body:
             return await self._add(asked, request)
-        answer = await self._signaling.handle_request(asked, request)
+        answer = await self._signaling.handle_request(asked, request, read_inputs=self._read_inputs)
         if "secret" in answer:
             await self._deliver(self._owner_of(asked, request), answer["secret"], request)
         return answer

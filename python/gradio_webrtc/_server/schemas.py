@@ -27,7 +27,8 @@ class Body(BaseModel):
     )
     type: str = Field(
         description="offer, link (asks for a session over a WebSocket or HTTP), ice-candidate, "
-        "candidates (asks for more of the server's) or close.",
+        "candidates (asks for more of the server's), outputs (asks for what the handler emitted "
+        "besides media) or close.",
         examples=["offer"],
     )
     webrtc_id: str = Field(
@@ -88,6 +89,15 @@ class Candidates(BaseModel):
     candidates: list[dict[str, Any]] = Field(description="Each a W3C RTCIceCandidateInit.")
 
 
+class Outputs(BaseModel):
+    """The AdditionalOutputs that waited, the oldest first, each with its values.
+
+    The client is sent a message of the type "fetch_output" when there are more.
+    """
+
+    outputs: list[list[Any]] = Field(description="The values of each.")
+
+
 class RefusalReason(BaseModel):
     """The reason of a refusal."""
 
@@ -108,4 +118,4 @@ class Refusal(BaseModel):
     meta: RefusalReason = Field(description="The reason.")
 
 
-Reply: TypeAlias = Answer | LinkAnswer | Accepted | Candidates | Refusal
+Reply: TypeAlias = Answer | LinkAnswer | Accepted | Candidates | Outputs | Refusal

@@ -90,6 +90,14 @@ class OutputQueue:
         self._is_taken = True
         return self._waiting.popleft()
 
+    def take_all(self) -> list[AdditionalOutputs]:
+        """Returns all outputs, the oldest first; further ones are announced to the client."""
+        self._is_fetched = True
+        waiting = [*self._waiting]
+        self._waiting.clear()
+        self.done()
+        return waiting
+
     def sent(self) -> None:
         """Waits for the client to `confirm` the output taken last, but not for ever."""
         if self._is_taken and self._unconfirmed is None and not self._is_closed:

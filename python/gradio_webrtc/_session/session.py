@@ -26,10 +26,12 @@ from gradio_webrtc.types import SessionStats
 
 from .audio_pumps import FLUSH_S, EmitSinks
 from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
+from .client_inputs import ClientInputs
 from .context import SessionContext
 from .media import UNBLOCK_TIMEOUT_S, SessionMedia
 from .messages import MessageSender
 from .output_queue import OutputQueue
+from .plain_values import plain_values
 from .reporting import report_error
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._workers.watchdog import Expect
     from gradio_webrtc.types import AdditionalOutputs
 
+    from .client_inputs import ReadInputs
     from .media import Pump
 
 logger = logging.getLogger(__name__)
@@ -84,6 +87,10 @@ def _repeat_inputs(reference: weakref.ref[Session]) -> None:
 
 def ignore_event(_time_s: float, _name: str, _data: dict[str, Any]) -> None:
     """The listener of a session that nobody listens to."""
+
+
+def ignore_message(_text: str) -> None:
+    """The receiver of messages that come when a session is over."""
 
 
 class Session:
@@ -202,6 +209,22 @@ class Session:
         if self._latest_inputs is not None:
             self.set_inputs(self._latest_inputs)
 
+    def accept_inputs(self, read: ReadInputs) -> None:
+        """Lets the client set the input values, by messages; call before it connects.
+
+        Args:
+            read: Checks what the client sends.
+        """
+        pass_on = self.transport.on_message
+        inputs = ClientInputs(read, self._take_inputs, self._sender.send, pass_on)
+        self.transport.on_message = inputs.take
+
+    def _take_inputs(self, args: Sequence[Any] | None) -> None:
+        if args is None:
+            self._has_inputs.set()
+        else:
+            self.set_inputs(args)
+
     def submit(self, args: Sequence[Any]) -> None:
         """Passes the text field and the input values to the handler: a turn of its own."""
         self.set_inputs(args)
@@ -209,6 +232,18 @@ class Session:
         if trigger is not None:
             with guard(self.context.report):
                 self._variables.copy().run(call_user_code, trigger)
+
+    def read_outputs(self) -> list[list[Any]]:
+        """Returns the outputs that wait, as values of JSON, for the client that asks for them.
+
+        From now on it is sent a message when there are more. Outputs that JSON cannot carry are
+        left out, and reported as an error of the handler's.
+        """
+        read = []
+        for outputs in self.outputs.take_all():
+            with guard(self.context.report):
+                read.append(plain_values(outputs.args))
+        return read
 
     def put_outputs(self, outputs: AdditionalOutputs) -> None:
         """Queues outputs that do not come from the handler; from any thread."""
@@ -411,6 +446,7 @@ class Session:
         self._final_stats = self._final_stats or SessionStats(self.webrtc_id)
         self._media.release()
         self._sender.close()
+        self.transport.on_message = ignore_message
 
     def _log_failure(self, error: Exception) -> None:
         logger.error("%s: a part of its end failed", self.webrtc_id, exc_info=error)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport.link import LinkTerms
     from gradio_webrtc.types import Mode
 
+    from .client_inputs import ReadInputs
     from .manager import SessionManager
     from .session import Session
 
@@ -187,30 +188,36 @@ class Signaling:
         self._peers: weakref.WeakKeyDictionary[Session, PeerTransport] = weakref.WeakKeyDictionary()
         self._links: weakref.WeakKeyDictionary[Session, LinkTransport] = weakref.WeakKeyDictionary()
 
-    async def handle_request(self, body: object, request: Any = None) -> dict[str, Any]:
+    async def handle_request(
+        self, body: object, request: Any = None, *, read_inputs: ReadInputs | None = None
+    ) -> dict[str, Any]:
         """Answers one request.
 
         Args:
             body: ``type`` "offer" with ``sdp`` and, if the client proposes an id, ``webrtc_id``; or
                 "link" with the media of the client; or
-                "ice-candidate" with ``candidate``, "candidates" or "close", each with the
-                ``webrtc_id`` and the ``secret`` of the answer.
+                "ice-candidate" with ``candidate``, "candidates", "outputs" or "close", each with
+                the ``webrtc_id`` and the ``secret`` of the answer.
             request: The ``gr.Request`` that `get_current_context` returns in the session of an
                 offer. Its ``session_hash`` identifies the client's Gradio session.
+            read_inputs: Checks the input values that clients of a route send themselves, who may
+                also read the outputs; ``None`` for a page of Gradio's, where Gradio does both.
 
         Returns:
             The answer with ``webrtc_id`` and ``secret``, ``{"status": "success"}``, or
             ``{"status": "failed", "meta": {"error", "message"}}`` with ``limit`` where it applies.
         """
         try:
-            return await self._dispatch(body, request)
+            return await self._dispatch(body, request, read_inputs)
         except SignalingError as error:
             return refusal_of(error)
         except Exception as error:  # noqa: BLE001 - a client gets an answer, whatever went wrong
             shown = report_error(error, "the answer to a request", "the request is refused")
             return refusal_of(RequestFailed("" if shown is None else shown.text))
 
-    async def _dispatch(self, body: object, request: Any) -> dict[str, Any]:
+    async def _dispatch(
+        self, body: object, request: Any, read_inputs: ReadInputs | None
+    ) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise InvalidOffer(f"expected a JSON object, got {type(body).__name__}")
         match body.get("type"):
@@ -219,35 +226,41 @@ class Signaling:
                 await peer.add_candidate(body.get("candidate"))
                 return {"status": "success"}
             case "candidates":
-                session = self._find(body, request)
-                # A link has none, but its client may ask whether the session is still there.
-                if session in self._links:
-                    return {"candidates": []}
-                return {"candidates": await self._peer_of(session).candidates()}
+                return {"candidates": await self._candidates_of(self._find(body, request))}
             case "link":
-                return await self._open_link(body, request)
+                return await self._open_link(body, request, read_inputs)
+            case "outputs" if read_inputs is not None:
+                return {"outputs": self._find(body, request).read_outputs()}
             case "close":
                 self._find(body, request).end("the client left")
                 # Its place is free in the next turn of the loop: a client may need it at once.
                 await asyncio.sleep(0)
                 return {"status": "success"}
             case _:
-                return await self._open(body, request)
+                return await self._open(body, request, read_inputs)
 
-    async def _open(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
+    async def _open(
+        self, body: Mapping[str, object], request: Any, read_inputs: ReadInputs | None
+    ) -> dict[str, Any]:
         offered = OfferedPeer(body, self.ice_servers)
         names, session = await self.sessions.admit(
             offered, body.get("webrtc_id"), request, adapt=offered.adapt
         )
         if offered.peer is not None:
             self._peers[session] = offered.peer
+        if read_inputs is not None:
+            session.accept_inputs(read_inputs)
         return {**offered.sent, "webrtc_id": names.session_id, "secret": session.secret}
 
-    async def _open_link(self, body: Mapping[str, object], request: Any) -> dict[str, Any]:
+    async def _open_link(
+        self, body: Mapping[str, object], request: Any, read_inputs: ReadInputs | None
+    ) -> dict[str, Any]:
         offered = OfferedLink(body)
         names, session = await self.sessions.admit(offered, body.get("webrtc_id"), request)
         if offered.link is not None:
             self._links[session] = offered.link
+        if read_inputs is not None:
+            session.accept_inputs(read_inputs)
         return {**offered.sent, "webrtc_id": names.session_id, "secret": session.secret}
 
     def find_link(self, webrtc_id: object, secret: object) -> LinkTransport:
@@ -269,6 +282,10 @@ class Signaling:
     def _find(self, body: Mapping[str, object], request: Any) -> Session:
         webrtc_id, secret = body.get("webrtc_id"), body.get("secret")
         return self.sessions.find(webrtc_id, secret, gradio_session_of(request))
+
+    async def _candidates_of(self, session: Session) -> list[dict[str, Any]]:
+        # A link has none, but its client may ask whether the session is still there.
+        return [] if session in self._links else await self._peer_of(session).candidates()
 
     def _peer_of(self, session: Session) -> PeerTransport:
         peer = self._peers.get(session)

@@ -183,3 +183,33 @@ async def test_values_from_outside_push_the_oldest_out_of_a_full_queue() -> None
 
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+def test_all_that_waits_is_taken_at_once_and_then_announced() -> None:
+    announced: list[int] = []
+    queue = OutputQueue(lambda: announced.append(1), is_fetched=False)
+    for value in range(3):
+        queue.put(AdditionalOutputs(value))
+    assert announced == []
+    assert [each.args for each in queue.take_all()] == [(0,), (1,), (2,)]
+    assert queue.take_all() == []
+    queue.put(AdditionalOutputs(3))
+    queue.put(AdditionalOutputs(4))
+    assert len(announced) == 1
+    assert [each.args for each in queue.take_all()] == [(3,), (4,)]
+    queue.put(AdditionalOutputs(5))
+    assert len(announced) == 2
+
+
+async def test_the_end_waits_for_a_client_that_reads_until_it_has_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output_queue, "DRAIN_LIMIT_S", 60.0)
+    queue = OutputQueue(lambda: None, is_fetched=False)
+    queue.take_all()
+    queue.put(AdditionalOutputs(1))
+    draining = asyncio.get_running_loop().create_task(queue.drain())
+    await asyncio.sleep(0)
+    assert not draining.done()
+    queue.take_all()
+    await draining

@@ -446,6 +446,7 @@ async def test_a_session_that_is_over_is_freed_without_a_garbage_collection(
     handler: type[Silent], default_inputs: Any
 ) -> None:
     session = make(handler=handler(), default_inputs=default_inputs)
+    session.accept_inputs(lambda _: None)
     running = begin(session)
     await asyncio.sleep(0.1)
     session.end("enough")
@@ -577,5 +578,43 @@ async def test_a_generator_starts_with_the_default_inputs() -> None:
     await asyncio.sleep(0.1)
     assert handler.inputs == [["Ada"]]
     assert handler.emits == 1, "nothing waits for a click"
+    session.end("enough")
+    await running
+
+
+# Inputs and outputs of clients of routes
+
+
+@on_virtual_clock
+async def test_a_client_that_may_sets_the_inputs_by_messages() -> None:
+    handler = Silent()
+    session = make(handler=handler, mode="receive")
+    session.accept_inputs(lambda values: values if isinstance(values, list) else None)
+    running = begin(session)
+    await asyncio.sleep(1)
+    session.transport.on_message('{"type": "set_inputs"}')
+    await asyncio.sleep(0.1)
+    assert (handler.emits, handler.inputs) == (1, []), "without values the handler keeps its own"
+    session.transport.on_message('{"type": "set_inputs", "data": [1]}')
+    assert handler.inputs == [[1]]
+    session.end("enough")
+    await running
+    session.transport.on_message('{"type": "set_inputs", "data": [2]}')
+    assert handler.inputs == [[1]]
+
+
+@on_virtual_clock
+async def test_outputs_are_read_as_json_and_what_is_none_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session = make()
+    running = begin(session)
+    await asyncio.sleep(0.1)
+    for value in ("first", object(), "third"):
+        session.put_outputs(AdditionalOutputs(value))
+    await asyncio.sleep(0.1)
+    assert session.read_outputs() == [["first"], ["third"]]
+    assert session.read_outputs() == []
+    assert "value 1 of AdditionalOutputs" in caplog.text
     session.end("enough")
     await running
