@@ -68,7 +68,7 @@ export class ClientCall implements Call {
   #credentials: Credentials | null = null;
   #remote: MediaStream | null = null;
   #meter: LevelMeter | null = null;
-  /** The message with the values for the handler, or null before there are any. */
+  /** The message with the values for the handler, or null without any. */
   #inputs: string | null;
   /** Messages that wait for the call to open. */
   readonly #waiting: string[] = [];
@@ -82,7 +82,9 @@ export class ClientCall implements Call {
     this.#server = new HttpServer(this.#folder, options.rtcConfiguration);
     this.#media = new ClientMedia(options.media ?? { audio: true }, (medium) => void this.#replaceLost(medium));
     this.#player = new Player(options, (isBlocked) => this.#events.emit("blocked", isBlocked));
-    this.#inputs = options.inputs ? inputMessage(options.inputs) : null;
+    // A handler that only sends waits for the message, with values or without.
+    const inputs = options.inputs ?? (this.#media.sends ? null : []);
+    this.#inputs = inputs && inputMessage(inputs);
     queueMicrotask(() => void this.#start());
   }
 
@@ -149,7 +151,7 @@ export class ClientCall implements Call {
 
   readonly setInputs = (values: readonly unknown[]): void => {
     this.#inputs = inputMessage(values);
-    if (this.state === "open") this.#sendInputs();
+    if (this.state === "open") this.#send(this.#inputs);
   };
 
   readonly mute = (isMuted = true): void => this.#media.mute(isMuted);
@@ -256,9 +258,7 @@ export class ClientCall implements Call {
   #handleMessage(message: ServerMessage): void {
     switch (message.type) {
       case "send_input":
-        // A handler that only sends waits for this, with values or without.
-        if (this.#inputs || !this.#media.sends) this.#sendInputs();
-        return;
+        return void (this.#inputs && this.#send(this.#inputs));
       case "fetch_output":
         return this.#readOutputs();
       case "warning":
@@ -281,10 +281,6 @@ export class ClientCall implements Call {
     if (kind !== "error") this.#events.emit("notice", notice);
     else if (this.#events.has(kind)) this.#events.emit(kind, notice);
     else console.error(text);
-  }
-
-  #sendInputs(): void {
-    this.#send(this.#inputs ?? inputMessage([]));
   }
 
   #send(text: string): boolean {

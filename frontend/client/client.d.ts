@@ -52,7 +52,8 @@ export interface ConnectOptions {
 
 /**
  * One kind of media: true for a device of the user's, or constraints for one; a stream or a track of
- * the page's own, which the call leaves open; "receive" to send none; false for none at all.
+ * the page's own, which the call leaves open; "receive" to send none, as for a stream of the mode
+ * "receive"; false for none at all.
  */
 export type Media = boolean | "receive" | MediaTrackConstraints | MediaStream | MediaStreamTrack;
 

@@ -11,9 +11,14 @@ addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) 
 
 window.got = Object.fromEntries(NAMES.map((name) => [name, []]));
 const query = Object.fromEntries(new URLSearchParams(location.search));
-const media = { audio: "receive" in query ? "receive" : PLAIN };
-const call = connect({ url: "voice", media, inputs: [3], fallback: query.fallback });
+const options =
+  "receive" in query
+    ? { url: "beeps", media: { audio: "receive" } }
+    : { url: "voice", media: { audio: PLAIN }, inputs: [3], fallback: query.fallback };
+const call = connect(options);
 window.call = call;
+// A test that asked the page would count as its user.
+call.on("blocked", (isBlocked) => call.send({ isBlocked }));
 
 const waiting = new Set();
 // Resolves when the condition holds, looked at with each event.

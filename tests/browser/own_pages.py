@@ -80,8 +80,27 @@ stream = Stream(
     concurrency_limit=1,
     additional_inputs=[gr.Slider(0, 10)],
 )
+
+
+class Beeps(AsyncStreamHandler):
+    """Emits a tone for as long as it lasts."""
+
+    async def receive(self, frame: Any) -> None: ...
+
+    async def emit(self) -> Any:
+        tone = 8_000 * np.sin(2 * np.pi * 440 * np.arange(4_800) / 48_000)
+        return 48_000, tone.astype(np.int16)
+
+    async def on_message(self, data: Any) -> None:
+        note("blocked", **data)
+
+    def copy(self) -> Beeps:
+        return Beeps()
+
+
 everything = FastAPI()
 stream.mount(everything, path="/voice")
+Stream(Beeps(), modality="audio", mode="receive").mount(everything, path="/beeps")
 
 
 @everything.get("/")

@@ -243,10 +243,11 @@ def test_it_works_below_the_path_of_a_proxy_and_ends_with_its_page(
 def test_a_browser_that_plays_nothing_yet_is_reported(
     playwright: Playwright, programs: Programs
 ) -> None:
+    def blocked() -> list[bool]:
+        return [note["isBlocked"] for note in programs.notes("blocked")]
+
     with chromium(playwright, plays_at_once=False) as browser:
         page = open_everything(browser, programs.url(), "?receive").page
-        wait(page, "window.call?.state === 'open' && got.blocked.length")
-        assert page.evaluate("got.blocked") == [True]
+        programs.wait_for(lambda: blocked() == [True])
         page.get_by_role("button").click()
-        wait(page, "got.blocked.length === 2")
-        assert page.evaluate("got.blocked") == [True, False]
+        programs.wait_for(lambda: blocked() == [True, False])

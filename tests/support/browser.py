@@ -231,8 +231,8 @@ def chromium(
         network: The network in which it runs; by default the machine's.
     """
     flags = [*_FLAGS, "--deny-permission-prompts" if refuse else "--use-fake-ui-for-media-stream"]
-    if plays_at_once:
-        flags.append("--autoplay-policy=no-user-gesture-required")
+    gesture = "no-user-gesture" if plays_at_once else "document-user-activation"
+    flags.append(f"--autoplay-policy={gesture}-required")
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
     with TemporaryDirectory() as folder:

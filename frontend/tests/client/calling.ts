@@ -113,6 +113,7 @@ export async function open(options: ConnectOptions = {}): Promise<Call> {
 /** Connects the current offer. */
 export function become(state: string): void {
   const { channel } = connection();
+  if (channel && state === "connected") channel.readyState = "connecting";
   connection().become(state);
   if (state !== "connected" || !channel) return;
   channel.readyState = "open";
