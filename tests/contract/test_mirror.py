@@ -21,6 +21,10 @@ ELSEWHERE = {
         "contract/test_names_elsewhere.py",
         "its content is the advice for the names of other packages",
     ),
+    f"{PACKAGE}/_transport/base.py": (
+        "conformance/test_transport.py",
+        "its content is the protocol that all transports are examined by",
+    ),
     f"{PACKAGE}/_transport/webrtc/aiortc_internals/opus_coding.py": (
         "unit/transport/test_audio_receiver.py",
         "tested with the delivery of the audio that it decodes",

@@ -141,7 +141,7 @@ def in_session(session: Reachable, request: Any = None) -> Iterator[None]:
 
 
 def _websocket_of(request: Any) -> Any:
-    # A ``gr.Request`` converts what it is asked for to JSON, and fails for a scope.
+    # A ``gr.Request`` converts each attribute to JSON, and fails for a scope.
     scope = getattr(request, "__dict__", {}).get("scope")
     return request if isinstance(scope, dict) and scope.get("type") == "websocket" else None
 

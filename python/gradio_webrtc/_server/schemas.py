@@ -58,23 +58,14 @@ class Answer(BaseModel):
 
 
 class LinkAnswer(BaseModel):
-    """The answer to a request for a link.
+    """The answer to a request for a link."""
 
-    Attributes:
-        type: "link".
-        audio: Codec and rate; ``None`` without audio.
-        video: "jpeg"; ``None`` without video.
-        path: The address of the link, relative to that of this request.
-        webrtc_id: The id of the session, made by the server.
-        secret: The proof that all that follows must bring.
-    """
-
-    type: Literal["link"]
-    audio: dict[str, Any] | None
-    video: Literal["jpeg"] | None
-    path: str
-    webrtc_id: str
-    secret: str
+    type: Literal["link"] = Field(description="As in the request.")
+    audio: dict[str, Any] | None = Field(description="Codec and rate, if there is audio.")
+    video: Literal["jpeg"] | None = Field(description="The form of frames, if there is video.")
+    path: str = Field(description="The address of the link, relative to that of this request.")
+    webrtc_id: str = Field(description="The id of the session, made by the server.")
+    secret: str = Field(description="The proof that all that follows must bring.")
 
 
 class Accepted(BaseModel):

@@ -118,7 +118,5 @@ class Transport(Protocol):
     async def close(self, away_s: float = 0.0) -> None:
         """Ends the connection and frees all of it; safe to call twice.
 
-        Args:
-            away_s: The time, in seconds, for a client that is away at this moment and may come
-                back for the last messages. Transports that outlive no connection wait for none.
+        A client that is away and may come back for its last messages has ``away_s`` seconds.
         """
