@@ -11,13 +11,14 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import gradio as gr
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, WebSocket
 from gradio.utils import colab_check, get_space
 
 from ._advice import names_elsewhere
 from ._server.bounded import BoundedRoute
 from ._server.schemas import Body
 from ._server.webrtc import OfferRoute
+from ._server.websocket import WebSocketRoute
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from enum import Enum
 
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
     from gradio.components.base import Component
 
     from ._handlers import StreamHandlerBase
@@ -119,8 +120,8 @@ class Stream:
         >>> from fastapi import FastAPI
         >>> app = FastAPI()
         >>> stream.mount(app)
-        >>> [route.path for route in stream.router().routes]
-        ['/webrtc/offer', '/webrtc/offer']
+        >>> sorted({route.path for route in stream.router().routes})
+        ['/webrtc/offer', '/websocket/offer']
     """
 
     def __init__(
@@ -159,8 +160,8 @@ class Stream:
         self.additional_input_components = additional_inputs
         self.additional_output_components = additional_outputs
         self.additional_outputs_handler = additional_outputs_handler
-        self._origins = read_origins(allowed_origins)
-        self._proxies = tuple(limits.trusted_proxies) if limits is not None else ()
+        proxies = tuple(limits.trusted_proxies) if limits is not None else ()
+        self._site = Site(read_origins(allowed_origins), trusted_proxies=proxies)
         if additional_outputs and additional_outputs_handler is None:
             raise ValueError(
                 "additional_outputs_handler must be provided if there are additional output "
@@ -173,6 +174,8 @@ class Stream:
         self._ui, self.webrtc_component, button = build_page(WebRTC, parts)
         with self._ui:
             self._bind(parts, frame_format, None if button is None else button.click)
+        sessions = self.webrtc_component.signaling.sessions
+        self._websockets = WebSocketRoute(sessions, self._site)
 
     def _parts(self, options: Mapping[str, Any], settings: dict[str, Any]) -> PageParts:
         """Returns the parts of the page, with further settings of its component."""
@@ -250,8 +253,8 @@ class Stream:
             tags: Tags of the routes in OpenAPI.
         """
         router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
-        site = Site(self._origins, trusted_proxies=self._proxies)
-        OfferRoute(self.webrtc_component.signaling, site).add_to(router)
+        OfferRoute(self.webrtc_component.signaling, self._site).add_to(router)
+        self._websockets.add_to(router)
         return router
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
@@ -268,6 +271,16 @@ class Stream:
         """
         asked = body.model_dump(exclude_none=True)
         return await self.webrtc_component.signaling.handle_request(asked, request)
+
+    async def websocket_offer(self, websocket: WebSocket) -> None:
+        """Holds the session of a client that speaks fastrtc's protocol, for a route of one's own.
+
+        Returns once the session is over.
+
+        Args:
+            websocket: The client's, not accepted yet.
+        """
+        await self._websockets.open(websocket)
 
     async def get_rtc_configuration(self) -> dict[str, Any] | None:
         """Returns the RTCConfiguration for one page; awaits or calls ``rtc_configuration``."""

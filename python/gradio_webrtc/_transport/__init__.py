@@ -5,16 +5,23 @@ from .buckets import TokenBucket
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .ordered import Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
+from .payloads import BrokenMessage, Encoding
 from .send_queue import Wire
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
+from .websocket import LEAD_S, MediaDialect, MediaReader, read_encoding
 
 __all__ = [
+    "LEAD_S",
     "AudioBlock",
     "AudioFrameSource",
     "AudioPacer",
     "AudioSink",
+    "BrokenMessage",
     "Dialect",
+    "Encoding",
+    "MediaDialect",
+    "MediaReader",
     "Offer",
     "OrderedTransport",
     "PacedFrame",
@@ -26,5 +33,6 @@ __all__ = [
     "Transport",
     "VideoFrameSource",
     "Wire",
+    "read_encoding",
     "read_offer",
 ]
