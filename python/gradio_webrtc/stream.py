@@ -11,12 +11,13 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import gradio as gr
-from fastapi import APIRouter, Request, WebSocket
+from fastapi import APIRouter, Request, Response, WebSocket
 from gradio.utils import colab_check, get_space
 
 from ._advice import names_elsewhere
 from ._server.bounded import BoundedRoute
 from ._server.schemas import Body
+from ._server.telephone import FAREWELL, GREETING, TelephoneRoutes
 from ._server.webrtc import OfferRoute
 from ._server.websocket import WebSocketRoute
 from ._session.origins import Site, read_origins
@@ -99,6 +100,8 @@ class Stream:
         allowed_origins: Origins of other web pages that may open sessions, such as
             ``["https://example.com"]``; by default pages of this server alone.
         limits: Limits for the clients of the server; by default ``Limits()``.
+        twilio_auth_token: The auth token of the Twilio account that telephone calls come from: what
+            is not signed with it is refused. ``None`` to take calls from anybody.
 
     Attributes:
         mode: As given.
@@ -109,7 +112,7 @@ class Stream:
 
     Raises:
         ValueError: There is no page for the mode and the modality, the handler does not fit them,
-            or there are outputs without a function for them.
+            there are outputs without a function for them, or ``twilio_auth_token`` is empty.
         TypeError: The handler cannot work as it is written.
 
     Example:
@@ -121,7 +124,7 @@ class Stream:
         >>> app = FastAPI()
         >>> stream.mount(app)
         >>> sorted({route.path for route in stream.router().routes})
-        ['/webrtc/offer', '/websocket/offer']
+        ['/telephone/handler', '/telephone/incoming', '/webrtc/offer', '/websocket/offer']
     """
 
     def __init__(
@@ -145,6 +148,7 @@ class Stream:
         frame_format: FrameFormat = "bgr",
         allowed_origins: Sequence[str] | None = None,
         limits: Limits | None = None,
+        twilio_auth_token: str | None = None,
     ) -> None:
         del verbose
         self.mode = mode
@@ -176,6 +180,7 @@ class Stream:
             self._bind(parts, frame_format, None if button is None else button.click)
         sessions = self.webrtc_component.signaling.sessions
         self._websockets = WebSocketRoute(sessions, self._site)
+        self._telephone = TelephoneRoutes(sessions, self._site, twilio_auth_token)
 
     def _parts(self, options: Mapping[str, Any], settings: dict[str, Any]) -> PageParts:
         """Returns the parts of the page, with further settings of its component."""
@@ -255,6 +260,7 @@ class Stream:
         router = APIRouter(prefix=path, tags=tags, route_class=BoundedRoute)
         OfferRoute(self.webrtc_component.signaling, self._site).add_to(router)
         self._websockets.add_to(router)
+        self._telephone.add_to(router)
         return router
 
     async def offer(self, body: Body, request: Request | None = None) -> dict[str, Any]:
@@ -275,12 +281,45 @@ class Stream:
     async def websocket_offer(self, websocket: WebSocket) -> None:
         """Holds the session of a client that speaks fastrtc's protocol, for a route of one's own.
 
-        Returns once the session is over.
+        Returns once the session is over. `docs/telephone.md` has the protocol.
 
         Args:
             websocket: The client's, not accepted yet.
         """
         await self._websockets.open(websocket)
+
+    async def telephone_handler(self, websocket: WebSocket) -> None:
+        """Holds the session of a telephone call, for a route of the program's own.
+
+        Returns once the session is over. `docs/telephone.md` has more.
+
+        Args:
+            websocket: That of Twilio's media stream, not accepted yet.
+        """
+        await self._telephone.open(websocket)
+
+    async def handle_incoming_call(
+        self,
+        request: Request,
+        *,
+        handler_path: str | None = None,
+        greeting: str | None = GREETING,
+        farewell: str | None = FAREWELL,
+    ) -> Response:
+        """Answers Twilio's webhook of an incoming telephone call, for a route of the program's own.
+
+        Args:
+            request: The webhook's request.
+            handler_path: The path within the app of the WebSocket that `telephone_handler` answers;
+                by default the one that is mounted beside ``/telephone/incoming``, and
+                ``"/telephone/handler"`` for a webhook of another name.
+            greeting: Read aloud before the session; ``None`` for nothing.
+            farewell: Read aloud after it, likewise.
+
+        Returns:
+            TwiML. The status is 403 for a request that is not signed with ``twilio_auth_token``.
+        """
+        return await self._telephone.answer_with(request, handler_path, greeting, farewell)
 
     async def get_rtc_configuration(self) -> dict[str, Any] | None:
         """Returns the RTCConfiguration for one page; awaits or calls ``rtc_configuration``."""
@@ -294,7 +333,8 @@ class Stream:
         """
         raise NotImplementedError(
             "fastphone() called through a service of fastrtc's that has ended: mount the stream on "
-            "an app with stream.mount(app), and let a page or a program call it"
+            "an app with stream.mount(app), and name its address with /telephone/incoming as the "
+            "webhook of a number of Twilio's; see docs/telephone.md"
         )
 
     # Sessions, from any thread

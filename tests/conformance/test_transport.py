@@ -16,6 +16,7 @@ from support.signals import chirp, pieces_found, tone
 from support.transport_ends import (
     IMPLEMENTATIONS,
     SILENCE,
+    WITHOUT_TEXT,
     Ends,
     LoopbackEnds,
     message,
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 
 FRAME_SAMPLES = 960
 
-NETWORK = dict.fromkeys(("webrtc", "websocket"), pytest.mark.network)
+NETWORK = dict.fromkeys(("webrtc", "websocket", "telephone"), pytest.mark.network)
 ALL = [pytest.param(name, marks=NETWORK.get(name, ())) for name in IMPLEMENTATIONS]
+WITH_TEXT = [each for each in ALL if each.values[0] not in WITHOUT_TEXT]
 
 
 class Frames:
@@ -289,6 +291,7 @@ async def test_counters_begin_at_nothing_and_stay_after_the_end(make: Make) -> N
 # ------------------------------------------------------------------------------------- text
 
 
+@pytest.mark.parametrize("make", WITH_TEXT, indirect=True)
 async def test_text_is_kept_until_the_remote_peer_can_receive_it(make: Make) -> None:
     ends = make()
     if isinstance(ends, LoopbackEnds):
@@ -302,6 +305,7 @@ async def test_text_is_kept_until_the_remote_peer_can_receive_it(make: Make) -> 
     assert list(ends.texts()) == ["first", "second"]
 
 
+@pytest.mark.parametrize("make", WITH_TEXT, indirect=True)
 async def test_the_remote_peers_text_is_passed_on(make: Make) -> None:
     ends = make()
     texts: list[str] = []

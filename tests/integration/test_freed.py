@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
+from fastapi import FastAPI
 from support.client import Client
 from support.serving import SessionServer
 from support.signals import tone
+from support.socket_clients import PageSocket, SocketClient, Twilio
+from support.uvicorn_server import serving as served
 
-from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, Stream
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc._transport.ordered import OrderedTransport
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.peer import PeerTransport
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._handlers import StreamHandlerBase
 
-KINDS = (Session, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
+KINDS = (Session, OrderedTransport, PeerTransport, RTCPeerConnection, AudioSender, DatagramGuard)
 CODECS = (OpusEncoder, OpusDecoder)
 
 
@@ -78,9 +82,10 @@ def serving() -> SessionServer:
     return manager
 
 
-def alive(made: list[weakref.ref[Any]], client: Client) -> list[str]:
+def alive(made: list[weakref.ref[Any]], client: Client | None = None) -> list[str]:
+    own = None if client is None else client.pc
     left = [each() for each in made]
-    return [type(each).__name__ for each in left if each is not None and each is not client.pc]
+    return [type(each).__name__ for each in left if each is not None and each is not own]
 
 
 @pytest.mark.parametrize("end", ["a request", "a hang-up", "our own decision"])
@@ -157,3 +162,30 @@ async def test_the_handler_of_a_session(template: StreamHandlerBase) -> None:
         await manager.wait_idle()
         await asyncio.sleep(0.05)
         assert [each() for each in copies] == [None]
+
+
+@pytest.mark.parametrize("kind", [PageSocket, Twilio])
+@pytest.mark.parametrize("end", ["the client", "the server"])
+async def test_a_session_over_a_websocket(
+    end: str, kind: Any, made: list[weakref.ref[Any]]
+) -> None:
+    stream = Stream(Greeting(), modality="audio")
+    app = FastAPI()
+    stream.mount(app)
+    async with served(app) as host:
+        client: SocketClient = kind(host)
+        with without_collections():
+            await kind.call(client)
+            await client.until(lambda: client.samples > 4_000)
+            copies = [weakref.ref(each) for each in stream.handlers.values()]
+            if end == "the client":
+                await client.leave()
+            else:
+                (webrtc_id,) = stream.handlers
+                stream.close(webrtc_id, "enough")
+                await client.closed.wait()
+            await stream.webrtc_component.signaling.sessions.wait_idle()
+            await client.leave()
+            await asyncio.sleep(0.05)
+            assert len(made) == 2
+            assert alive([*made, *copies]) == []

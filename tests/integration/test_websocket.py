@@ -447,7 +447,11 @@ async def test_routes_below_a_path_and_of_the_programs_own() -> None:
 async def test_the_routes_are_documented() -> None:
     app = FastAPI()
     Stream(Silent(), modality="audio").mount(app, tags=["voice"])
-    assert [*app.openapi()["paths"]] == ["/webrtc/offer"]
+    paths = app.openapi()["paths"]
+    assert [*paths] == ["/webrtc/offer", "/telephone/incoming"]
+    answers = paths["/telephone/incoming"]["post"]["responses"]
+    assert [*answers["200"]["content"]] == ["application/xml"]
+    assert "403" in answers
 
 
 async def test_a_sync_handler_echoes() -> None:

@@ -19,12 +19,15 @@ from gradio_webrtc._transport import (
     MediaReader,
     OrderedTransport,
     PeerTransport,
+    TelephoneReader,
+    TelephoneStart,
+    TelephoneTransport,
     read_offer,
 )
 from gradio_webrtc.testing.transport import FakeTransport
 
 from .loopback import client_of
-from .socket_clients import PageSocket
+from .socket_clients import PageSocket, Twilio
 from .uvicorn_server import serving
 
 if TYPE_CHECKING:
@@ -224,6 +227,20 @@ class WebSocketEnds(SocketEnds):
         super().__init__(audio, MediaReader(self.transport, "mulaw", lambda: RATE_HZ).read)
 
 
+class TelephoneEnds(SocketEnds):
+    """Twilio's protocol, at 48 kHz: what there is to compare has more than a telephone's band."""
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        self.client: Twilio = Twilio("", rate_hz=RATE_HZ)
+        start = TelephoneStart(self.client.stream_sid, "", "mulaw", {})
+        self.transport: TelephoneTransport = TelephoneTransport(start, config, RATE_HZ)
+        super().__init__(audio, TelephoneReader(self.transport, start, RATE_HZ).read)
+
+    async def join(self) -> None:
+        await super().join()
+        self.client.play()
+
+
 class LoopbackEnds:
     """`PeerTransport`, and a client made of aiortc at the other end of the loopback address."""
 
@@ -256,5 +273,9 @@ IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = 
     "fake": FakeEnds,
     "ordered": OrderedEnds,
     "websocket": WebSocketEnds,
+    "telephone": TelephoneEnds,
     "webrtc": LoopbackEnds,
 }
+
+WITHOUT_TEXT = {"telephone"}
+"""Implementations whose clients show no text and send none."""

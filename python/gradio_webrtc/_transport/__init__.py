@@ -7,6 +7,7 @@ from .ordered import Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
 from .payloads import BrokenMessage, Encoding
 from .send_queue import Wire
+from .telephone import TelephoneReader, TelephoneStart, TelephoneTransport, read_start
 from .webrtc.offer import Offer, read_offer
 from .webrtc.peer import PeerTransport
 from .websocket import LEAD_S, MediaDialect, MediaReader, read_encoding
@@ -28,6 +29,9 @@ __all__ = [
     "PeerTransport",
     "PixelConverter",
     "PlanarFrame",
+    "TelephoneReader",
+    "TelephoneStart",
+    "TelephoneTransport",
     "TimedFrame",
     "TokenBucket",
     "Transport",
@@ -35,4 +39,5 @@ __all__ = [
     "Wire",
     "read_encoding",
     "read_offer",
+    "read_start",
 ]
