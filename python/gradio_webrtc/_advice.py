@@ -22,7 +22,8 @@ INSIDE: Final = (
     f"{PACKAGE}.testing.simulate runs one without a connection"
 )
 TELEPHONE: Final = (
-    "sessions come over WebRTC alone; pass the audio of a telephone to a handler yourself"
+    "Stream.mount has the routes of telephones and WebSockets; in routes of your own await "
+    "stream.telephone_handler(websocket) or stream.websocket_offer(websocket)"
 )
 REGISTRY: Final = (
     "the component has set_input, set_additional_outputs, output_stream and fetch_latest_output, "

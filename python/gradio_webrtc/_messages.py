@@ -107,7 +107,16 @@ def encode_message(message: object) -> str:
     return text if HALF_PAIR.search(text) is None else HALF_PAIR.sub(_escape, text)
 
 
-def decode_data(text: str) -> Any:
+def decode_message(text: str | bytes) -> Mapping[str, Any] | None:
+    """Returns a client's message if it is a JSON object, else ``None``.
+
+    The transport bounds its size.
+    """
+    message = decode_data(text)
+    return message if isinstance(message, dict) else None
+
+
+def decode_data(text: str | bytes) -> Any:
     """Returns the value of a client's message if it is JSON (RFC 8259), else the text itself.
 
     The transport bounds its size.

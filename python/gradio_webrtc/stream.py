@@ -12,20 +12,18 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import gradio as gr
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response, WebSocket
 from gradio.utils import colab_check, get_space
 from starlette.routing import Mount
 
 from ._advice import names_elsewhere
 from ._handlers.stream_handler import INPUT_PLACEHOLDER
 from ._server.bearer import BearerToken
-from ._server.bounded import BoundedRoute
-from ._server.client_files import ClientFiles
 from ._server.early_candidates import EarlyCandidates
-from ._server.link import LinkRoute
 from ._server.schemas import Body
-from ._server.webrtc import OfferRoute
-from ._server.whip import WHEP, WHIP, WhipRoutes, WhipSettings
+from ._server.telephone import FAREWELL, GREETING, TelephoneRoutes
+from ._server.websocket import WebSocketRoute
+from ._server.whip import WHEP, WHIP
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S, end_here
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from enum import Enum
 
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
     from gradio.components import Button
     from gradio.components.base import Component
 
@@ -129,6 +127,8 @@ class Stream:
         whip_token: The bearer token that clients of WHIP and WHEP need: a text, or a function, sync
             or async, that returns if a token is right. ``None`` lets in whoever reaches
             ``/webrtc/offer``, which has no token either.
+        twilio_auth_token: The auth token of the Twilio account that telephone calls come from: what
+            is not signed with it is refused. ``None`` to take calls from anybody.
 
     Attributes:
         mode: As given.
@@ -139,7 +139,7 @@ class Stream:
 
     Raises:
         ValueError: There is no page for the mode and the modality, the handler does not fit them,
-            or there are outputs without a function for them.
+            there are outputs without a function for them, or ``twilio_auth_token`` is empty.
         TypeError: The handler cannot work as it is written.
         ValueError: ``whip_token`` cannot be sent as a bearer token.
 
@@ -151,8 +151,8 @@ class Stream:
         >>> from fastapi import FastAPI
         >>> app = FastAPI()
         >>> stream.mount(app)
-        >>> sorted({route.path.split("/")[1] for route in stream.router().routes})
-        ['client-link.js', 'client-worklet.js', 'client.js', 'webrtc', 'whep', 'whip']
+        >>> sorted({route.path.split("/")[1] for route in stream.router().routes})[3:]
+        ['telephone', 'webrtc', 'websocket', 'whep', 'whip']
     """
 
     def __init__(
@@ -180,6 +180,7 @@ class Stream:
         udp_ports: int | tuple[int, int] | range | None = None,
         host_candidates: Sequence[str] | Mapping[str, str] | None = None,
         whip_token: str | Callable[[str], bool | Awaitable[bool]] | None = None,
+        twilio_auth_token: str | None = None,
     ) -> None:
         del verbose
         self.mode = mode
@@ -197,9 +198,9 @@ class Stream:
         self.additional_input_components = additional_inputs
         self.additional_output_components = additional_outputs
         self.additional_outputs_handler = additional_outputs_handler
-        self._origins = read_origins(allowed_origins)
         self._token = BearerToken(whip_token)
-        self._proxies = tuple(limits.trusted_proxies) if limits is not None else ()
+        proxies = tuple(limits.trusted_proxies) if limits is not None else ()
+        self._site = Site(read_origins(allowed_origins), trusted_proxies=proxies)
         _check_outputs(additional_outputs, additional_outputs_handler)
         _warn_without_relay(rtc_configuration)
         settings = {
@@ -217,9 +218,10 @@ class Stream:
             self._bind(parts, frame_format, None if button is None else button.click)
 
         self._ui = build_page(WebRTC, parts, bind)
-        self._requests = EarlyCandidates(
-            self.webrtc_component.signaling, self._proxies, input_reader(parts.inputs)
-        )
+        signaling = self.webrtc_component.signaling
+        self._requests = EarlyCandidates(signaling, proxies, input_reader(parts.inputs))
+        self._websockets = WebSocketRoute(signaling.sessions, self._site)
+        self._telephone = TelephoneRoutes(signaling.sessions, self._site, twilio_auth_token)
 
     def _parts(self, options: Mapping[str, Any], settings: dict[str, Any]) -> PageParts:
         """Returns the parts of the page, with further settings of its component."""
@@ -305,14 +307,15 @@ class Stream:
         router = APIRouter(
             prefix=path, tags=tags, route_class=BoundedRoute, lifespan=self._end_with_app
         )
-        site = Site(self._origins, trusted_proxies=self._proxies)
         signaling = self.webrtc_component.signaling
-        OfferRoute(self._requests, site).add_to(router)
-        LinkRoute(signaling, site).add_to(router)
-        ClientFiles(site).add_to(router)
+        OfferRoute(self._requests, self._site).add_to(router)
+        LinkRoute(signaling, self._site).add_to(router)
+        ClientFiles(self._site).add_to(router)
         settings = WhipSettings(self._token, self._default_inputs, self.rtc_configuration)
         for protocol in self._protocols():
-            WhipRoutes(protocol, signaling, site, settings).add_to(router)
+            WhipRoutes(protocol, signaling, self._site, settings).add_to(router)
+        self._websockets.add_to(router)
+        self._telephone.add_to(router)
         return router
 
     @asynccontextmanager
@@ -355,6 +358,49 @@ class Stream:
         """
         return await self._requests.handle_request(body.model_dump(exclude_none=True), request)
 
+    async def websocket_offer(self, websocket: WebSocket) -> None:
+        """Holds the session of a client that speaks fastrtc's protocol, for a route of one's own.
+
+        Returns once the session is over. `docs/telephone.md` has the protocol.
+
+        Args:
+            websocket: The client's, not accepted yet.
+        """
+        await self._websockets.open(websocket)
+
+    async def telephone_handler(self, websocket: WebSocket) -> None:
+        """Holds the session of a telephone call, for a route of the program's own.
+
+        Returns once the session is over. `docs/telephone.md` has more.
+
+        Args:
+            websocket: That of Twilio's media stream, not accepted yet.
+        """
+        await self._telephone.open(websocket)
+
+    async def handle_incoming_call(
+        self,
+        request: Request,
+        *,
+        handler_path: str | None = None,
+        greeting: str | None = GREETING,
+        farewell: str | None = FAREWELL,
+    ) -> Response:
+        """Answers Twilio's webhook of an incoming telephone call, for a route of the program's own.
+
+        Args:
+            request: The webhook's request.
+            handler_path: The path within the app of the WebSocket that `telephone_handler` answers;
+                by default the one that is mounted beside ``/telephone/incoming``, and
+                ``"/telephone/handler"`` for a webhook of another name.
+            greeting: Read aloud before the session; ``None`` for nothing.
+            farewell: Read aloud after it, likewise.
+
+        Returns:
+            TwiML. The status is 403 for a request that is not signed with ``twilio_auth_token``.
+        """
+        return await self._telephone.answer_with(request, handler_path, greeting, farewell)
+
     async def get_rtc_configuration(self) -> dict[str, Any] | None:
         """Returns the RTCConfiguration for one page; awaits or calls ``rtc_configuration``."""
         return await resolve_rtc_configuration(self.rtc_configuration)
@@ -367,7 +413,8 @@ class Stream:
         """
         raise NotImplementedError(
             "fastphone() called through a service of fastrtc's that has ended: mount the stream on "
-            "an app with stream.mount(app), and let a page or a program call it"
+            "an app with stream.mount(app), and name its address with /telephone/incoming as the "
+            "webhook of a number of Twilio's; see docs/telephone.md"
         )
 
     # Sessions, from any thread

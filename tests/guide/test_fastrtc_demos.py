@@ -6,41 +6,31 @@ Those with an app are called over its routes, the others from their Gradio pages
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import logging
-import sys
 from contextlib import asynccontextmanager
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import gradio as gr
-import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from support.fastrtc_programs import ICE_SERVER, NAMES, goodbye, kept_log, load, outside  # noqa: F401
 from support.frames import Camera, colour_of, number_of
 from support.page import GradioPage, PageClient
 from support.posting import DemoClient
-from support.signals import pitch_hz, speech_at_48k
+from support.signals import pitch_hz
 from support.streaming_asgi import opened
-from support.vendors import VOICES, Kokoro, speak
+from support.vendors import VOICES
 
-from gradio_webrtc import Stream, get_tts_model
-from gradio_webrtc._turns import text_to_speech
+from gradio_webrtc import get_tts_model
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from gradio_webrtc import WebRTC
-
-PROGRAMS = Path(__file__).with_name("fastrtc")
-NAMES = sorted(each.stem for each in PROGRAMS.glob("*.py"))
 
 pytestmark = [
     pytest.mark.network,
@@ -50,74 +40,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'"),
     pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
 ]
-
-ICE_SERVER = {"urls": "turn:127.0.0.1:9?transport=tcp", "username": "a", "credential": "b"}
-"""A relay that refuses at once: what is asked for credentials gives this."""
-
-
-def _serve_outside(request: httpx.Request) -> httpx.Response:
-    """A stand-in for all servers on the internet."""
-    if request.url.path.endswith("/bytes"):
-        return httpx.Response(200, content=speak())
-    servers = [ICE_SERVER]
-    return httpx.Response(200, json={"iceServers": servers, "ice_servers": servers})
-
-
-@pytest.fixture(autouse=True)
-def _outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stand-ins for the services and the weights that the package itself would ask for."""
-    with httpx.Client(transport=httpx.MockTransport(_serve_outside)) as client:
-        monkeypatch.setattr(httpx, "request", client.request)
-        monkeypatch.setattr(httpx, "stream", client.stream)
-        for name in ("HF_TOKEN", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "CARTESIA_API_KEY"):
-            monkeypatch.setenv(name, f"the {name}")
-        package: Any = ModuleType("kokoro_onnx")
-        package.__spec__, package.Kokoro = sys.__spec__, Kokoro
-        monkeypatch.setitem(sys.modules, "kokoro_onnx", package)
-        monkeypatch.setattr(text_to_speech, "_download", lambda file: file)
-        yield
-    text_to_speech._load.cache_clear()  # noqa: SLF001  # the next test has Kokoro itself, or none
-
-
-@pytest.fixture(autouse=True)
-def _log() -> Iterator[None]:
-    """A program may set up the log of the package."""
-    logger = logging.getLogger("gradio_webrtc")
-    level, handlers = logger.level, [*logger.handlers]
-    yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
-
-
-def load(name: str) -> Any:
-    """A program, imported for the first time; launching its page does nothing."""
-    spec = importlib.util.spec_from_file_location(f"fastrtc_{name}", PROGRAMS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    program = importlib.util.module_from_spec(spec)
-    with (
-        mock.patch.dict(sys.modules, {spec.name: program}),
-        mock.patch.object(gr.Blocks, "launch"),
-    ):
-        spec.loader.exec_module(program)
-    check_pages(program)
-    return program
-
-
-def check_pages(program: ModuleType) -> None:
-    """The pages of a program have a component each."""
-    streams = [each for each in vars(program).values() if isinstance(each, Stream)]
-    pages = [each.ui for each in streams] or [program.demo]
-    for page in pages:
-        kinds = [each["type"] for each in page.get_config_file()["components"]]
-        assert kinds.count("webrtc") == 1
-
-
-@cache
-def goodbye() -> NDArray[np.int16]:
-    """One word, int16 ``(n,)`` at 48 kHz, behind a moment of silence."""
-    word = speech_at_48k("asterisk_demo_thanks_16k")[: 48_000 * 11 // 10]
-    return np.append(np.zeros(9_600, np.int16), word)
 
 
 def computer() -> NDArray[np.int16]:

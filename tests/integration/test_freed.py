@@ -18,15 +18,17 @@ from support.link_client import LinkClient
 from support.link_server import AppServer
 from support.serving import SessionServer
 from support.signals import tone
+from support.socket_clients import PageSocket, SocketClient, Twilio
+from support.uvicorn_server import serving as served
 
-from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, Stream
 from gradio_webrtc._addresses import ServerAddresses
 from gradio_webrtc._server.link import LinkRoutes
 from gradio_webrtc._session.origins import Site
 from gradio_webrtc._session.session import Session
-from gradio_webrtc._transport.link import LinkTransport
 from gradio_webrtc._transport.link import transport as link
 from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc._transport.ordered import OrderedTransport
 from gradio_webrtc._transport.webrtc.aiortc_internals.datagram_guard import DatagramGuard
 from gradio_webrtc._transport.webrtc.aiortc_internals.own_sockets import OwnSockets
 from gradio_webrtc._transport.webrtc.aiortc_internals.udp_mux import UdpMux
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     Session,
-    LinkTransport,
+    OrderedTransport,
     PeerTransport,
     RTCPeerConnection,
     AudioSender,
@@ -98,9 +100,10 @@ def serving(**terms: Any) -> SessionServer:
     return manager
 
 
-def alive(made: list[weakref.ref[Any]], client: Client) -> list[str]:
+def alive(made: list[weakref.ref[Any]], client: Client | None = None) -> list[str]:
+    own = None if client is None else client.pc
     left = [each() for each in made]
-    return [type(each).__name__ for each in left if each is not None and each is not client.pc]
+    return [type(each).__name__ for each in left if each is not None and each is not own]
 
 
 @pytest.mark.parametrize("end", ["a request", "a hang-up", "our own decision"])
@@ -234,3 +237,30 @@ async def test_the_handler_of_a_session(template: StreamHandlerBase) -> None:
         await manager.wait_idle()
         await asyncio.sleep(0.05)
         assert [each() for each in copies] == [None]
+
+
+@pytest.mark.parametrize("kind", [PageSocket, Twilio])
+@pytest.mark.parametrize("end", ["the client", "the server"])
+async def test_a_session_over_a_websocket(
+    end: str, kind: Any, made: list[weakref.ref[Any]]
+) -> None:
+    stream = Stream(Greeting(), modality="audio")
+    app = FastAPI()
+    stream.mount(app)
+    async with served(app) as host:
+        client: SocketClient = kind(host)
+        with without_collections():
+            await kind.call(client)
+            await client.until(lambda: client.samples > 4_000)
+            copies = [weakref.ref(each) for each in stream.handlers.values()]
+            if end == "the client":
+                await client.leave()
+            else:
+                (webrtc_id,) = stream.handlers
+                stream.close(webrtc_id, "enough")
+                await client.closed.wait()
+            await stream.webrtc_component.signaling.sessions.wait_idle()
+            await client.leave()
+            await asyncio.sleep(0.05)
+            assert len(made) == 2
+            assert alive([*made, *copies]) == []

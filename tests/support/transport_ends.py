@@ -5,17 +5,33 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from fastapi import FastAPI, WebSocket
 
-from gradio_webrtc._transport import AudioBlock, OrderedTransport, PeerTransport, read_offer
+from gradio_webrtc._server.sockets import carry
+from gradio_webrtc._transport import (
+    LEAD_S,
+    AudioBlock,
+    MediaDialect,
+    MediaReader,
+    OrderedTransport,
+    PeerTransport,
+    TelephoneReader,
+    TelephoneStart,
+    TelephoneTransport,
+    read_offer,
+)
 from gradio_webrtc._transport.link import LinkTerms, LinkTransport
 from gradio_webrtc.testing.transport import FakeTransport
 
 from .link_client import LinkClient
 from .link_server import LinkServer
 from .loopback import client_of
+from .socket_clients import PageSocket, Twilio
+from .uvicorn_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +44,7 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .link_client import CarrierKind
+    from .socket_clients import SocketClient
 
 RATE_HZ = 48_000
 SILENCE = np.zeros(RATE_HZ, np.int16)
@@ -43,9 +60,11 @@ class Ends(Protocol):
 
     Attributes:
         transport: Under examination.
+        lead_s: The time by which it may send ahead of real time.
     """
 
     transport: Transport
+    lead_s: float
 
     async def join(self) -> None:
         """Connects the remote end; returns once it is connected."""
@@ -71,6 +90,8 @@ class Ends(Protocol):
 
 class FakeEnds:
     """`FakeTransport`, which is its own remote end."""
+
+    lead_s = 0.0
 
     def __init__(self, _config: SessionConfig, audio: NDArray[np.int16]) -> None:
         self.transport = FakeTransport(RATE_HZ, audio)
@@ -115,6 +136,8 @@ class PlainDialect:
 
 class OrderedEnds:
     """`OrderedTransport`, and a client in the same process that keeps what was written."""
+
+    lead_s = 0.0
 
     def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
         self.transport = OrderedTransport(PlainDialect(), config)
@@ -161,8 +184,78 @@ class OrderedEnds:
             await asyncio.sleep(0.02)
 
 
+class SocketEnds:
+    """A transport over a real WebSocket, between a server and a client on the loopback address."""
+
+    lead_s = LEAD_S
+    transport: OrderedTransport
+    client: SocketClient
+
+    def __init__(self, audio: NDArray[np.int16], read: Callable[[Wire], None]) -> None:
+        self.client.microphone.say(audio)
+        self._read = read
+        self._stack = AsyncExitStack()
+        self._is_connected = asyncio.Event()
+
+    async def join(self) -> None:
+        app = FastAPI()
+        app.add_api_websocket_route("/", self._carry)
+        host = await self._stack.enter_async_context(serving(app))
+        await self.client.connect(f"ws://{host}/")
+        self._stack.push_async_callback(self.client.leave)
+        self.client.speak()
+        await self._is_connected.wait()
+
+    async def leave(self) -> None:
+        await self._stack.aclose()
+
+    def write(self, text: str) -> None:
+        self.client.send_soon(text)
+
+    def audio(self) -> NDArray[np.int16]:
+        return self.client.audio()
+
+    def texts(self) -> Sequence[str]:
+        return [each["data"] for each in self.client.received if "type" in each]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await self.client.until(condition)
+
+    async def _carry(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        self._is_connected.set()
+        await carry(websocket, self.transport, self._read)
+
+
+class WebSocketEnds(SocketEnds):
+    """fastrtc's protocol, at 48 kHz."""
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        dialect = MediaDialect("mulaw")
+        dialect.set_rate(RATE_HZ)
+        self.transport = OrderedTransport(dialect, config, lead_s=LEAD_S)
+        self.client = PageSocket("", RATE_HZ)
+        super().__init__(audio, MediaReader(self.transport, "mulaw", lambda: RATE_HZ).read)
+
+
+class TelephoneEnds(SocketEnds):
+    """Twilio's protocol, at 48 kHz: what there is to compare has more than a telephone's band."""
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        self.client: Twilio = Twilio("", rate_hz=RATE_HZ)
+        start = TelephoneStart(self.client.stream_sid, "", "mulaw", {})
+        self.transport: TelephoneTransport = TelephoneTransport(start, config, RATE_HZ)
+        super().__init__(audio, TelephoneReader(self.transport, start, RATE_HZ).read)
+
+    async def join(self) -> None:
+        await super().join()
+        self.client.play()
+
+
 class LoopbackEnds:
     """`PeerTransport`, and a client made of aiortc at the other end of the loopback address."""
+
+    lead_s = 0.0
 
     def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
         self.transport = PeerTransport([], config)
@@ -250,5 +343,10 @@ IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = 
     "link-http": HttpLinkEnds,
     "link-websocket": LinkEnds,
     "ordered": OrderedEnds,
+    "websocket": WebSocketEnds,
+    "telephone": TelephoneEnds,
     "webrtc": LoopbackEnds,
 }
+
+WITHOUT_TEXT = {"telephone"}
+"""Implementations whose clients show no text and send none."""

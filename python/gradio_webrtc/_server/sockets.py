@@ -7,10 +7,12 @@ Runs on the event loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from fastapi import WebSocketDisconnect
 
+from gradio_webrtc._transport import TokenBucket
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
 
@@ -21,9 +23,21 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport import OrderedTransport, Wire
 
+logger = logging.getLogger(__name__)
+
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """The largest message of a client that is looked at; a larger one ends its connection. A second of
 uncompressed audio in Base64 has an eighth of it."""
+
+MESSAGES_PER_S: Final = 500
+"""Messages that a client may send in a second, in the long run: one for each 128 samples, which is
+what an AudioWorklet gets at once, at 48 kHz, and a few more."""
+
+BYTES_PER_S: Final = 512 * 1024
+"""Bytes of them, in the long run: four times as many as uncompressed audio at 48 kHz has."""
+
+AT_ONCE_S: Final = 10.0
+"""Seconds of each that may come at once, as `AUDIO_AT_ONCE_S`."""
 
 TOO_LARGE: Final = 1009
 NORMAL: Final = 1000
@@ -90,14 +104,33 @@ async def carry(
         await tasks.close()
 
 
+class _Budget:
+    """The messages that one client may send: what each costs is spent before it is looked at."""
+
+    def __init__(self) -> None:
+        self._messages = TokenBucket(MESSAGES_PER_S, MESSAGES_PER_S * AT_ONCE_S)
+        self._bytes = TokenBucket(BYTES_PER_S, BYTES_PER_S * AT_ONCE_S)
+
+    def take(self, wire: Wire) -> None:
+        """Raises `ConnectionLost` if the client has sent more than that."""
+        if not self._messages.take() or not self._bytes.take(len(wire)):
+            raise ConnectionLost("the client sent too much")
+
+
 async def _read_all(
     websocket: WebSocket, transport: OrderedTransport, read: Callable[[Wire], None]
 ) -> None:
+    budget = _Budget()
     try:
         while (wire := await receive(websocket)) is not None:
+            budget.take(wire)
             read(wire)
     except ConnectionLost as error:
         transport.hang_up(str(error))
+    except Exception:
+        # A fault of ours, which ends one session and is not lost.
+        logger.exception("a message of a client could not be read")
+        transport.hang_up("a fault of the server's")
     else:
         transport.hang_up()
 
@@ -105,6 +138,6 @@ async def _read_all(
 async def _close(websocket: WebSocket) -> None:
     try:
         await websocket.close(NORMAL)
-    except (RuntimeError, OSError):
+    except (WebSocketDisconnect, RuntimeError, OSError):
         # It is closed already: the client left, or was sent away.
         await asyncio.sleep(0)

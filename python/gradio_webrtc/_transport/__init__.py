@@ -12,27 +12,38 @@ from .link import (
 )
 from .ordered import Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
+from .payloads import BrokenMessage, Encoding
 from .send_queue import Wire
+from .telephone import TelephoneReader, TelephoneStart, TelephoneTransport, read_start
 from .webrtc.fragment import Fragment, read_fragment
 from .webrtc.offer import Offer, read_candidate, read_offer
 from .webrtc.peer import PeerTransport
+from .websocket import LEAD_S, MediaDialect, MediaReader, read_encoding
 
 __all__ = [
+    "LEAD_S",
     "AudioBlock",
     "AudioFrameSource",
     "AudioPacer",
     "AudioSink",
+    "BrokenMessage",
     "BrokenRules",
     "Carrier",
     "Dialect",
+    "Encoding",
     "Fragment",
     "LinkTransport",
+    "MediaDialect",
+    "MediaReader",
     "Offer",
     "OrderedTransport",
     "PacedFrame",
     "PeerTransport",
     "PixelConverter",
     "PlanarFrame",
+    "TelephoneReader",
+    "TelephoneStart",
+    "TelephoneTransport",
     "TimedFrame",
     "TokenBucket",
     "TooManyCarriers",
@@ -40,7 +51,9 @@ __all__ = [
     "VideoFrameSource",
     "Wire",
     "read_candidate",
+    "read_encoding",
     "read_fragment",
     "read_link_request",
     "read_offer",
+    "read_start",
 ]

@@ -128,6 +128,9 @@ class OrderedTransport:
 
     def attach(self, write: Writer) -> None:
         """Connects the client: from now on everything is written by ``write``. Call it once."""
+        if self._closed.done():
+            # The session ended before its client came.
+            return
         self._tasks.start(self._write(write))
         if not self._connected.done():
             self._connected.set_result(None)
@@ -277,13 +280,17 @@ class OrderedTransport:
         if self._connected.done() and not self._closed.done():
             try:
                 async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                    await self._queue.wait_empty()
+                    await self._until_taken()
             except TimeoutError:
                 logger.debug("a client did not take its last messages")
         self.hang_up("closed by the server")
         await self._tasks.close()
         self._source = None
         self._waiting.clear()
+
+    async def _until_taken(self) -> None:
+        """Returns once the client has taken what was sent."""
+        await self._queue.wait_empty()
 
     def _put_text(self, wire: Wire) -> None:
         if not self._queue.put_text(wire):

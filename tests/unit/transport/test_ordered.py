@@ -204,3 +204,12 @@ async def test_a_mode_without_inbound_audio_takes_none() -> None:
 
 
 async def _take_nothing(_wire: Wire) -> None: ...
+
+
+async def test_a_client_that_comes_after_the_end_is_not_attached(
+    transport: OrderedTransport,
+) -> None:
+    await transport.close()
+    before = asyncio.all_tasks()
+    transport.attach(_take_nothing)
+    assert asyncio.all_tasks() == before
