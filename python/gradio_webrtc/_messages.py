@@ -107,7 +107,7 @@ def encode_message(message: object) -> str:
     return text if HALF_PAIR.search(text) is None else HALF_PAIR.sub(_escape, text)
 
 
-def decode_message(text: str | bytes) -> Mapping[str, Any] | None:
+def decode_message(text: str | bytes) -> dict[str, Any] | None:
     """Returns a client's message if it is a JSON object, else ``None``.
 
     The transport bounds its size.

@@ -19,11 +19,15 @@ from starlette.routing import Mount
 from ._advice import names_elsewhere
 from ._handlers.stream_handler import INPUT_PLACEHOLDER
 from ._server.bearer import BearerToken
+from ._server.bounded import BoundedRoute
+from ._server.client_files import ClientFiles
 from ._server.early_candidates import EarlyCandidates
+from ._server.link import LinkRoute
 from ._server.schemas import Body
 from ._server.telephone import FAREWELL, GREETING, TelephoneRoutes
+from ._server.webrtc import OfferRoute
 from ._server.websocket import WebSocketRoute
-from ._server.whip import WHEP, WHIP
+from ._server.whip import WHEP, WHIP, WhipRoutes, WhipSettings
 from ._session.origins import Site, read_origins
 from ._session.rtc_configuration import resolve_rtc_configuration
 from ._session.stopping import GRACE_S, end_here

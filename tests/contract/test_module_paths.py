@@ -103,7 +103,7 @@ def test_the_module_has_no_code_of_its_own(module: str) -> None:
 
 def test_the_body_of_an_offer_is_read_as_fastrtc_reads_it() -> None:
     body = Body.model_validate({"sdp": "v=0", "type": "offer", "webrtc_id": "1", "more": 2})
-    assert body.model_dump() == {
+    assert body.model_dump(exclude={"audio", "video"}) == {
         "sdp": "v=0",
         "candidate": None,
         "type": "offer",
