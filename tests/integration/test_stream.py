@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import asynccontextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -234,6 +235,39 @@ async def test_a_page_that_only_receives_is_asked_for_its_inputs(inputs: tuple[i
         heard = np.concatenate([samples for _, samples in client.audio_frames])
         assert pitch_hz(heard, 48_000) == pytest.approx(inputs[0] if inputs else 500, abs=5)
         await client.hang_up()
+
+
+async def test_an_id_is_free_as_soon_as_its_session_is_over() -> None:
+    may_end, order = threading.Event(), []
+
+    class Slow(Echo):
+        def shutdown(self) -> None:
+            may_end.wait()
+            order.append(stream.stats("user-7") is not None)
+
+        def copy(self) -> Slow:
+            return Slow()
+
+    stream = Stream(Slow(), modality="audio", concurrency_limit=2)
+    async with browser(app_of(stream)) as page:
+        first, second = client_of(Posting(page)), client_of(Posting(page))
+        first.webrtc_id = second.webrtc_id = "user-7"
+        await first.call()
+        assert (await second.call())["meta"]["error"] == "connection_already_exists"
+        stream.close("user-7")
+        await first.ended.wait()
+        again = client_of(Posting(page), chirp(0.5))
+        again.webrtc_id = "user-7"
+        assert (await again.call())["type"] == "answer"
+        may_end.set()
+        await first.hang_up()
+        await again.until(lambda: again.loud_seconds() > 0.1)
+        assert [*stream.handlers] == ["user-7"]
+        stream.set_input("user-7", 5)
+        assert stream.handlers["user-7"].latest_args[1:] == [5]
+        await again.hang_up()
+        await gone(stream)
+    assert order == [True, True]
 
 
 async def test_a_time_limit_ends_the_sessions_of_routes() -> None:

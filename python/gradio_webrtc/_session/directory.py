@@ -105,7 +105,7 @@ class Directory:
                 "expected a webrtc_id of 1 to 128 letters, digits, - and _, or none: the answer "
                 "brings one"
             )
-        holder = self._claimed.get(alias)
+        holder = self._holder_of(alias)
         if holder is not None and holder.gradio_session == gradio_session:
             raise SessionExists("a call with this id is under way")
         owner = self._owners.get(alias, gradio_session)
@@ -118,6 +118,14 @@ class Directory:
         name = alias if is_free else session_id
         return SessionNames(session_id, name, alias, gradio_session)
 
+    def _holder_of(self, alias: str) -> SessionNames | None:
+        """Returns the names of the session that has an alias, unless it is over.
+
+        To be freed may take it seconds, in which its client comes again.
+        """
+        session = self._by_name.get(alias)
+        return None if session is not None and session.is_over else self._claimed.get(alias)
+
     def enter(self, names: SessionNames, session: Session) -> None:
         """Enters a session under the names that were claimed for it."""
         self._by_secret[_digest(session.secret)] = Entry(names, session)
@@ -126,7 +134,9 @@ class Directory:
     def release(self, names: SessionNames) -> None:
         """Removes a session, or the names that were claimed for it."""
         for name in {names.session_id, names.name}:
-            self._claimed.pop(name, None)
+            if self._claimed.get(name) != names:
+                continue  # the next session has the alias already
+            del self._claimed[name]
             session = self._by_name.pop(name, None)
             if session is not None:
                 self._by_secret.pop(_digest(session.secret), None)

@@ -52,7 +52,10 @@ class Sessions:
         self.ports: dict[str, list[int]] = {}
         self.aliases: dict[str, str] = {}
 
-    async def handle_request(self, body: dict[str, Any], _request: Any) -> dict[str, Any]:
+    async def handle_request(
+        self, body: dict[str, Any], _request: Any, *, read_inputs: Any = None
+    ) -> dict[str, Any]:
+        del read_inputs
         alias, secret = body["webrtc_id"], body.get("secret")
         if body["type"] == "offer":
             secret = f"the secret of {len(self.ports)}"

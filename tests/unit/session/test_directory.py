@@ -19,7 +19,7 @@ def entered(
     directory: Directory, alias: object = None, gradio_session: str | None = "first"
 ) -> tuple[SessionNames, Any]:
     names = directory.claim(alias, gradio_session)
-    made: Any = SimpleNamespace(secret=f"secret of {names.session_id}")
+    made: Any = SimpleNamespace(secret=f"secret of {names.session_id}", is_over=False)
     directory.enter(names, made)
     return names, made
 
@@ -141,3 +141,35 @@ def test_what_is_no_text_is_no_name(name: object) -> None:
     directory = Directory()
     entered(directory, "mine")
     assert directory.get(name) is None
+
+
+def test_the_alias_of_a_session_that_is_over_is_free_before_that_is_freed() -> None:
+    directory = Directory()
+    names, made = entered(directory, "mine")
+    with pytest.raises(SessionExists):
+        directory.claim("mine", "first")
+    made.is_over = True
+    later_names, later = entered(directory, "mine")
+    later_secret: str = later.secret
+    assert directory.get("mine") is later
+    assert directory.find("mine", made.secret, "first") is made, "until it is freed"
+    directory.release(names)
+    directory.release(names)
+    assert directory.get("mine") is directory.get(later_names.session_id) is later
+    assert directory.find("mine", later_secret, "first") is later
+    for gone in (names.session_id, made.secret):
+        assert directory.get(gone) is None
+        with pytest.raises(SessionUnknown):
+            directory.find("mine", gone, "first")
+    directory.release(later_names)
+    assert directory.get("mine") is None
+
+
+def test_an_alias_that_was_claimed_in_vain_is_free_again() -> None:
+    directory = Directory()
+    names, made = entered(directory, "mine")
+    made.is_over = True
+    directory.release(directory.claim("mine", "first"))
+    directory.release(names)
+    _, later = entered(directory, "mine")
+    assert directory.get("mine") is later
