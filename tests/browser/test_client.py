@@ -142,6 +142,19 @@ def test_the_page_in_html_repeats_what_is_said(
     assert call.problems == []
 
 
+def test_the_page_of_the_guide_makes_one_call_at_a_time(
+    programs: Programs, browser: Chromium
+) -> None:
+    call = browser.open(f"{programs.url()}/guide/", script=DEVICES, is_shown=False)
+    button, status = call.page.get_by_role("button", name="Talk"), call.page.get_by_role("status")
+    button.click()
+    expect(status).to_have_text("open")
+    button.click()
+    call.page.wait_for_function("__opened.length === 2 && __opened[0].readyState === 'ended'")
+    expect(status).to_have_text("open")
+    assert call.problems == []
+
+
 def test_the_page_in_react_repeats_what_is_said_and_written(
     programs: Programs, browser: Chromium, ears: Ears, artifacts: Path
 ) -> None:
