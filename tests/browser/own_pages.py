@@ -36,7 +36,7 @@ PAGE = """<!doctype html>
 """
 
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'"
-"""What a page may load: scripts and data of its own server, and nothing else."""
+"""Lets a page load scripts and data of its own server, and nothing else."""
 
 HERE = Path(__file__).parent
 

@@ -202,7 +202,7 @@ def use_everything(page: Page, transport: str) -> None:
     assert page.evaluate("got.output") == [[0, []], [1, [0]], [2, [0, 1]]]
     assert page.evaluate("got.notice[0].text") == "Mind the step."
     assert "Value 11 is greater" in page.evaluate("got.error[0].text")
-    # Somebody speaks, and hears it again.
+    # Somebody speaks, and it comes back.
     wait(page, "got.level.some(({ local }) => local.loudness > 0.5)")
     wait(page, "got.level.some(({ remote }) => remote.loudness > 0.5)")
     # Two seconds of silence behind it.
