@@ -26,7 +26,8 @@ export class Camera {
     track: MediaStreamTrack,
     link: { readonly videoFrames: number; sendVideo(payload: Bytes): void },
   ) {
-    this.#video.muted = true;
+    // Safari plays no video outside of the page otherwise.
+    this.#video.muted = this.#video.playsInline = true;
     this.replaceTrack(track);
     this.#timer = setInterval(() => {
       if (link.videoFrames >= MOST_UNACKNOWLEDGED || this.#isEncoding) return;

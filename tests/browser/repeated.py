@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 PLAIN = {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}
-"""What a browser makes of its microphone otherwise cannot be compared with the recording."""
+"""Constraints without which the audio cannot be compared with the recording."""
 
 
 class Repeat(AsyncStreamHandler):

@@ -28,20 +28,20 @@ HEARD_HZ = 16_000
 """The rate of what the program notes."""
 
 SPOKEN_AT_S = 2.0
-"""After the microphone is opened. The first call without UDP stands after four seconds."""
+"""After the microphone is opened: a call that begins over the link stands by then."""
 
 NO_WEBSOCKET = "delete window.WebSocket;"
 NO_WEBRTC = "delete window.RTCPeerConnection;"
 
 PATHS = "sessionStorage.getItem('gradio_webrtc_paths')"
-"""What the page has found out about its network."""
+"""The page's notes on its network."""
 
 LOUD = 0.005
 """As recorder.js: -46 dBFS."""
 
 
-def spoken(name: str = "asterisk_vm_newuser_16k") -> NDArray[np.int16]:
-    """Speech, int16 ``(n,)`` at 16 kHz; by default six seconds."""
+def spoken(name: str = "asterisk_ss_noservice_16k") -> NDArray[np.int16]:
+    """Speech, int16 ``(n,)`` at 16 kHz; by default five seconds."""
     found: tuple[int, NDArray[np.int16]] = speech(name)
     assert found[0] == HEARD_HZ
     return found[1]
@@ -99,7 +99,7 @@ def hang_up(call: CallPage) -> None:
 
 
 def hold_a_call(call: CallPage) -> None:
-    """Calls over the link, hears itself, and hangs up."""
+    """Calls over the link, receives its own audio, and hangs up."""
     begin_s = call.received_s
     call.press()
     call.wait_for_state("open")
@@ -143,7 +143,7 @@ def test_speech_goes_both_ways(
         note = call.page.get_by_test_id("webrtc-note")
         assert note.inner_text() == "Connected without UDP: sound may lag a little."
         call.page.screenshot(path=artifacts / "without-udp.png")
-        listen(call, SPOKEN_AT_S + 7)
+        listen(call, SPOKEN_AT_S + 5.5)
         repeated = played(call)
         hang_up(call)
         programs.wait_for(lambda: bool(programs.notes("over")))
@@ -221,9 +221,9 @@ def test_a_call_outlives_what_carries_it(
             call = browser.open(url)
             call.press()
             call.wait_for_state("open")
-            listen(call, SPOKEN_AT_S + 2)
+            listen(call, SPOKEN_AT_S + 1)
         with next(proxies):
-            listen(call, 6)
+            listen(call, 5)
             hang_up(call)
         assert call.states == ["idle", "permission", "connecting", "open", "idle"]
         programs.wait_for(lambda: bool(programs.notes("over")))
@@ -253,17 +253,13 @@ def test_an_interruption_ends_what_is_being_played(playwright: Playwright, tmp_p
 
 
 def test_a_closed_page_leaves_at_once(repeated: Programs, beeping_there: Chromium) -> None:
-    before = len(repeated.notes("over"))
-    call = beeping_there.open(repeated.url(), script=NO_WEBRTC)
-    call.press()
-    call.wait_for_state("open")
-    call.wait_for_audio()
-    beeping_there.close_pages()
-    repeated.wait_for(lambda: len(repeated.notes("over")) > before)
-    # There is one place, which a page that vanished would hold for ten seconds.
-    call = beeping_there.open(repeated.url(), script=NO_WEBRTC)
-    hold_a_call(call)
-    beeping_there.close_pages()
+    # There is one place, which a page that vanished would hold for six seconds.
+    for script in ("", NO_WEBSOCKET, ""):
+        call = beeping_there.open(repeated.url(), script=NO_WEBRTC + script)
+        call.press()
+        call.wait_for_state("open")
+        call.wait_for_audio()
+        beeping_there.close_pages()
 
 
 def test_video_goes_both_ways(beeping: Chromium, artifacts: Path) -> None:

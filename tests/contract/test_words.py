@@ -202,6 +202,7 @@ ALLOWED = re.compile(
     r"|users know"
     # Texts of the page, which its tests quote; see `TEXTS_FOR_USERS`.
     r"|\"(?:Live picture|Play sound|(?:one|\d+) callers?)\""
+    r"|Connected without UDP: (?:sound|the picture|sound and picture) may lag a little\."
 )
 
 PACKAGE = "python/gradio_webrtc/"

@@ -33,7 +33,7 @@ _WEBSOCKET = """
 
 _CONFIGURATION = """
 daemon off;
-# Workers of another user could not write to the folder of a test. Means nothing where root is not.
+# Workers of another user could not write to the folder of a test.
 user root;
 pid {folder}/pid;
 error_log stderr notice;

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from gradio_webrtc._transport.link.channel import (
     MAX_EARLY_BYTES,
     MAX_EARLY_FRAMES,
+    MAX_KEPT_BYTES,
+    MAX_KEPT_FRAMES,
     InboundChannel,
     OutboundChannel,
 )
@@ -141,6 +143,23 @@ def test_dropped_frames_leave_a_gap_with_their_number() -> None:
     assert frames == [Frame(GAP, 1), Frame(TEXT, 2, b"xyz"), Frame(GAP, 3)]
     assert channel.audio_frames == 0
     assert channel.kept_bytes == 3 * HEADER.size + 3
+
+
+def test_what_is_kept_has_a_bound_in_bytes_and_in_frames() -> None:
+    channel = OutboundChannel()
+    channel.send(TEXT, bytes(MAX_KEPT_BYTES // 2), 0.0)
+    assert not channel.is_full
+    channel.send(TEXT, bytes(MAX_KEPT_BYTES // 2), 0.0)
+    assert channel.is_full
+    channel.acknowledge(1, 0.0)
+    assert not channel.is_full
+    many = OutboundChannel()
+    for _ in range(MAX_KEPT_FRAMES + 1):
+        assert not many.is_full
+        many.send(AUDIO, b"", 0.0)
+        if many.audio_frames >= 100:
+            many.drop(AUDIO)
+    assert many.is_full, "gaps count, too"
 
 
 def test_the_round_trip_leaves_out_the_time_that_the_client_kept_a_frame() -> None:

@@ -24,8 +24,9 @@ of which the first after an outage has seconds of audio. A client that needs mor
 rules."""
 
 MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
-"""Frames that the client has not acknowledged. Audio and video stop long before; a client with that
-much text takes none."""
+MAX_KEPT_FRAMES: Final = 4096
+"""Frames that the client has not acknowledged, and their bytes. Audio and video stop long before; a
+client with that much text takes none."""
 
 
 @dataclass(slots=True)
@@ -53,6 +54,11 @@ class OutboundChannel:
         self.round_trip_s: float | None = None
         self._kept: deque[_Kept] = deque()
         self._sent = 0
+
+    @property
+    def is_full(self) -> bool:
+        """True if more is kept than a client that takes anything can lack."""
+        return self.kept_bytes > MAX_KEPT_BYTES or len(self._kept) > MAX_KEPT_FRAMES
 
     @property
     def acknowledged(self) -> int:

@@ -19,7 +19,7 @@ from gradio_webrtc._transport.pacing import AudioPacer
 from gradio_webrtc.errors import ConnectionLost
 
 from .audio import make_codec
-from .channel import MAX_KEPT_BYTES, InboundChannel, OutboundChannel
+from .channel import InboundChannel, OutboundChannel
 from .frames import (
     NUMBERED,
     Frame,
@@ -459,7 +459,7 @@ class LinkTransport(OrderedTransport):
                 self._has_video_queued = False
                 self._room.set()
             size += len(wire)
-        if self._outbound.kept_bytes > MAX_KEPT_BYTES:
+        if self._outbound.is_full:
             self.hang_up("the client takes no messages")
         return b"".join(parts)
 
