@@ -17,7 +17,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/py -type f -not -path '*/tests/*')
-PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name __pycache__ \) -prune -o -type f -print)
+PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name __pycache__ -o -path frontend/client/dist \
+	-o -path frontend/client/LICENSE \) -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -171,6 +172,7 @@ lock: $(STAMPS)/packages ## bring constraints.txt up to date with the registry
 .PHONY: clean
 clean: ## remove what was built and set up
 	rm -rf .venv target dist frontend/node_modules python/gradio_webrtc/templates
+	rm -rf frontend/client/dist frontend/client/LICENSE demo/react/dist demo/react/node_modules
 	rm -f python/gradio_webrtc/_core.*.so
 
 # ------------------------------------------------------------------------------------ the set-up

@@ -44,6 +44,12 @@ const SHOWN_S = 10;
 /** The twin of `SET_INPUTS` in `_session/client_inputs.py`. */
 const SET_INPUTS = "set_inputs";
 
+/**
+ * Kept when the place of the call that this page closed last is free. Another call begins behind it,
+ * or a stream with one place would refuse it.
+ */
+let leaving: Promise<unknown> = Promise.resolve();
+
 export class ClientCall implements Call {
   readonly #options: ConnectOptions;
   readonly #folder: URL;
@@ -158,7 +164,10 @@ export class ClientCall implements Call {
 
   readonly close = (): void => {
     if (this.#isOver) return;
+    const isOpen = this.state === "open";
     this.#transition({ type: "hang_up", atMs: performance.now() });
+    // The connection announces its end as well, but nobody answers to that.
+    if (isOpen) leaving = this.#server.offer({ type: "close", ...this.#credentials });
     this.#release();
   };
 
@@ -173,6 +182,8 @@ export class ClientCall implements Call {
       await this.#media.open();
       if (attempt !== this.#attempt) return;
       this.#transition({ type: "granted" });
+      await leaving;
+      if (attempt !== this.#attempt) return;
       this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
       await this.#connect();
     } catch (error) {

@@ -7,6 +7,8 @@ const ID_BYTES = 16;
 /** From this status on, a response comes from a server that does not work, or from a proxy without one. */
 const SERVER_ERROR = 500;
 const TOO_MANY_REQUESTS = 429;
+/** The time for the reply to a goodbye, in ms: what follows waits for it. */
+const CLOSE_MS = 1000;
 
 /** Returns the folder of a stream's routes, with a slash at its end. */
 export function folderOf(url: string | URL | undefined): URL {
@@ -44,12 +46,14 @@ export class HttpServer implements Server {
   }
 
   #post(body: object): Promise<Response> {
+    const isLast = "type" in body && body.type === "close";
     return fetch(this.url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
-      // It is sent while the page is left.
-      keepalive: "type" in body && body.type === "close",
+      // The page may be left meanwhile.
+      keepalive: isLast,
+      signal: isLast ? AbortSignal.timeout(CLOSE_MS) : null,
     });
   }
 }

@@ -1,4 +1,4 @@
-// A call that is made at once, with the options of the page's query, and all that it reported.
+// A call that is made at once, with the options of the query in the address; notes all that it reports.
 import { connect } from "./voice/client.js";
 
 const PLAIN = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };

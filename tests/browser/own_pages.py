@@ -1,4 +1,4 @@
-"""Pages of one's own for `test_client.py`: those of the demos, and one that uses all of the client.
+"""Pages of one's own for `test_client.py`: of demos and guide, and one that uses everything.
 
 The variable REACT_DEMO is the folder of a built copy of ``demo/react``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import runpy
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ PAGE = """<!doctype html>
 """
 
 STRICT = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'"
-"""What a page may load: scripts and data of its own server, and nothing else."""
+"""Lets a page load scripts and data of its own server, and nothing else."""
 
 HERE = Path(__file__).parent
 
@@ -113,7 +114,22 @@ def script() -> FileResponse:
     return FileResponse(HERE / "own_page.js", media_type="text/javascript")
 
 
+[GUIDES_PAGE] = re.findall(
+    r"^```html\n(.*?)^```$",
+    (HERE.parents[1] / "docs" / "guide.md").read_text("utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+guide = FastAPI()
+stream.mount(guide, path="/talk")
+
+
+@guide.get("/")
+def page_of_the_guide() -> HTMLResponse:
+    return HTMLResponse(GUIDES_PAGE)
+
+
 app = FastAPI()
+app.mount("/guide", guide)
 app.get("/favicon.ico", status_code=204)(lambda: None)
 app.mount("/html", own_page.app)
 app.mount("/everything", everything)

@@ -142,6 +142,19 @@ def test_the_page_in_html_repeats_what_is_said(
     assert call.problems == []
 
 
+def test_the_page_of_the_guide_makes_one_call_at_a_time(
+    programs: Programs, browser: Chromium
+) -> None:
+    call = browser.open(f"{programs.url()}/guide/", script=DEVICES, is_shown=False)
+    button, status = call.page.get_by_role("button", name="Talk"), call.page.get_by_role("status")
+    button.click()
+    expect(status).to_have_text("open")
+    button.click()
+    call.page.wait_for_function("__opened.length === 2 && __opened[0].readyState === 'ended'")
+    expect(status).to_have_text("open")
+    assert call.problems == []
+
+
 def test_the_page_in_react_repeats_what_is_said_and_written(
     programs: Programs, browser: Chromium, ears: Ears, artifacts: Path
 ) -> None:
@@ -189,7 +202,7 @@ def use_everything(page: Page, transport: str) -> None:
     assert page.evaluate("got.output") == [[0, []], [1, [0]], [2, [0, 1]]]
     assert page.evaluate("got.notice[0].text") == "Mind the step."
     assert "Value 11 is greater" in page.evaluate("got.error[0].text")
-    # Somebody speaks, and it is played again.
+    # Somebody speaks, and it comes back.
     wait(page, "got.level.some(({ local }) => local.loudness > 0.5)")
     wait(page, "got.level.some(({ remote }) => remote.loudness > 0.5)")
     # Two seconds of silence behind it.

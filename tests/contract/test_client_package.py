@@ -114,3 +114,19 @@ def test_it_imports_its_own_files_alone(folder: Path) -> None:
         "client-link.js": ["./client.js"],
         "client-worklet.js": [],
     }
+
+
+def test_what_the_guide_shows_of_the_demo_in_react_is_the_file() -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
+    [shown] = re.findall(r'^```jsx title="(\S+)"\n(.*?)^```$', guide, re.MULTILINE | re.DOTALL)
+    assert shown[0] == "demo/react/useCall.js"
+    assert shown[1] == (ROOT / shown[0]).read_text("utf-8")
+
+
+def test_the_demo_in_react_has_the_versions_that_are_tested() -> None:
+    demo = json.loads((ROOT / "demo" / "react" / "package.json").read_text("utf-8"))
+    tested = json.loads((ROOT / "frontend" / "package.json").read_text("utf-8"))
+    versions = tested["dependencies"] | tested["devDependencies"]
+    named = demo["dependencies"] | demo["devDependencies"]
+    assert named.pop("@gradio-webrtc/client") == "file:../../frontend/client"
+    assert named == {name: versions[name] for name in ("react", "react-dom", "vite")}

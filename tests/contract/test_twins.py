@@ -10,7 +10,9 @@ import pytest
 
 from gradio_webrtc import WebRTC
 from gradio_webrtc._messages import MESSAGE_TYPES
+from gradio_webrtc._server import link
 from gradio_webrtc._session import session
+from gradio_webrtc._transport.link import frames
 from gradio_webrtc.errors import HandlerUnavailable, SignalingError, TooManySessions
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
@@ -68,6 +70,31 @@ def test_every_message_is_defined_on_both_sides() -> None:
     source = (FRONTEND / "call" / "messages.ts").read_text()
     union = source.split("export type ServerMessage =")[1].split(";\n\n")[0]
     assert set(re.findall(r'type: "(\w+)"', union)) == set(MESSAGE_TYPES)
+
+
+def test_frames_of_links_have_the_same_kinds_on_both_sides() -> None:
+    source = (FRONTEND / "link" / "frames.ts").read_text()
+    kinds = source.split("export const KIND = {")[1].split("}")[0]
+    numbered = source.split("new Set([")[1].split("]")[0]
+    assert dict(re.findall(r"(\w+): (\d+)", kinds)) == {
+        kind.name: str(kind.value) for kind in frames.FrameKind
+    }
+    assert set(re.findall(r"KIND\.(\w+)", numbered)) == {kind.name for kind in frames.NUMBERED}
+    assert f"HEADER_BYTES = {frames.HEADER.size};" in source
+    assert f"ACK_BYTES = {frames.ACK.size};" in source
+
+
+def test_carriers_of_links_have_the_same_terms_on_both_sides() -> None:
+    http = (FRONTEND / "link" / "http_carrier.ts").read_text().lower()
+    websocket = (FRONTEND / "link" / "websocket_carrier.ts").read_text()
+    assert {f'"{link.SESSION_HEADER}"', f'"{link.RECEIVED_HEADER}"'} <= set(
+        re.findall(r'"x-[\w-]+"', http)
+    )
+    assert f'PROTOCOL = "{link.SUBPROTOCOL}";' in websocket
+    codes = dict(re.findall(r'\[(\d+), "(\w+)"\]', websocket))
+    assert codes == {str(link.BROKEN_RULES): "refused", str(link.REPLACED): "replaced"}
+    for status in (link.UNKNOWN, link.BROKEN, link.TOO_MANY):
+        assert f"=== {status}" in http
 
 
 @pytest.mark.parametrize("refusal", [TooManySessions, HandlerUnavailable])

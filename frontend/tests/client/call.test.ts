@@ -69,7 +69,9 @@ describe("a call", () => {
     expect(call.send(1)).toBe(false);
     call.mute();
     call.setInputs([1]);
-    expect(route.ofType("close")).toEqual([]);
+    expect(route.ofType("close")).toEqual([
+      { type: "close", webrtc_id: "call-1", secret: "s3cret" },
+    ]);
   });
 
   it("is closed with its page", async () => {
@@ -77,6 +79,19 @@ describe("a call", () => {
     page.dispatchEvent(new Event("pagehide"));
     expect(call.state).toBe("idle");
     expect(tracks()).toEqual(["ended"]);
+    expect(route.requests.at(-1)).toMatchObject({ body: { type: "close" }, keepalive: true });
+  });
+
+  it("waits for the place of the one that was closed before", async () => {
+    const reply = deferred<object>();
+    route.replies.close = reply.promise;
+    (await open()).close();
+    const second = begin();
+    await pass();
+    expect([second.state, offers()]).toEqual(["connecting", 1]);
+    reply.resolve({ status: "success" });
+    await pass();
+    expect(offers()).toBe(2);
   });
 
   it("needs no `this`", async () => {
