@@ -448,7 +448,7 @@ async def test_the_routes_are_documented() -> None:
     app = FastAPI()
     Stream(Silent(), modality="audio").mount(app, tags=["voice"])
     paths = app.openapi()["paths"]
-    assert [*paths] == ["/webrtc/offer", "/telephone/incoming"]
+    assert {"/webrtc/offer", "/telephone/incoming"} <= {*paths}
     answers = paths["/telephone/incoming"]["post"]["responses"]
     assert [*answers["200"]["content"]] == ["application/xml"]
     assert "403" in answers

@@ -176,7 +176,8 @@ class LinkClient:
 
     async def leave(self) -> None:
         """Sends a goodbye and closes everything; safe to repeat."""
-        if self._tasks or self._carrying:
+        is_there = self._socket is not None or self._http is not None
+        if is_there and (self._tasks or self._carrying):
             with suppress(httpx.HTTPError, websockets.ConnectionClosed):
                 await self.send_bytes(write(BYE))
         await self.vanish()

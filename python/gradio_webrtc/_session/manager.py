@@ -323,7 +323,8 @@ class SessionManager:
         with in_session(line, request):
             handler = await served.maker.make_for(names.name)
             self._refuse_shared(handler, names)
-            handler.phone_mode = phone_mode or handler.phone_mode
+            if phone_mode:
+                handler.phone_mode = True
             transport = factory.make(served.config)
             try:
                 session = self._bind(line, transport, handler, served.config)
@@ -357,7 +358,9 @@ class SessionManager:
         handler: StreamHandlerBase,
         config: SessionConfig,
     ) -> Session:
-        has_own_inputs = config.default_inputs is None and not handler.phone_mode
+        # A handler whose constructor left out that of the base class is refused below.
+        is_on_the_phone = getattr(handler, "phone_mode", False)
+        has_own_inputs = config.default_inputs is None and not is_on_the_phone
         has_outputs = self.has_outputs and has_own_inputs
         config = dataclasses.replace(config, has_outputs=has_outputs)
         try:
