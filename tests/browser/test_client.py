@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soxr
 from playwright.sync_api import Page, expect
-from support.browser import RATE_HZ, CallPage, Chromium, chromium
+from support.browser import RATE_HZ, WAIT_MS, CallPage, Chromium, chromium
 from support.programs import ROOT, Programs, running
 from support.reverse_proxy import reverse_proxy
 from support.signals import correlation, speech
@@ -132,12 +132,14 @@ def test_the_page_in_html_repeats_what_is_said(
     button, status = call.page.locator("#button"), call.page.get_by_role("status")
     call.page.get_by_label("Volume").fill("0.5")
     button.click()
-    expect(status).to_have_text("Speak.")
+    expect(status).to_have_text("Speak.", timeout=WAIT_MS)
     assert "hello" in words_played(call, ears)
-    expect(call.page.get_by_role("listitem").first).to_contain_text("s at a volume of 0.5")
+    expect(call.page.get_by_role("listitem").first).to_contain_text(
+        "s at a volume of 0.5", timeout=WAIT_MS
+    )
     call.page.screenshot(path=artifacts / "own-page.png")
     button.click()
-    expect(status).to_have_text("Not connected.")
+    expect(status).to_have_text("Not connected.", timeout=WAIT_MS)
     assert devices(call.page) == ["ended"]
     assert call.problems == []
 
@@ -148,10 +150,10 @@ def test_the_page_of_the_guide_makes_one_call_at_a_time(
     call = browser.open(f"{programs.url()}/guide/", script=DEVICES, is_shown=False)
     button, status = call.page.get_by_role("button", name="Talk"), call.page.get_by_role("status")
     button.click()
-    expect(status).to_have_text("open")
+    expect(status).to_have_text("open", timeout=WAIT_MS)
     button.click()
     call.page.wait_for_function("__opened.length === 2 && __opened[0].readyState === 'ended'")
-    expect(status).to_have_text("open")
+    expect(status).to_have_text("open", timeout=WAIT_MS)
     assert call.problems == []
 
 
@@ -160,16 +162,18 @@ def test_the_page_in_react_repeats_what_is_said_and_written(
 ) -> None:
     call = browser.open(f"{programs.url()}/react/", script=DEVICES, is_shown=False)
     call.page.get_by_role("button", name="Start").click()
-    expect(call.page.get_by_role("status")).to_have_text("open")
+    expect(call.page.get_by_role("status")).to_have_text("open", timeout=WAIT_MS)
     call.page.get_by_label("Message").fill("hello")
     call.page.get_by_role("button", name="Send").click()
-    expect(call.page.get_by_role("listitem").first).to_have_text("HELLO")
+    expect(call.page.get_by_role("listitem").first).to_have_text("HELLO", timeout=WAIT_MS)
     assert "hello" in words_played(call, ears)
-    expect(call.page.get_by_role("listitem").nth(1)).to_contain_text("You spoke for")
+    expect(call.page.get_by_role("listitem").nth(1)).to_contain_text(
+        "You spoke for", timeout=WAIT_MS
+    )
     call.page.screenshot(path=artifacts / "react.png")
     assert devices(call.page) == ["live"], "StrictMode opens no second microphone"
     call.page.get_by_role("button", name="Stop").click()
-    expect(call.page.get_by_role("button", name="Start")).to_be_visible()
+    expect(call.page.get_by_role("button", name="Start")).to_be_visible(timeout=WAIT_MS)
     assert devices(call.page) == ["ended"]
     assert call.problems == []
 
