@@ -25,6 +25,7 @@ DOCUMENTS: Final = (
     "SECURITY.md",
     "benches/README.md",
     "demo/README.md",
+    "frontend/client/README.md",
     "docs/**/*.md",
 )
 
