@@ -2,7 +2,7 @@
 import { canCall, FallbackPeer } from "../call/fallback";
 import { LevelMeter, SILENCE } from "../call/levels";
 import type { NoticeText, ServerMessage } from "../call/messages";
-import type { Peer, PeerListener, Transport } from "../call/peer";
+import { type Peer, type PeerListener, sendClose, type Transport } from "../call/peer";
 import {
   causeOfEnding,
   causeOfFirst,
@@ -48,7 +48,7 @@ const SET_INPUTS = "set_inputs";
  * Kept when the place of the call that this page closed last is free. Another call begins behind it,
  * or a stream with one place would refuse it.
  */
-let leaving: Promise<unknown> = Promise.resolve();
+let leaving: Promise<void> = Promise.resolve();
 
 export class ClientCall implements Call {
   readonly #options: ConnectOptions;
@@ -164,12 +164,17 @@ export class ClientCall implements Call {
 
   readonly close = (): void => {
     if (this.#isOver) return;
-    const isOpen = this.state === "open";
+    if (this.state === "open") leaving = this.#leave();
     this.#transition({ type: "hang_up", atMs: performance.now() });
-    // The connection announces its end as well, but nobody answers to that.
-    if (isOpen) leaving = this.#server.offer({ type: "close", ...this.#credentials });
     this.#release();
   };
+
+  /** Resolves when the server knows that the call is over, and never rejects. */
+  async #leave(): Promise<void> {
+    // A connection over WebRTC announces its end as well, but nobody answers to that.
+    if (this.transport === "link") await this.#peer?.close();
+    else if (this.#credentials) await sendClose(this.#server, this.#credentials);
+  }
 
   async #start(): Promise<void> {
     if (this.#isOver) return;

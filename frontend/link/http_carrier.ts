@@ -72,9 +72,9 @@ export class HttpCarrier implements Carrier {
 }
 
 /** Sends frames beside any carrier, and after the page: `keepalive` requests outlive it. */
-export function sendLast(target: LinkTarget, bytes: Bytes): void {
+export async function sendLast(target: LinkTarget, bytes: Bytes): Promise<void> {
   // If this request is lost, the server ends the session after its own time-out.
-  post(target, bytes, { keepalive: true }).catch(() => undefined);
+  await post(target, bytes, { keepalive: true }).catch(() => undefined);
 }
 
 const post = ({ url, session }: LinkTarget, body: Bytes, init: RequestInit): Promise<Response> =>

@@ -142,14 +142,16 @@ export class Link {
     return true;
   }
 
-  /** Ends the session, at once and for good. */
-  close(): void {
+  /** Ends the session, at once and for good; resolves when a server that answers knows of it. */
+  async close(): Promise<void> {
     if (this.#listener === null) return;
     const current = this.#current;
     const bye = writeFrame(KIND.BYE);
-    if (current?.carrier.kind === "websocket") current.carrier.send(bye);
-    else sendLast(this.#target, bye);
+    const isSocket = current?.carrier.kind === "websocket";
+    if (isSocket) current?.carrier.send(bye);
+    const sent = isSocket ? null : sendLast(this.#target, bye);
     this.#stop();
+    await sent;
   }
 
   #begin(kind: CarrierKind): void {

@@ -69,7 +69,7 @@ export class LinkPeer implements Peer {
   async close(): Promise<void> {
     this.#listener = null;
     this.#closeMedia();
-    if (this.#link) this.#link.close();
+    if (this.#link) await this.#link.close();
     else if (this.#credentials) await sendClose(this.#options.server, this.#credentials);
   }
 

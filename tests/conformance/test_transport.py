@@ -356,6 +356,7 @@ class Answers(AsyncStreamHandler):
         return Answers()
 
 
+@pytest.mark.parametrize("make", WITH_TEXT, indirect=True)
 async def test_a_handler_and_its_client_exchange_data(make: Make) -> None:
     ends = make()
     session = Session("client", ends.transport, Answers())

@@ -578,13 +578,8 @@ async def test_the_address_of_a_session_is_right_behind_a_proxy(*, is_in_path: b
 async def test_the_routes_are_in_openapi_with_their_bodies() -> None:
     stream = Stream(Echo(), modality="audio", mode="send-receive", whip_token=TOKEN)
     paths = app_of(stream, "/talk").openapi()["paths"]
-    assert [*paths] == [
-        "/talk/webrtc/offer",
-        "/talk/whip",
-        "/talk/whip/{key}",
-        "/talk/whep",
-        "/talk/whep/{key}",
-    ]
+    found = [path for path in paths if path.startswith("/talk/wh")]
+    assert found == ["/talk/whip", "/talk/whip/{key}", "/talk/whep", "/talk/whep/{key}"]
     for name in ("whip", "whep"):
         post = paths[f"/talk/{name}"]["post"]
         assert [*post["requestBody"]["content"]] == ["application/sdp"]

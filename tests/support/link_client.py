@@ -94,7 +94,7 @@ class LinkClient:
         self.carrier: CarrierKind = carrier
         self.headers = dict(headers or {})
         self.session = f"{answer['webrtc_id']}.{answer['secret']}"
-        self.texts: list[dict[str, Any]] = []
+        self.texts: list[Any] = []
         self.video: list[bytes] = []
         self.kinds: list[int] = []
         self.pauses = self.cleared = 0

@@ -80,6 +80,7 @@ class SocketClient:
 
     Attributes:
         received: All objects that the server sent.
+        values: All other values of JSON that the server sent.
         samples: The number of samples that were received.
         closed: Set once the WebSocket is closed.
         microphone: The source of the audio that it sends.
@@ -87,6 +88,7 @@ class SocketClient:
 
     def __init__(self, rate_hz: int) -> None:
         self.received: list[dict[str, Any]] = []
+        self.values: list[Any] = []
         self.closed = asyncio.Event()
         self.microphone = LineMicrophone(rate_hz)
         self.socket: ClientConnection | None = None
@@ -160,17 +162,23 @@ class SocketClient:
         try:
             async for text in self.socket:
                 message = json.loads(text)
-                self.received.append(message)
-                if message.get("event") == "media":
-                    self._packets.append(samples_of(message["media"]["payload"]))
-                    self.samples += self._packets[-1].size
-                self.hear(message)
+                if isinstance(message, dict):
+                    self._take_object(message)
+                else:
+                    self.values.append(message)
                 self._news.set()
         except ConnectionClosed:
             pass
         finally:
             self.closed.set()
             self._news.set()
+
+    def _take_object(self, message: dict[str, Any]) -> None:
+        self.received.append(message)
+        if message.get("event") == "media":
+            self._packets.append(samples_of(message["media"]["payload"]))
+            self.samples += self._packets[-1].size
+        self.hear(message)
 
     def _run(self, doing: Any) -> None:
         self._tasks.add(asyncio.get_running_loop().create_task(doing))

@@ -164,7 +164,10 @@ class OrderedEnds:
         return np.frombuffer(b"".join(packets), np.int16)
 
     def texts(self) -> Sequence[str]:
-        return [json.loads(each)["data"] for each in self.written if isinstance(each, str)]
+        return [each["data"] for each in self.messages()]
+
+    def messages(self) -> Sequence[Any]:
+        return [json.loads(each) for each in self.written if isinstance(each, str)]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -216,7 +219,10 @@ class SocketEnds:
         return self.client.audio()
 
     def texts(self) -> Sequence[str]:
-        return [each["data"] for each in self.client.received if "type" in each]
+        return [each["data"] for each in self.messages() if "type" in each]
+
+    def messages(self) -> Sequence[Any]:
+        return [*self.client.received, *self.client.values]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await self.client.until(condition)
@@ -289,6 +295,7 @@ class LoopbackEnds:
 class LinkEnds:
     """`LinkTransport` behind its routes, and a client over one of the two carriers."""
 
+    lead_s = 0.0
     carrier: CarrierKind = "websocket"
     codec: AudioCodec = "opus"
 
@@ -322,7 +329,10 @@ class LinkEnds:
         return self.client.received_audio()
 
     def texts(self) -> Sequence[str]:
-        return [each["data"] for each in self.client.texts]
+        return [each["data"] for each in self.messages()]
+
+    def messages(self) -> Sequence[Any]:
+        return self.client.texts
 
     def shown(self) -> list[NDArray[np.uint8]]:
         return self.client.shown()
