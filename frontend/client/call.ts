@@ -169,7 +169,7 @@ export class ClientCall implements Call {
     this.#release();
   };
 
-  /** Resolves when the server knows that the call is over, and never rejects. */
+  /** Resolves when the end of the call has reached the server; never rejects. */
   async #leave(): Promise<void> {
     // A connection over WebRTC announces its end as well, but nobody answers to that.
     if (this.transport === "link") await this.#peer?.close();

@@ -142,7 +142,7 @@ export class Link {
     return true;
   }
 
-  /** Ends the session, at once and for good; resolves when a server that answers knows of it. */
+  /** Ends the session, at once and for good; resolves when this has reached a server that answers. */
   async close(): Promise<void> {
     if (this.#listener === null) return;
     const current = this.#current;
