@@ -38,6 +38,7 @@ from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType,
 
 if typing.TYPE_CHECKING:
     from ._audio_files import audio_to_bytes, audio_to_file
+    from ._handlers.realtime import RealtimeHandler
     from ._handlers.reply_on_stopwords import ReplyOnStopWords
     from ._turns.speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
     from ._turns.text_to_speech import CartesiaTTSOptions, KokoroTTSOptions, get_tts_model
@@ -70,6 +71,7 @@ __all__ = [
     "ModelOptions",
     "MoonshineSTT",
     "PauseDetectionModel",
+    "RealtimeHandler",
     "ReplyOnPause",
     "ReplyOnStopWords",
     "STTModel",
@@ -109,6 +111,7 @@ __all__ = [
 _LATER = {
     "credentials": {name for name in __all__ if "credentials" in name},
     "_audio_files": {"audio_to_bytes", "audio_to_file"},
+    "_handlers.realtime": {"RealtimeHandler"},
     "_handlers.reply_on_stopwords": {"ReplyOnStopWords"},
     "_turns.text_to_speech": {"CartesiaTTSOptions", "KokoroTTSOptions", "get_tts_model"},
     "stream": {"Stream", "UIArgs"},

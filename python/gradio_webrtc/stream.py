@@ -23,6 +23,7 @@ from ._server.bounded import BoundedRoute
 from ._server.client_files import ClientFiles
 from ._server.early_candidates import EarlyCandidates
 from ._server.link import LinkRoute
+from ._server.realtime import RealtimeRoute, RealtimeSettings, check_config, read_keys
 from ._server.schemas import Body
 from ._server.telephone import FAREWELL, GREETING, TelephoneRoutes
 from ._server.webrtc import OfferRoute
@@ -35,10 +36,11 @@ from ._ui.client_inputs import input_reader
 from ._ui.default_inputs import default_inputs
 from ._ui.stream_page import PageParts, build_page, check_parts, read_components
 from .component import WebRTC
+from .errors import InvalidOffer
 from .types import WebRTCData
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from enum import Enum
 
     from fastapi import FastAPI
@@ -285,29 +287,49 @@ class Stream:
 
     # Routes
 
-    def mount(self, app: FastAPI, path: str = "", tags: list[str | Enum] | None = None) -> None:
+    def mount(
+        self,
+        app: FastAPI,
+        path: str = "",
+        tags: list[str | Enum] | None = None,
+        *,
+        realtime: bool = False,
+        realtime_key: str | Iterable[str] | None = None,
+    ) -> None:
         """Adds the routes of the stream to an app, before what is mounted there already.
 
         Args:
             app: The FastAPI app.
             path: A path before that of each route, such as ``"/talk"``.
             tags: Tags of the routes in OpenAPI.
+            realtime: True to serve ``/v1/realtime`` as well, to clients that speak the OpenAI
+                Realtime protocol.
+            realtime_key: The key, or several, that such a client needs; ``None`` to let everybody
+                in.
+
+        Raises:
+            TypeError: The keys are no texts.
+            ValueError: A key is empty, or is given without ``realtime``; or the stream is not for
+                audio both ways.
         """
         earlier = list(app.routes)
-        app.include_router(self.router(path, tags))
+        routes = self.router(path, tags, realtime=realtime, realtime_key=realtime_key)
+        app.include_router(routes)
         # A Gradio page at "/" answers every request that no route before it does.
         mounts = [at for at, each in enumerate(earlier) if isinstance(each, Mount)]
         if mounts:
             added = app.routes[len(earlier) :]
             app.routes[:] = [*earlier[: mounts[0]], *added, *earlier[mounts[0] :]]
 
-    def router(self, path: str = "", tags: list[str | Enum] | None = None) -> APIRouter:
-        """Returns the routes of the stream, for an app or another router.
-
-        Args:
-            path: A path before that of each route, such as ``"/talk"``.
-            tags: Tags of the routes in OpenAPI.
-        """
+    def router(
+        self,
+        path: str = "",
+        tags: list[str | Enum] | None = None,
+        *,
+        realtime: bool = False,
+        realtime_key: str | Iterable[str] | None = None,
+    ) -> APIRouter:
+        """Returns the routes of the stream, for an app or another router; see `mount`."""
         router = APIRouter(
             prefix=path, tags=tags, route_class=BoundedRoute, lifespan=self._end_with_app
         )
@@ -320,7 +342,20 @@ class Stream:
             WhipRoutes(protocol, signaling, self._site, settings).add_to(router)
         self._websockets.add_to(router)
         self._telephone.add_to(router)
+        if realtime:
+            self._realtime_route(self._site, realtime_key).add_to(router)
+        elif realtime_key is not None:
+            raise ValueError("realtime_key is for the route of realtime=True")
         return router
+
+    def _realtime_route(self, site: Site, keys: str | Iterable[str] | None) -> RealtimeRoute:
+        try:
+            check_config(self.mode, self.modality)
+        except InvalidOffer as error:
+            raise ValueError(str(error)) from None
+        takes_text = self.webrtc_component.variant == "textbox"
+        settings = RealtimeSettings(read_keys(keys), self._default_inputs, takes_text)
+        return RealtimeRoute(self.webrtc_component.signaling.sessions, site, settings)
 
     @asynccontextmanager
     async def _end_with_app(self, _app: object) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ import pytest
 from support.blocks import Model
 from support.conversing import CHUNK, RATE_HZ, ScriptedVad, audio_at
 from support.fake_session import FakeSession
+from support.realtime_service import MemoryService, Script, tone, use_service
 from support.understanding import FakeModel, computer
 
 from gradio_webrtc import (
@@ -24,6 +25,7 @@ from gradio_webrtc import (
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     CloseStream,
+    RealtimeHandler,
     ReplyOnPause,
     ReplyOnStopWords,
     StreamHandler,
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from gradio_webrtc._handlers import StreamHandlerBase
 
 FRAME: Final = np.zeros((48, 64, 3), np.uint8)
+ANSWER: Final = (700.0, 0.1)
+"""Pitch and length of what a realtime service answers."""
+
 AUDIO_HOOKS: Final = ("start_up", "on_message", "receive", "emit", "shutdown")
 HOOKS: Final = (*AUDIO_HOOKS, "video_receive", "video_emit")
 MESSAGE: Final = {"type": "chat", "data": "hello"}
@@ -120,6 +125,36 @@ class AsyncVideo(Async, AsyncAudioVideoStreamHandler):
     async def video_emit(self) -> Any:
         self.note("video_emit")
         return FRAME
+
+
+class Realtime(Diary, RealtimeHandler):
+    """Connected to a service within this process, which answers turns of its own finding."""
+
+    def __init__(self, fails_in: str = "") -> None:
+        RealtimeHandler.__init__(self, "ws://service.example", input_sample_rate=RATE_HZ)
+        self.fails_in = fails_in
+        self.hooks = []
+        use_service(self, MemoryService(Script(answers=(ANSWER,))))
+
+    async def start_up(self) -> None:
+        await super().start_up()
+        self.note("start_up")
+
+    async def receive(self, frame: Any) -> None:
+        await super().receive(frame)
+        self.note("receive")
+
+    async def emit(self) -> Any:
+        item = await super().emit()
+        self.note("emit")
+        # What was spoken comes beside the audio.
+        return item[0] if isinstance(item, tuple) and isinstance(item[0], tuple) else item
+
+    def on_message(self, _data: Any) -> None:
+        self.note("on_message")
+
+    async def shutdown(self) -> None:
+        self.note("shutdown")
 
 
 def reply(_audio: Any) -> Iterator[Any]:
@@ -202,6 +237,12 @@ HANDLERS: Final = {
     "AsyncStreamHandler": Case(Async, Async, AUDIO_HOOKS),
     "AudioVideoStreamHandler": Case(SyncVideo, SyncVideo, HOOKS),
     "AsyncAudioVideoStreamHandler": Case(AsyncVideo, AsyncVideo, HOOKS),
+    "RealtimeHandler": Case(
+        Realtime,
+        Realtime,
+        AUDIO_HOOKS,
+        (24_000, tone(*ANSWER).reshape(1, -1)),
+    ),
     "ReplyOnPause": Case(lambda: on_pause(reply), lambda: on_pause(fail)),
     "ReplyOnPause, async": Case(lambda: on_pause(reply_async), lambda: on_pause(fail_async)),
     "ReplyOnPause, own model": Case(lambda: on_blocks(reply), lambda: on_blocks(fail)),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
 DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 MIGRATING = (ROOT / "docs" / "migrating.md").read_text("utf-8")
+REALTIME = (ROOT / "docs" / "realtime.md").read_text("utf-8")
 TELEPHONE = (ROOT / "docs" / "telephone.md").read_text("utf-8")
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 TABLE = (ROOT / "demo" / "README.md").read_text("utf-8")
@@ -51,7 +52,7 @@ SHOWN = dict(
 )
 OTHERS = [
     textwrap.dedent(block)
-    for text in (GUIDE, DEPLOYMENT, TELEPHONE, TROUBLESHOOTING)
+    for text in (GUIDE, DEPLOYMENT, REALTIME, TELEPHONE, TROUBLESHOOTING)
     for _, block in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
 ]
 WITH_PAGE = [block for block in OTHERS if "WebRTC" in block or "Stream(" in block]

@@ -12,6 +12,7 @@ import gradio_webrtc
 LATER = (
     "gradio_webrtc.credentials",
     "gradio_webrtc._audio_files",
+    "gradio_webrtc._handlers.realtime",
     "gradio_webrtc._handlers.reply_on_stopwords",
     "gradio_webrtc._turns.speech_to_text",
 )

@@ -20,6 +20,7 @@ from gradio_webrtc import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioVideoStreamHandler,
+    RealtimeHandler,
     ReplyOnPause,
     ReplyOnStopWords,
     StreamHandler,
@@ -40,6 +41,7 @@ HANDLERS = [
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     AsyncAudioVideoStreamHandler,
+    RealtimeHandler,
     ReplyOnPause,
     ReplyOnStopWords,
 ]

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from fastapi import FastAPI, WebSocket
 
+from gradio_webrtc._realtime.protocol import AudioFormat, append_audio, decode_audio
+from gradio_webrtc._server.realtime_client import RealtimeReader
+from gradio_webrtc._server.realtime_dialect import RealtimeDialect
+from gradio_webrtc._server.realtime_terms import SessionTerms
 from gradio_webrtc._server.sockets import carry
 from gradio_webrtc._transport import (
     LEAD_S,
@@ -258,6 +262,36 @@ class TelephoneEnds(SocketEnds):
         self.client.play()
 
 
+class RealtimeEnds(OrderedEnds):
+    """A client of the OpenAI Realtime protocol, at 48 kHz."""
+
+    def __init__(self, config: SessionConfig, audio: NDArray[np.int16]) -> None:
+        super().__init__(config, audio)
+        pcm = AudioFormat("audio/pcm", RATE_HZ)
+        dialect = RealtimeDialect(SessionTerms("", "", inbound=pcm, outbound=pcm))
+        self.transport = OrderedTransport(dialect, config)
+        nobody: Any = None
+        self._reader = RealtimeReader(nobody, self.transport, dialect, takes_text=False)
+        dialect.attach(self.transport, lambda: 0.0)
+
+    def audio(self) -> NDArray[np.int16]:
+        deltas = [each["delta"] for each in self._events("response.output_audio.delta")]
+        samples = [decode_audio(each).reshape(-1) for each in deltas]
+        return np.concatenate(samples) if samples else np.zeros(0, np.int16)
+
+    def texts(self) -> Sequence[str]:
+        return [each["error"]["message"] for each in self._events("error")]
+
+    def _events(self, kind: str) -> list[dict[str, Any]]:
+        return [each for each in self.messages() if each["type"] == kind]
+
+    async def _speak(self) -> None:
+        for begin in itertools.count(0, 960):
+            block = self._said[begin : begin + 960].reshape(1, -1)
+            self._reader.read(append_audio(block if block.size else SILENCE[:960].reshape(1, -1)))
+            await asyncio.sleep(0.02)
+
+
 class LoopbackEnds:
     """`PeerTransport`, and a client made of aiortc at the other end of the loopback address."""
 
@@ -353,10 +387,11 @@ IMPLEMENTATIONS: dict[str, Callable[[SessionConfig, NDArray[np.int16]], Any]] = 
     "link-http": HttpLinkEnds,
     "link-websocket": LinkEnds,
     "ordered": OrderedEnds,
+    "realtime": RealtimeEnds,
     "websocket": WebSocketEnds,
     "telephone": TelephoneEnds,
     "webrtc": LoopbackEnds,
 }
 
-WITHOUT_TEXT = {"telephone"}
-"""Implementations whose clients show no text and send none."""
+WITHOUT_TEXT = {"realtime", "telephone"}
+"""Implementations whose clients show no text and send none, or only that of replies."""

@@ -268,6 +268,13 @@ class ReplyOnPause(TurnHandler):
         """
         self._rtc_on_loop(self._rtc_trigger)
 
+    def stop_reply(self) -> None:
+        """Ends the reply under way, also where the user may not interrupt; from any thread."""
+        if self._rtc_session is None or self.emits_by_itself:
+            super().stop_reply()
+        else:
+            self._rtc_on_loop(self._rtc_interrupt)
+
     @property
     def model(self) -> PauseDetectionModel:
         """Detects the chunks of speech in a recording: ``model``, or the built-in Silero."""

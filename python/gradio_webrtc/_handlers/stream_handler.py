@@ -315,6 +315,15 @@ class StreamHandlerBase(ABC):
         """Like `send_message`, from any thread; never blocks."""
         self._rtc_bound_session.send(as_message(message))
 
+    def stop_reply(self) -> None:
+        """Ends the reply under way, as the user's words over it do; from any thread.
+
+        Here it drops the audio that is queued, and what a running ``emit`` still returns. A handler
+        that makes its replies elsewhere overrides it. Outside a session it does nothing.
+        """
+        if self._rtc_session is not None:
+            self._rtc_session.interrupt()
+
     def clear_queue(self) -> None:
         """Drops the audio that is queued for the user, and nothing else; from any thread.
 

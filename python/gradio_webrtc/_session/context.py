@@ -138,6 +138,10 @@ class SessionContext:
         """Records an event of the conversation."""
         self._on_loop(self._record, name, data)
 
+    def listen(self, on_event: Callable[[float, str, dict[str, Any]], None]) -> None:
+        """Has ``on_event`` called with each event from now on, in place of another."""
+        self._on_event = on_event
+
     async def until_replied(self) -> bool:
         """Returns once no reply is under way; call on the event loop.
 

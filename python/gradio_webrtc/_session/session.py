@@ -228,10 +228,19 @@ class Session:
     def submit(self, args: Sequence[Any]) -> None:
         """Passes the text field and the input values to the handler: a turn of its own."""
         self.set_inputs(args)
+        self.trigger()
+
+    def trigger(self) -> None:
+        """Has the handler answer now, if it has a method for that."""
         trigger = getattr(self.handler, "trigger_response", None)
         if trigger is not None:
             with guard(self.context.report):
                 self._variables.copy().run(call_user_code, trigger)
+
+    def stop_reply(self) -> None:
+        """Has the handler end the reply under way."""
+        with guard(self.context.report):
+            self._variables.copy().run(call_user_code, self.handler.stop_reply)
 
     def read_outputs(self) -> list[list[Any]]:
         """Returns the outputs that wait, as values of JSON, for the client that asks for them.

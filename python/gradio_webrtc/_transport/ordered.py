@@ -144,11 +144,14 @@ class OrderedTransport:
             block: The audio, decoded; of one rate and layout in all of a session.
             size_bytes: Its bytes on the wire, for the counters.
         """
-        if self._admit_audio(_duration_of(block), size_bytes):
-            self._pass_on(block)
+        if self.admit_audio(_duration_of(block), size_bytes):
+            self.pass_on(block)
 
-    def _admit_audio(self, duration_s: float, size_bytes: int) -> bool:
-        """Counts a packet of audio that came; True if it is to be decoded and passed on."""
+    def admit_audio(self, duration_s: float, size_bytes: int) -> bool:
+        """Counts a packet of audio that came; True if it is to be decoded and passed on.
+
+        For audio that `pass_on` is to take later, or in another form.
+        """
         self._note_packet(size_bytes)
         if not self._config.client_sends or not self._config.has_audio or self._closed.done():
             return False
@@ -162,11 +165,16 @@ class OrderedTransport:
         self._bytes_received += size_bytes
         self._last_media_s = asyncio.get_running_loop().time()
 
-    def _pass_on(self, block: AudioBlock) -> None:
-        """Passes admitted audio on; a long burst of it over some time, which keeps its order."""
+    def pass_on(self, block: AudioBlock, *, at_once: bool = False) -> None:
+        """Passes admitted audio on; a long burst of it over some time, which keeps its order.
+
+        Args:
+            block: As for `deliver_audio`.
+            at_once: True to pass a burst on now, however long, to a handler that can bear it.
+        """
         if self._sink is None:
             self._keep(block)
-        elif self._late or not self._takes_at_once(block):
+        elif not at_once and (self._late or not self._takes_at_once(block)):
             # No more than `AUDIO_AT_ONCE_S` can wait here: it was admitted.
             self._late.append(block)
             if len(self._late) == 1:
@@ -183,6 +191,11 @@ class OrderedTransport:
             self.hang_up("the client sent too many messages")
         elif not self._closed.done():
             self.on_message(text)
+
+    def put(self, wire: Wire) -> None:
+        """Sends a message of the dialect's own, behind what waits."""
+        if not self._closed.done():
+            self._put_text(wire)
 
     def hang_up(self, reason: str = "the client left") -> None:
         """Ends the connection as the client does, with a reason to log."""

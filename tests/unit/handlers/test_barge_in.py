@@ -48,6 +48,20 @@ async def test_speech_over_the_reply_stops_it_before_the_pause(kind: str) -> Non
         assert "response_finished" not in talk.session.names
 
 
+async def test_a_program_ends_a_reply_from_any_thread_also_where_users_may_not() -> None:
+    fn = Endless()
+    async with conversing(replying(fn.asynchronous, can_interrupt=False)) as talk:
+        talk.say(10)
+        await talk.until_said(3)
+        await asyncio.to_thread(talk.handler.stop_reply)
+        await talk.until_event("interrupted")
+        await talk.until_idle()
+        assert fn.closed == 1
+        assert talk.session.interruptions >= 1
+        talk.say(10)
+        await talk.until_event("response_starting", 2)
+
+
 @pytest.mark.parametrize("kind", ["sync", "asynchronous"])
 async def test_what_was_said_over_the_reply_is_the_next_turn_from_its_onset_on(kind: str) -> None:
     fn = Endless()

@@ -349,6 +349,13 @@ async def test_clearing_the_queue_clears_the_session() -> None:
     assert session.clears == 1
 
 
+async def test_ending_a_reply_interrupts_the_session() -> None:
+    Plain().stop_reply()
+    handler, session = await in_a_session()
+    handler.stop_reply()
+    assert session.interruptions == 1
+
+
 async def test_the_loop_is_the_sessions(worker: Worker) -> None:
     handler, session = await in_a_session()
     assert handler.loop is session.loop

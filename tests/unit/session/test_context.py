@@ -142,6 +142,17 @@ async def test_what_a_thread_asks_for_happens_on_the_loop_in_order() -> None:
     assert [name for name, _ in ears.events] == ["started_talking"]
 
 
+async def test_another_listener_takes_the_place_of_the_first() -> None:
+    ears = Ears()
+    noted: list[tuple[str, dict[str, Any]]] = []
+    ears.session.event("before")
+    ears.session.listen(lambda _time_s, name, data: noted.append((name, data)))
+    ears.session.event("behind", turn=1)
+    assert ears.events == [("before", {})]
+    assert noted == [("behind", {"turn": 1})]
+    assert ears.session.events["before"] == 1
+
+
 async def test_a_value_that_cannot_be_sent_is_an_error_where_it_was_sent() -> None:
     ears = Ears()
 

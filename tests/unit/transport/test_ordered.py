@@ -195,6 +195,47 @@ async def test_barge_in_reaches_the_client_before_the_next_audio(
     assert written == ["before", '{"type": "clear", "data": "clear"}', "after"]
 
 
+async def test_a_dialect_sends_messages_of_its_own_in_their_order(
+    transport: OrderedTransport,
+) -> None:
+    written: list[Wire] = []
+
+    async def write(wire: Wire) -> None:
+        written.append(wire)
+
+    transport.put("first")
+    transport.attach(write)
+    transport.send_text("second")
+    transport.put("third")
+    await transport.close()
+    transport.put("too late")
+    assert written == ["first", "second", "third"]
+
+
+async def test_audio_that_was_admitted_may_be_passed_on_later_and_at_once(
+    transport: OrderedTransport,
+) -> None:
+    taken: list[int] = []
+
+    def take(block: AudioBlock) -> float:
+        taken.append(int(block.samples[0, 0]))
+        return 0.0
+
+    carrying = asyncio.ensure_future(transport.carry_audio(take))  # noqa: TID251  # awaited below
+    await asyncio.sleep(0)
+    blocks = [numbered_block(number, 1.0) for number in range(12)]
+    admitted = [block for block in blocks if transport.admit_audio(1.0, 16_000)]
+    assert len(admitted) == 10
+    assert taken == []
+    for block in admitted:
+        transport.pass_on(block, at_once=True)
+    assert taken == list(range(10))
+    assert transport.stats().bytes_received == 12 * 16_000
+    transport.hang_up()
+    with pytest.raises(ConnectionLost):
+        await carrying
+
+
 async def test_a_mode_without_inbound_audio_takes_none() -> None:
     transport = OrderedTransport(PlainDialect(), SessionConfig(mode="receive"))
     transport.deliver_audio(SECOND)

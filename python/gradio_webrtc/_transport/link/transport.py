@@ -368,9 +368,9 @@ class LinkTransport(OrderedTransport):
             return
         try:
             duration_s = self._reader.duration_s(payload)
-            if self._admit_audio(duration_s, len(payload)):
+            if self.admit_audio(duration_s, len(payload)):
                 for block in self._reader.read(payload):
-                    self._pass_on(block)
+                    self.pass_on(block)
                 self._jitter.note(self._last_seen_s, duration_s)
         except FrameError as error:
             self._discarded += 1
