@@ -1,32 +1,16 @@
-/** One call as the page sees it: runes around the state machine, the peer and the devices. */
+/** One call as the page sees it: runes around the life of the call and the devices. */
 import type { CallHost, Credentials, NoticeKind } from "../types";
 import { CallAudio } from "./audio.svelte";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
-import { canCall, FallbackPeer } from "./fallback";
+import { canCall, type FallbackPeerOptions } from "./fallback";
+import { Lifecycle } from "./lifecycle";
 import type { NoticeText, ServerMessage } from "./messages";
-import type { Peer, PeerListener, Transport } from "./peer";
-import { causeOfEnding, causeOfFirst, impliesServerAway, problemOf, Unavailable } from "./problems";
-import { RECOVER_MS, type Cause } from "./redial";
-import { Redialler } from "./redialler";
+import { causeOfEnding, problemOf, Unavailable } from "./problems";
 import { Seconds } from "./seconds.svelte";
-import {
-  IDLE,
-  isActive,
-  isDialling,
-  next,
-  type CallEvent,
-  type CallState,
-  type Medium,
-  type Problem,
-  type Redialling,
-} from "./state";
+import { IDLE, isActive, type CallState, type Ending, type Medium } from "./state";
 import { Timers } from "./timers";
 
-/** The time limit for a connection to be established, in ms: as long as the server waits. */
-const CONNECT_TIMEOUT_MS = 30_000;
-/** The audio that a browser's jitter buffer may still hold when the server ends a call, in ms. */
-const DRAIN_MS = 400;
 /** A call that ends within this many seconds of its limit counts as ended by the limit. */
 const LIMIT_SLACK_S = 1.5;
 /** The beginning of the server's reason for that; the twin of the text in `session.py`. */
@@ -52,17 +36,25 @@ export class Call {
   readonly #host: CallHost;
   readonly #timers = new Timers();
   #capture: Capture | null = null;
-  #peer: Peer | null = null;
   /** True if `start_recording` has been dispatched and `stop_recording` has not. */
   #isOpen = false;
-  readonly #redialler = new Redialler({
-    redialling: (redial) => this.#prepareRedial(redial),
-    offer: () => this.#offerAgain(),
-    fail: (problem) => this.#fail(problem),
+  readonly #life = new Lifecycle({
+    offerOptions: () => this.#offerOptions(),
+    // In receive mode the app starts the stream, on a click of its own, and a new call would begin
+    // it again.
+    redials: () => this.#host.props.mode !== "receive",
+    endingOf: (reason) => this.#endingOf(reason),
+    isAtLimit: () => this.#isAtLimit(),
     problemOf: (error) => problemOf(error, this.#constraints()),
+    onstate: (state) => (this.status = state),
+    onanswer: (credentials) => this.#handleAnswer(credentials),
+    onopen: () => this.#handleOpen(),
+    onbroken: () => this.#reset(),
+    onrelease: (isServerAway) => this.#release(isServerAway),
+    ontrack: (track) => this.#handleTrack(track),
+    onmessage: (message) => this.#handleMessage(message),
+    onparametersrefused: (reason) => this.#host.dispatch("warning", reason),
   });
-  /** Grows with each start and each end, so that a result for an earlier attempt is recognised. */
-  #attempt = 0;
 
   constructor(host: CallHost) {
     this.#host = host;
@@ -79,34 +71,23 @@ export class Call {
   /** Starts a call unless there is one. Never rejects: `status` holds the outcome. */
   async start(): Promise<void> {
     if (this.isActive) return;
-    const attempt = ++this.#attempt;
-    this.#redialler.reset();
     this.#isOpen = false;
-    const sends = this.#host.props.mode !== "receive";
-    this.#transition({ type: "start", asksPermission: sends });
-    try {
-      if (!canCall(this.#host.props.fallback)) throw new Unavailable("unsupported_browser");
+    const { mode, fallback } = this.#host.props;
+    const sends = mode !== "receive";
+    await this.#life.start(sends, async () => {
+      if (!canCall(fallback)) throw new Unavailable("unsupported_browser");
       if (sends) await this.#openDevices();
-      if (attempt !== this.#attempt) return;
-      this.#transition({ type: "granted" });
-      this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
-      await this.#connect();
-    } catch (error) {
-      if (attempt === this.#attempt) this.#handleFailed(error);
-    }
+    });
   }
 
   /** Call when the browser has a network again: a call that waits for one is made now. */
   online(): void {
-    this.#redialler.online();
+    this.#life.online();
   }
 
   /** Hangs up at once; has no effect without a call. */
   stop(): void {
-    if (!this.isActive) return;
-    const isServerAway = this.#isServerAway();
-    this.#transition({ type: "hang_up", atMs: performance.now() });
-    this.#release(isServerAway);
+    this.#life.hangUp();
   }
 
   toggle(): void {
@@ -147,15 +128,7 @@ export class Call {
 
   /** Opens and releases the devices: browsers report labels only after the user has agreed. */
   async nameDevices(): Promise<void> {
-    if (this.isActive) return;
-    const attempt = ++this.#attempt;
-    this.#transition({ type: "start", asksPermission: true });
-    try {
-      await this.#openDevices();
-      if (attempt === this.#attempt) this.stop();
-    } catch (error) {
-      if (attempt === this.#attempt) this.#fail(problemOf(error, this.#constraints()));
-    }
+    await this.#life.tryDevices(() => this.#openDevices());
   }
 
   #constraints(): MediaStreamConstraints {
@@ -175,9 +148,9 @@ export class Call {
     await this.devices.refresh();
   }
 
-  async #connect(): Promise<void> {
+  #offerOptions(): FallbackPeerOptions {
     const { props, root, server } = this.#host;
-    const options = {
+    return {
       server,
       root,
       fallback: props.fallback,
@@ -188,22 +161,6 @@ export class Call {
       parameters: props.rtp_params,
       query: globalThis.location?.search,
     };
-    this.#peer = new FallbackPeer(options, this.#listener());
-    await this.#peer.call();
-  }
-
-  #listener(): PeerListener {
-    return {
-      onanswer: (credentials) => this.#handleAnswer(credentials),
-      onfailed: (error) => this.#handleFailed(error),
-      onconnected: (transport) => this.#handleConnected(transport),
-      onunstable: () => this.#handleUnstable(),
-      onlost: () => this.#handleLost(),
-      onclosed: () => void this.#handleClosed(),
-      ontrack: (track) => this.#handleTrack(track),
-      onmessage: (message) => this.#handleMessage(message),
-      onparametersrefused: (reason) => this.#host.dispatch("warning", reason),
-    };
   }
 
   #handleAnswer(credentials: Credentials): void {
@@ -212,25 +169,11 @@ export class Call {
     this.remote = null;
   }
 
-  /** An offer failed; while a call is made again, another one may follow. */
-  #handleFailed(error: unknown): void {
-    if (this.status.redial) return this.#redialler.failed(error);
-    const [cause, problem] = [causeOfFirst(error), problemOf(error, this.#constraints())];
-    if (cause) this.#callAgain(cause, problem);
-    else this.#fail(problem);
-  }
-
-  #handleConnected(transport: Transport): void {
-    const isFirst = isDialling(this.status.phase);
-    this.#transition({ type: "connected", transport, atMs: performance.now() });
-    this.#timers.cancel("recover");
-    if (!isFirst) return;
-    this.#redialler.connected();
-    this.#timers.cancel("connect");
-    this.audio.start((activity) => this.#transition({ type: "activity", activity }));
+  #handleOpen(): void {
+    this.audio.start((activity) => this.#life.transition({ type: "activity", activity }));
     this.audio.watch("local", this.local);
     this.audio.watch("remote", this.remote);
-    this.#seconds.start(() => void this.#lookUpCall());
+    this.#seconds.start(() => void this.#life.lookUp());
     // For the app, a call that was made again is the same one as the call that broke.
     if (!this.#isOpen) this.#host.dispatch("start_recording");
     this.#isOpen = true;
@@ -253,14 +196,14 @@ export class Call {
       case "success":
         return this.#dispatchNotice(message.type, message);
       case "end_stream":
-        return this.#endWith(message.text, causeOfEnding(message.code));
+        return this.#life.endWith(message.text, causeOfEnding(message.code));
       case "stopword":
         this.hasStopword = true;
         return this.#timers.after("stopword", STOPWORD_SHOWN_MS, () => (this.hasStopword = false));
       case "log":
         // The turn that the stop word opened is over: the next one needs the stop word again.
         if (message.text === "pause_detected") this.hasStopword = false;
-        return this.#transition({
+        return this.#life.transition({
           type: "activity",
           activity: this.audio.onServerLog(message.text),
         });
@@ -285,112 +228,21 @@ export class Call {
     try {
       await this.#replace(medium);
     } catch (error) {
-      if (capture === this.#capture) this.#fail(problemOf(error, this.#constraints()));
+      if (capture === this.#capture) this.#life.fail(problemOf(error, this.#constraints()));
     }
   }
 
   async #replace(medium: Medium): Promise<void> {
     if (this.local === null || this.#capture === null) return;
     const track = await this.#capture.replace(medium === "camera" ? "video" : "audio");
-    if (track) await this.#peer?.replaceTrack(track);
+    if (track) await this.#life.peer?.replaceTrack(track);
     if (medium === "microphone") this.audio.watch("local", this.local);
   }
 
-  /**
-   * True if a call that breaks may be made again by itself.
-   *
-   * In receive mode it may not: the app starts the stream, on a click of its own, and a new call
-   * would begin it again.
-   */
-  #mayCallAgain(): boolean {
-    return this.status.phase === "open" && this.#host.props.mode !== "receive";
-  }
-
-  /** Media stopped for the moment: the server's reply, or the time, decides about the call. */
-  #handleUnstable(): void {
-    this.#transition({ type: "unstable" });
-    if (!this.#mayCallAgain()) return;
-    this.#timers.after("recover", RECOVER_MS, () => this.#handleLost());
-    void this.#lookUpCall();
-  }
-
-  /** Makes the call again at once when the server no longer has it. */
-  async #lookUpCall(): Promise<void> {
-    const peer = this.#peer;
-    const lookup = await peer?.lookUp();
-    if (peer === this.#peer && lookup === "not_found" && this.#mayCallAgain()) this.#handleLost();
-  }
-
-  /** Ends the call after the server closed it; a server that still answers did so on purpose. */
-  async #handleClosed(): Promise<void> {
-    if (!this.#mayCallAgain() || this.#isAtLimit()) return this.#end("");
-    const peer = this.#peer;
-    this.#timers.after("recover", RECOVER_MS, () => this.#handleLost());
-    const lookup = await peer?.lookUp();
-    if (peer !== this.#peer || this.status.phase !== "open") return;
-    if (lookup === "unreachable") this.#handleLost();
-    else this.#end("");
-  }
-
-  #handleLost(): void {
-    const { phase, redial } = this.status;
-    if (this.#isAtLimit()) return this.#end("");
-    if (redial) return this.#callAgain(redial.cause);
-    if (this.#mayCallAgain()) return this.#callAgain("lost");
-    this.#fail({ code: phase === "open" ? "lost" : "unreachable" });
-  }
-
-  #callAgain(cause: Cause, problem: Problem = { code: cause }): void {
-    this.#redialler.callAgain(cause, problem);
-  }
-
-  /** Leaves the broken connection open until the next offer, so that its last audio is played. */
-  #prepareRedial(redial: Redialling): void {
-    this.#attempt++;
-    this.#timers.cancelAll();
-    this.#peer?.detachListener();
-    this.#seconds.stop();
-    this.audio.stop();
-    this.hasStopword = false;
-    this.#host.value = null;
-    this.#transition({ type: "redial", redial, atMs: performance.now() });
-  }
-
-  async #offerAgain(): Promise<void> {
-    void this.#peer?.close();
-    this.#peer = this.remote = null;
-    this.#attempt++;
-    await this.#connect();
-  }
-
-  #endWith(reason: string, cause: Cause | null): void {
-    if (cause && this.#mayCallAgain()) this.#callAgain(cause);
-    else this.#end(reason);
-  }
-
-  /**
-   * True if the server is out of reach, as far as is known: of the causes for which a call is made
-   * again, only `busy` comes from a server that stays.
-   */
-  #isServerAway(): boolean {
-    const { redial } = this.status;
-    return redial !== null && redial.cause !== "busy";
-  }
-
-  #end(reason: string): void {
-    if (this.status.phase === "connecting") return this.#fail({ code: "unreachable" });
-    if (this.status.phase !== "open") return;
+  #endingOf(reason: string): Ending {
     // The page has its own text for the limit; any other reason came from the app.
     const isApps = reason !== "" && !reason.startsWith(LIMIT_REASON);
-    const ending =
-      !isApps && this.#isAtLimit()
-        ? ({ by: "time_limit" } as const)
-        : ({ by: "server", reason } as const);
-    this.#transition({ type: "ended", ending, atMs: performance.now() });
-    this.#timers.after("drain", DRAIN_MS, () => {
-      this.#transition({ type: "drained" });
-      this.#release();
-    });
+    return !isApps && this.#isAtLimit() ? { by: "time_limit" } : { by: "server", reason };
   }
 
   #isAtLimit(): boolean {
@@ -398,14 +250,13 @@ export class Call {
     return time_limit !== null && this.#seconds.elapsedMs / 1000 > time_limit - LIMIT_SLACK_S;
   }
 
-  #fail(problem: Problem): void {
-    const isServerAway = this.#isServerAway() && impliesServerAway(problem);
-    this.#transition({ type: "failed", problem, atMs: performance.now() });
-    this.#release(isServerAway);
-  }
-
-  #transition(event: CallEvent): void {
-    this.status = next(this.status, event);
+  /** Forgets what belongs to one connection. */
+  #reset(): void {
+    this.#timers.cancelAll();
+    this.#seconds.stop();
+    this.audio.stop();
+    this.hasStopword = false;
+    this.#host.value = null;
   }
 
   /**
@@ -414,20 +265,12 @@ export class Call {
    * The event is left out when the server is away: Gradio would reload the page over an event
    * that it cannot deliver.
    */
-  #release(isServerAway = false): void {
-    this.#attempt++;
+  #release(isServerAway: boolean): void {
     const wasOpen = this.#isOpen;
     this.#isOpen = wasOpen && isServerAway;
-    this.#timers.cancelAll();
-    this.#redialler.cancel();
-    this.#seconds.stop();
-    void this.#peer?.close();
+    this.#reset();
     this.#capture?.release();
-    this.audio.stop();
-    this.#peer = this.#capture = null;
-    this.local = this.remote = null;
-    this.hasStopword = false;
-    this.#host.value = null;
+    this.#capture = this.local = this.remote = null;
     if (wasOpen && !isServerAway) this.#host.dispatch("stop_recording");
   }
 }

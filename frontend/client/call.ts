@@ -1,27 +1,11 @@
-/** One call of a page of its own: the state machine, the peer and the media, without a framework. */
-import { canCall, FallbackPeer } from "../call/fallback";
+/** One call of a page of its own: the life of the call and the media, without a framework. */
+import { canCall, type FallbackPeerOptions } from "../call/fallback";
 import { LevelMeter, SILENCE } from "../call/levels";
+import { Lifecycle } from "../call/lifecycle";
 import type { NoticeText, ServerMessage } from "../call/messages";
-import { type Peer, type PeerListener, sendClose, type Transport } from "../call/peer";
-import {
-  causeOfEnding,
-  causeOfFirst,
-  problemOf,
-  Unavailable,
-} from "../call/problems";
-import { RECOVER_MS, type Cause } from "../call/redial";
-import { Redialler } from "../call/redialler";
-import {
-  IDLE,
-  isDialling,
-  next,
-  type CallEvent,
-  type CallState,
-  type Medium,
-  type Problem as InnerProblem,
-  type Redialling,
-} from "../call/state";
-import { Timers } from "../call/timers";
+import { sendClose, type Transport } from "../call/peer";
+import { causeOfEnding, problemOf, Unavailable } from "../call/problems";
+import type { CallState, Medium, Problem as InnerProblem, Redialling } from "../call/state";
 import type { Credentials } from "../types";
 import type { Call, ConnectOptions, Events, Notice, Problem, State } from "./client";
 import { Emitter } from "./emitter";
@@ -31,10 +15,6 @@ import { Player } from "./player";
 import { folderOf, HttpServer } from "./signaling";
 import { messageOf } from "./words";
 
-/** The time limit for a connection to be established, in ms: as long as the server waits. */
-const CONNECT_TIMEOUT_MS = 30_000;
-/** The audio that a browser's jitter buffer may still hold when the server ends a call, in ms. */
-const DRAIN_MS = 400;
 /** Messages that wait until the call is open. Beyond it they are refused. */
 const MAX_WAITING = 256;
 /** The link's worklet, which every stream serves in its folder. */
@@ -57,20 +37,28 @@ export class ClientCall implements Call {
   readonly #media: ClientMedia;
   readonly #player: Player;
   readonly #events = new Emitter();
-  readonly #timers = new Timers();
-  readonly #redialler = new Redialler({
-    redialling: (redial) => this.#prepareRedial(redial),
-    offer: () => this.#offerAgain(),
-    fail: (problem) => this.#fail(problem),
+  readonly #life = new Lifecycle({
+    offerOptions: () => this.#offerOptions(),
+    redials: () => this.#options.redial ?? this.#media.sends,
+    endingOf: (reason) => ({ by: "server", reason }),
+    isAtLimit: () => false,
     problemOf: (error) => this.#problemOf(error),
+    onstate: (state) => this.#handleState(state),
+    onanswer: (credentials) => this.#handleAnswer(credentials),
+    onopen: () => this.#handleOpen(),
+    onbroken: () => (this.#credentials = null),
+    onrelease: () => this.#release(),
+    onwritable: () => this.#sendWaiting(),
+    ontrack: (track) => this.#handleTrack(track),
+    onmessage: (message) => this.#handleMessage(message),
+    ontext: (text) => this.#events.emit("message", valueOf(text)),
+    onparametersrefused: () => undefined,
   });
   readonly #outputs = new OutputReader(
     () => this.#server.offer({ type: "outputs", ...this.#credentials }),
     (args) => this.#events.emit("output", args),
     () => this.#reportLostOutputs(),
   );
-  #status: CallState = IDLE;
-  #peer: Peer | null = null;
   #credentials: Credentials | null = null;
   #remote: MediaStream | null = null;
   #meter: LevelMeter | null = null;
@@ -78,8 +66,6 @@ export class ClientCall implements Call {
   #inputs: string | null;
   /** Messages that wait for the call to open. */
   readonly #waiting: string[] = [];
-  /** Grows with each start and each end, so that a result for an earlier attempt is recognised. */
-  #attempt = 0;
   #isOver = false;
 
   constructor(options: ConnectOptions) {
@@ -95,29 +81,29 @@ export class ClientCall implements Call {
   }
 
   get state(): State {
-    return this.#status.phase;
+    return this.#life.state.phase;
   }
 
   get problem(): Problem | null {
-    const { problem } = this.#status;
+    const { problem } = this.#life.state;
     return problem && { ...problem, message: messageOf(problem) };
   }
 
   get reason(): string {
-    const { ending } = this.#status;
+    const { ending } = this.#life.state;
     return ending?.by === "server" ? ending.reason : "";
   }
 
   get redial(): Redialling | null {
-    return this.#status.redial;
+    return this.#life.state.redial;
   }
 
   get transport(): Transport | null {
-    return this.#status.transport;
+    return this.#life.state.transport;
   }
 
   get isUnstable(): boolean {
-    return this.#status.isUnstable;
+    return this.#life.state.isUnstable;
   }
 
   get id(): string | null {
@@ -165,46 +151,37 @@ export class ClientCall implements Call {
   readonly close = (): void => {
     if (this.#isOver) return;
     if (this.state === "open") leaving = this.#leave();
-    this.#transition({ type: "hang_up", atMs: performance.now() });
-    this.#release();
+    if (this.#life.isActive) this.#life.hangUp();
+    else this.#release();
   };
 
   /** Resolves when the end of the call has reached the server; never rejects. */
   async #leave(): Promise<void> {
     // A connection over WebRTC announces its end as well, but nobody answers to that.
-    if (this.transport === "link") await this.#peer?.close();
+    if (this.transport === "link") await this.#life.peer?.close();
     else if (this.#credentials) await sendClose(this.#server, this.#credentials);
   }
 
   async #start(): Promise<void> {
     if (this.#isOver) return;
-    const attempt = ++this.#attempt;
     addEventListener("pagehide", this.close);
     addEventListener("online", this.#handleOnline);
-    this.#transition({ type: "start", asksPermission: this.#media.opensDevices });
-    try {
+    await this.#life.start(this.#media.opensDevices, async () => {
       if (!canCall(this.#fallback)) throw new Unavailable("unsupported_browser");
       await this.#media.open();
-      if (attempt !== this.#attempt) return;
-      this.#transition({ type: "granted" });
-      await leaving;
-      if (attempt !== this.#attempt) return;
-      this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.#fail({ code: "unreachable" }));
-      await this.#connect();
-    } catch (error) {
-      if (attempt === this.#attempt) this.#handleFailed(error);
-    }
+    });
   }
 
   get #fallback(): NonNullable<ConnectOptions["fallback"]> {
     return this.#options.fallback ?? "auto";
   }
 
-  readonly #handleOnline = (): void => this.#redialler.online();
+  readonly #handleOnline = (): void => this.#life.online();
 
-  async #connect(): Promise<void> {
+  async #offerOptions(): Promise<FallbackPeerOptions> {
+    await leaving;
     const { sends, kinds, stream } = this.#media;
-    const options = {
+    return {
       server: this.#server,
       root: this.#server.url.href,
       worklet: new URL(WORKLET, this.#folder),
@@ -214,25 +191,12 @@ export class ClientCall implements Call {
       stream,
       configuration: null,
       parameters: null,
-    } as const;
-    this.#peer = new FallbackPeer(options, this.#listener());
-    await this.#peer.call();
+    };
   }
 
-  #listener(): PeerListener {
-    return {
-      onanswer: (credentials) => this.#handleAnswer(credentials),
-      onfailed: (error) => this.#handleFailed(error),
-      onconnected: (transport) => this.#handleConnected(transport),
-      onwritable: () => this.#sendWaiting(),
-      onunstable: () => this.#handleUnstable(),
-      onlost: () => this.#handleLost(),
-      onclosed: () => void this.#handleClosed(),
-      ontrack: (track) => this.#handleTrack(track),
-      onmessage: (message) => this.#handleMessage(message),
-      ontext: (text) => this.#events.emit("message", valueOf(text)),
-      onparametersrefused: () => undefined,
-    };
+  #handleState(state: CallState): void {
+    this.#events.emit("state", state.phase);
+    this.#measure();
   }
 
   #handleAnswer(credentials: Credentials): void {
@@ -241,25 +205,10 @@ export class ClientCall implements Call {
     this.#remote = new MediaStream();
   }
 
-  /** An offer failed; while a call is made again, another one may follow. */
-  #handleFailed(error: unknown): void {
-    if (this.#status.redial) return this.#redialler.failed(error);
-    const [cause, problem] = [causeOfFirst(error), this.#problemOf(error)];
-    if (cause) this.#redialler.callAgain(cause, problem);
-    else this.#fail(problem);
-  }
-
-  #handleConnected(transport: Transport): void {
-    const isFirst = isDialling(this.state);
-    this.#transition({ type: "connected", transport, atMs: performance.now() });
-    this.#timers.cancel("recover");
-    if (!isFirst) return;
-    this.#redialler.connected();
-    this.#timers.cancel("connect");
+  #handleOpen(): void {
     // A handler of this call has none yet; messages that wait come behind them.
     if (this.#inputs) this.#waiting.unshift(this.#inputs);
     this.#sendWaiting();
-    this.#measure();
     this.#readOutputs();
   }
 
@@ -283,7 +232,7 @@ export class ClientCall implements Call {
       case "success":
         return this.#notify(message.type, message);
       case "end_stream":
-        return this.#endWith(message.text, causeOfEnding(message.code));
+        return this.#life.endWith(message.text, causeOfEnding(message.code));
       case "stopword":
         return this.#events.emit("log", message.type);
       case "log":
@@ -301,14 +250,14 @@ export class ClientCall implements Call {
 
   #send(text: string): boolean {
     if (this.#isOver || this.state === "closing") return false;
-    if (this.state === "open" && this.#peer?.send(text)) return true;
+    if (this.state === "open" && this.#life.peer?.send(text)) return true;
     return this.#waiting.length < MAX_WAITING && this.#waiting.push(text) > 0;
   }
 
   /** Sends what waits, once the call is open and the transport takes texts: both may come first. */
   #sendWaiting(): void {
     while (this.state === "open" && this.#waiting[0] !== undefined) {
-      if (!this.#peer?.send(this.#waiting[0])) return;
+      if (!this.#life.peer?.send(this.#waiting[0])) return;
       this.#waiting.shift();
     }
   }
@@ -339,13 +288,12 @@ export class ClientCall implements Call {
 
   /** Replaces an unplugged device with the browser's next choice. */
   async #replaceLost(medium: Medium): Promise<void> {
-    const attempt = this.#attempt;
     try {
       const track = await this.#media.replace(medium);
-      if (track) await this.#peer?.replaceTrack(track);
+      if (track) await this.#life.peer?.replaceTrack(track);
       if (track && this.local) this.#meter?.watch("local", this.local);
     } catch (error) {
-      if (attempt === this.#attempt) this.#fail(this.#problemOf(error));
+      if (!this.#isOver) this.#life.fail(this.#problemOf(error));
     }
   }
 
@@ -353,101 +301,12 @@ export class ClientCall implements Call {
     return problemOf(error, this.#media.constraints);
   }
 
-  #mayCallAgain(): boolean {
-    return this.state === "open" && (this.#options.redial ?? this.#media.sends);
-  }
-
-  /** Media stopped for the moment: the server's reply, or the time, decides about the call. */
-  #handleUnstable(): void {
-    this.#transition({ type: "unstable" });
-    if (!this.#mayCallAgain()) return;
-    this.#timers.after("recover", RECOVER_MS, () => this.#handleLost());
-    void this.#lookUpCall();
-  }
-
-  /** Makes the call again at once when the server no longer has it. */
-  async #lookUpCall(): Promise<void> {
-    const peer = this.#peer;
-    const lookup = await peer?.lookUp();
-    if (peer === this.#peer && lookup === "not_found" && this.#mayCallAgain()) this.#handleLost();
-  }
-
-  /** Ends the call after the server closed it; a server that still answers did so on purpose. */
-  async #handleClosed(): Promise<void> {
-    if (!this.#mayCallAgain()) return this.#end("");
-    const peer = this.#peer;
-    this.#timers.after("recover", RECOVER_MS, () => this.#handleLost());
-    const lookup = await peer?.lookUp();
-    if (peer !== this.#peer || this.state !== "open") return;
-    if (lookup === "unreachable") this.#handleLost();
-    else this.#end("");
-  }
-
-  #handleLost(): void {
-    const { phase, redial } = this.#status;
-    if (phase === "closing") return;
-    if (redial || this.#mayCallAgain()) return this.#callAgain(redial?.cause ?? "lost");
-    this.#fail({ code: phase === "open" ? "lost" : "unreachable" });
-  }
-
-  #callAgain(cause: Cause): void {
-    this.#redialler.callAgain(cause, { code: cause });
-  }
-
-  /** Leaves the broken connection open until the next offer, so that its last audio is played. */
-  #prepareRedial(redial: Redialling): void {
-    this.#attempt++;
-    this.#timers.cancelAll();
-    this.#peer?.detachListener();
-    this.#credentials = null;
-    this.#transition({ type: "redial", redial, atMs: performance.now() });
-    this.#measure();
-  }
-
-  async #offerAgain(): Promise<void> {
-    void this.#peer?.close();
-    this.#peer = null;
-    this.#attempt++;
-    await this.#connect();
-  }
-
-  #endWith(reason: string, cause: Cause | null): void {
-    if (cause && this.#mayCallAgain()) this.#callAgain(cause);
-    else this.#end(reason);
-  }
-
-  #end(reason: string): void {
-    if (this.state === "connecting") return this.#fail({ code: "unreachable" });
-    if (this.state !== "open") return;
-    this.#transition({ type: "ended", ending: { by: "server", reason }, atMs: performance.now() });
-    this.#timers.after("drain", DRAIN_MS, () => {
-      this.#transition({ type: "drained" });
-      this.#release();
-    });
-  }
-
-  #fail(problem: InnerProblem): void {
-    this.#transition({ type: "failed", problem, atMs: performance.now() });
-    this.#release();
-  }
-
-  #transition(event: CallEvent): void {
-    const before = this.#status;
-    this.#status = next(before, event);
-    if (this.#status !== before) this.#events.emit("state", this.state);
-  }
-
   /** Releases everything that a call holds, for good. */
   #release(): void {
     this.#isOver = true;
-    this.#attempt++;
-    this.#timers.cancelAll();
-    this.#redialler.cancel();
-    void this.#peer?.close();
     this.#media.release();
     this.#player.close();
-    this.#measure();
-    this.#peer = this.#credentials = this.#remote = null;
+    this.#credentials = this.#remote = null;
     this.#waiting.length = 0;
     removeEventListener("pagehide", this.close);
     removeEventListener("online", this.#handleOnline);
