@@ -250,7 +250,7 @@ export class Call {
     return time_limit !== null && this.#seconds.elapsedMs / 1000 > time_limit - LIMIT_SLACK_S;
   }
 
-  /** Forgets what belongs to one connection. */
+  /** Discards what belongs to one connection. */
   #reset(): void {
     this.#timers.cancelAll();
     this.#seconds.stop();

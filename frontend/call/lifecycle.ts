@@ -90,7 +90,7 @@ export class Lifecycle {
     });
   }
 
-  /** Opens the devices as a call does, and releases them; for what browsers tell only then. */
+  /** Opens the devices as a call does, and releases them; for what browsers show only then. */
   async tryDevices(open: () => Promise<unknown>): Promise<void> {
     await this.#begin(true, open, () => this.hangUp());
   }
