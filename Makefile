@@ -182,7 +182,7 @@ $(STAMPS)/packages: pyproject.toml constraints.txt
 	@$(PYTHON) frontend/build_page.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --quiet --constraint constraints.txt uv
-	$(UV) --requirements pyproject.toml --extra talk --group build
+	$(UV) --requirements pyproject.toml --extra talk --extra websocket --group build
 	@mkdir -p $(STAMPS) && touch $@
 
 # The same for working on it: linters and test tools.

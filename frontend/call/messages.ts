@@ -81,6 +81,8 @@ export interface Answer extends Credentials {
 export interface LinkAnswer extends Credentials {
   codec: "opus" | "pcm16" | null;
   hasVideo: boolean;
+  /** False if a WebSocket would be refused. */
+  hasWebSocket: boolean;
   /** Relative to the root of the app. */
   path: string;
 }
@@ -124,7 +126,8 @@ export function readLinkAnswer(reply: unknown): LinkAnswer {
   const codec = asRecord(answer.audio)?.codec ?? null;
   if (codec !== null && codec !== "opus" && codec !== "pcm16") throw invalidAnswer();
   if (typeof answer.path !== "string") throw invalidAnswer();
-  return { ...credentials, codec, hasVideo: answer.video === "jpeg", path: answer.path };
+  const [hasVideo, hasWebSocket] = [answer.video === "jpeg", answer.websocket !== false];
+  return { ...credentials, codec, hasVideo, hasWebSocket, path: answer.path };
 }
 
 function readReply(

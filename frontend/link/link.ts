@@ -92,6 +92,8 @@ export class Link {
   /** The carriers that are opening or open, and the one of them that is in use. */
   readonly #carriers = new Set<Current>();
   #current: Current | null = null;
+  /** False if the server has no WebSockets. */
+  #hasBoth = true;
   /** True once there has been a carrier. */
   #hasBegun = false;
   /** When something came last, and when the oldest frame came that is not acknowledged yet. */
@@ -106,8 +108,9 @@ export class Link {
     this.#open = open;
   }
 
-  /** Opens the first carrier, and another kind if this one does not open. */
-  connect(kind: CarrierKind): void {
+  /** Opens the first carrier, and another kind if this one does not open and the server has both. */
+  connect(kind: CarrierKind, hasBoth = true): void {
+    this.#hasBoth = hasBoth;
     this.#timers.after("lost", CONNECT_MS, () => this.#lose());
     this.#begin(kind);
   }
@@ -323,7 +326,7 @@ export class Link {
   /** Opens another carrier after one of this kind, which was opened at this time or never. */
   #beginNext(kind: CarrierKind, openedMs: number | null, why: Breakage): void {
     const isSteady = openedMs !== null && performance.now() - openedMs >= STEADY_MS;
-    const other = kind === "http" ? "websocket" : "http";
+    const other = kind === "http" && this.#hasBoth ? "websocket" : "http";
     const next = isSteady || why === "busy" || why === "replaced" ? kind : other;
     // It waits if the server has enough, and after both kinds were tried.
     const mayGoOn = isSteady || kind === "websocket";

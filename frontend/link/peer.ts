@@ -84,12 +84,12 @@ export class LinkPeer implements Peer {
     if (track) this.#listener?.ontrack(track);
   }
 
-  #connect({ path, hasVideo }: LinkAnswer, { webrtc_id, secret }: Credentials): void {
+  #connect({ path, hasVideo, hasWebSocket }: LinkAnswer, { webrtc_id, secret }: Credentials): void {
     const { root, carrier, stream } = this.#options;
     const target = { url: new URL(path, root), session: `${webrtc_id}.${secret}` };
     const link = new Link(target, this.#linkListener());
     this.#link = link;
-    link.connect(carrier);
+    link.connect(hasWebSocket ? carrier : "http", hasWebSocket);
     const camera = hasVideo ? stream?.getVideoTracks()[0] : undefined;
     if (camera) this.#camera = new Camera(camera, link);
   }

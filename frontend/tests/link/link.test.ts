@@ -74,6 +74,17 @@ describe("the first carrier", () => {
     expect(connects()).toEqual(["http"]);
   });
 
+  it("is HTTP, and stays so, with a server that has no WebSockets", async () => {
+    link.connect("http", false);
+    network.get.respond(502);
+    await pass(300);
+    expect(gets()).toBe(2);
+    await accept("http");
+    network.get.end();
+    await pass(300);
+    expect([connects(), sockets(), gets()]).toEqual([["http"], [], 3]);
+  });
+
   it("is HTTP beside a WebSocket that a proxy holds, which is given up after 1.5 s", async () => {
     link.connect("websocket");
     await pass(299);

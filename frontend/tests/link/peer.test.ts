@@ -189,6 +189,17 @@ describe("a call over a link", () => {
     expect(listener.ontext.mock.calls).toEqual([["nonsense"]]);
   });
 
+  it("asks for no WebSocket of a server that has none", async () => {
+    server.replies.link = { ...ANSWER, websocket: false };
+    const before = FakeSocket.all.length;
+    peer = create();
+    await peer.call();
+    expect([FakeSocket.all.length - before, network.requests.length]).toEqual([0, 1]);
+    const closing = peer.close();
+    network.posts.at(-1)?.respond(204);
+    await closing;
+  });
+
   it("sends texts once there is a carrier", async () => {
     peer = create();
     expect(peer.send("early")).toBe(false);

@@ -7,8 +7,9 @@ event loop, except where a method states otherwise.
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from gradio_webrtc._realtime.dialogue import Dialogue, ServiceOptions, check_key
 from gradio_webrtc._realtime.line import check_url
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Self
 
+    from gradio_webrtc._realtime.line import OpenLine
     from gradio_webrtc.types import AudioFrame, EmitType, SessionHandle
+
+
+MISSING: Final = """RealtimeHandler needs a package that is not installed. Install it with
+
+    pip install "gradio_webrtc[websocket]"
+"""
 
 
 class RealtimeHandler(AsyncStreamHandler):
@@ -63,6 +71,7 @@ class RealtimeHandler(AsyncStreamHandler):
         url: As given.
 
     Raises:
+        ImportError: The package ``websockets`` is missing; the text has the command.
         TypeError: An argument of the wrong kind, or a tool that JSON cannot describe.
         ValueError: No address of a WebSocket, no possible key, or two tools of one name.
 
@@ -108,6 +117,7 @@ class RealtimeHandler(AsyncStreamHandler):
             make_tools(tools),
             inbound,
             outbound,
+            _find_opener(),
         )
 
     def _rtc_forget_session(self) -> None:
@@ -252,3 +262,16 @@ def _read_headers(headers: object) -> dict[str, str]:
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"the header {name!r:.100} must be printable ASCII")
     return pairs
+
+
+def _find_opener() -> OpenLine:
+    """Returns what opens connections to services.
+
+    Raises:
+        ImportError: ``websockets`` is missing.
+    """
+    if importlib.util.find_spec("websockets") is None:
+        raise ImportError(MISSING)
+    from gradio_webrtc._realtime.websocket import open_line  # noqa: PLC0415 - an extra
+
+    return open_line

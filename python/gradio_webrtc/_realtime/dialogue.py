@@ -21,7 +21,7 @@ from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import WebRTCError
 from gradio_webrtc.types import CloseStream
 
-from .line import ServiceLost, open_line
+from .line import ServiceLost
 from .link import Address, Link, ServiceGone
 from .playback import Audio, Mark, Playback, Text
 from .protocol import (
@@ -109,7 +109,7 @@ class ServiceOptions:
     tools: Mapping[str, Tool]
     inbound: AudioFormat
     outbound: AudioFormat
-    open_line: OpenLine = open_line
+    open_line: OpenLine
 
 
 class _ReplyStart(NamedTuple):

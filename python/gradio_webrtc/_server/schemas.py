@@ -63,6 +63,7 @@ class LinkAnswer(BaseModel):
     type: Literal["link"] = Field(description="As in the request.")
     audio: dict[str, Any] | None = Field(description="Codec and rate, if there is audio.")
     video: Literal["jpeg"] | None = Field(description="The form of frames, if there is video.")
+    websocket: bool = Field(description="False if the server has no WebSockets.")
     path: str = Field(description="The address of the link, relative to that of this request.")
     webrtc_id: str = Field(description="The id of the session, made by the server.")
     secret: str = Field(description="The proof that all that follows must bring.")

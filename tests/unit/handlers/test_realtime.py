@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,12 @@ def test_what_cannot_work_is_refused_where_it_is_written(
 ) -> None:
     with pytest.raises(error, match=text):
         RealtimeHandler(**{"url": URL, **arguments})
+
+
+def test_a_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ImportError, match=r'pip install "gradio_webrtc\[websocket\]"'):
+        RealtimeHandler(URL)
 
 
 def test_rates_are_those_of_the_session_or_those_of_the_protocol() -> None:

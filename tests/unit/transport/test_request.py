@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import pytest
@@ -57,13 +58,26 @@ def test_video_without_jpeg_is_refused(asked: Any) -> None:
 
 def test_the_answer_has_the_media_of_the_modality() -> None:
     video = read(SessionConfig(modality="video"), video=["jpeg"], audio=BOTH)
-    assert video.answer() == {"type": "link", "audio": None, "video": "jpeg"}
+    answer = {"type": "link", "audio": None, "video": "jpeg", "websocket": True}
+    assert video.answer() == answer
     both = read(SessionConfig(modality="audio-video"), video=["jpeg"], audio=BOTH)
     opus = {"codec": "opus", "rate": 48_000}
-    assert both.answer() == {"type": "link", "audio": opus, "video": "jpeg"}
+    assert both.answer() == {**answer, "audio": opus}
     assert read(video=["jpeg"], audio=BOTH).answer()["video"] is None
 
 
 def test_a_component_without_fallback_refuses_all() -> None:
     with pytest.raises(InvalidOffer, match='fallback="never"'):
         read(SessionConfig(fallback="never"), audio=BOTH)
+
+
+def test_a_server_without_websockets_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    request.serves_websockets.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: name == "wsproto" or None)
+        assert LinkTerms("opus").answer()["websocket"] is True
+        request.serves_websockets.cache_clear()
+        patch.setattr(importlib.util, "find_spec", lambda _name: None)
+        assert LinkTerms("opus").answer()["websocket"] is False
+    request.serves_websockets.cache_clear()
+    assert LinkTerms("opus").answer()["websocket"] is True

@@ -5,6 +5,8 @@ Functions without state, for the event loop.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -48,7 +50,17 @@ class LinkTerms(NamedTuple):
     def answer(self) -> dict[str, Any]:
         """Returns the answer to the client, but for the names of its session."""
         audio = None if self.codec is None else {"codec": self.codec, "rate": self.rate_hz}
-        return {"type": "link", "audio": audio, "video": JPEG if self.has_video else None}
+        video = JPEG if self.has_video else None
+        return {"type": "link", "audio": audio, "video": video, "websocket": serves_websockets()}
+
+
+@functools.cache
+def serves_websockets() -> bool:
+    """True if this process has what uvicorn serves WebSockets with.
+
+    Without it every one is refused, with a line in uvicorn's log and in the console of the browser.
+    """
+    return any(importlib.util.find_spec(each) for each in ("websockets", "wsproto"))
 
 
 def read_link_request(body: Mapping[str, object], config: SessionConfig) -> LinkTerms:
