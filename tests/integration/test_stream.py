@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from support.offers import make_sdp
 from support.posting import Posting, PostingClient, browser, client_of
-from support.signals import chirp, pieces_found, pitch_hz, tone
+from support.signals import chirp, nearly_whole, pitch_hz, tone
 
 from gradio_webrtc import (
     AdditionalOutputs,
@@ -80,7 +80,7 @@ async def test_a_page_that_was_written_for_fastrtc_talks() -> None:
         assert answer["type"] == "answer"
         assert [*stream.handlers] == [*stream.connections] == [client.webrtc_id]
         await client.microphone.finished.wait()
-        await client.until(lambda: min(pieces_found(client.received_audio(), sent)) >= 0)
+        await client.until(lambda: nearly_whole(client.received_audio(), sent))
         assert stream.stats(client.webrtc_id) is not None
         await client.hang_up()
         await gone(stream)
