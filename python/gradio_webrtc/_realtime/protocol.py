@@ -73,6 +73,9 @@ PCM: Final = AudioFormat()
 MAX_NAME_CHARS: Final = 128
 """Characters of an id or a name that are kept. Those of services have about 30."""
 
+MAX_NUMBER: Final = 2**31
+"""The largest number that is read: 24 days in milliseconds."""
+
 BETA_NAMES: Final = {
     "response.output_audio.delta": "response.audio.delta",
     "response.output_audio.done": "response.audio.done",
@@ -137,11 +140,14 @@ def object_of(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def number_of(event: Mapping[str, Any], name: str) -> int:
-    """Returns a field that should be a whole number from 0 on; 0 where it is something else."""
+    """Returns a field that should be a whole number from 0 on; 0 where it is something else.
+
+    No more than `MAX_NUMBER`: JSON has numbers that no float can hold.
+    """
     value = event.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         return 0
-    return max(0, value)
+    return min(max(0, value), MAX_NUMBER)
 
 
 def encode_audio(samples: NDArray[np.int16], kind: str = PCM.kind) -> str:
@@ -226,9 +232,10 @@ def read_format(value: object) -> AudioFormat:
             return AudioFormat(kind, G711_RATE_HZ if kind in LAWS else RATE_HZ)
     elif isinstance(value, dict):
         kind, rate_hz = value.get("type"), value.get("rate")
-        if isinstance(kind, str) and kind in LAWS and rate_hz in (None, G711_RATE_HZ):
+        is_rate = rate_hz is None or isinstance(rate_hz, int)
+        if isinstance(kind, str) and kind in LAWS and is_rate and rate_hz in (None, G711_RATE_HZ):
             return AudioFormat(kind, G711_RATE_HZ)
-        if kind in (None, PCM.kind) and rate_hz in (None, *RATES_HZ):
+        if kind in (None, PCM.kind) and is_rate and rate_hz in (None, *RATES_HZ):
             return AudioFormat(PCM.kind, rate_hz or RATE_HZ)
     raise ValueError(
         f"expected audio/pcm at {', '.join(map(str, RATES_HZ))} Hz, audio/pcmu or audio/pcma; got "

@@ -73,6 +73,11 @@ def test_fields_have_the_kind_that_they_should_have(event: dict[str, Any], name:
     assert number_of(event, name) >= 0
 
 
+def test_a_number_is_one_that_can_be_calculated_with() -> None:
+    assert number_of({"at": 10**400}, "at") / 1000 < 1e7
+    assert number_of({"at": 3_600_000}, "at") == 3_600_000
+
+
 def test_audio_is_the_same_there_and_back() -> None:
     samples = np.array([[0, 1, -1, 32767, -32768]], np.int16)
     assert np.array_equal(decode_audio(encode_audio(samples)), samples)
@@ -155,6 +160,8 @@ def test_formats_that_we_do_not_have_are_none_and_named() -> None:
             read_format(value)
     narrow = {"type": "audio/pcmu", "rate": 16_000}
     kinds: list[Any] = [narrow, {"type": "opus"}, "mp3", 3, {"type": []}]
+    # Equal to a rate, and none that a resampler takes.
+    kinds += [{"type": "audio/pcm", "rate": 24_000.0}, {"type": "audio/pcma", "rate": 8_000.0}]
     for each in kinds:
         with pytest.raises(ValueError, match="expected audio/pcm"):
             read_format(each)
