@@ -106,8 +106,8 @@ class ToolCalls:
         try:
             output = output_of(await self._call(request))
         except Exception as error:  # noqa: BLE001 - the model gets it, and so does the log
-            output = failure_of(error)
             tool = self._tools.get(request.name)
+            output = failure_of(error, tool)
             if tool is not None and not is_of_arguments(error, tool):
                 self._report(error)
         if request.call_id in self._running:

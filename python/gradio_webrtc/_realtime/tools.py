@@ -52,11 +52,14 @@ class Tool:
         fn: The function, behind a check of its arguments.
         name: Its name.
         schema: Its description in the form of the protocol.
+        titles: The titles under which Pydantic reports that arguments do not fit: the name of the
+            function, or since 2.10 that with all it stands in, such as ``Shop.find``.
     """
 
     fn: Callable[..., Any]
     name: str
     schema: dict[str, Any] = field(repr=False)
+    titles: frozenset[str] = field(repr=False)
 
     def read_arguments(self, text: str) -> dict[str, Any]:
         """Returns the arguments of a call, by name; not compared with the annotations yet.
@@ -110,7 +113,8 @@ def make_tool(fn: Any) -> Tool:
         "description": _summary(text),
         "parameters": parameters,
     }
-    return Tool(functools.wraps(named)(checked), name, schema)
+    titles = frozenset({name, plain.__name__, plain.__qualname__})
+    return Tool(functools.wraps(named)(checked), name, schema, titles)
 
 
 def make_tools(functions: Iterable[Callable[..., Any]]) -> dict[str, Tool]:
@@ -139,15 +143,15 @@ def _as_json(result: object) -> str:
     return to_json(result, fallback=str, bytes_mode="base64", inf_nan_mode="strings").decode()
 
 
-def failure_of(error: BaseException) -> str:
-    """Returns the output of a tool that failed.
+def failure_of(error: BaseException, tool: Tool | None = None) -> str:
+    """Returns the output of a tool that failed; ``None`` for a call of no tool.
 
     The words of a `WebRTCError` are for everybody. Those of other exceptions may hold what is no
     business of the user's, to whom the model may read them out.
     """
     if isinstance(error, ArgumentsRefused):
         return f"Error: {error}"
-    if isinstance(error, ValidationError):
+    if isinstance(error, ValidationError) and tool is not None and is_of_arguments(error, tool):
         wrong = [
             f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
             for each in error.errors(include_url=False, include_context=False, include_input=False)
@@ -161,7 +165,7 @@ def failure_of(error: BaseException) -> str:
 def is_of_arguments(error: BaseException, tool: Tool) -> bool:
     """True if an error is the model's: its arguments do not fit. Any other is the function's."""
     if isinstance(error, ValidationError):
-        return error.title == tool.name
+        return error.title in tool.titles
     return isinstance(error, ArgumentsRefused)
 
 

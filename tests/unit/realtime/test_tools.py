@@ -8,6 +8,7 @@ import queue  # noqa: TC003 - the annotation is read
 from typing import Any, Literal
 
 import pytest
+from pydantic import TypeAdapter
 
 from gradio_webrtc._realtime import tools as module
 from gradio_webrtc._realtime.tools import (
@@ -148,10 +149,55 @@ def test_arguments_that_do_not_fit_are_described_to_the_model() -> None:
     with pytest.raises(ValueError, match="weather") as raised:
         tool.fn(city=3, colour="red")
     assert is_of_arguments(raised.value, tool)
-    text = failure_of(raised.value)
+    text = failure_of(raised.value, tool)
     assert text.startswith("Error: the arguments do not fit: ")
     assert "city: Input should be a valid string" in text
     assert "colour: Unexpected keyword argument" in text
+
+
+class Shelf:
+    """A tool that can be called, with a method that is one as well."""
+
+    def find(self, number: int) -> int:
+        return number
+
+    def __call__(self, number: int) -> int:
+        return number
+
+
+def _local(number: int) -> int:
+    return number
+
+
+def tools_of_all_kinds() -> list[Any]:
+    def local(number: int) -> int:
+        return number
+
+    async def local_async(number: int) -> int:
+        return number
+
+    return [_local, local, local_async, Shelf().find, Shelf(), functools.partial(local)]
+
+
+@pytest.mark.parametrize("fn", tools_of_all_kinds())
+async def test_wrong_arguments_are_the_model_s_wherever_a_function_was_written(fn: Any) -> None:
+    tool = make_tool(fn)
+    with pytest.raises(ValueError, match="valid integer") as raised:
+        await tool.fn(number="x")
+    assert is_of_arguments(raised.value, tool)
+    assert failure_of(raised.value, tool).startswith("Error: the arguments do not fit: number: ")
+
+
+def test_a_validation_within_a_tool_is_no_matter_of_the_model() -> None:
+    def parse(text: str) -> int:
+        return TypeAdapter(dict[str, int]).validate_python({text: "a password"})[text]
+
+    tool = make_tool(parse)
+    with pytest.raises(ValueError, match="valid integer") as raised:
+        tool.fn(text="from the database")
+    assert not is_of_arguments(raised.value, tool)
+    failure = failure_of(raised.value, tool)
+    assert failure == "Error: the function failed (ValidationError)"
 
 
 def test_only_the_words_of_our_errors_reach_the_model() -> None:
