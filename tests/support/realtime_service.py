@@ -70,6 +70,7 @@ class Script:
         transcribes: The user's words are reported, as "Turn 1" and so on.
         calls: Tools that the first answer asks for, each a name and the text of its arguments.
         fails: The answers end with an error.
+        is_deaf: Requests for an answer are in vain.
         words: "apart" for one every half a second of the audio, "first" for all before it, "whole"
             for one event behind it.
     """
@@ -79,6 +80,7 @@ class Script:
     transcribes: bool = False
     calls: tuple[tuple[str, str], ...] = ()
     fails: bool = False
+    is_deaf: bool = False
     words: str = "apart"
 
 
@@ -99,6 +101,7 @@ class ServiceSide:
         received: The client's events but its audio, in order.
         audio_bytes: The length of the client's audio.
         answers: The number of answers that were begun.
+        script: As given; it may be exchanged.
     """
 
     def __init__(self, send: Callable[[str], Awaitable[None]], script: Script) -> None:
@@ -106,7 +109,7 @@ class ServiceSide:
         self.audio_bytes = 0
         self.answers = 0
         self._send_text = send
-        self._script = script
+        self.script = script
         self._ids = itertools.count(1)
         self._waiting = np.zeros(0, np.int16)
         self._blocks = 0
@@ -121,7 +124,7 @@ class ServiceSide:
 
     async def begin(self) -> None:
         """Sends the first event."""
-        terms = BETA_TERMS if self._script.is_beta else GENERAL_TERMS
+        terms = BETA_TERMS if self.script.is_beta else GENERAL_TERMS
         await self.send("session.created", session=terms)
 
     async def end(self) -> None:
@@ -141,7 +144,7 @@ class ServiceSide:
                 terms = event["session"].get("audio", {}).get("input", {}).get("format", {})
                 self._rate_hz = terms.get("rate", RATE_HZ)
                 await self.send("session.updated", session=event["session"])
-            case "response.create":
+            case "response.create" if not self.script.is_deaf:
                 self._begin_answer()
             case "response.cancel":
                 await self._stop_answering()
@@ -155,7 +158,7 @@ class ServiceSide:
 
     async def send(self, kind: str, **values: Any) -> None:
         """Sends an event, under the name that it has in this service."""
-        name = BETA.get(kind, kind) if self._script.is_beta else kind
+        name = BETA.get(kind, kind) if self.script.is_beta else kind
         await self._send_text(json.dumps({"type": name, "event_id": self._new("event"), **values}))
 
     def _new(self, kind: str) -> str:
@@ -196,7 +199,7 @@ class ServiceSide:
         item = {"id": item_id, "type": "message", "role": "user", "content": []}
         await self.send("conversation.item.added", item=item)
         self._begin_answer()
-        if self._script.transcribes:
+        if self.script.transcribes:
             kind = "conversation.item.input_audio_transcription.completed"
             words = f"Turn {self._turns}"
             await self.send(kind, item_id=item_id, content_index=0, transcript=words)
@@ -224,10 +227,10 @@ class ServiceSide:
         response = {"id": self._response_id, "status": "in_progress"}
         await self.send("response.created", response=response)
         self.answers += 1
-        if self._script.fails:
+        if self.script.fails:
             error = {"type": "server_error", "code": "no_luck", "message": "secret internals"}
             await self._finish("failed", status_details={"type": "failed", "error": error})
-        elif self._script.calls and self.answers == 1:
+        elif self.script.calls and self.answers == 1:
             await self._ask_for_tools()
             await self._finish("completed")
         else:
@@ -235,7 +238,7 @@ class ServiceSide:
             await self._finish("completed")
 
     async def _ask_for_tools(self) -> None:
-        for index, (name, arguments) in enumerate(self._script.calls):
+        for index, (name, arguments) in enumerate(self.script.calls):
             call_id = self._new("call")
             item = {"id": self._new("item"), "type": "function_call", "status": "completed"}
             item |= {"name": name, "call_id": call_id, "arguments": arguments}
@@ -244,7 +247,7 @@ class ServiceSide:
             await self.send("response.output_item.done", output_index=index, item=item)
 
     async def _speak(self) -> None:
-        hz, length_s = self._script.answers[(self.answers - 1) % len(self._script.answers)]
+        hz, length_s = self.script.answers[(self.answers - 1) % len(self.script.answers)]
         item_id = self._new("item")
         item = {"id": item_id, "type": "message", "role": "assistant", "content": []}
         at = {"response_id": self._response_id, "item_id": item_id, "content_index": 0}
@@ -253,18 +256,18 @@ class ServiceSide:
         size = round(PIECE_S * RATE_HZ)
         words = ["Answer ", "number ", f"{self.answers} "]
         delta = "response.output_audio_transcript.delta"
-        while self._script.words == "first" and words:
+        while self.script.words == "first" and words:
             await self.send(delta, delta=words.pop(0), **at)
         whole = f"Answer number {self.answers}"
         done = {"transcript": whole, **at}
-        if self._script.words == "first":
+        if self.script.words == "first":
             await self.send("response.output_audio_transcript.done", **done)
         for begin in range(0, max(audio.size, size), size):
-            if words and self._script.words == "apart" and begin % (5 * size) == 0:
+            if words and self.script.words == "apart" and begin % (5 * size) == 0:
                 await self.send(delta, delta=words.pop(0), **at)
             piece = base64.b64encode(audio[begin : begin + size].tobytes()).decode()
             await self.send("response.output_audio.delta", delta=piece, **at)
-        if self._script.words != "first":
+        if self.script.words != "first":
             await self.send("response.output_audio_transcript.done", **done)
         await self.send("response.output_item.done", item={**item, "status": "completed"})
 

@@ -11,7 +11,8 @@ import importlib.util
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from gradio_webrtc._realtime.dialogue import Dialogue, ServiceOptions, check_key
+from gradio_webrtc._realtime.dialogue import Dialogue, ServiceOptions
+from gradio_webrtc._realtime.keys import check_key
 from gradio_webrtc._realtime.line import check_url
 from gradio_webrtc._realtime.protocol import PCM, format_of
 from gradio_webrtc._realtime.tools import make_tools

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -21,9 +21,9 @@ from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import WebRTCError
 from gradio_webrtc.types import CloseStream
 
-from .line import ServiceLost
+from .keys import read_key
 from .link import Address, Link, ServiceGone
-from .playback import Audio, Mark, Playback, Text
+from .playback import Audio, Cut, Mark, Playback, Text
 from .protocol import (
     create_item,
     decode_audio,
@@ -150,17 +150,20 @@ class Dialogue:
         self._options = options
         # Apart: a tool that never returns must not keep the next connection from its key. Without
         # a job they have no threads.
-        self._key_worker, self._tool_worker, self._event_worker = (
-            Worker(f"{task}-{session.webrtc_id[:8]}", owner) for task in ("key", "tools", "events")
-        )
+        make_worker = partial(_make_worker, session.webrtc_id, owner)
+        self._key_worker, self._event_worker = make_worker("key"), make_worker("events")
         self._on_event = None if on_event is None else UserFunction(on_event, self._event_worker)
         self._playback = Playback(options.outbound.rate_hz)
         self._transcript = Transcript()
         self._words = WordOutputs(self._transcript, self._wake)
-        self._calls = ToolCalls(options.tools, self._tool_worker, session.report, self._answer_call)
+        self._calls = ToolCalls(
+            options.tools, partial(make_worker, "tools"), session.report, self._answer_call
+        )
         self._tasks = TaskScope()
         self._has_begun = False
         self._is_beta = False
+        # The user was shown that the service is lost.
+        self._owes_news = False
         self._turns = 0
         self._logged_errors = 0
         self._speech_start_s = 0.0
@@ -177,7 +180,7 @@ class Dialogue:
         self._is_responding = False
         self._is_dropped = False
         self._response_calls = 0
-        self._spoken_item_id = ""
+        self._spoken_item_id, self._spoken_index = "", 0
         self._owes_request = False
         self._items_with_deltas: set[str] = set()
 
@@ -194,7 +197,7 @@ class Dialogue:
         self._words.close()
         await self._tasks.close(RELEASE_S)
         await self._calls.close(RELEASE_S)
-        for worker in (self._key_worker, self._tool_worker, self._event_worker):
+        for worker in (self._key_worker, self._event_worker):
             worker.close()
 
     async def wait_until_ready(self) -> None:
@@ -257,14 +260,9 @@ class Dialogue:
             ServiceLost: The user's function for the key failed.
         """
         headers = dict(self._options.headers)
-        key = self._options.api_key
-        if callable(key):
-            with guard(_log_without_text) as asking:
-                key = await UserFunction(key, self._key_worker)()
-            if asking.error is not None:
-                raise ServiceLost("the function for the key failed")
+        key = await read_key(self._options.api_key, self._key_worker)
         if key is not None:
-            headers["Authorization"] = f"Bearer {check_key(key)}"
+            headers["Authorization"] = f"Bearer {key}"
         return Address(self._options.url, headers)
 
     def greet(self, terms: Mapping[str, Any], *, is_again: bool) -> list[Event]:
@@ -280,7 +278,8 @@ class Dialogue:
         # A service that takes no history is used without.
         items = self._transcript.items(beta=self._is_beta)
         first += [{"event_id": _quiet_id(), **create_item(item)} for item in items]
-        if is_again:
+        if is_again and self._owes_news:
+            self._owes_news = False
             whole = self._transcript.is_complete
             self._session.send(create_words("info", FOUND if whole else STARTED_OVER))
         if self._owes_request:
@@ -291,27 +290,26 @@ class Dialogue:
     def note_lost(self, tries: int) -> None:
         """Ends what belonged to the connection; see `Client`."""
         if tries == 1:
+            self._owes_news = True
             self._session.send(create_words("warning", LOST))
         self._is_responding = self._is_dropped = self._goes_on = False
         self._calls.cancel()
-        if not self._is_making:
-            return
-        messages = self._transcript.messages()
-        is_unanswered = bool(messages) and messages[-1]["role"] == "user" and not self._has_spoken
-        if is_unanswered:
+        # The turn may have ended, and its reply not begun.
+        has_spoken = self._is_making and self._has_spoken
+        is_owed = self._is_awaited or self._is_making
+        if is_owed and not has_spoken and self._transcript.is_unanswered:
             self._owes_request = True
         else:
             self._finish_making(failed=True)
 
     async def take_event(self, event: Event) -> None:
-        """Acts on an event; waits while there is no room for what it brings; see `Client`."""
+        """Acts on an event; see `Client`."""
         if self._on_event is not None:
             with guard(self._session.report):
                 await self._on_event(event)
         act = self._ACTIONS.get(event["type"])
         if act is not None:
             act(self, event)
-        await self._playback.wait_room()
 
     async def _run(self) -> None:
         text = GONE
@@ -366,12 +364,15 @@ class Dialogue:
             self._words.note_change()
 
     def _note_response(self, _event: Event) -> None:
+        self.link.note_answer()
         self._is_responding, self._is_dropped = True, False
-        self._spoken_item_id = ""
+        self._spoken_item_id, self._spoken_index = "", 0
         self._response_calls = 0
         self._items_with_deltas.clear()
         self._goes_on = False
-        if not self._is_making:
+        if not self._playback.has_room:
+            self._cut_short()
+        elif not self._is_making:
             self._is_making, self._has_spoken = True, False
             self._playback.put_mark(_ReplyStart(self._turns))
 
@@ -388,24 +389,33 @@ class Dialogue:
         except ValueError as error:
             self._log_error("a realtime service sent what is no audio: %s", error)
             return
+        if not self._playback.has_room:
+            self._cut_short()
+            return
         item_id, index = name_of(event, "item_id"), number_of(event, "content_index")
-        self._has_spoken, self._spoken_item_id = True, item_id
+        self._has_spoken, self._spoken_item_id, self._spoken_index = True, item_id, index
         self._playback.put_audio(Audio(item_id, index, samples))
 
     def _note_reply_words(self, event: Event) -> None:
-        if not self._is_dropped:
-            item_id = name_of(event, "item_id")
-            if len(self._items_with_deltas) >= MAX_ITEMS:
-                self._items_with_deltas.clear()
-            self._items_with_deltas.add(item_id)
-            self._playback.put_text(item_id, text_of(event, "delta"))
+        item_id = name_of(event, "item_id")
+        if len(self._items_with_deltas) >= MAX_ITEMS:
+            self._items_with_deltas.clear()
+        self._items_with_deltas.add(item_id)
+        self._put_words(item_id, text_of(event, "delta"))
 
     def _note_all_words(self, event: Event) -> None:
         """Takes the words of an item from a service that sends them whole."""
         item_id = name_of(event, "item_id")
-        if not self._is_dropped and item_id not in self._items_with_deltas:
-            words = text_of(event, "transcript") or text_of(event, "text")
+        if item_id not in self._items_with_deltas:
+            self._put_words(item_id, text_of(event, "transcript") or text_of(event, "text"))
+
+    def _put_words(self, item_id: str, words: str) -> None:
+        if self._is_dropped:
+            return
+        if self._playback.has_room:
             self._playback.put_text(item_id, words)
+        else:
+            self._cut_short()
 
     def _note_item_done(self, event: Event) -> None:
         item = object_of(event, "item")
@@ -437,6 +447,7 @@ class Dialogue:
             logger.info("a realtime service reports: %s", _words_of(error))
             self._owes_request |= code == "conversation_already_has_active_response"
             return
+        self.link.note_answer()
         self._log_error("a realtime service reports an error: %s", _words_of(error))
         self._session.report(WebRTCError(ERROR))
 
@@ -462,8 +473,27 @@ class Dialogue:
             self._session.end_reply()
             self._session.event("response_finished", turn=self._turns, failed=failed)
 
+    def _cut_short(self) -> None:
+        """Ends a reply that is longer than anybody can keep, at what there is room for."""
+        self._log_error("a realtime service sent more than there is room for: the rest is left out")
+        self._is_dropped = True
+        self._finish_making(failed=False)
+        self._send_quietly("response.cancel")
+        item_id, index = self._spoken_item_id, self._spoken_index
+        if received_ms := self._playback.received_ms(item_id, index):
+            self._truncate(Cut(item_id, index, received_ms))
+
+    def _truncate(self, cut: Cut) -> None:
+        self._send_quietly(
+            "conversation.item.truncate",
+            item_id=cut.item_id,
+            content_index=cut.content_index,
+            audio_end_ms=cut.played_ms,
+        )
+
     def _interrupt(self) -> None:
         """Drops what the user has not heard of the reply, and reports to the service where."""
+        self.link.note_answer()
         played_s = self._session.played_s
         is_playing = self._playback.is_playing(played_s)
         open_item_id = self._spoken_item_id if self._is_responding else ""
@@ -475,12 +505,7 @@ class Dialogue:
         for cut in cuts:
             if self._transcript.cut(cut.item_id):
                 self._words.note_change()
-            self._send_quietly(
-                "conversation.item.truncate",
-                item_id=cut.item_id,
-                content_index=cut.content_index,
-                audio_end_ms=cut.played_ms,
-            )
+            self._truncate(cut)
         if self._is_awaited or self._is_replying or is_playing:
             self._is_awaited = self._is_replying = False
             heard_s = cuts[0].played_ms / 1000 if cuts else 0.0
@@ -545,30 +570,12 @@ class Dialogue:
     }
 
 
+def _make_worker(webrtc_id: str, owner: str, task: str) -> Worker:
+    return Worker(f"{task}-{webrtc_id[:8]}", owner)
+
+
 def _quiet_id() -> str:
     return f"{QUIET}{secrets.token_hex(8)}"
-
-
-def check_key(key: object) -> str:
-    """Returns a key as it can stand in a header.
-
-    Raises:
-        TypeError: It is no text.
-        ValueError: It has characters that a header cannot have. It is not quoted.
-    """
-    if not isinstance(key, str):
-        raise TypeError(f"the key of a service must be text, got {type(key).__name__}")
-    if not key or not key.isascii() or not key.isprintable() or key != key.strip():
-        raise ValueError("the key of a service must be printable ASCII without blanks around it")
-    return key
-
-
-def _log_without_text(error: BaseException) -> None:
-    """Logs an error of the function for the key: its text, and what it quotes, may be the key."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = ", ".join(f"{each.filename}:{each.lineno}" for each in frames[-2:])
-    kind = type(error).__name__
-    logger.error("%s in the function for the key of a realtime service (%s)", kind, places)
 
 
 def _words_of(error: Mapping[str, Any]) -> str:

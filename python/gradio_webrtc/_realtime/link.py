@@ -31,8 +31,8 @@ GREETING_TIMEOUT_S: Final = 10.0
 """The time from an open connection to ``session.created``, its first event."""
 
 ANSWER_TIMEOUT_S: Final = 30.0
-"""The time in which a service that owes an answer must send any event at all. A model takes a few
-seconds to its first; a connection behind which nobody is answers pings all the same."""
+"""The longest silence of a service that owes an answer. A model takes a few seconds to its first;
+a connection behind which nobody is answers pings all the same."""
 
 MAX_TRIES: Final = 5
 """Connections in a row that may fail before the service counts as gone: about half a minute."""
@@ -115,6 +115,7 @@ class Link:
         # The reason to give a connection up, which neither side of it has.
         self._failed: asyncio.Future[str] | None = None
         self._due: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -132,11 +133,19 @@ class Link:
             self._fail("the service takes no events")
 
     def expect_answer(self) -> None:
-        """Gives the connection up unless the service sends anything within `ANSWER_TIMEOUT_S`."""
+        """Gives the connection up once the service is silent for `ANSWER_TIMEOUT_S`.
+
+        Until `note_answer`: it confirms a turn at once, and may then never answer it.
+        """
         if self._is_open and self._due is None:
-            reason = f"the service was silent for {ANSWER_TIMEOUT_S:g} s"
-            loop = asyncio.get_running_loop()
-            self._due = loop.call_later(ANSWER_TIMEOUT_S, self._fail, reason)
+            self._heard_s = asyncio.get_running_loop().time()
+            self._wait_for_answer()
+
+    def note_answer(self) -> None:
+        """Records that the service owes no answer any more."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
     def send_audio(self, samples: NDArray[np.int16], kind: str = PCM.kind) -> None:
         """Sends the user's audio; while there is no connection, the last seconds are kept."""
@@ -192,17 +201,20 @@ class Link:
                 raise ServiceLost(failed.result())
             finally:
                 self._is_open = False
-                self._stop_waiting()
+                self.note_answer()
                 await scope.close()
 
     def _fail(self, reason: str) -> None:
         if self._failed is not None and not self._failed.done():
             self._failed.set_result(reason)
 
-    def _stop_waiting(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+    def _wait_for_answer(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = self._heard_s + ANSWER_TIMEOUT_S
+        if loop.time() < due_s:
+            self._due = loop.call_at(due_s, self._wait_for_answer)
+        else:
+            self._fail(f"the service was silent for {ANSWER_TIMEOUT_S:g} s")
 
     async def _greet(self, line: Line) -> None:
         """Waits for the service's first event, and sends ours."""
@@ -219,6 +231,8 @@ class Link:
         self._has_greeted = self._is_open = True
         for event in first:
             await line.send(write_event(event))
+            if event["type"] == "response.create":
+                self.expect_answer()
 
     async def _first_event(self, line: Line) -> Event:
         for _ in range(MAX_UNREADABLE):
@@ -236,10 +250,11 @@ class Link:
             await line.send(await self._outgoing.take())
 
     async def _read_all(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
         unreadable = 0
         while True:
             event = read_event(await line.receive())
-            self._stop_waiting()
+            self._heard_s = loop.time()
             if event is not None:
                 await self._client.take_event(event)
                 continue

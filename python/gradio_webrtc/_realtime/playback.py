@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_WAITING_S: Final = 240.0
-"""Audio that waits, in seconds: more than the longest reply of any service, 12 MB at 24 kHz. With
-that much the service is not read any further, so it has to wait."""
+MAX_WAITING_S: Final = 600.0
+"""Audio that waits, in seconds: three times the longest reply of OpenAI's, 29 MB at 24 kHz. A reply
+that is longer ends there: a service that is not read any further cannot report that the user
+speaks, and its answers to our pings are not read either."""
 
-MAX_ENTRIES: Final = 32_768
-"""Pieces of audio and text that wait; beyond it likewise. 240 s in pieces of 20 ms have 12,000."""
+MAX_ENTRIES: Final = 65_536
+"""Pieces of audio and text that wait; beyond it likewise. 600 s in pieces of 20 ms have 30,000."""
 
 MAX_CHARS: Final = 256 * 1024
-"""Characters of text that wait; beyond it likewise. A reply of 240 s has 5,000."""
+"""Characters of text that wait; beyond it likewise. A reply of 600 s has 12,000."""
 
 MAX_MERGED_CHARS: Final = 1000
 """The longest text that words which follow it are added to."""
@@ -120,8 +121,6 @@ class Playback:
         self._waiting_chars = 0
         self._spans: dict[tuple[str, int], _Span] = {}
         self._ready = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -149,8 +148,19 @@ class Playback:
 
     # The service's side
 
+    @property
+    def has_room(self) -> bool:
+        """True if there is room for more."""
+        is_short = len(self._entries) < MAX_ENTRIES and self._waiting_chars < MAX_CHARS
+        return is_short and self.waiting_s < MAX_WAITING_S
+
+    def received_ms(self, item_id: str, content_index: int) -> int:
+        """Returns the length of an item's audio that has come; 0 where it is none of the latest."""
+        span = self._spans.get((item_id, content_index))
+        return 0 if span is None else math.floor(span.received_s * 1000 + ROUNDING_MS)
+
     def put_audio(self, audio: Audio) -> None:
-        """Queues audio. Await `wait_room` before the next."""
+        """Queues audio, if `has_room`; the bound is up to who calls this."""
         if not audio.samples.size:
             return
         self._waiting_samples += audio.samples.size
@@ -172,10 +182,6 @@ class Playback:
     def put_mark(self, what: Any) -> None:
         """Queues something to be done behind all that waits."""
         self._put(Mark(what))
-
-    async def wait_room(self) -> None:
-        """Returns once there is room for more."""
-        await self._room.wait()
 
     # The handler's side
 
@@ -256,16 +262,7 @@ class Playback:
     def _put(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._ready.set()
-        self._update_room()
 
     def _note_taken(self) -> None:
         if not self._entries:
             self._ready.clear()
-        self._update_room()
-
-    def _update_room(self) -> None:
-        has_room = len(self._entries) < MAX_ENTRIES and self._waiting_chars < MAX_CHARS
-        if has_room and self.waiting_s < MAX_WAITING_S:
-            self._room.set()
-        else:
-            self._room.clear()

@@ -31,6 +31,10 @@ ever."""
 MAX_RUNNING: Final = 8
 """Calls at once. A model asks for two or three together."""
 
+MAX_WORKERS_LEFT: Final = 4
+"""Threads of one session that tools may keep for good. Each such tool is a fault of the program's,
+and is in the log."""
+
 MAX_RECENT: Final = 64
 """Calls that are recognised when a service reports them twice, under two names of an event."""
 
@@ -54,7 +58,8 @@ class ToolCalls:
 
     Args:
         tools: The tools by name.
-        worker: Runs those that block.
+        make_worker: Returns a worker for those that block: one that a tool does not give back is
+            left to it, and the next tool gets another.
         report: Called with every error that is not the model's.
         answer: Called with the id of a call and its output, once it is over.
     """
@@ -62,12 +67,14 @@ class ToolCalls:
     def __init__(
         self,
         tools: Mapping[str, Tool],
-        worker: Worker,
+        make_worker: Callable[[], Worker],
         report: Callable[[BaseException], None],
         answer: Callable[[str, str], None],
     ) -> None:
         self._tools = tools
-        self._worker = worker
+        self._make_worker = make_worker
+        self._worker = make_worker()
+        self._workers_left = 0
         self._report = report
         self._answer = answer
         self._tasks = TaskScope()
@@ -101,6 +108,7 @@ class ToolCalls:
     async def close(self, timeout_s: float) -> None:
         """Ends every one; waits no longer than this for coroutines that go on."""
         await self._tasks.close(timeout_s)
+        self._worker.close()
 
     async def _run(self, request: ToolRequest) -> None:
         try:
@@ -119,11 +127,22 @@ class ToolCalls:
         if tool is None:
             raise ArgumentsRefused("there is no such function")
         fn = functools.partial(tool.fn, **tool.read_arguments(request.arguments))
+        worker = self._worker
+        call = UserFunction(fn, worker)
         try:
             async with asyncio.timeout(TIME_LIMIT_S) as limit:
-                return await UserFunction(fn, self._worker)()
+                return await call()
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            if not call.is_async and worker is self._worker and worker.is_busy:
+                self._leave_worker()
             text = f"the function {tool.name} took longer than {TIME_LIMIT_S:g} s"
             raise WebRTCError(text) from error
+
+    def _leave_worker(self) -> None:
+        """Leaves a worker to the tool that blocks it: the next one must not wait behind that."""
+        if self._workers_left < MAX_WORKERS_LEFT:
+            self._workers_left += 1
+            self._worker.close()
+            self._worker = self._make_worker()

@@ -62,6 +62,15 @@ class Transcript:
         """True if the words of all items are there."""
         return all(entry.text for entry in self._entries.values())
 
+    @property
+    def is_unanswered(self) -> bool:
+        """True if the user has the last word, and the words are there."""
+        for entry in reversed(self._entries.values()):
+            # A reply has its place before it has words.
+            if entry.role == "user" or entry.text.strip():
+                return entry.role == "user" and bool(entry.text.strip())
+        return False
+
     def begin(self, item_id: str, role: Role) -> None:
         """Gives an item its place, before there are words; does nothing if it has one."""
         if not item_id or item_id in self._entries:

@@ -11,11 +11,12 @@ from support.clock import run_virtual
 from support.realtime_scene import Scene, audible_s, last_words, said, times_of
 from support.realtime_service import RATE_HZ, MemoryService, Script, handler_of, use_service
 
-from gradio_webrtc._realtime.dialogue import check_key
+from gradio_webrtc._realtime import dialogue as module
+from gradio_webrtc._realtime.keys import check_key
 from gradio_webrtc._realtime.line import ServiceLost
 from gradio_webrtc._realtime.transcript import OUTPUTS_EVERY_S
 from gradio_webrtc.testing import simulate
-from gradio_webrtc.types import AdditionalOutputs
+from gradio_webrtc.types import AdditionalOutputs, CloseStream
 
 
 def weather(city: str) -> str:
@@ -363,6 +364,24 @@ def test_a_function_for_the_key_is_called_for_each_connection_and_may_fail(
     run_virtual(scene())
     assert "KeyError in the function for the key" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def _never() -> str:
+    await asyncio.Event().wait()
+    return "key"
+
+
+def test_a_function_for_the_key_that_never_returns_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene() -> None:
+        async with Scene(MemoryService(), api_key=_never) as scene:
+            items = await scene.items(1)
+            assert [str(each) for each in scene.session.errors] == [module.GONE]
+            assert isinstance(items[0], CloseStream)
+
+    run_virtual(scene())
+    assert "TimeoutError in the function for the key" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["", "sec\nret", " secret", "secrät", 3, None])

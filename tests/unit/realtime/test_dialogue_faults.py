@@ -123,6 +123,67 @@ def test_a_question_that_was_not_answered_is_asked_again() -> None:
     run_virtual(scene())
 
 
+def test_a_service_that_comes_and_goes_is_no_news_each_time() -> None:
+    async def scene() -> None:
+        service = MemoryService()
+        async with Scene(service) as scene:
+            for count in (1, 2, 3):
+                service.lines[-1].fail()
+                await asyncio.sleep(3)
+                assert len(service.lines) == count + 1
+            assert [each["data"] for each in scene.session.messages] == [module.LOST, module.FOUND]
+
+    run_virtual(scene())
+
+
+def test_a_turn_whose_answer_never_began_is_answered_over_the_next_connection() -> None:
+    async def scene() -> None:
+        service = MemoryService()
+        async with Scene(service) as scene:
+            scene.put("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="u")
+            kind = "conversation.item.input_audio_transcription.completed"
+            scene.put(kind, item_id="u", transcript="Where is it?")
+            await scene.settle()
+            service.lines[-1].fail()
+            await asyncio.sleep(1)
+            kinds = [each["type"] for each in scene.service.received]
+            assert kinds == ["session.update", "conversation.item.create", "response.create"]
+
+    run_virtual(scene())
+
+
+def test_a_text_whose_answer_never_began_is_answered_over_the_next_connection() -> None:
+    async def scene() -> None:
+        service = MemoryService(Script(answers=((700.0, 0.3),)))
+        async with Scene(service) as scene:
+            scene.dialogue.ask("Hello")
+            await scene.until(lambda: "response_finished" in scene.session.names)
+            service.lines[-1].service.script = Script(is_deaf=True)
+            scene.dialogue.ask("Where is it?")
+            await scene.settle()
+            service.lines[-1].fail()
+            await asyncio.sleep(1)
+            kinds = [each["type"] for each in scene.service.received]
+            assert kinds == ["session.update", *["conversation.item.create"] * 3, "response.create"]
+
+    run_virtual(scene())
+
+
+def test_a_turn_without_words_is_not_asked_for_again() -> None:
+    async def scene() -> None:
+        service = MemoryService(Script(answers=((700.0, 0.3),)))
+        async with Scene(service) as scene:
+            scene.dialogue.ask("Hello")
+            await scene.until(lambda: "response_finished" in scene.session.names)
+            scene.put("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="u")
+            await scene.settle()
+            service.lines[-1].fail()
+            await asyncio.sleep(1)
+            assert scene.service.events("response.create") == []
+
+    run_virtual(scene())
+
+
 def test_a_reply_that_a_lost_connection_ends_is_played_as_far_as_it_came() -> None:
     async def scene() -> None:
         service = MemoryService()
@@ -155,6 +216,9 @@ def test_a_service_that_never_answers_is_left_and_asked_again() -> None:
         service = MemoryService()
         async with Scene(service) as scene:
             scene.put("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="u")
+            # What services confirm at once, answer or none.
+            scene.put("input_audio_buffer.committed", item_id="u")
+            scene.put("conversation.item.added", item={"id": "u", "role": "user"})
             await asyncio.sleep(29)
             assert len(service.lines) == 1
             await asyncio.sleep(3)
@@ -163,10 +227,32 @@ def test_a_service_that_never_answers_is_left_and_asked_again() -> None:
     run_virtual(scene())
 
 
+@pytest.mark.parametrize("kind", ["response.created", "speech_started", "error"])
+def test_a_service_that_owes_nothing_may_be_silent(kind: str) -> None:
+    events: dict[str, dict[str, Any]] = {
+        "response.created": {"type": kind, "response": {"id": "r"}},
+        "speech_started": {"type": "input_audio_buffer.speech_started", "item_id": "v"},
+        "error": {"type": kind, "error": {"type": "server_error", "message": "No."}},
+    }
+
+    async def scene() -> None:
+        service = MemoryService()
+        async with Scene(service) as scene:
+            scene.put("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="u")
+            await scene.settle()
+            service.lines[-1].put(events[kind])
+            await asyncio.sleep(3600)
+            assert len(service.lines) == 1
+
+    run_virtual(scene())
+
+
 # Hostile services
 
 
-def test_audio_faster_than_time_makes_the_service_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reply_that_is_too_long_ends_where_there_is_no_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("gradio_webrtc._realtime.playback.MAX_WAITING_S", 2.0)
 
     async def scene() -> None:
@@ -174,12 +260,57 @@ def test_audio_faster_than_time_makes_the_service_wait(monkeypatch: pytest.Monke
             scene.put("response.created", response={"id": "r"})
             for _ in range(100):
                 scene.put_audio(0.5)
+                scene.put("response.output_audio_transcript.delta", item_id="a", delta="word ")
             await scene.settle()
             playback = scene.dialogue._playback  # noqa: SLF001 - the bound is inside
             assert playback.waiting_s == 2.0
-            await scene.items(20)
+            (cut,) = scene.service.events("conversation.item.truncate")
+            assert (cut["item_id"], cut["audio_end_ms"]) == ("a", 2000)
+            assert len(scene.service.events("response.cancel")) == 1
+            scene.put("response.done", response={"status": "cancelled"})
+            await scene.until(lambda: "response_finished" in scene.session.names)
+            assert scene.played_s == pytest.approx(2.0)
+            # The next one has room again.
+            scene.put("response.created", response={"id": "s"})
+            scene.put_audio(0.5, item_id="b")
+            await scene.until(lambda: scene.played_s > 2.4)
+
+    run_virtual(scene())
+    assert caplog.text.count("more than there is room for") == 1
+
+
+def test_a_user_can_interrupt_a_reply_that_fills_all_the_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gradio_webrtc._realtime.playback.MAX_WAITING_S", 2.0)
+
+    async def scene() -> None:
+        async with Scene(MemoryService()) as scene:
+            scene.put("response.created", response={"id": "r"})
+            for _ in range(100):
+                scene.put_audio(0.5)
+            scene.put("response.done", response={"status": "completed"})
+            await scene.items(3)
+            scene.put("input_audio_buffer.speech_started", audio_start_ms=0, item_id="u")
             await scene.settle()
-            assert playback.waiting_s <= 2.5
+            assert scene.session.names[-1] == "interrupted"
+            cuts = scene.service.events("conversation.item.truncate")
+            assert [each["audio_end_ms"] for each in cuts] == [2000, 300]
+
+    run_virtual(scene())
+
+
+def test_responses_without_an_end_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradio_webrtc._realtime.playback.MAX_ENTRIES", 10)
+
+    async def scene() -> None:
+        async with Scene(MemoryService()) as scene:
+            for _ in range(50):
+                scene.put("response.created", response={"id": "r"})
+                scene.put("response.done", response={"status": "completed"})
+            await scene.settle()
+            playback = scene.dialogue._playback  # noqa: SLF001 - the bound is inside
+            assert len(playback) <= 11
 
     run_virtual(scene())
 
@@ -190,7 +321,7 @@ def test_nothing_that_a_service_sends_ends_a_dialogue(data: st.DataObject) -> No
     values: st.SearchStrategy[Any] = st.sampled_from(
         [
             *("", "x", "resp_1", "function_call", "assistant", "AAAA", "AAA"),
-            *(None, 0, -1, 2**70, 1.5, True, [], {}),
+            *(None, 0, -1, 2**70, 10**400, 1.5, True, [], {}),
             {"id": "a", "role": "assistant", "status": "failed"},
             {"audio": {"output": 3}},
             {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.clock import run_virtual
-from support.realtime_service import MemoryService, Script
+from support.realtime_service import MemoryLine, MemoryService, Script
 
 from gradio_webrtc._realtime import link as module
 from gradio_webrtc._realtime import outgoing
@@ -209,14 +209,46 @@ def test_a_service_that_owes_an_answer_and_is_silent_counts_as_lost() -> None:
             await asyncio.sleep(7200)
             link.expect_answer()
             await asyncio.sleep(module.ANSWER_TIMEOUT_S - 1)
-            service.lines[-1].put({"type": "rate_limits.updated"})
-            await asyncio.sleep(module.ANSWER_TIMEOUT_S + 1)
+            # That it was heard is no answer.
+            service.lines[-1].put({"type": "input_audio_buffer.committed"})
+            await asyncio.sleep(module.ANSWER_TIMEOUT_S - 1)
+            link.note_answer()
+            await asyncio.sleep(7200)
             assert notes.tries == []
             link.expect_answer()
+            service.lines[-1].put({"type": "input_audio_buffer.committed"})
             await asyncio.sleep(module.ANSWER_TIMEOUT_S - 1)
             assert notes.tries == []
             await asyncio.sleep(2)
             assert notes.tries == [1]
+
+    run_virtual(scene())
+
+
+def test_a_request_among_the_first_events_owes_an_answer_as_well() -> None:
+    class Asking(Notes):
+        def greet(self, terms: Mapping[str, Any], *, is_again: bool) -> list[Event]:
+            return [*super().greet(terms, is_again=is_again), {"type": "response.create"}]
+
+    async def scene() -> None:
+        notes = Asking()
+        line = MemoryLine(Script())
+
+        async def ignore(_text: str) -> None: ...
+
+        line.send = ignore  # type: ignore[method-assign]
+
+        @asynccontextmanager
+        async def open_line(_url: str, _headers: Mapping[str, str]) -> AsyncIterator[MemoryLine]:
+            await line.service.begin()
+            yield line
+
+        running = asyncio.get_running_loop().create_task(Link(open_line, notes).run())
+        await asyncio.sleep(module.ANSWER_TIMEOUT_S - 1)
+        assert notes.tries == []
+        await asyncio.sleep(2)
+        assert notes.tries == [1]
+        running.cancel()
 
     run_virtual(scene())
 

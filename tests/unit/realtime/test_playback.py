@@ -126,12 +126,13 @@ async def test_a_full_queue_has_no_room_until_it_is_emptied(
 ) -> None:
     monkeypatch.setattr(module, "MAX_WAITING_S", 1.0)
     playback = Playback(RATE_HZ)
+    assert playback.has_room
     playback.put_audio(seconds(1.0))
-    waiting = asyncio.ensure_future(playback.wait_room())  # noqa: TID251 - awaited below
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    assert not playback.has_room
+    assert playback.received_ms("item", 0) == 1000
+    assert playback.received_ms("item", 1) == playback.received_ms("other", 0) == 0
     playback.take(0.0)
-    await waiting
+    assert playback.has_room
 
 
 @pytest.mark.parametrize("bound", ["MAX_ENTRIES", "MAX_CHARS"])
@@ -142,19 +143,18 @@ async def test_words_and_pieces_are_bounded_as_well(
     monkeypatch.setattr(module, "MAX_MERGED_CHARS", 1)
     playback = Playback(RATE_HZ)
     for _ in range(5):
+        assert playback.has_room
         playback.put_text("item", "a")
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0):
-            await playback.wait_room()
+    assert not playback.has_room
     assert len(take_all(playback)) == 5
-    await playback.wait_room()
+    assert playback.has_room
 
 
 async def test_an_interruption_makes_room_and_leaves_nothing_to_wait_for() -> None:
     playback = Playback(RATE_HZ)
     playback.put_audio(seconds(module.MAX_WAITING_S))
     playback.interrupt(0.0)
-    await playback.wait_room()
+    assert playback.has_room
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await playback.wait_ready()

@@ -57,16 +57,28 @@ async def never() -> None:
     await asyncio.Event().wait()
 
 
+def block() -> None:
+    """Does not return until the test is over."""
+    released.wait()
+
+
+released = threading.Event()
+
+
 class Calls:
     """Calls, with their outputs and errors."""
 
     def __init__(self) -> None:
         self.outputs: dict[str, str] = {}
         self.errors: list[BaseException] = []
-        self.worker = Worker("tools")
-        tools = make_tools([double, later, fail, explain, leave, give_up, never])
-        self.calls = ToolCalls(tools, self.worker, self.errors.append, self._answer)
+        self.workers: list[Worker] = []
+        tools = make_tools([double, later, fail, explain, leave, give_up, never, block])
+        self.calls = ToolCalls(tools, self._make_worker, self.errors.append, self._answer)
         self._news = asyncio.Event()
+
+    def _make_worker(self) -> Worker:
+        self.workers.append(Worker("tools"))
+        return self.workers[-1]
 
     def _answer(self, call_id: str, output: str) -> None:
         self.outputs[call_id] = output
@@ -87,8 +99,9 @@ class Calls:
 async def calls() -> AsyncIterator[Calls]:
     made = Calls()
     yield made
+    released.set()
     await made.calls.close(1.0)
-    made.worker.close()
+    released.clear()
 
 
 async def test_a_sync_tool_runs_in_a_thread_and_an_async_one_on_the_loop(calls: Calls) -> None:
@@ -138,6 +151,28 @@ async def test_a_tool_that_takes_too_long_is_given_up(
     output = await calls.output_of("never")
     assert output == "Error: the function never took longer than 0.01 s"
     assert len(calls.errors) == 1
+
+
+async def test_a_tool_that_blocks_its_thread_does_not_hold_up_the_next(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIME_LIMIT_S", 0.01)
+    output = await calls.output_of("block")
+    assert output == "Error: the function block took longer than 0.01 s"
+    monkeypatch.setattr(module, "TIME_LIMIT_S", 60.0)
+    assert await calls.output_of("double", '{"number": 2}') == "4"
+    threads.clear()
+
+
+async def test_tools_can_keep_few_threads(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIME_LIMIT_S", 0.01)
+    for number in range(module.MAX_WORKERS_LEFT + 2):
+        name = str(number)
+        calls.calls.begin(ToolRequest(name, "block", "{}"))
+        await calls.until(lambda name=name: name in calls.outputs)
+    # An async one keeps none.
+    await calls.output_of("never")
+    assert len(calls.workers) == module.MAX_WORKERS_LEFT + 1
 
 
 async def test_a_call_that_is_reported_twice_runs_once(calls: Calls) -> None:
