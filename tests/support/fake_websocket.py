@@ -82,12 +82,12 @@ class FakeWebSocket:
     async def send_bytes(self, data: bytes) -> None:
         await self._send(data)
 
-    async def close(self, code: int = 1000) -> None:
+    async def close(self, code: int = 1000, reason: str = "") -> None:
         if self.breaks is not None:
             raise self.breaks
         if self.code is not None:
             raise RuntimeError("it is closed already")
-        self.code = code
+        self.code, self.reason = code, reason
 
     async def _send(self, wire: str | bytes) -> None:
         if self.breaks is not None:

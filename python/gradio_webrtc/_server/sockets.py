@@ -60,7 +60,7 @@ async def receive(websocket: WebSocket) -> Wire | None:
     if wire is None:
         wire = message.get("bytes") or b""
     if len(wire) > MAX_MESSAGE_BYTES:
-        await websocket.close(TOO_LARGE)
+        await websocket.close(TOO_LARGE, f"a message has at most {MAX_MESSAGE_BYTES} bytes here")
         raise ConnectionLost(f"the client sent a message of more than {MAX_MESSAGE_BYTES} bytes")
     return wire
 

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
+from gradio_webrtc._messages import create_ending, encode_message
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
 from gradio_webrtc.types import TransportStats
@@ -163,6 +164,10 @@ class OrderedTransport:
         """Counts a packet of any media that came."""
         self._packets_received += 1
         self._bytes_received += size_bytes
+        self.note_alive()
+
+    def note_alive(self) -> None:
+        """Counts as media from a client that is there, and need not send any at the moment."""
         self._last_media_s = asyncio.get_running_loop().time()
 
     def pass_on(self, block: AudioBlock, *, at_once: bool = False) -> None:
@@ -291,15 +296,18 @@ class OrderedTransport:
     async def close(self, away_s: float = 0.0) -> None:  # noqa: ARG002 - nobody comes back
         """Ends the connection, after what waits was written; safe to call twice."""
         if self._connected.done() and not self._closed.done():
-            try:
-                async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                    await self._until_taken()
-            except TimeoutError:
-                logger.debug("a client did not take its last messages")
+            await self._flush()
         self.hang_up("closed by the server")
         await self._tasks.close()
         self._source = None
         self._waiting.clear()
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await self._until_taken()
+        except TimeoutError:
+            logger.debug("a client did not take its last messages")
 
     async def _until_taken(self) -> None:
         """Returns once the client has taken what was sent."""
@@ -361,7 +369,10 @@ class OrderedTransport:
         while left_s > 0:
             await asyncio.sleep(left_s)
             left_s = self._last_media_s + limit_s - loop.time()
-        self.hang_up(f"No audio or video came for {limit_s:g} seconds.")
+        reason = f"No audio or video came for {limit_s:g} seconds."
+        self.send_text(encode_message(create_ending(reason)))
+        await self._flush()
+        self.hang_up(reason)
 
 
 def _samples_of(block: AudioBlock) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support.clock import run_virtual
 from support.transport_ends import PlainDialect
 
 from gradio_webrtc._config import SessionConfig
@@ -136,6 +138,28 @@ async def test_a_client_that_sends_no_media_is_given_up() -> None:
     await transport.connect()
     assert "No audio or video came" in await transport.wait_closed()
     await transport.close()
+
+
+def test_a_client_that_is_given_up_gets_the_reason_and_may_show_that_it_is_there() -> None:
+    written: list[Wire] = []
+
+    async def write(wire: Wire) -> None:
+        written.append(wire)
+
+    async def scene() -> None:
+        transport = OrderedTransport(PlainDialect(), SessionConfig(limits=Limits(idle_limit_s=30)))
+        transport.attach(write)
+        await transport.connect()
+        await asyncio.sleep(29)
+        transport.note_alive()
+        await asyncio.sleep(29)
+        assert written == []
+        assert "No audio or video came" in await transport.wait_closed()
+        (ending,) = map(json.loads, written)
+        assert (ending["type"], ending["data"]) == ("end_stream", await transport.wait_closed())
+        await transport.close()
+
+    run_virtual(scene())
 
 
 async def test_a_writer_without_a_client_ends_the_connection(transport: OrderedTransport) -> None:
