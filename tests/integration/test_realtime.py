@@ -25,6 +25,7 @@ from websockets.exceptions import InvalidStatus
 from gradio_webrtc import (
     AdditionalOutputs,
     CloseStream,
+    Limits,
     RealtimeHandler,
     ReplyOnPause,
     Stream,
@@ -352,6 +353,28 @@ async def test_a_client_that_vanishes_leaves_nothing() -> None:
     left = asyncio.all_tasks() - before
     await asyncio.wait(left, timeout=5) if left else None
     assert {each for each in left if not each.done()} == set()
+
+
+async def test_a_client_that_listens_may_be_silent_and_is_sent_the_reason_of_its_end() -> None:
+    stream = stream_of(reply_at_length, limits=Limits(idle_limit_s=1.0))
+    async with serving(stream) as url, connected(url) as client:
+        await client.event("session.created")
+        off = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+        await client.send("session.update", session=off)
+        await client.append(said())
+        await client.send("input_audio_buffer.commit")
+        await client.send("response.create")
+        # A response that is requested can be cancelled at once, and the next one is whole.
+        await client.send("response.cancel")
+        done = await client.event("response.done")
+        assert done["response"]["status_details"]["reason"] == "client_cancelled"
+        await client.send("response.create")
+        done = await client.event("response.done", 2)
+        assert done["response"]["status"] == "completed"
+        assert client.audio().size == pytest.approx(LONG.size, abs=480)
+        assert client.of("error") == []
+        assert await client.ended() == 1000
+        assert "No audio or video came" in client.of("error")[-1]["error"]["message"]
 
 
 async def test_a_message_that_is_too_large_ends_its_connection_and_no_other() -> None:

@@ -10,16 +10,17 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import numpy as np
+
 from gradio_webrtc._realtime.protocol import decode_audio, name_of, object_of, read_event, text_of
 from gradio_webrtc._transport import AudioBlock, TokenBucket
 from gradio_webrtc.types import WebRTCData
 
-from .realtime_terms import EventRefused
+from .realtime_terms import EventRefused, check_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gradio_webrtc._realtime.protocol import Event
@@ -46,6 +47,9 @@ BLOCK_S: Final = 0.1
 
 LEAST_COMMIT_S: Final = 0.1
 """The least audio of a turn that a client ends itself, as at OpenAI."""
+
+ROUNDING_S: Final = 1e-6
+"""The rounding of sums of lengths: less than a sample."""
 
 MOST_HELD_S: Final = 30.0
 """The longest turn that a client ends itself, in seconds; of more, the oldest audio goes. All of it
@@ -84,6 +88,8 @@ class RealtimeReader:
         self._bytes = TokenBucket(BYTES_PER_S, BYTES_AT_ONCE)
         self._refusals = 0
         self._texts: list[str] = []
+        self._text_chars = 0
+        self._is_over = False
         # The audio since the last turn: its length, and where the client ends turns all of it.
         self._open_s = 0.0
         self._held: deque[AudioBlock] = deque()
@@ -93,9 +99,14 @@ class RealtimeReader:
 
     def read(self, wire: Wire) -> None:
         """Acts on one message of the client."""
-        if not self._events.take() or not self._bytes.take(len(wire)):
-            self._transport.hang_up("the client sent too much")
+        if self._is_over:
             return
+        if not self._events.take() or not self._bytes.take(len(wire)):
+            self._is_over = True
+            self._session.end("The client sent too much.", "rate_limit_exceeded")
+            return
+        # One that ends its turns itself, or writes, sends no audio between them.
+        self._transport.note_alive()
         event = read_event(wire)
         if event is None:
             self._refuse(EventRefused("expected a JSON object with a type", "invalid_event"))
@@ -124,8 +135,11 @@ class RealtimeReader:
 
     def _update(self, event: Event) -> None:
         has_audio = self._has_received or self._dialect.has_audio
-        terms = self._dialect.terms
-        self._dialect.terms = terms.updated(object_of(event, "session"), has_audio=has_audio)
+        terms, asked = self._dialect.terms, event.get("session")
+        if not isinstance(asked, dict):
+            kind = type(asked).__name__
+            raise EventRefused(f"expected an object, got {kind}", param="session")
+        self._dialect.terms = terms.updated(asked, has_audio=has_audio)
         if self._dialect.terms.detects_turns:
             self._held.clear()
             self._committed.clear()
@@ -165,13 +179,22 @@ class RealtimeReader:
         if self._dialect.terms.detects_turns:
             self._transport.pass_on(block)
             return True
-        self._held.append(block)
+        self._hold(block)
         while self._open_s > MOST_HELD_S:
             self._open_s -= _seconds_of(self._held.popleft())
         return True
 
+    def _hold(self, block: AudioBlock) -> None:
+        """Keeps audio in blocks of about `BLOCK_S`: a client may send a sample at a time."""
+        last = self._held[-1] if self._held else None
+        if last is not None and _seconds_of(last) + _seconds_of(block) <= BLOCK_S:
+            samples = np.concatenate([last.samples, block.samples], axis=1)
+            self._held[-1] = block._replace(samples=samples)
+        else:
+            self._held.append(block)
+
     def _commit(self, _event: Event) -> None:
-        if self._open_s < LEAST_COMMIT_S - 1e-9:
+        if self._open_s < LEAST_COMMIT_S - ROUNDING_S:
             raise EventRefused(
                 f"expected {LEAST_COMMIT_S * 1000:.0f} ms of audio, got "
                 f"{self._open_s * 1000:.0f} ms",
@@ -180,8 +203,9 @@ class RealtimeReader:
         self._open_s = 0.0
         self._committed += self._held
         self._held.clear()
-        while sum(map(_seconds_of, self._committed)) > MOST_HELD_S:
-            del self._committed[0]
+        excess_s = sum(map(_seconds_of, self._committed)) - MOST_HELD_S
+        while excess_s > ROUNDING_S:
+            excess_s -= _seconds_of(self._committed.pop(0))
         self._dialect.commit_turn()
 
     def _clear(self, _event: Event) -> None:
@@ -208,7 +232,7 @@ class RealtimeReader:
         text = _text_of(content)
         if role == "assistant":
             # What was said before: a handler has its own memory, and no place for another's.
-            self._texts.clear()
+            self._take_texts()
         elif self._takes_text:
             self._keep_text(text)
         else:
@@ -221,12 +245,19 @@ class RealtimeReader:
         self._dialect.add_item({"type": "message", "role": role, "content": parts, **own})
 
     def _keep_text(self, text: str) -> None:
-        if sum(map(len, self._texts)) + len(text) > MAX_TEXT_CHARS:
+        # The end of a line counts, too: a text may be empty.
+        if self._text_chars + len(text) + 1 > MAX_TEXT_CHARS:
             raise EventRefused(
                 f"expected at most {MAX_TEXT_CHARS} characters before response.create",
                 param="item.content",
             )
         self._texts.append(text)
+        self._text_chars += len(text) + 1
+
+    def _take_texts(self) -> str | None:
+        """Returns the text that waits for an answer, which is then gone; ``None`` for none."""
+        texts, self._texts, self._text_chars = self._texts, [], 0
+        return "\n".join(texts) if texts else None
 
     def _truncate(self, event: Event) -> None:
         item_id, end_ms = name_of(event, "item_id"), event.get("audio_end_ms")
@@ -247,6 +278,7 @@ class RealtimeReader:
     # Responses
 
     def _create_response(self, event: Event) -> None:
+        check_object(event.get("response"), "response")
         asked = object_of(event, "response")
         if asked.get("conversation") not in (None, "auto") or asked.get("input") is not None:
             raise EventRefused(
@@ -264,10 +296,11 @@ class RealtimeReader:
         committed, self._committed = self._committed, []
         for block in committed:
             self._transport.pass_on(block, at_once=True)
-        texts, self._texts = self._texts, []
-        if texts:
-            text = "\n".join(texts)
+        text = self._take_texts()
+        if text is not None:
             self._dialect.note_text(text)
+        self._dialect.request_response()
+        if text is not None:
             webrtc_id, inputs = self._session.webrtc_id, handler.latest_args[1:]
             self._session.submit([WebRTCData(webrtc_id, text), *inputs])
             # The text is for one turn.
@@ -280,6 +313,7 @@ class RealtimeReader:
             raise EventRefused("there is no response under way", "response_cancel_not_active")
         self._dialect.cancel_reason = "client_cancelled"
         self._session.stop_reply()
+        self._dialect.end_request()
 
     _ACTIONS: ClassVar[Mapping[str, Callable[[RealtimeReader, Event], None]]] = {
         "session.update": _update,

@@ -44,6 +44,7 @@ class _Response:
         response_id: Its id.
         item_id: The id of the one item that it has.
         is_implicit: True if the handler has not reported a reply: there is audio, or text.
+        is_requested: True while nothing but the client's request is there.
         has_part: True once there was audio, or words.
         status: The status that it will have; empty while the handler goes on.
         words: The words so far.
@@ -52,6 +53,7 @@ class _Response:
     response_id: str
     item_id: str
     is_implicit: bool
+    is_requested: bool = False
     has_part: bool = False
     status: str = ""
     words: list[str] = field(default_factory=list)
@@ -74,6 +76,7 @@ class RealtimeDialect:
         self.cancel_reason = "turn_detected"
         self.has_audio = False
         self._send: Callable[[str], None] = lambda _text: None
+        self._note_alive: Callable[[], None] = lambda: None
         self._buffered_s: Callable[[], float] = lambda: 0.0
         self._salt = secrets.token_hex(5)
         self._ids = 0
@@ -96,6 +99,7 @@ class RealtimeDialect:
             buffered_s: Returns the audio of the session that waits to be sent, in seconds.
         """
         self._send = transport.put
+        self._note_alive = transport.note_alive
         self._buffered_s = buffered_s
 
     @property
@@ -117,9 +121,13 @@ class RealtimeDialect:
             return None
         self._gap_frames = 0
         response = self._response or self._begin_response(is_implicit=True)
+        response.is_requested = False
         self._begin_part(response)
         samples = self._resampled(frame.samples)
         self.has_audio = True
+        if not self.terms.detects_turns:
+            # Its client listens, and has nothing to send.
+            self._note_alive()
         self._count_sent(response.item_id, samples.size)
         delta = encode_audio(samples, self.terms.outbound.kind)
         return self._encode("response.output_audio.delta", **_place_of(response), delta=delta)
@@ -158,8 +166,7 @@ class RealtimeDialect:
             case "pause_detected" if self.terms.detects_turns:
                 self._end_turn(data)
             case "response_starting":
-                self._finish_late()
-                self._begin_response(is_implicit=False)
+                self._begin_reply()
             case "response_finished":
                 self._note_finished("failed" if data.get("failed") else "completed")
             case "interrupted":
@@ -174,8 +181,9 @@ class RealtimeDialect:
         if words.role == "user":
             self._put_user_words(words.text)
             return
-        is_alone = self._response is None
         response = self._response or self._begin_response(is_implicit=True)
+        is_alone = response.is_implicit and not response.has_part
+        response.is_requested = False
         self._begin_part(response)
         text = words.text if not words.is_whole or not response.words else f" {words.text}"
         response.words.append(text)
@@ -186,6 +194,15 @@ class RealtimeDialect:
             asyncio.get_running_loop().call_soon(self._end_if_played, response)
 
     # For the reader of the client's events
+
+    def request_response(self) -> None:
+        """Begins the response that the client has requested: it may cancel it from now on."""
+        self._begin_response(is_implicit=True).is_requested = True
+
+    def end_request(self) -> None:
+        """Ends the response if there is still nothing of it, and the handler reports none."""
+        if self._response is not None and self._response.is_requested:
+            self._end_response(CANCELLED)
 
     def send(self, kind: str, **values: Any) -> None:
         """Sends an event."""
@@ -253,6 +270,15 @@ class RealtimeDialect:
 
     # Responses
 
+    def _begin_reply(self) -> None:
+        """Begins the response of a reply, which may be the one that the client has requested."""
+        response = self._response
+        if response is not None and response.is_requested:
+            response.is_implicit = response.is_requested = False
+        else:
+            self._finish_late()
+            self._begin_response(is_implicit=False)
+
     def _begin_response(self, *, is_implicit: bool) -> _Response:
         response = _Response(self._new("resp"), self._new("item"), is_implicit)
         self._response = response
@@ -278,7 +304,7 @@ class RealtimeDialect:
 
     def _note_finished(self, status: str) -> None:
         response = self._response
-        if response is not None and not response.is_implicit:
+        if response is not None and (response.is_requested or not response.is_implicit):
             response.status = status
             # Behind the words that the handler emitted last.
             asyncio.get_running_loop().call_soon(self._end_if_played, response)
@@ -299,6 +325,9 @@ class RealtimeDialect:
             return
         if response.status:
             self._end_response(response.status)
+        elif response.is_requested:
+            # The handler takes its time.
+            return
         elif response.is_implicit and self._gap_frames >= IMPLICIT_GAP:
             self._end_response("completed")
 

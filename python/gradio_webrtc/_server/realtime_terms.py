@@ -74,6 +74,7 @@ class SessionTerms:
         Raises:
             EventRefused: One of them cannot be met.
         """
+        _check_objects(asked)
         _check_kind(asked)
         inbound, outbound = (self._read_format(asked, each) for each in DIRECTIONS)
         if has_audio and (inbound, outbound) != (self.inbound, self.outbound):
@@ -147,6 +148,22 @@ class SessionTerms:
         }
 
 
+def _check_objects(asked: Mapping[str, Any]) -> None:
+    """Raises where there is something else in the place of an object."""
+    audio, terms = asked.get("audio"), object_of(asked, "audio")
+    places = {"audio": audio, **{f"audio.{each}": terms.get(each) for each in DIRECTIONS}}
+    places["audio.input.turn_detection"] = _input_of(asked).get("turn_detection")
+    places["turn_detection"] = asked.get("turn_detection")
+    for place, value in places.items():
+        check_object(value, f"session.{place}")
+
+
+def check_object(value: object, param: str) -> None:
+    """Raises `EventRefused` unless a field is an object, or not there."""
+    if value is not None and not isinstance(value, dict):
+        raise EventRefused(f"expected an object, got {type(value).__name__}", param=param)
+
+
 def _input_of(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     return object_of(object_of(asked, "audio"), "input")
 
@@ -158,6 +175,8 @@ def _check_kind(asked: Mapping[str, Any]) -> None:
     for name in ("output_modalities", "modalities"):
         if asked.get(name) is not None and "audio" not in _list_of(asked, name):
             raise EventRefused("replies are audio", "unsupported_value", f"session.{name}")
+    if not isinstance(asked.get("tools") or [], list):
+        raise EventRefused("expected a list", param="session.tools")
     if _list_of(asked, "tools"):
         raise EventRefused(
             "tools are functions of the server here: a client cannot add any",

@@ -56,9 +56,13 @@ class Client:
         self.dialect = RealtimeDialect(SessionTerms("sess_1", "model", **terms))
         self.transport = OrderedTransport(self.dialect)
         self.dialect.attach(self.transport, lambda: 0.0)
-        session: Any = self
-        self.reader = RealtimeReader(session, self.transport, self.dialect, takes_text=takes_text)
+        self.takes_text = takes_text
+        self.reader = self.make_reader()
         self._carrying: asyncio.Task[None] | None = None
+
+    def make_reader(self) -> RealtimeReader:
+        session: Any = self
+        return RealtimeReader(session, self.transport, self.dialect, takes_text=self.takes_text)
 
     async def start(self) -> None:
         async def write(text: Any) -> None:
@@ -92,6 +96,9 @@ class Client:
 
     def stop_reply(self) -> None:
         self.acts.append("stop")
+
+    def end(self, reason: str, code: str) -> None:
+        self.acts.append((reason, code))
 
     def event(self, name: str, **data: Any) -> None:
         self.acts.append((name, data))
@@ -225,6 +232,24 @@ async def test_a_turn_that_a_client_ends_has_a_longest_length(
     assert int(waiting.blocks[-1].samples[0, 0]) == 9
 
 
+async def test_a_sample_at_a_time_is_kept_in_few_blocks(
+    waiting: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVENTS_AT_ONCE", 5_000)
+    waiting.reader = waiting.make_reader()
+    await waiting.append(seconds(0.25))
+    sample = json.dumps({"type": "input_audio_buffer.append", "audio": encode_audio(ONE)})
+    for _ in range(4_900):
+        waiting.reader.read(sample)
+    await waiting.send("input_audio_buffer.commit")
+    await waiting.send("response.create")
+    assert sum(block.samples.size for block in waiting.blocks) == 6_000 + 4_900
+    assert len(waiting.blocks) <= 6
+
+
+ONE = np.ones((1, 1), np.int16)
+
+
 async def test_what_is_held_is_gone_with_the_clients_own_turns(waiting: Client) -> None:
     await waiting.append(seconds(0.5))
     await waiting.send("input_audio_buffer.commit")
@@ -247,7 +272,9 @@ async def test_terms_change_as_a_whole_and_are_sent_back(client: Client) -> None
     await client.send("session.update", session={"audio": {"input": {"format": {"type": "x"}}}})
     await client.send("session.update", session={"input_audio_format": "g711_ulaw"})
     await client.send("session.update", session=3)
-    assert client.kinds() == ["session.updated", "error", "error", "session.updated"]
+    await client.send("session.update")
+    assert client.kinds() == ["session.updated", *["error"] * 4]
+    assert client.events[-1]["error"]["message"] == "expected an object, got NoneType"
     assert client.dialect.terms.inbound.rate_hz == 16_000
 
 
@@ -265,6 +292,7 @@ async def test_a_text_is_a_turn_once_an_answer_is_requested(client: Client) -> N
     assert said == [WebRTCData("id", "Hello\nthere"), "an input"]
     # The text is for one turn.
     assert then == ["inputs", WebRTCData("id"), "an input"]
+    client.dialect.note_event(0.0, "interrupted", {"turn": 1})
     await client.send("response.create")
     assert client.acts[2:] == ["trigger"]
 
@@ -314,6 +342,13 @@ async def test_text_is_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) 
     await client.say("Hello")
     await client.say("Hello")
     assert client.errors() == ["invalid_value"]
+    # An empty one takes its place as well.
+    for _ in range(5):
+        await client.say("")
+    assert client.errors() == ["invalid_value"] * 4
+    await client.say("before", role="assistant", kind="output_text")
+    await client.say("Hello")
+    assert client.errors() == ["invalid_value"] * 4
 
 
 async def test_a_reply_is_truncated_within_its_audio(client: Client) -> None:
@@ -350,6 +385,21 @@ async def test_one_response_is_under_way_at_a_time_and_can_be_cancelled(client: 
     assert details == {"type": "cancelled", "reason": "client_cancelled"}
 
 
+async def test_a_response_is_there_once_it_is_requested(client: Client) -> None:
+    await client.send("response.create")
+    assert client.kinds()[0] == "response.created"
+    await client.send("response.create")
+    assert client.errors() == ["conversation_already_has_active_response"]
+    assert client.acts == ["trigger"]
+    # A handler that reports no replies, and has not begun to answer.
+    await client.send("response.cancel")
+    assert client.acts == ["trigger", "stop"]
+    done = client.events[-1]["response"]
+    assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+    await client.send("response.create")
+    assert client.acts == ["trigger", "stop", "trigger"]
+
+
 @pytest.mark.parametrize("response", [{"conversation": "none"}, {"input": []}])
 async def test_responses_outside_of_the_conversation_are_refused(
     client: Client, response: dict[str, Any]
@@ -384,17 +434,33 @@ async def test_unknown_events_are_refused_by_name(client: Client) -> None:
     assert len(error["event_id"]) <= 128
 
 
+async def test_any_event_shows_that_a_client_is_there(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signs: list[int] = []
+    monkeypatch.setattr(client.transport, "note_alive", lambda: signs.append(1))
+    await client.say("Hello")
+    assert signs == [1]
+
+
 async def test_a_flood_of_events_ends_the_session(client: Client) -> None:
     silence = json.dumps({"type": "input_audio_buffer.append", "audio": ""})
     for _ in range(2 * module.EVENTS_AT_ONCE):
         client.reader.read(silence)
-    assert await client.transport.wait_closed() == "the client sent too much"
+    assert client.acts == [TOO_MUCH]
 
 
 async def test_a_flood_of_bytes_ends_the_session(client: Client) -> None:
     for _ in range(module.BYTES_AT_ONCE // 1_000_000 + 1):
         client.reader.read(" " * 1_000_000)
-    assert await client.transport.wait_closed() == "the client sent too much"
+    assert client.acts == [TOO_MUCH]
+    # Nothing is read any more: its end may take a while.
+    client.reader.read('{"type": "input_audio_buffer.clear"}')
+    await asyncio.sleep(0)
+    assert "input_audio_buffer.cleared" not in client.kinds()
+
+
+TOO_MUCH = ("The client sent too much.", "rate_limit_exceeded")
 
 
 @given(st.data())

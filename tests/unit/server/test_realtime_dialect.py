@@ -27,9 +27,13 @@ class Client:
     def __init__(self, **terms: Any) -> None:
         self.events: list[dict[str, Any]] = []
         self.buffered_s = 0.0
+        self.signs_of_life = 0
         self.dialect = RealtimeDialect(SessionTerms("sess_1", "model", **terms))
         transport: Any = self
         self.dialect.attach(transport, lambda: self.buffered_s)
+
+    def note_alive(self) -> None:
+        self.signs_of_life += 1
 
     def put(self, text: str | None) -> None:
         if text is not None:
@@ -205,6 +209,57 @@ async def test_audio_has_the_format_of_the_terms(outbound: AudioFormat) -> None:
     spectrum = np.abs(np.fft.rfft(received * np.hanning(received.size)))
     assert np.argmax(spectrum) * outbound.rate_hz / received.size == pytest.approx(500, abs=3)
     assert np.abs(received).max() == pytest.approx(0.3 * 32767, rel=0.06)
+
+
+async def test_a_requested_response_is_that_of_the_reply() -> None:
+    client = Client()
+    client.dialect.request_response()
+    for _ in range(3 * module.IMPLICIT_GAP):
+        client.play(is_audio=False)
+    assert client.kinds() == BEGIN, "the handler takes its time"
+    client.note("response_starting")
+    client.play()
+    client.note("response_finished", failed=False)
+    await settle()
+    assert client.kinds().count("response.created") == 1
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
+async def test_a_requested_response_is_that_of_the_audio_of_a_handler_without_replies() -> None:
+    client = Client()
+    client.dialect.request_response()
+    client.play()
+    for _ in range(module.IMPLICIT_GAP):
+        client.play(is_audio=False)
+    assert client.kinds().count("response.created") == 1
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
+async def test_a_requested_response_may_be_words_alone() -> None:
+    client = Client()
+    client.dialect.request_response()
+    client.dialect.note_words(Words("assistant", "Hello", is_whole=True))
+    await settle()
+    assert client.kinds().count("response.created") == 1
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("status", ["failed", "completed"])
+async def test_a_requested_response_ends_with_a_reply_that_never_began(status: str) -> None:
+    client = Client()
+    client.dialect.request_response()
+    client.note("response_finished", failed=status == "failed")
+    await settle()
+    assert client.last("response.done")["response"]["status"] == status
+
+
+@pytest.mark.parametrize("signs", [0, 1])
+async def test_a_client_that_ends_its_turns_may_listen_in_silence(signs: int) -> None:
+    client = Client(detects_turns=not signs)
+    client.note("response_starting")
+    client.play()
+    client.play(is_audio=False)
+    assert client.signs_of_life == signs
 
 
 async def test_stereo_is_mixed_down() -> None:

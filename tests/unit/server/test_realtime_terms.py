@@ -85,8 +85,27 @@ def test_what_cannot_be_met_is_refused_with_its_place(
     assert param in (None, raised.value.param)
 
 
-@pytest.mark.parametrize("asked", [{"audio": 3}, {"audio": {"input": []}}, {"tools": 7}, {}])
-def test_terms_of_a_wrong_kind_change_nothing(asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"audio": 3}, "session.audio"),
+        ({"audio": {"input": []}}, "session.audio.input"),
+        ({"audio": {"output": "x"}}, "session.audio.output"),
+        ({"audio": {"input": {"turn_detection": "off"}}}, "session.audio.input.turn_detection"),
+        ({"turn_detection": False}, "session.turn_detection"),
+        ({"tools": 7}, "session.tools"),
+    ],
+)
+def test_terms_of_a_wrong_kind_are_refused(asked: dict[str, Any], param: str) -> None:
+    with pytest.raises(EventRefused, match=r"expected an? (object|list)") as raised:
+        TERMS.updated(asked, has_audio=False)
+    assert raised.value.param == param
+
+
+@pytest.mark.parametrize(
+    "asked", [{"audio": None}, {"audio": {"input": None}}, {"tools": None}, {}]
+)
+def test_terms_that_are_not_there_change_nothing(asked: dict[str, Any]) -> None:
     assert TERMS.updated(asked, has_audio=False) == TERMS
 
 
