@@ -50,6 +50,9 @@ async def receive(websocket: WebSocket) -> Wire | None:
     Raises:
         ConnectionLost: The message is too large.
     """
+    # The server returns a message that waits at once: thousands of a client that sends without a
+    # pause would leave no turn to others.
+    await asyncio.sleep(0)
     try:
         message = await websocket.receive()
     except WebSocketDisconnect:

@@ -114,6 +114,7 @@ class OrderedTransport:
         self._source: AudioFrameSource | None = None
         self._sink: Callable[[AudioBlock], None] | None = None
         self._waiting: deque[AudioBlock] = deque()
+        self._waiting_samples = 0
         self._late: deque[AudioBlock] = deque()
         self._backlog_s = 0.0
         self._burst = TokenBucket(CATCH_UP_RATE, BURST_S)
@@ -139,7 +140,7 @@ class OrderedTransport:
     def deliver_audio(self, block: AudioBlock, size_bytes: int = 0) -> None:
         """Takes audio that came from the client.
 
-        More than `AUDIO_RATE` in the long run is discarded.
+        More than `AUDIO_RATE` in the long run is discarded, and so are packets without a sample.
 
         Args:
             block: The audio, decoded; of one rate and layout in all of a session.
@@ -177,6 +178,9 @@ class OrderedTransport:
             block: As for `deliver_audio`.
             at_once: True to pass a burst on now, however long, to a handler that can bear it.
         """
+        if not block.samples.size:
+            # No length of audio would ever bound the number of these.
+            return
         if self._sink is None:
             self._keep(block)
         elif not at_once and (self._late or not self._takes_at_once(block)):
@@ -245,7 +249,7 @@ class OrderedTransport:
         self._sink = take
         try:
             while self._waiting and self._sink is not None:
-                take(self._waiting.popleft())
+                take(self._take_waiting())
             await asyncio.wait({failed, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._sink = None
@@ -301,6 +305,7 @@ class OrderedTransport:
         await self._tasks.close()
         self._source = None
         self._waiting.clear()
+        self._waiting_samples = 0
 
     async def _flush(self) -> None:
         try:
@@ -339,9 +344,15 @@ class OrderedTransport:
 
     def _keep(self, block: AudioBlock) -> None:
         self._waiting.append(block)
-        while sum(map(_samples_of, self._waiting)) > MAX_WAITING_S * block.rate_hz:
-            self._waiting.popleft()
+        self._waiting_samples += _samples_of(block)
+        while self._waiting_samples > MAX_WAITING_S * block.rate_hz:
+            self._take_waiting()
             self._discarded += 1
+
+    def _take_waiting(self) -> AudioBlock:
+        block = self._waiting.popleft()
+        self._waiting_samples -= _samples_of(block)
+        return block
 
     async def _play(self, source: AudioFrameSource) -> None:
         pacer = AudioPacer(source, self._lead_s)

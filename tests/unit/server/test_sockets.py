@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 from support.fake_websocket import FakeWebSocket
@@ -98,10 +99,12 @@ async def test_a_websocket_that_is_closed_already_is_no_error(
 async def test_a_flood_of_messages_ends_the_session(transport: OrderedTransport) -> None:
     websocket = FakeWebSocket()
     read: list[Wire] = []
-    for _ in range(round(module.MESSAGES_PER_S * module.AT_ONCE_S) + 100):
+    # As many again as come in another ten seconds, which this cannot take.
+    sent = 2 * round(module.MESSAGES_PER_S * module.AT_ONCE_S)
+    for _ in range(sent):
         websocket.client_sends("x")
     assert await carried(websocket, transport, read.append) == "the client sent too much"
-    assert len(read) < module.MESSAGES_PER_S * module.AT_ONCE_S + 100
+    assert len(read) < sent
 
 
 async def test_a_flood_of_bytes_ends_the_session(transport: OrderedTransport) -> None:
@@ -111,6 +114,30 @@ async def test_a_flood_of_bytes_ends_the_session(transport: OrderedTransport) ->
         websocket.client_sends("x" * module.MAX_MESSAGE_BYTES)
     assert await carried(websocket, transport, read.append) == "the client sent too much"
     assert len(read) == 5
+
+
+async def test_others_have_their_turn_while_a_client_sends_without_a_pause(
+    transport: OrderedTransport,
+) -> None:
+    websocket = FakeWebSocket()
+    turns: list[int] = []
+    read = 0
+
+    def note(_wire: Wire) -> None:
+        nonlocal read
+        read += 1
+
+    async def be_another() -> None:
+        while websocket.code is None:
+            turns.append(read)
+            await asyncio.sleep(0)
+
+    for _ in range(1000):
+        websocket.client_sends("x")
+    websocket.client_leaves()
+    await asyncio.gather(carried(websocket, transport, note), be_another())
+    assert read == 1000
+    assert max(np.diff(turns)) <= 2
 
 
 async def test_a_fault_of_ours_ends_one_session_and_is_logged(

@@ -73,6 +73,45 @@ async def test_audio_is_kept_until_it_is_taken_and_the_newest_second_counts(
         await carrying
 
 
+async def test_packets_without_audio_are_neither_kept_nor_passed_on(
+    transport: OrderedTransport,
+) -> None:
+    empty = AudioBlock(8_000, 1, np.zeros((1, 0), np.int16))
+    taken: list[int] = []
+
+    def take(block: AudioBlock) -> float:
+        taken.append(block.samples.size)
+        return 0.0
+
+    for block in (empty, numbered_block(1), empty):
+        transport.deliver_audio(block)
+    carrying = asyncio.ensure_future(transport.carry_audio(take))  # noqa: TID251  # ended below
+    await asyncio.sleep(0)
+    transport.deliver_audio(empty)
+    assert taken == [160]
+    assert transport.stats().packets_received == 4
+    transport.hang_up()
+    with pytest.raises(ConnectionLost):
+        await carrying
+
+
+async def test_what_waits_is_not_counted_again_for_each_packet(
+    transport: OrderedTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = 0
+
+    def count(block: AudioBlock) -> int:
+        nonlocal counted
+        counted += 1
+        return block.samples.size
+
+    monkeypatch.setattr(module, "_samples_of", count)
+    for _ in range(1000):
+        transport.deliver_audio(AudioBlock(8_000, 1, np.zeros((1, 1), np.int16)))
+    # A client may send thousands of packets of one sample before its session has begun.
+    assert counted <= 5 * 1000
+
+
 async def test_more_audio_than_time_passes_is_discarded() -> None:
     transport = OrderedTransport(PlainDialect())
     taken = 0

@@ -81,12 +81,12 @@ def test_another_encoding_is_refused(encoding: object) -> None:
 async def test_audio_has_the_rate_of_the_handler_now(line: Line) -> None:
     line.client_sends(media(encode_payload(b"\x80\x00")))
     line.rate_hz = 24_000
-    line.client_sends(media(""))
+    line.client_sends(media(encode_payload(b"\x80")))
     first, second = line.blocks
     assert (first.rate_hz, first.channels) == (16_000, 1)
     assert first.samples.tolist() == [[32_124, -32_124]]
-    assert (second.rate_hz, second.samples.shape) == (24_000, (1, 0))
-    assert line.transport.stats().bytes_received == 2
+    assert (second.rate_hz, second.samples.shape) == (24_000, (1, 1))
+    assert line.transport.stats().bytes_received == 3
 
 
 async def test_a_ping_is_answered_and_a_stop_ends(line: Line) -> None:
