@@ -239,6 +239,18 @@ async def test_a_busy_line_is_refused_before_and_after_the_webhook() -> None:
         await first.leave()
 
 
+async def test_a_server_that_stops_gives_the_busy_signal_and_no_greeting() -> None:
+    stream = stream_of(handler := Silent())
+    async with served(stream) as host, calling(host) as twilio:
+        await handler_of(stream, twilio)
+        draining = asyncio.get_running_loop().create_task(stream.drain(0.1))
+        await twilio.closed.wait()
+        assert '<Reject reason="busy"' in (await Twilio(host, TOKEN).ring()).text
+        await draining
+        assert '<Reject reason="busy"' in (await Twilio(host, TOKEN).ring()).text
+    assert [each.is_shut_down.is_set() for each in handler.made] == [True]
+
+
 async def test_a_time_limit_ends_the_call() -> None:
     stream = stream_of(handler := Silent(), time_limit=0.2)
     async with served(stream) as host, calling(host) as twilio:

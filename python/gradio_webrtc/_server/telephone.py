@@ -149,7 +149,7 @@ class TelephoneRoutes:
                 log_refusal(f"a webhook is not signed for {urls[0]}: {_ADVICE}")
                 return Response(status_code=FORBIDDEN)
             parameters = [(TICKET, self._account.issue_ticket(dict(fields).get("CallSid", "")))]
-        if self._sessions.is_full:
+        if self._sessions.is_full or self._sessions.is_stopping:
             return Response(busy_twiml(), media_type=XML)
         url = socket_url(request, self._site, handler_path or _handler_beside(request))
         return Response(connect_twiml(url, parameters, greeting, farewell), media_type=XML)

@@ -131,6 +131,11 @@ class SessionManager:
         limit, taken = self.room(self._served)
         return limit is not None and taken >= limit
 
+    @property
+    def is_stopping(self) -> bool:
+        """True if every new session is refused, since the server of this event loop stops."""
+        return is_stopping() or asyncio.get_running_loop() in self._stopped
+
     def serve(
         self,
         make_handler: Callable[[], StreamHandlerBase],
@@ -463,7 +468,7 @@ class SessionManager:
             session.hurry()
 
     def _check_open(self) -> None:
-        if is_stopping() or asyncio.get_running_loop() in self._stopped:
+        if self.is_stopping:
             raise ServerStopping
 
 

@@ -301,8 +301,10 @@ async def test_a_stopping_server_refuses_clients_and_ends_sessions(
     manager: SessionManager,
 ) -> None:
     _, session = await manager.admit(LineFactory())
+    assert not manager.is_stopping
     await manager.drain(0.1)
     assert session.is_over
+    assert manager.is_stopping
     factory = LineFactory()
     with pytest.raises(ServerStopping):
         await manager.admit(factory)
