@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import itertools
 import secrets
 import time
 from collections import OrderedDict
@@ -17,7 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from gradio_webrtc._session.origins import DEFAULT_PORTS, PublicAddress, Site, public_address
+from gradio_webrtc._session.origins import (
+    DEFAULT_PORTS,
+    PublicAddress,
+    Site,
+    public_address,
+    written_host,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,8 +140,8 @@ def route_path(request: Any) -> str:
 def signed_urls(request: Any, site: Site) -> Iterator[str]:
     """Yields the addresses that the service may have signed for a request.
 
-    A proxy that ends TLS may not state it, the port of the scheme may be written or not, and the
-    address of a WebSocket is signed with a slash at its end by some.
+    A proxy that ends TLS may not state it, the port of the scheme may be written or not, the host
+    may be in capitals, and the address of a WebSocket is signed with a slash at its end by some.
 
     Args:
         request: A request or a WebSocket of Starlette's.
@@ -144,12 +151,13 @@ def signed_urls(request: Any, site: Site) -> Iterator[str]:
     is_socket = request.scope["type"] == "websocket"
     path = public_path(request, address)
     query = request.scope.get("query_string", b"").decode("latin-1")
+    schemes = ("wss", "ws") if is_socket else ("https", "http")
     ends = [path, f"{path}/"] if is_socket else [path]
-    for scheme in ("wss", "ws") if is_socket else ("https", "http"):
+    hosts = dict.fromkeys((address.host, written_host(request, site)))
+    for host, scheme in itertools.product(hosts, schemes):
         default = DEFAULT_PORTS["https" if scheme.endswith("s") else "http"]
-        for port in dict.fromkeys((address.port, None, default)):
-            for end in ends:
-                yield f"{scheme}://{_authority(address.host, port)}{end}{query and f'?{query}'}"
+        for port, end in itertools.product(dict.fromkeys((address.port, None, default)), ends):
+            yield f"{scheme}://{_authority(host, port)}{end}{query and f'?{query}'}"
 
 
 def socket_url(request: Any, site: Site, path: str) -> str:

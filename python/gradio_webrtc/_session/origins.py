@@ -187,6 +187,14 @@ def public_address(request: Any, site: Site) -> PublicAddress:
     )
 
 
+def written_host(request: Any, site: Site) -> str:
+    """Returns the host of `public_address` as the request has it, which may be in capitals."""
+    text, _ = _stated_address(request, site)
+    host = _read_authority(text).host
+    begin = text.lower().find(host)
+    return text[begin : begin + len(host)]
+
+
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < int(text[:6]) <= MAX_PORT
 
@@ -256,11 +264,17 @@ _ADVICE: Final = (
 
 def _address_of(request: Any, site: Site) -> tuple[_Authority, str]:
     """Returns the host and the scheme as the browser has them."""
+    host, scheme = _stated_address(request, site)
+    return _read_authority(host), scheme
+
+
+def _stated_address(request: Any, site: Site) -> tuple[str, str]:
+    """Returns the host with its port, and the scheme, as they were written."""
     host, scheme = request.headers.get("host", ""), str(request.scope.get("scheme", "http"))
     if _is_trusted(request, site):
         host = _first(request, "x-forwarded-host") or host
         scheme = _first(request, "x-forwarded-proto") or scheme
-    return _read_authority(host), scheme
+    return host, scheme
 
 
 def _first(request: Any, name: str) -> str:

@@ -161,6 +161,22 @@ def test_a_webhook_may_be_signed_for_either_scheme_and_with_the_port_or_without(
     }
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"host": "Voice.Example"},
+        {"host": "Voice.Example:8443"},
+        {"host": "inner", "x_forwarded_host": "Voice.Example", "client": "10.0.0.5"},
+    ],
+)
+def test_a_webhook_may_be_signed_for_a_host_in_capitals_as_its_address_was_written(
+    parts: dict[str, Any],
+) -> None:
+    urls = [*signed_urls(request(**parts), Site(trusted_proxies=("10.0.0.5",)))]
+    assert "https://Voice.Example/telephone/incoming" in urls
+    assert "https://voice.example/telephone/incoming" in urls
+
+
 def test_a_websocket_may_be_signed_with_a_slash_at_its_end() -> None:
     urls = [*signed_urls(request("/telephone/handler", kind="websocket", scheme="ws"), Site())]
     assert urls[:2] == [
