@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 RATE_HZ: Final = 8_000
 """The clock of G.711 (RFC 3551 section 4.5.14), and the only rate of telephone calls."""
 
+LINE: Final = (RATE_HZ, 1)
+"""The rate and the channels of a call, as its ``mediaFormat`` has them."""
+
 ENCODINGS: Final[dict[object, Encoding]] = {"audio/x-mulaw": "mulaw", "audio/x-alaw": "alaw"}
 """The encodings of a call by their names in ``mediaFormat``. Twilio has the first alone."""
 
@@ -78,8 +81,10 @@ def read_start(message: Mapping[str, object]) -> TelephoneStart:
     form = start.get("mediaFormat", {})
     name = form.get("encoding", "audio/x-mulaw") if isinstance(form, dict) else None
     encoding = ENCODINGS.get(name) if isinstance(name, str) else None
-    if encoding is None or form.get("sampleRate", RATE_HZ) != RATE_HZ:
-        raise InvalidOffer(f"expected audio/x-mulaw or audio/x-alaw at {RATE_HZ} Hz")
+    if encoding is None or (form.get("sampleRate", RATE_HZ), form.get("channels", 1)) != LINE:
+        raise InvalidOffer(
+            f"expected audio/x-mulaw or audio/x-alaw at {RATE_HZ} Hz, with one channel"
+        )
     given = start.get("customParameters", {})
     parameters = given.items() if isinstance(given, dict) else ()
     texts = {name: value for name, value in parameters if isinstance(value, str)}

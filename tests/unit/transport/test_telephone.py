@@ -61,6 +61,7 @@ def test_the_beginning_of_a_call_is_read() -> None:
         (started(mediaFormat={"encoding": ["x"]}), "at 8000 Hz"),
         (started(mediaFormat="x"), "at 8000 Hz"),
         (started(mediaFormat={"sampleRate": 16000}), "at 8000 Hz"),
+        (started(mediaFormat={"channels": 2}), "at 8000 Hz, with one channel"),
     ],
 )
 def test_another_beginning_is_refused(message: dict[str, object], words: str) -> None:
