@@ -464,6 +464,22 @@ async def test_a_form_is_bounded(content: bytes, status: int) -> None:
         assert reply.status_code == status
 
 
+async def test_a_webhook_whose_client_leaves_in_its_middle_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served(stream_of()) as host:
+        _, writer = await asyncio.open_connection(*host.split(":"))
+        head = f"POST /telephone/incoming HTTP/1.1\r\nHost: {host}\r\nContent-Length: 99\r\n\r\n"
+        writer.write(f"{head}CallSid=".encode())
+        await writer.drain()
+        # The other's answer comes once the server has the first bytes of this one.
+        assert (await Twilio(host, TOKEN).ring()).status_code == 200
+        writer.close()
+        await writer.wait_closed()
+        assert (await Twilio(host, TOKEN).ring()).status_code == 200
+    assert "Exception" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -212,18 +212,27 @@ def _handler_beside(request: Request) -> str:
 
 async def _read_form(request: Request) -> list[tuple[str, str]]:
     """Returns the fields of a form, in which a name may occur more than once."""
-    body = b""
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise HTTPException(TOO_LARGE, f"expected at most {MAX_BODY_BYTES} bytes")
+        body = await _read_body(request)
     except RuntimeError:
         # The route has read it already.
         form = await request.form()
         return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    except HTTPException:
+        raise
+    except Exception as error:  # Starlette's, of a client that left
+        raise HTTPException(BAD, "the request was cut off") from error
     try:
         text = body.decode()
         return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise HTTPException(BAD, "expected a form") from error
+
+
+async def _read_body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(TOO_LARGE, f"expected at most {MAX_BODY_BYTES} bytes")
+    return body

@@ -14,7 +14,7 @@ import itertools
 import secrets
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -45,6 +45,8 @@ PATH_CHARS: Final = "/:@!$&'()*+,;=~-._"
 class TwilioAccount:
     """Checks that requests come from one Twilio account, by the token that both have.
 
+    The tickets that were used are those of all streams of a process: several may have the token.
+
     Args:
         auth_token: The auth token of the account.
 
@@ -52,11 +54,12 @@ class TwilioAccount:
         ValueError: It is empty, with which anybody could sign.
     """
 
+    _used: ClassVar[OrderedDict[str, None]] = OrderedDict()
+
     def __init__(self, auth_token: str) -> None:
         if not auth_token:
             raise ValueError("twilio_auth_token is empty: pass None to take calls from anybody")
         self._token = auth_token.encode()
-        self._used: OrderedDict[str, None] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from types import SimpleNamespace
 from typing import Any
 from xml.etree.ElementTree import fromstring
@@ -95,8 +96,16 @@ def test_a_ticket_counts_once_for_its_call_alone() -> None:
     assert not account.redeem_ticket(ticket, "CA2")
     assert account.redeem_ticket(ticket, "CA1")
     assert not account.redeem_ticket(ticket, "CA1")
-    assert TwilioAccount("12345").redeem_ticket(ticket, "CA1"), "another process may have issued it"
+    issued = TwilioAccount("12345").issue_ticket("CA1")
+    assert account.redeem_ticket(issued, "CA1"), "another process may have issued it"
     assert not TwilioAccount("other").redeem_ticket(account.issue_ticket("CA1"), "CA1")
+
+
+def test_a_ticket_counts_once_for_all_streams_of_an_account() -> None:
+    one, other = TwilioAccount("12345"), TwilioAccount("12345")
+    ticket = one.issue_ticket("CA1")
+    assert other.redeem_ticket(ticket, "CA1")
+    assert not one.redeem_ticket(ticket, "CA1")
 
 
 def test_a_ticket_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +125,7 @@ def test_what_is_no_ticket_is_refused(ticket: str) -> None:
 
 def test_only_the_latest_used_tickets_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_USED_TICKETS", 2)
+    monkeypatch.setattr(TwilioAccount, "_used", OrderedDict())
     account = TwilioAccount("12345")
     for _ in range(5):
         assert account.redeem_ticket(account.issue_ticket("CA1"), "CA1")
