@@ -61,6 +61,13 @@ soak: $(STAMPS)/dev $(STAMPS)/package ## calls of all kinds come and go for an h
 connects: $(STAMPS)/dev $(STAMPS)/package ## a thousand calls connect and hang up, and must leave nothing behind
 	$(BIN)/python tests/soak/connects.py
 
+# Of audio over each transport.
+SECONDS ?= 60
+
+.PHONY: transports
+transports: $(STAMPS)/dev $(STAMPS)/package ## a call over each transport: all of the audio, barge-in, limits, who vanishes, a server that stops
+	$(BIN)/python tests/soak/transports.py --seconds $(SECONDS)
+
 .PHONY: attacks
 attacks: $(STAMPS)/dev $(STAMPS)/package ## attack a server, and measure another user's echo beside each attack
 	$(BIN)/python tests/soak/attacks.py

@@ -78,6 +78,7 @@ class LinkClient:
         acknowledged: The number up to which the server has all frames.
         answers_acks: False to leave acknowledgments out.
         finished: Set when all of the microphone's audio was given to the carrier.
+        samples: The number of samples that came.
     """
 
     def __init__(
@@ -105,7 +106,9 @@ class LinkClient:
         self.answers_acks = True
         self.finished = asyncio.Event()
         self._samples = np.zeros(0, np.int16) if microphone is None else microphone.reshape(-1)
+        self._spoken = 0
         self._audio: list[NDArray[np.int16]] = []
+        self.samples = 0
         audio = answer["audio"]
         self._writer = None
         if audio is not None:
@@ -201,6 +204,12 @@ class LinkClient:
     def write_text(self, text: str) -> None:
         self.send(TEXT, text.encode())
 
+    def say(self, samples: NDArray[np.int16]) -> None:
+        """Speaks this next, int16 ``(n,)`` at 48 kHz: behind what is still to be spoken, or now."""
+        missing = np.zeros(max(0, self._spoken - self._samples.size), np.int16)
+        self._samples = np.concatenate([self._samples, missing, samples.reshape(-1)])
+        self.finished.clear()
+
     def send(self, kind: int, payload: bytes = b"") -> int:
         """Numbers a frame, keeps it and sends it; returns its number."""
         self.sent += 1
@@ -234,7 +243,7 @@ class LinkClient:
         loop = asyncio.get_running_loop()
         origin_s = loop.time()
         for index in itertools.count():
-            begin = index * FRAME_SAMPLES
+            begin, self._spoken = self._spoken, self._spoken + FRAME_SAMPLES
             block = self._samples[begin : begin + FRAME_SAMPLES]
             if block.size < FRAME_SAMPLES:
                 block = np.pad(block, (0, FRAME_SAMPLES - block.size))
@@ -275,7 +284,11 @@ class LinkClient:
             self._to_send.clear()
             waiting, self._waiting = self._waiting, []
             if waiting:
-                reply = await http.post(self.url, content=b"".join(waiting))
+                try:
+                    reply = await http.post(self.url, content=b"".join(waiting))
+                except httpx.TransportError:
+                    # The server is gone, or the carrier was dropped.
+                    return
                 if reply.status_code != 204:
                     self.codes.append(reply.status_code)
                     self._news.set()
@@ -359,10 +372,14 @@ class LinkClient:
         if not payload:
             self.pauses += 1
         elif self._decoder is None:
-            self._audio.append(np.frombuffer(payload, "<i2"))
+            self._keep(np.frombuffer(payload, "<i2"))
         else:
             for block in self._decoder.decode(payload):
-                self._audio.append(block.samples[0, :: block.channels].copy())
+                self._keep(block.samples[0, :: block.channels].copy())
+
+    def _keep(self, samples: NDArray[np.int16]) -> None:
+        self._audio.append(samples)
+        self.samples += samples.size
 
     def received_audio(self) -> NDArray[np.int16]:
         """All audio that came, int16 ``(n,)`` at the rate of the answer, one channel."""
