@@ -11,20 +11,33 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
 from numpy.typing import NDArray
 from support.client import Client
+from support.documents import blocks, edited
+from support.ffmpeg_publisher import make_certificate
 from support.serving import SessionServer
 from support.signals import chirp, pieces_found
-from support.turn_server import TurnServer, turn_server
+from support.turn_server import TurnServer, configured_turn_server, free_port, turn_server
 
 from gradio_webrtc import AsyncStreamHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gradio_webrtc.types import EmitType
 
 pytestmark = pytest.mark.network
 
 Frame = tuple[int, NDArray[np.int16]]
+
+HERE = """
+listening-ip=127.0.0.1
+relay-ip=127.0.0.1
+allow-loopback-peers
+log-file=stdout
+pidfile={folder}/pid
+userdb={folder}/users
+"""
+"""What a relay of the machine itself needs besides, for peers on the loopback address."""
 
 
 class Echo(AsyncStreamHandler):
@@ -108,3 +121,34 @@ async def test_our_addresses_follow_the_answer_when_the_relay_is_silent() -> Non
     await manager.wait_idle()
     assert answer["candidates_follow"] is True
     assert candidate_types(answer["sdp"]) == set()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_the_relay_of_the_guide_takes_the_credentials_of_the_guide(
+    transport: str, tmp_path: Path
+) -> None:
+    (configuration,) = blocks("ini")
+    (program,) = (each for each in blocks("python") if "a-long-random-text" in each)
+    port, files = free_port(), make_certificate(tmp_path)
+    pieces = {
+        "\nlistening-port=3478": f"\nlistening-port={port}",
+        "tls-listening-port=5349": f"tls-listening-port={free_port()}",
+        "/etc/ssl/turn.example.com.pem": files["cert_file"],
+        "/etc/ssl/turn.example.com.key": files["key_file"],
+    }
+    here = HERE.format(folder=tmp_path)
+    (tmp_path / "turnserver.conf").write_text(edited(configuration, pieces) + here, "utf-8")
+    names: dict[str, Any] = {}
+    exec(program, names)  # noqa: S102 - ours
+    (ice_server,) = names["turn_credentials"]()["iceServers"]
+    ice_server["urls"] = f"turn:127.0.0.1:{port}?transport={transport}"
+    with configured_turn_server(tmp_path / "turnserver.conf", port):
+        manager = SessionServer([])
+        manager.serve(Echo)
+        client = Client(manager, chirp(2.0), configuration=relayed(ice_server))
+        await client.call()
+        await client.until(lambda: client.loud_seconds() >= 1)
+        offered = candidate_types(client.pc.localDescription.sdp)
+        await client.hang_up()
+        await manager.wait_idle()
+    assert offered == {"relay"}

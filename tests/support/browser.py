@@ -192,7 +192,10 @@ class Chromium:
             is_recorded: False for a page whose policy admits no recorder.
         """
         size: ViewportSize = {"width": 1100, "height": 720}
-        context = self._browser.new_context(viewport=size, color_scheme=scheme)
+        # Certificates of tests are signed by nobody.
+        context = self._browser.new_context(
+            viewport=size, color_scheme=scheme, ignore_https_errors=True
+        )
         context.set_default_timeout(WAIT_MS)
         context.add_init_script(_RECORDER + script if is_recorded else script)
         page = context.new_page()

@@ -46,6 +46,11 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    {site}
+}}
+"""
+
+_SITE = """
     map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
     server {{
         listen 127.0.0.1:{port};
@@ -58,7 +63,6 @@ http {{
             proxy_set_header X-Forwarded-Prefix {prefix}/;{websocket}
         }}
     }}
-}}
 """
 
 
@@ -111,29 +115,41 @@ def reverse_proxy(
     Yields:
         The proxy's address with the prefix, without a slash at its end.
     """
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        raise AssertionError("nginx is needed: sudo apt-get install nginx-light")
     port = port or free_port(network)
-    configuration = folder / "nginx.conf"
-    text = _CONFIGURATION.format(
-        folder=folder,
+    site = _SITE.format(
         port=port,
         prefix=prefix,
         target=f"http://{urlsplit(url).netloc}",
         websocket=_WEBSOCKET if websocket else "",
     )
-    configuration.write_text(text, encoding="utf-8")
+    with nginx(site, folder, network=network):
+        yield f"http://127.0.0.1:{port}{prefix}"
+
+
+@contextmanager
+def nginx(site: str, folder: Path, *, network: Network | None = None) -> Iterator[None]:
+    """Runs nginx with this configuration until the block ends.
+
+    Args:
+        site: The text of a file of ``conf.d``: servers, and what they need besides.
+        folder: Takes its files; one for each.
+        network: The network in which it runs; by default the machine's.
+    """
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        raise AssertionError("nginx is needed: sudo apt-get install nginx-light")
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_CONFIGURATION.format(folder=folder, site=site), encoding="utf-8")
     command = [program, "-c", str(configuration), "-e", "stderr"]
     with subprocess.Popen(
         [*prefix_of(network), *command], stderr=subprocess.PIPE, text=True
     ) as process:
-        nginx = _Nginx(process)
-        reader = threading.Thread(target=nginx.follow)
+        started = _Nginx(process)
+        reader = threading.Thread(target=started.follow)
         reader.start()
         try:
-            nginx.wait_until_it_listens()
-            yield f"http://127.0.0.1:{port}{prefix}"
+            started.wait_until_it_listens()
+            yield
         finally:
             process.terminate()
             reader.join()

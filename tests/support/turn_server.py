@@ -57,10 +57,7 @@ class TurnServer:
 @contextmanager
 def turn_server(folder: Path) -> Iterator[TurnServer]:
     """Runs a server until the block ends; ``folder`` takes its files."""
-    program = shutil.which("turnserver")
-    if program is None:
-        raise AssertionError("turnserver is needed: sudo apt-get install coturn")
-    port = _free_port()
+    port = free_port()
     options = {
         "listening-ip": "127.0.0.1",
         "relay-ip": "127.0.0.1",
@@ -76,8 +73,21 @@ def turn_server(folder: Path) -> Iterator[TurnServer]:
     # Peers on 127.0.0.1 are refused unless asked for: here everybody is one.
     switches.append("--allow-loopback-peers")
     arguments = [f"--{name}={value}" for name, value in options.items()]
+    with _running([_program(), *switches, *arguments], port) as server:
+        yield server
+
+
+@contextmanager
+def configured_turn_server(configuration: Path, port: int) -> Iterator[TurnServer]:
+    """Runs a server with a configuration file until the block ends; it listens on ``port``."""
+    with _running([_program(), "-v", "-c", str(configuration)], port) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], port: int) -> Iterator[TurnServer]:
     with subprocess.Popen(
-        [program, *switches, *arguments],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -93,7 +103,15 @@ def turn_server(folder: Path) -> Iterator[TurnServer]:
             reader.join()
 
 
-def _free_port() -> int:
+def _program() -> str:
+    program = shutil.which("turnserver")
+    if program is None:
+        raise AssertionError("turnserver is needed: sudo apt-get install coturn")
+    return program
+
+
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that nobody has, for UDP and TCP as far as TCP shows it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
