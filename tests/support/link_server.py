@@ -31,14 +31,20 @@ class AppServer:
 
     Args:
         app: Any ASGI app.
+        is_patient: True to wait at the end for all clients, as uvicorn does unless it is told
+            otherwise, and to notice soon that one reads nothing: little waits in its connection.
 
     Attributes:
         root: Its address, once it is started.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, is_patient: bool = False) -> None:
         self.root = ""
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
+        self._is_patient = is_patient
+        grace_s = None if is_patient else 5
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="off", timeout_graceful_shutdown=grace_s
+        )
         self._server = WithoutSignals(config)
         self._listening: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
@@ -46,6 +52,8 @@ class AppServer:
     async def start(self) -> str:
         """Starts it; returns its address."""
         self._listening = socket.create_server(("127.0.0.1", 0))
+        if self._is_patient:
+            self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.root = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         serving = self._server.serve([self._listening])
         self._task = asyncio.get_running_loop().create_task(serving)
@@ -64,12 +72,13 @@ class LinkServer(AppServer):
 
     Args:
         transport: The transport.
+        is_patient: As for `AppServer`.
 
     Attributes:
         names: The session and the secret, as an answer has them.
     """
 
-    def __init__(self, transport: LinkTransport) -> None:
+    def __init__(self, transport: LinkTransport, *, is_patient: bool = False) -> None:
         self.names = {"webrtc_id": "the-session", "secret": SECRET}
         self._transport = transport
         routes = LinkRoutes()
@@ -78,7 +87,7 @@ class LinkServer(AppServer):
         app.add_api_websocket_route("/link", routes.open_websocket)
         app.add_api_route("/link", routes.get, methods=["GET"])
         app.add_api_route("/link", routes.post, methods=["POST"])
-        super().__init__(app)
+        super().__init__(app, is_patient=is_patient)
 
     async def start(self) -> str:
         return f"{await super().start()}/link"

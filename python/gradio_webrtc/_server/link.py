@@ -17,12 +17,13 @@ from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.routing import APIRoute
 
 from gradio_webrtc._session.origins import Site, check_socket
-from gradio_webrtc._transport import BrokenRules, TooManyCarriers
+from gradio_webrtc._transport import FLUSH_TIMEOUT_S, BrokenRules, TooManyCarriers
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, RequestRefused, SessionUnknown
 
 from .access_log import leave_posts_out
 from .cross_origin import CrossOrigin
+from .ended_links import EndedLinks
 from .sockets import MAX_MESSAGE_BYTES, NORMAL, receive, send
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ STREAM_HEADERS: Final = {
 }
 
 UNKNOWN: Final = 404
+GONE: Final = 410
 BROKEN: Final = 400
 TIMED_OUT: Final = 408
 TOO_LARGE: Final = 413
@@ -75,6 +77,7 @@ class LinkRoutes:
     def __init__(self) -> None:
         self._sites: weakref.WeakKeyDictionary[Signaling, Site] = weakref.WeakKeyDictionary()
         self._posts: weakref.WeakKeyDictionary[LinkTransport, int] = weakref.WeakKeyDictionary()
+        self._ended = EndedLinks()
         leave_posts_out()
 
     def serve(self, signaling: Signaling, site: Site) -> None:
@@ -90,7 +93,7 @@ class LinkRoutes:
         """Carries a link over a WebSocket; the handshake of any other client fails."""
         try:
             session, received = _read_subprotocols(websocket)
-            link, site = self._find(session)
+            link, site = self._find_open_or_ended(session)
             check_socket(websocket, site)
             carrier = link.open(received)
         except (SessionUnknown, RequestRefused, ConnectionLost, BrokenRules, TooManyCarriers):
@@ -110,7 +113,7 @@ class LinkRoutes:
     async def get(self, request: Request) -> Response:
         """Carries what a link sends to the client, for as long as it lasts."""
         try:
-            link, _ = self._find(request.headers.get(SESSION_HEADER, ""))
+            link, _ = self._find_open_or_ended(request.headers.get(SESSION_HEADER, ""))
             received = _read_number(request.headers.get(RECEIVED_HEADER, ""))
             return LinkStream(link, link.open(received))
         except (SessionUnknown, ConnectionLost):
@@ -122,10 +125,11 @@ class LinkRoutes:
 
     async def post(self, request: Request) -> Response:
         """Takes frames of the client."""
+        session = request.headers.get(SESSION_HEADER, "")
         try:
-            link, _ = self._find(request.headers.get(SESSION_HEADER, ""))
+            link, _ = self._find(session)
         except SessionUnknown:
-            return Response(status_code=UNKNOWN)
+            return Response(status_code=GONE if self._ended.has(session) else UNKNOWN)
         reading = self._posts.get(link, 0)
         if reading >= MAX_POSTS:
             return Response(status_code=TOO_MANY)
@@ -134,6 +138,19 @@ class LinkRoutes:
             return await _take_body(request, link)
         finally:
             self._posts[link] -= 1
+
+    def _find_open_or_ended(self, session: str) -> tuple[LinkTransport, Site]:
+        """Returns the link for a carrier, which may come for the reason of the end.
+
+        Raises:
+            SessionUnknown: There is no such session, or the secret is another.
+        """
+        try:
+            link, site = self._find(session)
+        except SessionUnknown:
+            return self._ended.find(session)
+        link.on_end = functools.partial(self._ended.keep, session, site)
+        return link, site
 
     def _find(self, session: str) -> tuple[LinkTransport, Site]:
         """Returns the link of a session, and the site that it belongs to.
@@ -210,28 +227,38 @@ class LinkStream(Response):
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
         """Streams until the session is over, the client has gone, or another carrier took over."""
-        start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
         tasks = TaskScope()
         writing = tasks.start(self._write(send))
         leaving = tasks.start(_until_disconnected(receive))
         try:
             await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if writing.done() and not writing.result():
+                _cut(receive)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(leaving, FLUSH_TIMEOUT_S)
         finally:
             await tasks.close()
             self._link.leave(self._carrier)
-        with suppress(OSError):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _write(self, send: Any) -> None:
-        async def write(data: bytes) -> None:
+    async def _write(self, send: Any) -> bool:
+        """Writes the response; returns False if the client did not take it."""
+
+        async def write(data: bytes, *, is_last: bool = False) -> None:
             try:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+                await send({"type": "http.response.body", "body": data, "more_body": not is_last})
             except OSError as error:
                 raise ConnectionLost("the client left") from error
 
-        with suppress(ConnectionLost):
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        try:
+            await send({"type": "http.response.start", **start})
             await self._link.carry(self._carrier, write)
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await write(b"", is_last=True)
+        except (ConnectionLost, OSError, TimeoutError) as error:
+            logger.debug("a client left: %s", error)
+            return False
+        return True
 
 
 async def _carry(websocket: WebSocket, link: LinkTransport, carrier: Carrier) -> int | None:
@@ -264,6 +291,18 @@ async def _read_all(websocket: WebSocket, link: LinkTransport) -> int | None:
         # It was closed: the message was too large.
         return None
     return None
+
+
+def _cut(receive: Any) -> None:
+    """Cuts the connection of a client that takes nothing, where the server is uvicorn.
+
+    It would keep the last bytes for that client, and wait for it when it is to stop, both for ever.
+    A middleware that has its own ``receive`` keeps the connection out of reach.
+    """
+    connection = getattr(getattr(receive, "__self__", None), "transport", None)
+    abort = getattr(connection, "abort", None)
+    if callable(abort):
+        abort()
 
 
 async def _until_disconnected(receive: Any) -> None:

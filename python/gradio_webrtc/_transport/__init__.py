@@ -10,7 +10,7 @@ from .link import (
     TooManyCarriers,
     read_link_request,
 )
-from .ordered import Dialect, OrderedTransport
+from .ordered import FLUSH_TIMEOUT_S, Dialect, OrderedTransport
 from .pacing import AudioPacer, PacedFrame
 from .payloads import BrokenMessage, Encoding
 from .send_queue import Wire
@@ -21,6 +21,7 @@ from .webrtc.peer import PeerTransport
 from .websocket import LEAD_S, MediaDialect, MediaReader, read_encoding
 
 __all__ = [
+    "FLUSH_TIMEOUT_S",
     "LEAD_S",
     "AudioBlock",
     "AudioFrameSource",

@@ -38,6 +38,9 @@ CONNECT_TIMEOUT_S: Final = 9.0
 FLUSH_TIMEOUT_S: Final = 0.5
 """The time that a client has at the end to take what is written to it: the reason is among it."""
 
+CLOSED_BY_SERVER: Final = "closed by the server"
+"""The reason of an end that the session asked for."""
+
 AUDIO_RATE: Final = 1.5
 """Audio that may come, in seconds a second. Each second costs a resampler and a detector."""
 
@@ -301,7 +304,7 @@ class OrderedTransport:
         """Ends the connection, after what waits was written; safe to call twice."""
         if self._connected.done() and not self._closed.done():
             await self._flush()
-        self.hang_up("closed by the server")
+        self.hang_up(CLOSED_BY_SERVER)
         await self._tasks.close()
         self._source = None
         self._waiting.clear()

@@ -53,6 +53,11 @@ class SendQueue:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def text_bytes(self) -> int:
+        """The bytes, or characters, of all that is no audio."""
+        return self._text_bytes
+
     def put_audio(self, wire: Wire) -> None:
         """Queues a packet of audio; of more than a second the oldest packet goes."""
         if self.audio_packets >= MAX_AUDIO_PACKETS:

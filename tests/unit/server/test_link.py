@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradio_webrtc._server.access_log import WithoutPosts
-from gradio_webrtc._server.link import LinkRoutes
+from gradio_webrtc._server.link import LinkRoutes, LinkStream
 from gradio_webrtc._session.origins import Site
-from gradio_webrtc._transport.link import LinkTerms, LinkTransport
+from gradio_webrtc._transport.link import LinkTerms, LinkTransport, transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,6 +78,34 @@ async def test_a_client_that_leaves_while_it_is_written_to_is_no_error(
     assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
     assert websocket.closed == []
     assert not link.is_over, "it may come back"
+
+
+async def test_a_response_that_cannot_begin_leaves_no_carrier_behind(
+    link: LinkTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "RESUME_S", 0.0)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(_message: object) -> None:
+        raise OSError("the client has left")
+
+    await LinkStream(link, link.open(0))({}, receive, send)
+    assert "did not come back" in await link.wait_closed()
+
+
+async def test_a_fault_of_the_server_is_its_own(link: LinkTransport) -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(_message: object) -> None:
+        raise ValueError("no header of ours")
+
+    with pytest.raises(ValueError, match="no header of ours"):
+        await LinkStream(link, link.open(0))({}, receive, send)
 
 
 def test_uvicorns_access_log_has_all_but_the_posts_that_were_taken() -> None:

@@ -18,6 +18,7 @@ from gradio_webrtc._transport.link import (
     LinkTerms,
     LinkTransport,
     TooManyCarriers,
+    carrier,
 )
 from gradio_webrtc._transport.link import transport as module
 from gradio_webrtc._transport.link.audio import make_codec
@@ -181,11 +182,32 @@ async def test_a_client_cannot_have_what_was_never_sent(make: Make) -> None:
         make().open(1)
 
 
-async def test_after_the_end_no_carrier_opens(make: Make) -> None:
+async def test_after_the_client_has_ended_it_no_carrier_opens(make: Make) -> None:
     transport = make()
     transport.hang_up("it is over")
+    await transport.close()
     with pytest.raises(ConnectionLost, match="it is over"):
         transport.open(0)
+
+
+async def test_a_client_that_did_not_get_the_end_comes_back_for_it(make: Make) -> None:
+    ended: list[LinkTransport] = []
+    transport = make()
+    transport.on_end = ended.append
+    transport.play_audio(Endless())
+    first = Far(transport)
+    await transport.connect()
+    await first.until(lambda: bool(first.of(AUDIO)))
+    transport.send_text("the reason")
+    await transport.close()
+    await first.task
+    assert ended == [transport]
+    second = Far(transport)
+    await second.task
+    # What was audio is not sent again, but its numbers are.
+    assert {kind for kind, _, _ in second.frames} == {WELCOME, GAP, TEXT, BYE}
+    assert second.numbers == first.numbers
+    assert second.frames[-2:] == first.frames[-2:]
 
 
 async def test_the_end_is_written_before_the_carrier_is_closed(make: Make) -> None:
@@ -203,13 +225,34 @@ async def test_the_end_is_written_before_the_carrier_is_closed(make: Make) -> No
 async def test_a_carrier_that_takes_nothing_is_broken(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WRITE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(carrier, "WRITE_TIMEOUT_S", 0.05)
     transport = make()
     far = Far(transport)
     far.gate.clear()
     with pytest.raises(ConnectionLost, match="took nothing for"):
         await far.task
     Far(transport)
+
+
+@pytest.mark.parametrize("end", ["closed", "replaced"])
+async def test_at_its_end_a_carrier_has_a_moment_for_what_it_still_writes(
+    make: Make, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(carrier, "WRITE_TIMEOUT_S", 3600.0)
+    monkeypatch.setattr(carrier, "FLUSH_TIMEOUT_S", 0.05)
+    transport = make()
+    far = Far(transport)
+    await transport.connect()
+    await far.until(lambda: bool(far.frames))
+    far.gate.clear()
+    transport.send_text("a")
+    await asyncio.sleep(0)
+    if end == "closed":
+        await transport.close()
+    else:
+        Far(transport)
+    with pytest.raises(ConnectionLost, match="took nothing for"):
+        await far.task
 
 
 # ------------------------------------------------------------------------------ what comes in

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from av.error import InvalidDataError
 from support.frames import number_of, numbered
 from support.link_carrier import Far, frames
 
@@ -73,6 +74,29 @@ async def test_video_frames_come_in_and_the_newest_counts(make: Make) -> None:
     transport.hang_up()
     with pytest.raises(ConnectionLost):
         await transport.receive_video_frame()
+
+
+async def test_a_video_frame_that_cannot_be_encoded_is_reported_once_and_the_next_are_sent(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode = JpegEncoder.encode
+    failures = [InvalidDataError(1, "no memory") for _ in range(3)]
+
+    def fail_at_first(self: JpegEncoder, planar: Any) -> bytes:
+        if failures:
+            raise failures.pop()
+        return encode(self, planar)
+
+    monkeypatch.setattr(JpegEncoder, "encode", fail_at_first)
+    transport = make()
+    transport.play_video(Numbered())
+    far = Far(transport)
+    await transport.connect()
+    await far.until(lambda: bool(far.of(VIDEO)))
+    errors = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [each.message for each in errors] == [
+        "FFmpeg could not encode a video frame; the others are sent"
+    ]
 
 
 async def test_too_many_video_frames_are_dropped(make: Make) -> None:

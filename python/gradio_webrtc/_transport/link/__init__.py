@@ -4,8 +4,9 @@ One reliable channel of frames, carried by a WebSocket or by HTTP, that outlives
 neither a server nor a session.
 """
 
+from .carrier import Carrier
 from .request import LinkTerms, read_link_request
-from .transport import BrokenRules, Carrier, LinkTransport, TooManyCarriers
+from .transport import BrokenRules, LinkTransport, TooManyCarriers
 
 __all__ = [
     "BrokenRules",

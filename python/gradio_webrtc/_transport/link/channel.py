@@ -164,6 +164,11 @@ class InboundChannel:
             if following is not None:
                 self._early_bytes -= HEADER.size + len(following.payload)
 
+    def drop_early(self) -> None:
+        """Drops the frames that wait for one that is missing."""
+        self._early.clear()
+        self._early_bytes = 0
+
     def _keep(self, frame: Frame) -> None:
         self._early_bytes += HEADER.size + len(frame.payload)
         ahead = frame.number - self.received

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
 from gradio_webrtc._transport.buckets import TokenBucket
-from gradio_webrtc._transport.ordered import OrderedTransport
+from gradio_webrtc._transport.ordered import CLOSED_BY_SERVER, OrderedTransport
 from gradio_webrtc._transport.pacing import AudioPacer
 from gradio_webrtc.errors import ConnectionLost
 
 from .audio import make_codec
+from .carrier import Carrier
 from .channel import InboundChannel, OutboundChannel
 from .frames import (
     NUMBERED,
@@ -34,7 +35,7 @@ from .jitter import Jitter
 from .video import InboundVideo, OutboundVideo
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from gradio_webrtc._transport.base import AudioFrameSource, VideoFrameSource
     from gradio_webrtc._transport.frame import TimedFrame
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import TransportStats
 
     from .audio import AudioWriter
+    from .carrier import CarrierWriter
     from .request import LinkTerms
 
 logger = logging.getLogger(__name__)
@@ -67,9 +69,6 @@ ACK_S: Final = 0.25
 SIGN_OF_LIFE_S: Final = 10.0
 """Proxies close connections over which nothing goes, after a minute mostly."""
 
-WRITE_TIMEOUT_S: Final = 10.0
-"""A carrier that takes nothing for so long is broken."""
-
 CHUNK_BYTES: Final = 64 * 1024
 """Frames that wait go together in one message, up to this."""
 
@@ -93,11 +92,6 @@ CARRIERS_PER_S: Final = 1.0
 CARRIERS_AT_ONCE: Final = 10
 """Carriers that a client may open."""
 
-CarrierWriter: TypeAlias = "Callable[[bytes], Awaitable[None]]"
-"""Writes bytes to the client, and returns once there is room for more.
-
-Raises `ConnectionLost` when the carrier is broken."""
-
 
 class BrokenRules(Exception):
     """A client sent what no client of ours sends."""
@@ -105,19 +99,6 @@ class BrokenRules(Exception):
 
 class TooManyCarriers(Exception):
     """A client opens one carrier after the other."""
-
-
-@dataclass(eq=False)
-class Carrier:
-    """A connection that carries the link, until it breaks or another takes over.
-
-    Attributes:
-        is_replaced: True once another has taken over.
-        news: Set when there may be something to write.
-    """
-
-    is_replaced: bool = False
-    news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class LinkDialect:
@@ -158,6 +139,9 @@ class LinkTransport(OrderedTransport):
     Args:
         terms: The media that client and session have in common.
         config: The kinds and directions of media, and the limits.
+
+    Attributes:
+        on_end: Called once the session has ended the link, when its client may not have all of it.
     """
 
     def __init__(self, terms: LinkTerms, config: SessionConfig = DEFAULT_CONFIG) -> None:
@@ -181,6 +165,7 @@ class LinkTransport(OrderedTransport):
         self._has_video_queued = False
         self._lost = 0
         self._jitter = Jitter()
+        self.on_end: Callable[[LinkTransport], object] = lambda _link: None
         self._queue.on_put = self._wake
         self._closed.add_done_callback(self._note_closed)
 
@@ -189,20 +174,28 @@ class LinkTransport(OrderedTransport):
         """True once the session is over, or its client has left."""
         return self._closed.done()
 
+    @property
+    def bytes_waiting(self) -> int:
+        """The bytes of messages that the client does not have, as far as it is known."""
+        return self._outbound.kept_bytes + self._queue.text_bytes
+
     # The carrier's side
 
     def open(self, received: int) -> Carrier:
         """Begins a carrier, which takes over from the one before it.
 
+        After the session has ended the link, one still brings the messages that the client lacks,
+        and the end: a connection that dies without a sign takes the last ones with it.
+
         Args:
             received: The number up to which the client has all frames.
 
         Raises:
-            ConnectionLost: The session is over.
+            ConnectionLost: The link is over, and not by the session.
             TooManyCarriers: The client opens too many.
             BrokenRules: The client has frames that were never sent.
         """
-        if self._closed.done():
+        if self._closed.done() and self._closed.result() != CLOSED_BY_SERVER:
             raise ConnectionLost(self._closed.result())
         if not self._carriers.take():
             raise TooManyCarriers
@@ -215,13 +208,14 @@ class LinkTransport(OrderedTransport):
         self._outbound.drop(FrameKind.VIDEO)
         before, self._carrier = self._carrier, Carrier()
         if before is not None:
-            before.is_replaced = True
-            before.news.set()
+            before.replace()
         if self._resuming is not None:
             self._resuming.cancel()
             self._resuming = None
         if not self._connected.done():
             self._connected.set_result(None)
+        if self._closed.done():
+            self._carrier.hurry()
         self._room.set()
         return self._carrier
 
@@ -237,13 +231,13 @@ class LinkTransport(OrderedTransport):
         """
         try:
             for chunk in _chunks([self._welcome(), *self._outbound.unacknowledged(self._now_s())]):
-                await _write(write, chunk)
+                await carrier.write(write, chunk)
             while not carrier.is_replaced:
                 if chunk := self._next_chunk():
-                    await _write(write, chunk)
+                    await carrier.write(write, chunk)
                 elif self._closed.done():
                     reason = self._closed.result().encode()
-                    await _write(write, write_frame(FrameKind.BYE, payload=reason))
+                    await carrier.write(write, write_frame(FrameKind.BYE, payload=reason))
                     return
                 else:
                     carrier.news.clear()
@@ -324,11 +318,14 @@ class LinkTransport(OrderedTransport):
         """Ends the connection, after what waits was written; safe to call twice."""
         await self._wait_for_return(away_s)
         await super().close()
-        # It refers back to this object, which is freed when its session is over.
+        # Of the session, nothing is kept for a client that comes back for the reason.
         self._queue.on_put = lambda: None
+        self.on_message = lambda _text: None
+        self._inbound.drop_early()
         for video in (self._inbound_video, self._outbound_video):
             if video is not None:
                 video.end()
+        self._outbound_video = None
         for timer in (self._resuming, self._acknowledging):
             if timer is not None:
                 timer.cancel()
@@ -486,9 +483,16 @@ class LinkTransport(OrderedTransport):
         return write_frame(FrameKind.WELCOME, payload=greeting.encode())
 
     def _note_closed(self, _closed: object) -> None:
-        self._wake()
+        if self._carrier is not None:
+            self._carrier.hurry()
         if self._inbound_video is not None:
             self._inbound_video.end()
+        on_end, self.on_end = self.on_end, lambda _link: None
+        if self._closed.result() == CLOSED_BY_SERVER:
+            # A client that comes back comes for the reason.
+            self._outbound.drop(FrameKind.AUDIO)
+            self._outbound.drop(FrameKind.VIDEO)
+            on_end(self)
 
     def _wake(self) -> None:
         if self._carrier is not None:
@@ -509,14 +513,6 @@ class LinkTransport(OrderedTransport):
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-async def _write(write: CarrierWriter, data: bytes) -> None:
-    try:
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
-            await write(data)
-    except TimeoutError as error:
-        raise ConnectionLost(f"the client took nothing for {WRITE_TIMEOUT_S:g} s") from error
 
 
 def _kinded(kind: FrameKind, payload: bytes = b"") -> bytes:

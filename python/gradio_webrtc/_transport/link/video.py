@@ -9,6 +9,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from av.error import FFmpegError
+
 from gradio_webrtc._transport.buckets import TokenBucket
 from gradio_webrtc._transport.frame import TimedFrame
 from gradio_webrtc._workers.workers import Worker
@@ -149,6 +151,7 @@ class OutboundVideo:
         encoder = JpegEncoder()
         loop = asyncio.get_running_loop()
         first_pts: int | None = None
+        is_reported = False
         while True:
             await wait_for_room()
             while self._newest is None:
@@ -161,6 +164,11 @@ class OutboundVideo:
                 jpeg = await self._worker.run(encoder.encode, planar)
             except FrameError as error:
                 logger.debug("a video frame is not sent: %s", error)
+            except FFmpegError:
+                if not is_reported:
+                    logger.exception("FFmpeg could not encode a video frame; the others are sent")
+                is_reported = True
+                encoder = JpegEncoder()
             else:
                 put(TIMESTAMP.pack((pts - first_pts) // TICKS_PER_MS & 0xFFFFFFFF) + jpeg)
             await asyncio.sleep(max(0.0, due_s - loop.time()))
