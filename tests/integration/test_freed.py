@@ -23,6 +23,7 @@ from support.uvicorn_server import serving as served
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, Stream
 from gradio_webrtc._addresses import ServerAddresses
+from gradio_webrtc._server import ended_links
 from gradio_webrtc._server.link import LinkRoutes
 from gradio_webrtc._session.origins import Site
 from gradio_webrtc._session.session import Session
@@ -163,6 +164,8 @@ async def test_a_session_over_a_link_that_is_over(
     end: str, carrier: Any, made: list[weakref.ref[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "RESUME_S", 0.1)
+    # The link alone stays for a while, for a client that did not get the end.
+    monkeypatch.setattr(ended_links, "KEPT_S", 0.0)
     manager = serving()
     with without_collections():
         async with linked(manager, carrier) as client:
@@ -185,7 +188,7 @@ async def linked(manager: SessionServer, carrier: Any) -> AsyncIterator[LinkClie
     """A client over a link, behind a server of its own."""
     routes, app = LinkRoutes(), FastAPI()
     routes.serve(manager.signaling, Site())
-    app.add_api_websocket_route("/link", routes.open_websocket)
+    app.router.add_websocket_route("/link", routes.websocket)
     app.add_api_route("/link", routes.get, methods=["GET"])
     app.add_api_route("/link", routes.post, methods=["POST"])
     server = AppServer(app)

@@ -60,9 +60,15 @@ class End:
             return b"".join([each async for each in carrier if isinstance(each, bytes)])
 
 
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: link, {}.0\r\n\r\n"
+)
+
+
 @asynccontextmanager
-async def stuck() -> AsyncIterator[End]:
-    """A client that opens a GET, gets its head, and reads no more."""
+async def stuck(carrier: str = "http") -> AsyncIterator[End]:
+    """A client that opens a carrier, gets its head, and reads no more."""
     transport = LinkTransport(LinkTerms("opus"))
     server = LinkServer(transport, is_patient=True)
     end = End(transport, server, await server.start())
@@ -72,10 +78,10 @@ async def stuck() -> AsyncIterator[End]:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)  # noqa: FBT003 - its only argument
         await loop.sock_connect(client, (host, int(port)))
-        request = (
-            f"GET /link HTTP/1.1\r\nHost: {host}:{port}\r\nX-Link-Session: {end.session}\r\n"
-            "X-Link-Received: 0\r\n\r\n"
-        )
+        headers = f"X-Link-Session: {end.session}\r\nX-Link-Received: 0\r\n\r\n"
+        if carrier == "websocket":
+            headers = UPGRADE.format(end.session)
+        request = f"GET /link HTTP/1.1\r\nHost: {host}:{port}\r\n{headers}"
         await loop.sock_sendall(client, request.encode())
         assert await loop.sock_recv(client, 8) == b"HTTP/1.1"
         await transport.connect()
@@ -91,10 +97,12 @@ def kinds_in(wire: bytes) -> list[tuple[int, bytes]]:
     return [(kind, payload) for kind, _, payload in split(bytearray(wire)) if kind != WELCOME]
 
 
-async def test_a_server_stops_although_a_client_reads_nothing() -> None:
-    async with stuck() as end:
-        # More than a connection takes, and less than ends the session.
-        for _ in range(20):
+@pytest.mark.parametrize("carrier", ["http", "websocket"])
+@pytest.mark.parametrize("messages", [1, 20])
+async def test_a_server_stops_although_a_client_reads_nothing(messages: int, carrier: str) -> None:
+    async with stuck(carrier) as end:
+        # More than the kernel takes, or than the server, and less than ends the session.
+        for _ in range(messages):
             end.transport.send_text("x" * 60_000)
         await end.transport.close()
         # The end of the block waits for the server.

@@ -31,8 +31,8 @@ class AppServer:
 
     Args:
         app: Any ASGI app.
-        is_patient: True to wait at the end for all clients, as uvicorn does unless it is told
-            otherwise, and to notice soon that one reads nothing: little waits in its connection.
+        is_patient: True to wait at the end for all clients, as uvicorn does by default, and to
+            notice soon that one reads nothing: little waits in its connection.
 
     Attributes:
         root: Its address, once it is started.
@@ -84,7 +84,7 @@ class LinkServer(AppServer):
         routes = LinkRoutes()
         routes.serve(self, Site())  # type: ignore[arg-type]  # the part of it that is needed
         app = FastAPI()
-        app.add_api_websocket_route("/link", routes.open_websocket)
+        app.router.add_websocket_route("/link", routes.websocket)
         app.add_api_route("/link", routes.get, methods=["GET"])
         app.add_api_route("/link", routes.post, methods=["POST"])
         super().__init__(app, is_patient=is_patient)

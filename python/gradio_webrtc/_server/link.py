@@ -22,11 +22,14 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, RequestRefused, SessionUnknown
 
 from .access_log import leave_posts_out
+from .connections import cut, without_buffer
 from .cross_origin import CrossOrigin
 from .ended_links import EndedLinks
 from .sockets import MAX_MESSAGE_BYTES, NORMAL, receive, send
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from fastapi import APIRouter
 
     from gradio_webrtc._session.signaling import Signaling
@@ -71,10 +74,31 @@ TOO_LARGE: Final = 413
 TOO_MANY: Final = 429
 
 
+class LinkSocket:
+    """The WebSocket route of links: an ASGI app, since endpoints do not reach the connection.
+
+    Args:
+        open_websocket: The app.
+    """
+
+    def __init__(self, open_websocket: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
+        self._open = open_websocket
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers one request."""
+        await self._open(scope, receive, send)
+
+
 class LinkRoutes:
-    """Answers the requests that carry links."""
+    """Answers the requests that carry links.
+
+    Attributes:
+        websocket: The route of WebSockets.
+    """
 
     def __init__(self) -> None:
+        # Starlette takes apps here, and FastAPI names endpoints alone.
+        self.websocket: Any = LinkSocket(self._open_websocket)
         self._sites: weakref.WeakKeyDictionary[Signaling, Site] = weakref.WeakKeyDictionary()
         self._posts: weakref.WeakKeyDictionary[LinkTransport, int] = weakref.WeakKeyDictionary()
         self._ended = EndedLinks()
@@ -89,8 +113,9 @@ class LinkRoutes:
         """
         self._sites[signaling] = site
 
-    async def open_websocket(self, websocket: WebSocket) -> None:
+    async def _open_websocket(self, scope: Any, receive: Any, send: Any) -> None:
         """Carries a link over a WebSocket; the handshake of any other client fails."""
+        websocket = WebSocket(scope, receive, send)
         try:
             session, received = _read_subprotocols(websocket)
             link, site = self._find_open_or_ended(session)
@@ -102,8 +127,13 @@ class LinkRoutes:
         try:
             await websocket.accept(SUBPROTOCOL)
             code = await _carry(websocket, link, carrier)
-            if code is not None:
-                await websocket.close(code)
+            with without_buffer(receive):
+                async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                    # Of one that is closed, this waits until the client has taken that.
+                    await websocket.close(code)
+        except (ConnectionLost, TimeoutError) as error:
+            logger.debug("a client takes nothing: %s", error)
+            cut(receive)
         except (WebSocketDisconnect, RuntimeError, OSError) as error:
             # Starlette raises RuntimeError for a WebSocket that is closed.
             logger.debug("a client left: %s", error)
@@ -181,7 +211,7 @@ class LinkRoute:
 
     def add_to(self, router: APIRouter) -> None:
         """Adds the routes, and that of the preflights for them."""
-        router.add_api_websocket_route(PATH, self._routes.open_websocket)
+        router.add_websocket_route(PATH, self._routes.websocket)
         for method, endpoint in (("GET", self.get), ("POST", self.post), ("OPTIONS", self.ask)):
             # Frames are read as a stream, and bounded there.
             router.add_api_route(
@@ -228,19 +258,19 @@ class LinkStream(Response):
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
         """Streams until the session is over, the client has gone, or another carrier took over."""
         tasks = TaskScope()
-        writing = tasks.start(self._write(send))
+        writing = tasks.start(self._write(receive, send))
         leaving = tasks.start(_until_disconnected(receive))
         try:
             await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if writing.done() and not writing.result():
-                _cut(receive)
+                cut(receive)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(leaving, FLUSH_TIMEOUT_S)
         finally:
             await tasks.close()
             self._link.leave(self._carrier)
 
-    async def _write(self, send: Any) -> bool:
+    async def _write(self, receive: Any, send: Any) -> bool:
         """Writes the response; returns False if the client did not take it."""
 
         async def write(data: bytes, *, is_last: bool = False) -> None:
@@ -253,24 +283,34 @@ class LinkStream(Response):
         try:
             await send({"type": "http.response.start", **start})
             await self._link.carry(self._carrier, write)
-            async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                await write(b"", is_last=True)
+            with without_buffer(receive):
+                async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                    await write(b"", is_last=True)
         except (ConnectionLost, OSError, TimeoutError) as error:
             logger.debug("a client left: %s", error)
             return False
         return True
 
 
-async def _carry(websocket: WebSocket, link: LinkTransport, carrier: Carrier) -> int | None:
-    """Carries a link over an accepted WebSocket; returns the code to close it with, if any."""
+async def _carry(websocket: WebSocket, link: LinkTransport, carrier: Carrier) -> int:
+    """Carries a link over an accepted WebSocket; returns the code to close it with.
+
+    Raises:
+        ConnectionLost: The client left, or takes nothing.
+    """
     tasks = TaskScope()
     writing = tasks.start(_write_all(websocket, link, carrier))
     reading = tasks.start(_read_all(websocket, link))
     try:
         await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
-        return reading.result() if reading.done() else writing.result()
+        if reading.done():
+            return reading.result()
+        code = writing.result()
     finally:
         await tasks.close()
+    if code is None:
+        raise ConnectionLost("the client took nothing, or left")
+    return code
 
 
 async def _write_all(websocket: WebSocket, link: LinkTransport, carrier: Carrier) -> int | None:
@@ -281,7 +321,7 @@ async def _write_all(websocket: WebSocket, link: LinkTransport, carrier: Carrier
     return REPLACED if carrier.is_replaced else NORMAL
 
 
-async def _read_all(websocket: WebSocket, link: LinkTransport) -> int | None:
+async def _read_all(websocket: WebSocket, link: LinkTransport) -> int:
     try:
         while (wire := await receive(websocket)) is not None:
             link.take(wire if isinstance(wire, bytes) else wire.encode(errors="replace"))
@@ -289,20 +329,8 @@ async def _read_all(websocket: WebSocket, link: LinkTransport) -> int | None:
         return BROKEN_RULES
     except ConnectionLost:
         # It was closed: the message was too large.
-        return None
-    return None
-
-
-def _cut(receive: Any) -> None:
-    """Cuts the connection of a client that takes nothing, where the server is uvicorn.
-
-    It would keep the last bytes for that client, and wait for it when it is to stop, both for ever.
-    A middleware that has its own ``receive`` keeps the connection out of reach.
-    """
-    connection = getattr(getattr(receive, "__self__", None), "transport", None)
-    abort = getattr(connection, "abort", None)
-    if callable(abort):
-        abort()
+        return NORMAL
+    return NORMAL
 
 
 async def _until_disconnected(receive: Any) -> None:

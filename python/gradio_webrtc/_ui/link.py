@@ -33,7 +33,7 @@ def serve_links(app: Any, signaling: Signaling, site: Site) -> str:
     if routes is None:
         routes = _served[app] = LinkRoutes()
         path = f"/{PATH}"
-        app.add_api_websocket_route(path, routes.open_websocket)
+        app.router.add_websocket_route(path, routes.websocket)
         app.add_api_route(path, routes.get, methods=["GET"], include_in_schema=False)
         app.add_api_route(path, routes.post, methods=["POST"], include_in_schema=False)
     routes.serve(signaling, site)

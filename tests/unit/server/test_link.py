@@ -26,24 +26,23 @@ class Leaving:
     """
 
     def __init__(self, ticks: int) -> None:
-        self.scope = {"subprotocols": ["link", "a.b.0"]}
-        self.headers: dict[str, str] = {"host": "localhost"}
-        self.closed: list[int] = []
+        headers = [(b"host", b"localhost")]
+        self.scope = {"type": "websocket", "subprotocols": ["link", "a.b.0"], "headers": headers}
+        self.sent: list[str] = []
+        self._coming = [{"type": "websocket.connect"}]
         self._ticks = ticks
 
-    async def accept(self, subprotocol: str) -> None:
-        assert subprotocol == "link"
-
     async def receive(self) -> dict[str, Any]:
+        if self._coming:
+            return self._coming.pop()
         for _ in range(self._ticks):
             await asyncio.sleep(0)
-        return {"type": "websocket.disconnect"}
+        return {"type": "websocket.disconnect", "code": 1006}
 
-    async def send_bytes(self, _data: bytes) -> None:
-        raise RuntimeError("the client has left")
-
-    async def close(self, code: int = 1000) -> None:
-        self.closed.append(code)
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message["type"])
+        if message["type"] != "websocket.accept":
+            raise OSError("the client has left")
 
 
 @pytest.fixture
@@ -71,12 +70,12 @@ def routes_of(link: LinkTransport) -> LinkRoutes:
 async def test_a_client_that_leaves_while_it_is_written_to_is_no_error(
     link: LinkTransport, ticks: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    websocket: Any = Leaving(ticks)
-    await routes_of(link).open_websocket(websocket)
+    websocket = Leaving(ticks)
+    await routes_of(link).websocket(websocket.scope, websocket.receive, websocket.send)
     gc.collect()
     await asyncio.sleep(0)
     assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
-    assert websocket.closed == []
+    assert websocket.sent[:2] == ["websocket.accept", "websocket.send"]
     assert not link.is_over, "it may come back"
 
 
