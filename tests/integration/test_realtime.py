@@ -315,7 +315,8 @@ async def test_pages_of_other_origins_are_refused() -> None:
 
 
 async def test_sessions_count_with_all_others_of_the_stream() -> None:
-    stream = stream_of(reply_at_length, concurrency_limit=1, time_limit=0.5)
+    # Longer than an offer waits for a session that may be ending.
+    stream = stream_of(reply_at_length, concurrency_limit=1, time_limit=3)
     async with serving(stream) as url:
         async with connected(url) as client:
             await client.event("session.created")

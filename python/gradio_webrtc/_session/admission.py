@@ -3,7 +3,8 @@
 An offer takes a place before its client has proved that it is there. So offers that wait for their
 connection are few for each client, and at most half of all places; the oldest gives its place after
 `GIVE_WAY_S` to another client in as good a standing; and an offer that finds no place waits for a
-moment, behind those of clients whose offers were in vain less often.
+moment, behind those of clients whose offers were in vain less often. That moment is longer where
+unconnected offers hold places than where only sessions do, of which one may be ending.
 
 Where many clients share an address, each Gradio session counts for itself. A stranger can make any
 number of sessions, each of them in good standing at first. Clients in the same standing draw lots
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 GIVE_WAY_S: Final = 2.0
 """Seconds for which an answered offer that waits for its connection keeps its place from others. A
 connection on one network takes tenths of a second, one over TURN two or three seconds."""
+
+ENDING_S: Final = 1.0
+"""Seconds that an offer waits for a place beside sessions that go on: one of them may be ending. A
+client that begins again at once, such as a browser that loads its site again, sends the end and the
+next offer on connections of their own, and either may come first."""
 
 WAIT_S: Final = 2.5
 """Seconds that an offer waits for a place: until the last one gives way, and a little longer."""
@@ -127,10 +133,19 @@ class Ticket:
 
 @dataclass(eq=False)
 class _Waiting:
-    """An offer without a place."""
+    """An offer without a place.
+
+    Attributes:
+        client: The client that made it.
+        place: The place that it asks for.
+        hopes_until_s: The time until which it waits even beside sessions alone, on the loop's
+            clock.
+        outcome: The ticket, or the refusal.
+    """
 
     client: Client
     place: Place
+    hopes_until_s: float = field(default_factory=lambda: _now_s() + ENDING_S)
     outcome: asyncio.Future[Ticket] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -291,22 +306,25 @@ class Admission:
         return True
 
     def _refuse_hopeless(self) -> None:
-        """Refuses offers that could only wait for sessions, or for their client's own offers."""
-        for each in list(self._waiting):
+        """Refuses offers that could only wait for sessions, or for their client's own offers.
+
+        They have waited for `ENDING_S`: what was just ending when they came has ended.
+        """
+        now_s = _now_s()
+        for each in [each for each in self._waiting if each.hopes_until_s <= now_s]:
             if all(client.key == each.client.key for client in self._unconnected.values()):
                 self._waiting.remove(each)
                 each.refuse()
 
     def _set_timer(self) -> None:
-        """Serves again when the next unconnected offer may have to give way."""
+        """Serves again when an unconnected offer may have to give way, or a hope ends."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         now_s = _now_s()
-        due_s = min(
-            (each.gives_way_s for each in self._unconnected if each.gives_way_s > now_s),
-            default=math.inf,
-        )
+        times_s = [each.gives_way_s for each in self._unconnected]
+        times_s += [each.hopes_until_s for each in self._waiting]
+        due_s = min((each for each in times_s if each > now_s), default=math.inf)
         if self._waiting and due_s < math.inf:
             self._timer = asyncio.get_running_loop().call_at(due_s, self._serve)
 

@@ -12,6 +12,7 @@ from support.clock import run_virtual
 
 from gradio_webrtc._limits import Limits
 from gradio_webrtc._session.admission import (
+    ENDING_S,
     GIVE_WAY_S,
     MAX_WAITING,
     WAIT_S,
@@ -164,11 +165,49 @@ def test_who_waits_is_refused_when_the_place_is_taken_for_good() -> None:
         hall = Hall()
         ticket = await hall.offer(ANNA)
         waiting = asyncio.get_running_loop().create_task(hall.offer(BERT))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.5 * ENDING_S)
         assert hall.admission.waiting == 1
         ticket.connected()
         with pytest.raises(TooManySessions):
             await waiting
+        assert hall.admission.waiting == 0
+
+    run_virtual(calls())
+
+
+@pytest.mark.parametrize("client", [ANNA, BERT], ids=["same", "another"])
+@pytest.mark.parametrize("has_connected", [True, False])
+def test_an_offer_gets_the_place_of_a_session_that_is_just_ending(
+    *, client: Client, has_connected: bool
+) -> None:
+    """The end of a call and the next offer come on connections of their own, in any order."""
+
+    async def calls() -> None:
+        hall, loop = Hall(), asyncio.get_running_loop()
+        ending = await hall.offer(ANNA)
+        if has_connected:
+            ending.connected()
+        following = loop.create_task(hall.offer(client))
+        await asyncio.sleep(0.9 * ENDING_S)
+        assert not following.done()
+        hall.free(ending)
+        ended_s = loop.time()
+        await following
+        assert loop.time() == ended_s, "by an event, and not after a wait"
+        assert hall.gave_way == []
+
+    run_virtual(calls())
+
+
+def test_an_offer_beside_sessions_that_go_on_is_refused_after_a_moment() -> None:
+    async def calls() -> None:
+        hall, loop = Hall(), asyncio.get_running_loop()
+        (await hall.offer(ANNA)).connected()
+        for client in (ANNA, BERT):
+            began_s = loop.time()
+            with pytest.raises(TooManySessions):
+                await hall.offer(client)
+            assert loop.time() - began_s == pytest.approx(ENDING_S)
         assert hall.admission.waiting == 0
 
     run_virtual(calls())
