@@ -21,7 +21,7 @@ from support.posting import Posting, client_of
 from support.signals import chirp, pieces_found, tone
 from websockets.asyncio.client import connect
 
-from gradio_webrtc import CloseStream, StreamHandler
+from gradio_webrtc import CloseStream, Limits, StreamHandler
 from gradio_webrtc._server import link as routes
 from gradio_webrtc._server.sockets import MAX_MESSAGE_BYTES
 from gradio_webrtc._session import session
@@ -284,6 +284,19 @@ async def test_a_server_that_stops_sends_the_reason(carrier: CarrierKind) -> Non
         await client.until(lambda: client.reason is not None)
         assert client.texts[-1]["code"] == "server_stopping"
         assert (await place.ask())["meta"]["error"] == "server_stopping"
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_a_client_that_sends_too_much_is_sent_the_reason(carrier: CarrierKind) -> None:
+    async with serving(limits=Limits(message_bytes=1024)) as place:
+        client = await place.client(carrier=carrier)
+        client.write_text("x" * 1025)
+        await client.until(lambda: client.reason is not None)
+        assert client.texts[-1] == {
+            "type": "end_stream",
+            "data": "The connection was closed: a message was larger than 1024 bytes.",
+        }
+        await place.gone()
 
 
 async def test_a_time_limit_counts_for_links() -> None:

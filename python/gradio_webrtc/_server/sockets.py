@@ -98,7 +98,7 @@ async def carry(
     transport.attach(lambda wire: send(websocket, wire))
     reading = tasks.start(_read_all(websocket, transport, read))
     try:
-        await transport.wait_closed()
+        await transport.wait_hung_up()
         await _close(websocket)
     finally:
         # The server may cancel this, which ends the session too.

@@ -113,6 +113,9 @@ class OrderedTransport:
         self._tasks = TaskScope()
         self._connected: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[str] = loop.create_future()
+        # With the reason for which the session has to end: the client may still be there, to be
+        # sent the reason.
+        self._over: asyncio.Future[str] = loop.create_future()
         self._queue = SendQueue()
         self._source: AudioFrameSource | None = None
         self._sink: Callable[[AudioBlock], None] | None = None
@@ -197,11 +200,14 @@ class OrderedTransport:
     def deliver_text(self, text: str) -> None:
         """Takes a message that came from the client; too many or too large ones end the session."""
         most = self._config.limits.message_bytes
+        if self._over.done():
+            return
         if len(text) > most:
-            self.hang_up(f"the client sent a message of more than {most} characters")
+            self.give_up(f"The connection was closed: a message was larger than {most} bytes.")
         elif not self._text_budget.take():
-            self.hang_up("the client sent too many messages")
-        elif not self._closed.done():
+            a_second = self._config.limits.messages_per_s
+            self.give_up(f"The connection was closed: more than {a_second} messages a second.")
+        else:
             self.on_message(text)
 
     def put(self, wire: Wire) -> None:
@@ -209,10 +215,18 @@ class OrderedTransport:
         if not self._closed.done():
             self._put_text(wire)
 
+    def give_up(self, reason: str) -> None:
+        """Has the session end: it sends its client the reason, and closes the connection."""
+        if not self._connected.done():
+            self.hang_up(reason)
+        elif not self._over.done():
+            self._over.set_result(reason)
+
     def hang_up(self, reason: str = "the client left") -> None:
         """Ends the connection as the client does, with a reason to log."""
-        if not self._closed.done():
-            self._closed.set_result(reason)
+        for future in (self._closed, self._over):
+            if not future.done():
+                future.set_result(reason)
         if not self._connected.done():
             self._connected.set_exception(ConnectionLost(reason))
             self._connected.exception()  # nobody may be waiting, and that is fine
@@ -297,7 +311,11 @@ class OrderedTransport:
         )
 
     async def wait_closed(self) -> str:
-        """Returns once the connection is over, with the reason."""
+        """Returns once the connection is over, or about to be, with the reason."""
+        return await asyncio.shield(self._over)
+
+    async def wait_hung_up(self) -> str:
+        """Returns once nothing more is sent or taken, with the reason."""
         return await asyncio.shield(self._closed)
 
     async def close(self, away_s: float = 0.0) -> None:  # noqa: ARG002 - nobody comes back

@@ -164,11 +164,37 @@ async def test_messages_are_bounded_in_size_and_number() -> None:
     limits = Limits(message_bytes=1024, messages_per_s=10)
     large = OrderedTransport(PlainDialect(), SessionConfig(limits=limits))
     large.deliver_text("x" * 1025)
-    assert "more than 1024" in await large.wait_closed()
+    assert "larger than 1024" in await large.wait_closed()
     many = OrderedTransport(PlainDialect(), SessionConfig(limits=limits))
     for _ in range(module.MIN_TEXT_BURST + 1):
         many.deliver_text("x")
-    assert "too many messages" in await many.wait_closed()
+    assert "more than 10 messages" in await many.wait_closed()
+
+
+@pytest.mark.parametrize("fault", ["size", "number"])
+async def test_a_client_that_has_to_go_is_sent_the_reason(fault: str) -> None:
+    limits = Limits(message_bytes=1024, messages_per_s=10)
+    transport = OrderedTransport(PlainDialect(), SessionConfig(limits=limits))
+    written: list[Wire] = []
+
+    async def write(wire: Wire) -> None:
+        written.append(wire)
+
+    taken: list[str] = []
+    transport.on_message = taken.append
+    transport.attach(write)
+    await transport.connect()
+    texts = {"size": ["x" * 1025], "number": ["x"] * (module.MIN_TEXT_BURST + 1)}
+    for text in texts[fault]:
+        transport.deliver_text(text)
+    reason = await transport.wait_closed()
+    del taken[:]
+    transport.deliver_text("nothing is taken any more")
+    transport.send_text(reason)
+    await transport.close()
+    assert written == [reason]
+    assert taken == []
+    assert await transport.wait_hung_up() == "closed by the server"
 
 
 async def test_a_client_that_sends_no_media_is_given_up() -> None:

@@ -111,7 +111,7 @@ async def test_any_other_text_is_a_message(line: Line) -> None:
         line.client_sends(text)
     assert line.texts == texts
     line.client_sends("x" * 1025)
-    assert "more than 1024" in await line.transport.wait_closed()
+    assert "larger than 1024" in await line.transport.wait_closed()
 
 
 @pytest.mark.parametrize(
