@@ -69,9 +69,13 @@ function deviceProblem(error: unknown, medium: Medium): Problem {
     case "AbortError":
       return { code: "device_busy", medium };
     default:
-      return { code: "refused", message: error instanceof Error ? error.message : String(error) };
+      return { code: "refused", message: reasonOf(error) };
   }
 }
+
+/** Returns the text of whatever was thrown. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 /** Returns the name of an error: `instanceof` fails for a DOMException of another realm. */
 export const nameOf = (error: unknown): string =>

@@ -1,4 +1,5 @@
 /** The audio of a link: from the microphone to packets, and from packets to a track. */
+import { reasonOf } from "../call/problems";
 import { createDecoder, createEncoder, hasOpus, OPUS_RATE_HZ } from "./codecs";
 import type { Codec, Decoder, Encoder } from "./codecs";
 import type { Bytes } from "./frames";
@@ -52,7 +53,10 @@ export class LinkAudio {
     this.#source = hasMicrophone ? context.createMediaStreamSource(stream) : null;
     this.#context = context;
     this.codecs = codecs;
-    this.ready = context.audioWorklet.addModule(worklet);
+    this.ready = context.audioWorklet.addModule(worklet).catch((error: unknown) => {
+      // As any other file that cannot be loaded: the browser's own error is that of a device in use.
+      throw new TypeError(`cannot load ${worklet.href}: ${reasonOf(error)}`, { cause: error });
+    });
     this.#resume();
     for (const gesture of GESTURES) globalThis.addEventListener?.(gesture, this.#resume, CAPTURE);
   }

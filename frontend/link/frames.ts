@@ -40,6 +40,8 @@ export const HEADER_BYTES = 9;
 const LENGTH_BYTES = 4;
 const LEAST_LENGTH = HEADER_BYTES - LENGTH_BYTES;
 const MAX_LENGTH = 1024 * 1024;
+/** As much as the data channel of a browser takes. Several of them fit into one message of a carrier. */
+const MAX_TEXT_BYTES = 256 * 1024;
 /** Of an acknowledgment: the number up to which all frames came, and the ms since then. */
 const ACK_BYTES = 8;
 
@@ -89,8 +91,9 @@ export function readWelcome({ payload }: Frame): number {
  */
 export function writeText(text: string): Bytes {
   const payload = new TextEncoder().encode(text);
-  const most = MAX_LENGTH - LEAST_LENGTH;
-  if (payload.length > most) throw new RangeError(`a message of ${payload.length} of ${most} bytes`);
+  if (payload.length > MAX_TEXT_BYTES) {
+    throw new RangeError(`a message of ${payload.length} bytes, of which ${MAX_TEXT_BYTES} may be sent`);
+  }
   return payload;
 }
 

@@ -38,11 +38,16 @@ export class LinkPeer implements Peer {
     if (this.#listener === null) return this.#closeMedia();
     const { codecs = [], rateHz: rate } = this.#audio ?? {};
     const request = { type: "link", audio: { codecs, rate }, video: ["jpeg"], query };
-    const [reply] = await Promise.all([server.offer(request), this.#audio?.ready]);
-    const answer = readLinkAnswer(reply);
+    const offered = server.offer(request);
+    const [loaded] = await Promise.allSettled([this.#audio?.ready, offered]);
+    const answer = readLinkAnswer(await offered);
     const credentials = { webrtc_id: answer.webrtc_id, secret: answer.secret };
     // Closed while the server was answering: its session would otherwise wait for a carrier.
     if (this.#listener === null) return sendClose(server, credentials);
+    if (loaded.status === "rejected") {
+      await sendClose(server, credentials);
+      throw loaded.reason;
+    }
     this.#credentials = credentials;
     this.#listener.onanswer(credentials);
     this.#openAudio(answer);

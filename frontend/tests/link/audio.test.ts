@@ -146,11 +146,15 @@ describe("the audio of a link", () => {
     vi.stubGlobal(
       "AudioContext",
       class extends FakeContext {
-        override audioWorklet = { addModule: async () => Promise.reject(new Error("not found")) };
+        override audioWorklet = {
+          addModule: async () => Promise.reject(new DOMException("not found", "AbortError")),
+        };
       },
     );
     const audio = await LinkAudio.open(null);
-    await expect(audio.ready).rejects.toThrow("not found");
+    const error = await audio.ready.catch((reason: unknown) => reason);
+    expect(error, "as of a network, and not as of a device").toBeInstanceOf(TypeError);
+    expect(String(error)).toMatch(/cannot load .*worklet.js: not found/);
     audio.close();
     expect(context().state).toBe("closed");
   });

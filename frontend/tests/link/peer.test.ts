@@ -120,6 +120,15 @@ describe("the request", () => {
     );
     peer = create();
     await expect(peer.call()).rejects.toThrow("not found");
+    expect(server.ofType("close"), "whose session would wait for a carrier").toEqual([
+      { type: "close", webrtc_id: "call-1", secret: "s3cret" },
+    ]);
+    await peer.close();
+    server.replies.link = undefined;
+    peer = create();
+    await expect(peer.call(), "of both, the server counts").rejects.toMatchObject({
+      code: "unreachable",
+    });
   });
 
   it("is not made after the call was closed", async () => {
