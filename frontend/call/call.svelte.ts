@@ -87,7 +87,7 @@ export class Call {
 
   /** Hangs up at once; has no effect without a call. */
   stop(): void {
-    this.#life.hangUp();
+    void this.#life.hangUp();
   }
 
   toggle(): void {

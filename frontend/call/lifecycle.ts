@@ -84,7 +84,10 @@ export class Lifecycle {
    */
   async start(asksPermission: boolean, open: () => Promise<unknown>): Promise<void> {
     await this.#begin(asksPermission, open, async () => {
+      const attempt = this.#attempt;
       this.transition({ type: "granted" });
+      // The host may have ended the call at that.
+      if (attempt !== this.#attempt) return;
       this.#timers.after("connect", CONNECT_TIMEOUT_MS, () => this.fail({ code: "unreachable" }));
       await this.#connect();
     });
@@ -92,15 +95,18 @@ export class Lifecycle {
 
   /** Opens the devices as a call does, and releases them; for what browsers show only then. */
   async tryDevices(open: () => Promise<unknown>): Promise<void> {
-    await this.#begin(true, open, () => this.hangUp());
+    await this.#begin(true, open, async () => void this.hangUp());
   }
 
-  /** Ends the call at once; has no effect without one. */
-  hangUp(): void {
-    if (!this.isActive) return;
+  /**
+   * Ends the call at once; has no effect without one. The promise, which never rejects, is kept when
+   * the server has been informed, as far as that takes a request.
+   */
+  hangUp(): Promise<void> | undefined {
+    if (!this.isActive) return undefined;
     const isServerAway = this.#isServerAway();
     this.transition({ type: "hang_up", atMs: performance.now() });
-    this.#release(isServerAway);
+    return this.#release(isServerAway);
   }
 
   /** Call when the browser has a network again: a call that waits for one is made now. */
@@ -115,9 +121,11 @@ export class Lifecycle {
   }
 
   fail(problem: Problem): void {
+    // A call that has ended, and is played to its end, does not fail any more.
+    if (this.#state.phase === "closing") return;
     const isServerAway = this.#isServerAway() && impliesServerAway(problem);
     this.transition({ type: "failed", problem, atMs: performance.now() });
-    this.#release(isServerAway);
+    void this.#release(isServerAway);
   }
 
   transition(event: CallEvent): void {
@@ -136,12 +144,13 @@ export class Lifecycle {
   async #begin(
     asksPermission: boolean,
     open: () => Promise<unknown>,
-    goOn: () => void | Promise<void>,
+    goOn: () => Promise<void>,
   ): Promise<void> {
     if (this.isActive) return;
     const attempt = ++this.#attempt;
     this.#redialler.reset();
     this.transition({ type: "start", asksPermission });
+    if (attempt !== this.#attempt) return;
     try {
       await open();
       if (attempt === this.#attempt) await goOn();
@@ -259,16 +268,17 @@ export class Lifecycle {
     this.transition({ type: "ended", ending: this.#host.endingOf(reason), atMs: performance.now() });
     this.#timers.after("drain", DRAIN_MS, () => {
       this.transition({ type: "drained" });
-      this.#release();
+      void this.#release();
     });
   }
 
-  #release(isServerAway = false): void {
+  #release(isServerAway = false): Promise<void> | undefined {
     this.#attempt++;
     this.#timers.cancelAll();
     this.#redialler.cancel();
-    void this.#peer?.close();
+    const closed = this.#peer?.close();
     this.#peer = null;
     this.#host.onrelease(isServerAway);
+    return closed;
   }
 }

@@ -21,7 +21,10 @@ export class Redialler {
   #tries = new Redial();
   /** The cause of a redial that waits for the browser's network, or null. */
   #causeAwaitingNetwork: Cause | null = null;
-  /** Grows with each offer and each end, so that a result for an earlier offer is recognised. */
+  /**
+   * Grows with each offer and each end, so that a result for an earlier offer is recognised, and an
+   * end by a listener of the state.
+   */
   #attempt = 0;
 
   constructor(call: RedialTarget) {
@@ -50,7 +53,7 @@ export class Redialler {
     this.cancel();
     const waitMs = this.#tries.next(cause, performance.now());
     if (waitMs === null) return this.#call.fail(problem);
-    this.#call.redialling({ cause, isOffline: false });
+    if (!this.#announce(cause)) return;
     this.#timers.after("wait", waitMs, () => this.#try(cause));
   }
 
@@ -68,8 +71,14 @@ export class Redialler {
     const cause = this.#causeAwaitingNetwork;
     if (cause === null) return;
     this.#causeAwaitingNetwork = null;
+    if (this.#announce(cause)) this.#try(cause);
+  }
+
+  /** Enters the state in which the call is made again; false if that was its end. */
+  #announce(cause: Cause): boolean {
+    const attempt = this.#attempt;
     this.#call.redialling({ cause, isOffline: false });
-    this.#try(cause);
+    return attempt === this.#attempt;
   }
 
   #try(cause: Cause): void {

@@ -4,15 +4,16 @@ import { LevelMeter, SILENCE } from "../call/levels";
 import { Lifecycle } from "../call/lifecycle";
 import type { NoticeText, ServerMessage } from "../call/messages";
 import { sendClose, type Transport } from "../call/peer";
-import { causeOfEnding, problemOf, Unavailable } from "../call/problems";
+import { causeOfEnding, problemOf, reasonOf, Unavailable } from "../call/problems";
 import type { CallState, Medium, Problem as InnerProblem, Redialling } from "../call/state";
+import { Timers } from "../call/timers";
 import type { Credentials } from "../types";
 import type { Call, ConnectOptions, Events, Notice, Problem, State } from "./client";
 import { Emitter } from "./emitter";
 import { ClientMedia } from "./media";
 import { OutputReader } from "./outputs";
 import { Player } from "./player";
-import { folderOf, HttpServer } from "./signaling";
+import { CLOSE_MS, folderOf, HttpServer } from "./signaling";
 import { messageOf } from "./words";
 
 /** Messages that wait until the call is open. Beyond it they are refused. */
@@ -25,10 +26,10 @@ const SHOWN_S = 10;
 const SET_INPUTS = "set_inputs";
 
 /**
- * Kept when the place of the call that this page closed last is free. Another call begins behind it,
- * or a stream with one place would refuse it.
+ * Kept when the places of all calls that this page has closed are free, or a second after that.
+ * Another call begins behind it, or a stream with one place would refuse it.
  */
-let leaving: Promise<void> = Promise.resolve();
+let leaving: Promise<unknown> = Promise.resolve();
 
 export class ClientCall implements Call {
   readonly #options: ConnectOptions;
@@ -56,7 +57,9 @@ export class ClientCall implements Call {
   });
   readonly #outputs = new OutputReader(
     () => this.#server.offer({ type: "outputs", ...this.#credentials }),
-    (args) => this.#events.emit("output", args),
+    (args) => {
+      if (!this.#isOver) this.#events.emit("output", args);
+    },
     () => this.#reportLostOutputs(),
   );
   #credentials: Credentials | null = null;
@@ -64,11 +67,14 @@ export class ClientCall implements Call {
   #meter: LevelMeter | null = null;
   /** The message with the values for the handler, or null without any. */
   #inputs: string | null;
+  /** True if the handler lacks them: they are sent before any message that waits. */
+  #areInputsDue = false;
   /** Messages that wait for the call to open. */
   readonly #waiting: string[] = [];
   #isOver = false;
 
   constructor(options: ConnectOptions) {
+    checkOptions(options);
     this.#options = options;
     this.#folder = folderOf(options.url);
     this.#server = new HttpServer(this.#folder, options.rtcConfiguration);
@@ -143,24 +149,21 @@ export class ClientCall implements Call {
 
   readonly setInputs = (values: readonly unknown[]): void => {
     this.#inputs = inputMessage(values);
-    if (this.state === "open") this.#send(this.#inputs);
+    this.#sendInputs();
   };
 
   readonly mute = (isMuted = true): void => this.#media.mute(isMuted);
 
   readonly close = (): void => {
     if (this.#isOver) return;
-    if (this.state === "open") leaving = this.#leave();
-    if (this.#life.isActive) this.#life.hangUp();
-    else this.#release();
+    // A connection over WebRTC announces its end by itself, but nobody answers to that.
+    const isAnnounced = this.transport === "webrtc" && this.#credentials;
+    const announced = isAnnounced && sendClose(this.#server, isAnnounced);
+    const closed = this.#life.hangUp();
+    // Without a call there was nothing to hang up.
+    if (!this.#isOver) this.#release();
+    leaving = Promise.all([leaving, atMost(CLOSE_MS, Promise.all([announced, closed]))]);
   };
-
-  /** Resolves when the end of the call has reached the server; never rejects. */
-  async #leave(): Promise<void> {
-    // A connection over WebRTC announces its end as well, but nobody answers to that.
-    if (this.transport === "link") await this.#life.peer?.close();
-    else if (this.#credentials) await sendClose(this.#server, this.#credentials);
-  }
 
   async #start(): Promise<void> {
     if (this.#isOver) return;
@@ -206,9 +209,7 @@ export class ClientCall implements Call {
   }
 
   #handleOpen(): void {
-    // A handler of this call has none yet; messages that wait come behind them.
-    if (this.#inputs) this.#waiting.unshift(this.#inputs);
-    this.#sendWaiting();
+    this.#sendInputs();
     this.#readOutputs();
   }
 
@@ -223,7 +224,7 @@ export class ClientCall implements Call {
   #handleMessage(message: ServerMessage): void {
     switch (message.type) {
       case "send_input":
-        return void (this.#inputs && this.#send(this.#inputs));
+        return this.#sendInputs();
       case "fetch_output":
         return this.#readOutputs();
       case "warning":
@@ -254,11 +255,26 @@ export class ClientCall implements Call {
     return this.#waiting.length < MAX_WAITING && this.#waiting.push(text) > 0;
   }
 
+  /** Sends the inputs, if the page has any: now, or as soon as the call can. */
+  #sendInputs(): void {
+    this.#areInputsDue = this.#inputs !== null;
+    this.#sendWaiting();
+  }
+
   /** Sends what waits, once the call is open and the transport takes texts: both may come first. */
   #sendWaiting(): void {
-    while (this.state === "open" && this.#waiting[0] !== undefined) {
-      if (!this.#life.peer?.send(this.#waiting[0])) return;
-      this.#waiting.shift();
+    if (this.#areInputsDue) this.#areInputsDue = !this.#deliver(this.#inputs);
+    while (!this.#areInputsDue && this.#deliver(this.#waiting[0])) this.#waiting.shift();
+  }
+
+  /** Sends one text; what the transport cannot carry is reported, and holds up no other. */
+  #deliver(text: string | null | undefined): boolean {
+    if (this.state !== "open" || typeof text !== "string") return false;
+    try {
+      return this.#life.peer?.send(text) ?? false;
+    } catch (error) {
+      this.#notify("error", { text: `Not sent: ${reasonOf(error)}` });
+      return true;
     }
   }
 
@@ -313,9 +329,31 @@ export class ClientCall implements Call {
   }
 }
 
-/** @throws {TypeError} for a value that JSON cannot carry. */
-const inputMessage = (values: readonly unknown[]): string =>
-  JSON.stringify({ type: SET_INPUTS, data: [...values] });
+/** @throws {TypeError} for what no call can have; media are checked where they are read. */
+function checkOptions({ fallback = "auto", audio, video, inputs }: ConnectOptions): void {
+  if (!["auto", "never", "always"].includes(fallback)) {
+    throw new TypeError(`fallback: expected "auto", "never" or "always", got "${fallback}"`);
+  }
+  for (const [name, element] of Object.entries({ audio, video })) {
+    if (element && !("srcObject" in Object(element))) {
+      throw new TypeError(`${name}: expected a media element, got ${typeof element}`);
+    }
+  }
+  inputMessage(inputs ?? []);
+}
+
+/** Resolves with the task, or after this time. */
+async function atMost(ms: number, task: Promise<unknown>): Promise<void> {
+  const timers = new Timers();
+  await Promise.race([task, new Promise((resolve) => timers.after("limit", ms, () => resolve(null)))]);
+  timers.cancelAll();
+}
+
+/** @throws {TypeError} for what is no list, and for a value that JSON cannot carry. */
+function inputMessage(values: readonly unknown[]): string {
+  if (!Array.isArray(values)) throw new TypeError(`inputs: expected a list, got ${typeof values}`);
+  return JSON.stringify({ type: SET_INPUTS, data: values });
+}
 
 /** The value of a text of JSON; any other text is a value itself. */
 function valueOf(text: string): unknown {

@@ -52,8 +52,9 @@ export interface ConnectOptions {
 
 /**
  * One kind of media: true for a device of the user's, or constraints for one; a stream or a track of
- * the page's own, which the call leaves open; "receive" to send none, as for a stream of the mode
- * "receive"; false for none at all.
+ * the page's own, of which the call sends a copy: it stays open, is as muted as it was, and is muted
+ * by `Call.mute` from then on; "receive" to send none, as for a stream of the mode "receive"; false
+ * for none at all.
  */
 export type Media = boolean | "receive" | MediaTrackConstraints | MediaStream | MediaStreamTrack;
 
@@ -163,22 +164,28 @@ export interface Call {
   readonly isMuted: boolean;
 
   /**
-   * Adds a listener, and returns the function that removes it.
+   * Adds a listener, and returns the function that removes it. Either, and `close`, may be called in a
+   * listener. An exception in one goes to the window's "error" event, and keeps none from its turn.
    *
    * @throws {TypeError} for an event that does not exist.
    */
   on<Name extends keyof Events>(name: Name, listener: (detail: Events[Name]) => void): () => void;
   /**
    * Sends a value to the handler's `on_message`, once the call is open; up to 256 wait for that.
-   * A server admits 50 in a second and 64 KiB in each, unless it was set otherwise.
+   * A server admits 50 in a second and 64 KiB in each, unless it was set otherwise. One that waits
+   * and turns out to be more than the transport can carry is an "error" of the call.
    *
    * @returns false when the call is over, or too many wait.
-   * @throws {TypeError} for a value that JSON cannot carry, or more than the transport can.
+   * @throws {TypeError} for a value that JSON cannot carry.
+   * @throws {Error} in an open call, for more than the transport can carry.
    */
   send(data: unknown): boolean;
   /**
    * Passes values to the handler, in the order of the stream's `additional_inputs`: now in an open
-   * call, when a call opens, and whenever the server asks for them.
+   * call, when a call opens, and whenever the server asks for them. What the server or the transport
+   * refuses is an "error" of the call.
+   *
+   * @throws {TypeError} for what is no list of values of JSON.
    */
   setInputs(values: readonly unknown[]): void;
   /** Sends silence in place of the microphone, or no longer. */

@@ -34,7 +34,10 @@ export class Emitter {
   }
 
   emit<Of extends Name>(name: Of, detail: Events[Of]): void {
-    for (const listener of [...this.#of(name)]) {
+    const listeners = this.#of(name);
+    for (const listener of [...listeners]) {
+      // As the browser does with its own events: one that another has just removed is not called.
+      if (!listeners.has(listener)) continue;
       try {
         (listener as (detail: Events[Of]) => void)(detail);
       } catch (error) {

@@ -49,7 +49,8 @@ export class ClientMedia {
       this.stream = new MediaStream();
     }
     for (const track of this.#given) this.stream?.addTrack(track.clone());
-    this.mute(this.isMuted);
+    // A track that its page has muted stays so.
+    if (this.isMuted) this.mute(true);
   }
 
   /** Opens another device in place of one that was unplugged. Rejects as `open` does. */

@@ -1,4 +1,5 @@
 /** The requests of a call, posted to the route of a mounted stream. */
+import { reasonOf } from "../call/problems";
 import type { Server } from "../types";
 import type { ConnectOptions } from "./client";
 
@@ -8,7 +9,7 @@ const ID_BYTES = 16;
 const SERVER_ERROR = 500;
 const TOO_MANY_REQUESTS = 429;
 /** The time for the reply to a goodbye, in ms: what follows waits for it. */
-const CLOSE_MS = 1000;
+export const CLOSE_MS = 1000;
 
 /** Returns the folder of a stream's routes, with a slash at its end. */
 export function folderOf(url: string | URL | undefined): URL {
@@ -29,9 +30,15 @@ export class HttpServer implements Server {
     this.#configuration = configuration;
   }
 
+  /** @throws {TypeError} when the page's function fails: as of a network, so that it is called again. */
   async turn(): Promise<RTCConfiguration | null> {
     const configuration = this.#configuration;
-    return (typeof configuration === "function" ? await configuration() : configuration) ?? null;
+    if (typeof configuration !== "function") return configuration ?? null;
+    try {
+      return (await configuration()) ?? null;
+    } catch (error) {
+      throw new TypeError(`rtcConfiguration: ${reasonOf(error)}`, { cause: error });
+    }
   }
 
   /** Resolves to undefined when there is no server, as Gradio's client does. */

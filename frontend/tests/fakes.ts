@@ -37,6 +37,7 @@ export class FakeTrack extends EventTarget {
   }
   clone(): FakeTrack {
     const clone = new FakeTrack(this.kind);
+    clone.enabled = this.enabled;
     this.clones.push(clone);
     return clone;
   }

@@ -15,7 +15,6 @@ import {
   refusal,
   route,
   sent,
-  texts,
 } from "./calling";
 
 vi.mock("../../link/peer", async () => ({
@@ -60,6 +59,20 @@ describe("a call", () => {
     expect(offers()).toBe(0);
   });
 
+  it.each(["permission", "connecting", "open"])(
+    "that a listener closes in the state %s leaves nothing open",
+    async (state) => {
+      const call = begin();
+      call.on("state", (now) => now === state && call.close());
+      await pass();
+      become("connected");
+      await pass();
+      expect(call.state).toBe("idle");
+      expect(tracks().filter((each) => each !== "ended")).toEqual([]);
+      expect(offers()).toBe(state === "open" ? 1 : 0);
+    },
+  );
+
   it("may be closed at any time, and twice", async () => {
     const call = await open();
     call.close();
@@ -89,6 +102,35 @@ describe("a call", () => {
     const second = begin();
     await pass();
     expect([second.state, offers()]).toEqual(["connecting", 1]);
+    reply.resolve({ status: "success" });
+    await pass();
+    expect(offers()).toBe(2);
+  });
+
+  it("waits for that no longer than a second, over the link too", async () => {
+    const never = deferred<void>();
+    const first = begin({ fallback: "always" });
+    await pass();
+    const link = FakeLinkPeer.all[0] as FakeLinkPeer;
+    link.listener.onconnected("link");
+    link.close = () => never.promise;
+    first.close();
+    const second = begin();
+    await pass(900);
+    expect([second.state, offers()]).toEqual(["connecting", 0]);
+    await pass(100);
+    expect(offers()).toBe(1);
+  });
+
+  it("waits for the place of one that was closed before it was open", async () => {
+    const first = begin();
+    await pass();
+    const reply = deferred<object>();
+    route.replies.close = reply.promise;
+    first.close();
+    begin();
+    await pass();
+    expect(offers()).toBe(1);
     reply.resolve({ status: "success" });
     await pass();
     expect(offers()).toBe(2);
@@ -143,6 +185,15 @@ describe("listeners", () => {
     expect(listener).toHaveBeenCalledTimes(3);
   });
 
+  it("that another one removes during the event do not get it", async () => {
+    const call = await open();
+    const later = vi.fn();
+    call.on("log", () => off());
+    const off = call.on("log", later);
+    connection().deliver({ type: "log", data: "pause_detected" });
+    expect(later).not.toHaveBeenCalled();
+  });
+
   it("that throw keep no other from the event", async () => {
     const report = vi.fn();
     vi.stubGlobal("reportError", report);
@@ -174,154 +225,6 @@ describe("listeners", () => {
     connection().deliver({ type: "error", message: "No voice." });
     expect(errors).toEqual([{ kind: "error", text: "No voice.", title: null, duration: 10 }]);
     expect(logged).toHaveBeenCalledOnce();
-  });
-});
-
-describe("messages", () => {
-  it("wait until the call is open and its channel too", async () => {
-    const call = begin();
-    expect(call.send({ at: 0 })).toBe(true);
-    await pass();
-    const channel = connection().channel!;
-    channel.readyState = "connecting";
-    connection().become("connected");
-    expect(call.send({ at: 1 })).toBe(true);
-    expect(channel.sent).toEqual([]);
-    channel.readyState = "open";
-    channel.onopen?.();
-    expect(call.send({ at: 2 })).toBe(true);
-    expect(sent()).toEqual([{ at: 0 }, { at: 1 }, { at: 2 }]);
-  });
-
-  it("wait for a channel that opens before the call does", async () => {
-    const call = begin();
-    call.send("early");
-    await pass();
-    connection().channel?.onopen?.();
-    expect(sent()).toEqual([]);
-    connection().become("connected");
-    expect(sent()).toEqual(["early"]);
-  });
-
-  it("do not wait without a bound", () => {
-    const call = begin();
-    const taken = Array.from({ length: 257 }, (_, n) => call.send(n));
-    expect(taken.indexOf(false)).toBe(256);
-  });
-
-  it("are any value of JSON, in both directions", async () => {
-    const call = await open();
-    const messages = collect(call, "message");
-    for (const value of ["handshake", "7", 7, null, [1, { a: "ä" }]]) {
-      call.send(value);
-      connection().deliver(JSON.stringify(value));
-    }
-    connection().deliver("no JSON");
-    expect(sent()).toEqual(["handshake", "7", 7, null, [1, { a: "ä" }]]);
-    expect(connection().channel?.sent[1]).toBe('"handshake"');
-    expect(messages).toEqual(["handshake", "7", 7, null, [1, { a: "ä" }], "no JSON"]);
-    expect(() => call.send(undefined)).toThrow(/expected a value of JSON, got undefined/);
-    expect(() => call.send(1n)).toThrow(TypeError);
-  });
-});
-
-describe("inputs", () => {
-  const message = (...data: unknown[]): object => ({ type: "set_inputs", data });
-
-  it("are sent when the call opens, before what waits, and when the server asks for them", async () => {
-    const call = begin({ inputs: [0.5, "calm"] });
-    call.send("early");
-    await pass();
-    become("connected");
-    expect(sent()).toEqual([message(0.5, "calm"), "early"]);
-    connection().deliver({ type: "send_input" });
-    expect(sent()).toEqual([message(0.5, "calm"), "early", message(0.5, "calm")]);
-  });
-
-  it("are sent again to the handler of a call that was made again", async () => {
-    await open({ inputs: [1] });
-    become("failed");
-    await pass(1000);
-    become("connected");
-    expect(sent()).toEqual([message(1)]);
-  });
-
-  it("are sent when they change in an open call", async () => {
-    const call = begin({ inputs: [1] });
-    call.setInputs([2]);
-    await pass();
-    become("connected");
-    expect(sent()).toEqual([message(2)]);
-    const values = [3];
-    call.setInputs(values);
-    values.push(4);
-    connection().deliver({ type: "send_input" });
-    expect(sent()).toEqual([message(2), message(3), message(3)]);
-    expect(() => call.setInputs([1n])).toThrow(TypeError);
-  });
-
-  it("are left to the page without any, but for a handler that only sends", async () => {
-    await open();
-    connection().deliver({ type: "send_input" });
-    expect(sent()).toEqual([]);
-    await open({ media: { audio: "receive" } });
-    expect(sent()).toEqual([message()]);
-    connection().deliver({ type: "send_input" });
-    expect(sent()).toEqual([message(), message()]);
-  });
-});
-
-describe("outputs", () => {
-  const OUTPUTS = { type: "outputs", webrtc_id: "call-1", secret: "s3cret" };
-
-  it("are not asked for without a listener", async () => {
-    await open();
-    connection().deliver({ type: "fetch_output" });
-    await pass();
-    expect(route.ofType("outputs")).toEqual([]);
-  });
-
-  it("are read when the call opens, and when there are more", async () => {
-    const call = begin();
-    const outputs = collect(call, "output");
-    await pass();
-    route.replies.outputs = { outputs: [["first", 1]] };
-    become("connected");
-    await pass();
-    expect(route.ofType("outputs")).toEqual([OUTPUTS]);
-    route.replies.outputs = { outputs: [["second"], ["third"]] };
-    connection().deliver({ type: "fetch_output" });
-    await pass();
-    expect(outputs).toEqual([["first", 1], ["second"], ["third"]]);
-  });
-
-  it("are read one request at a time, and once more for what came meanwhile", async () => {
-    const call = await open();
-    const reply = deferred<object>();
-    route.replies.outputs = reply.promise;
-    const outputs = collect(call, "output");
-    connection().deliver({ type: "fetch_output" });
-    connection().deliver({ type: "fetch_output" });
-    await pass();
-    expect(route.ofType("outputs")).toHaveLength(1);
-    reply.resolve({ outputs: [] });
-    route.replies.outputs = { outputs: [["late"]] };
-    await pass();
-    expect(outputs).toEqual([["late"]]);
-    expect(route.ofType("outputs")).toHaveLength(2);
-  });
-
-  it("that were lost are an error, unless the call is over", async () => {
-    const call = await open();
-    const errors = collect(call, "error");
-    route.replies.outputs = refusal("unknown_connection");
-    call.on("output", () => undefined);
-    await pass();
-    expect(texts(errors)).toEqual(["Some outputs did not arrive."]);
-    connection().deliver({ type: "fetch_output" });
-    call.close();
-    await pass();
-    expect(errors).toHaveLength(1);
   });
 });
 
@@ -451,6 +354,26 @@ describe("a call that broke", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it("is not made again when a listener closes it", async () => {
+    const call = await open();
+    call.on("state", (state) => state === "redialling" && call.close());
+    become("failed");
+    await pass(5 * WAIT_MS);
+    expect([call.state, offers()]).toEqual(["idle", 1]);
+  });
+
+  it("is not made again when a listener closes it as the network comes back", async () => {
+    const call = await broken();
+    vi.stubGlobal("navigator", { mediaDevices: media, onLine: false });
+    await pass(WAIT_MS);
+    const before = offers();
+    call.on("state", () => call.close());
+    vi.stubGlobal("navigator", { mediaDevices: media, onLine: true });
+    page.dispatchEvent(new Event("online"));
+    await pass(WAIT_MS);
+    expect(offers()).toBe(before);
+  });
+
   it("is left to the page after three tries", async () => {
     const call = await broken();
     await pass(5 * WAIT_MS);
@@ -526,6 +449,15 @@ describe("a microphone that is unplugged", () => {
     expect(media.requests).toHaveLength(2);
     expect(connection().senders[0]?.track).toBe(media.opened[1]);
     expect(call.state).toBe("open");
+  });
+
+  it("lets a call that is ending end", async () => {
+    const call = await open();
+    media.refusals = [namedError("NotFoundError")];
+    connection().deliver({ type: "end_stream", data: "Enough for today." });
+    media.opened[0]?.onended?.();
+    await pass(400);
+    expect(call).toMatchObject({ state: "ended", problem: null });
   });
 
   it("ends the call without another one", async () => {

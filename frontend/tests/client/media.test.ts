@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import type { ConnectOptions } from "../../client/client";
 import { FakeTrack } from "../fakes";
 import { begin, connection, media, open, pass, streamOf } from "./calling";
 
@@ -48,6 +49,15 @@ describe("media", () => {
     expect(media.requests).toEqual([]);
   });
 
+  it("of the page's that it has muted stay silent", async () => {
+    const { stream, tracks } = streamOf("audio");
+    tracks[0]!.enabled = false;
+    const call = await open({ media: { audio: stream } });
+    expect(tracks[0]?.clones[0]?.enabled).toBe(false);
+    call.mute(false);
+    expect(tracks[0]?.clones[0]?.enabled).toBe(true);
+  });
+
   it("may be a track of the page's, beside a device", async () => {
     const track = new FakeTrack("video");
     const call = await open({ media: { audio: true, video: track as unknown as MediaStreamTrack } });
@@ -66,6 +76,23 @@ describe("media", () => {
     [{ video: new FakeTrack("audio") as unknown as MediaStreamTrack }, /no such track/],
   ])("of another form are an error at once: %j", (wrong, message) => {
     expect(() => begin({ media: wrong })).toThrow(message);
+  });
+});
+
+describe("options", () => {
+  it.each([
+    [{ fallback: "nope" }, /fallback: expected "auto", "never" or "always", got "nope"/],
+    [{ audio: "#player" }, /audio: expected a media element/],
+    [{ audio: {} }, /audio: expected a media element/],
+    [{ video: 7 }, /video: expected a media element/],
+    [{ inputs: 7 }, /inputs: expected a list/],
+    [{ inputs: "abc" }, /inputs: expected a list/],
+  ])("that no call can have are an error at once: %j", (wrong, message) => {
+    expect(() => begin(wrong as ConnectOptions)).toThrow(message);
+  });
+
+  it("may be null for elements that are not there", async () => {
+    expect((await open({ audio: null, video: null } as unknown as ConnectOptions)).state).toBe("open");
   });
 });
 
@@ -115,5 +142,17 @@ describe("the configuration", () => {
     await open({ rtcConfiguration: later });
     expect(connection().configuration).toMatchObject(rtcConfiguration);
     expect(later).toHaveBeenCalledOnce();
+  });
+
+  it("that a function cannot give is not mistaken for a microphone", async () => {
+    const call = begin({
+      rtcConfiguration: async () => {
+        throw new DOMException("signal timed out", "AbortError");
+      },
+    });
+    await pass();
+    const message = "rtcConfiguration: signal timed out";
+    expect(call.problem).toEqual({ code: "refused", message });
+    expect(media.opened[0]?.readyState).toBe("ended");
   });
 });
