@@ -37,6 +37,10 @@ class RouteRequest(Request):
     session_hash: str | None = None
     is_of_route = True
 
+    async def has_left(self) -> bool:
+        """True if the client has closed the connection; see `client_address.has_left`."""
+        return await self.is_disconnected()
+
 
 class BoundedRoute(APIRoute):
     """A route that answers longer bodies with status 413 (RFC 9110 section 15.5.14), unread.

@@ -87,6 +87,12 @@ def gradio_session_of(request: Any) -> str | None:
     return _bounded(session) if isinstance(session, str) else None
 
 
+async def has_left(request: Any) -> bool:
+    """True if the client has closed the connection of its request: no answer can reach it."""
+    ask = getattr(request, "has_left", None)
+    return ask is not None and await ask()
+
+
 def client_address(request: Any, trusted_proxies: Iterable[str] = ()) -> str:
     """Returns the key under which a request's client is counted; empty without a request."""
     client = client_of(request, trusted_proxies)

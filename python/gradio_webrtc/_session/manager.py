@@ -22,7 +22,7 @@ from gradio_webrtc._workers.workers import threads_blocked
 from gradio_webrtc.errors import HandlerError, ServerBusy, ServerStopping, SessionUnknown
 
 from .admission import Admission, Room
-from .client_address import client_of, gradio_session_of
+from .client_address import client_of, gradio_session_of, has_left
 from .copying import HandlerMaker, refuse
 from .directory import Directory, Entry
 from .lag import lag_meter
@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_S: Final = 10.0
 """The wait of `SessionManager.fetch_output`, in seconds, as in fastrtc."""
+
+LEFT: Final = "The client left before its answer came."
 
 GAVE_WAY: Final = "The call was not connected in time, and gave way to another."
 
@@ -286,11 +288,15 @@ class SessionManager:
         try:
             if adapt is not None:
                 served = served._replace(config=adapt(served.config))
-            return await self._open(served, factory, names, request, ticket, phone_mode=phone_mode)
+            entry = await self._open(served, factory, names, request, ticket, phone_mode=phone_mode)
         except BaseException:
             self._give_back(names)
             ticket.close()
             raise
+        if await has_left(request):
+            # Without the answer it cannot end its session, which would wait for it.
+            entry.session.end(LEFT)
+        return entry
 
     async def _take_place(
         self, served: _Served, factory: TransportFactory, alias: object, request: Any

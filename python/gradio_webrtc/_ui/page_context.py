@@ -79,6 +79,14 @@ class SessionBlocks(_StandIn):
 class OfferRequest(gr.Request):
     """A ``gr.Request`` with the user and the session in its ``repr``, for logs."""
 
+    async def has_left(self) -> bool:
+        """True if the page has closed the connection; see `client_address.has_left`.
+
+        For the running server function alone: the HTTP request is not kept.
+        """
+        request: Any = LocalContext.request.get(None)
+        return isinstance(request, Request) and await request.is_disconnected()
+
     def __repr__(self) -> str:
         return f"Request(username={self.username!r}, session_hash={self.session_hash!r})"
 

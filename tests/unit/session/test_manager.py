@@ -245,6 +245,26 @@ async def test_a_client_that_leaves_before_its_answer_leaves_nothing(
     await manager.admit(LineFactory(), "mine", guest())
 
 
+async def test_a_client_that_left_before_its_answer_came_leaves_nothing(
+    manager: SessionManager,
+) -> None:
+    """A page that is left in that moment has no secret yet, with which it could end the session."""
+    factory = LineFactory()
+
+    async def has_left() -> bool:
+        return factory.steps[-1:] == ["answer"]
+
+    request = guest()
+    request.has_left = has_left
+    _, session = await manager.admit(factory, "mine", request)
+    assert session.is_over
+    assert manager.count_sessions() == 0
+    await manager.wait_idle()
+    assert factory.line is not None
+    assert factory.line.is_closed
+    await manager.admit(LineFactory(), "mine", guest())
+
+
 async def test_a_handler_that_cannot_be_made_costs_no_transport(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

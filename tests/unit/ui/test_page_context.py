@@ -14,6 +14,7 @@ from support.fake_session import FakeSession
 
 from gradio_webrtc import Limits, WebRTC
 from gradio_webrtc._handlers import MessageRelay, in_session
+from gradio_webrtc._session.client_address import has_left
 from gradio_webrtc._session.origins import read_origins
 from gradio_webrtc._ui.page_context import (
     MAX_QUERY_CHARS,
@@ -46,8 +47,10 @@ def http(body: object = None, query: bytes = b"", app: object = None, **headers:
         "app": app,
     }
 
+    messages = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
+        return messages.pop() if messages else {"type": "http.disconnect"}
 
     return Request(scope, receive)
 
@@ -107,6 +110,15 @@ async def test_a_request_has_the_session_and_the_query_of_its_page(serve: Any) -
     assert (request.session_hash, request.username) == ("first", None)
     assert dict(request.query_params) == {"voice": "low"}
     assert repr(request) == "Request(username=None, session_hash='first')"
+
+
+async def test_a_request_reports_that_its_page_has_left_while_it_is_answered(serve: Any) -> None:
+    serve(http({"session_hash": "first"}))
+    request: Any = await find_request(None)
+    assert await has_left(request)
+    serve(None)
+    assert not await has_left(request)
+    assert not await has_left(None)
 
 
 @pytest.mark.parametrize(
