@@ -91,6 +91,25 @@ async def test_what_browsers_offer_is_answered(browser: str) -> None:
     assert await ask(BROWSERS[browser]) == ""
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        r"a=fingerprint:sha-256 zz",
+        r"a=fingerprint:sha-256 AB:CD",
+        r"a=fingerprint:md5 \1",
+        r"a=fingerprint:sha-512 \1",
+    ],
+)
+async def test_a_certificate_that_cannot_be_compared_is_refused(wrong: str) -> None:
+    """Its client could never connect, and would hold a place until that is given up."""
+    sdp = BROWSERS["chromium-audio"]
+    changed = re.sub(r"a=fingerprint:\S+ ([0-9A-F:]+)", wrong, sdp)
+    assert changed != sdp
+    assert "expected an a=fingerprint" in await ask(changed)
+    with_a_right_one = re.sub(r"(a=fingerprint:[^\r\n]*)", r"a=fingerprint:md5 00\r\n\1", sdp)
+    assert await ask(with_a_right_one) == ""
+
+
 STEPS_PER_BYTE = 12
 """Of aiortc's and ours, for an offer. A browser's takes some four or five."""
 

@@ -24,6 +24,8 @@ from .candidates import parse_candidate, take_candidates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aiortc import RTCDtlsFingerprint
+
     from gradio_webrtc._config import SessionConfig
 
 logger = logging.getLogger(__name__)
@@ -64,6 +66,11 @@ MAX_CANDIDATE_CHARS: Final = 1024
 USER_FRAGMENT: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 PASSWORD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
 """Of ICE (RFC 8839 section 5.4)."""
+
+
+FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})*")
+FINGERPRINT_BYTES: Final = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+"""The hashes of certificates that can be compared, and their lengths (RFC 8122 section 5)."""
 
 
 class Offer(NamedTuple):
@@ -191,6 +198,11 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
             raise InvalidOffer(f"the {each.kind} section has no a=setup (RFC 8842)")
         if not each.dtls.fingerprints:
             raise InvalidOffer(f"the {each.kind} section has no a=fingerprint (RFC 8122)")
+        if not _can_be_compared(each.dtls.fingerprints):
+            raise InvalidOffer(
+                f"expected an a=fingerprint of {', '.join(FINGERPRINT_BYTES)} in the {each.kind} "
+                "section (RFC 8122)"
+            )
         if each.kind != "application" and not each.rtcp_mux:
             raise InvalidOffer(f"the {each.kind} section has no a=rtcp-mux (RFC 8834 section 4.5)")
         ice = each.ice
@@ -201,6 +213,18 @@ def _check_sections(media: Sequence[MediaDescription]) -> None:
             raise InvalidOffer(
                 f"the {each.kind} section has no a=ice-ufrag and a=ice-pwd (RFC 8839 section 5.4)"
             )
+
+
+def _can_be_compared(fingerprints: Sequence[RTCDtlsFingerprint]) -> bool:
+    """True if a certificate may have these: aiortc needs one, and each of the hashes it has."""
+    sizes = [
+        (FINGERPRINT_BYTES[each.algorithm.lower()], each.value)
+        for each in fingerprints
+        if each.algorithm.lower() in FINGERPRINT_BYTES
+    ]
+    return bool(sizes) and all(
+        len(value) == 3 * size - 1 and FINGERPRINT.fullmatch(value) for size, value in sizes
+    )
 
 
 def _check_names(description: SessionDescription) -> None:
