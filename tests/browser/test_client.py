@@ -34,6 +34,21 @@ SPOKEN_AT_S = 2.0
 
 NO_WEBRTC = "delete window.RTCPeerConnection;"
 
+CALL_AGAIN = """async (fallback) => {
+  const { connect } = await import("./voice/client.js");
+  const outcomes = [];
+  let call = window.call;
+  for (let count = 0; count < 5; count++) {
+    call.close();
+    call = connect({ url: "voice", fallback });
+    const isMade = (state) => state === "open" || state === "failed";
+    const made = new Promise((done) => call.on("state", (state) => isMade(state) && done(state)));
+    outcomes.push(await made);
+  }
+  return outcomes;
+}"""
+"""Ends the page's call and makes another one at once, five times."""
+
 DEVICES = """
   window.__opened = [];
   const open = MediaDevices.prototype.getUserMedia;
@@ -243,6 +258,20 @@ def test_all_of_the_client_works_under_a_strict_policy(
     assert call.page.evaluate("[call.state, call.local]") == ["idle", None]
     assert devices(call.page) == ["ended"]
     check_heard(programs, since, overs)
+    assert call.problems == []
+
+
+@pytest.mark.parametrize("fallback", ["never", "always"])
+def test_the_next_call_gets_the_only_place_from_the_last_one(
+    fallback: str, programs: Programs, browser: Chromium
+) -> None:
+    call = open_everything(browser, programs.url(), f"?fallback={fallback}")
+    wait(call.page, "window.call?.state === 'open'")
+    assert call.page.evaluate(CALL_AGAIN, fallback) == ["open"] * 5
+    assert devices(call.page) == ["ended"] * 5 + ["live"]
+    for _ in range(3):
+        call.page.reload()
+        wait(call.page, "window.call?.state === 'open'")
     assert call.problems == []
 
 
