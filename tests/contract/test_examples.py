@@ -49,7 +49,7 @@ OLDER = {each.name for each in documented("older_paths.md")}
 
 
 NAMES = {name: getattr(gradio_webrtc, name) for name in gradio_webrtc.__all__} | {"np": np}
-"""What examples need not import: they may name whatever a program imports."""
+"""The names that examples need not import: they may name whatever a program imports."""
 
 CREDENTIALS = ("HF_TOKEN", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
