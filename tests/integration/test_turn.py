@@ -37,7 +37,7 @@ log-file=stdout
 pidfile={folder}/pid
 userdb={folder}/users
 """
-"""The options that a relay of the machine itself needs besides, for peers on the loopback address."""
+"""The options that a relay of the machine itself needs, for peers on the loopback address."""
 
 
 class Echo(AsyncStreamHandler):

@@ -37,7 +37,7 @@ ENOUGH: Final = 0.99
 """The share of the pieces that must come back."""
 
 TAIL_S: Final = 1.5
-"""The silence behind the last piece, which must come back too: the way there and back takes less."""
+"""The silence behind the last piece, which must come back too: the way takes less."""
 
 PATIENCE_S: Final = 60.0
 """For each step, beyond the audio that it has."""

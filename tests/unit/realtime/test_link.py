@@ -234,7 +234,8 @@ def test_a_request_among_the_first_events_owes_an_answer_as_well() -> None:
         notes = Asking()
         line = MemoryLine(Script())
 
-        async def ignore(_text: str) -> None: ...
+        async def ignore(text: str) -> None:
+            del text
 
         line.send = ignore  # type: ignore[method-assign]
 

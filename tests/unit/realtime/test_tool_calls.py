@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +170,7 @@ async def test_tools_can_keep_few_threads(calls: Calls, monkeypatch: pytest.Monk
     for number in range(module.MAX_WORKERS_LEFT + 2):
         name = str(number)
         calls.calls.begin(ToolRequest(name, "block", "{}"))
-        await calls.until(lambda name=name: name in calls.outputs)
+        await calls.until(functools.partial(calls.outputs.__contains__, name))
     # An async one keeps none.
     await calls.output_of("never")
     assert len(calls.workers) == module.MAX_WORKERS_LEFT + 1
