@@ -51,7 +51,7 @@ def show(messages: Messages) -> Messages:
 
 with gr.Blocks(title="Realtime") as demo:
     gr.Markdown("# A parrot, far away\nSay something, and pause. Interrupt it whenever you like.")
-    chatbot = gr.Chatbot()
+    chatbot = gr.Chatbot(height=240)
     webrtc = WebRTC(label="Call", mode="send-receive", modality="audio")
     webrtc.stream(handler, inputs=[webrtc], outputs=[webrtc], concurrency_limit=10)
     webrtc.on_additional_outputs(show, outputs=[chatbot])
