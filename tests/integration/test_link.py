@@ -139,14 +139,16 @@ class Place:
 
 
 @asynccontextmanager
-async def serving(handler: Any = None, *, app: Any = None, **options: Any) -> AsyncIterator[Place]:
+async def serving(
+    handler: Any = None, *, app: Any = None, path: str = "", **options: Any
+) -> AsyncIterator[Place]:
     stream = Stream(handler or Echo(), modality="audio", mode="send-receive", **options)
     app = app or FastAPI()
-    stream.mount(app)
+    stream.mount(app, path)
     server = AppServer(app)
     root = await server.start()
     async with httpx.AsyncClient() as http:
-        place = Place(stream, http, f"{root}/webrtc/")
+        place = Place(stream, http, f"{root}{path}/webrtc/")
         try:
             yield place
         finally:
@@ -182,6 +184,13 @@ async def test_a_client_talks_and_is_answered(carrier: CarrierKind, codec: str) 
         stats = place.stream.stats(client.answer["webrtc_id"])
         assert stats is not None
         assert stats.transport.round_trip_time_s is not None
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_a_stream_below_a_path_has_its_link_there(carrier: CarrierKind) -> None:
+    async with serving(path="/talk") as place:
+        client = await place.client(tone(0.5, 200), carrier)
+        await client.until(lambda: client.received_audio().size > 24_000)
 
 
 @pytest.mark.parametrize("carriers", [("websocket", "http"), ("http", "websocket")])
