@@ -13,18 +13,17 @@ import numpy as np
 import pytest
 import soxr
 from fastapi import FastAPI, Form, Request, Response
+from support.prompted import Prompted
 from support.signals import correlation, speech, tone
 from support.socket_clients import Twilio
 from support.uvicorn_server import serving
 
 from gradio_webrtc import (
     AdditionalOutputs,
-    AsyncStreamHandler,
     CloseStream,
     Limits,
     ReplyOnPause,
     Stream,
-    get_current_context,
 )
 from gradio_webrtc._server import telephone as module
 from gradio_webrtc._session import origins
@@ -55,43 +54,9 @@ def echo(audio: Any) -> Iterator[Any]:
     yield audio
 
 
-class Silent(AsyncStreamHandler):
-    """Emits what it is given; does nothing else.
-
-    Attributes:
-        made: All copies.
-        items: The items that ``emit`` returns, one after the other.
-        is_shut_down: Set by ``shutdown``.
-        context: The context of ``start_up``.
-    """
-
-    def __init__(self, made: list[Silent] | None = None) -> None:
-        super().__init__()
-        self.made: list[Silent] = [] if made is None else made
-        self.items: asyncio.Queue[Any] = asyncio.Queue()
-        self.is_shut_down = asyncio.Event()
-        self.context: Any = None
-
-    async def start_up(self) -> None:
-        self.context = get_current_context()
-
-    async def receive(self, frame: Any) -> None: ...
-
-    async def emit(self) -> Any:
-        return await self.items.get()
-
-    async def shutdown(self) -> None:
-        self.is_shut_down.set()
-
-    def copy(self) -> Silent:
-        clone = Silent(self.made)
-        self.made.append(clone)
-        return clone
-
-
 def stream_of(handler: Any = None, **options: Any) -> Stream:
     options = {"twilio_auth_token": TOKEN, **options}
-    return Stream(handler or Silent(), modality="audio", **options)
+    return Stream(handler or Prompted(), modality="audio", **options)
 
 
 @asynccontextmanager
@@ -240,7 +205,7 @@ async def test_a_busy_line_is_refused_before_and_after_the_webhook() -> None:
 
 
 async def test_a_server_that_stops_gives_the_busy_signal_and_no_greeting() -> None:
-    stream = stream_of(handler := Silent())
+    stream = stream_of(handler := Prompted())
     async with served(stream) as host, calling(host) as twilio:
         await handler_of(stream, twilio)
         draining = asyncio.get_running_loop().create_task(stream.drain(0.1))
@@ -252,7 +217,7 @@ async def test_a_server_that_stops_gives_the_busy_signal_and_no_greeting() -> No
 
 
 async def test_a_time_limit_ends_the_call() -> None:
-    stream = stream_of(handler := Silent(), time_limit=0.2)
+    stream = stream_of(handler := Prompted(), time_limit=0.2)
     async with served(stream) as host, calling(host) as twilio:
         await twilio.closed.wait()
     assert [each.is_shut_down.is_set() for each in handler.made] == [True]
@@ -287,7 +252,7 @@ async def test_a_line_without_media_is_given_up() -> None:
     ],
 )
 async def test_a_stream_that_no_telephone_can_use(options: dict[str, str], words: str) -> None:
-    handler: Any = (lambda frame: frame) if "modality" in options else Silent()
+    handler: Any = (lambda frame: frame) if "modality" in options else Prompted()
     stream = Stream(handler, **{"modality": "audio", **options})  # type: ignore[arg-type]  # by name
     async with served(stream) as host:
         twilio = Twilio(host)
@@ -313,7 +278,7 @@ async def test_a_webhook_that_is_not_signed_is_refused(caplog: pytest.LogCapture
 
 
 async def test_a_websocket_needs_a_ticket_or_a_signature() -> None:
-    stream = stream_of(handler := Silent())
+    stream = stream_of(handler := Prompted())
     async with served(stream) as host:
         url = f"ws://{host}/telephone/handler"
         for parameters, headers in (
@@ -508,7 +473,7 @@ async def test_a_broken_message_ends_the_call(message: object) -> None:
     ],
 )
 async def test_a_call_that_begins_otherwise_is_refused(first: object) -> None:
-    stream = stream_of(handler := Silent(), twilio_auth_token=None)
+    stream = stream_of(handler := Prompted(), twilio_auth_token=None)
     async with served(stream) as host:
         twilio = Twilio(host)
         await twilio.connect(f"ws://{host}/telephone/handler")

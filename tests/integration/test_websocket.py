@@ -6,13 +6,14 @@ import asyncio
 import base64
 from contextlib import asynccontextmanager
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 import soxr
 from fastapi import FastAPI
 from support.posting import browser
+from support.prompted import Prompted
 from support.signals import chirp, correlation, pieces_found, speech, tone
 from support.socket_clients import PageSocket
 from support.uvicorn_server import serving
@@ -20,17 +21,16 @@ from websockets.exceptions import InvalidStatus
 
 from gradio_webrtc import (
     AdditionalOutputs,
-    AsyncStreamHandler,
     CloseStream,
     ReplyOnPause,
     Stream,
     StreamHandler,
-    get_current_context,
 )
 from gradio_webrtc._server import newcomers, sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -46,44 +46,10 @@ def spoken(rate_hz: int = RATE_HZ) -> NDArray[np.int16]:
     return np.append(np.zeros(rate_hz // 2, np.int16), said)
 
 
-class Silent(AsyncStreamHandler):
-    """Emits what it is given, and keeps what it gets.
+class Silent(Prompted):
+    """Receives at a rate that no client sends."""
 
-    Attributes:
-        made: All copies.
-        frames: The frames that ``receive`` got.
-        items: The items that ``emit`` returns, one after the other.
-        is_shut_down: Set by ``shutdown``.
-    """
-
-    made: list[Silent]
-
-    def __init__(self, made: list[Silent] | None = None) -> None:
-        super().__init__(output_sample_rate=RATE_HZ, input_sample_rate=16_000)
-        self.made = [] if made is None else made
-        self.frames: list[Any] = []
-        self.items: asyncio.Queue[Any] = asyncio.Queue()
-        self.came = asyncio.Event()
-        self.is_shut_down = asyncio.Event()
-        self.context: Any = None
-
-    async def start_up(self) -> None:
-        self.context = get_current_context()
-
-    async def receive(self, frame: Any) -> None:
-        self.frames.append(frame)
-        self.came.set()
-
-    async def emit(self) -> Any:
-        return await self.items.get()
-
-    async def shutdown(self) -> None:
-        self.is_shut_down.set()
-
-    def copy(self) -> Silent:
-        clone = Silent(self.made)
-        self.made.append(clone)
-        return clone
+    rates: ClassVar = {"output_sample_rate": RATE_HZ, "input_sample_rate": 16_000}
 
 
 @asynccontextmanager
@@ -287,9 +253,6 @@ async def test_shutdown_runs_however_the_client_goes(how: str) -> None:
 
 async def test_a_client_may_leave_at_any_step(caplog: pytest.LogCaptureFixture) -> None:
     class Slow(Silent):
-        def copy(self) -> Silent:
-            return super().copy()
-
         async def start_up(self) -> None:
             await asyncio.Event().wait()
 
@@ -303,6 +266,7 @@ async def test_a_client_may_leave_at_any_step(caplog: pytest.LogCaptureFixture) 
             await page.call()
             await page.leave()
             await idle(stream)
+    assert len(handler.made) == 3
     assert all(each.is_shut_down.is_set() for each in handler.made)
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
@@ -390,7 +354,7 @@ async def test_a_video_stream_names_the_way_in() -> None:
 
 async def test_a_handler_that_cannot_be_made_is_a_refusal() -> None:
     class Broken(Silent):
-        def copy(self) -> Silent:
+        def copy(self) -> Self:
             raise KeyError("a secret")
 
     stream = Stream(Broken(), modality="audio")
@@ -402,7 +366,7 @@ async def test_a_handler_that_cannot_be_made_is_a_refusal() -> None:
 
 async def test_a_handler_with_a_rate_that_is_none_is_a_refusal() -> None:
     class Odd(Silent):
-        def copy(self) -> Silent:
+        def copy(self) -> Self:
             clone = super().copy()
             clone.output_sample_rate = 1
             return clone

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -15,7 +15,7 @@ from .link_client import LinkClient
 from .numbered_audio import pieces
 from .posting import Posting, client_of
 from .realtime_client import RealtimeClient, connected
-from .socket_clients import LineMicrophone, PageSocket, Twilio
+from .socket_clients import LineMicrophone, PageSocket, SocketClient, Twilio
 from .whip import WhipClient
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ RESUMED: Final = range(200, 210)
 WHIP_RATE_HZ: Final = 48_000
 
 IDS: Final = itertools.count(1)
+
+
+Socket = TypeVar("Socket", bound=SocketClient)
 
 
 class TransportClient(Protocol):
@@ -191,7 +194,29 @@ class LinkOverHttp(LinkOverWebSocket):
     codec = "pcm16"
 
 
-class FastrtcSocket:
+class OverSocket(Generic[Socket]):
+    """A client of `socket_clients`, a new one for each session."""
+
+    rate_hz: int
+    _client: Socket
+
+    def say(self, numbers: Sequence[int]) -> None:
+        self._client.microphone.say(pieces(numbers, self.rate_hz))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await self._client.until(condition)
+
+    async def ended(self) -> None:
+        await self._client.closed.wait()
+
+    async def leave(self) -> None:
+        await self._client.leave()
+
+    async def vanish(self) -> None:
+        await self._client.vanish()
+
+
+class FastrtcSocket(OverSocket[PageSocket]):
     """A page that was written for fastrtc's ``/websocket/offer``."""
 
     rate_hz = RATE_HZ
@@ -209,29 +234,14 @@ class FastrtcSocket:
         await self._client.until(lambda: bool(self._client.received))
         return _refusal_in(self._client.received[0])
 
-    def say(self, numbers: Sequence[int]) -> None:
-        self._client.microphone.say(pieces(numbers, self.rate_hz))
-
     def audio(self) -> NDArray[np.int16]:
         return self._client.audio()
 
     def received(self) -> int:
         return self._client.samples
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        await self._client.until(condition)
 
-    async def ended(self) -> None:
-        await self._client.closed.wait()
-
-    async def leave(self) -> None:
-        await self._client.leave()
-
-    async def vanish(self) -> None:
-        await self._client.vanish()
-
-
-class Telephone:
+class Telephone(OverSocket[Twilio]):
     """A user of a telephone, whose calls Twilio streams."""
 
     rate_hz = 8_000
@@ -251,26 +261,11 @@ class Telephone:
         await self._client.until(lambda: bool(self._client.received))
         return _refusal_in(self._client.received[0])
 
-    def say(self, numbers: Sequence[int]) -> None:
-        self._client.microphone.say(pieces(numbers, self.rate_hz))
-
     def audio(self) -> NDArray[np.int16]:
         return self._client.heard()
 
     def received(self) -> int:
         return sum(each.size for each in self._client.played)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        await self._client.until(condition)
-
-    async def ended(self) -> None:
-        await self._client.closed.wait()
-
-    async def leave(self) -> None:
-        await self._client.leave()
-
-    async def vanish(self) -> None:
-        await self._client.vanish()
 
 
 class Realtime:

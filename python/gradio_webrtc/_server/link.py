@@ -211,7 +211,7 @@ class LinkRoute:
 
     def add_to(self, router: APIRouter) -> None:
         """Adds the routes, and that of the preflights for them."""
-        # Of Starlette, which takes apps; FastAPI adds the prefix itself.
+        # Starlette's method, which takes apps; it adds no prefix of the router by itself.
         router.add_websocket_route(f"{router.prefix}{PATH}", self._routes.websocket)
         for method, endpoint in (("GET", self.get), ("POST", self.post), ("OPTIONS", self.ask)):
             # Frames are read as a stream, and bounded there.
