@@ -24,7 +24,7 @@ def test_audio_alone_imports_the_compiled_module() -> None:
     assert importers == {"_audio.py"}
 
 
-@pytest.mark.parametrize("crate", ["core"])
+@pytest.mark.parametrize("crate", ["core", "media"])
 def test_the_core_crate_depends_on_no_python(crate: str) -> None:
     manifest = (ROOT / "rust" / crate / "Cargo.toml").read_text("utf-8")
     assert "pyo3" not in manifest
