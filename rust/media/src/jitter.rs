@@ -1,0 +1,599 @@
+//! The jitter buffer of inbound audio: packets in any order in, slots without gaps out.
+//!
+//! Nothing is played here, so nothing is held back: a packet whose turn it is leaves at once, and
+//! packets wait only while one before them is missing, by time and not by their number. How long,
+//! [`Lateness`] decides from the packets that came late before.
+
+mod lateness;
+mod ring;
+mod slots;
+mod stats;
+mod transit;
+
+use std::time::Duration;
+
+use crate::budget::AudioBudget;
+use lateness::Lateness;
+use ring::{Place, Ring};
+use slots::{Filling, Step, read};
+pub use slots::{Insertion, Packet, Slot};
+pub use stats::JitterStats;
+use transit::TransitJitter;
+
+/// Samples per channel in 60 ms: what is concealed of a hole at most. Concealment beyond it is an
+/// artificial tone that fades, and no speech.
+const MAX_CONCEALED: u32 = 2_880;
+
+/// Half a second at 48 kHz. A sender with discontinuous transmission sends every 400 ms at least
+/// (RFC 7587 section 3.1.3), so a longer gap is a session that stood still, and its silence is over.
+const MAX_FILLED: u32 = 24_000;
+
+/// Samples in 2.5 ms. Concealment is made in multiples of it.
+const CONCEALED_STEP: u32 = 120;
+
+/// A packet further behind than this is not late: its sender began again (`MAX_MISORDER` of RFC
+/// 3550 appendix A.1).
+const MAX_BEHIND: u64 = 100;
+
+/// Bytes of payloads that are held at most: 400 ms, the longest wait, are 26 kB at Opus' highest
+/// bit rate of 510 kbit/s.
+const MAX_HELD_BYTES: usize = 64 << 10;
+
+/// The longest wait for a packet that was requested again: a conversation suffers beyond it.
+const MAX_ANSWER_WAIT: Duration = Duration::from_millis(100);
+
+/// Requests that one call of `nacks` returns at most; what is missing in longer runs is not
+/// requested, since an outage is not repaired by sending all of it again.
+const MAX_REQUESTS: usize = 16;
+
+/// Where extended counters begin: far from zero, so that packets from before the first one have
+/// numbers, too.
+const FIRST_SEQUENCE: u64 = 1 << 16;
+const FIRST_TIMESTAMP: u64 = 1 << 32;
+
+/// Puts the packets of one stream in order, and decides what stands for those that are missing.
+///
+/// Bounds: 256 packets, 64 KiB; what is beyond them is discarded, and what the others wait for is
+/// given up. At most 1.5 times real time of audio leaves, apart from bursts ([`AudioBudget`]).
+/// Allocates nothing for packets in order.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use gradio_webrtc_media::{JitterBuffer, Slot};
+///
+/// let mut buffer = JitterBuffer::new();
+/// let now = Duration::ZERO;
+/// let payload = vec![31 << 3, 0, 0];
+/// buffer.insert(now, 7, 0, payload.clone());
+/// buffer.insert(now, 9, 1920, payload);
+/// assert!(matches!(buffer.next(now), Some(Slot::Packet(_))));
+/// assert!(buffer.next(now).is_none());
+/// let later = buffer.deadline().unwrap();
+/// let missing = Slot::Missing { samples: 960, copy_in: None };
+/// assert_eq!(buffer.next(later), Some(missing));
+/// assert!(matches!(buffer.next(later), Some(Slot::Packet(_))));
+/// ```
+#[derive(Debug)]
+pub struct JitterBuffer {
+    ring: Ring,
+    /// The sequence number of the next packet to leave.
+    front: u64,
+    /// The highest sequence number that came; below `front` while nothing waits.
+    highest: u64,
+    /// The highest number as it was sent, which a restart sets apart from the extended one.
+    highest_number: u16,
+    /// The first sequence number of this stream, to count what was expected.
+    first: u64,
+    /// The extended timestamp of the packet that came last.
+    last_timestamp: u64,
+    /// The extended timestamp of the next sample to leave.
+    next_timestamp: u64,
+    /// True before the first packet.
+    is_new: bool,
+    /// True if the packet before the front one is missing.
+    is_hole: bool,
+    /// What is left to emit before the packet at the front; `None` while that is not decided.
+    filling: Option<Filling>,
+    /// Holes before this number are given up at once.
+    overdue_before: u64,
+    /// A packet far from the others, by the number as it was sent.
+    stray: Option<(u16, u32, Duration, Vec<u8>)>,
+    held_bytes: usize,
+    lateness: Lateness,
+    /// The time of a round trip; `None` if nothing can be requested again.
+    round_trip: Option<Duration>,
+    /// The first sequence number that was not considered for a request.
+    unrequested: u64,
+    /// What is missing before this number is never requested: its run is too long.
+    unanswerable_before: u64,
+    requests: Vec<u16>,
+    budget: AudioBudget,
+    jitter: TransitJitter,
+    stats: JitterStats,
+}
+
+impl Default for JitterBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl JitterBuffer {
+    /// An empty buffer, whose stream begins with the first packet. Nothing is requested again.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            ring: Ring::new(),
+            front: FIRST_SEQUENCE,
+            highest: FIRST_SEQUENCE - 1,
+            highest_number: 0,
+            first: FIRST_SEQUENCE,
+            last_timestamp: FIRST_TIMESTAMP,
+            next_timestamp: FIRST_TIMESTAMP,
+            is_new: true,
+            is_hole: false,
+            filling: None,
+            overdue_before: 0,
+            stray: None,
+            held_bytes: 0,
+            lateness: Lateness::default(),
+            round_trip: None,
+            unrequested: 0,
+            unanswerable_before: 0,
+            requests: Vec::new(),
+            budget: AudioBudget::new(),
+            jitter: TransitJitter::default(),
+            stats: JitterStats::default(),
+        }
+    }
+
+    /// Requests missing packets again from now on, or no longer: `nack` was negotiated (RFC 4585),
+    /// and a round trip takes as long as this, measured or assumed.
+    pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
+        self.round_trip = round_trip;
+    }
+
+    /// The counters until now.
+    #[must_use]
+    pub fn stats(&self) -> JitterStats {
+        let expected = (self.highest + 1).saturating_sub(self.first);
+        JitterStats {
+            packets_lost: expected.cast_signed() - self.stats.packets_received.cast_signed(),
+            jitter: Duration::from_secs_f64(self.jitter.mean_s()),
+            ..self.stats
+        }
+    }
+
+    /// Receives a packet: `sequence_number` and `timestamp`, at 48 kHz, as they were sent.
+    pub fn insert(
+        &mut self,
+        now: Duration,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: Vec<u8>,
+    ) -> Insertion {
+        self.stats.packets_received += 1;
+        if self.is_new {
+            self.begin(sequence_number, timestamp);
+        }
+        let Some(sequence) = self.extend(sequence_number) else {
+            return self.insert_far(now, sequence_number, timestamp, payload);
+        };
+        let timestamp = self.extend_timestamp(timestamp);
+        self.jitter.add(now, timestamp);
+        self.last_timestamp = timestamp;
+        self.insert_near(now, sequence, timestamp, payload)
+    }
+
+    /// Receives the copy of a packet that came with a later one (RFC 2198), before that one itself
+    /// or after it. A copy of what is there already is dropped without an allocation.
+    pub fn insert_redundant(
+        &mut self,
+        now: Duration,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: &[u8],
+    ) {
+        self.stats.fec_packets_received += 1;
+        let sequence = if self.is_new {
+            None
+        } else {
+            self.extend(sequence_number)
+        };
+        let is_of_use = sequence.is_some_and(|sequence| {
+            sequence >= self.front
+                && matches!(
+                    self.ring.place(sequence),
+                    Place::Missing(_) | Place::Unknown
+                )
+        });
+        let (true, Some(sequence)) = (is_of_use, sequence) else {
+            self.stats.fec_packets_discarded += 1;
+            return;
+        };
+        let packet = Packet {
+            is_copy: true,
+            ..read(
+                now,
+                sequence,
+                self.extend_timestamp(timestamp),
+                payload.to_vec(),
+            )
+        };
+        if packet.samples == 0 || self.hold(now, packet) != Insertion::Held {
+            self.stats.fec_packets_discarded += 1;
+        }
+    }
+
+    /// Returns the next stretch of audio if it is decided by now; to be called again until there is
+    /// none.
+    ///
+    /// May be called late, by someone who has audio enough: what came in the meantime is used.
+    pub fn next(&mut self, now: Duration) -> Option<Slot<'_>> {
+        let step = self.step(now)?;
+        Some(match step {
+            Step::Packet(packet) => Slot::Packet(packet),
+            Step::Silence(samples) => Slot::Silence { samples },
+            Step::Conceal(samples) => Slot::Missing {
+                samples,
+                copy_in: None,
+            },
+            Step::Copy(samples) => Slot::Missing {
+                samples,
+                copy_in: self.ring.held(self.front).map(|next| &next.payload[..]),
+            },
+        })
+    }
+
+    /// The time at which `next` and `nacks` must be asked again though nothing came: in the past if
+    /// something is there to be taken, `None` if nothing waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        if let Some(packet) = self.ring.held(self.front) {
+            return Some(packet.received);
+        }
+        let give_up = self.hole_deadline()?;
+        Some(
+            self.next_request()
+                .map_or(give_up, |(_, at)| at.min(give_up)),
+        )
+    }
+
+    /// Returns the sequence numbers, as they were sent, that are to be requested again now. Each is
+    /// returned once.
+    pub fn nacks(&mut self, now: Duration) -> &[u16] {
+        self.requests.clear();
+        while let Some((sequence, at)) = self.next_request() {
+            if at > now || self.requests.len() == MAX_REQUESTS {
+                break;
+            }
+            let behind = u16::try_from(self.highest - sequence).unwrap_or(u16::MAX);
+            self.requests.push(self.highest_number.wrapping_sub(behind));
+            self.unrequested = sequence + 1;
+        }
+        self.stats.packets_requested += self.requests.len() as u64;
+        &self.requests
+    }
+
+    fn begin(&mut self, sequence_number: u16, timestamp: u32) {
+        self.is_new = false;
+        self.first = FIRST_SEQUENCE + u64::from(sequence_number);
+        self.front = self.first;
+        self.highest = self.first - 1;
+        self.highest_number = sequence_number.wrapping_sub(1);
+        self.last_timestamp = FIRST_TIMESTAMP + u64::from(timestamp);
+        self.next_timestamp = self.last_timestamp;
+    }
+
+    /// The extended sequence number; `None` if it is far from all that are in the buffer.
+    fn extend(&self, sequence_number: u16) -> Option<u64> {
+        // The nearer way around, as RFC 1982 compares serial numbers.
+        let ahead = sequence_number
+            .wrapping_sub(self.highest_number)
+            .cast_signed();
+        let sequence = self.highest.wrapping_add_signed(i64::from(ahead));
+        let is_near =
+            i64::from(ahead) <= ring::MOST.cast_signed() && sequence + MAX_BEHIND >= self.front;
+        is_near.then_some(sequence)
+    }
+
+    fn extend_timestamp(&self, timestamp: u32) -> u64 {
+        let cycle = self.last_timestamp >> 32 << 32;
+        let ahead = u64::from(timestamp).wrapping_sub(self.last_timestamp - cycle);
+        // The nearer way around.
+        let ahead = (ahead << 32).cast_signed() >> 32;
+        self.last_timestamp.wrapping_add_signed(ahead)
+    }
+
+    /// Receives a packet far from the others, which is one of a sender that began again if the next
+    /// one follows it (RFC 3550 appendix A.1).
+    fn insert_far(
+        &mut self,
+        now: Duration,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: Vec<u8>,
+    ) -> Insertion {
+        let Some((number, first_timestamp, received, first_payload)) = self.stray.take() else {
+            self.stray = Some((sequence_number, timestamp, now, payload));
+            return Insertion::Strayed;
+        };
+        if sequence_number != number.wrapping_add(1) {
+            self.stats.packets_discarded += 1;
+            self.stray = Some((sequence_number, timestamp, now, payload));
+            return Insertion::Strayed;
+        }
+        self.stats.restarts += 1;
+        self.highest_number = number.wrapping_sub(1);
+        self.skip_requests(self.highest + 1);
+        for (at, timestamp, payload) in [
+            (received, first_timestamp, first_payload),
+            (now, timestamp, payload),
+        ] {
+            self.last_timestamp = self.extend_timestamp(timestamp);
+            let last = self.insert_near(at, self.highest + 1, self.last_timestamp, payload);
+            if last != Insertion::Held {
+                return last;
+            }
+        }
+        Insertion::Held
+    }
+
+    fn insert_near(
+        &mut self,
+        now: Duration,
+        sequence: u64,
+        timestamp: u64,
+        payload: Vec<u8>,
+    ) -> Insertion {
+        if sequence < self.front {
+            return self.insert_late(now, sequence);
+        }
+        match self.ring.place(sequence) {
+            Place::Held(packet) if packet.is_copy && self.filling.is_none() => {
+                self.stats.fec_packets_discarded += 1;
+                self.held_bytes -= packet.payload.len();
+            }
+            Place::Held(_) => {
+                self.stats.packets_repeated += 1;
+                return Insertion::Repeated;
+            }
+            Place::Missing(since) => self.lateness.add(now, now.saturating_sub(*since)),
+            _ => {}
+        }
+        let result = self.hold(now, read(now, sequence, timestamp, payload));
+        if result == Insertion::Full {
+            self.stats.packets_discarded += 1;
+        }
+        result
+    }
+
+    /// Counts a packet whose turn is over.
+    fn insert_late(&mut self, now: Duration, sequence: u64) -> Insertion {
+        let Place::GivenUp(since) = *self.ring.place(sequence) else {
+            if matches!(self.ring.place(sequence), Place::Taken) {
+                self.stats.packets_repeated += 1;
+                return Insertion::Repeated;
+            }
+            self.stats.packets_discarded += 1;
+            self.stats.packets_late += 1;
+            return Insertion::Late;
+        };
+        self.lateness.add(now, now.saturating_sub(since));
+        self.ring.set(self.front, sequence, Place::Taken);
+        self.stats.packets_discarded += 1;
+        self.stats.packets_late += 1;
+        Insertion::Late
+    }
+
+    /// Puts a packet in its place, at the front or behind it.
+    fn hold(&mut self, now: Duration, packet: Packet) -> Insertion {
+        let sequence = packet.sequence;
+        let bytes = self.held_bytes + packet.payload.len();
+        if sequence - self.front >= ring::MOST || bytes > MAX_HELD_BYTES {
+            self.overdue_before = self.highest + 1;
+            return Insertion::Full;
+        }
+        self.held_bytes = bytes;
+        self.stats.fec_packets_received += u64::from(packet.has_fec);
+        if sequence > self.highest {
+            for missing in self.highest + 1..sequence {
+                self.ring.set(self.front, missing, Place::Missing(now));
+            }
+            if sequence - self.highest > MAX_REQUESTS as u64 {
+                self.skip_requests(sequence);
+            }
+            let step = u16::try_from(sequence - self.highest).unwrap_or(0);
+            self.highest_number = self.highest_number.wrapping_add(step);
+            self.highest = sequence;
+        }
+        self.ring.set(self.front, sequence, Place::Held(packet));
+        Insertion::Held
+    }
+
+    fn skip_requests(&mut self, before: u64) {
+        self.unrequested = before;
+        self.unanswerable_before = before;
+    }
+
+    fn step(&mut self, now: Duration) -> Option<Step> {
+        loop {
+            if let Some(filling) = &mut self.filling {
+                let step = filling.step();
+                return Some(match step {
+                    Some(step) => self.count(step),
+                    None => self.take(now)?,
+                });
+            }
+            let Some(packet) = self.ring.held(self.front) else {
+                if self.hole_deadline().is_none_or(|at| at > now) {
+                    return None;
+                }
+                self.give_up();
+                continue;
+            };
+            if packet.samples == 0 {
+                self.drop_front();
+                continue;
+            }
+            let filling = self.fill_before(packet);
+            let samples = packet.samples + filling.samples();
+            if self.budget.take(now, samples) {
+                self.begin_filling(filling);
+            } else {
+                self.stats.packets_refused += 1;
+                self.drop_front();
+            }
+        }
+    }
+
+    /// Decides what stands for the time between the last sample and a packet.
+    fn fill_before(&self, packet: &Packet) -> Filling {
+        let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
+        let gap = u32::try_from(gap).unwrap_or(u32::MAX);
+        if gap > MAX_FILLED {
+            return Filling::default();
+        }
+        if !self.is_hole {
+            return Filling {
+                silent: gap,
+                ..Filling::default()
+            };
+        }
+        let copied = if packet.has_fec && packet.samples <= gap {
+            packet.samples
+        } else {
+            0
+        };
+        let rest = gap - copied;
+        let concealed = rest.min(MAX_CONCEALED) / CONCEALED_STEP * CONCEALED_STEP;
+        Filling {
+            concealed,
+            silent: rest - concealed,
+            copied,
+        }
+    }
+
+    fn begin_filling(&mut self, filling: Filling) {
+        let Some(packet) = self.ring.held(self.front) else {
+            return;
+        };
+        let stats = &mut self.stats;
+        let is_contiguous = self
+            .next_timestamp
+            .wrapping_add(u64::from(filling.samples()))
+            == packet.timestamp;
+        stats.resynchronizations += u64::from(!is_contiguous);
+        if self.is_hole && filling.concealed + filling.silent > 0 {
+            stats.concealment_events += 1;
+            stats.concealed_samples += u64::from(filling.concealed + filling.silent);
+            stats.silent_concealed_samples += u64::from(filling.silent);
+        }
+        stats.fec_packets_discarded += u64::from(packet.has_fec && filling.copied == 0);
+        self.next_timestamp = packet.timestamp;
+        self.filling = Some(filling);
+    }
+
+    fn count(&mut self, step: Step) -> Step {
+        if let Step::Conceal(samples) | Step::Silence(samples) | Step::Copy(samples) = step {
+            self.stats.total_samples_received += u64::from(samples);
+        }
+        step
+    }
+
+    /// Takes the packet at the front, everything before which was emitted.
+    fn take(&mut self, now: Duration) -> Option<Step> {
+        let packet = self.ring.take(self.front)?;
+        self.front += 1;
+        self.filling = None;
+        self.is_hole = false;
+        self.held_bytes -= packet.payload.len();
+        let samples = u64::from(packet.samples);
+        self.next_timestamp = packet.timestamp.wrapping_add(samples);
+        let held = now.saturating_sub(packet.received);
+        let stats = &mut self.stats;
+        stats.jitter_buffer_delay_ns += held.as_nanos() * u128::from(samples);
+        stats.jitter_buffer_emitted_count += samples;
+        stats.total_samples_received += samples;
+        Some(Step::Packet(packet))
+    }
+
+    /// Discards the packet at the front: it leaves a hole that is not waited for.
+    fn drop_front(&mut self) {
+        if let Some(packet) = self.ring.take(self.front) {
+            self.held_bytes -= packet.payload.len();
+            self.stats.fec_packets_discarded += u64::from(packet.has_fec);
+        }
+        self.stats.packets_discarded += 1;
+        self.front += 1;
+        self.is_hole = true;
+    }
+
+    /// Gives up what is missing at the front.
+    fn give_up(&mut self) {
+        while let Place::Missing(since) = *self.ring.place(self.front) {
+            self.ring.set(self.front, self.front, Place::GivenUp(since));
+            self.lateness.add_missing();
+            self.front += 1;
+        }
+        self.is_hole = true;
+    }
+
+    /// The time at which the hole at the front is given up; `None` without one.
+    fn hole_deadline(&self) -> Option<Duration> {
+        let Place::Missing(since) = *self.ring.place(self.front) else {
+            return None;
+        };
+        if self.front < self.overdue_before {
+            return Some(Duration::ZERO);
+        }
+        Some(since.saturating_add(self.wait(self.front, since)))
+    }
+
+    /// The time that a missing packet is waited for.
+    fn wait(&self, sequence: u64, since: Duration) -> Duration {
+        let patience = self.lateness.patience(since);
+        if self.has_copy(sequence) {
+            return patience;
+        }
+        let wait = self.lateness.wait(since);
+        let is_requested = (self.unanswerable_before..self.unrequested).contains(&sequence);
+        match self.round_trip {
+            Some(round_trip) if is_requested => wait.max(patience + self.answer_wait(round_trip)),
+            _ => wait,
+        }
+    }
+
+    /// The time that the answer to a request is waited for.
+    fn answer_wait(&self, round_trip: Duration) -> Duration {
+        // Of most distributions, 95 % lie within three mean deviations.
+        let answer_s = 1.5 * round_trip.as_secs_f64() + 3.0 * self.jitter.mean_s();
+        Duration::from_secs_f64(answer_s.min(MAX_ANSWER_WAIT.as_secs_f64()))
+    }
+
+    /// True if the next packet is there and has a copy of this one.
+    fn has_copy(&self, sequence: u64) -> bool {
+        self.ring
+            .held(sequence + 1)
+            .is_some_and(|packet| packet.has_fec)
+    }
+
+    /// The first missing packet that was not requested, and when to do so.
+    fn next_request(&self) -> Option<(u64, Duration)> {
+        if self
+            .round_trip
+            .is_none_or(|round_trip| round_trip >= MAX_ANSWER_WAIT)
+        {
+            return None;
+        }
+        let from = self.unrequested.max(self.front);
+        (from..=self.highest).find_map(|sequence| match *self.ring.place(sequence) {
+            Place::Missing(since) if !self.has_copy(sequence) => Some((
+                sequence,
+                since.saturating_add(self.lateness.patience(since)),
+            )),
+            _ => None,
+        })
+    }
+}
