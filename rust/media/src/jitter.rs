@@ -5,6 +5,7 @@
 //! [`Lateness`] decides from the packets that came late before.
 
 mod lateness;
+mod requests;
 mod ring;
 mod slots;
 mod stats;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use crate::budget::AudioBudget;
 use lateness::Lateness;
+use requests::Requests;
 use ring::{Place, Ring};
 use slots::{Filling, Step, read};
 pub use slots::{Insertion, Packet, Slot};
@@ -38,13 +40,6 @@ const MAX_BEHIND: u64 = 100;
 /// Bytes of payloads that are held at most: 400 ms, the longest wait, are 26 kB at Opus' highest
 /// bit rate of 510 kbit/s.
 const MAX_HELD_BYTES: usize = 64 << 10;
-
-/// The longest wait for a packet that was requested again: a conversation suffers beyond it.
-const MAX_ANSWER_WAIT: Duration = Duration::from_millis(100);
-
-/// Requests that one call of `nacks` returns at most; what is missing in longer runs is not
-/// requested, since an outage is not repaired by sending all of it again.
-const MAX_REQUESTS: usize = 16;
 
 /// Where extended counters begin: far from zero, so that packets from before the first one have
 /// numbers, too.
@@ -101,13 +96,7 @@ pub struct JitterBuffer {
     stray: Option<(u16, u32, Duration, Vec<u8>)>,
     held_bytes: usize,
     lateness: Lateness,
-    /// The time of a round trip; `None` if nothing can be requested again.
-    round_trip: Option<Duration>,
-    /// The first sequence number that was not considered for a request.
-    unrequested: u64,
-    /// What is missing before this number is never requested: its run is too long.
-    unanswerable_before: u64,
-    requests: Vec<u16>,
+    requests: Requests,
     budget: AudioBudget,
     jitter: TransitJitter,
     stats: JitterStats,
@@ -138,10 +127,7 @@ impl JitterBuffer {
             stray: None,
             held_bytes: 0,
             lateness: Lateness::default(),
-            round_trip: None,
-            unrequested: 0,
-            unanswerable_before: 0,
-            requests: Vec::new(),
+            requests: Requests::default(),
             budget: AudioBudget::new(),
             jitter: TransitJitter::default(),
             stats: JitterStats::default(),
@@ -151,7 +137,7 @@ impl JitterBuffer {
     /// Requests missing packets again from now on, or no longer: `nack` was negotiated (RFC 4585),
     /// and a round trip takes as long as this, measured or assumed.
     pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
-        self.round_trip = round_trip;
+        self.requests.round_trip = round_trip;
     }
 
     /// The counters until now.
@@ -260,20 +246,21 @@ impl JitterBuffer {
         )
     }
 
-    /// Returns the sequence numbers, as they were sent, that are to be requested again now. Each is
-    /// returned once.
+    /// Returns the sequence numbers, as they were sent, that are to be requested again now, each of
+    /// them once. To be asked after `next`, which may give some of them up.
     pub fn nacks(&mut self, now: Duration) -> &[u16] {
-        self.requests.clear();
+        self.requests.numbers.clear();
         while let Some((sequence, at)) = self.next_request() {
-            if at > now || self.requests.len() == MAX_REQUESTS {
+            if at > now || self.requests.numbers.len() == requests::MOST {
                 break;
             }
             let behind = u16::try_from(self.highest - sequence).unwrap_or(u16::MAX);
-            self.requests.push(self.highest_number.wrapping_sub(behind));
-            self.unrequested = sequence + 1;
+            let number = self.highest_number.wrapping_sub(behind);
+            self.requests.numbers.push(number);
+            self.requests.next = sequence + 1;
         }
-        self.stats.packets_requested += self.requests.len() as u64;
-        &self.requests
+        self.stats.packets_requested += self.requests.numbers.len() as u64;
+        &self.requests.numbers
     }
 
     fn begin(&mut self, sequence_number: u16, timestamp: u32) {
@@ -326,7 +313,7 @@ impl JitterBuffer {
         }
         self.stats.restarts += 1;
         self.highest_number = number.wrapping_sub(1);
-        self.skip_requests(self.highest + 1);
+        self.requests.skip(self.highest + 1);
         for (at, timestamp, payload) in [
             (received, first_timestamp, first_payload),
             (now, timestamp, payload),
@@ -350,21 +337,23 @@ impl JitterBuffer {
         if sequence < self.front {
             return self.insert_late(now, sequence);
         }
-        match self.ring.place(sequence) {
-            Place::Held(packet) if packet.is_copy && self.filling.is_none() => {
-                self.stats.fec_packets_discarded += 1;
-                self.held_bytes -= packet.payload.len();
-            }
+        let replaces = match self.ring.place(sequence) {
+            Place::Held(packet) if packet.is_copy && self.filling.is_none() => true,
             Place::Held(_) => {
                 self.stats.packets_repeated += 1;
                 return Insertion::Repeated;
             }
-            Place::Missing(since) => self.lateness.add(now, now.saturating_sub(*since)),
-            _ => {}
-        }
+            Place::Missing(since) => {
+                self.count_late(now, sequence, *since);
+                false
+            }
+            _ => false,
+        };
         let result = self.hold(now, read(now, sequence, timestamp, payload));
         if result == Insertion::Full {
             self.stats.packets_discarded += 1;
+        } else {
+            self.stats.fec_packets_discarded += u64::from(replaces);
         }
         result
     }
@@ -380,17 +369,32 @@ impl JitterBuffer {
             self.stats.packets_late += 1;
             return Insertion::Late;
         };
-        self.lateness.add(now, now.saturating_sub(since));
+        self.count_late(now, sequence, since);
         self.ring.set(self.front, sequence, Place::Taken);
         self.stats.packets_discarded += 1;
         self.stats.packets_late += 1;
         Insertion::Late
     }
 
+    /// Counts a packet that comes after one behind it, missing since `since`: its lateness, unless
+    /// it is the answer to a request.
+    fn count_late(&mut self, now: Duration, sequence: u64, since: Duration) {
+        let requested = now.saturating_sub(since.saturating_add(self.request_delay(since)));
+        if self.requests.contains(sequence) && self.requests.answer_times().contains(&requested) {
+            self.lateness.add_missing();
+        } else {
+            self.lateness.add(now, now.saturating_sub(since));
+        }
+    }
+
     /// Puts a packet in its place, at the front or behind it.
     fn hold(&mut self, now: Duration, packet: Packet) -> Insertion {
         let sequence = packet.sequence;
-        let bytes = self.held_bytes + packet.payload.len();
+        let replaced = self
+            .ring
+            .held(sequence)
+            .map_or(0, |copy| copy.payload.len());
+        let bytes = self.held_bytes - replaced + packet.payload.len();
         if sequence - self.front >= ring::MOST || bytes > MAX_HELD_BYTES {
             self.overdue_before = self.highest + 1;
             return Insertion::Full;
@@ -401,8 +405,8 @@ impl JitterBuffer {
             for missing in self.highest + 1..sequence {
                 self.ring.set(self.front, missing, Place::Missing(now));
             }
-            if sequence - self.highest > MAX_REQUESTS as u64 {
-                self.skip_requests(sequence);
+            if sequence - self.highest > requests::MOST as u64 {
+                self.requests.skip(sequence);
             }
             let step = u16::try_from(sequence - self.highest).unwrap_or(0);
             self.highest_number = self.highest_number.wrapping_add(step);
@@ -410,11 +414,6 @@ impl JitterBuffer {
         }
         self.ring.set(self.front, sequence, Place::Held(packet));
         Insertion::Held
-    }
-
-    fn skip_requests(&mut self, before: u64) {
-        self.unrequested = before;
-        self.unanswerable_before = before;
     }
 
     fn step(&mut self, now: Duration) -> Option<Step> {
@@ -553,23 +552,20 @@ impl JitterBuffer {
 
     /// The time that a missing packet is waited for.
     fn wait(&self, sequence: u64, since: Duration) -> Duration {
-        let patience = self.lateness.patience(since);
         if self.has_copy(sequence) {
-            return patience;
+            return self.lateness.patience(since);
         }
         let wait = self.lateness.wait(since);
-        let is_requested = (self.unanswerable_before..self.unrequested).contains(&sequence);
-        match self.round_trip {
-            Some(round_trip) if is_requested => wait.max(patience + self.answer_wait(round_trip)),
-            _ => wait,
+        if !self.requests.contains(sequence) {
+            return wait;
         }
+        wait.max(self.request_delay(since) + self.requests.wait(self.jitter.mean_s()))
     }
 
-    /// The time that the answer to a request is waited for.
-    fn answer_wait(&self, round_trip: Duration) -> Duration {
-        // Of most distributions, 95 % lie within three mean deviations.
-        let answer_s = 1.5 * round_trip.as_secs_f64() + 3.0 * self.jitter.mean_s();
-        Duration::from_secs_f64(answer_s.min(MAX_ANSWER_WAIT.as_secs_f64()))
+    /// The time until a missing packet is requested: half of what it is waited for where most are
+    /// merely late, so that few are requested in vain and the answer is not much later.
+    fn request_delay(&self, since: Duration) -> Duration {
+        self.lateness.patience(since) / 2
     }
 
     /// True if the next packet is there and has a copy of this one.
@@ -581,18 +577,14 @@ impl JitterBuffer {
 
     /// The first missing packet that was not requested, and when to do so.
     fn next_request(&self) -> Option<(u64, Duration)> {
-        if self
-            .round_trip
-            .is_none_or(|round_trip| round_trip >= MAX_ANSWER_WAIT)
-        {
+        if !self.requests.are_useful() {
             return None;
         }
-        let from = self.unrequested.max(self.front);
+        let from = self.requests.next.max(self.front);
         (from..=self.highest).find_map(|sequence| match *self.ring.place(sequence) {
-            Place::Missing(since) if !self.has_copy(sequence) => Some((
-                sequence,
-                since.saturating_add(self.lateness.patience(since)),
-            )),
+            Place::Missing(since) if !self.has_copy(sequence) => {
+                Some((sequence, since.saturating_add(self.request_delay(since))))
+            }
             _ => None,
         })
     }
