@@ -10,7 +10,7 @@ const FEWEST: usize = 32;
 /// The places at most.
 pub(super) const MOST: u64 = 256;
 
-/// What there is to say of one packet of the sequence.
+/// The state of one packet of the sequence.
 #[derive(Debug)]
 pub(super) enum Place {
     /// Nothing: it was not expected yet, or that is long ago.
