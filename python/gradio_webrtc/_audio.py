@@ -1,7 +1,7 @@
 """The package's only door to the compiled core, and conversions of samples.
 
-The classes of the core are documented in ``_core.pyi``. The conversions between bytes, int16 and
-float32 are plain functions for any thread. Imports nothing else of ours.
+The classes of the core are documented in ``_core/__init__.pyi``. The conversions between bytes,
+int16 and float32 are plain functions for any thread. Imports nothing else of ours.
 """
 
 from __future__ import annotations

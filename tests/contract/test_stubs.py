@@ -1,4 +1,4 @@
-"""The declarations in `_core.pyi` match the compiled module."""
+"""The declarations in `_core/*.pyi` match the compiled module."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ def bare_package(folder: Path) -> None:
     package = folder / "gradio_webrtc"
     package.mkdir()
     (package / "__init__.py").touch()
-    shutil.copy(PACKAGE / "_core.pyi", package)
+    shutil.copytree(PACKAGE / "_core", package / "_core")
     shutil.copy(gradio_webrtc._core.__file__, package)  # noqa: SLF001 (the module under test)
 
 

@@ -1,4 +1,4 @@
-"""The content of the packages: the built page and `_core.pyi`; no tests, no demos, nothing stale.
+"""The content of the packages: the built page and `_core/*.pyi`; no tests, no demos, nothing stale.
 
 One source distribution is packed from this tree and unpacked elsewhere; wheels are built there,
 where there is no Node.js, and nothing left over from earlier builds.
@@ -106,7 +106,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert page >= PAGE_FILES
     assert len(compiled) == 1
     assert names - page - compiled == sources
-    assert {"gradio_webrtc/py.typed", "gradio_webrtc/_core.pyi"} <= sources
+    assert {"gradio_webrtc/py.typed", "gradio_webrtc/_core/__init__.pyi"} <= sources
 
 
 def test_the_page_in_the_wheel_is_flat_text(wheel: Path) -> None:

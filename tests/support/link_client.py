@@ -15,10 +15,10 @@ import numpy as np
 import websockets
 from websockets.asyncio.client import connect
 
+from gradio_webrtc._media import OpusDecoder
 from gradio_webrtc._transport import PixelConverter
 from gradio_webrtc._transport.link.audio import make_codec
 from gradio_webrtc._transport.link.jpeg import JpegDecoder, JpegEncoder
-from gradio_webrtc._transport.opus import OpusDecoder
 
 from .frames import numbered
 

@@ -263,6 +263,11 @@ impl JitterBuffer {
         &self.requests.numbers
     }
 
+    /// Samples between the next one to leave and the packet that came last.
+    pub(crate) fn samples_before_last(&self) -> u64 {
+        self.last_timestamp.saturating_sub(self.next_timestamp)
+    }
+
     fn begin(&mut self, sequence_number: u16, timestamp: u32) {
         self.is_new = false;
         self.first = FIRST_SEQUENCE + u64::from(sequence_number);
@@ -540,7 +545,7 @@ impl JitterBuffer {
     }
 
     /// The time at which the hole at the front is given up; `None` without one.
-    fn hole_deadline(&self) -> Option<Duration> {
+    pub(crate) fn hole_deadline(&self) -> Option<Duration> {
         let Place::Missing(since) = *self.ring.place(self.front) else {
             return None;
         };

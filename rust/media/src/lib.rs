@@ -1,11 +1,17 @@
 //! The media plane of one remote peer: packets in, audio out, and back.
 //!
-//! Sans I/O: nothing here knows a socket, a thread, or the time of day. Time is an argument, a
+//! Sans I/O: nothing here has a socket, a thread, or the time of day. Time is an argument, a
 //! [`std::time::Duration`] since a moment that the caller chose once. Nothing depends on Python.
 
 mod budget;
 mod jitter;
+mod opus;
 mod opus_packet;
+mod receive;
+mod stream_decoder;
 
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
+pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError};
 pub use opus_packet::OpusPacket;
+pub use receive::{AudioReceiver, ReceiveStats};
+pub use stream_decoder::StreamDecoder;

@@ -4,6 +4,7 @@
 //! has `MemoryError`.
 
 use gradio_webrtc_core::AudioError as CoreError;
+use gradio_webrtc_media::OpusError;
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::{PyErr, import_exception};
@@ -33,6 +34,15 @@ pub trait IntoPyResult<T> {
 impl<T> IntoPyResult<T> for Result<T, CoreError> {
     fn into_py_result(self) -> PyResult<T> {
         self.map_err(|error| from_core(&error))
+    }
+}
+
+impl<T> IntoPyResult<T> for Result<T, OpusError> {
+    fn into_py_result(self) -> PyResult<T> {
+        self.map_err(|error| match error {
+            OpusError::OutOfMemory => PyMemoryError::new_err(error.to_string()),
+            _ => audio_error(error.to_string()),
+        })
     }
 }
 

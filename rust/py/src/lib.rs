@@ -1,4 +1,4 @@
-//! Registration of `gradio_webrtc._core`; no logic. The classes are documented in `_core.pyi`.
+//! Registration of `gradio_webrtc._core`; no logic. The classes are documented in `_core/*.pyi`.
 
 use pyo3::prelude::*;
 
@@ -8,12 +8,16 @@ mod audio_input;
 mod error;
 mod exclusive_cell;
 mod g711;
+mod opus;
 mod outbound;
 mod pause;
+mod receive;
 mod vad;
 
 #[pymodule(gil_used = false)]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::audio::{AudioFifo, InboundAudio, Pcm16Assembler, Resampler};
     #[pymodule_export]
@@ -24,4 +28,20 @@ mod _core {
     use crate::pause::{PauseDetector, PauseEvent};
     #[pymodule_export]
     use crate::vad::SileroVad;
+
+    /// What happens per packet.
+    #[pymodule]
+    mod media {
+        #[pymodule_export]
+        use crate::opus::{OpusDecoder, OpusEncoder, opus_packet_samples};
+        #[pymodule_export]
+        use crate::receive::AudioReceiver;
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // A module inside of a compiled one is found by `import` only where it is registered.
+        let modules = module.py().import("sys")?.getattr("modules")?;
+        modules.set_item("gradio_webrtc._core.media", module.getattr("media")?)
+    }
 }

@@ -12,7 +12,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
-from gradio_webrtc._transport.opus import OpusEncoder
+from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 from gradio_webrtc._transport.webrtc.aiortc_internals.dtls import HardenedSrtp
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport import AudioBlock
 
 OPUS, PCMU, SSRC = 96, 0, 7
-PAYLOAD = OpusEncoder(1).encode(np.zeros((1, 960), np.int16))
+PAYLOAD = open_encoder(1).encode(np.zeros((1, 960), np.int16))
+
+
+class _Timer:
+    """Of what is never given up, since nothing runs in between."""
+
+    def __init__(self, *_args: object) -> None: ...
+
+    def cancel(self) -> None: ...
 
 
 class Ends:
@@ -48,7 +56,7 @@ class Ends:
         self.decoded: list[AudioBlock] = []
         self.passed_on: list[bytes] = []
         self.authentic = AuthenticPackets(itertools.count(0.0).__next__)
-        opus = OpusReceiver([OPUS], _refuse, itertools.count(0.0).__next__)
+        opus = OpusReceiver([OPUS], _refuse, itertools.count(0.0).__next__, _Timer)
         opus.sink = self._take
         self.dtls, self.receiver = _bare(), _bare()
         session = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND))

@@ -13,20 +13,25 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import compute_audio_level_dbov
 from av import AudioFrame, Packet
-from av.error import FFmpegError
 from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
+from gradio_webrtc._media import OpusDecoder, OpusEncoder, opus_packet_samples
 from gradio_webrtc._transport import opus
-from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder
+from gradio_webrtc._transport.base import AudioBlock
+from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.pacing import PacedFrame
 from gradio_webrtc._transport.webrtc.aiortc_internals import code_inline, names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import opus_receiver_of
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 from gradio_webrtc._transport.webrtc.audio_receiver import read_block
+from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+STEREO_BIT = 0x04
+"""Of the first byte of a packet (RFC 6716 section 3.1)."""
 
 OPUS = RTCRtpCodecParameters("audio/opus", 48_000, 2, 96)
 SAID = chirp(1.0)
@@ -34,7 +39,7 @@ LOUD = tone(1.0, 1000, level=0.5)
 
 
 def packets_of(samples: NDArray[np.int16], channels: int = 1) -> list[bytes]:
-    encoder = OpusEncoder(channels)
+    encoder = open_encoder(channels)
     frames = samples.reshape(-1, 1, 960 * channels)
     return [encoder.encode(frame) for frame in frames]
 
@@ -64,10 +69,9 @@ def test_we_decode_what_aiortc_encodes() -> None:
         stereo = AudioFrame.from_ndarray(np.repeat(block, 2, axis=1), "s16", "stereo")
         stereo.sample_rate, stereo.pts, stereo.time_base = 48_000, 960 * k, opus.TIME_BASE
         payloads, _timestamp = encoder.encode(stereo)
-        for payload in payloads:
-            received += decoder.decode(payload)
-    decoded = np.concatenate([block.samples for block in received], axis=1)[0]
-    places = pieces_found(decoded[:: received[0].channels], SAID)
+        received += [decoder.decode(payload) for payload in payloads]
+    decoded = np.concatenate(received, axis=1)[0]
+    places = pieces_found(decoded[:: decoder.channels], SAID)
     assert min(places) >= 0
 
 
@@ -79,9 +83,9 @@ def test_one_channel_is_decoded_until_the_sender_uses_two() -> None:
     right: list[NDArray[np.int16]] = []
     for packets in (packets_of(LOUD), packets_of(stereo, 2), packets_of(LOUD)):
         for payload in packets:
-            (block,) = decoder.decode(payload)
-            channels.append(block.channels)
-            right.append(block.samples[0, 1::2])
+            samples = decoder.decode(payload)
+            channels.append(decoder.channels)
+            right.append(samples[0, 1::2])
     assert channels == [1] * 50 + [2] * 100
     quiet, loud = np.concatenate(right[55:100]), np.concatenate(right[105:])
     assert level(quiet) == pytest.approx(level(LOUD) / 4, rel=0.1)
@@ -106,31 +110,38 @@ async def test_a_packet_is_stamped_with_its_place_over_a_gap(
 
 def test_what_is_no_opus_is_refused_and_the_next_packet_is_decoded() -> None:
     decoder = OpusDecoder()
-    with pytest.raises(FFmpegError):
-        decoder.decode(b"\xff\xff\xff")
-    (block,) = decoder.decode(packets_of(LOUD)[0])
-    assert block.samples.size == 960 * block.channels
+    for packet in (b"\xff\xff\xff", b""):
+        with pytest.raises(AudioError, match="expected a packet of Opus"):
+            decoder.decode(packet)
+    assert decoder.decode(packets_of(LOUD)[0]).shape == (1, 960)
 
 
-def test_a_packet_of_nothing_is_not_taken_for_the_end() -> None:
-    decoder = OpusDecoder()
-    assert decoder.conceal() == []
-    assert decoder.decode(b"") == []
-    assert len(decoder.decode(packets_of(LOUD)[0])) == 1
+def test_a_packets_length_is_read_from_its_first_bytes() -> None:
+    assert {opus_packet_samples(each) for each in packets_of(LOUD)} == {960}
+    assert opus_packet_samples(b"") == 0
+    assert opus_packet_samples(bytes([packets_of(LOUD)[0][0] | 3, 6])) == 5_760
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-def test_what_is_missing_goes_on_as_before_and_fades(channels: int) -> None:
-    decoder = OpusDecoder()
-    for payload in packets_of(np.repeat(LOUD, channels), channels)[:20]:
-        decoder.decode(payload)
-    concealed = [decoder.conceal()[0] for _ in range(10)]
-    assert {(each.samples.size, each.channels) for each in concealed} == {
-        (960 * channels, channels)
-    }
-    loudness = [float(np.sqrt(np.mean((each.samples / 32768.0) ** 2))) for each in concealed]
-    assert loudness[0] > level(LOUD) / 3
-    assert loudness[-1] < level(LOUD) / 5
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"bit_rate": 5_999}, "bit rate"),
+        ({"expected_loss": 101}, "expected loss"),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused(settings: Any, named: str) -> None:
+    with pytest.raises(AudioError, match=named):
+        OpusEncoder().set(**settings)
+
+
+def test_an_encoder_of_voice_adds_copies_of_earlier_packets() -> None:
+    def sizes(*, fec: bool) -> int:
+        encoder = OpusEncoder(1, application="voice", bit_rate=24_000)
+        encoder.set(fec=fec, expected_loss=20 if fec else 0, bit_rate=24_000)
+        frames = (SAID // 2).reshape(-1, 1, 960)
+        return sum(encoder.encode(frame)[0] >> 3 < 16 for frame in frames)
+
+    assert sizes(fec=True) > 40, "the speech codec, which alone has copies"
 
 
 class Frames:
@@ -165,26 +176,7 @@ def test_a_sender_returns_frames_until_it_encodes() -> None:
     assert isinstance(taken[0], AudioFrame)
     assert all(isinstance(each, Packet) for each in taken[1:])
     assert [each.pts for each in taken] == [0, 960, 1920, 2880]
-    assert [bool(bytes(each)[0] & opus.STEREO_BIT) for each in taken[1:]] == [False, True, True]
-
-
-def test_a_sender_whose_encoder_fails_goes_on_with_frames(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(OpusEncoder):
-        def encode(self, samples: NDArray[np.int16]) -> bytes:
-            raise FFmpegError(1, f"cannot encode {samples.size} samples")
-
-    async def scenario() -> list[Any]:
-        sender = AudioSender(Frames(1, 1))
-        sender.encode_opus()
-        return [await sender.recv() for _ in range(2)]
-
-    monkeypatch.setattr("gradio_webrtc._transport.webrtc.audio.OpusEncoder", Broken)
-    taken = run_virtual(scenario())
-    assert [each.pts for each in taken] == [0, 960]
-    assert all(isinstance(each, AudioFrame) for each in taken)
-    assert len(caplog.records) == 1
+    assert [bool(bytes(each)[0] & STEREO_BIT) for each in taken[1:]] == [False, True, True]
 
 
 async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
@@ -225,31 +217,6 @@ async def test_an_aiortc_of_another_make_does_its_part_itself(
     await callee.close()
 
 
-async def test_a_session_whose_encoder_fails_loses_a_frame_and_goes_on_through_aiortc(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sender = AudioSender(Frames(LOUD[:960], LOUD[:960]))
-    callee = await _answered(sender, "opus")
-    (theirs,) = callee.getSenders()
-    monkeypatch.setattr(OpusEncoder, "encode", _refuse)
-    assert await getattr(theirs, names.NEXT_FRAME)(OPUS) is None
-    frame = await getattr(theirs, names.NEXT_FRAME)(OPUS)
-    assert len(frame.payloads) == 1
-    assert frame.audio_level == compute_audio_level_dbov(await _doubled(LOUD[:960]))
-    await callee.close()
-
-
-def _refuse(*_args: object) -> None:
-    raise FFmpegError(1, "cannot encode")
-
-
-async def _doubled(samples: NDArray[np.int16]) -> AudioFrame:
-    """As `AudioSender` hands it to aiortc."""
-    frame = await AudioSender(Frames(samples)).recv()
-    assert isinstance(frame, AudioFrame)
-    return frame
-
-
 async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> None:
     for samples in (LOUD[:960], LOUD[:960] // 100, np.zeros(960, np.int16)):
         sender = AudioSender(Frames(samples))
@@ -263,10 +230,9 @@ async def test_packets_are_stamped_with_the_level_that_aiortc_would_find() -> No
 
 
 def test_a_frame_with_a_longer_plane_has_only_its_audio() -> None:
-    (block,) = OpusDecoder().decode(packets_of(LOUD)[0])
+    block = AudioBlock(48_000, 1, OpusDecoder().decode(packets_of(LOUD)[0]))
     (frame,) = TheirDecoder().decode(JitterFrame(packets_of(LOUD)[0], 0))
     assert isinstance(frame, AudioFrame)
-    assert (block.rate_hz, block.channels, block.samples.shape) == (48_000, 1, (1, 960))
     theirs = read_block(frame)
     assert (theirs.rate_hz, theirs.channels, theirs.samples.shape) == (48_000, 2, (1, 1920))
     assert np.array_equal(theirs.samples, frame.to_ndarray())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._transport.link import LinkTerms, audio, read_link_request, request
+from gradio_webrtc._transport.link import LinkTerms, read_link_request, request
 from gradio_webrtc.errors import InvalidOffer
 
 BOTH = {"codecs": ["opus", "pcm16"]}
@@ -21,12 +21,6 @@ def read(config: SessionConfig | None = None, **body: Any) -> LinkTerms:
 def test_the_first_codec_of_the_client_that_is_here_is_chosen() -> None:
     assert read(audio=BOTH) == LinkTerms("opus", 48_000)
     assert read(audio={"codecs": ["flac", "pcm16", "opus"]}) == LinkTerms("pcm16", 24_000)
-
-
-def test_without_opus_in_ffmpeg_samples_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request, "codecs_here", lambda: frozenset({"pcm16"}))
-    assert read(audio=BOTH).codec == "pcm16"
-    assert audio.codecs_here() == {"opus", "pcm16"}, "here it is"
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])

@@ -15,7 +15,7 @@ from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
 from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
 from gradio_webrtc._session.audio_pumps import InboundPump
-from gradio_webrtc._transport.opus import OpusEncoder
+from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.stop_words import StopWordDetector
@@ -47,16 +47,16 @@ class Wire:
 
     Attributes:
         sent: The number of packets.
-        together: The number of blocks handed over after each packet that was not kept.
+        together: The number of frames handed over after each packet that was not kept.
     """
 
     def __init__(self, *, hurries: bool) -> None:
         self.sent = 0
         self.together: list[int] = []
         self._hurries = hurries
-        self._blocks = 0
+        self._frames = 0
         self._sink: AudioSink = lambda _block: 0.0
-        self._encoder = OpusEncoder(1)
+        self._encoder = open_encoder(1)
         self._receiver = OpusReceiver([OPUS], _refuse, lambda: 0.02 * self.sent)
         self._receiver.sink = self._hand_over
 
@@ -66,14 +66,14 @@ class Wire:
 
     def send(self, frame: NDArray[np.int16]) -> None:
         payload = self._encoder.encode(frame)
-        self._blocks = 0
+        self._frames = 0
         self._receiver.add(RtpAudioPacket(OPUS, self.sent, 960 * self.sent, 1, payload))
         self.sent += 1
-        if self._blocks > 0:
-            self.together.append(self._blocks)
+        if self._frames > 0:
+            self.together.append(self._frames)
 
     def _hand_over(self, block: AudioBlock) -> float:
-        self._blocks += 1
+        self._frames += block.samples.size // 960
         batch_allowance_s = self._sink(block)
         return 0.0 if self._hurries else batch_allowance_s
 

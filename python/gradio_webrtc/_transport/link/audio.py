@@ -6,18 +6,16 @@ session.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
-from av.codec import Codec
-from av.codec.codec import UnknownCodecError
-from av.error import FFmpegError
 
 from gradio_webrtc._audio import Resampler
+from gradio_webrtc._media import OpusDecoder, OpusEncoder, opus_packet_samples
 from gradio_webrtc._transport.base import AudioBlock
-from gradio_webrtc._transport.opus import OpusDecoder, OpusEncoder, packet_duration_s
+from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ
+from gradio_webrtc.errors import AudioError
 
 from .frames import FrameError
 
@@ -72,7 +70,7 @@ class OpusWriter:
         """Returns a packet."""
         channels = samples.size // FRAME_SAMPLES
         if self._encoder is None or self._encoder.channels != channels:
-            self._encoder = OpusEncoder(channels)
+            self._encoder = open_encoder(channels)
         return self._encoder.encode(samples)
 
 
@@ -80,21 +78,22 @@ class OpusReader:
     """Reads packets of Opus."""
 
     def __init__(self) -> None:
-        self._decoder = OpusDecoder()
+        self._decoder = OpusDecoder(SESSION_RATE_HZ)
 
     def duration_s(self, payload: bytes) -> float:
         """Returns the length of a packet."""
-        duration_s = packet_duration_s(payload)
-        if not duration_s or len(payload) > MAX_PACKET_BYTES:
+        samples = opus_packet_samples(payload)
+        if not samples or len(payload) > MAX_PACKET_BYTES:
             raise FrameError(f"{len(payload)} bytes that are no packet of Opus")
-        return duration_s
+        return samples / SESSION_RATE_HZ
 
     def read(self, payload: bytes) -> list[AudioBlock]:
         """Returns the audio of a packet."""
         try:
-            return self._decoder.decode(payload)
-        except FFmpegError as error:
+            samples = self._decoder.decode(payload)
+        except AudioError as error:
             raise FrameError(f"a packet of Opus that cannot be decoded: {error}") from error
+        return [AudioBlock(SESSION_RATE_HZ, self._decoder.channels, samples)]
 
 
 class PcmWriter:
@@ -143,14 +142,3 @@ def make_codec(codec: AudioCodec, rate_hz: int) -> tuple[AudioReader, AudioWrite
     if codec == "opus":
         return OpusReader(), OpusWriter()
     return PcmReader(rate_hz), PcmWriter(rate_hz)
-
-
-@cache
-def codecs_here() -> frozenset[str]:
-    """Returns the codecs that this machine has; FFmpeg may have been built without Opus."""
-    try:
-        Codec("libopus", "w")
-        Codec("libopus", "r")
-    except UnknownCodecError:
-        return frozenset({"pcm16"})
-    return frozenset(CODECS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from gradio_webrtc._transport.pacing import SESSION_RATE_HZ
 from gradio_webrtc.errors import InvalidOffer
 
-from .audio import codecs_here
+from .audio import CODECS
 
 if TYPE_CHECKING:
     from gradio_webrtc._config import SessionConfig
@@ -83,8 +83,7 @@ def read_link_request(body: Mapping[str, object], config: SessionConfig) -> Link
 
 def _read_audio(asked: object) -> LinkTerms:
     given = asked if isinstance(asked, Mapping) else {}
-    supported = codecs_here()
-    chosen = next((each for each in _names(given.get("codecs")) if each in supported), None)
+    chosen = next((each for each in _names(given.get("codecs")) if each in CODECS), None)
     if chosen is None:
         raise InvalidOffer(
             'expected audio: {"codecs": ["opus", "pcm16"], "rate": 24000} in a request for a link'

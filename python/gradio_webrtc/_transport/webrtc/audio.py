@@ -6,7 +6,6 @@ alone.
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,18 +13,16 @@ import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
-from av.error import FFmpegError
 
-from gradio_webrtc._transport.opus import S16, TIME_BASE, OpusEncoder
+from gradio_webrtc._transport.opus import S16, TIME_BASE, open_encoder
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ, AudioPacer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gradio_webrtc._media import OpusEncoder
     from gradio_webrtc._transport.base import AudioFrameSource
     from gradio_webrtc._transport.pacing import PacedFrame
-
-logger = logging.getLogger(__name__)
 
 SILENCE_DBOV: Final = -127
 """The lowest level there is; anything quieter counts as this (RFC 6464 section 3)."""
@@ -56,7 +53,7 @@ class AudioSender(MediaStreamTrack):
         self._encodes = True
 
     def close(self) -> None:
-        """Ends the track, and its encoder with whatever threads that has."""
+        """Ends the track, and frees its encoder."""
         self.stop()
         self._encoder = None
 
@@ -69,24 +66,18 @@ class AudioSender(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         paced = await self.pacer.next_frame()
-        payload = self.encode(paced.samples) if self._encodes else None
-        if payload is None:
+        if not self._encodes:
             return _make_frame(paced)
-        packet = Packet(payload)
+        packet = Packet(self.encode(paced.samples))
         packet.pts, packet.time_base = paced.pts, TIME_BASE
         return packet
 
-    def encode(self, samples: NDArray[np.int16]) -> bytes | None:
-        """Returns a frame as a packet of Opus; ``None``, and from then on frames, if that fails."""
+    def encode(self, samples: NDArray[np.int16]) -> bytes:
+        """Returns a frame as a packet of Opus."""
         channels = samples.size // FRAME_SAMPLES
-        try:
-            if self._encoder is None or self._encoder.channels != channels:
-                self._encoder = OpusEncoder(channels)
-            return self._encoder.encode(samples)
-        except (FFmpegError, ValueError):
-            logger.exception("cannot encode Opus here: leaving it to aiortc")
-            self._encodes = False
-            return None
+        if self._encoder is None or self._encoder.channels != channels:
+            self._encoder = open_encoder(channels)
+        return self._encoder.encode(samples)
 
 
 def level_dbov(samples: NDArray[np.int16]) -> int:

@@ -28,6 +28,7 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from . import aiortc_internals as internals
+from .answer import state_opus_terms
 from .candidates import CandidateGate
 from .foreign_logs import filter_foreign_logs
 from .offer import explain, read_candidate
@@ -164,9 +165,13 @@ class PeerTransport:
         self._gathering = self._tasks.start(self._pc.setLocalDescription(answer))
         done, _ = await asyncio.wait({self._gathering}, timeout=gather_s)
         if not done:
-            return {"type": "answer", "sdp": answer.sdp, "candidates_follow": True}
+            return {
+                "type": "answer",
+                "sdp": state_opus_terms(answer.sdp),
+                "candidates_follow": True,
+            }
         self._gathering.result()
-        return {"type": "answer", "sdp": self._description().sdp}
+        return {"type": "answer", "sdp": state_opus_terms(self._description().sdp)}
 
     async def _make_answer(self, offer: Offer) -> RTCSessionDescription:
         await self._pc.setRemoteDescription(offer.description)

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from . import media
+
 __all__ = [
     "AudioFifo",
     "InboundAudio",
@@ -31,6 +33,7 @@ __all__ = [
     "SileroVad",
     "decode_g711",
     "encode_g711",
+    "media",
 ]
 
 _Layout: TypeAlias = Literal["mono", "stereo"]

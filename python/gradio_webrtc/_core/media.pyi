@@ -1,0 +1,173 @@
+"""The media plane, for each packet of a session, compiled from Rust.
+
+Threads, errors and the GIL are as in `gradio_webrtc._core`.
+"""
+
+from typing import Literal, TypeAlias, TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+__all__ = ["AudioReceiver", "OpusDecoder", "OpusEncoder", "opus_packet_samples"]
+
+_Application: TypeAlias = Literal["voice", "lowdelay"]
+
+def opus_packet_samples(packet: Buffer) -> int:
+    """Returns the length of a packet's audio, in samples at 48 kHz (RFC 6716 section 3).
+
+    Its first bytes are read, nothing is decoded. 0 for what is no packet of 2.5 to 120 ms.
+    """
+
+@final
+class OpusEncoder:
+    """Encodes audio of 48 kHz with libopus, one packet for each frame.
+
+    Args:
+        channels: 1 or 2.
+        application: `"lowdelay"`: the transform codec alone, half the work. `"voice"`: the speech
+            codec at low bit rates, and forward error correction.
+        bit_rate: Bits a second, 6,000 to 510,000 (RFC 6716 section 2.1.1).
+        complexity: The work that encoding may be, 0 to 10.
+
+    Raises:
+        AudioError: For anything else.
+    """
+
+    def __new__(
+        cls,
+        channels: int = 1,
+        *,
+        application: _Application = "lowdelay",
+        bit_rate: int = 64_000,
+        complexity: int = 2,
+    ) -> OpusEncoder: ...
+    @property
+    def channels(self) -> int:
+        """The number of channels."""
+
+    def set(
+        self,
+        *,
+        bit_rate: int | None = None,
+        fec: bool | None = None,
+        expected_loss: int | None = None,
+    ) -> None:
+        """Changes settings from the next frame on; `None` leaves one as it is.
+
+        Args:
+            bit_rate: Bits a second.
+            fec: True for packets with a copy of the one before them, at a lower bit rate, where
+                the expected loss is worth it (RFC 6716 section 2.1.7). Only for `"voice"`.
+            expected_loss: The share of packets that the network loses, 0 to 100 %.
+
+        Raises:
+            AudioError: A setting outside its range; those before it are set.
+        """
+
+    def encode(self, samples: NDArray[np.int16]) -> bytes:
+        """Returns the packet of a frame, at most 1,276 bytes for 20 ms.
+
+        Args:
+            samples: int16, interleaved, `(1, n * channels)` or `(n * channels,)`: 2.5, 5, 10, 20,
+                40 or 60 ms.
+
+        Raises:
+            AudioError: For anything else.
+        """
+
+@final
+class OpusDecoder:
+    """Decodes one stream with libopus: mono until its sender uses two channels, stereo then.
+
+    Args:
+        rate_hz: Of the decoded audio: 8,000, 12,000, 16,000, 24,000 or 48,000 Hz.
+
+    Raises:
+        AudioError: For another rate.
+    """
+
+    def __new__(cls, rate_hz: int = 48_000) -> OpusDecoder: ...
+    @property
+    def channels(self) -> int:
+        """The number of channels of the audio that was decoded last."""
+
+    def decode(self, packet: Buffer) -> NDArray[np.int16]:
+        """Returns the audio of a packet, `(1, n * channels)` interleaved; 2.5 to 120 ms.
+
+        Raises:
+            AudioError: It is no packet; the next one may be.
+        """
+
+class _ReceiverCounts(TypedDict):
+    packets_received: int
+    packets_lost: int
+    packets_repeated: int
+    packets_discarded: int
+    packets_broken: int
+    packets_refused: int
+    bytes_received: int
+    fec_packets_received: int
+    concealed_samples: int
+
+@final
+class AudioReceiver:
+    """Receives the packets of one track in any order, and returns their audio without gaps.
+
+    A packet whose turn it is leaves at once. What is missing is waited for as long as packets have
+    been late recently, 20 to 200 ms; the copy in the next packet (RFC 6716 section 2.1.7) takes its
+    place then, or a guess of up to 60 ms, and silence after it. Time in which nothing was sent is
+    silence. Whoever sends more than 1.5 times real time is cut off.
+
+    Args:
+        rate_hz: Of the audio: 8,000, 12,000, 16,000, 24,000 or 48,000 Hz.
+
+    Raises:
+        AudioError: For another rate.
+    """
+
+    def __new__(cls, rate_hz: int = 48_000) -> AudioReceiver: ...
+    @property
+    def channels(self) -> int:
+        """The number of channels of the audio returned last; once there are two, they stay."""
+
+    @property
+    def ssrc(self) -> int | None:
+        """The stream that was received last; `None` before the first packet."""
+
+    @property
+    def deadline_s(self) -> float | None:
+        """The time at which to `take` though nothing came; `None` while nothing is missing."""
+
+    def receive(
+        self,
+        now_s: float,
+        ssrc: int,
+        sequence_number: int,
+        timestamp: int,
+        payload: Buffer,
+        allowance_s: float,
+    ) -> NDArray[np.int16] | None:
+        """Receives a packet, and returns the audio that is due, as `take` does.
+
+        Args:
+            now_s: The time in seconds, of a clock that never goes back.
+            ssrc: The stream; another one ends the one before.
+            sequence_number: 16 bits.
+            timestamp: 32 bits, at 48 kHz.
+            payload: One packet of Opus. What is none is concealed.
+            allowance_s: The length of coming audio that may wait, in seconds; packets are decoded
+                together then, five at most.
+
+        Raises:
+            AudioError: For a negative time.
+        """
+
+    def take(self, now_s: float) -> NDArray[np.int16] | None:
+        """Returns all audio that is decided by now, `(1, n * channels)` interleaved, if any is."""
+
+    def stats(self) -> _ReceiverCounts:
+        """Returns the counters, named as W3C's Statistics API names them where it has a name.
+
+        `packets_discarded` has the broken and the refused ones in it, but not the repeated ones.
+        """

@@ -1,0 +1,492 @@
+//! libopus, made safe: one encoder or decoder is one C object that is freed with its owner.
+
+// Calls of C are unsafe by nature. Nothing outside this module calls any.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use opusic_sys as sys;
+
+use crate::OpusPacket;
+
+/// The rates that libopus decodes to and encodes from, in Hz (RFC 6716 section 2).
+pub const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+/// The longest packet of one frame, in bytes (RFC 6716 section 3.4, requirement R2), and one byte
+/// in front of it.
+const MAX_FRAME_BYTES: usize = 1_276;
+
+/// A refusal of libopus, or an argument that it would not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpusError {
+    /// A sample rate that is none of [`OPUS_RATES_HZ`].
+    Rate {
+        /// The actual rate, in Hz.
+        got_hz: u32,
+    },
+    /// A number of channels other than 1 and 2.
+    Channels {
+        /// The actual number.
+        got: usize,
+    },
+    /// A setting outside its range.
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The actual value.
+        got: i32,
+    },
+    /// A frame that is not as long as one may be.
+    FrameLength {
+        /// The actual length, in samples per channel.
+        got: usize,
+    },
+    /// A packet that cannot be decoded; the next one may be.
+    Packet,
+    /// No memory for another encoder or decoder.
+    OutOfMemory,
+    /// Another error of libopus, by its number.
+    Library(i32),
+}
+
+impl fmt::Display for OpusError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate { got_hz } => write!(
+                formatter,
+                "expected a rate of 8000, 12000, 16000, 24000 or 48000 Hz, got {got_hz} Hz"
+            ),
+            Self::Channels { got } => write!(formatter, "expected 1 or 2 channels, got {got}"),
+            Self::Setting {
+                name,
+                expected,
+                got,
+            } => write!(formatter, "expected a {name} {expected}, got {got}"),
+            Self::FrameLength { got } => write!(
+                formatter,
+                "expected a frame of 2.5, 5, 10, 20, 40 or 60 ms, got {got} samples per channel"
+            ),
+            Self::Packet => write!(formatter, "expected a packet of Opus, got other bytes"),
+            Self::OutOfMemory => write!(formatter, "no memory for a codec of Opus"),
+            Self::Library(number) => write!(formatter, "libopus failed with its error {number}"),
+        }
+    }
+}
+
+impl std::error::Error for OpusError {}
+
+impl OpusError {
+    fn from_number(number: c_int) -> Self {
+        match number {
+            sys::OPUS_INVALID_PACKET => Self::Packet,
+            sys::OPUS_ALLOC_FAIL => Self::OutOfMemory,
+            other => Self::Library(other),
+        }
+    }
+}
+
+/// Samples per channel, or the error that a negative number of libopus means.
+fn count(returned: c_int) -> Result<usize, OpusError> {
+    usize::try_from(returned).map_err(|_| OpusError::from_number(returned))
+}
+
+/// Decodes one stream, whatever its sender's settings, at any of five rates, to one or two
+/// channels.
+///
+/// Decoding at the rate that is needed costs less than decoding at 48 kHz and resampling. A stream
+/// that changes between one and two channels is mixed down, or doubled (RFC 6716 section 4).
+#[derive(Debug)]
+pub struct OpusDecoder {
+    state: NonNull<sys::OpusDecoder>,
+    rate_hz: u32,
+    channels: usize,
+}
+
+// SAFETY: libopus keeps nothing outside of the object, and no thread's state in it; it may be used
+// by one thread at a time, which `&mut self` of every method ensures.
+unsafe impl Send for OpusDecoder {}
+// SAFETY: as above: methods that take `&self` read numbers of Rust alone.
+unsafe impl Sync for OpusDecoder {}
+
+impl OpusDecoder {
+    /// A decoder to `rate_hz` and `channels`.
+    ///
+    /// # Errors
+    /// [`OpusError::Rate`], [`OpusError::Channels`], [`OpusError::OutOfMemory`].
+    ///
+    /// # Examples
+    /// ```
+    /// use gradio_webrtc_media::{OpusDecoder, OpusEncoder, OpusApplication};
+    ///
+    /// let mut encoder = OpusEncoder::new(1, OpusApplication::LowDelay)?;
+    /// let mut decoder = OpusDecoder::new(16_000, 1)?;
+    /// let (mut packet, mut audio) = (Vec::new(), Vec::new());
+    /// encoder.encode(&[0; 960], &mut packet)?;
+    /// decoder.decode(&packet, &mut audio)?;
+    /// assert_eq!(audio.len(), 320);
+    /// # Ok::<(), gradio_webrtc_media::OpusError>(())
+    /// ```
+    pub fn new(rate_hz: u32, channels: usize) -> Result<Self, OpusError> {
+        let (rate, number) = arguments(rate_hz, channels)?;
+        let mut error = sys::OPUS_OK;
+        // SAFETY: the arguments are in range, and `error` outlives the call.
+        let state = unsafe { sys::opus_decoder_create(rate, number, &raw mut error) };
+        let state = NonNull::new(state).ok_or_else(|| OpusError::from_number(error))?;
+        Ok(Self {
+            state,
+            rate_hz,
+            channels,
+        })
+    }
+
+    /// The rate of the decoded audio, in Hz.
+    #[must_use]
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Channels of the decoded audio.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Appends a packet's audio, interleaved, and returns its length in samples per channel.
+    ///
+    /// # Errors
+    /// [`OpusError::Packet`] if it is none; the decoder can go on.
+    pub fn decode(&mut self, packet: &[u8], audio: &mut Vec<i16>) -> Result<usize, OpusError> {
+        let header = OpusPacket::read(packet).ok_or(OpusError::Packet)?;
+        let samples = self.at_rate(header.samples());
+        self.run(Some(packet), samples, false, audio)
+    }
+
+    /// Appends the copy that `next` has of the packet before it: in-band error correction, at a lower bit
+    /// rate. Conceals whatever of the time the copy does not cover, or all of it without a copy.
+    ///
+    /// # Arguments
+    /// `samples`: the length of what is missing, at 48 kHz: multiples of 2.5 ms, 120 ms at most.
+    ///
+    /// # Errors
+    /// [`OpusError::Packet`] if `next` is none, [`OpusError::FrameLength`].
+    pub fn decode_fec(
+        &mut self,
+        next: &[u8],
+        samples: u32,
+        audio: &mut Vec<i16>,
+    ) -> Result<usize, OpusError> {
+        OpusPacket::read(next).ok_or(OpusError::Packet)?;
+        let samples = self.missing(samples)?;
+        self.run(Some(next), samples, true, audio)
+    }
+
+    /// Appends a guess at what is missing after the last packet; it fades out.
+    ///
+    /// # Arguments
+    /// `samples`: as in [`Self::decode_fec`].
+    ///
+    /// # Errors
+    /// [`OpusError::FrameLength`].
+    pub fn conceal(&mut self, samples: u32, audio: &mut Vec<i16>) -> Result<usize, OpusError> {
+        let samples = self.missing(samples)?;
+        self.run(None, samples, false, audio)
+    }
+
+    /// Samples per channel at the decoder's rate.
+    fn at_rate(&self, samples_at_48_khz: u32) -> usize {
+        (samples_at_48_khz / (48_000 / self.rate_hz)) as usize
+    }
+
+    fn missing(&self, samples_at_48_khz: u32) -> Result<usize, OpusError> {
+        let samples = self.at_rate(samples_at_48_khz);
+        let is_whole = samples_at_48_khz.is_multiple_of(120);
+        if is_whole && (1..=self.at_rate(5_760)).contains(&samples) {
+            Ok(samples)
+        } else {
+            Err(OpusError::FrameLength {
+                got: samples_at_48_khz as usize,
+            })
+        }
+    }
+
+    fn run(
+        &mut self,
+        packet: Option<&[u8]>,
+        samples: usize,
+        is_fec: bool,
+        audio: &mut Vec<i16>,
+    ) -> Result<usize, OpusError> {
+        let (bytes, length) = match packet {
+            None => (ptr::null(), 0),
+            Some(packet) => (
+                packet.as_ptr(),
+                i32::try_from(packet.len()).map_err(|_| OpusError::Packet)?,
+            ),
+        };
+        let start = audio.len();
+        audio.resize(start + samples * self.channels, 0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // up to 5760
+        let frame_size = samples as c_int;
+        // SAFETY: `bytes` has `length` bytes, or is null for none. Behind `start`, `audio` has room
+        // for `frame_size` samples of each channel, and libopus writes no more than that.
+        let returned = unsafe {
+            sys::opus_decode(
+                self.state.as_ptr(),
+                bytes,
+                length,
+                audio[start..].as_mut_ptr(),
+                frame_size,
+                c_int::from(is_fec),
+            )
+        };
+        let decoded = count(returned);
+        audio.truncate(
+            start
+                + decoded
+                    .as_ref()
+                    .map_or(0, |samples| samples * self.channels),
+        );
+        decoded
+    }
+}
+
+impl Drop for OpusDecoder {
+    fn drop(&mut self) {
+        // SAFETY: made by `opus_decoder_create`, and freed only here.
+        unsafe { sys::opus_decoder_destroy(self.state.as_ptr()) }
+    }
+}
+
+/// The kind of audio that an encoder is tuned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpusApplication {
+    /// Speech: the speech codec up to some 30 kbit/s, and forward error correction.
+    Voice,
+    /// The transform codec alone: half the work, 4 ms less delay, no forward error correction.
+    LowDelay,
+}
+
+/// Encodes audio of 48 kHz, a packet for each frame.
+#[derive(Debug)]
+pub struct OpusEncoder {
+    state: NonNull<sys::OpusEncoder>,
+    channels: usize,
+}
+
+// SAFETY: as of `OpusDecoder`.
+unsafe impl Send for OpusEncoder {}
+// SAFETY: as of `OpusDecoder`.
+unsafe impl Sync for OpusEncoder {}
+
+impl OpusEncoder {
+    /// An encoder of `channels`, with libopus's own settings until others are set.
+    ///
+    /// # Errors
+    /// [`OpusError::Channels`], [`OpusError::OutOfMemory`].
+    pub fn new(channels: usize, application: OpusApplication) -> Result<Self, OpusError> {
+        let (rate, number) = arguments(48_000, channels)?;
+        let application = match application {
+            OpusApplication::Voice => sys::OPUS_APPLICATION_VOIP,
+            OpusApplication::LowDelay => sys::OPUS_APPLICATION_RESTRICTED_LOWDELAY,
+        };
+        let mut error = sys::OPUS_OK;
+        // SAFETY: the arguments are in range, and `error` outlives the call.
+        let state = unsafe { sys::opus_encoder_create(rate, number, application, &raw mut error) };
+        let state = NonNull::new(state).ok_or_else(|| OpusError::from_number(error))?;
+        Ok(Self { state, channels })
+    }
+
+    /// Channels of the audio.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Sets the bit rate, in bits a second.
+    ///
+    /// # Errors
+    /// [`OpusError::Setting`] outside 6 to 510 kbit/s (RFC 6716 section 2.1.1).
+    pub fn set_bit_rate(&mut self, bits_per_s: i32) -> Result<(), OpusError> {
+        let expected = "from 6000 to 510000 bit/s";
+        within("bit rate", expected, bits_per_s, 6_000..=510_000)?;
+        self.set(sys::OPUS_SET_BITRATE_REQUEST, bits_per_s)
+    }
+
+    /// Sets the work that encoding may be, 0 to 10.
+    ///
+    /// # Errors
+    /// [`OpusError::Setting`].
+    pub fn set_complexity(&mut self, complexity: i32) -> Result<(), OpusError> {
+        within("complexity", "from 0 to 10", complexity, 0..=10)?;
+        self.set(sys::OPUS_SET_COMPLEXITY_REQUEST, complexity)
+    }
+
+    /// Sets the share of packets that the network is expected to lose, in percent: the encoder
+    /// depends less on earlier packets, and spends bits on copies of them.
+    ///
+    /// # Errors
+    /// [`OpusError::Setting`].
+    pub fn set_expected_loss(&mut self, percent: i32) -> Result<(), OpusError> {
+        within("expected loss", "from 0 to 100 %", percent, 0..=100)?;
+        self.set(sys::OPUS_SET_PACKET_LOSS_PERC_REQUEST, percent)
+    }
+
+    /// Sets whether packets have a copy of the one before them, where the expected loss is worth
+    /// it. Only the speech codec has such copies.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn set_fec(&mut self, is_on: bool) -> Result<(), OpusError> {
+        self.set(sys::OPUS_SET_INBAND_FEC_REQUEST, c_int::from(is_on))
+    }
+
+    /// Replaces the content of `packet` with the packet of one frame, of at most 1,276 bytes.
+    ///
+    /// # Arguments
+    /// `frame`: 2.5, 5, 10, 20, 40 or 60 ms, interleaved.
+    ///
+    /// # Errors
+    /// [`OpusError::FrameLength`]; `packet` is empty then.
+    pub fn encode(&mut self, frame: &[i16], packet: &mut Vec<u8>) -> Result<(), OpusError> {
+        packet.clear();
+        let samples = frame.len() / self.channels;
+        let is_whole = frame.len().is_multiple_of(self.channels);
+        if !is_whole || !matches!(samples, 120 | 240 | 480 | 960 | 1_920 | 2_880) {
+            return Err(OpusError::FrameLength { got: samples });
+        }
+        packet.resize(MAX_FRAME_BYTES * samples.div_ceil(960), 0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // up to 3828
+        let (samples, room) = (samples as c_int, packet.len() as i32);
+        // SAFETY: `frame` has `samples` samples of each channel, `packet` has `room` bytes.
+        let returned = unsafe {
+            sys::opus_encode(
+                self.state.as_ptr(),
+                frame.as_ptr(),
+                samples,
+                packet.as_mut_ptr(),
+                room,
+            )
+        };
+        let written = count(returned);
+        packet.truncate(*written.as_ref().unwrap_or(&0));
+        written.map(|_| ())
+    }
+
+    fn set(&mut self, request: c_int, value: c_int) -> Result<(), OpusError> {
+        // SAFETY: each of the requests used here takes one number of this type.
+        let returned = unsafe { sys::opus_encoder_ctl(self.state.as_ptr(), request, value) };
+        if returned == sys::OPUS_OK {
+            Ok(())
+        } else {
+            Err(OpusError::from_number(returned))
+        }
+    }
+}
+
+impl Drop for OpusEncoder {
+    fn drop(&mut self) {
+        // SAFETY: made by `opus_encoder_create`, and freed only here.
+        unsafe { sys::opus_encoder_destroy(self.state.as_ptr()) }
+    }
+}
+
+fn within(
+    name: &'static str,
+    expected: &'static str,
+    got: i32,
+    range: std::ops::RangeInclusive<i32>,
+) -> Result<(), OpusError> {
+    if range.contains(&got) {
+        Ok(())
+    } else {
+        Err(OpusError::Setting {
+            name,
+            expected,
+            got,
+        })
+    }
+}
+
+/// A rate and a number of channels as libopus takes them.
+fn arguments(rate_hz: u32, channels: usize) -> Result<(i32, c_int), OpusError> {
+    if !OPUS_RATES_HZ.contains(&rate_hz) {
+        return Err(OpusError::Rate { got_hz: rate_hz });
+    }
+    match channels {
+        1 | 2 => Ok((rate_hz.cast_signed(), if channels == 1 { 1 } else { 2 })),
+        got => Err(OpusError::Channels { got }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_outside_their_range_are_refused_by_name() {
+        let mut encoder = OpusEncoder::new(1, OpusApplication::Voice).unwrap();
+        let refused = encoder.set_bit_rate(5_999).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "expected a bit rate from 6000 to 510000 bit/s, got 5999"
+        );
+        assert!(encoder.set_complexity(11).is_err());
+        assert!(encoder.set_expected_loss(-1).is_err());
+        assert!(encoder.set_expected_loss(100).is_ok());
+    }
+
+    #[test]
+    fn rates_and_channels_that_opus_lacks_are_refused() {
+        let refused = OpusDecoder::new(44_100, 1).unwrap_err();
+        assert_eq!(refused, OpusError::Rate { got_hz: 44_100 });
+        let refused = OpusDecoder::new(48_000, 3).unwrap_err();
+        assert_eq!(refused, OpusError::Channels { got: 3 });
+        let refused = OpusEncoder::new(0, OpusApplication::Voice).unwrap_err();
+        assert_eq!(refused, OpusError::Channels { got: 0 });
+    }
+
+    #[test]
+    fn a_frame_of_a_wrong_length_is_refused_and_leaves_no_packet() {
+        let mut encoder = OpusEncoder::new(2, OpusApplication::LowDelay).unwrap();
+        let mut packet = vec![1, 2, 3];
+        let refused = encoder.encode(&[0; 960], &mut packet);
+        assert!(refused.is_ok(), "480 samples of two channels are 10 ms");
+        let refused = encoder.encode(&[0; 961], &mut packet).unwrap_err();
+        assert_eq!(refused, OpusError::FrameLength { got: 480 });
+        assert!(packet.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_no_packet_are_an_error_and_add_nothing() {
+        let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
+        let mut audio = vec![7];
+        // Code 3 with no frames.
+        let refused = decoder.decode(&[0xff, 0], &mut audio).unwrap_err();
+        assert_eq!((refused, audio.len()), (OpusError::Packet, 1));
+        // Two frames of equal length in an odd number of bytes.
+        let refused = decoder.decode(&[0xf9, 1, 2, 3], &mut audio).unwrap_err();
+        assert_eq!((refused, audio.len()), (OpusError::Packet, 1));
+    }
+
+    #[test]
+    fn missing_audio_has_the_length_that_was_asked_for() {
+        for rate_hz in OPUS_RATES_HZ {
+            let mut decoder = OpusDecoder::new(rate_hz, 2).unwrap();
+            for samples in [120, 480, 960, 2_880, 5_760] {
+                let mut audio = Vec::new();
+                let filled = decoder.conceal(samples, &mut audio).unwrap();
+                assert_eq!(u32::try_from(filled), Ok(samples * rate_hz / 48_000));
+                assert_eq!(audio.len(), 2 * filled);
+            }
+        }
+        let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
+        for samples in [0, 100, 5_880] {
+            assert!(decoder.conceal(samples, &mut Vec::new()).is_err());
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Inbound audio: packets of Opus in any order in, audio without gaps out.
+
+use std::time::Duration;
+
+use gradio_webrtc_core::Layout;
+
+use crate::{JitterBuffer, JitterStats, OpusError, OpusPacket, Slot, StreamDecoder};
+
+/// Packets that are decoded together at most, even if nobody needs them sooner: with 20 ms each
+/// they take a fraction of a millisecond.
+const MAX_TOGETHER: usize = 5;
+
+/// Longer than any hole is waited for.
+const FLUSHED: Duration = Duration::from_secs(1);
+
+/// What a receiver counted, of all its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ReceiveStats {
+    /// Of the jitter buffers.
+    pub jitter: JitterStats,
+    /// Packets that are no Opus, behind a header that is: concealed.
+    pub packets_broken: u64,
+    /// The payloads of all packets, in bytes.
+    pub bytes_received: u64,
+}
+
+/// Receives one track: whoever sends may begin another stream at any time (RFC 3550 section 8).
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use gradio_webrtc_media::{AudioReceiver, OpusApplication, OpusEncoder};
+///
+/// let mut packet = Vec::new();
+/// OpusEncoder::new(1, OpusApplication::LowDelay)?.encode(&[0; 960], &mut packet)?;
+/// let mut receiver = AudioReceiver::new(16_000, None)?;
+/// receiver.insert(Duration::ZERO, 1, 7, 0, packet)?;
+/// assert!(receiver.is_due());
+/// let mut audio = Vec::new();
+/// receiver.take(Duration::ZERO, &mut audio);
+/// assert_eq!(audio.len(), 320);
+/// # Ok::<(), gradio_webrtc_media::OpusError>(())
+/// ```
+#[derive(Debug)]
+pub struct AudioReceiver {
+    layout: Option<Layout>,
+    ssrc: Option<u32>,
+    jitter: JitterBuffer,
+    decoder: StreamDecoder,
+    /// The end of a stream that another one followed.
+    rest: Vec<i16>,
+    /// Audio that may wait, in samples at 48 kHz: see [`Self::set_allowance`].
+    allowance: u32,
+    /// From the next sample to the end of the packet that came last, in samples at 48 kHz: time in
+    /// which nothing was sent counts, too.
+    ahead: u64,
+    /// The number of packets that came since the last `take`.
+    packets_waiting: usize,
+    stats: ReceiveStats,
+}
+
+impl AudioReceiver {
+    /// A receiver whose audio has `rate_hz`, one of [`crate::OPUS_RATES_HZ`], and `layout`; without
+    /// one as of [`StreamDecoder`].
+    ///
+    /// # Errors
+    /// [`OpusError::Rate`], [`OpusError::OutOfMemory`].
+    pub fn new(rate_hz: u32, layout: Option<Layout>) -> Result<Self, OpusError> {
+        Ok(Self {
+            layout,
+            ssrc: None,
+            jitter: JitterBuffer::new(),
+            decoder: StreamDecoder::new(rate_hz, layout)?,
+            rest: Vec::new(),
+            allowance: 0,
+            ahead: 0,
+            packets_waiting: 0,
+            stats: ReceiveStats::default(),
+        })
+    }
+
+    /// The stream that was received last; `None` before the first packet.
+    #[must_use]
+    pub fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
+    /// Channels of the audio that was taken last.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.decoder.channels()
+    }
+
+    /// The rate of the audio, in Hz.
+    #[must_use]
+    pub fn rate_hz(&self) -> u32 {
+        self.decoder.rate_hz()
+    }
+
+    /// The counters until now.
+    #[must_use]
+    pub fn stats(&self) -> ReceiveStats {
+        ReceiveStats {
+            jitter: self.stats.jitter + self.jitter.stats(),
+            ..self.stats
+        }
+    }
+
+    /// Sets how much of the coming audio may wait, in samples at 48 kHz, since nothing could follow
+    /// from it: packets that are decoded together find the processor's caches warm.
+    pub fn set_allowance(&mut self, samples: u32) {
+        self.allowance = samples;
+    }
+
+    /// See [`JitterBuffer::set_round_trip`].
+    pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
+        self.jitter.set_round_trip(round_trip);
+    }
+
+    /// Receives a packet: `sequence_number` and `timestamp`, at 48 kHz, as they were sent.
+    ///
+    /// # Errors
+    /// [`OpusError::OutOfMemory`] where another stream begins; it is not received then.
+    pub fn insert(
+        &mut self,
+        now: Duration,
+        ssrc: u32,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: Vec<u8>,
+    ) -> Result<(), OpusError> {
+        if self.ssrc != Some(ssrc) {
+            self.begin(now, ssrc)?;
+        }
+        self.stats.bytes_received += payload.len() as u64;
+        let samples = OpusPacket::read(&payload).map_or(0, |packet| packet.samples());
+        self.packets_waiting += 1;
+        self.jitter.insert(now, sequence_number, timestamp, payload);
+        self.ahead = self.jitter.samples_before_last() + u64::from(samples);
+        Ok(())
+    }
+
+    /// See [`JitterBuffer::insert_redundant`].
+    pub fn insert_redundant(
+        &mut self,
+        now: Duration,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: &[u8],
+    ) {
+        self.jitter
+            .insert_redundant(now, sequence_number, timestamp, payload);
+    }
+
+    /// True if so much has come that it should be taken.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.packets_waiting >= MAX_TOGETHER || self.ahead >= u64::from(self.allowance)
+    }
+
+    /// The time at which to `take` though nothing came; `None` while nothing is missing, also where
+    /// audio waits that may.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.jitter.hole_deadline()
+    }
+
+    /// Returns the sequence numbers to request again now; see [`JitterBuffer::nacks`].
+    pub fn nacks(&mut self, now: Duration) -> &[u16] {
+        self.jitter.nacks(now)
+    }
+
+    /// Appends all audio that is decided by now, interleaved.
+    ///
+    /// What `audio` has already is doubled where the stream becomes stereo.
+    pub fn take(&mut self, now: Duration, audio: &mut Vec<i16>) {
+        audio.append(&mut self.rest);
+        self.decode(now, audio);
+    }
+
+    fn begin(&mut self, now: Duration, ssrc: u32) -> Result<(), OpusError> {
+        let mut rest = std::mem::take(&mut self.rest);
+        // Nobody waits any more for what is missing in it.
+        self.decode(now + FLUSHED, &mut rest);
+        // Once there were two channels, two they stay.
+        let layout = match self.channels() {
+            2 => Some(Layout::Stereo),
+            _ => self.layout,
+        };
+        let decoder = StreamDecoder::new(self.rate_hz(), layout)?;
+        self.rest = rest;
+        self.decoder = decoder;
+        self.stats.jitter = self.stats.jitter + self.jitter.stats();
+        self.jitter = JitterBuffer::new();
+        self.ssrc = Some(ssrc);
+        Ok(())
+    }
+
+    fn decode(&mut self, now: Duration, audio: &mut Vec<i16>) {
+        self.packets_waiting = 0;
+        while let Some(slot) = self.jitter.next(now) {
+            let decoder = &mut self.decoder;
+            let (length, outcome) = match slot {
+                Slot::Packet(packet) => (packet.samples, decoder.decode(&packet.payload, audio)),
+                Slot::Missing { samples, copy_in } => (
+                    samples,
+                    match copy_in {
+                        Some(next) => decoder.decode_fec(next, samples, audio),
+                        None => decoder.conceal(samples, audio),
+                    },
+                ),
+                Slot::Silence { samples } => {
+                    decoder.silence(samples, audio);
+                    continue;
+                }
+            };
+            if outcome.is_err() {
+                self.stats.packets_broken += 1;
+                // As if it had not come; where even that fails, time passes all the same.
+                if decoder.conceal(length, audio).is_err() {
+                    decoder.silence(length, audio);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OpusApplication, OpusEncoder};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn packets(count: usize, channels: usize) -> Vec<Vec<u8>> {
+        let mut encoder = OpusEncoder::new(channels, OpusApplication::LowDelay).unwrap();
+        let frame: Vec<i16> = (0..960 * channels)
+            .map(|n| if n % 96 < 48 { 4000 } else { -4000 })
+            .collect();
+        (0..count)
+            .map(|_| {
+                let mut packet = Vec::new();
+                encoder.encode(&frame, &mut packet).unwrap();
+                packet
+            })
+            .collect()
+    }
+
+    fn receive(receiver: &mut AudioReceiver, sequence: u16, packet: &[u8]) -> Vec<i16> {
+        let now = u32::from(sequence) * 20 * MS;
+        let timestamp = u32::from(sequence) * 960;
+        receiver
+            .insert(now, 1, sequence, timestamp, packet.to_vec())
+            .unwrap();
+        let mut audio = Vec::new();
+        receiver.take(now, &mut audio);
+        audio
+    }
+
+    #[test]
+    fn each_packet_in_order_leaves_at_once() {
+        let mut receiver = AudioReceiver::new(48_000, None).unwrap();
+        for (sequence, packet) in (0u16..).zip(packets(5, 1)) {
+            assert_eq!(receive(&mut receiver, sequence, &packet).len(), 960);
+            assert_eq!(receiver.deadline(), None);
+        }
+        assert_eq!(receiver.stats().jitter.packets_received, 5);
+    }
+
+    #[test]
+    fn a_lost_packet_is_filled_at_its_deadline() {
+        let mut receiver = AudioReceiver::new(48_000, None).unwrap();
+        let packets = packets(4, 1);
+        receive(&mut receiver, 0, &packets[0]);
+        receive(&mut receiver, 1, &packets[1]);
+        assert!(receive(&mut receiver, 3, &packets[3]).is_empty());
+        let deadline = receiver.deadline().unwrap();
+        let mut audio = Vec::new();
+        receiver.take(deadline, &mut audio);
+        assert_eq!(audio.len(), 1_920);
+        assert!(audio[..960].iter().any(|sample| sample.abs() > 1_000));
+        assert_eq!(receiver.stats().jitter.concealed_samples, 960);
+    }
+
+    #[test]
+    fn audio_that_may_wait_is_due_when_there_is_so_much() {
+        let mut receiver = AudioReceiver::new(48_000, None).unwrap();
+        receiver.set_allowance(2_400);
+        let due: Vec<bool> = (0u16..)
+            .zip(packets(6, 1))
+            .map(|(sequence, packet)| {
+                let timestamp = u32::from(sequence) * 960;
+                receiver.insert(MS, 1, sequence, timestamp, packet).unwrap();
+                let is_due = receiver.is_due();
+                if is_due {
+                    receiver.take(MS, &mut Vec::new());
+                }
+                is_due
+            })
+            .collect();
+        assert_eq!(due, [false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn the_end_of_a_stream_comes_before_the_next_one() {
+        let mut receiver = AudioReceiver::new(48_000, None).unwrap();
+        let packets = packets(2, 2);
+        receiver.insert(MS, 1, 7, 0, packets[0].clone()).unwrap();
+        receiver.insert(MS, 2, 999, 77, packets[1].clone()).unwrap();
+        let mut audio = Vec::new();
+        receiver.take(MS, &mut audio);
+        assert_eq!((audio.len(), receiver.channels()), (3_840, 2));
+        assert_eq!(receiver.ssrc(), Some(2));
+        assert_eq!(receiver.stats().jitter.packets_received, 2);
+    }
+
+    #[test]
+    fn a_broken_packet_is_concealed() {
+        let mut receiver = AudioReceiver::new(48_000, None).unwrap();
+        let packets = packets(1, 1);
+        receive(&mut receiver, 0, &packets[0]);
+        // Two frames of one length, 10 ms each, in an odd number of bytes.
+        assert_eq!(
+            receive(&mut receiver, 1, &[30 << 3 | 1, 1, 2, 3]).len(),
+            960
+        );
+        assert_eq!(receiver.stats().packets_broken, 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! `AudioReceiver` for Python.
+
+use std::time::Duration;
+
+use gradio_webrtc_media as media;
+use numpy::PyArray2;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::array::{row, with_bytes};
+use crate::error::{IntoPyResult, audio_error};
+use crate::exclusive_cell::ExclusiveCell;
+
+/// A receiver and the memory of its audio.
+struct Receiver {
+    receiver: media::AudioReceiver,
+    audio: Vec<i16>,
+}
+
+impl Receiver {
+    fn take<'py>(
+        &mut self,
+        py: Python<'py>,
+        now: Duration,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        self.audio.clear();
+        self.receiver.take(now, &mut self.audio);
+        if self.audio.is_empty() {
+            return Ok(None);
+        }
+        row(py, &self.audio).map(Some)
+    }
+}
+
+/// See [`media::AudioReceiver`].
+#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+pub struct AudioReceiver(ExclusiveCell<Receiver>);
+
+#[pymethods]
+impl AudioReceiver {
+    #[new]
+    #[pyo3(signature = (rate_hz=48_000))]
+    fn new(rate_hz: i64) -> PyResult<Self> {
+        let rate_hz = crate::error::rate_hz(rate_hz)?;
+        let receiver = media::AudioReceiver::new(rate_hz, None).into_py_result()?;
+        let audio = Vec::new();
+        Ok(Self(ExclusiveCell::new(Receiver { receiver, audio })))
+    }
+
+    #[allow(clippy::too_many_arguments)] // what an RTP packet has
+    fn receive<'py>(
+        &self,
+        py: Python<'py>,
+        now_s: f64,
+        ssrc: u32,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: &Bound<'py, PyAny>,
+        allowance_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let now = since(now_s)?;
+        let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
+        let mut guard = self.0.lock(py)?;
+        let receiver = &mut guard.receiver;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // cut off at both ends
+        receiver.set_allowance((allowance_s * 48_000.0) as u32);
+        receiver
+            .insert(now, ssrc, sequence_number, timestamp, payload)
+            .into_py_result()?;
+        if receiver.is_due() {
+            guard.take(py, now)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        now_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        self.0.lock(py)?.take(py, since(now_s)?)
+    }
+
+    #[getter]
+    fn deadline_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let deadline = self.0.lock(py)?.receiver.deadline();
+        Ok(deadline.map(|deadline| deadline.as_secs_f64()))
+    }
+
+    #[getter]
+    fn channels(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.0.lock(py)?.receiver.channels())
+    }
+
+    #[getter]
+    fn ssrc(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        Ok(self.0.lock(py)?.receiver.ssrc())
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.0.lock(py)?.receiver.stats();
+        let counts = PyDict::new(py);
+        let jitter = stats.jitter;
+        counts.set_item("packets_received", jitter.packets_received)?;
+        counts.set_item("packets_lost", jitter.packets_lost)?;
+        counts.set_item("packets_repeated", jitter.packets_repeated)?;
+        let discarded = jitter.packets_discarded + stats.packets_broken;
+        counts.set_item("packets_discarded", discarded)?;
+        counts.set_item("packets_broken", stats.packets_broken)?;
+        counts.set_item("packets_refused", jitter.packets_refused)?;
+        counts.set_item("bytes_received", stats.bytes_received)?;
+        counts.set_item("fec_packets_received", jitter.fec_packets_received)?;
+        counts.set_item("concealed_samples", jitter.concealed_samples)?;
+        Ok(counts)
+    }
+}
+
+/// A time of Python's monotonic clock.
+fn since(now_s: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(now_s).map_err(|_| {
+        audio_error(format!(
+            "expected a time of at least 0 s, such as time.monotonic() returns, got {now_s}"
+        ))
+    })
+}
