@@ -232,7 +232,7 @@ impl JitterBuffer {
         })
     }
 
-    /// The time at which `next` and `nacks` must be asked again though nothing came: in the past if
+    /// The time at which `next` and `nacks` must be called again though nothing came: in the past if
     /// something is there to be taken, `None` if nothing waits.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
@@ -247,7 +247,7 @@ impl JitterBuffer {
     }
 
     /// Returns the sequence numbers, as they were sent, that are to be requested again now, each of
-    /// them once. To be asked after `next`, which may give some of them up.
+    /// them once. To be called after `next`, which may give some of them up.
     pub fn nacks(&mut self, now: Duration) -> &[u16] {
         self.requests.numbers.clear();
         while let Some((sequence, at)) = self.next_request() {

@@ -94,7 +94,7 @@ impl Filling {
     }
 }
 
-/// A packet with what its header says; one that is no Opus has no samples.
+/// A packet with the contents of its header; one that is no Opus has no samples.
 pub(super) fn read(received: Duration, sequence: u64, timestamp: u64, payload: Vec<u8>) -> Packet {
     let (samples, has_fec) = OpusPacket::read(&payload)
         .map_or((0, false), |packet| (packet.samples(), packet.has_fec()));

@@ -28,7 +28,7 @@ pub const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// A payload of 20 ms that can be told apart, with or without a copy of the packet before it.
+/// A payload of 20 ms with a number in it, with or without a copy of the packet before it.
 pub fn payload(number: u64, has_fec: bool) -> Vec<u8> {
     // Configuration 9: speech codec, wideband, 20 ms.
     let mut bytes = vec![9 << 3, if has_fec { 0xc0 } else { 0x80 }];

@@ -92,7 +92,7 @@ fn schedule(faults: &Faults, link: &mut Link, reception: &mut Reception) -> Sche
     schedule
 }
 
-/// Sends packets through a link into a jitter buffer, which is asked at its deadlines. Requests are
+/// Sends packets through a link into a jitter buffer, and takes slots at its deadlines. Requests are
 /// answered after a round trip, if there is one.
 pub fn receive(
     faults: Faults,
