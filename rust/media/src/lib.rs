@@ -4,12 +4,14 @@
 //! [`std::time::Duration`] since a moment that the caller chose once. Nothing depends on Python.
 
 mod budget;
+mod delay;
 mod jitter;
 mod opus;
 mod opus_packet;
 mod receive;
 mod stream_decoder;
 
+pub use delay::DelayEstimator;
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
 pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError};
 pub use opus_packet::OpusPacket;

@@ -5,6 +5,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
     reason = "a model of small numbers"
 )]
 
