@@ -4,6 +4,7 @@
 //! packets wait only while one before them is missing, by time and not by their number. How long,
 //! [`Lateness`] decides from the packets that came late before.
 
+mod filling;
 mod lateness;
 mod requests;
 mod ring;
@@ -14,24 +15,14 @@ mod transit;
 use std::time::Duration;
 
 use crate::budget::AudioBudget;
+use filling::Filling;
 use lateness::Lateness;
 use requests::Requests;
 use ring::{Place, Ring};
-use slots::{Filling, Step, read};
 pub use slots::{Insertion, Packet, Slot};
+use slots::{Step, read};
 pub use stats::JitterStats;
 use transit::TransitJitter;
-
-/// Samples per channel in 60 ms: what is concealed of a hole at most. Concealment beyond it is an
-/// artificial tone that fades, and no speech.
-const MAX_CONCEALED: u32 = 2_880;
-
-/// Half a second at 48 kHz. A sender with discontinuous transmission sends every 400 ms at least
-/// (RFC 7587 section 3.1.3), so a longer gap is a session that stood still, and its silence is over.
-const MAX_FILLED: u32 = 24_000;
-
-/// Samples in 2.5 ms. Concealment is made in multiples of it.
-const CONCEALED_STEP: u32 = 120;
 
 /// A packet further behind than this is not late: its sender began again (`MAX_MISORDER` of RFC
 /// 3550 appendix A.1).
@@ -86,6 +77,8 @@ pub struct JitterBuffer {
     next_timestamp: u64,
     /// True before the first packet.
     is_new: bool,
+    /// True before the first packet of another stream.
+    is_renumbered: bool,
     /// True if the packet before the front one is missing.
     is_hole: bool,
     /// What is left to emit before the packet at the front; `None` while that is not decided.
@@ -121,6 +114,7 @@ impl JitterBuffer {
             last_timestamp: FIRST_TIMESTAMP,
             next_timestamp: FIRST_TIMESTAMP,
             is_new: true,
+            is_renumbered: false,
             is_hole: false,
             filling: None,
             overdue_before: 0,
@@ -138,6 +132,15 @@ impl JitterBuffer {
     /// and a round trip takes as long as this, measured or assumed.
     pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.requests.round_trip = round_trip;
+    }
+
+    /// Receives another stream from now on, whose counters have nothing to do with those before: the
+    /// sender changed its SSRC. What waits still leaves, and the budget is the same.
+    ///
+    /// Returns the sequence number that its first packet gets, if any came before.
+    pub fn begin_stream(&mut self) -> Option<u64> {
+        self.is_renumbered = !self.is_new;
+        self.is_renumbered.then_some(self.highest + 1)
     }
 
     /// The counters until now.
@@ -163,6 +166,9 @@ impl JitterBuffer {
         if self.is_new {
             self.begin(sequence_number, timestamp);
         }
+        if self.is_renumbered {
+            self.continue_with(sequence_number);
+        }
         let Some(sequence) = self.extend(sequence_number) else {
             return self.insert_far(now, sequence_number, timestamp, payload);
         };
@@ -182,7 +188,7 @@ impl JitterBuffer {
         payload: &[u8],
     ) {
         self.stats.fec_packets_received += 1;
-        let sequence = if self.is_new {
+        let sequence = if self.is_new || self.is_renumbered {
             None
         } else {
             self.extend(sequence_number)
@@ -298,6 +304,15 @@ impl JitterBuffer {
         self.last_timestamp.wrapping_add_signed(ahead)
     }
 
+    /// Counts on with another number, which may be any.
+    fn continue_with(&mut self, sequence_number: u16) {
+        self.stats.restarts += 1;
+        self.is_renumbered = false;
+        self.stray = None;
+        self.highest_number = sequence_number.wrapping_sub(1);
+        self.requests.skip(self.highest + 1);
+    }
+
     /// Receives a packet far from the others, which is one of a sender that began again if the next
     /// one follows it (RFC 3550 appendix A.1).
     fn insert_far(
@@ -316,9 +331,7 @@ impl JitterBuffer {
             self.stray = Some((sequence_number, timestamp, now, payload));
             return Insertion::Strayed;
         }
-        self.stats.restarts += 1;
-        self.highest_number = number.wrapping_sub(1);
-        self.requests.skip(self.highest + 1);
+        self.continue_with(number);
         for (at, timestamp, payload) in [
             (received, first_timestamp, first_payload),
             (now, timestamp, payload),
@@ -422,7 +435,7 @@ impl JitterBuffer {
     }
 
     fn step(&mut self, now: Duration) -> Option<Step> {
-        loop {
+        while self.front <= self.highest {
             if let Some(filling) = &mut self.filling {
                 let step = filling.step();
                 return Some(match step {
@@ -441,7 +454,8 @@ impl JitterBuffer {
                 self.drop_front();
                 continue;
             }
-            let filling = self.fill_before(packet);
+            let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
+            let filling = Filling::of(gap, self.is_hole, packet);
             let samples = packet.samples + filling.samples();
             if self.budget.take(now, samples) {
                 self.begin_filling(filling);
@@ -450,33 +464,7 @@ impl JitterBuffer {
                 self.drop_front();
             }
         }
-    }
-
-    /// Decides what stands for the time between the last sample and a packet.
-    fn fill_before(&self, packet: &Packet) -> Filling {
-        let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
-        let gap = u32::try_from(gap).unwrap_or(u32::MAX);
-        if gap > MAX_FILLED {
-            return Filling::default();
-        }
-        if !self.is_hole {
-            return Filling {
-                silent: gap,
-                ..Filling::default()
-            };
-        }
-        let copied = if packet.has_fec && packet.samples <= gap {
-            packet.samples
-        } else {
-            0
-        };
-        let rest = gap - copied;
-        let concealed = rest.min(MAX_CONCEALED) / CONCEALED_STEP * CONCEALED_STEP;
-        Filling {
-            concealed,
-            silent: rest - concealed,
-            copied,
-        }
+        None
     }
 
     fn begin_filling(&mut self, filling: Filling) {

@@ -383,6 +383,47 @@ fn a_sender_that_begins_again_loses_nothing() {
 }
 
 #[test]
+fn another_stream_follows_what_waits() {
+    for first in [0, 7, 102, 40_000] {
+        let mut probe = Probe::new();
+        assert_eq!(probe.buffer.begin_stream(), None);
+        probe.pass(ms(0), [100, 102]);
+        let begin = probe.buffer.begin_stream().unwrap();
+        probe
+            .buffer
+            .insert_redundant(ms(1), 101, 0, &payload(101, false));
+        assert_eq!(probe.insert_at(ms(1), first, 1 << 31), Insertion::Held);
+        assert_eq!(probe.take(ms(1)), "");
+        assert_eq!(
+            probe.insert_at(ms(2), first + 1, (1 << 31) + 960),
+            Insertion::Held
+        );
+        assert_eq!(probe.take(ms(19)), "");
+        let Some(Slot::Missing { .. }) = probe.buffer.next(ms(20)) else {
+            panic!()
+        };
+        let sequences = std::iter::from_fn(|| match probe.buffer.next(ms(20)) {
+            Some(Slot::Packet(packet)) => Some(packet.sequence),
+            _ => None,
+        });
+        assert_eq!(sequences.collect::<Vec<_>>(), [begin - 1, begin, begin + 1]);
+        let stats = probe.buffer.stats();
+        assert_eq!((stats.restarts, stats.packets_lost), (1, 1));
+    }
+}
+
+#[test]
+fn streams_share_one_budget() {
+    let mut probe = Probe::new();
+    for stream in 0..300 {
+        probe.buffer.begin_stream();
+        probe.insert_at(ms(stream), 0, 0);
+        probe.take(ms(stream));
+    }
+    assert!(probe.buffer.stats().packets_refused > 200);
+}
+
+#[test]
 fn a_single_packet_far_away_changes_nothing() {
     let mut probe = Probe::new();
     probe.pass(ms(0), [0]);

@@ -60,38 +60,12 @@ pub enum Slot<'a> {
     },
 }
 
-/// What is emitted before the packet at the front, in this order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Filling {
-    pub(super) concealed: u32,
-    pub(super) silent: u32,
-    pub(super) copied: u32,
-}
-
 /// A decision, without what it borrows.
 pub(super) enum Step {
     Packet(Packet),
     Conceal(u32),
     Silence(u32),
     Copy(u32),
-}
-
-impl Filling {
-    /// The length of all parts.
-    pub(super) fn samples(self) -> u32 {
-        self.concealed + self.silent + self.copied
-    }
-
-    /// Takes the next part out.
-    pub(super) fn step(&mut self) -> Option<Step> {
-        if self.concealed > 0 {
-            return Some(Step::Conceal(std::mem::take(&mut self.concealed)));
-        }
-        if self.silent > 0 {
-            return Some(Step::Silence(std::mem::take(&mut self.silent)));
-        }
-        (self.copied > 0).then(|| Step::Copy(std::mem::take(&mut self.copied)))
-    }
 }
 
 /// A packet with the contents of its header; one that is no Opus has no samples.

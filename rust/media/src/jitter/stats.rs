@@ -44,7 +44,7 @@ pub struct JitterStats {
     pub concealment_events: u64,
     /// Steps in the timestamps that were not filled: backwards, or over half a second.
     pub resynchronizations: u64,
-    /// Sequences that began again.
+    /// Sequences that began again, and streams after the first one.
     pub restarts: u64,
     /// `jitter`: the mean deviation between the packets' spacing when sent and when received (RFC
     /// 3550 section 6.4.1).
