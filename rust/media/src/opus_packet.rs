@@ -67,7 +67,7 @@ impl<'a> OpusPacket<'a> {
     }
 
     /// The encoder's own decision on voice in any frame of the first channel; `None` where the
-    /// packet says nothing.
+    /// packet has none.
     ///
     /// Only the speech codec has such flags, one a frame at the very beginning of the range coder's
     /// data (RFC 6716 section 4.2.3), where each of them is one bit as it stands. They can be read
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_transform_codec_says_nothing_of_voice() {
+    fn packets_of_the_transform_codec_have_no_flags() {
         let packet = OpusPacket::read(&[31 << 3, 0xff, 0xff]).unwrap();
         assert_eq!((packet.has_voice(), packet.has_fec()), (None, false));
     }
