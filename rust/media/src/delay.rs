@@ -320,6 +320,18 @@ mod tests {
     }
 
     #[test]
+    fn no_measurement_is_lost_when_the_path_gets_faster_or_slower() {
+        let mut estimator = DelayEstimator::new();
+        for (number, step) in (0..1_000).zip([0, 150, 480, 900].into_iter().cycle()) {
+            // 100 ms faster or slower every five seconds.
+            let path = 100 * (number / 250 * 7 % 4);
+            estimator.add(ms(1_000 + 20 * number + step + path), 960 * number);
+            let sum: f32 = estimator.weights.iter().sum();
+            assert!((sum / estimator.total - 1.0).abs() < 1e-3, "{number}");
+        }
+    }
+
+    #[test]
     fn hours_do_not_wear_it_out() {
         let mut estimator = DelayEstimator::new();
         add(&mut estimator, 0..500_000, |number| 40 * (number % 2));

@@ -188,6 +188,19 @@ fn a_copy_is_not_used_at_once_where_packets_overtake_each_other() {
 }
 
 #[test]
+fn a_copy_is_used_at_once_again_where_packets_are_lost_and_no_longer_late() {
+    let mut probe = late_by(ms(40));
+    probe.has_fec = true;
+    for number in (16..40).step_by(2) {
+        probe.pass(ms(20 * number), [number + 1]);
+        if let Some(deadline) = probe.buffer.deadline() {
+            probe.take(deadline);
+        }
+    }
+    assert_eq!(probe.pass(ms(800), [41]), "copy 960 in 41, 41");
+}
+
+#[test]
 fn a_redundant_copy_fills_its_hole_at_once() {
     let mut probe = Probe::new();
     probe.pass(ms(0), [0, 2]);
@@ -216,6 +229,19 @@ fn a_redundant_copy_may_come_before_its_own_packet() {
         1,
         "of those that were sent as such"
     );
+}
+
+#[test]
+fn a_packet_replaces_its_redundant_copy() {
+    let mut probe = Probe::new();
+    probe.pass(ms(0), [0]);
+    probe
+        .buffer
+        .insert_redundant(ms(0), 2, 1920, &payload(77, false));
+    assert_eq!(probe.insert(ms(1), 2), Insertion::Held);
+    assert_eq!(probe.insert(ms(1), 2), Insertion::Repeated);
+    assert_eq!(probe.pass(ms(2), [1]), "1, 2");
+    assert_eq!(probe.buffer.stats().fec_packets_discarded, 1);
 }
 
 #[test]
@@ -315,6 +341,15 @@ fn what_was_never_sent_is_silence_of_the_right_length() {
 }
 
 #[test]
+fn a_pause_after_a_hole_is_silence_again() {
+    let mut probe = Probe::new();
+    probe.pass(ms(0), [0, 2]);
+    assert_eq!(probe.take(ms(20)), "missing 960, 2");
+    probe.insert_at(ms(120), 3, 3 * 960 + 4_800);
+    assert_eq!(probe.take(ms(120)), "silence 4800, 3");
+}
+
+#[test]
 fn concealment_is_a_multiple_of_what_opus_can_conceal() {
     let mut probe = Probe::new();
     probe.insert_at(ms(0), 0, 0);
@@ -370,6 +405,8 @@ fn a_sender_that_begins_again_loses_nothing() {
         probe.pass(ms(0), [100, 102]);
         assert_eq!(probe.insert_at(ms(1), restart, 0), Insertion::Strayed);
         assert_eq!(probe.insert_at(ms(2), restart + 1, 960), Insertion::Held);
+        probe.buffer.set_round_trip(Some(ms(20)));
+        assert_eq!(probe.buffer.nacks(ms(2)), [] as [u16; 0]);
         let (first, second) = (restart, restart + 1);
         assert_eq!(
             probe.take(ms(20)),
@@ -377,7 +414,6 @@ fn a_sender_that_begins_again_loses_nothing() {
         );
         assert_eq!(probe.pass(ms(22), [restart + 3]), "");
         assert_eq!(probe.buffer.stats().restarts, 1);
-        probe.buffer.set_round_trip(Some(ms(20)));
         assert_eq!(probe.buffer.nacks(ms(22)), [low_16(restart + 2)]);
     }
 }
@@ -410,6 +446,15 @@ fn another_stream_follows_what_waits() {
         let stats = probe.buffer.stats();
         assert_eq!((stats.restarts, stats.packets_lost), (1, 1));
     }
+}
+
+#[test]
+fn a_packet_that_strayed_has_no_successor_in_another_stream() {
+    let mut probe = Probe::new();
+    probe.pass(ms(0), [0, 30_000]);
+    probe.buffer.begin_stream();
+    probe.pass(ms(0), [0]);
+    assert_eq!(probe.insert(ms(0), 30_001), Insertion::Strayed);
 }
 
 #[test]
