@@ -197,6 +197,12 @@ impl OpusDecoder {
         self.run(None, samples, false, audio)
     }
 
+    /// Forgets what was decoded, as if another stream began.
+    pub fn reset(&mut self) {
+        // SAFETY: the request takes no argument, and cannot fail.
+        unsafe { sys::opus_decoder_ctl(self.state.as_ptr(), sys::OPUS_RESET_STATE) };
+    }
+
     /// Samples per channel at the decoder's rate.
     fn at_rate(&self, samples_at_48_khz: u32) -> usize {
         (samples_at_48_khz / (48_000 / self.rate_hz)) as usize

@@ -10,14 +10,11 @@ use crate::{JitterBuffer, JitterStats, OpusError, OpusPacket, Slot, StreamDecode
 /// they take a fraction of a millisecond.
 const MAX_TOGETHER: usize = 5;
 
-/// Longer than any hole is waited for.
-const FLUSHED: Duration = Duration::from_secs(1);
-
 /// What a receiver counted, of all its streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ReceiveStats {
-    /// Of the jitter buffers.
+    /// Of the jitter buffer.
     pub jitter: JitterStats,
     /// Packets that are no Opus, behind a header that is: concealed.
     pub packets_broken: u64,
@@ -35,7 +32,7 @@ pub struct ReceiveStats {
 /// let mut packet = Vec::new();
 /// OpusEncoder::new(1, OpusApplication::LowDelay)?.encode(&[0; 960], &mut packet)?;
 /// let mut receiver = AudioReceiver::new(16_000, None)?;
-/// receiver.insert(Duration::ZERO, 1, 7, 0, packet)?;
+/// receiver.insert(Duration::ZERO, 1, 7, 0, packet);
 /// assert!(receiver.is_due());
 /// let mut audio = Vec::new();
 /// receiver.take(Duration::ZERO, &mut audio);
@@ -44,12 +41,11 @@ pub struct ReceiveStats {
 /// ```
 #[derive(Debug)]
 pub struct AudioReceiver {
-    layout: Option<Layout>,
     ssrc: Option<u32>,
     jitter: JitterBuffer,
     decoder: StreamDecoder,
-    /// The end of a stream that another one followed.
-    rest: Vec<i16>,
+    /// The first packet of a stream that follows another one; `None` once it was decoded.
+    next_stream: Option<u64>,
     /// Audio that may wait, in samples at 48 kHz: see [`Self::set_allowance`].
     allowance: u32,
     /// From the next sample to the end of the packet that came last, in samples at 48 kHz: time in
@@ -68,11 +64,10 @@ impl AudioReceiver {
     /// [`OpusError::Rate`], [`OpusError::OutOfMemory`].
     pub fn new(rate_hz: u32, layout: Option<Layout>) -> Result<Self, OpusError> {
         Ok(Self {
-            layout,
             ssrc: None,
             jitter: JitterBuffer::new(),
             decoder: StreamDecoder::new(rate_hz, layout)?,
-            rest: Vec::new(),
+            next_stream: None,
             allowance: 0,
             ahead: 0,
             packets_waiting: 0,
@@ -102,7 +97,7 @@ impl AudioReceiver {
     #[must_use]
     pub fn stats(&self) -> ReceiveStats {
         ReceiveStats {
-            jitter: self.stats.jitter + self.jitter.stats(),
+            jitter: self.jitter.stats(),
             ..self.stats
         }
     }
@@ -119,9 +114,6 @@ impl AudioReceiver {
     }
 
     /// Receives a packet: `sequence_number` and `timestamp`, at 48 kHz, as they were sent.
-    ///
-    /// # Errors
-    /// [`OpusError::OutOfMemory`] where another stream begins; it is not received then.
     pub fn insert(
         &mut self,
         now: Duration,
@@ -129,16 +121,16 @@ impl AudioReceiver {
         sequence_number: u16,
         timestamp: u32,
         payload: Vec<u8>,
-    ) -> Result<(), OpusError> {
+    ) {
         if self.ssrc != Some(ssrc) {
-            self.begin(now, ssrc)?;
+            self.ssrc = Some(ssrc);
+            self.next_stream = self.jitter.begin_stream();
         }
         self.stats.bytes_received += payload.len() as u64;
         let samples = OpusPacket::read(&payload).map_or(0, |packet| packet.samples());
         self.packets_waiting += 1;
         self.jitter.insert(now, sequence_number, timestamp, payload);
         self.ahead = self.jitter.samples_before_last() + u64::from(samples);
-        Ok(())
     }
 
     /// See [`JitterBuffer::insert_redundant`].
@@ -175,31 +167,16 @@ impl AudioReceiver {
     ///
     /// What `audio` has already is doubled where the stream becomes stereo.
     pub fn take(&mut self, now: Duration, audio: &mut Vec<i16>) {
-        audio.append(&mut self.rest);
-        self.decode(now, audio);
-    }
-
-    fn begin(&mut self, now: Duration, ssrc: u32) -> Result<(), OpusError> {
-        let mut rest = std::mem::take(&mut self.rest);
-        // Nobody waits any more for what is missing in it.
-        self.decode(now + FLUSHED, &mut rest);
-        // Once there were two channels, two they stay.
-        let layout = match self.channels() {
-            2 => Some(Layout::Stereo),
-            _ => self.layout,
-        };
-        let decoder = StreamDecoder::new(self.rate_hz(), layout)?;
-        self.rest = rest;
-        self.decoder = decoder;
-        self.stats.jitter = self.stats.jitter + self.jitter.stats();
-        self.jitter = JitterBuffer::new();
-        self.ssrc = Some(ssrc);
-        Ok(())
-    }
-
-    fn decode(&mut self, now: Duration, audio: &mut Vec<i16>) {
         self.packets_waiting = 0;
         while let Some(slot) = self.jitter.next(now) {
+            if let Slot::Packet(packet) = &slot
+                && self
+                    .next_stream
+                    .is_some_and(|first| packet.sequence >= first)
+            {
+                self.next_stream = None;
+                self.decoder.begin_stream();
+            }
             let decoder = &mut self.decoder;
             let (length, outcome) = match slot {
                 Slot::Packet(packet) => (packet.samples, decoder.decode(&packet.payload, audio)),
@@ -250,9 +227,7 @@ mod tests {
     fn receive(receiver: &mut AudioReceiver, sequence: u16, packet: &[u8]) -> Vec<i16> {
         let now = u32::from(sequence) * 20 * MS;
         let timestamp = u32::from(sequence) * 960;
-        receiver
-            .insert(now, 1, sequence, timestamp, packet.to_vec())
-            .unwrap();
+        receiver.insert(now, 1, sequence, timestamp, packet.to_vec());
         let mut audio = Vec::new();
         receiver.take(now, &mut audio);
         audio
@@ -291,7 +266,7 @@ mod tests {
             .zip(packets(6, 1))
             .map(|(sequence, packet)| {
                 let timestamp = u32::from(sequence) * 960;
-                receiver.insert(MS, 1, sequence, timestamp, packet).unwrap();
+                receiver.insert(MS, 1, sequence, timestamp, packet);
                 let is_due = receiver.is_due();
                 if is_due {
                     receiver.take(MS, &mut Vec::new());
@@ -306,8 +281,8 @@ mod tests {
     fn the_end_of_a_stream_comes_before_the_next_one() {
         let mut receiver = AudioReceiver::new(48_000, None).unwrap();
         let packets = packets(2, 2);
-        receiver.insert(MS, 1, 7, 0, packets[0].clone()).unwrap();
-        receiver.insert(MS, 2, 999, 77, packets[1].clone()).unwrap();
+        receiver.insert(MS, 1, 7, 0, packets[0].clone());
+        receiver.insert(MS, 2, 999, 77, packets[1].clone());
         let mut audio = Vec::new();
         receiver.take(MS, &mut audio);
         assert_eq!((audio.len(), receiver.channels()), (3_840, 2));

@@ -53,6 +53,11 @@ impl StreamDecoder {
         self.decoder.rate_hz()
     }
 
+    /// Forgets what came before: another stream follows, in as many channels as this one has now.
+    pub fn begin_stream(&mut self) {
+        self.decoder.reset();
+    }
+
     /// Appends a packet's audio, and returns its length in samples per channel.
     ///
     /// What `audio` has already is doubled where this packet makes it stereo.

@@ -64,9 +64,7 @@ impl AudioReceiver {
         let receiver = &mut guard.receiver;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // cut off at both ends
         receiver.set_allowance((allowance_s * 48_000.0) as u32);
-        receiver
-            .insert(now, ssrc, sequence_number, timestamp, payload)
-            .into_py_result()?;
+        receiver.insert(now, ssrc, sequence_number, timestamp, payload);
         if receiver.is_due() {
             guard.take(py, now)
         } else {

@@ -50,34 +50,3 @@ pub struct JitterStats {
     /// 3550 section 6.4.1).
     pub jitter: Duration,
 }
-
-impl std::ops::Add for JitterStats {
-    type Output = Self;
-
-    /// Both together: the counters of one track whose sender began another stream. The jitter is
-    /// that of the later one.
-    fn add(self, later: Self) -> Self {
-        Self {
-            packets_received: self.packets_received + later.packets_received,
-            packets_lost: self.packets_lost + later.packets_lost,
-            packets_discarded: self.packets_discarded + later.packets_discarded,
-            packets_repeated: self.packets_repeated + later.packets_repeated,
-            packets_late: self.packets_late + later.packets_late,
-            packets_refused: self.packets_refused + later.packets_refused,
-            fec_packets_received: self.fec_packets_received + later.fec_packets_received,
-            fec_packets_discarded: self.fec_packets_discarded + later.fec_packets_discarded,
-            packets_requested: self.packets_requested + later.packets_requested,
-            jitter_buffer_delay_ns: self.jitter_buffer_delay_ns + later.jitter_buffer_delay_ns,
-            jitter_buffer_emitted_count: self.jitter_buffer_emitted_count
-                + later.jitter_buffer_emitted_count,
-            total_samples_received: self.total_samples_received + later.total_samples_received,
-            concealed_samples: self.concealed_samples + later.concealed_samples,
-            silent_concealed_samples: self.silent_concealed_samples
-                + later.silent_concealed_samples,
-            concealment_events: self.concealment_events + later.concealment_events,
-            resynchronizations: self.resynchronizations + later.resynchronizations,
-            restarts: self.restarts + later.restarts,
-            jitter: later.jitter,
-        }
-    }
-}
