@@ -8,12 +8,18 @@ mod delay;
 mod jitter;
 mod opus;
 mod opus_packet;
+mod protocol;
 mod receive;
+mod rtp;
 mod stream_decoder;
 
 pub use delay::DelayEstimator;
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
 pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError};
 pub use opus_packet::OpusPacket;
+pub use protocol::Protocol;
 pub use receive::{AudioReceiver, ReceiveStats};
+pub use rtp::{
+    AudioLevel, ExtensionElements, ExtensionIds, RtpError, RtpExtensions, RtpHeader, RtpPacket,
+};
 pub use stream_decoder::StreamDecoder;
