@@ -11,6 +11,7 @@ mod opus_packet;
 mod protocol;
 mod receive;
 mod rtp;
+mod srtp;
 mod stream_decoder;
 
 pub use delay::DelayEstimator;
@@ -22,4 +23,5 @@ pub use receive::{AudioReceiver, ReceiveStats};
 pub use rtp::{
     AudioLevel, ExtensionElements, ExtensionIds, RtpError, RtpExtensions, RtpHeader, RtpPacket,
 };
+pub use srtp::{SrtpError, SrtpProfile, SrtpReceiver, SrtpSender};
 pub use stream_decoder::StreamDecoder;
