@@ -10,6 +10,7 @@ mod opus;
 mod opus_packet;
 mod protocol;
 mod receive;
+mod rtcp;
 mod rtp;
 mod srtp;
 mod stream_decoder;
@@ -20,6 +21,11 @@ pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusErr
 pub use opus_packet::OpusPacket;
 pub use protocol::Protocol;
 pub use receive::{AudioReceiver, ReceiveStats};
+pub use rtcp::{
+    FirRequests, LostNumbers, NtpTime, PacketReception, PacketReceptions, ReceptionStatistics,
+    Remb, ReportBlock, ReportBlocks, RtcpError, RtcpPart, RtcpParts, RtcpWriter, SdesChunks,
+    SenderInfo, Ssrcs, TransportFeedback, round_trip,
+};
 pub use rtp::{
     AudioLevel, ExtensionElements, ExtensionIds, RtpError, RtpExtensions, RtpHeader, RtpPacket,
 };
