@@ -10,6 +10,7 @@ mod opus;
 mod opus_packet;
 mod protocol;
 mod receive;
+mod red;
 mod rtcp;
 mod rtp;
 mod srtp;
@@ -21,6 +22,7 @@ pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusErr
 pub use opus_packet::OpusPacket;
 pub use protocol::Protocol;
 pub use receive::{AudioReceiver, ReceiveStats};
+pub use red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedBlocks, RedEncoder, RedError};
 pub use rtcp::{
     FirRequests, LostNumbers, NtpTime, PacketReception, PacketReceptions, ReceptionStatistics,
     Remb, ReportBlock, ReportBlocks, RtcpError, RtcpPart, RtcpParts, RtcpWriter, SdesChunks,
