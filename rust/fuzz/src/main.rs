@@ -1,4 +1,5 @@
-//! Fuzzing of the parts of the audio core that take bytes and numbers from outside.
+//! Fuzzing of the parts of the audio core and of the media plane that take bytes and numbers from
+//! outside.
 //!
 //! `fuzz SECONDS [TARGET] [SEED]` runs each target (or one) on its corpus, and then for that time
 //! on mutations of it, as many targets side by side as there are cores. An input depends only on
@@ -6,12 +7,16 @@
 //! takes longer than [`INPUT_TIME_LIMIT`], is written into `findings/` and its path is logged; it
 //! belongs into `corpus/` together with the fix.
 //!
+//! `fuzz seeds` writes the media plane's part of the corpus.
+//!
 //! Works on stable Rust, without instrumentation: targets read operations from the bytes, so that
 //! random bytes reach deep enough.
 
 mod bytes;
 mod mutation;
+mod seeds;
 mod targets;
+mod wire;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,16 +38,21 @@ static RUNNING: Mutex<Vec<(Instant, &'static str, Vec<u8>)>> = Mutex::new(Vec::n
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let seconds = arguments.next().and_then(|text| text.parse::<u64>().ok());
+    let first = arguments.next();
+    if first.as_deref() == Some("seeds") {
+        return write_seeds();
+    }
+    let seconds = first.and_then(|text| text.parse::<u64>().ok());
     let chosen = arguments.next().filter(|name| name != "all");
     let seed = arguments.next().and_then(|text| text.parse().ok());
     let Some(seconds) = seconds else {
-        log("usage: fuzz SECONDS [TARGET | all] [SEED]");
+        log("usage: fuzz SECONDS [TARGET | all] [SEED], or fuzz seeds");
         return ExitCode::FAILURE;
     };
     thread::spawn(watch);
     let targets: Vec<&Target> = TARGETS
         .iter()
+        .chain(&wire::TARGETS)
         .filter(|target| chosen.as_deref().is_none_or(|name| name == target.name))
         .collect();
     let duration = Duration::from_secs(seconds);
@@ -63,6 +73,16 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+fn write_seeds() -> ExitCode {
+    match seeds::write(&here().join("corpus")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(&format!("no seeds: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
