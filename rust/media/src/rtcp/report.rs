@@ -15,8 +15,7 @@ const NANOSECONDS: u128 = 1_000_000_000;
 pub struct NtpTime(pub u64);
 
 impl NtpTime {
-    /// The time of day at `now` of a clock that started at `start`, both since 1900 in the end:
-    /// only their sum matters.
+    /// The time of day at `now` on a clock whose zero was `start` after the beginning of 1900.
     ///
     /// Seconds wrap around in 2036, as all of NTP does.
     #[must_use]
