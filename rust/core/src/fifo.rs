@@ -16,6 +16,8 @@ pub struct AudioFifo<T> {
     samples: Vec<T>,
     /// The index of the oldest unread sample in `samples`.
     head: usize,
+    /// The samples before `head` that are kept.
+    history: usize,
 }
 
 impl<T: Copy + Default> AudioFifo<T> {
@@ -38,7 +40,13 @@ impl<T: Copy + Default> AudioFifo<T> {
             frame_samples,
             samples: Vec::new(),
             head: 0,
+            history: 0,
         })
+    }
+
+    /// The same, which keeps as many of the samples that were read.
+    pub(crate) fn keeping(self, history: usize) -> Self {
+        Self { history, ..self }
     }
 
     /// Samples written and not read.
@@ -77,11 +85,33 @@ impl<T: Copy + Default> AudioFifo<T> {
     /// Drops the samples that were read, only once they are the larger part: each sample is then
     /// moved at most once.
     fn move_up(&mut self) {
-        if self.head > self.len() {
-            self.samples.copy_within(self.head.., 0);
-            self.samples.truncate(self.len());
-            self.head = 0;
+        let dropped = self.head.saturating_sub(self.history);
+        let left = self.samples.len() - dropped;
+        if dropped > left {
+            self.samples.copy_within(dropped.., 0);
+            self.samples.truncate(left);
+            self.head -= dropped;
         }
+    }
+
+    /// The latest of the samples that were read, as many as are kept.
+    pub(crate) fn played(&self) -> &[T] {
+        &self.samples[self.head.saturating_sub(self.history)..self.head]
+    }
+
+    /// The samples that wait.
+    pub(crate) fn waiting(&self) -> &[T] {
+        &self.samples[self.head..]
+    }
+
+    /// The samples that wait, to be changed.
+    pub(crate) fn waiting_mut(&mut self) -> &mut [T] {
+        &mut self.samples[self.head..]
+    }
+
+    /// Drops so many of the samples that wait, or all.
+    pub(crate) fn skip(&mut self, samples: usize) {
+        self.head += samples.min(self.len());
     }
 
     /// Takes the next frame; `None` while less than one waits.

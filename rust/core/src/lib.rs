@@ -8,6 +8,7 @@
 //! | [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
 //! | [`vad`], [`Endpointer`], [`Utterance`] | [`Law`]: the coding of telephones | |
 
+mod backlog;
 mod converter;
 mod endpointing;
 mod error;
@@ -21,6 +22,7 @@ mod pcm;
 mod resample;
 pub mod sample;
 mod simd;
+mod stretcher;
 mod timeline;
 mod utterance;
 pub mod vad;

@@ -1,12 +1,17 @@
 //! Outbound audio: from the chunks that a handler yields to the session's frames of 20 ms.
 
+use crate::backlog::Backlog;
 use crate::converter::Converter;
 use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Chunk, Layout, Sample};
+use crate::stretcher::Stretcher;
 use crate::{AudioError, AudioFifo};
 
 /// Outbound frames in a second: 20 ms each, the frame of Opus in WebRTC (RFC 7587, section 4.2).
 const FRAMES_PER_SECOND: u32 = 50;
+
+/// The longest silence inside the audio of a live source, in seconds: an outage, no new beginning.
+const MAX_LIVE_IDLE_S: f64 = 1.0;
 
 /// The stream that is being converted: one rate and one number of channels.
 #[derive(Debug)]
@@ -32,6 +37,12 @@ pub struct OutboundAudio {
     planes: Vec<AudioFifo<i16>>,
     frame: Vec<i16>,
     non_finite: u64,
+    backlog: Backlog,
+    stretcher: Stretcher,
+    /// True after a hole that was filled, up to the next frame.
+    fades_in: bool,
+    removed: u64,
+    inserted: u64,
 }
 
 impl OutboundAudio {
@@ -63,6 +74,7 @@ impl OutboundAudio {
             return setting("max_buffered_s", "from 0.04 to 3600", max_buffered_s);
         }
         let frame_samples = (call_rate_hz / FRAMES_PER_SECOND) as usize;
+        let stretcher = Stretcher::new(call_rate_hz);
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -74,9 +86,14 @@ impl OutboundAudio {
             max_buffered,
             frame_samples,
             source: None,
-            planes: vec![AudioFifo::new(frame_samples)?],
+            planes: vec![AudioFifo::new(frame_samples)?.keeping(stretcher.history())],
             frame: Vec::new(),
             non_finite: 0,
+            backlog: Backlog::new(frame_samples),
+            stretcher,
+            fades_in: false,
+            removed: 0,
+            inserted: 0,
         })
     }
 
@@ -99,9 +116,15 @@ impl OutboundAudio {
         self.follow(rate_hz, chunk.layout())?;
         let taken = chunk.samples().min(self.room(rate_hz));
         self.reserve(taken)?;
+        let before = self.planes[0].len();
         for start in (0..taken).step_by(PIECE_SAMPLES) {
             let samples = PIECE_SAMPLES.min(taken - start);
             self.take(&rest_of(chunk, start), samples);
+        }
+        let waiting = self.planes[0].len();
+        self.backlog.delivered(waiting - before, waiting);
+        if taken < chunk.samples() {
+            self.backlog.filled_up();
         }
         Ok(taken)
     }
@@ -136,9 +159,21 @@ impl OutboundAudio {
     ///
     /// With `partial`, the stream ends where less than a frame waits: the rest, the resampler's
     /// tail included, is padded with silence.
+    ///
+    /// Each pull without `partial` is 20 ms of time. From a live source, which for a second has
+    /// delivered about as fast as its audio was pulled while no push had to wait for room, a delay
+    /// above 40 ms is worked off here; and the first frame missing inside its audio is made of what
+    /// was played before.
     pub fn pull(&mut self, partial: bool) -> Option<&[i16]> {
-        if partial && !self.has_frame() {
-            self.end();
+        if self.has_frame() {
+            self.prepare();
+        } else if partial {
+            self.end_stream();
+            if self.has_frame() {
+                self.prepare();
+            }
+        } else if self.backlog.ran_dry() {
+            return self.fill();
         }
         match self.planes.as_mut_slice() {
             [left, right] => {
@@ -150,9 +185,52 @@ impl OutboundAudio {
         }
     }
 
+    /// Notes for how long nothing was pulled since nothing was there. What comes after more than a
+    /// second is another source until it has proved otherwise.
+    pub fn note_idle(&mut self, seconds: f64) {
+        if seconds > MAX_LIVE_IDLE_S {
+            self.backlog.forget();
+        }
+    }
+
+    /// Makes the frame that is pulled now ready at the head of the queue.
+    fn prepare(&mut self) {
+        if std::mem::take(&mut self.fades_in) {
+            self.stretcher.fade_in(&mut self.planes);
+        }
+        self.shorten();
+        self.backlog.pulled(self.planes[0].len());
+    }
+
+    /// Fills the first frame of a hole.
+    fn fill(&mut self) -> Option<&[i16]> {
+        let samples = self.frame_samples;
+        if !self.stretcher.fill(&self.planes, samples, &mut self.frame) {
+            return None;
+        }
+        self.fades_in = true;
+        self.inserted += samples as u64;
+        Some(&self.frame)
+    }
+
+    /// Removes a part of the backlog of a live source.
+    fn shorten(&mut self) {
+        let excess = self.backlog.removable(self.planes[0].len());
+        if excess > 0 {
+            let removed = self.stretcher.shorten(&mut self.planes, excess);
+            self.backlog.removed(removed, self.stretcher.least());
+            self.removed += removed as u64;
+        }
+    }
+
     /// Ends the stream: the resampler's tail follows, and the last partial frame is padded with
     /// silence. The next push begins a new stream.
     pub fn end(&mut self) {
+        self.backlog.forget();
+        self.end_stream();
+    }
+
+    fn end_stream(&mut self) {
         self.finish_source();
         self.planes.iter_mut().for_each(AudioFifo::pad);
     }
@@ -160,6 +238,8 @@ impl OutboundAudio {
     /// Drops all waiting samples; returns how many per channel.
     pub fn clear(&mut self) -> usize {
         self.source = None;
+        self.fades_in = false;
+        self.backlog.forget();
         self.planes
             .iter_mut()
             .map(AudioFifo::clear)
@@ -191,10 +271,29 @@ impl OutboundAudio {
         self.planes[0].has_frame()
     }
 
+    /// True if a full frame waits that may be pulled before it is due, for a receiver that may be
+    /// ahead. False for a live source: what is ahead of it would be a delay.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.has_frame() && !self.backlog.is_live()
+    }
+
     /// Samples that were NaN or infinite, since the start.
     #[must_use]
     pub fn non_finite(&self) -> u64 {
         self.non_finite
+    }
+
+    /// Samples per channel of a live source that were removed to shorten its delay, since the start.
+    #[must_use]
+    pub fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    /// Samples per channel that filled holes in the audio of a live source, since the start.
+    #[must_use]
+    pub fn inserted(&self) -> u64 {
+        self.inserted
     }
 
     /// The number of samples per channel at `rate_hz` that have room.

@@ -91,6 +91,31 @@ fn the_outbound_path_allocates_nothing() {
     assert_eq!(allocated(|| frames(500)), (0, 0));
 }
 
+#[test]
+fn a_live_source_that_catches_up_allocates_nothing() {
+    let mut outbound = OutboundAudio::new(48_000, 1.0).unwrap();
+    let push = |outbound: &mut OutboundAudio| {
+        let frame: [i16; 960] =
+            std::array::from_fn(|at| i16::try_from(at * at * 7_919 % 20_011).unwrap());
+        outbound
+            .push(48_000, Chunk::Planar(&frame, &frame))
+            .unwrap();
+    };
+    let mut stall = || {
+        for _ in 0..100 {
+            push(&mut outbound);
+            std::hint::black_box(outbound.pull(false));
+        }
+        std::hint::black_box(outbound.pull(false));
+        (0..30).for_each(|_| push(&mut outbound));
+        (outbound.removed(), outbound.inserted())
+    };
+    let before = [stall(), stall()][1];
+    let mut after = before;
+    assert_eq!(allocated(|| after = stall()), (0, 0));
+    assert!(after.0 > before.0 + 20_000 && after.1 > before.1);
+}
+
 /// Feeds so many seconds of a level in frames of 20 ms.
 fn feed(detector: &mut PauseDetector, rate_hz: u32, level: i16, seconds: u32) {
     let frame = audio(rate_hz, &[(level, 0.02)]);

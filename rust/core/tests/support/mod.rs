@@ -6,6 +6,8 @@
     reason = "each test file uses some of it"
 )]
 
+pub mod playing;
+
 use gradio_webrtc_core::vad::Vad;
 use gradio_webrtc_core::{AudioError, EndpointingOptions, PauseDetector, PauseEvent, PauseOptions};
 

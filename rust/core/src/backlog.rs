@@ -1,0 +1,332 @@
+//! The delay that a live source has gained and that may be taken back: measured in pulled frames.
+//!
+//! Each frame of silence that fills a hole, and each burst after one, leaves more audio waiting than
+//! before. From a live source, which delivers as fast as its audio is played, this never shrinks by
+//! itself. A reply that was computed faster than it is played waits as well, but runs out by
+//! itself: it is no backlog. The two are told apart by the *least* audio that waits over some
+//! hundred milliseconds. It rises for what is faster than real time, falls for what has ended, and
+//! stands still for a live source.
+
+/// Frames of which the least backlog is taken at once: 160 ms, several deliveries of most sources.
+const SPAN_FRAMES: u32 = 8;
+
+/// Deliveries in a span, at least. Between two of them the backlog of a source of long blocks has
+/// its least.
+const SPAN_DELIVERIES: u32 = 2;
+
+/// Spans without a change that make a source live: about a second.
+const LIVE_SPANS: u32 = 6;
+
+/// Spans that vary by no more than a delivery, after which the backlog of a live source is taken back: 0.3 s, of the
+/// second in which a delay has to be gone.
+const CALM_SPANS: u32 = 2;
+
+/// Spans without [`LIVE_SPANS`] alike after which a source is no longer live: two seconds.
+const MAX_UNSTEADY_SPANS: u32 = 12;
+
+/// Frames before a pull above which the least backlog is an excess: 40 ms.
+const MAX_LEAST_FRAMES: usize = 2;
+
+/// Frames of a block from which on it may be a whole reply: 80 ms. No service that streams in real
+/// time begins with more.
+const LONG_BLOCK_FRAMES: usize = 4;
+
+/// Measures what waits before each pull, and decides how much of it is an excess.
+///
+/// Lengths are in samples per channel.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    frame: usize,
+    span: Span,
+    run: Run,
+    is_live: bool,
+    unsteady_spans: u32,
+    /// What came since the last pull.
+    delivered: usize,
+    /// A usual delivery, on average.
+    usual: usize,
+    /// The head of the queue up to the end of the last block that may be a whole reply.
+    kept: usize,
+    excess: usize,
+    is_playing: bool,
+}
+
+/// The backlog before each pull of a short time.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    frames: u32,
+    deliveries: u32,
+    delivered: usize,
+    least: usize,
+    most: usize,
+}
+
+impl Span {
+    const EMPTY: Self = Self {
+        frames: 0,
+        deliveries: 0,
+        delivered: 0,
+        least: usize::MAX,
+        most: 0,
+    };
+}
+
+/// Spans in succession with the same least backlog.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    spans: u32,
+    calm_spans: u32,
+    /// Of the first span.
+    first: usize,
+    least: usize,
+}
+
+impl Backlog {
+    pub(crate) fn new(frame: usize) -> Self {
+        Self {
+            frame,
+            span: Span::EMPTY,
+            run: Run::default(),
+            is_live: false,
+            unsteady_spans: 0,
+            delivered: 0,
+            usual: 0,
+            kept: 0,
+            excess: 0,
+            is_playing: false,
+        }
+    }
+
+    /// True once the source has delivered in real time for about a second.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// The samples that may be removed at the head of the queue now, of `waiting` ones.
+    pub(crate) fn removable(&self, waiting: usize) -> usize {
+        if self.kept > 0 {
+            return 0;
+        }
+        self.excess.min(waiting.saturating_sub(self.frame))
+    }
+
+    /// Notes a block that was queued; `waiting` with it.
+    pub(crate) fn delivered(&mut self, samples: usize, waiting: usize) {
+        self.delivered += samples;
+        if samples >= LONG_BLOCK_FRAMES * self.frame && samples > 2 * self.usual {
+            self.kept = waiting;
+        }
+    }
+
+    /// Notes that a producer has to wait for room. What comes from it is no backlog.
+    pub(crate) fn filled_up(&mut self) {
+        self.forget();
+    }
+
+    /// Notes that the queue held less than a frame when one was due; returns true for the first one
+    /// missing in the audio of a live source.
+    pub(crate) fn ran_dry(&mut self) -> bool {
+        self.kept = 0;
+        self.excess = 0;
+        self.measure_again();
+        std::mem::take(&mut self.is_playing) && self.is_live
+    }
+
+    /// Notes that samples were removed. The rest of the excess is given up where it is too little.
+    pub(crate) fn removed(&mut self, samples: usize, least: usize) {
+        self.excess = self.excess.saturating_sub(samples);
+        if self.excess < least {
+            self.excess = 0;
+        }
+    }
+
+    /// Notes that a frame is pulled; `waiting` with it.
+    pub(crate) fn pulled(&mut self, waiting: usize) {
+        self.is_playing = true;
+        self.kept = self.kept.saturating_sub(self.frame);
+        let delivered = std::mem::take(&mut self.delivered);
+        if self.excess > 0 {
+            return;
+        }
+        if delivered > (3 * self.frame).max(2 * self.usual) {
+            // A burst: the backlog before it shows nothing. If bursts are what the source delivers,
+            // they soon are the usual.
+            self.usual += self.usual / 2 + self.frame;
+            self.measure_again();
+        }
+        let span = &mut self.span;
+        span.frames += 1;
+        span.deliveries += u32::from(delivered > 0);
+        span.delivered += delivered;
+        span.least = span.least.min(waiting);
+        span.most = span.most.max(waiting);
+        if span.frames >= SPAN_FRAMES && span.deliveries >= SPAN_DELIVERIES {
+            self.close_span();
+        }
+    }
+
+    /// Begins as with the first sample.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new(self.frame);
+    }
+
+    fn measure_again(&mut self) {
+        self.span = Span::EMPTY;
+        self.run = Run::default();
+    }
+
+    fn close_span(&mut self) {
+        let span = std::mem::replace(&mut self.span, Span::EMPTY);
+        self.usual = span.delivered / span.deliveries as usize;
+        let is_calm = span.most - span.least <= self.usual.max(self.frame);
+        let run = &mut self.run;
+        if run.spans == 0 || span.least.abs_diff(run.first) > self.frame {
+            *run = Run {
+                first: span.least,
+                least: span.least,
+                ..Run::default()
+            };
+        }
+        run.spans += 1;
+        run.calm_spans = if is_calm { run.calm_spans + 1 } else { 0 };
+        run.least = run.least.min(span.least);
+        self.judge();
+    }
+
+    /// Decides whether the source is live, and whether its backlog is too long.
+    fn judge(&mut self) {
+        let run = self.run;
+        if run.spans >= LIVE_SPANS {
+            self.is_live = true;
+            self.unsteady_spans = 0;
+        } else {
+            self.unsteady_spans += 1;
+            self.is_live &= self.unsteady_spans <= MAX_UNSTEADY_SPANS;
+        }
+        let is_sure = run.spans >= LIVE_SPANS || (self.is_live && run.calm_spans >= CALM_SPANS);
+        if is_sure && run.least > MAX_LEAST_FRAMES * self.frame && self.kept == 0 {
+            self.excess = run.least - self.frame;
+            self.measure_again();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a helper of tests")]
+mod tests {
+    use super::*;
+
+    const FRAME: usize = 960;
+
+    /// Deliveries and pulls of one frame each, with so many frames waiting before each pull.
+    fn go_on(backlog: &mut Backlog, frames: usize, waiting_frames: usize) {
+        for _ in 0..frames {
+            backlog.delivered(FRAME, waiting_frames * FRAME);
+            backlog.pulled(waiting_frames * FRAME);
+        }
+    }
+
+    fn live() -> Backlog {
+        let mut backlog = Backlog::new(FRAME);
+        go_on(&mut backlog, 60, 1);
+        backlog
+    }
+
+    #[test]
+    fn a_source_is_live_after_a_second() {
+        let mut backlog = Backlog::new(FRAME);
+        go_on(&mut backlog, 47, 1);
+        assert!(!backlog.is_live());
+        go_on(&mut backlog, 1, 1);
+        assert!(backlog.is_live());
+    }
+
+    #[test]
+    fn what_is_above_one_frame_is_an_excess_if_it_is_above_two() {
+        for (waiting, excess) in [(1, 0), (2, 0), (3, 2), (20, 19)] {
+            let mut backlog = Backlog::new(FRAME);
+            go_on(&mut backlog, 47, waiting);
+            assert_eq!(backlog.removable(waiting * FRAME), 0);
+            go_on(&mut backlog, 1, waiting);
+            assert_eq!(backlog.removable(waiting * FRAME), excess * FRAME);
+        }
+    }
+
+    #[test]
+    fn of_a_live_source_it_is_one_after_a_third_of_a_second() {
+        let mut backlog = live();
+        assert!(backlog.ran_dry());
+        go_on(&mut backlog, 15, 3);
+        assert_eq!(backlog.removable(3 * FRAME), 0);
+        go_on(&mut backlog, 1, 3);
+        assert_eq!(backlog.removable(3 * FRAME), 2 * FRAME);
+    }
+
+    #[test]
+    fn the_excess_ends_where_it_was_removed_or_nothing_is_left() {
+        let mut backlog = live();
+        go_on(&mut backlog, 30, 10);
+        assert_eq!(backlog.removable(10 * FRAME), 9 * FRAME);
+        assert_eq!(backlog.removable(4 * FRAME), 3 * FRAME);
+        backlog.removed(8 * FRAME, 120);
+        assert_eq!(backlog.removable(10 * FRAME), FRAME);
+        backlog.removed(FRAME - 100, 120);
+        assert_eq!(backlog.removable(10 * FRAME), 0);
+        go_on(&mut backlog, 30, 10);
+        backlog.ran_dry();
+        assert_eq!(backlog.removable(10 * FRAME), 0);
+    }
+
+    #[test]
+    fn a_long_block_is_kept_until_it_is_played() {
+        let mut backlog = live();
+        backlog.delivered(40 * FRAME, 41 * FRAME);
+        go_on(&mut backlog, 40, 41);
+        assert_eq!(backlog.removable(41 * FRAME), 0);
+        go_on(&mut backlog, 20, 41);
+        assert_eq!(backlog.removable(41 * FRAME), 40 * FRAME);
+    }
+
+    #[test]
+    fn a_rising_a_falling_and_a_waiting_source_have_no_excess() {
+        for step in [1_i32, -1] {
+            let mut backlog = Backlog::new(FRAME);
+            for frame in 0..140 {
+                let waiting = usize::try_from(25 + step * frame / 6).unwrap() * FRAME;
+                backlog.delivered(FRAME, waiting);
+                backlog.pulled(waiting);
+                assert_eq!((backlog.removable(waiting), backlog.is_live()), (0, false));
+            }
+        }
+        let mut backlog = live();
+        for _ in 0..200 {
+            backlog.filled_up();
+            go_on(&mut backlog, 1, 50);
+        }
+        assert_eq!(
+            (backlog.removable(50 * FRAME), backlog.is_live()),
+            (0, false)
+        );
+    }
+
+    #[test]
+    fn a_source_that_rises_for_two_seconds_is_no_longer_live() {
+        let mut backlog = live();
+        for span in 1..=15 {
+            assert_eq!(backlog.is_live(), span < 15, "{span}");
+            go_on(&mut backlog, 8, 2 + 2 * span);
+        }
+    }
+
+    #[test]
+    fn the_first_frame_missing_in_live_audio_is_told_apart() {
+        let mut backlog = live();
+        assert!(backlog.ran_dry());
+        assert!(!backlog.ran_dry());
+        go_on(&mut backlog, 1, 1);
+        assert!(backlog.ran_dry());
+        backlog.forget();
+        go_on(&mut backlog, 1, 1);
+        assert!(!backlog.ran_dry());
+    }
+}
