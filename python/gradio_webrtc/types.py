@@ -245,6 +245,10 @@ class SessionStats:
         audio_buffered_s: Emitted audio that waits to be sent, in seconds.
         audio_played_s: Emitted audio that was sent to be played, in seconds; what barge-in dropped
             is not part of it.
+        removed_samples_for_acceleration: Samples per channel of 48 kHz that were removed from emitted
+            audio in real time to take back a delay (``removedSamplesForAcceleration``).
+        inserted_samples_for_deceleration: Samples per channel of 48 kHz that filled holes in such
+            audio (``insertedSamplesForDeceleration``).
         non_finite_samples: Emitted samples that were NaN or infinite and became silence.
         video_frames_replaced: Emitted video frames that a newer one replaced before they were sent.
         outputs_dropped: AdditionalOutputs lost because the client fetched them too slowly.
@@ -271,6 +275,8 @@ class SessionStats:
     reply_delays_s: tuple[float, ...] = ()
     audio_buffered_s: float = 0.0
     audio_played_s: float = 0.0
+    removed_samples_for_acceleration: int = 0
+    inserted_samples_for_deceleration: int = 0
     non_finite_samples: int = 0
     video_frames_replaced: int = 0
     outputs_dropped: int = 0

@@ -79,6 +79,9 @@ class Frames:
         self.times.append(asyncio.get_running_loop().time())
         return frame
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
 
 class NumberedFrames:
     """A source of video without an end: numbered frames, 30 a second."""

@@ -68,3 +68,6 @@ class Tone:
         frame: NDArray[np.int16] = self._samples[len(self.pulled) % len(self._samples)]
         self.pulled.append(asyncio.get_running_loop().time())
         return frame
+
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()

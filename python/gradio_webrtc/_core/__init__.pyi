@@ -327,6 +327,13 @@ class OutboundAudio:
     def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
         """Takes the next frame.
 
+        Each call without `partial` counts as 20 ms of time. A source is live when for a second it
+        has delivered about as fast as its audio was pulled, to 3 %, and no push had to wait for
+        room. From a live source a delay is worked off that stays above 40 ms: silence is dropped,
+        and of speech single periods of the pitch are removed, of which a listener hears at most
+        that speech is faster for a moment. The first frame missing inside its audio repeats the
+        last period and fades out.
+
         Args:
             partial: True to end the stream where less than a frame waits, and return the rest, the
                 resampler's tail included, padded with silence.
@@ -334,6 +341,12 @@ class OutboundAudio:
         Returns:
             int16 `(1, channels * call_rate_hz // 50)`, interleaved; `None` while less than that
             waits, or with `partial` if no sample waits.
+        """
+
+    def note_idle(self, seconds: float) -> None:
+        """Notes for how long nothing was pulled, since there was nothing.
+
+        After more than a second a source has to prove again that it is live.
         """
 
     def end(self) -> None:
@@ -360,6 +373,22 @@ class OutboundAudio:
     @property
     def has_frame(self) -> bool:
         """True if `pull` would return a full frame."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """True if a full frame waits and the source is not live.
+
+        It may be pulled before it is due, for a client that may be ahead; ahead of a live source
+        there is only delay.
+        """
+
+    @property
+    def removed(self) -> int:
+        """Samples per channel that were removed from the delay of a live source, since the start."""
+
+    @property
+    def inserted(self) -> int:
+        """Samples per channel that filled holes in a live source's audio, since the start."""
 
     @property
     def non_finite(self) -> int:

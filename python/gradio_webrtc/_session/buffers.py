@@ -52,6 +52,10 @@ class OutboundAudioBuffer:
     Back-pressure: `write` waits while the queue is full; `pull` never waits. Every method is called
     on the event loop.
 
+    The delay of a live source comes back: what it delivers late, and then all at once, is shortened
+    until the queue is as short as before. A reply that is ahead of real time is played exactly. See
+    `OutboundAudio.pull`.
+
     Attributes:
         epoch: Grows with every `clear`, which ends each `write` that began before it.
         on_clear: Called by every `clear`, for audio that has left the queue and was not played.
@@ -80,9 +84,20 @@ class OutboundAudioBuffer:
     def played_s(self) -> float:
         """The length of the audio that was pulled to be played, in seconds, without any padding.
 
-        What `clear` dropped is not part of it.
+        What `clear` dropped is not part of it; what was removed to shorten a delay is, as its time
+        in the source has passed.
         """
         return max(0.0, self._accepted_s - self._audio.buffered_s)
+
+    @property
+    def removed_samples(self) -> int:
+        """Samples per channel at 48 kHz that were removed from the delay of a live source."""
+        return self._audio.removed
+
+    @property
+    def inserted_samples(self) -> int:
+        """Samples per channel at 48 kHz that filled holes in the audio of a live source."""
+        return self._audio.inserted
 
     @property
     def non_finite(self) -> int:
@@ -153,9 +168,18 @@ class OutboundAudioBuffer:
                 self._drained.set()
         return frame
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        """Returns the next 20 ms before they are due; see `AudioFrameSource.pull_early`."""
+        return self.pull() if self._audio.is_ahead else None
+
     async def wait_ready(self) -> None:
         """Returns once there is audio to send."""
+        if self._ready.is_set():
+            return
+        loop = asyncio.get_running_loop()
+        since_s = loop.time()
         await self._ready.wait()
+        self._audio.note_idle(loop.time() - since_s)
 
     async def drain(self) -> None:
         """Returns once everything written so far was pulled."""

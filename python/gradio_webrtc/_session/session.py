@@ -187,6 +187,8 @@ class Session:
             reply_delays_s=tuple(self.audio_buffer.reply_delays_s),
             audio_buffered_s=self.audio_buffer.buffered_s,
             audio_played_s=self.audio_buffer.played_s,
+            removed_samples_for_acceleration=self.audio_buffer.removed_samples,
+            inserted_samples_for_deceleration=self.audio_buffer.inserted_samples,
             non_finite_samples=self.audio_buffer.non_finite,
             video_frames_replaced=self.video_buffer.replaced,
             outputs_dropped=self.outputs.dropped,

@@ -53,6 +53,12 @@ class AudioFrameSource(Protocol):
             partial: Pad an unfinished frame with silence rather than wait for the rest.
         """
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        """Returns the next frame before it is due, for a client that may be ahead.
+
+        ``None`` also from a live source: what is ahead of it would be a delay.
+        """
+
     async def wait_ready(self) -> None:
         """Returns once there is something to send."""
 

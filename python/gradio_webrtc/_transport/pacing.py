@@ -88,7 +88,7 @@ class AudioPacer:
             elif self._due_s > now:
                 if self._lead_s > 0:
                     await asyncio.sleep(max(0.0, self._due_s - self._lead_s - now))
-                    samples = self._source.pull()
+                    samples = self._source.pull_early()
                     now = asyncio.get_running_loop().time()
                 if samples is None:
                     await asyncio.sleep(self._due_s - now)

@@ -72,6 +72,11 @@ impl OutboundAudio {
             .transpose()
     }
 
+    fn note_idle(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        self.lock(py)?.note_idle(seconds);
+        Ok(())
+    }
+
     fn end(&self, py: Python<'_>) -> PyResult<()> {
         self.lock(py)?.end();
         Ok(())
@@ -94,6 +99,21 @@ impl OutboundAudio {
     #[getter]
     fn has_frame(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.lock(py)?.has_frame())
+    }
+
+    #[getter]
+    fn is_ahead(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.lock(py)?.is_ahead())
+    }
+
+    #[getter]
+    fn removed(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.lock(py)?.removed())
+    }
+
+    #[getter]
+    fn inserted(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.lock(py)?.inserted())
     }
 
     #[getter]

@@ -36,6 +36,9 @@ class Source:
         del partial
         return np.full((1, 960), self._levels.pop(0), np.int16) if self._levels else None
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
 
 def test_a_block_comes_when_its_last_sample_was_spoken_and_silence_behind_the_array() -> None:
     samples = np.arange(2 * BLOCK + 10, dtype=np.int16)

@@ -35,6 +35,9 @@ class Frames:
         frame: NDArray[np.int16] = next(self._frames)
         return frame[np.newaxis]
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
 
 async def through_opus(said: NDArray[np.int16]) -> NDArray[np.float64]:
     """Returns the first channel of the decoded packets."""

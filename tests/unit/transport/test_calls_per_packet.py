@@ -75,6 +75,9 @@ class Ready:
         del partial
         return np.zeros((1, FRAME_SAMPLES), np.int16)
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
 
 async def test_an_outbound_packet_takes_seven() -> None:
     client, callee = RTCPeerConnection(), RTCPeerConnection()

@@ -48,6 +48,9 @@ class ListSource:
         self.ready.clear()
         return None
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
     async def wait_ready(self) -> None:
         self.waits += 1
         await self.ready.wait()

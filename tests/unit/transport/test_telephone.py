@@ -176,6 +176,9 @@ class Source:
         del partial
         return self._frames.pop(0) if self._frames else None
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
 
 class Line:
     """A telephone that has connected.

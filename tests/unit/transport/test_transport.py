@@ -63,6 +63,9 @@ class Endless:
         self.pulled += 1
         return self._frame
 
+    def pull_early(self) -> NDArray[np.int16] | None:
+        return self.pull()
+
 
 def paced(source: Endless) -> PacedFrame:
     """A frame as the pacer makes it."""
