@@ -245,8 +245,8 @@ class SessionStats:
         audio_buffered_s: Emitted audio that waits to be sent, in seconds.
         audio_played_s: Emitted audio that was sent to be played, in seconds; what barge-in dropped
             is not part of it.
-        removed_samples_for_acceleration: Samples per channel of 48 kHz that were removed from emitted
-            audio in real time to take back a delay (``removedSamplesForAcceleration``).
+        removed_samples_for_acceleration: Samples per channel of 48 kHz that were removed from audio
+            emitted in real time, to take back a delay (``removedSamplesForAcceleration``).
         inserted_samples_for_deceleration: Samples per channel of 48 kHz that filled holes in such
             audio (``insertedSamplesForDeceleration``).
         non_finite_samples: Emitted samples that were NaN or infinite and became silence.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from support.client import Client
+from support.numbered_audio import PIECE_S, pieces, places_of
 from support.serving import SessionServer
 from support.signals import chirp, pieces_found
 
-from gradio_webrtc import AsyncStreamHandler
+from gradio_webrtc import AsyncStreamHandler, StreamHandler
 from gradio_webrtc._transport.webrtc import aiortc_internals as internals
 from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import install_fast_path
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import RtpFastPath
+
+RATE_HZ = 48_000
 
 SENT_S = 3.0
 LOST_EVERY = 25
@@ -46,6 +50,67 @@ class Collector(AsyncStreamHandler):
 
     def copy(self) -> Collector:
         return self
+
+
+class Echo(AsyncStreamHandler):
+    """Emits what it receives."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=RATE_HZ)
+        self._frames: asyncio.Queue[tuple[int, NDArray[np.int16]]] = asyncio.Queue()
+
+    async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        self._frames.put_nowait(frame)
+
+    async def emit(self) -> tuple[int, NDArray[np.int16]]:
+        return await self._frames.get()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+
+class BlockingEcho(StreamHandler):
+    """The same in threads."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=RATE_HZ)
+        self._frames: queue.Queue[tuple[int, NDArray[np.int16]]] = queue.Queue()
+
+    def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
+        self._frames.put_nowait(frame)
+
+    def emit(self) -> tuple[int, NDArray[np.int16]] | None:
+        try:
+            return self._frames.get(timeout=0.1)
+        except queue.Empty:
+            return None
+
+    def copy(self) -> BlockingEcho:
+        return BlockingEcho()
+
+
+class Stalled:
+    """Between a sender of RTP and its socket: keeps some packets back, and then sends all of them.
+
+    Args:
+        send: Sends a packet.
+        packets: The number of packets of audio that are kept.
+    """
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], packets: int) -> None:
+        self._send = send
+        self._packets = packets
+        self._kept: list[bytes] = []
+
+    async def __call__(self, data: bytes) -> None:
+        if not _is_audio(data):
+            await self._send(data)
+            return
+        self._kept.append(data)
+        if len(self._kept) > self._packets:
+            kept, self._kept, self._packets = self._kept, [], 0
+            for each in kept:
+                await self._send(each)
 
 
 class Disturbed:
@@ -129,3 +194,34 @@ async def test_both_ways_to_the_decoder_count_every_packet(
     if way == "fast path":
         assert fast_paths[0] is not None
         assert fast_paths[0].taken > inbound.packetsReceived / 2
+
+
+NUMBERS = range(75)
+DISTURBED_AT = 25
+
+
+@pytest.mark.parametrize(("handler", "packets"), [(Echo, 5), (Echo, 25), (BlockingEcho, 25)])
+async def test_the_delay_of_an_echo_comes_back_after_a_stall(
+    handler: type[Echo | BlockingEcho], packets: int
+) -> None:
+    server = SessionServer()
+    server.serve(handler)
+    client = Client(server, pieces(NUMBERS, RATE_HZ))
+    await client.call()
+    await client.until(lambda: len(client.audio_frames) >= 50 * DISTURBED_AT * PIECE_S)
+    ice: Any = client.pc.getSenders()[0].transport.transport
+    ice._send = Stalled(ice._send, packets)  # noqa: SLF001  # no public way to delay a packet
+    await client.until(lambda: len(client.audio_frames) >= 50 * len(NUMBERS) * PIECE_S)
+    stats = server.manager.stats(client.webrtc_id)
+    assert stats is not None
+    await client.hang_up()
+    await server.wait_idle()
+    places = places_of(client.received_audio(), NUMBERS, RATE_HZ)
+    delays_ms = [
+        round(1000 * (place / RATE_HZ - number * PIECE_S)) if place >= 0 else None
+        for number, place in zip(NUMBERS, places, strict=True)
+    ]
+    found = [each for each in delays_ms[:DISTURBED_AT] if each is not None]
+    after = [each for each in delays_ms[DISTURBED_AT + packets // 5 + 15 : -10] if each is not None]
+    assert min(after) <= max(found) + 20
+    assert stats.removed_samples_for_acceleration > 0

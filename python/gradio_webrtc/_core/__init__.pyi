@@ -384,11 +384,11 @@ class OutboundAudio:
 
     @property
     def removed(self) -> int:
-        """Samples per channel that were removed from the delay of a live source, since the start."""
+        """Samples per channel removed from the delay of a live source, since the start."""
 
     @property
     def inserted(self) -> int:
-        """Samples per channel that filled holes in a live source's audio, since the start."""
+        """Samples per channel that filled holes in the audio of a live source, since the start."""
 
     @property
     def non_finite(self) -> int:

@@ -165,6 +165,11 @@ impl Backlog {
         }
     }
 
+    /// Notes that the frame pulled last ends in padding, which is no audio to go on with.
+    pub(crate) fn padded(&mut self) {
+        self.is_playing = false;
+    }
+
     /// Begins as with the first sample.
     pub(crate) fn forget(&mut self) {
         *self = Self::new(self.frame);

@@ -171,6 +171,7 @@ impl OutboundAudio {
             self.end_stream();
             if self.has_frame() {
                 self.prepare();
+                self.backlog.padded();
             }
         } else if self.backlog.ran_dry() {
             return self.fill();

@@ -221,6 +221,19 @@ fn a_hole_in_the_audio_of_a_live_source_begins_with_the_audio_before_it() {
 }
 
 #[test]
+fn the_end_of_a_live_source_is_filled_once() {
+    let mut source = live(5.0, 1, 0.0, None);
+    source.push(Delivery {
+        at_s: 5.0,
+        samples: FRAME / 3,
+    });
+    let playing = Playing::of(voice, &source, 8.0);
+    assert_eq!(playing.outbound.inserted(), 960);
+    let rest = &playing.source()[249 * FRAME + 240..];
+    assert!(playing.played.windows(rest.len()).any(|it| it == rest));
+}
+
+#[test]
 fn a_hole_in_a_reply_is_silence_and_the_reply_exact() {
     let mut source = deliveries(0.7, 10 * FRAME, 0.15, 0.0, None);
     source.extend(

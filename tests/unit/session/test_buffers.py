@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from support.clock import run_virtual
 
 from gradio_webrtc._session import buffers
 from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
-from gradio_webrtc._transport import PixelConverter, PlanarFrame
+from gradio_webrtc._transport import AudioPacer, PixelConverter, PlanarFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 
 def make_frame() -> PlanarFrame:
@@ -129,3 +133,141 @@ def test_an_end_that_nobody_looks_at_is_not_waited_for() -> None:
         assert asyncio.get_running_loop().time() == pytest.approx(buffers.FINISH_TIMEOUT_S)
 
     run_virtual(scene())
+
+
+HUM = np.round(8_000 * np.sin(2 * np.pi * 150 * np.arange(24_000) / 24_000)).astype(np.int16)
+
+
+class Line:
+    """A source of audio in real time, a buffer, and a transport that pulls every 20 ms.
+
+    Args:
+        lead_s: As of `AudioPacer`.
+
+    Attributes:
+        waiting_ms: What waited behind each frame, with its time in seconds.
+    """
+
+    def __init__(self, lead_s: float = 0.0) -> None:
+        self.buffer = OutboundAudioBuffer()
+        self.waiting_ms: list[tuple[float, int]] = []
+        self._pacer = AudioPacer(self.buffer, lead_s)
+
+    async def deliver(self, seconds: float, block_frames: int = 1) -> None:
+        """Writes blocks in real time, each when its last sample was spoken."""
+        loop = asyncio.get_running_loop()
+        block = HUM[: 480 * block_frames]
+        # Never at the moment of a frame: which of the two is first would be rounding.
+        since_s = loop.time() + (0.007 if loop.time() < 1 else 0.0)
+        for index in range(1, round(seconds / (0.02 * block_frames)) + 1):
+            await asyncio.sleep(since_s + 0.02 * block_frames * index - loop.time())
+            await self.buffer.write(24_000, block)
+
+    async def stall(self, seconds: float, block_frames: int = 1) -> None:
+        """Writes nothing for some time, and then everything at once."""
+        await asyncio.sleep(seconds)
+        for _ in range(round(seconds / (0.02 * block_frames))):
+            await self.buffer.write(24_000, HUM[: 480 * block_frames])
+
+    async def play(self) -> None:
+        """Takes frames until cancelled."""
+        while True:
+            await self._pacer.next_frame()
+            now_s = asyncio.get_running_loop().time()
+            self.waiting_ms.append((now_s, round(1000 * self.buffer.buffered_s)))
+
+    def least_ms(self, from_s: float, to_s: float) -> int:
+        """Returns the least that waited between two times."""
+        return min(waiting for at_s, waiting in self.waiting_ms if from_s <= at_s < to_s)
+
+
+async def playing(line: Line, source: Coroutine[None, None, None]) -> None:
+    """Plays what a source delivers, and half a second more."""
+    task = asyncio.get_running_loop().create_task(line.play())
+    await source
+    await asyncio.sleep(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("block_frames", [1, 3])
+@pytest.mark.parametrize("stall_s", [0.06, 0.24, 0.48, 0.78])
+@pytest.mark.parametrize("lead_s", [0.0, 0.1])
+def test_a_stall_of_audio_in_real_time_delays_it_for_a_second_at_most(
+    block_frames: int, stall_s: float, lead_s: float
+) -> None:
+    line = Line(lead_s)
+
+    async def source() -> None:
+        await line.deliver(3.0, block_frames)
+        await line.stall(stall_s, block_frames)
+        await line.deliver(3.0, block_frames)
+
+    run_virtual(playing(line, source()))
+    stalled_s = 3.0 + stall_s
+    assert line.least_ms(stalled_s + 0.03, stalled_s + 0.2) >= 1000 * stall_s - 65
+    assert line.least_ms(stalled_s + 1.0, stalled_s + 1.5) <= 20
+    # All of it counts as played: positions in the source's audio stay what they are.
+    assert line.buffer.played_s == pytest.approx(6.0 + stall_s, abs=0.001)
+    assert line.buffer.removed_samples / 48_000 == pytest.approx(stall_s, abs=0.05)
+    # The first frame of the stall, and of the end.
+    assert line.buffer.inserted_samples == 2 * 960
+
+
+def test_a_reply_after_a_pause_is_not_shortened() -> None:
+    line = Line()
+
+    async def source() -> None:
+        await line.deliver(3.0)
+        await asyncio.sleep(2.0)
+        await line.stall(0.8)
+        await line.deliver(0.6)
+
+    run_virtual(playing(line, source()))
+    assert line.buffer.removed_samples == 0
+
+
+def test_a_reply_that_waits_for_space_is_played_exactly() -> None:
+    async def scene() -> None:
+        line = Line()
+        reply = np.tile(HUM, 4)
+        played = []
+        writing = asyncio.get_running_loop().create_task(line.buffer.write(48_000, reply))
+        await asyncio.sleep(0)
+        while (frame := line.buffer.pull()) is not None:
+            played.append(frame[0])
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await writing
+        np.testing.assert_array_equal(np.concatenate(played), reply)
+
+    run_virtual(scene())
+
+
+def test_the_audio_after_a_barge_in_is_not_shortened() -> None:
+    line = Line()
+
+    async def source() -> None:
+        await line.deliver(3.0)
+        await asyncio.sleep(0.3)
+        line.buffer.clear()
+        await line.stall(0.5)
+        await line.deliver(0.6)
+
+    run_virtual(playing(line, source()))
+    assert line.buffer.removed_samples == 0
+
+
+def test_only_what_is_ahead_is_pulled_before_it_is_due() -> None:
+    line = Line()
+
+    async def source() -> None:
+        assert line.buffer.pull_early() is None
+        await line.buffer.write(24_000, HUM)
+        assert line.buffer.pull_early() is not None
+        line.buffer.clear()
+        await line.deliver(3.0)
+        await line.buffer.write(24_000, HUM[:4800])
+        assert line.buffer.pull_early() is None
+
+    run_virtual(playing(line, source()))
