@@ -40,6 +40,8 @@ FRAME_S: Final = 0.02
 TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
 SERVER_CORE: Final = "0"
 CLIENTS_CORE: Final = 1
+PRECEDENCE: Final = -15
+"""Of the 20 steps of niceness, most of those above the others."""
 CONNECT_LIMIT_S: Final = 60.0
 """Other work on the machine may take the core away for long."""
 
@@ -286,6 +288,15 @@ def pin() -> None:
     """Keeps this process on the clients' core, where there is more than one."""
     if (os.cpu_count() or 1) > 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {CLIENTS_CORE})
+
+
+def take_precedence() -> bool:
+    """Has this process and its servers run before others; False where that takes more rights."""
+    try:
+        os.nice(PRECEDENCE)
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def _python_path(stack: str) -> str:

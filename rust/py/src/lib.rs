@@ -8,6 +8,7 @@ mod audio_input;
 mod error;
 mod exclusive_cell;
 mod g711;
+mod netem;
 mod opus;
 mod outbound;
 mod pause;
@@ -22,6 +23,8 @@ mod _core {
     use crate::audio::{AudioFifo, InboundAudio, Pcm16Assembler, Resampler};
     #[pymodule_export]
     use crate::g711::{decode_g711, encode_g711};
+    #[pymodule_export]
+    use crate::netem::NetworkLink;
     #[pymodule_export]
     use crate::outbound::OutboundAudio;
     #[pymodule_export]

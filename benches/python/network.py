@@ -1,0 +1,282 @@
+"""What a bad network leaves of an echo: how much sound, how many real frames, and how late.
+
+Each row is a call of its own to a server that echoes, through a relay of UDP on this machine that
+has the fault for `--seconds`, after `BEFORE_S` without and before `AFTER_S` without. One row, once,
+of this package alone takes about twenty seconds::
+
+    .venv/bin/python benches/python/network.py --runs 1 --stacks ours --rows loss10
+
+``--rows loss10,one-loss`` takes several, ``--list`` prints them, and ``--seconds 30`` has more
+frames behind each number. Faults are those of the way to the server, except where a row says
+"down"; ``--seed`` chooses others. The network's own delay is a part of all delays; "before" has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import clients
+import coded_call
+import numpy as np
+from clients import Server
+from figures import OURS, Figures
+from report import RESULTS
+
+from support.udp_relay import UdpRelay  # isort: skip  # clients makes it importable
+
+from gradio_webrtc.testing import Network
+
+if TYPE_CHECKING:
+    from coded_call import CodedClient, Echo
+
+STACKS: Final = (OURS, "fastrtc", "aiortc")
+SETTLE_S: Final = 1.0
+BEFORE_S: Final = 3.0
+RECOVERY_S: Final = 1.0
+"""After a fault, until which the delay has to be back."""
+
+AFTER_S: Final = 3.0
+"""For which the delay is measured then."""
+
+IN_TIME_S: Final = 0.5
+"""Above the delay before the fault: a frame that comes later is not a real one any more."""
+
+TRACES: Final = RESULTS / "network-delays.json"
+"""The delay of each frame around one loss, for the plot."""
+
+TRACED: Final = "one-loss"
+
+
+class Row(NamedTuple):
+    """A fault, and what is required under it (see `docs/benchmarks.md`).
+
+    Attributes:
+        up: The faults from the client to the server.
+        down: Those of the other direction.
+        path: What both directions have all the time, such as a delay.
+        lose: Packets of audio that are lost, one after the other, at the beginning of the fault.
+        seconds: The length of the fault, where it belongs to it.
+        fec: The client sends a coarse copy of each frame in the next packet.
+        sound: The least share of the time with sound, in percent.
+        real: The least share of the frames that come, in percent.
+        late_ms: The most that the delay may be above the one before, p95, during the fault.
+        back_ms: The same after it.
+    """
+
+    up: dict[str, Any] = {}
+    down: dict[str, Any] = {}
+    path: dict[str, Any] = {}
+    lose: int = 0
+    seconds: float | None = None
+    fec: bool = False
+    sound: float | None = None
+    real: float | None = None
+    late_ms: float | None = None
+    back_ms: float | None = 20.0
+
+
+ROWS: Final = {
+    "clean": Row(sound=99.0, real=99.0, late_ms=20.0),
+    "loss1": Row({"loss": 0.01}, sound=99.0, late_ms=160.0),
+    "loss5": Row({"loss": 0.05}, sound=98.0, late_ms=160.0),
+    "loss10": Row({"loss": 0.1}, sound=95.0, late_ms=160.0),
+    "loss20": Row({"loss": 0.2}, sound=85.0, late_ms=160.0),
+    "loss5-fec": Row({"loss": 0.05}, fec=True, sound=98.0, real=98.0, late_ms=160.0),
+    "loss10-fec": Row({"loss": 0.1}, fec=True, sound=95.0, real=96.0, late_ms=160.0),
+    "loss10-down": Row(down={"loss": 0.1}, sound=95.0, late_ms=160.0),
+    "bursts5": Row({"burst_loss": 0.05, "burst_packets": 3}, sound=97.0, late_ms=160.0),
+    "bursts10": Row({"burst_loss": 0.1, "burst_packets": 4}, sound=95.0, late_ms=160.0),
+    "bursts20": Row({"burst_loss": 0.2, "burst_packets": 5}, sound=90.0, late_ms=160.0),
+    "one-loss": Row(lose=1, seconds=1.0, sound=99.0, real=97.0, late_ms=160.0),
+    "jitter50": Row(
+        {"jitter_ms": 50}, path={"delay_ms": 100}, sound=97.0, real=95.0, late_ms=200.0
+    ),
+    "jitter50-free": Row(
+        {"jitter_ms": 50, "keep_order": False},
+        path={"delay_ms": 100},
+        sound=97.0,
+        real=95.0,
+        late_ms=200.0,
+    ),
+    "jitter200": Row(
+        {"jitter_ms": 200}, path={"delay_ms": 200}, sound=90.0, real=85.0, late_ms=500.0
+    ),
+    "jitter200-free": Row(
+        {"jitter_ms": 200, "keep_order": False},
+        path={"delay_ms": 200},
+        sound=90.0,
+        real=85.0,
+        late_ms=500.0,
+    ),
+    "reorder25": Row({"reorder": 0.25}, path={"delay_ms": 50}, sound=99.0, real=99.0, late_ms=20.0),
+    "duplicate10": Row({"duplicate": 0.1}, sound=99.0, real=99.0, late_ms=20.0),
+    "corrupt2": Row({"corrupt": 0.02}, sound=99.0, real=97.0, late_ms=160.0),
+    "cap48-down": Row(down={"kbit_per_s": 48, "queue_ms": 5_000}, real=95.0, late_ms=500.0),
+    "cap24-down": Row(down={"kbit_per_s": 24, "queue_ms": 5_000}, real=90.0, late_ms=500.0),
+    "blackout0.5": Row({"loss": 1.0}, {"loss": 1.0}, seconds=0.5),
+    "blackout3": Row({"loss": 1.0}, {"loss": 1.0}, seconds=3.0),
+    "blackout10": Row({"loss": 1.0}, {"loss": 1.0}, seconds=10.0),
+}
+
+
+class Result(NamedTuple):
+    """What was measured of a row; shares in percent, times in ms."""
+
+    sound: float
+    real: float
+    before: float
+    during_p50: float
+    during_p95: float
+    after_p50: float
+    after_p95: float
+    resumed: float
+    repeated: float
+
+
+class Asked(NamedTuple):
+    """The options of a measurement."""
+
+    seconds: float
+    seed: int
+
+
+async def measure(stack: str, name: str, asked: Asked) -> tuple[Result, list[tuple[float, float]]]:
+    """A call with the row's fault: what was measured, and each frame's time and delay.
+
+    Times are in seconds after the fault began, delays in ms.
+    """
+    row = ROWS[name]
+    server = await Server.start(stack, "echo", "unwatched")
+    path = Network(**row.path, seed=asked.seed)
+    async with UdpRelay(path, path) as relay:
+        client = await coded_call.call(server, relay, fec=row.fec)
+        seconds = row.seconds or asked.seconds
+        begin_s = await _expose(client, relay, row, seconds)
+        await client.hang_up()
+    await server.stop()
+    echo = coded_call.evaluate(client.packets, client.begin_s)
+    trace = [
+        (each.index * coded_call.FRAME_S - begin_s, 1000 * each.delay_s) for each in echo.frames
+    ]
+    return judge(echo, begin_s, begin_s + seconds), trace
+
+
+async def _expose(client: CodedClient, relay: UdpRelay, row: Row, seconds: float) -> float:
+    """Lets the fault come and go; returns its beginning, in seconds after frame 0 was sent."""
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(SETTLE_S + BEFORE_S)
+    begin_s = loop.time() - client.begin_s
+    relay.up.lose_next = row.lose
+    relay.up.set_network(Network(**(row.path | row.up)))
+    relay.down.set_network(Network(**(row.path | row.down)))
+    await asyncio.sleep(seconds)
+    relay.up.set_network(Network(**row.path))
+    relay.down.set_network(Network(**row.path))
+    await asyncio.sleep(RECOVERY_S + AFTER_S + IN_TIME_S)
+    return begin_s
+
+
+def judge(echo: Echo, begin_s: float, end_s: float) -> Result:
+    """Evaluates a call with a fault in that time, in seconds after frame 0 was sent."""
+    before_ms = _percentile(echo.delays_ms(begin_s - BEFORE_S, begin_s), 50)
+    path_s = before_ms / 1000
+    during = echo.delays_ms(begin_s, end_s)
+    recovered_s = end_s + RECOVERY_S
+    after = echo.delays_ms(recovered_s, recovered_s + AFTER_S)
+    return Result(
+        echo.sound_percent(begin_s + path_s, end_s + path_s),
+        echo.real_percent(begin_s, end_s, path_s + IN_TIME_S),
+        before_ms,
+        _percentile(during, 50),
+        _percentile(during, 95),
+        _percentile(after, 50),
+        _percentile(after, 95),
+        1000 * echo.resumed_s(end_s),
+        float(echo.repeated),
+    )
+
+
+def _percentile(values: Any, percent: float) -> float:
+    """NaN where nothing came."""
+    return float(np.percentile(values, percent)) if len(values) else float("nan")
+
+
+def add(figures: Figures, name: str, found: dict[str, Result]) -> None:
+    """A row's figures of one run."""
+    row = ROWS[name]
+    least = {"sound": row.sound, "real": row.real}
+    for field, wanted in least.items():
+        values = {stack: getattr(each, field) for stack, each in found.items()}
+        target = None if wanted is None else {"least": wanted}
+        figures.add(f"{name}: {field}", "%", values, better="higher", target=target)
+    most = {"during_p95": row.late_ms, "after_p95": row.back_ms}
+    for field in ("during_p50", "during_p95", "after_p50", "after_p95"):
+        above = {
+            stack: getattr(each, field) - each.before
+            for stack, each in found.items()
+            if not np.isnan(getattr(each, field))
+        }
+        wanted = most.get(field)
+        words = field.replace("_", ", ")
+        target = None if wanted is None else {"most": wanted}
+        figures.add(f"{name}: delay above that before, {words}", "ms", above, target=target)
+
+
+def main() -> None:
+    """Measures the rows that were asked for, the stacks in turn."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", help="names of rows, with commas between; all of them by default")
+    parser.add_argument("--stacks", default=",".join(STACKS), help="%(default)s")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of a fault (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the network (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="print the rows, and measure nothing")
+    figures = Figures("network", "An echo through a bad network", parser=parser)
+    asked = figures.asked
+    if asked.list:
+        for name, row in ROWS.items():
+            print(f"{name}: {row}")
+        return
+    names = asked.rows.split(",") if asked.rows else list(ROWS)
+    stacks = clients.installed(asked.stacks.split(","), figures)
+    clients.pin()
+    if not clients.take_precedence():
+        figures.note("without precedence over other processes: they are in the delays")
+    traces: dict[str, list[tuple[float, float]]] = {}
+    print(HEAD, flush=True)
+    for run in range(figures.runs):
+        for name in names:
+            found = {}
+            for stack in stacks:
+                options = Asked(asked.seconds, asked.seed + run)
+                found[stack], trace = asyncio.run(measure(stack, name, options))
+                print(line(name, stack, found[stack]), flush=True)
+                if name == TRACED:
+                    traces[stack] = trace
+            add(figures, name, found)
+    figures.close()
+    if traces:
+        TRACES.write_text(json.dumps(traces) + "\n")
+
+
+HEAD: Final = (
+    "row             stack    sound %  real %  delay ms: before  during p50   p95"
+    "  after p50   p95  resumed ms  repeated"
+)
+
+
+def line(name: str, stack: str, found: Result) -> str:
+    """A row in one line of text, below `HEAD`."""
+    return (
+        f"{name:15} {stack:8} {found.sound:7.1f} {found.real:7.1f} {found.before:17.0f}"
+        f" {found.during_p50:11.0f} {found.during_p95:5.0f} {found.after_p50:10.0f}"
+        f" {found.after_p95:5.0f} {found.resumed:11.0f} {found.repeated:9.0f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
