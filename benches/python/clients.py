@@ -10,6 +10,7 @@ import struct
 import sys
 import uuid
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import av
@@ -29,7 +30,6 @@ from support.signals import speech  # isort: skip  # report makes it importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from figures import Figures
     from numpy.typing import NDArray
@@ -292,8 +292,13 @@ def pin() -> None:
 
 def take_precedence() -> bool:
     """Has this process and its servers run before others; False where that takes more rights."""
+    # Where Linux groups processes by their terminal, niceness counts within a group alone, which
+    # has one of its own (sched(7), "The autogroup feature").
+    group = Path("/proc/self/autogroup")
     try:
         os.nice(PRECEDENCE)
+        if group.exists():
+            group.write_text(f"{PRECEDENCE}", "ascii")
     except (AttributeError, OSError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""A call whose audio shows which 20 ms it is, through a bad network; and the evaluation of an echo."""
+"""A call whose audio shows which 20 ms it is, through a bad network; and what came back of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clients import Client, Player, Server
 from support import coded_audio  # isort: skip  # clients makes it importable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aiortc import MediaStreamTrack
     from numpy.typing import NDArray
@@ -30,6 +30,12 @@ LONGEST_CONCEALED = 6
 """Packets: a browser's player is silent after 120 ms, too."""
 
 SEQUENCES = 1 << 16
+
+NEIGHBOURS = 4
+"""Frames before and after one, of which `WITNESSES` must have a delay within `ALIKE_FRAMES`."""
+
+WITNESSES = 2
+ALIKE_FRAMES = 2
 
 
 class Packet(NamedTuple):
@@ -120,7 +126,8 @@ class Frame(NamedTuple):
 
     Attributes:
         index: Of those that were sent, from 0.
-        at_s: The time at which the packet with its beginning came, in seconds after frame 0 was sent.
+        at_s: The time at which the packet with its beginning came, in seconds after frame 0 was
+            sent.
     """
 
     index: int
@@ -171,7 +178,7 @@ class Echo(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Decoded audio, and for each `coded_audio.FRAME_SAMPLES` of it when they came and are played."""
+    """Decoded audio, and when each `coded_audio.FRAME_SAMPLES` of it came and are played."""
 
     samples: NDArray[np.int16]
     came_s: NDArray[np.float64]
@@ -189,14 +196,11 @@ def decode(packets: list[Packet], begin_s: float) -> Line:
         missing = 0 if expected is None else (sequence - expected) % SEQUENCES
         if missing >= SEQUENCES // 2:
             continue
-        blocks = [decoder.conceal(payload) for _ in range(min(missing, LONGEST_CONCEALED))]
-        blocks.append(decoder.decode(payload))
         expected = (sequence + 1) % SEQUENCES
-        for block in np.split(
-            np.concatenate(blocks),
-            range(coded_audio.FRAME_SAMPLES, sum(map(len, blocks)), coded_audio.FRAME_SAMPLES),
-        ):
-            parts.append(block)
+        blocks = [decoder.conceal(payload) for _ in range(min(missing, LONGEST_CONCEALED))]
+        audio = np.concatenate([*blocks, decoder.decode(payload)])
+        parts.append(audio)
+        for _ in range(audio.size // coded_audio.FRAME_SAMPLES):
             came_s.append(at_s - begin_s)
             after = played_s[-1] + FRAME_S if played_s else came_s[-1] + PLAYER_DELAY_S
             played_s.append(max(after, came_s[-1]))
@@ -208,36 +212,49 @@ def evaluate(packets: list[Packet], begin_s: float) -> Echo:
     """Finds the frames in what came back.
 
     Args:
-        packets: In the order they came.
+        packets: In the order they came; of 20 ms each, or a multiple.
         begin_s: The time at which frame 0 was sent, on the same clock.
     """
     line = decode(packets, begin_s)
     windows = coded_audio.read(line.samples)
-    hop = round(coded_audio.HOP_S * coded_audio.RATE_HZ)
-    packet = np.arange(windows.numbers.size) * hop // coded_audio.FRAME_SAMPLES
-    within_s = (
-        np.arange(windows.numbers.size) * hop % coded_audio.FRAME_SAMPLES
-    ) / coded_audio.RATE_HZ
+    at = np.arange(windows.numbers.size) * round(coded_audio.HOP_S * coded_audio.RATE_HZ)
+    packet, within = np.divmod(at, coded_audio.FRAME_SAMPLES)
+    found = [
+        (number, float(line.came_s[packet[window]]))
+        for number, window in coded_audio.found(windows.numbers)
+    ]
     frames: dict[int, Frame] = {}
-    repeated = 0
-    delay_frames, newest = 0, -1
-    for number, window in coded_audio.found(windows.numbers):
-        at_s = float(line.came_s[packet[window]])
-        # The number says which frame of a period it is; which period, the delay that was last seen.
-        guess = round(at_s / FRAME_S) - delay_frames
-        index = number + coded_audio.PERIOD * round((guess - number) / coded_audio.PERIOD)
-        if index * FRAME_S > at_s:
-            index -= coded_audio.PERIOD
-        if index < 0:
+    repeated, newest = 0, -1
+    for frame in _certain(found):
+        if frame.index in frames:
+            repeated += frame.index < newest
             continue
-        if index in frames:
-            repeated += index < newest
-            continue
-        frames[index] = Frame(index, at_s)
-        newest = max(newest, index)
-        delay_frames = round(at_s / FRAME_S) - index
-    played_s = line.played_s[packet] + within_s
+        frames[frame.index] = frame
+        newest = max(newest, frame.index)
+    played_s = line.played_s[packet] + within / coded_audio.RATE_HZ
     return Echo(list(frames.values()), played_s, windows.is_loud, repeated)
+
+
+def _certain(found: list[tuple[int, float]]) -> Iterator[Frame]:
+    """The frames, out of numbers and times, that have come as late as others around them.
+
+    Where a lost packet was concealed, two frames are mixed into what may have any number.
+    """
+    period = coded_audio.PERIOD
+    late = np.array([round(at_s / FRAME_S) - number for number, at_s in found])
+    delay = 0
+    for nth, (_, at_s) in enumerate(found):
+        around = late[max(0, nth - NEIGHBOURS) : nth + NEIGHBOURS + 1] - late[nth]
+        apart = np.abs((around + period // 2) % period - period // 2)
+        if (apart <= ALIKE_FRAMES).sum() <= WITNESSES:
+            continue
+        # Which period it is, the last delay says; and nothing comes before it was sent.
+        delay = int(late[nth]) + period * round((delay - int(late[nth])) / period)
+        if delay < -1:
+            delay += period
+        index = round(at_s / FRAME_S) - delay
+        if index >= 0:
+            yield Frame(index, at_s)
 
 
 async def call(server: Server, relay: UdpRelay, *, fec: bool = False) -> CodedClient:

@@ -108,22 +108,20 @@ def found(numbers: NDArray[np.int64]) -> list[tuple[int, int]]:
     ]
 
 
-def encode(samples: NDArray[np.int16], *, fec: bool = False, bit_rate: int = 32_000) -> list[bytes]:
-    """Packets of Opus, 20 ms each, as a browser sends them.
+def encode(samples: NDArray[np.int16], *, fec: bool = False) -> list[bytes]:
+    """Packets of Opus, 20 ms each.
 
     Args:
         samples: int16 ``(n,)`` at 48 kHz.
-        fec: Carry a coarse copy of each frame in the next packet (RFC 6716 section 2.1.7).
-        bit_rate: Bits a second.
+        fec: Carry a coarse copy of each frame in the next packet (RFC 6716 section 2.1.7), in the
+            hybrid mode that browsers speak in. It predicts tones from frame to frame: after a loss
+            a fifth of those that follow cannot be read. Without it, in CELT mode, all can.
     """
+    rate, application, losses = (32_000, "voip", "10") if fec else (64_000, "audio", "0")
     codec: Any = av.CodecContext.create("libopus", "w")
     codec.format, codec.layout, codec.sample_rate = "s16", "mono", RATE_HZ
-    codec.bit_rate = bit_rate
-    codec.options = {
-        "application": "voip",
-        "fec": str(int(fec)),
-        "packet_loss": "10" if fec else "0",
-    }
+    codec.bit_rate = rate
+    codec.options = {"application": application, "fec": str(int(fec)), "packet_loss": losses}
     packets: list[bytes] = []
     for begin in range(0, samples.size - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         block = samples[begin : begin + FRAME_SAMPLES].reshape(1, -1)

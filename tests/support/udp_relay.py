@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from gradio_webrtc._core import NetworkLink
 from gradio_webrtc.testing import Network
@@ -28,6 +28,8 @@ _CANDIDATE: Final = re.compile(
     r"a=candidate:(?P<head>\S+ 1 udp \d+) (?P<address>[0-9.]+) (?P<port>\d+) typ host.*",
     re.IGNORECASE,
 )
+
+NO_FAULT: Final = Network()
 
 Address = tuple[str, int]
 
@@ -128,14 +130,14 @@ class UdpRelay:
         down: The same for the other direction.
     """
 
-    def __init__(self, up: Network = Network(), down: Network = Network()) -> None:
+    def __init__(self, up: Network = NO_FAULT, down: Network = NO_FAULT) -> None:
         self._client, self._server = _Peer(), _Peer()
         self.up = Direction(up, self._server.deliver)
         self.down = Direction(down, self._client.deliver)
         self._client.on_packet = self.up.send
         self._server.on_packet = self.down.send
 
-    async def __aenter__(self) -> UdpRelay:
+    async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for peer in (self._client, self._server):
 

@@ -421,8 +421,11 @@ class NetworkLink:
         """The time at which `poll` has something next; `None` if nothing is under way."""
 
     def stats(self) -> dict[str, int]:
-        """Returns the packets sent, lost (by chance), blacked_out, overflowed (65,536 are under
-        way, or the queue of a cap is full), reordered, duplicated, corrupted and delivered."""
+        """Returns the numbers of packets by name.
+
+        sent, lost (by chance), blacked_out, overflowed (no room in the queue of a cap), reordered,
+        duplicated, corrupted, delivered.
+        """
 
 @final
 class SileroVad:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import AudioBlock, AudioSink
+    from gradio_webrtc._transport import AudioBlock
+
+    from .network import Network
 
 
 TAIL_S: Final = 2.0
@@ -122,6 +124,7 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
     tail_s: float = TAIL_S,
     time_limit_s: float | None = None,
     max_duration_s: float = 3600.0,
+    network: Network | None = None,
 ) -> Simulation:
     """Plays a recording to a handler and returns what a client would have received.
 
@@ -140,6 +143,8 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
         tail_s: Seconds of silence after the recording before the session may end.
         time_limit_s: The time limit of the session, in seconds; ``None`` for no limit.
         max_duration_s: The seconds after which a session that goes on for ever is ended.
+        network: What the client's audio has to go through, as packets of Opus; messages and what
+            the handler sends do not. ``None`` for no network and no codec.
 
     Returns:
         The turns, the audio, the outputs and all other results of the session.
@@ -156,10 +161,15 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
         ...     yield audio
         >>> simulate(reply, (16000, np.zeros(16000, np.int16))).turns
         []
+        >>> from gradio_webrtc.testing import Network
+        >>> lossy = Network(loss=0.05, delay_ms=60, jitter_ms=40)
+        >>> speech = (16000, np.zeros(160000, np.int16))
+        >>> simulate(reply, speech, network=lossy).stats.transport.packets_lost > 0
+        True
     """
     rate_hz, samples = _check_audio(audio)
     template = handler if isinstance(handler, StreamHandlerBase) else ReplyOnPause(handler)
-    client = _Client(rate_hz, samples, tuple(inputs), _encode(messages))
+    client = _Client(rate_hz, samples, tuple(inputs), _encode(messages), network)
     run = _Run(template.copy(), client, tail_s, max_duration_s)
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(run.hold(time_limit_s))
@@ -193,12 +203,14 @@ class _Client(NamedTuple):
         samples: Its audio, int16 ``(n,)``.
         inputs: The values of its input components.
         messages: Its messages, each as text behind its time in seconds of the session.
+        network: What its audio goes through.
     """
 
     rate_hz: int
     samples: NDArray[np.int16]
     inputs: tuple[Any, ...]
     messages: tuple[tuple[float, str], ...]
+    network: Network | None
 
 
 class _Run:
@@ -295,12 +307,12 @@ class _Run:
 
 
 class _WatchedTransport(FakeTransport):
-    """A fake transport that reports every audio block that it delivers, and sends messages."""
+    """A fake transport that reports every audio block of the client, and sends messages."""
 
     def __init__(
         self, client: _Client, on_message: Callable[[Any], None], on_block: Callable[[], None]
     ) -> None:
-        super().__init__(client.rate_hz, client.samples, on_message)
+        super().__init__(client.rate_hz, client.samples, on_message, network=client.network)
         self._texts = client.messages
         self._on_block = on_block
 
@@ -311,14 +323,9 @@ class _WatchedTransport(FakeTransport):
         for time_s, text in self._texts:
             loop.call_later(time_s, self.on_message, text)
 
-    async def carry_audio(self, sink: AudioSink) -> None:
-        """Delivers the audio, and reports each block first."""
-
-        def report_and_deliver(block: AudioBlock) -> float:
-            self._on_block()
-            return sink(block)
-
-        await super().carry_audio(report_and_deliver)
+    def _take_block(self) -> AudioBlock:
+        self._on_block()
+        return super()._take_block()
 
 
 def _place(sent: Sequence[tuple[float, NDArray[np.int16]]], duration_s: float) -> NDArray[np.int16]:

@@ -6,15 +6,21 @@ Runs on the event loop.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
+from gradio_webrtc._audio import Resampler
 from gradio_webrtc._messages import decode_data
 from gradio_webrtc._transport import AudioBlock, AudioPacer
+from gradio_webrtc._transport.pacing import SESSION_RATE_HZ
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
 from gradio_webrtc.types import TransportStats
+
+from .packets import PacketPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._transport import AudioFrameSource, AudioSink, TimedFrame, VideoFrameSource
+
+    from .network import Network
 
 BLOCK_S: Final = 0.02
 """The length of an inbound block in seconds, as in a packet of a browser. Each comes when its last
@@ -43,6 +51,8 @@ class FakeTransport:
         rate_hz: Sample rate of ``samples``; a multiple of 50 Hz.
         samples: int16, ``(n,)`` or ``(1, n)``.
         on_page_message: Called with every message to the client.
+        network: What the audio has to go through, as packets of Opus; ``None`` for no network and
+            no codec, where it comes as it is.
 
     Attributes:
         sent: ``(time_s, samples)`` of each audio frame that was sent to the client.
@@ -56,7 +66,13 @@ class FakeTransport:
         rate_hz: int,
         samples: NDArray[np.int16],
         on_page_message: Callable[[Any], None] = lambda _message: None,
+        *,
+        network: Network | None = None,
     ) -> None:
+        if network is not None and rate_hz != SESSION_RATE_HZ:
+            resampler = Resampler(rate_hz, SESSION_RATE_HZ)
+            resampled = [resampler.process(samples.reshape(1, -1)), resampler.flush()]
+            rate_hz, samples = SESSION_RATE_HZ, np.concatenate(resampled, axis=1).astype(np.int16)
         self.on_message: Callable[[str], None] = lambda _text: None
         self.sent: list[tuple[float, NDArray[np.int16]]] = []
         self.messages: list[tuple[float, Any]] = []
@@ -70,6 +86,8 @@ class FakeTransport:
         self._origin_s = 0.0
         self._tasks = TaskScope()
         self._source: AudioFrameSource | None = None
+        self._network = network
+        self._path: PacketPath | None = None
 
     @property
     def duration_s(self) -> float:
@@ -88,15 +106,36 @@ class FakeTransport:
             self._tasks.start(self._play(self._source))
 
     async def carry_audio(self, sink: AudioSink) -> None:
-        """Delivers 20 ms at a time, when they have been spoken."""
+        """Delivers 20 ms at a time, when they have been spoken, or when the network lets them."""
+        if self._network is not None:
+            await self._carry_packets(PacketPath(self._network, sink, lambda: self.now_s))
         while True:
-            sink(await self._next_block())
+            await self._sleep_until(self._next_block_s)
+            sink(self._take_block())
 
-    async def _next_block(self) -> AudioBlock:
+    async def _carry_packets(self, path: PacketPath) -> NoReturn:
+        self._path = path
+        while True:
+            deadline_s = path.deadline_s
+            # The clock may stand a rounding error before the time that was waited for.
+            now_s = min(self._next_block_s, math.inf if deadline_s is None else deadline_s)
+            await self._sleep_until(now_s)
+            path.receive(now_s)
+            if now_s >= self._next_block_s:
+                path.send(now_s, self._take_block())
+                path.receive(now_s)
+
+    @property
+    def _next_block_s(self) -> float:
+        return (self._blocks + 1) * BLOCK_S
+
+    async def _sleep_until(self, time_s: float) -> None:
+        await asyncio.sleep(self._origin_s + time_s - asyncio.get_running_loop().time())
+
+    def _take_block(self) -> AudioBlock:
+        """The next 20 ms of the array, or silence."""
         begin = self._blocks * self._block_samples
         self._blocks += 1
-        due_s = self._origin_s + self._blocks * BLOCK_S
-        await asyncio.sleep(due_s - asyncio.get_running_loop().time())
         block = self._samples[:, begin : begin + self._block_samples]
         missing = self._block_samples - block.size
         if missing:
@@ -125,7 +164,8 @@ class FakeTransport:
 
     def stats(self) -> TransportStats:
         """Returns the packets that were received and sent, one for each frame of 20 ms."""
-        return TransportStats(packets_received=self._blocks, packets_sent=len(self.sent))
+        received = self._path.stats() if self._path else TransportStats(self._blocks)
+        return replace(received, packets_sent=len(self.sent))
 
     def hang_up(self, reason: str = "the client left") -> None:
         """Ends the connection as the client does.
