@@ -42,7 +42,7 @@ NO_BACKLOG_MS: Final = 60.0
 """Above the delay of the path: a call that begins later has a backlog, which hides what a fault
 adds. It is hung up, and another one is made."""
 
-MOST_CALLS: Final = 5
+MOST_CALLS: Final = 3
 """For that; then the last one is measured as it is."""
 
 RECOVERY_S: Final = 1.0

@@ -94,7 +94,8 @@ def _bank(nth: int) -> NDArray[np.complex64]:
     size = round(WINDOW_S * RATE_HZ)
     hz = LOWEST_HZ[nth] + SPACING_HZ * np.arange(COUNTS[nth])
     angles = 2j * np.pi * np.arange(size)[:, None] * hz / RATE_HZ
-    return (np.hanning(size)[:, None] * np.exp(angles)).astype(np.complex64)
+    bank: NDArray[np.complex128] = np.hanning(size)[:, None] * np.exp(angles)
+    return bank.astype(np.complex64)
 
 
 def found(numbers: NDArray[np.int64]) -> list[tuple[int, int]]:

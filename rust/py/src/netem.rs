@@ -9,6 +9,9 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::exclusive_cell::{ExclusiveCell, Guard};
 
+/// An hour, the longest time of [`Conditions`].
+const MAX_MS: f64 = 3_600_000.0;
+
 /// See [`Link`].
 #[pyclass(frozen, module = "gradio_webrtc._core")]
 pub struct NetworkLink(ExclusiveCell<Link>);
@@ -28,13 +31,13 @@ impl NetworkLink {
     }
 
     fn send(&self, py: Python<'_>, now_s: f64, packet: &[u8]) -> PyResult<()> {
-        let now = time("now_s", now_s, 1.0)?;
+        let now = seconds("now_s", now_s)?;
         self.lock(py)?.send(now, packet.to_vec());
         Ok(())
     }
 
     fn poll<'py>(&self, py: Python<'py>, now_s: f64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let now = time("now_s", now_s, 1.0)?;
+        let now = seconds("now_s", now_s)?;
         let packet = self.lock(py)?.poll(now);
         Ok(packet.map(|packet| PyBytes::new(py, &packet)))
     }
@@ -91,33 +94,49 @@ struct Network {
 
 impl Network {
     fn into_conditions(self) -> PyResult<Conditions> {
-        let queue = time("queue_ms", self.queue_ms, 1e-3)?;
-        let rate = self.kbit_per_s.map(|kbit_per_s| RateCap {
-            bits_per_s: 1_000.0 * kbit_per_s,
-            queue,
-        });
+        let queue = milliseconds("queue_ms", self.queue_ms)?;
+        let rate = self.kbit_per_s.map(|kbit_per_s| cap(kbit_per_s, queue));
         let blackouts = self.blackouts.into_iter().map(|(begin_s, end_s)| {
-            Ok(time("blackouts", begin_s, 1.0)?..time("blackouts", end_s, 1.0)?)
+            Ok(seconds("blackouts", begin_s)?..seconds("blackouts", end_s)?)
         });
         Ok(Conditions {
             loss: self.loss,
             burst_loss: self.burst_loss,
             burst_packets: self.burst_packets,
-            delay: time("delay_ms", self.delay_ms, 1e-3)?,
-            jitter: time("jitter_ms", self.jitter_ms, 1e-3)?,
+            delay: milliseconds("delay_ms", self.delay_ms)?,
+            jitter: milliseconds("jitter_ms", self.jitter_ms)?,
             keeps_order: self.keep_order,
             reorder: self.reorder,
             duplicate: self.duplicate,
             corrupt: self.corrupt,
-            rate,
+            rate: rate.transpose()?,
             blackouts: blackouts.collect::<PyResult<_>>()?,
         })
     }
 }
 
-fn time(name: &str, value: f64, unit_s: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value * unit_s)
-        .map_err(|_| PyValueError::new_err(format!("expected {name} of 0 or more, got {value}")))
+/// Also bounds the number, in the words of Python's names; the core checks what it is given again.
+fn cap(kbit_per_s: f64, queue: Duration) -> PyResult<RateCap> {
+    if !(0.001..f64::INFINITY).contains(&kbit_per_s) {
+        return Err(wrong("kbit_per_s", "of 0.001 or more", kbit_per_s));
+    }
+    let bits_per_s = 1_000.0 * kbit_per_s;
+    Ok(RateCap { bits_per_s, queue })
+}
+
+fn milliseconds(name: &str, value: f64) -> PyResult<Duration> {
+    if !(0.0..=MAX_MS).contains(&value) {
+        return Err(wrong(name, "from 0 to 3600000", value));
+    }
+    seconds(name, value / 1_000.0)
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| wrong(name, "of 0 or more", value))
+}
+
+fn wrong(name: &str, expected: &str, value: f64) -> PyErr {
+    PyValueError::new_err(format!("expected {name} {expected}, got {value}"))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
