@@ -125,18 +125,18 @@ class Frame(NamedTuple):
     """A frame that was found in the echo.
 
     Attributes:
-        index: Of those that were sent, from 0.
+        nth: Of those that were sent, from 0.
         at_s: The time at which the packet with its beginning came, in seconds after frame 0 was
             sent.
     """
 
-    index: int
+    nth: int
     at_s: float
 
     @property
     def delay_s(self) -> float:
         """From sending to coming back, in seconds."""
-        return self.at_s - self.index * FRAME_S
+        return self.at_s - self.nth * FRAME_S
 
 
 class Echo(NamedTuple):
@@ -157,7 +157,7 @@ class Echo(NamedTuple):
     def delays_ms(self, begin_s: float, end_s: float) -> NDArray[np.float64]:
         """Of the frames sent in that time."""
         return np.array(
-            [1000 * each.delay_s for each in self.frames if begin_s <= each.index * FRAME_S < end_s]
+            [1000 * each.delay_s for each in self.frames if begin_s <= each.nth * FRAME_S < end_s]
         )
 
     def sound_percent(self, begin_s: float, end_s: float) -> float:
@@ -168,12 +168,12 @@ class Echo(NamedTuple):
     def real_percent(self, begin_s: float, end_s: float, most_delay_s: float) -> float:
         """The share of the frames sent in that time that came within that delay."""
         first, last = round(begin_s / FRAME_S), round(end_s / FRAME_S)
-        came = [each for each in self.frames if first <= each.index < last]
+        came = [each for each in self.frames if first <= each.nth < last]
         return 100.0 * sum(each.delay_s <= most_delay_s for each in came) / (last - first)
 
     def resumed_s(self, since_s: float) -> float:
         """The time from then until a frame that was sent after then came; infinite for never."""
-        later = [each.at_s for each in self.frames if each.index * FRAME_S >= since_s]
+        later = [each.at_s for each in self.frames if each.nth * FRAME_S >= since_s]
         return min(later, default=np.inf) - since_s
 
 
@@ -226,11 +226,11 @@ def evaluate(packets: list[Packet], begin_s: float) -> Echo:
     frames: dict[int, Frame] = {}
     repeated, newest = 0, -1
     for frame in _certain(found):
-        if frame.index in frames:
-            repeated += frame.index < newest
+        if frame.nth in frames:
+            repeated += frame.nth < newest
             continue
-        frames[frame.index] = frame
-        newest = max(newest, frame.index)
+        frames[frame.nth] = frame
+        newest = max(newest, frame.nth)
     played_s = line.played_s[packet] + within / coded_audio.RATE_HZ
     return Echo(list(frames.values()), played_s, windows.is_loud, repeated)
 

@@ -24,7 +24,7 @@ import coded_call
 import numpy as np
 from clients import Server
 from figures import OURS, Figures
-from report import RESULTS
+from report import NETWORK_DELAYS
 
 from support.udp_relay import UdpRelay  # isort: skip  # clients makes it importable
 
@@ -54,10 +54,8 @@ AFTER_S: Final = 3.0
 IN_TIME_S: Final = 0.5
 """Above the delay before the fault: a frame that comes later is not a real one any more."""
 
-TRACES: Final = RESULTS / "network-delays.json"
-"""The delay of each frame around one loss, for the plot."""
-
 TRACED: Final = "one-loss"
+"""The row whose delays are kept for the plot."""
 
 
 NO_FAULT: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -93,6 +91,7 @@ class Row(NamedTuple):
 
 ROWS: Final = {
     "clean": Row(sound=99.0, real=99.0, late_ms=20.0),
+    "far": Row(path={"delay_ms": 100}, sound=99.0, real=99.0, late_ms=20.0),
     "loss1": Row({"loss": 0.01}, sound=99.0, late_ms=160.0),
     "loss5": Row({"loss": 0.05}, sound=98.0, late_ms=160.0),
     "loss10": Row({"loss": 0.1}, sound=95.0, late_ms=160.0),
@@ -136,8 +135,22 @@ ROWS: Final = {
 
 
 class Result(NamedTuple):
-    """What was measured of a row; shares in percent, times in ms."""
+    """What was measured of a row; shares in percent, times in ms.
 
+    Attributes:
+        begins: The delay of the first frames of a call, beyond that of the path.
+        sound: The share of the fault's time with sound.
+        real: The share of the frames sent in it that came in time.
+        before: The delay before the fault, p50.
+        during_p50: The delay of the frames sent during it.
+        during_p95: The same.
+        after_p50: The delay from `RECOVERY_S` after it on.
+        after_p95: The same.
+        resumed: From the end of the fault until a frame came that was sent after it.
+        repeated: Frames that were heard again after later ones.
+    """
+
+    begins: float
     sound: float
     real: float
     before: float
@@ -163,32 +176,36 @@ async def measure(stack: str, name: str, asked: Asked) -> tuple[Result, list[tup
     """
     row = ROWS[name]
     server = await Server.start(stack, "echo", "unwatched")
-    path = Network(**row.path, seed=asked.seed)
-    async with UdpRelay(path, path) as relay:
-        client = await _call(server, relay, row)
-        seconds = row.seconds or asked.seconds
-        begin_s = await _expose(client, relay, row, seconds)
-        await client.hang_up()
+    begins_ms: list[float] = []
+    while True:
+        path = Network(**row.path, seed=asked.seed)
+        # One for each call: what is left of a former call would mix with the next one.
+        async with UdpRelay(path, path) as relay:
+            client = await coded_call.call(server, relay, fec=row.fec)
+            begins_ms.append(await _late_ms(client, row))
+            if begins_ms[-1] <= NO_BACKLOG_MS or len(begins_ms) == MOST_CALLS:
+                seconds = row.seconds or asked.seconds
+                begin_s = await _expose(client, relay, row, seconds)
+                await client.hang_up()
+                break
+            print(f"  begins {begins_ms[-1]:.0f} ms late: called again", flush=True)
+            await client.hang_up()
     await server.stop()
     echo = coded_call.evaluate(client.packets, client.begin_s)
-    trace = [
-        (each.index * coded_call.FRAME_S - begin_s, 1000 * each.delay_s) for each in echo.frames
-    ]
-    return judge(echo, begin_s, begin_s + seconds), trace
+    trace = [(each.nth * coded_call.FRAME_S - begin_s, 1000 * each.delay_s) for each in echo.frames]
+    return judge(echo, begin_s, begin_s + seconds, begins_ms[0]), trace
 
 
-async def _call(server: Server, relay: UdpRelay, row: Row) -> CodedClient:
-    """Calls until a call begins without a backlog, or often enough."""
-    for _ in range(MOST_CALLS):
-        client = await coded_call.call(server, relay, fec=row.fec)
-        await asyncio.sleep(SETTLE_S)
-        echo = coded_call.evaluate(client.packets, client.begin_s)
-        late_ms = _percentile(echo.delays_ms(0.0, SETTLE_S), 50)
-        if late_ms <= NO_BACKLOG_MS + 2 * row.path.get("delay_ms", 0.0):
-            return client
-        print(f"  begins {late_ms:.0f} ms late: called again", flush=True)
-        await client.hang_up()
-    return await coded_call.call(server, relay, fec=row.fec)
+async def _late_ms(client: CodedClient, row: Row) -> float:
+    """The median delay of a call's first frames beyond that of the path; returns when they came."""
+    await asyncio.sleep(SETTLE_S + 2 * _path_s(row))
+    echo = coded_call.evaluate(client.packets, client.begin_s)
+    return _percentile(echo.delays_ms(0.0, SETTLE_S), 50) - 2000 * _path_s(row)
+
+
+def _path_s(row: Row) -> float:
+    """The delay of one way."""
+    return float(row.path.get("delay_ms", 0.0)) / 1000
 
 
 async def _expose(client: CodedClient, relay: UdpRelay, row: Row, seconds: float) -> float:
@@ -206,14 +223,18 @@ async def _expose(client: CodedClient, relay: UdpRelay, row: Row, seconds: float
     return begin_s
 
 
-def judge(echo: Echo, begin_s: float, end_s: float) -> Result:
+def judge(echo: Echo, begin_s: float, end_s: float, begins_ms: float) -> Result:
     """Evaluates a call with a fault in that time, in seconds after frame 0 was sent."""
     before_ms = _percentile(echo.delays_ms(begin_s - BEFORE_S, begin_s), 50)
     path_s = before_ms / 1000
     during = echo.delays_ms(begin_s, end_s)
     recovered_s = end_s + RECOVERY_S
     after = echo.delays_ms(recovered_s, recovered_s + AFTER_S)
+    if np.isnan(path_s):
+        # Nothing came at all.
+        path_s = 0.0
     return Result(
+        begins_ms,
         echo.sound_percent(begin_s + path_s, end_s + path_s),
         echo.real_percent(begin_s, end_s, path_s + IN_TIME_S),
         before_ms,
@@ -239,6 +260,9 @@ def add(figures: Figures, name: str, found: dict[str, Result]) -> None:
         values = {stack: getattr(each, field) for stack, each in found.items()}
         target = None if wanted is None else {"least": wanted}
         figures.add(f"{name}: {field}", "%", values, better="higher", target=target)
+    begins = {stack: each.begins for stack, each in found.items() if not np.isnan(each.begins)}
+    most_begins = {"most": NO_BACKLOG_MS}
+    figures.add(f"{name}: delay above that of the path, begin", "ms", begins, target=most_begins)
     most = {"during_p95": row.late_ms, "after_p95": row.back_ms}
     for field in ("during_p50", "during_p95", "after_p50", "after_p95"):
         above = {
@@ -254,21 +278,12 @@ def add(figures: Figures, name: str, found: dict[str, Result]) -> None:
 
 def main() -> None:
     """Measures the rows that were asked for, the stacks in turn."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", help="names of rows, with commas between; all of them by default")
-    parser.add_argument("--stacks", default=",".join(STACKS), help="%(default)s")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a fault (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the network (%(default)s)")
-    parser.add_argument("--list", action="store_true", help="print the rows, and measure nothing")
-    figures = Figures("network", "An echo through a bad network", parser=parser)
+    figures = Figures("network", "An echo through a bad network", parser=_parser())
     asked = figures.asked
     if asked.list:
         for name, row in ROWS.items():
             print(f"{name}: {row}")
         return
-    names = asked.rows.split(",") if asked.rows else list(ROWS)
     stacks = clients.installed(asked.stacks.split(","), figures)
     clients.pin()
     if not clients.take_precedence():
@@ -276,7 +291,7 @@ def main() -> None:
     traces: dict[str, list[tuple[float, float]]] = {}
     print(HEAD, flush=True)
     for run in range(figures.runs):
-        for name in names:
+        for name in asked.rows.split(",") if asked.rows else ROWS:
             found = {}
             for stack in stacks:
                 options = Asked(asked.seconds, asked.seed + run)
@@ -287,21 +302,34 @@ def main() -> None:
             add(figures, name, found)
     figures.close()
     if traces:
-        TRACES.write_text(json.dumps(traces) + "\n")
+        NETWORK_DELAYS.write_text(json.dumps(traces) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", help="names of rows, with commas between; all of them by default")
+    parser.add_argument("--stacks", default=",".join(STACKS), help="%(default)s")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of a fault (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the network (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="print the rows, and measure nothing")
+    return parser
 
 
 HEAD: Final = (
-    "row             stack    sound %  real %  delay ms: before  during p50   p95"
-    "  after p50   p95  resumed ms  repeated"
+    "row            stack     sound %  real %   delay ms: begins before  during p50    p95"
+    "  after p50    p95  resumed  repeated"
 )
 
 
 def line(name: str, stack: str, found: Result) -> str:
     """A row in one line of text, below `HEAD`."""
     return (
-        f"{name:15} {stack:8} {found.sound:7.1f} {found.real:7.1f} {found.before:17.0f}"
-        f" {found.during_p50:11.0f} {found.during_p95:5.0f} {found.after_p50:10.0f}"
-        f" {found.after_p95:5.0f} {found.resumed:11.0f} {found.repeated:9.0f}"
+        f"{name:14} {stack:8} {found.sound:8.1f} {found.real:7.1f} {found.begins:18.0f}"
+        f" {found.before:6.0f} {found.during_p50:11.0f} {found.during_p95:6.0f}"
+        f" {found.after_p50:10.0f} {found.after_p95:6.0f} {found.resumed:8.0f}"
+        f" {found.repeated:9.0f}"
     )
 
 

@@ -51,7 +51,7 @@ def calls(figures: list[Figure], file: Path) -> None:
         position += 0.6
     axes.set_yticks(ticks, labels)
     axes.set_xlabel("calls on one core")
-    _write(canvas, file)
+    write(canvas, file)
 
 
 def turns(figures: list[Figure], file: Path) -> None:
@@ -73,7 +73,7 @@ def turns(figures: list[Figure], file: Path) -> None:
     axes.set_ylabel("end of speech to decision, ms: p50 ● to p90 ▬")
     axes.set_xlim(left=-2, right=100)
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
-    _write(canvas, file)
+    write(canvas, file)
 
 
 DRAWN: Final[dict[str, Callable[[list[Figure], Path], None]]] = {"calls": calls, "turns": turns}
@@ -94,7 +94,21 @@ def _axes(height: float) -> tuple[Canvas, Any]:
         return canvas, canvas.add_subplot()
 
 
-def _write(canvas: Canvas, file: Path) -> None:
+def two_axes(height: float) -> tuple[Canvas, tuple[Any, Any]]:
+    """A canvas with two plots beside each other."""
+    with mpl.rc_context(STYLE):
+        canvas = Canvas(figsize=(8, height), layout="constrained")
+        left, right = canvas.subplots(1, 2)
+        return canvas, (left, right)
+
+
+def colour(stack: str) -> str:
+    """The colour of a stack."""
+    return COLOURS.get(stack, GREY)
+
+
+def write(canvas: Canvas, file: Path) -> None:
+    """Writes the plot as SVG."""
     with mpl.rc_context(STYLE):
         # Without a date the file changes only with what it shows.
         canvas.savefig(file, transparent=True, metadata={"Date": None})

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "benches" / "results"
 
+NETWORK_DELAYS: Final = RESULTS / "network-delays.json"
+"""The delay of each frame around one lost packet, by stack: seconds after the loss, and ms."""
+
 RUNS: Final = int(os.environ.get("BENCH_RUNS", "5"))
 """The times that a bench measures everything. Fewer than five show little of the spread."""
 

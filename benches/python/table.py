@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+import network_page
 import plots
 from figures import OURS, is_met, short, spread, stacks_of, times_better
 from report import RESULTS, ROOT
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
     from figures import Figure
 
 # In the order of the plan; kernels last, since they alone hold no more sessions.
-BENCHES: Final = ("calls", "idle", "replies", "turns", "inbound", "footprint", "kernels")
+BENCHES: Final = ("calls", "idle", "replies", "turns", "network", "inbound", "footprint", "kernels")
+
+ROWS: Final = {"network": network_page.rows}
+"""Benches with a table of their own form."""
+
+DRAWN: Final = {**plots.DRAWN, "network": network_page.draw}
 
 IMAGES: Final = ROOT / "docs" / "images"
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
@@ -97,13 +103,13 @@ def main() -> None:
     """Writes ``docs/benchmarks.md`` and the images."""
     found = read()
     parts = [
-        "\n".join([f"## {bench}", "", described(figures), "", *rows(figures), ""])
+        "\n".join([f"## {bench}", "", described(figures), "", *ROWS.get(bench, rows)(figures), ""])
         for bench, figures in found.items()
         if figures
     ]
     PAGE.write_text("\n".join([HEAD, *parts]), "utf-8")
     print("\n".join(parts))
-    for bench, draw in plots.DRAWN.items():
+    for bench, draw in DRAWN.items():
         if bench in found:
             draw(found[bench], IMAGES / f"bench-{bench}.svg")
         else:

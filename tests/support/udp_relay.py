@@ -119,7 +119,7 @@ class _Candidate(NamedTuple):
 
 
 class UdpRelay:
-    """Carries the packets between a client and a server.
+    """Carries the packets of one call between a client and a server.
 
     Attributes:
         up: From the client to the server.
