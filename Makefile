@@ -149,6 +149,15 @@ bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are ins
 	for bench in $(BENCHES); do $(BIN)/python benches/python/$$bench.py || failed="$$failed $$bench"; done; \
 	$(BIN)/python benches/python/table.py || failed="$$failed table"; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
+# Such as --rows loss10,one-loss --runs 1 --stacks ours.
+NETWORK_OPTIONS ?= --runs 3
+
+.PHONY: bench-network
+bench-network: $(STAMPS)/dev $(STAMPS)/package ## measure an echo through a bad network, fault by fault, beside the peers that are installed
+	$(UV) --group bench
+	$(BIN)/python benches/python/network.py $(NETWORK_OPTIONS)
+	$(BIN)/python benches/python/table.py
+
 .PHONY: bench-rust
 bench-rust: ## time the core's kernels on each instruction set
 	CARGO_TARGET_DIR=target/benches $(CARGO) bench --locked --manifest-path benches/Cargo.toml

@@ -160,7 +160,7 @@ class Echo(NamedTuple):
             [1000 * each.delay_s for each in self.frames if begin_s <= each.nth * FRAME_S < end_s]
         )
 
-    def sound_percent(self, begin_s: float, end_s: float) -> float:
+    def audio_percent(self, begin_s: float, end_s: float) -> float:
         """The share of that time that was not silent."""
         played = self.is_loud & (self.played_s >= begin_s) & (self.played_s < end_s)
         return min(100.0, 100.0 * int(played.sum()) * coded_audio.HOP_S / (end_s - begin_s))
@@ -248,7 +248,7 @@ def _certain(found: list[tuple[int, float]]) -> Iterator[Frame]:
         apart = np.abs((around + period // 2) % period - period // 2)
         if (apart <= ALIKE_FRAMES).sum() <= WITNESSES:
             continue
-        # Which period it is, the last delay says; and nothing comes before it was sent.
+        # The period is the one nearest to the last delay; and nothing comes before it was sent.
         delay = int(late[nth]) + period * round((delay - int(late[nth])) / period)
         if delay < -1:
             delay += period

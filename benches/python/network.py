@@ -1,4 +1,4 @@
-"""What a bad network leaves of an echo: how much sound, how many real frames, and how late.
+"""Audio, real frames and delay of an echo behind a bad network.
 
 Each row is a call of its own to a server that echoes, through a relay of UDP on this machine that
 has the fault for `--seconds`, after `BEFORE_S` without and before `AFTER_S` without. One row, once,
@@ -7,7 +7,7 @@ of this package alone takes about twenty seconds::
     .venv/bin/python benches/python/network.py --runs 1 --stacks ours --rows loss10
 
 ``--rows loss10,one-loss`` takes several, ``--list`` prints them, and ``--seconds 30`` has more
-frames behind each number. Faults are those of the way to the server, except where a row says
+frames behind each number. Faults are those of the way to the server, except where a row has
 "down"; ``--seed`` chooses others. The network's own delay is a part of all delays; "before" has it.
 """
 
@@ -67,11 +67,11 @@ class Row(NamedTuple):
     Attributes:
         up: The faults from the client to the server.
         down: Those of the other direction.
-        path: What both directions have all the time, such as a delay.
+        path: The conditions of both directions all the time, such as a delay.
         lose: Packets of audio that are lost, one after the other, at the beginning of the fault.
         seconds: The length of the fault, where it belongs to it.
         fec: The client sends a coarse copy of each frame in the next packet.
-        sound: The least share of the time with sound, in percent.
+        audio: The least share of the time with audio, in percent.
         real: The least share of the frames that come, in percent.
         late_ms: The most that the delay may be above the one before, p95, during the fault.
         back_ms: The same after it.
@@ -83,49 +83,49 @@ class Row(NamedTuple):
     lose: int = 0
     seconds: float | None = None
     fec: bool = False
-    sound: float | None = None
+    audio: float | None = None
     real: float | None = None
     late_ms: float | None = None
     back_ms: float | None = 20.0
 
 
 ROWS: Final = {
-    "clean": Row(sound=99.0, real=99.0, late_ms=20.0),
-    "far": Row(path={"delay_ms": 100}, sound=99.0, real=99.0, late_ms=20.0),
-    "loss1": Row({"loss": 0.01}, sound=99.0, late_ms=160.0),
-    "loss5": Row({"loss": 0.05}, sound=98.0, late_ms=160.0),
-    "loss10": Row({"loss": 0.1}, sound=95.0, late_ms=160.0),
-    "loss20": Row({"loss": 0.2}, sound=85.0, late_ms=160.0),
-    "loss5-fec": Row({"loss": 0.05}, fec=True, sound=98.0, late_ms=160.0),
-    "loss10-fec": Row({"loss": 0.1}, fec=True, sound=95.0, late_ms=160.0),
-    "loss10-down": Row(down={"loss": 0.1}, sound=95.0, late_ms=160.0),
-    "bursts5": Row({"burst_loss": 0.05, "burst_packets": 3}, sound=97.0, late_ms=160.0),
-    "bursts10": Row({"burst_loss": 0.1, "burst_packets": 4}, sound=95.0, late_ms=160.0),
-    "bursts20": Row({"burst_loss": 0.2, "burst_packets": 5}, sound=90.0, late_ms=160.0),
-    "one-loss": Row(lose=1, seconds=1.0, sound=99.0, real=97.0, late_ms=160.0),
+    "clean": Row(audio=99.0, real=99.0, late_ms=20.0),
+    "far": Row(path={"delay_ms": 100}, audio=99.0, real=99.0, late_ms=20.0),
+    "loss1": Row({"loss": 0.01}, audio=99.0, late_ms=160.0),
+    "loss5": Row({"loss": 0.05}, audio=98.0, late_ms=160.0),
+    "loss10": Row({"loss": 0.1}, audio=95.0, late_ms=160.0),
+    "loss20": Row({"loss": 0.2}, audio=85.0, late_ms=160.0),
+    "loss5-fec": Row({"loss": 0.05}, fec=True, audio=98.0, late_ms=160.0),
+    "loss10-fec": Row({"loss": 0.1}, fec=True, audio=95.0, late_ms=160.0),
+    "loss10-down": Row(down={"loss": 0.1}, audio=95.0, late_ms=160.0),
+    "bursts5": Row({"burst_loss": 0.05, "burst_packets": 3}, audio=97.0, late_ms=160.0),
+    "bursts10": Row({"burst_loss": 0.1, "burst_packets": 4}, audio=95.0, late_ms=160.0),
+    "bursts20": Row({"burst_loss": 0.2, "burst_packets": 5}, audio=90.0, late_ms=160.0),
+    "one-loss": Row(lose=1, seconds=1.0, audio=99.0, real=97.0, late_ms=160.0),
     "jitter50": Row(
-        {"jitter_ms": 50}, path={"delay_ms": 100}, sound=97.0, real=95.0, late_ms=200.0
+        {"jitter_ms": 50}, path={"delay_ms": 100}, audio=97.0, real=95.0, late_ms=200.0
     ),
     "jitter50-free": Row(
         {"jitter_ms": 50, "keep_order": False},
         path={"delay_ms": 100},
-        sound=97.0,
+        audio=97.0,
         real=95.0,
         late_ms=200.0,
     ),
     "jitter200": Row(
-        {"jitter_ms": 200}, path={"delay_ms": 200}, sound=90.0, real=85.0, late_ms=500.0
+        {"jitter_ms": 200}, path={"delay_ms": 200}, audio=90.0, real=85.0, late_ms=500.0
     ),
     "jitter200-free": Row(
         {"jitter_ms": 200, "keep_order": False},
         path={"delay_ms": 200},
-        sound=90.0,
+        audio=90.0,
         real=85.0,
         late_ms=500.0,
     ),
-    "reorder25": Row({"reorder": 0.25}, path={"delay_ms": 50}, sound=99.0, real=99.0, late_ms=20.0),
-    "duplicate10": Row({"duplicate": 0.1}, sound=99.0, real=99.0, late_ms=20.0),
-    "corrupt2": Row({"corrupt": 0.02}, sound=99.0, real=97.0, late_ms=160.0),
+    "reorder25": Row({"reorder": 0.25}, path={"delay_ms": 50}, audio=99.0, real=99.0, late_ms=20.0),
+    "duplicate10": Row({"duplicate": 0.1}, audio=99.0, real=99.0, late_ms=20.0),
+    "corrupt2": Row({"corrupt": 0.02}, audio=99.0, real=97.0, late_ms=160.0),
     "cap48-down": Row(down={"kbit_per_s": 48, "queue_ms": 5_000}, real=95.0, late_ms=500.0),
     "cap24-down": Row(down={"kbit_per_s": 24, "queue_ms": 5_000}, real=90.0, late_ms=500.0),
     "blackout0.5": Row({"loss": 1.0}, {"loss": 1.0}, seconds=0.5),
@@ -139,7 +139,7 @@ class Result(NamedTuple):
 
     Attributes:
         begins: The delay of the first frames of a call, beyond that of the path.
-        sound: The share of the fault's time with sound.
+        audio: The share of the fault's time with audio.
         real: The share of the frames sent in it that came in time.
         before: The delay before the fault, p50.
         during_p50: The delay of the frames sent during it.
@@ -151,7 +151,7 @@ class Result(NamedTuple):
     """
 
     begins: float
-    sound: float
+    audio: float
     real: float
     before: float
     during_p50: float
@@ -235,7 +235,7 @@ def judge(echo: Echo, begin_s: float, end_s: float, begins_ms: float) -> Result:
         path_s = 0.0
     return Result(
         begins_ms,
-        echo.sound_percent(begin_s + path_s, end_s + path_s),
+        echo.audio_percent(begin_s + path_s, end_s + path_s),
         echo.real_percent(begin_s, end_s, path_s + IN_TIME_S),
         before_ms,
         _percentile(during, 50),
@@ -255,7 +255,7 @@ def _percentile(values: Any, percent: float) -> float:
 def add(figures: Figures, name: str, found: dict[str, Result]) -> None:
     """A row's figures of one run."""
     row = ROWS[name]
-    least = {"sound": row.sound, "real": row.real}
+    least = {"audio": row.audio, "real": row.real}
     for field, wanted in least.items():
         values = {stack: getattr(each, field) for stack, each in found.items()}
         target = None if wanted is None else {"least": wanted}
@@ -318,7 +318,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 HEAD: Final = (
-    "row            stack     sound %  real %   delay ms: begins before  during p50    p95"
+    "row            stack     audio %  real %   delay ms: begins before  during p50    p95"
     "  after p50    p95  resumed  repeated"
 )
 
@@ -326,7 +326,7 @@ HEAD: Final = (
 def line(name: str, stack: str, found: Result) -> str:
     """A row in one line of text, below `HEAD`."""
     return (
-        f"{name:14} {stack:8} {found.sound:8.1f} {found.real:7.1f} {found.begins:18.0f}"
+        f"{name:14} {stack:8} {found.audio:8.1f} {found.real:7.1f} {found.begins:18.0f}"
         f" {found.before:6.0f} {found.during_p50:11.0f} {found.during_p95:6.0f}"
         f" {found.after_p50:10.0f} {found.after_p95:6.0f} {found.resumed:8.0f}"
         f" {found.repeated:9.0f}"

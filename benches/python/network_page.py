@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from figures import Figure
 
 COLUMNS: Final = {
-    "sound": "sound %",
+    "audio": "audio %",
     "real": "real %",
     "delay above that before, during, p95": "during",
     "delay above that before, after, p95": "after",
@@ -35,7 +35,7 @@ def rows(figures: list[Figure]) -> list[str]:
         name, _, field = figure["name"].partition(": ")
         by_row.setdefault(name, {})[field] = figure
     lines = [
-        "Sound %, real %; p95 of the delay above that before the fault, in ms: during it / after.",
+        "Audio %, real %; p95 of the delay above that before the fault, in ms: during it / after.",
         "",
         f"| fault | required | {' | '.join(stacks)} |",
         "| --- | --- |" + " --- |" * len(stacks),
@@ -51,8 +51,8 @@ def rows(figures: list[Figure]) -> list[str]:
 
 
 def _cell(values: dict[str, str]) -> str:
-    sound, real, during, after = (values.get(key, "-") for key in COLUMNS)
-    return f"{sound}, {real}; {during} / {after}"
+    audio, real, during, after = (values.get(key, "-") for key in COLUMNS)
+    return f"{audio}, {real}; {during} / {after}"
 
 
 def _target(figure: Figure) -> str:
@@ -77,14 +77,14 @@ def draw(figures: list[Figure], file: Path) -> None:
     """Audio that arrives against loss, and delay against time around one loss."""
     canvas, (left, right) = plots.two_axes(3.6)
     by_name = {figure["name"]: figure for figure in figures}
-    for field, style in (("sound", "o--"), ("real", "o-")):
+    for field, style in (("audio", "o--"), ("real", "o-")):
         found = {loss: by_name.get(f"{row}: {field}") for row, loss in LOSSES.items()}
         present = {loss: figure for loss, figure in found.items() if figure is not None}
         for stack in {stack: None for each in present.values() for stack in stacks_of(each)}:
             values = [(loss, spread(each, stack).median) for loss, each in present.items()]
             left.plot(*zip(*values, strict=True), style, color=plots.colour(stack))
     left.set_xlabel("packets lost, %")
-    left.set_ylabel("real frames —, sound - -, %")
+    left.set_ylabel("real frames —, audio - -, %")
     left.set_ylim(0, 103)
     traces = json.loads(NETWORK_DELAYS.read_text("utf-8")) if NETWORK_DELAYS.exists() else {}
     for stack, trace in traces.items():

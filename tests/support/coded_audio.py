@@ -145,7 +145,7 @@ class Decoder:
 
     def conceal(self, like: bytes) -> NDArray[np.int16]:
         """What libopus has for a missing packet that was as long as this one."""
-        # The first byte says how long it is; nothing follows it (RFC 6716 section 3.1).
+        # The first byte has its length in time; nothing follows it (RFC 6716 section 3.1).
         return self.decode(bytes((like[0] & 0xFC,)))
 
 

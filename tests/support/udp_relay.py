@@ -1,6 +1,6 @@
 """A bad network between two peers on one machine: a relay of UDP that needs no rights.
 
-Each peer's session description is rewritten on its way, so that the other one knows no address but
+Each peer's session description is rewritten on its way, so that the other one has no address but
 the relay's::
 
     async with UdpRelay() as relay:
@@ -17,7 +17,6 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from gradio_webrtc._core import NetworkLink
 from gradio_webrtc.testing import Network
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Direction:
         self.lose_next = 0
         self._loop = asyncio.get_running_loop()
         self._origin_s = self._loop.time()
-        self._link = NetworkLink(network)
+        self._link = network.open_link()
         self._deliver = deliver
         self._timer: asyncio.TimerHandle | None = None
 

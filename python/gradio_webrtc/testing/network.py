@@ -63,7 +63,11 @@ class Network:
 
     def __post_init__(self) -> None:
         # A link checks all of it, in the words that belong here.
-        NetworkLink(self)
+        self.open_link()
+
+    def open_link(self) -> NetworkLink:
+        """Returns one direction of it, at time zero, without a packet under way."""
+        return NetworkLink(self)
 
     def later(self, seconds: float) -> Network:
         """Returns the same network with its blackouts so many seconds later."""

@@ -143,8 +143,8 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
         tail_s: Seconds of silence after the recording before the session may end.
         time_limit_s: The time limit of the session, in seconds; ``None`` for no limit.
         max_duration_s: The seconds after which a session that goes on for ever is ended.
-        network: What the client's audio has to go through, as packets of Opus; messages and what
-            the handler sends do not. ``None`` for no network and no codec.
+        network: The network that the client's audio goes through, as packets of Opus; messages and
+            the handler's audio do not. ``None`` for no network and no codec.
 
     Returns:
         The turns, the audio, the outputs and all other results of the session.
@@ -203,7 +203,7 @@ class _Client(NamedTuple):
         samples: Its audio, int16 ``(n,)``.
         inputs: The values of its input components.
         messages: Its messages, each as text behind its time in seconds of the session.
-        network: What its audio goes through.
+        network: The network that its audio goes through.
     """
 
     rate_hz: int

@@ -51,8 +51,8 @@ class FakeTransport:
         rate_hz: Sample rate of ``samples``; a multiple of 50 Hz.
         samples: int16, ``(n,)`` or ``(1, n)``.
         on_page_message: Called with every message to the client.
-        network: What the audio has to go through, as packets of Opus; ``None`` for no network and
-            no codec, where it comes as it is.
+        network: The network that the audio goes through, as packets of Opus; ``None`` for no
+            network and no codec.
 
     Attributes:
         sent: ``(time_s, samples)`` of each audio frame that was sent to the client.

@@ -46,8 +46,8 @@ pub struct Link {
     in_burst: bool,
     /// The time at which the capped place has let everything through that it took.
     free_at: Duration,
-    /// The arrival of the latest packet that others must not overtake.
-    last_arrival: Duration,
+    /// The time of the latest packet that others must not overtake.
+    last_due: Duration,
     /// The packets under way, the earliest on top, in the order of sending at the same time.
     under_way: BinaryHeap<Reverse<(Duration, u64, Vec<u8>)>>,
     /// The number of packets and copies that were put under way.
@@ -79,7 +79,7 @@ impl Link {
             now: Duration::ZERO,
             in_burst: false,
             free_at: Duration::ZERO,
-            last_arrival: Duration::ZERO,
+            last_due: Duration::ZERO,
             under_way: BinaryHeap::new(),
             count: 0,
             stats: LinkStats::default(),
@@ -118,16 +118,16 @@ impl Link {
             self.stats.overflowed += 1;
             return;
         };
-        let arrival = self.arrival(through, &chances);
+        let due = self.due(through, &chances);
         if chances.corrupt < self.conditions.corrupt && !packet.is_empty() {
             self.stats.corrupted += 1;
             flip(&mut packet, chances.bit);
         }
         if chances.duplicate < self.conditions.duplicate {
             self.stats.duplicated += 1;
-            self.put(arrival, packet.clone());
+            self.put(due, packet.clone());
         }
-        self.put(arrival, packet);
+        self.put(due, packet);
     }
 
     /// Returns the next packet that is there by `now`, the earliest first; `None` without one.
@@ -192,14 +192,14 @@ impl Link {
         Some(self.free_at)
     }
 
-    fn arrival(&mut self, through: Duration, chances: &Chances) -> Duration {
+    fn due(&mut self, through: Duration, chances: &Chances) -> Duration {
         let conditions = &self.conditions;
         if chances.reorder < conditions.reorder {
             self.stats.reordered += 1;
             return through;
         }
         let late = conditions.jitter.mul_f64(chances.jitter.abs());
-        let arrival = if chances.jitter < 0.0 {
+        let due = if chances.jitter < 0.0 {
             through.saturating_add(conditions.delay.saturating_sub(late))
         } else {
             through
@@ -207,18 +207,18 @@ impl Link {
                 .saturating_add(late)
         };
         if !conditions.keeps_order {
-            return arrival;
+            return due;
         }
-        self.last_arrival = self.last_arrival.max(arrival);
-        self.last_arrival
+        self.last_due = self.last_due.max(due);
+        self.last_due
     }
 
-    fn put(&mut self, arrival: Duration, packet: Vec<u8>) {
+    fn put(&mut self, due: Duration, packet: Vec<u8>) {
         if self.under_way.len() >= MAX_UNDER_WAY {
             self.stats.overflowed += 1;
             return;
         }
-        self.under_way.push(Reverse((arrival, self.count, packet)));
+        self.under_way.push(Reverse((due, self.count, packet)));
         self.count += 1;
     }
 }

@@ -198,13 +198,13 @@ proptest! {
 /// refused, and of a right one each seed is tried once and for all.
 const PACKETS: u32 = 20_000;
 
-fn assert_share(found: u64, wanted: f64, cluster: f64, what: &str) {
+fn assert_share(found: u64, share: f64, cluster: f64, what: &str) {
     let packets = f64::from(PACKETS);
-    let deviation = (packets * wanted * (1.0 - wanted) * cluster).sqrt();
-    let off = (found as f64 - packets * wanted).abs();
+    let deviation = (packets * share * (1.0 - share) * cluster).sqrt();
+    let off = (found as f64 - packets * share).abs();
     assert!(
         off <= 5.0 * deviation,
-        "{what}: {found} of {packets}, expected {wanted}"
+        "{what}: {found} of {packets}, expected {share}"
     );
 }
 

@@ -7,7 +7,7 @@ from gradio_webrtc.testing import Network
 
 
 def passed(network: Network, packets: int = 200) -> list[tuple[float, bytes]]:
-    """The times and the packets that come of some that are sent every 20 ms."""
+    """The packets that get through, each with its time; they are sent every 20 ms."""
     link = NetworkLink(network)
     came = []
     for number in range(packets):

@@ -81,7 +81,7 @@ def test_packets_with_a_wrong_bit_count_as_lost() -> None:
     assert transport.packets_discarded == 0
 
 
-def test_packets_that_come_twice_are_heard_once() -> None:
+def test_packets_that_come_twice_are_decoded_once() -> None:
     simulation, received = collected(Network(duplicate=0.5))
     assert simulation.stats.transport.packets_discarded > 100
     assert abs(received.size / RATE_HZ - simulation.duration_s) < 0.1
