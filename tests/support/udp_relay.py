@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from gradio_webrtc.testing import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+
+    from .serving import SessionServer
 
 _CANDIDATE: Final = re.compile(
     r"a=candidate:(?P<head>\S+ 1 udp \d+) (?P<address>[0-9.]+) (?P<port>\d+) typ host.*",
@@ -164,6 +166,20 @@ class UdpRelay:
     def rewrite_answer(self, sdp: str) -> str:
         """The server's description, in which the relay stands for it."""
         return _rewrite(sdp, self._server, self._client)
+
+
+class RelayedServer:
+    """A server behind a relay, for a `Client`."""
+
+    def __init__(self, server: SessionServer, relay: UdpRelay) -> None:
+        self._server = server
+        self._relay = relay
+
+    async def handle_request(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Passes an offer and its answer on, both with the relay's addresses."""
+        offer = {**body, "sdp": self._relay.rewrite_offer(body["sdp"])}
+        answer: dict[str, Any] = await self._server.handle_request(offer)
+        return {**answer, "sdp": self._relay.rewrite_answer(str(answer["sdp"]))}
 
 
 def is_audio(packet: bytes) -> bool:
