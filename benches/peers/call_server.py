@@ -51,6 +51,7 @@ class Meter:
             "emits": self.emits,
             "lag_p50_ms": 1000 * late[len(late) // 2],
             "lag_p99_ms": 1000 * late[int(len(late) * 0.99)],
+            "lag_most_ms": 1000 * late[-1],
             "rss_kb": _resident_kb(),
             "own_ms": self.own_ms[:],
         }

@@ -68,12 +68,14 @@ class CodedClient(Client):
     Attributes:
         packets: Of audio, in the order they came.
         begin_s: The loop's time at which frame 0 was sent; frame ``k`` follows 20 ms * ``k`` later.
+        late_ms: The most that a frame was sent too late: this process was held up.
     """
 
     def __init__(self, *, fec: bool = False) -> None:
         line = coded_audio.frames(coded_audio.PERIOD)
         super().__init__(Player(coded_audio.encode(line, fec=fec)))
         self.packets: list[Packet] = []
+        self.late_ms = 0.0
         self._heard = asyncio.Event()
         self._drains: set[asyncio.Task[None]] = set()
         self._pc.on("track", self._drain)
@@ -106,6 +108,11 @@ class CodedClient(Client):
             await theirs(data, arrival_time_ms=arrival_time_ms)
 
         dtls._handle_rtp_data = note
+
+    def _tick(self) -> None:
+        late_s = asyncio.get_running_loop().time() - self.begin_s - self.sent * FRAME_S
+        self.late_ms = max(self.late_ms, 1000 * late_s)
+        super()._tick()
 
     def _receive(self, theirs: Callable[[bytes, object], None], data: bytes, addr: object) -> None:
         theirs(data, addr)

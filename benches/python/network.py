@@ -2,7 +2,7 @@
 
 Each row is a call of its own to a server that echoes, through a relay of UDP on this machine that
 has the fault for `--seconds`, after `BEFORE_S` without and before `AFTER_S` without. One row, once,
-of this package alone takes about twenty seconds::
+of this package alone takes less than half a minute::
 
     .venv/bin/python benches/python/network.py --runs 1 --stacks ours --rows loss10
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 STACKS: Final = (OURS, "fastrtc", "aiortc")
 SETTLE_S: Final = 1.0
-BEFORE_S: Final = 3.0
+BEFORE_S: Final = 1.5
 NO_BACKLOG_MS: Final = 60.0
 """Above the delay of the path: a call that begins later has a backlog, which hides what a fault
 adds. It is hung up, and another one is made."""
@@ -45,10 +45,14 @@ adds. It is hung up, and another one is made."""
 MOST_CALLS: Final = 3
 """For that; then the last one is measured as it is."""
 
+HELD_UP_MS: Final = 30.0
+"""From which on a call is made again: a server, or a client, that got no processor for so long adds
+a delay of its own, which hides that of the fault. Machines that are shared do it all the time."""
+
 RECOVERY_S: Final = 1.0
 """After a fault, until which the delay has to be back."""
 
-AFTER_S: Final = 3.0
+AFTER_S: Final = 1.5
 """For which the delay is measured then."""
 
 IN_TIME_S: Final = 0.5
@@ -138,7 +142,6 @@ class Result(NamedTuple):
     """What was measured of a row; shares in percent, times in ms.
 
     Attributes:
-        begins: The delay of the first frames of a call, beyond that of the path.
         audio: The share of the fault's time with audio.
         real: The share of the frames sent in it that came in time.
         before: The delay before the fault, p50.
@@ -147,10 +150,11 @@ class Result(NamedTuple):
         after_p50: The delay from `RECOVERY_S` after it on.
         after_p95: The same.
         resumed: From the end of the fault until a frame came that was sent after it.
-        repeated: Frames that were heard again after later ones.
+        repeated: Frames that were found again after later ones.
+        begins: The delay of the first frames of a call, beyond that of the path.
+        held_up: The longest time for which the machine let the server or the client wait.
     """
 
-    begins: float
     audio: float
     real: float
     before: float
@@ -160,6 +164,8 @@ class Result(NamedTuple):
     after_p95: float
     resumed: float
     repeated: float
+    begins: float = 0.0
+    held_up: float = 0.0
 
 
 class Asked(NamedTuple):
@@ -167,16 +173,54 @@ class Asked(NamedTuple):
 
     seconds: float
     seed: int
+    tries: int
 
 
-async def measure(stack: str, name: str, asked: Asked) -> tuple[Result, list[tuple[float, float]]]:
-    """A call with the row's fault: what was measured, and each frame's time and delay.
+class Measured(NamedTuple):
+    """A call, evaluated.
 
-    Times are in seconds after the fault began, delays in ms.
+    Attributes:
+        result: What is reported of it.
+        trace: Of each frame the time in seconds after the fault began, and the delay in ms.
     """
-    row = ROWS[name]
-    server = await Server.start(stack, "echo", "unwatched")
+
+    result: Result
+    trace: list[tuple[float, float]]
+
+
+async def measure(stack: str, name: str, asked: Asked) -> Measured:
+    """Makes calls with the row's fault until the machine held up neither side, or often enough.
+
+    Returns:
+        The call that was held up least.
+    """
+    server = await Server.start(stack, "echo")
+    found: list[Measured] = []
+    while len(found) < asked.tries:
+        with clients.precedence(server):
+            call = await _try(server, ROWS[name], asked)
+        found.append(evaluate(call))
+        if found[-1].result.held_up <= HELD_UP_MS:
+            break
+        print(f"  held up for {found[-1].result.held_up:.0f} ms", flush=True)
+    await server.stop()
+    return min(found, key=lambda each: each.result.held_up)
+
+
+class Call(NamedTuple):
+    """A call that was made, not evaluated yet; times in seconds after frame 0 was sent."""
+
+    client: CodedClient
+    begin_s: float
+    end_s: float
+    begins_ms: float
+    held_up_ms: float
+
+
+async def _try(server: Server, row: Row, asked: Asked) -> Call:
+    """Makes a call with the fault. One that begins with a backlog is made again."""
     begins_ms: list[float] = []
+    seconds = row.seconds or asked.seconds
     while True:
         path = Network(**row.path, seed=asked.seed)
         # One for each call: what is left of a former call would mix with the next one.
@@ -184,22 +228,32 @@ async def measure(stack: str, name: str, asked: Asked) -> tuple[Result, list[tup
             client = await coded_call.call(server, relay, fec=row.fec)
             begins_ms.append(await _late_ms(client, row))
             if begins_ms[-1] <= NO_BACKLOG_MS or len(begins_ms) == MOST_CALLS:
-                seconds = row.seconds or asked.seconds
+                client.late_ms = 0.0
+                await server.ask("measure")
                 begin_s = await _expose(client, relay, row, seconds)
+                seen = await server.ask("measure")
                 await client.hang_up()
-                break
-            print(f"  begins {begins_ms[-1]:.0f} ms late: called again", flush=True)
+                held_up_ms = max(client.late_ms, seen["lag_most_ms"])
+                return Call(client, begin_s, begin_s + seconds, begins_ms[0], held_up_ms)
             await client.hang_up()
-    await server.stop()
-    echo = coded_call.evaluate(client.packets, client.begin_s)
-    trace = [(each.nth * coded_call.FRAME_S - begin_s, 1000 * each.delay_s) for each in echo.frames]
-    return judge(echo, begin_s, begin_s + seconds, begins_ms[0]), trace
+
+
+def evaluate(call: Call) -> Measured:
+    """Finds out what came back."""
+    echo = coded_call.evaluate(call.client.packets, call.client.begin_s)
+    result = judge(echo, call.begin_s, call.end_s)
+    trace = [
+        (each.nth * coded_call.FRAME_S - call.begin_s, 1000 * each.delay_s) for each in echo.frames
+    ]
+    return Measured(result._replace(begins=call.begins_ms, held_up=call.held_up_ms), trace)
 
 
 async def _late_ms(client: CodedClient, row: Row) -> float:
     """The median delay of a call's first frames beyond that of the path; returns when they came."""
     await asyncio.sleep(SETTLE_S + 2 * _path_s(row))
-    echo = coded_call.evaluate(client.packets, client.begin_s)
+    # On the loop it would hold up the call by a tenth of a second.
+    packets = client.packets.copy()
+    echo = await asyncio.to_thread(coded_call.evaluate, packets, client.begin_s)
     return _percentile(echo.delays_ms(0.0, SETTLE_S), 50) - 2000 * _path_s(row)
 
 
@@ -223,7 +277,7 @@ async def _expose(client: CodedClient, relay: UdpRelay, row: Row, seconds: float
     return begin_s
 
 
-def judge(echo: Echo, begin_s: float, end_s: float, begins_ms: float) -> Result:
+def judge(echo: Echo, begin_s: float, end_s: float) -> Result:
     """Evaluates a call with a fault in that time, in seconds after frame 0 was sent."""
     before_ms = _percentile(echo.delays_ms(begin_s - BEFORE_S, begin_s), 50)
     path_s = before_ms / 1000
@@ -234,7 +288,6 @@ def judge(echo: Echo, begin_s: float, end_s: float, begins_ms: float) -> Result:
         # Nothing came at all.
         path_s = 0.0
     return Result(
-        begins_ms,
         echo.audio_percent(begin_s + path_s, end_s + path_s),
         echo.real_percent(begin_s, end_s, path_s + IN_TIME_S),
         before_ms,
@@ -286,15 +339,16 @@ def main() -> None:
         return
     stacks = clients.installed(asked.stacks.split(","), figures)
     clients.pin()
-    if not clients.take_precedence():
-        figures.note("without precedence over other processes: they are in the delays")
+    with clients.precedence() as has_it:
+        if not has_it:
+            figures.note("without precedence over other processes: they are in the delays")
     traces: dict[str, list[tuple[float, float]]] = {}
     print(HEAD, flush=True)
     for run in range(figures.runs):
         for name in asked.rows.split(",") if asked.rows else ROWS:
             found = {}
             for stack in stacks:
-                options = Asked(asked.seconds, asked.seed + run)
+                options = Asked(asked.seconds, asked.seed + run, asked.tries)
                 found[stack], trace = asyncio.run(measure(stack, name, options))
                 print(line(name, stack, found[stack]), flush=True)
                 if name == TRACED:
@@ -313,13 +367,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stacks", default=",".join(STACKS), help="%(default)s")
     parser.add_argument("--seconds", type=float, default=10.0, help="of a fault (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the network (%(default)s)")
+    parser.add_argument(
+        "--tries", type=int, default=3, help="until the machine holds nobody up (%(default)s)"
+    )
     parser.add_argument("--list", action="store_true", help="print the rows, and measure nothing")
     return parser
 
 
 HEAD: Final = (
     "row            stack     audio %  real %   delay ms: begins before  during p50    p95"
-    "  after p50    p95  resumed  repeated"
+    "  after p50    p95  resumed  repeated held up"
 )
 
 
@@ -329,7 +386,7 @@ def line(name: str, stack: str, found: Result) -> str:
         f"{name:14} {stack:8} {found.audio:8.1f} {found.real:7.1f} {found.begins:18.0f}"
         f" {found.before:6.0f} {found.during_p50:11.0f} {found.during_p95:6.0f}"
         f" {found.after_p50:10.0f} {found.after_p95:6.0f} {found.resumed:8.0f}"
-        f" {found.repeated:9.0f}"
+        f" {found.repeated:9.0f} {found.held_up:7.0f}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +78,7 @@ async def test_what_gets_through_is_received_once_and_in_order(network: Network)
     assert len(set(numbers)) >= FRAMES - gone - SETTLING // 10
     # Where a loss was concealed, a frame may go on beyond its neighbour; nothing else goes back.
     ahead = [number for number in dict.fromkeys(numbers) if number]
-    assert sum(later < earlier for earlier, later in zip(ahead, ahead[1:], strict=False)) <= gone
+    assert sum(later < earlier for earlier, later in itertools.pairwise(ahead)) <= gone
 
 
 def test_every_frame_of_coded_audio_is_read_from_it_and_none_from_noise() -> None:
