@@ -25,7 +25,6 @@ from . import media
 __all__ = [
     "AudioFifo",
     "InboundAudio",
-    "NetworkLink",
     "OutboundAudio",
     "PauseDetector",
     "PauseEvent",
@@ -394,38 +393,6 @@ class OutboundAudio:
     @property
     def non_finite(self) -> int:
         """Samples that were NaN or infinite, since the start."""
-
-@final
-class NetworkLink:
-    """One direction of a bad network: datagrams in, and those that get through out, at their time.
-
-    Times are in seconds since an origin of yours and never go back. Values that no network can
-    have raise `ValueError`.
-
-    Args:
-        network: An object with the attributes of `gradio_webrtc.testing.Network`.
-    """
-
-    def __new__(cls, network: object) -> NetworkLink: ...
-    def set_network(self, network: object) -> None:
-        """Changes the conditions for what is sent from now on; the seed stays the first one."""
-
-    def send(self, now_s: float, packet: bytes) -> None:
-        """Sends a packet; 28 bytes of headers are added to its length where a cap counts them."""
-
-    def poll(self, now_s: float) -> bytes | None:
-        """Returns the next packet that is there by now; `None` without one."""
-
-    @property
-    def deadline_s(self) -> float | None:
-        """The time at which `poll` has something next; `None` if nothing is under way."""
-
-    def stats(self) -> dict[str, int]:
-        """Returns the numbers of packets by name.
-
-        sent, lost (by chance), blacked_out, overflowed (no room in the queue of a cap), reordered,
-        duplicated, corrupted, delivered.
-        """
 
 @final
 class SileroVad:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gradio_webrtc._core import NetworkLink
+from gradio_webrtc._media import NetworkLink
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,17 +24,17 @@ mod _core {
     #[pymodule_export]
     use crate::g711::{decode_g711, encode_g711};
     #[pymodule_export]
-    use crate::netem::NetworkLink;
-    #[pymodule_export]
     use crate::outbound::OutboundAudio;
     #[pymodule_export]
     use crate::pause::{PauseDetector, PauseEvent};
     #[pymodule_export]
     use crate::vad::SileroVad;
 
-    /// What happens per packet.
+    /// The media plane.
     #[pymodule]
     mod media {
+        #[pymodule_export]
+        use crate::netem::NetworkLink;
         #[pymodule_export]
         use crate::opus::{OpusDecoder, OpusEncoder, opus_packet_samples};
         #[pymodule_export]

@@ -13,7 +13,7 @@ use crate::exclusive_cell::{ExclusiveCell, Guard};
 const MAX_MS: f64 = 3_600_000.0;
 
 /// See [`Link`].
-#[pyclass(frozen, module = "gradio_webrtc._core")]
+#[pyclass(frozen, module = "gradio_webrtc._core.media")]
 pub struct NetworkLink(ExclusiveCell<Link>);
 
 #[pymethods]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradio_webrtc._core import NetworkLink
+from gradio_webrtc._media import NetworkLink
 from gradio_webrtc.testing import Network
 
 
