@@ -48,8 +48,8 @@ TENSORS: tuple[tuple[str, slice], ...] = (
 LARGEST_EXPONENT = 132
 FAR_BELOW = 15
 
-# Bits that are rounded away, of the 24 of a number; PROVENANCE.md, "Rounding".
-DROPPED_BITS = 2
+# Bits that are rounded away, of the 24 of a number, a whole byte plane; PROVENANCE.md, "Rounding".
+DROPPED_BITS = 8
 
 Floats = NDArray[np.float32]
 
@@ -101,7 +101,7 @@ def packed(weights: Floats) -> bytes:
         ValueError: If an exponent is larger than the core can read.
     """
     bits = weights.astype("<f4").view("<u4")
-    planes = ((bits & 0x7F_FFFF) | (bits >> 31 << 23)).view(np.uint8).reshape(-1, 4).T[:3]
+    planes = ((bits & 0x7F_FFFF) | (bits >> 31 << 23)).view(np.uint8).reshape(-1, 4).T[1:3]
     below = LARGEST_EXPONENT - (bits >> 23 & 0xFF).astype(np.int64)
     if below.min() < 0:
         raise ValueError(f"exponents up to {LARGEST_EXPONENT} can be packed, got one above")

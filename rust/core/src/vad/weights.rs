@@ -117,10 +117,10 @@ impl Weights {
 
 /// The `count` numbers of a file.
 ///
-/// Its first three byte planes, the lowest first, are 23 bits of fraction and the sign. Then come
-/// the exponents, two in a byte, the lower half first; then those that are far below.
+/// Its first two byte planes, the lower first, are 15 bits of fraction and the sign. Then come the
+/// exponents, two in a byte, the lower half first; then those that are far below.
 fn unpack(file: &[u8], count: usize) -> Result<Vec<f32>, AudioError> {
-    let halves = 3 * count;
+    let halves = 2 * count;
     let rest = halves + count.div_ceil(2);
     let half = |i: usize| (file[halves + i / 2] >> (4 * (i % 2))) & 0xf;
     let is_whole = file.len() >= rest;
@@ -137,9 +137,9 @@ fn unpack(file: &[u8], count: usize) -> Result<Vec<f32>, AudioError> {
             near => near,
         };
         let exponent = u32::from(LARGEST_EXPONENT.wrapping_sub(below));
-        let low = u32::from_le_bytes([file[i], file[count + i], file[2 * count + i], 0]);
-        let (sign, fraction) = (low >> 23, low & 0x7f_ffff);
-        f32::from_bits(sign << 31 | exponent << 23 | fraction)
+        let low = u32::from(u16::from_le_bytes([file[i], file[count + i]]));
+        let (sign, fraction) = (low >> 15, low & 0x7fff);
+        f32::from_bits(sign << 31 | exponent << 23 | fraction << 8)
     };
     Ok((0..count).map(number).collect())
 }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn numbers_are_assembled_from_their_planes() {
         // 1.0, -3.140625 and 2^-20: exponents 127, 128 and 107, the last far below 132.
-        let planes = [0, 0, 0, 0, 0, 0, 0, 0xc9, 0];
+        let planes = [0, 0, 0, 0, 0xc9, 0];
         let exponents = [0x45, 0x0f, 25];
         let file = [planes.as_slice(), &exponents].concat();
         assert_eq!(
@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn an_exponent_too_few_or_too_many_is_refused() {
         for tail in [&[0x0f][..], &[0x0f, 25, 25]] {
-            let file = [&[0, 0, 0], tail].concat();
-            let (expected, got) = (5, file.len());
+            let file = [&[0, 0], tail].concat();
+            let (expected, got) = (4, file.len());
             let refused = unpack(&file, 1).unwrap_err();
             assert_eq!(refused, AudioError::WeightsLength { expected, got });
         }
