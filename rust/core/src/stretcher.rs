@@ -90,33 +90,37 @@ impl Stretcher {
         if silent >= self.least() {
             return remove(planes, silent, self.samples(SILENT_BLOCK), 1.0);
         }
-        let [fast_above, cut_above] = [FAST_ABOVE, CUT_ABOVE].map(|it| self.samples(it));
-        if self.rest > 0 && excess <= fast_above {
+        let is_small = excess <= self.samples(FAST_ABOVE);
+        if self.rest > 0 && is_small {
             return 0;
         }
-        let [shortest, longest] = if excess <= fast_above { PERIOD } else { FAST };
-        let mut lags = self.samples(shortest)..=self.samples(longest).min(excess);
-        if excess > cut_above {
-            let longest = excess - cut_above + lags.end();
-            lags = longest - self.samples(PERIOD[1])..=longest;
-        }
+        let [first, last] = self.lags(excess);
         let overlap = self.samples(OVERLAP);
-        let waiting = planes[0].len();
-        if lags.is_empty() || lags.end() + overlap > waiting {
+        if first > last || last + overlap > planes[0].len() {
             return 0;
         }
-        let (first, last) = (*lags.start(), *lags.end());
         let (offset, similarity) = self.best_offset(
             planes,
             |plane| &plane.waiting()[..overlap],
             |plane| &plane.waiting()[first..last + overlap],
         );
-        if similarity < SIMILAR && excess <= fast_above && self.declined < MAX_DECLINED {
+        if similarity < SIMILAR && is_small && self.declined < MAX_DECLINED {
             self.declined += 1;
             return 0;
         }
         (self.rest, self.declined) = (REST_FRAMES, 0);
         remove(planes, first + offset, overlap, similarity)
+    }
+
+    /// The shortest and the longest stretch to remove at once.
+    fn lags(&self, excess: usize) -> [usize; 2] {
+        let is_small = excess <= self.samples(FAST_ABOVE);
+        let [first, last] = if is_small { PERIOD } else { FAST }.map(|it| self.samples(it));
+        let beyond = excess.saturating_sub(self.samples(CUT_ABOVE));
+        if beyond > 0 {
+            return [beyond + last - self.samples(PERIOD[1]), beyond + last];
+        }
+        [first, last.min(excess)]
     }
 
     /// The samples before the head that [`Self::fill`] needs.

@@ -86,7 +86,7 @@ fn long_blocks_in_real_time_take_some_of_them_longer() {
         let source = live(20.0, 10, 0.02, Some(stalled(length_s)));
         let playing = Playing::of(voice, &source, 20.0);
         let before = playing.least_ms(5.0, STALL_S - 0.3);
-        let after = playing.least_ms(STALL_S + length_s + 3.5, STALL_S + length_s + 4.5);
+        let after = playing.least_ms(STALL_S + length_s + 7.0, STALL_S + length_s + 8.0);
         assert!(after <= before + 20, "{length_s} s: {before} to {after} ms");
     }
 }
@@ -161,7 +161,7 @@ fn silence_is_dropped_and_speech_is_not_where_there_is_silence() {
         length_s: 0.1,
     };
     let playing = Playing::of(talk, &live(15.0, 1, 0.0, Some(stall)), 15.0);
-    assert!(playing.outbound.removed() >= 48 * 80);
+    assert!(playing.outbound.removed() >= 48 * 60);
     let loud = |samples: &[i16]| -> Vec<i16> {
         let loud = samples.iter().copied();
         loud.filter(|it| it.unsigned_abs() > 200).collect()
