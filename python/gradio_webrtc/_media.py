@@ -3,6 +3,6 @@
 The classes are documented in ``_core/media.pyi``. Imports nothing else of ours.
 """
 
-from ._core.media import AudioReceiver, NetworkLink, OpusDecoder, OpusEncoder, opus_packet_samples
+from ._core.media import AudioEncoder, AudioReceiver, NetworkLink, OpusDecoder, opus_packet_samples
 
-__all__ = ["AudioReceiver", "NetworkLink", "OpusDecoder", "OpusEncoder", "opus_packet_samples"]
+__all__ = ["AudioEncoder", "AudioReceiver", "NetworkLink", "OpusDecoder", "opus_packet_samples"]

@@ -1,8 +1,4 @@
-"""Opus as sessions encode it: 20 ms at a time, on the event loop.
-
-The codec is libopus, in `_media`. What PyAV takes and returns as samples is here, too: aiortc hands
-its frames over.
-"""
+"""Audio in the form of PyAV, in which aiortc takes and returns it. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradio_webrtc._media import OpusEncoder
 from gradio_webrtc._transport.pacing import SESSION_RATE_HZ
 
 if TYPE_CHECKING:
@@ -24,29 +19,6 @@ S16: Final = "s16"
 INT16: Final = np.dtype(np.int16)
 
 TIME_BASE: Final = Fraction(1, SESSION_RATE_HZ)
-
-BIT_RATES: Final = {1: 64_000, 2: 128_000}
-"""Bits a second by channels: the upper end that RFC 7587 section 3.1.1 recommends for music in
-fullband, in mono and in stereo."""
-
-COMPLEXITY: Final = 2
-"""Of 0 to 10. From two on the encoder looks for transients in full; ten takes twice as long for
-half a decibel."""
-
-
-def open_encoder(channels: int) -> OpusEncoder:
-    """Returns an encoder for the frames of one session.
-
-    It uses the transform codec alone, without the speech codec before it: half the work at these
-    rates, 4 ms less delay, and nearer to the original (log spectral distance of a voice 3.3 dB,
-    against 5.7 of both at the 32 kbit/s of browsers).
-    """
-    return OpusEncoder(
-        channels,
-        application="lowdelay",
-        bit_rate=BIT_RATES[channels],
-        complexity=COMPLEXITY,
-    )
 
 
 def view_samples(frame: AudioFrame, channels: int) -> NDArray[np.int16]:

@@ -9,7 +9,7 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING, Final
 
-from gradio_webrtc._transport.opus import open_encoder
+from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc.types import TransportStats
@@ -48,7 +48,7 @@ class PacketPath:
 
     def __init__(self, network: Network, sink: AudioSink, clock: Callable[[], float]) -> None:
         self._link = network.open_link()
-        self._encoder = open_encoder(1)
+        self._encoder = AudioEncoder(1)
         self._failures: list[Exception] = []
         self._sequence = 0
         self._received = 0

@@ -3,6 +3,7 @@
 //! Sans I/O: nothing here has a socket, a thread, or the time of day. Time is an argument, a
 //! [`std::time::Duration`] since a moment that the caller chose once. Nothing depends on Python.
 
+mod adaptation;
 mod budget;
 mod delay;
 mod jitter;
@@ -15,7 +16,9 @@ mod rtcp;
 mod rtp;
 mod srtp;
 mod stream_decoder;
+mod stream_encoder;
 
+pub use adaptation::{EncoderAdaptation, EncoderTerms};
 pub use delay::DelayEstimator;
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
 pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError};
@@ -33,3 +36,4 @@ pub use rtp::{
 };
 pub use srtp::{SrtpError, SrtpProfile, SrtpReceiver, SrtpSender};
 pub use stream_decoder::StreamDecoder;
+pub use stream_encoder::StreamEncoder;

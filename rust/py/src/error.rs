@@ -3,6 +3,8 @@
 //! Everything becomes `gradio_webrtc.errors.AudioError`, except missing memory, for which Python
 //! has `MemoryError`.
 
+use std::time::Duration;
+
 use gradio_webrtc_core::AudioError as CoreError;
 use gradio_webrtc_media::OpusError;
 use pyo3::exceptions::PyMemoryError;
@@ -59,4 +61,13 @@ pub fn rate_hz(value: i64) -> PyResult<u32> {
             "expected a sample rate from 8000 to 192000 Hz, got {value} Hz"
         ))
     })
+}
+
+/// A time in seconds from a Python float.
+///
+/// # Errors
+/// `AudioError` for a negative one, and for one that is no number.
+pub fn since(now_s: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(now_s)
+        .map_err(|_| audio_error(format!("expected a time of at least 0 s, got {now_s}")))
 }

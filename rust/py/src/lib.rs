@@ -36,7 +36,7 @@ mod _core {
         #[pymodule_export]
         use crate::netem::NetworkLink;
         #[pymodule_export]
-        use crate::opus::{OpusDecoder, OpusEncoder, opus_packet_samples};
+        use crate::opus::{AudioEncoder, OpusDecoder, opus_packet_samples};
         #[pymodule_export]
         use crate::receive::AudioReceiver;
     }

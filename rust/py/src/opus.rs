@@ -1,4 +1,4 @@
-//! `OpusEncoder` and `OpusDecoder` for Python.
+//! `AudioEncoder` and `OpusDecoder` for Python.
 
 use gradio_webrtc_media as media;
 use numpy::PyArray2;
@@ -6,66 +6,27 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::array::{int16, row, with_bytes};
-use crate::error::{IntoPyResult, audio_error};
+use crate::error::{IntoPyResult, since};
 use crate::exclusive_cell::ExclusiveCell;
 
 /// An encoder and the memory of its packets.
 struct Encoder {
-    encoder: media::OpusEncoder,
+    encoder: media::StreamEncoder,
     packet: Vec<u8>,
 }
 
-/// See [`media::OpusEncoder`].
+/// See [`media::StreamEncoder`].
 #[pyclass(frozen, module = "gradio_webrtc._core.media")]
-pub struct OpusEncoder {
-    cell: ExclusiveCell<Encoder>,
-    #[pyo3(get)]
-    channels: usize,
-}
+pub struct AudioEncoder(ExclusiveCell<Encoder>);
 
 #[pymethods]
-impl OpusEncoder {
+impl AudioEncoder {
     #[new]
-    #[pyo3(signature = (channels=1, *, application="lowdelay", bit_rate=64_000, complexity=2))]
-    fn new(channels: usize, application: &str, bit_rate: i32, complexity: i32) -> PyResult<Self> {
-        let application = match application {
-            "lowdelay" => media::OpusApplication::LowDelay,
-            "voice" => media::OpusApplication::Voice,
-            other => {
-                return Err(audio_error(format!(
-                    "expected the application \"voice\" or \"lowdelay\", got {other:?}"
-                )));
-            }
-        };
-        let mut encoder = media::OpusEncoder::new(channels, application).into_py_result()?;
-        encoder.set_bit_rate(bit_rate).into_py_result()?;
-        encoder.set_complexity(complexity).into_py_result()?;
+    #[pyo3(signature = (channels=1))]
+    fn new(channels: usize) -> PyResult<Self> {
+        let encoder = media::StreamEncoder::new(channels).into_py_result()?;
         let packet = Vec::new();
-        Ok(Self {
-            cell: ExclusiveCell::new(Encoder { encoder, packet }),
-            channels,
-        })
-    }
-
-    #[pyo3(signature = (*, bit_rate=None, fec=None, expected_loss=None))]
-    fn set(
-        &self,
-        py: Python<'_>,
-        bit_rate: Option<i32>,
-        fec: Option<bool>,
-        expected_loss: Option<i32>,
-    ) -> PyResult<()> {
-        let encoder = &mut self.cell.lock(py)?.encoder;
-        if let Some(bits_per_s) = bit_rate {
-            encoder.set_bit_rate(bits_per_s).into_py_result()?;
-        }
-        if let Some(is_on) = fec {
-            encoder.set_fec(is_on).into_py_result()?;
-        }
-        if let Some(percent) = expected_loss {
-            encoder.set_expected_loss(percent).into_py_result()?;
-        }
-        Ok(())
+        Ok(Self(ExclusiveCell::new(Encoder { encoder, packet })))
     }
 
     fn encode<'py>(
@@ -74,10 +35,46 @@ impl OpusEncoder {
         samples: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let frame = int16(samples, 1)?;
-        let mut guard = self.cell.lock(py)?;
+        let mut guard = self.0.lock(py)?;
         let Encoder { encoder, packet } = &mut *guard;
         encoder.encode(frame.plane(0)?, packet).into_py_result()?;
         Ok(PyBytes::new(py, packet))
+    }
+
+    #[pyo3(signature = (now_s, fraction_lost, round_trip_s=None))]
+    fn report(
+        &self,
+        py: Python<'_>,
+        now_s: f64,
+        fraction_lost: f32,
+        round_trip_s: Option<f64>,
+    ) -> PyResult<()> {
+        let now = since(now_s)?;
+        let round_trip = round_trip_s.map(since).transpose()?;
+        let encoder = &mut self.0.lock(py)?.encoder;
+        encoder.report(now, fraction_lost, round_trip);
+        Ok(())
+    }
+
+    #[getter]
+    fn channels(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.0.lock(py)?.encoder.channels())
+    }
+
+    #[setter]
+    fn set_channels(&self, py: Python<'_>, channels: usize) -> PyResult<()> {
+        let encoder = &mut self.0.lock(py)?.encoder;
+        encoder.set_channels(channels).into_py_result()
+    }
+
+    #[getter]
+    fn bits_per_s(&self, py: Python<'_>) -> PyResult<i32> {
+        Ok(self.0.lock(py)?.encoder.terms().bits_per_s)
+    }
+
+    #[getter]
+    fn has_fec(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.0.lock(py)?.encoder.terms().has_fec)
     }
 }
 

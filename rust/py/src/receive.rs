@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::array::{row, with_bytes};
-use crate::error::{IntoPyResult, audio_error};
+use crate::error::{IntoPyResult, since};
 use crate::exclusive_cell::ExclusiveCell;
 
 /// A receiver and the memory of its audio.
@@ -112,13 +112,4 @@ impl AudioReceiver {
         counts.set_item("concealed_samples", jitter.concealed_samples)?;
         Ok(counts)
     }
-}
-
-/// A time of Python's monotonic clock.
-fn since(now_s: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(now_s).map_err(|_| {
-        audio_error(format!(
-            "expected a time of at least 0 s, such as time.monotonic() returns, got {now_s}"
-        ))
-    })
 }

@@ -13,7 +13,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 
-from gradio_webrtc._transport.opus import open_encoder
+from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals import names
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import decode_inline
 from gradio_webrtc._transport.webrtc.audio_receiver import AudioReceiver
@@ -40,7 +40,7 @@ class Packets:
         self.track = RemoteStreamTrack("audio")
         self.sent = 0
         self.received: list[int] = []
-        self._encoder = open_encoder(1)
+        self._encoder = AudioEncoder(1)
         if inline:
             setattr(self, names.JITTER_BUFFER, JitterBuffer(capacity=16, prefetch=4))
             decode_inline(self, [OPUS])  # type: ignore[arg-type]

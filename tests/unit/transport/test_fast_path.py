@@ -12,7 +12,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtp import RtpPacket
 from pylibsrtp import Policy, Session
 
-from gradio_webrtc._transport.opus import open_encoder
+from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 from gradio_webrtc._transport.webrtc.aiortc_internals.dtls import HardenedSrtp
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport import AudioBlock
 
 OPUS, PCMU, SSRC = 96, 0, 7
-PAYLOAD = open_encoder(1).encode(np.zeros((1, 960), np.int16))
+PAYLOAD = AudioEncoder(1).encode(np.zeros((1, 960), np.int16))
 
 
 class _Timer:

@@ -16,10 +16,9 @@ from av import AudioFrame, Packet
 from support.clock import run_virtual
 from support.signals import chirp, pieces_found, tone
 
-from gradio_webrtc._media import OpusDecoder, OpusEncoder, opus_packet_samples
+from gradio_webrtc._media import AudioEncoder, OpusDecoder, opus_packet_samples
 from gradio_webrtc._transport import opus
 from gradio_webrtc._transport.base import AudioBlock
-from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.pacing import PacedFrame
 from gradio_webrtc._transport.webrtc.aiortc_internals import code_inline, names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import opus_receiver_of
@@ -39,7 +38,7 @@ LOUD = tone(1.0, 1000, level=0.5)
 
 
 def packets_of(samples: NDArray[np.int16], channels: int = 1) -> list[bytes]:
-    encoder = open_encoder(channels)
+    encoder = AudioEncoder(channels)
     frames = samples.reshape(-1, 1, 960 * channels)
     return [encoder.encode(frame) for frame in frames]
 
@@ -122,26 +121,21 @@ def test_a_packets_length_is_read_from_its_first_bytes() -> None:
     assert opus_packet_samples(bytes([packets_of(LOUD)[0][0] | 3, 6])) == 5_760
 
 
-@pytest.mark.parametrize(
-    ("settings", "named"),
-    [
-        ({"bit_rate": 5_999}, "bit rate"),
-        ({"expected_loss": 101}, "expected loss"),
-    ],
-)
-def test_a_setting_outside_its_range_is_refused(settings: Any, named: str) -> None:
-    with pytest.raises(AudioError, match=named):
-        OpusEncoder().set(**settings)
+def test_an_encoder_follows_the_reports_of_its_remote_peer() -> None:
+    encoder = AudioEncoder(1)
+    frames = (SAID // 2).reshape(-1, 1, 960)
+    free = sum(len(encoder.encode(frame)) for frame in frames)
+    assert (encoder.bits_per_s, encoder.has_fec) == (64_000, False)
+    for now_s, round_trip_s in enumerate((0.04, 0.3, 0.5)):
+        encoder.report(now_s, 0.0, round_trip_s)
+    narrow = sum(len(encoder.encode(frame)) for frame in frames)
+    assert (encoder.bits_per_s, encoder.has_fec) == (16_000, True)
+    assert narrow < free / 2
 
 
-def test_an_encoder_of_voice_adds_copies_of_earlier_packets() -> None:
-    def sizes(*, fec: bool) -> int:
-        encoder = OpusEncoder(1, application="voice", bit_rate=24_000)
-        encoder.set(fec=fec, expected_loss=20 if fec else 0, bit_rate=24_000)
-        frames = (SAID // 2).reshape(-1, 1, 960)
-        return sum(encoder.encode(frame)[0] >> 3 < 16 for frame in frames)
-
-    assert sizes(fec=True) > 40, "the speech codec, which alone has copies"
+def test_a_time_before_the_origin_is_refused() -> None:
+    with pytest.raises(AudioError, match="expected a time of at least 0 s, got -1"):
+        AudioEncoder().report(-1.0, 0.0)
 
 
 class Frames:

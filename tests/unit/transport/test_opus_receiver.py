@@ -13,8 +13,8 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from support.signals import chirp, pieces_found
 
+from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport import AudioBlock
-from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import OpusJitterBuffer
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
@@ -86,7 +86,7 @@ def packet(number: int, payload: bytes = b"", *, ssrc: int = 1, timestamp: int =
 
 def spoken(first: int = 0) -> list[RtpPacket]:
     """The chirp, in packets."""
-    encoder = open_encoder(1)
+    encoder = AudioEncoder(1)
     return [
         packet(first + k, encoder.encode(frame)) for k, frame in enumerate(SAID.reshape(-1, 1, 960))
     ]

@@ -14,8 +14,8 @@ from support.signals import speech_at_48k
 from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
 from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
+from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._session.audio_pumps import InboundPump
-from gradio_webrtc._transport.opus import open_encoder
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.stop_words import StopWordDetector
@@ -56,7 +56,7 @@ class Wire:
         self._hurries = hurries
         self._frames = 0
         self._sink: AudioSink = lambda _block: 0.0
-        self._encoder = open_encoder(1)
+        self._encoder = AudioEncoder(1)
         self._receiver = OpusReceiver([OPUS], _refuse, lambda: 0.02 * self.sent)
         self._receiver.sink = self._hand_over
 

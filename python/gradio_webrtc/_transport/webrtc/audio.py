@@ -7,6 +7,7 @@ alone.
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,13 +15,13 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 
-from gradio_webrtc._transport.opus import S16, TIME_BASE, open_encoder
+from gradio_webrtc._media import AudioEncoder
+from gradio_webrtc._transport.opus import S16, TIME_BASE
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ, AudioPacer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gradio_webrtc._media import OpusEncoder
     from gradio_webrtc._transport.base import AudioFrameSource
     from gradio_webrtc._transport.pacing import PacedFrame
 
@@ -46,7 +47,8 @@ class AudioSender(MediaStreamTrack):
         super().__init__()
         self.pacer = AudioPacer(source)
         self._encodes = False
-        self._encoder: OpusEncoder | None = None
+        self._channels = 0
+        self._encoder: AudioEncoder | None = None
 
     def encode_opus(self) -> None:
         """Makes `recv` return Opus packets, which aiortc sends as they are, instead of frames."""
@@ -75,9 +77,17 @@ class AudioSender(MediaStreamTrack):
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         """Returns a frame as a packet of Opus."""
         channels = samples.size // FRAME_SAMPLES
-        if self._encoder is None or self._encoder.channels != channels:
-            self._encoder = open_encoder(channels)
+        if self._encoder is None:
+            self._encoder = AudioEncoder(channels)
+        elif self._channels != channels:
+            self._encoder.channels = channels
+        self._channels = channels
         return self._encoder.encode(samples)
+
+    def adapt(self, fraction_lost: float, round_trip_s: float | None) -> None:
+        """Adapts the encoding to a report of the remote peer; see `AudioEncoder.report`."""
+        if self._encoder is not None:
+            self._encoder.report(time.monotonic(), fraction_lost, round_trip_s)
 
 
 def level_dbov(samples: NDArray[np.int16]) -> int:

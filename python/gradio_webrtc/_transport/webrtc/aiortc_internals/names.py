@@ -82,6 +82,7 @@ NEXT_FRAME: Final = "_next_encoded_frame"
 OCTET_COUNT: Final = "_RTCRtpSender__octet_count"
 PACKET_COUNT: Final = "_RTCRtpSender__packet_count"
 ROUND_TRIP: Final = "_RTCRtpSender__rtt"
+SENDER_SSRC: Final = "_ssrc"
 RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
 SENDER_RTCP_EXITED: Final = "_RTCRtpSender__rtcp_exited"
 SENDER_RTCP_TASK: Final = "_RTCRtpSender__rtcp_task"
@@ -215,6 +216,7 @@ SENDER: Final = Aspect(
         "RTCRtpSender": (
             PACKET_COUNT,
             ROUND_TRIP,
+            SENDER_SSRC,
             RTP_HISTORY,
             SENDER_RTCP_EXITED,
             SENDER_RTP_EXITED,

@@ -9,15 +9,19 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from aiortc import RTCRtpSender
+from aiortc.clock import current_ntp_time
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_RTPFB_NACK,
     RTP_HISTORY_SIZE,
     RtcpPsfbPacket,
+    RtcpRrPacket,
     RtcpRtpfbPacket,
+    RtcpSrPacket,
 )
 
 from gradio_webrtc._transport.buckets import TokenBucket
+from gradio_webrtc._transport.webrtc.audio import AudioSender
 
 from . import names
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from aiortc.rtcrtpparameters import RTCRtpSendParameters
-    from aiortc.rtp import AnyRtcpPacket
+    from aiortc.rtp import AnyRtcpPacket, RtcpReceiverInfo
 
 KEYS_PER_S: Final = 2
 KEY_BURST: Final = 3
@@ -47,6 +51,17 @@ ROUND_TRIP_S: Final = (0.02, 0.5)
 
 DEFAULT_ROUND_TRIP_S: Final = 0.1
 """Until there is a report."""
+
+
+LOST_SCALE: Final = 256
+"""A share of lost packets is a fixed-point number of eight bits (RFC 3550 section 6.4.1)."""
+
+NTP_SCALE: Final = 1 << 16
+"""Times in reports are the middle 32 bits of NTP's, seconds in the upper half of them."""
+
+
+MOST_ROUND_TRIP_S: Final = 10.0
+"""A longer one results from a clock that was set, or from a report that is forged."""
 
 
 class HardenedSender(RTCRtpSender):
@@ -75,6 +90,8 @@ class HardenedSender(RTCRtpSender):
         own[names.SENDER_RTP_TASK].add_done_callback(lambda _task: exited.set())
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            self._adapt(packet.reports)
         if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
             if not self._resends:
                 return
@@ -82,6 +99,14 @@ class HardenedSender(RTCRtpSender):
         is_rate = isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP
         if not is_rate or self._rates.take():
             await super()._handle_rtcp_packet(packet)
+
+    def _adapt(self, reports: list[RtcpReceiverInfo]) -> None:
+        """Passes what is reported of our own stream of audio to its encoder."""
+        if not isinstance(self.track, AudioSender):
+            return
+        for report in reports:
+            if report.ssrc == vars(self)[names.SENDER_SSRC]:
+                self.track.adapt(report.fraction_lost / LOST_SCALE, read_round_trip_s(report))
 
     async def _retransmit(self, sequence_number: int) -> None:
         """Sends a packet again: once in a round trip, and in proportion to what is sent at all."""
@@ -114,3 +139,16 @@ class HardenedSender(RTCRtpSender):
             await super()._run_rtcp()
         finally:
             vars(self)[names.SENDER_RTCP_EXITED].set()
+
+
+def read_round_trip_s(report: RtcpReceiverInfo) -> float | None:
+    """Returns the time that our last report was under way, and this one back, in seconds.
+
+    ``None`` where the remote peer has none of ours yet (RFC 3550 section 6.4.1), or where the times
+    cannot be right.
+    """
+    if not report.lsr:
+        return None
+    now = current_ntp_time() >> 16
+    round_trip = (now - report.lsr - report.dlsr) % (1 << 32)
+    return round_trip / NTP_SCALE if round_trip < MOST_ROUND_TRIP_S * NTP_SCALE else None

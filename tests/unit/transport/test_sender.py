@@ -1,0 +1,72 @@
+"""Reports of a remote peer on what we send: the encoder follows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiortc.clock import current_ntp_time
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
+from support.signals import chirp
+
+from gradio_webrtc._transport.webrtc.aiortc_internals.sender import (
+    HardenedSender,
+    read_round_trip_s,
+)
+from gradio_webrtc._transport.webrtc.audio import AudioSender
+
+SSRC = 7
+FRAMES = (chirp(0.4) // 2).reshape(-1, 1, 960)
+
+
+def report(ssrc: int = SSRC, lost: int = 0, round_trip_s: float | None = None) -> RtcpReceiverInfo:
+    """A report whose sender waited a second before it."""
+    lsr = 0
+    if round_trip_s is not None:
+        lsr = ((current_ntp_time() >> 16) - round((round_trip_s + 1.0) * 65_536)) % (1 << 32)
+    return RtcpReceiverInfo(ssrc, lost, 0, 0, 0, lsr, dlsr=65_536)
+
+
+async def packets_after(*reports: RtcpReceiverInfo) -> list[bytes]:
+    """What is sent after reports of half a second, on a stream that has begun."""
+    source: Any = None  # never pulled from
+    track = AudioSender(source)
+    track.encode(FRAMES[0])
+    sender: Any = object.__new__(HardenedSender)
+    vars(sender).update(_ssrc=SSRC, _RTCRtpSender__track=track)
+    for each in reports:
+        sender._adapt(RtcpRrPacket(ssrc=1, reports=[each]).reports)  # noqa: SLF001 - aiortc calls it
+    return [track.encode(frame) for frame in FRAMES]
+
+
+def is_speech_codec(packet: bytes) -> bool:
+    """True for configurations below 16, which alone have copies (RFC 6716 table 2)."""
+    return packet[0] >> 3 < 16
+
+
+async def test_loss_turns_error_correction_on() -> None:
+    assert not any(map(is_speech_codec, await packets_after(report(lost=2))))
+    assert all(map(is_speech_codec, await packets_after(report(lost=26))))
+
+
+async def test_a_queue_on_the_path_lowers_the_bit_rate() -> None:
+    free = await packets_after(report(round_trip_s=0.04))
+    narrow = await packets_after(*(report(round_trip_s=k) for k in (0.04, 0.3, 0.5)))
+    assert sum(map(len, narrow)) < sum(map(len, free)) / 2
+
+
+async def test_reports_on_other_streams_change_nothing() -> None:
+    packets = await packets_after(report(ssrc=8, lost=128))
+    assert not any(map(is_speech_codec, packets))
+
+
+@pytest.mark.parametrize("round_trip_s", [0.0, 0.05, 2.5])
+def test_a_round_trip_is_what_the_other_side_did_not_wait(round_trip_s: float) -> None:
+    measured = read_round_trip_s(report(round_trip_s=round_trip_s))
+    assert measured == pytest.approx(round_trip_s, abs=0.05)
+
+
+def test_a_report_without_a_time_or_from_the_future_has_no_round_trip() -> None:
+    assert read_round_trip_s(report()) is None
+    assert read_round_trip_s(report(round_trip_s=-1.0)) is None
+    assert read_round_trip_s(report(round_trip_s=60.0)) is None
