@@ -127,3 +127,23 @@ def test_what_the_sink_raises_is_raised_where_packets_are_received() -> None:
     assert path.deadline_s == pytest.approx(0.01)
     with pytest.raises(KeyError, match="sink"):
         path.receive(path.deadline_s or 0.0)
+
+
+FAULTS = {
+    "a fifth lost": Network(loss=0.2, seed=1),
+    "long bursts": Network(burst_loss=0.2, burst_packets=5, seed=2),
+    "jitter in order": Network(delay_ms=200, jitter_ms=200, seed=3),
+    "jitter out of order": Network(delay_ms=100, jitter_ms=50, keep_order=False, seed=4),
+    "reordering": Network(delay_ms=50, reorder=0.25, seed=5),
+    "duplicates": Network(duplicate=0.1, seed=6),
+    "wrong bits": Network(corrupt=0.02, seed=7),
+    "half a second of nothing": Network(blackouts=((2.0, 2.5),)),
+}
+
+
+@pytest.mark.parametrize("network", FAULTS.values(), ids=list(FAULTS))
+def test_every_turn_is_found_behind_every_fault(network: Network) -> None:
+    rate_hz, said = HELLO
+    pause = np.zeros(round(1.5 * rate_hz), np.int16)
+    four = np.concatenate([part for _ in range(4) for part in (said.reshape(-1), pause)])
+    assert len(simulate(lambda _audio: None, (rate_hz, four), network=network).turns) == 4
