@@ -48,7 +48,7 @@ class PacketPath:
 
     def __init__(self, network: Network, sink: AudioSink, clock: Callable[[], float]) -> None:
         self._link = network.open_link()
-        self._encoder = AudioEncoder(1)
+        self._encoder = _open_encoder(network)
         self._failures: list[Exception] = []
         self._sequence = 0
         self._received = 0
@@ -75,6 +75,7 @@ class PacketPath:
         Raises:
             Exception: The sink raised it.
         """
+        self._raise_failure()
         while (signed := self._link.poll(now_s)) is not None:
             packet, tag = signed[:-TAG_BYTES], signed[-TAG_BYTES:]
             if tag != _tag(packet):
@@ -84,23 +85,38 @@ class PacketPath:
             _, payload_type, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
             payload = packet[HEADER.size :]
             self._receiver.add(RtpAudioPacket(payload_type, sequence, timestamp, ssrc, payload))
-            if self._failures:
-                raise self._failures[0]
+            self._raise_failure()
+
+    def close(self) -> None:
+        """Ends the receiver."""
+        self._receiver.close()
 
     def stats(self) -> TransportStats:
-        """Returns the counters of what came; packets under way count as lost."""
-        receiver = self._receiver
+        """Returns the counters of what came, and of what never will."""
+        receiver, counts = self._receiver, self._link.stats()
+        gone = counts["lost"] + counts["blacked_out"] + counts["overflowed"]
         return TransportStats(
             packets_received=self._received,
             bytes_received=receiver.received_bytes,
-            packets_lost=max(0, self._sequence - self._received),
+            packets_lost=gone + self._broken,
             packets_discarded=receiver.discarded,
             concealed_samples=receiver.concealed_samples,
         )
 
+    def _raise_failure(self) -> None:
+        if self._failures:
+            raise self._failures[0]
+
     def _note(self, item: AudioBlock | Exception) -> None:
         if isinstance(item, Exception):
             self._failures.append(item)
+
+
+def _open_encoder(network: Network) -> AudioEncoder:
+    """An encoder to which the losses of that network were reported: from 3 % on with copies."""
+    encoder = AudioEncoder(1)
+    encoder.report(0.0, min(1.0, network.loss + network.burst_loss))
+    return encoder
 
 
 def _tag(packet: bytes) -> bytes:

@@ -115,15 +115,18 @@ class FakeTransport:
 
     async def _carry_packets(self, path: PacketPath) -> NoReturn:
         self._path = path
-        while True:
-            deadline_s = path.deadline_s
-            # The clock may stand a rounding error before the time that was waited for.
-            now_s = min(self._next_block_s, math.inf if deadline_s is None else deadline_s)
-            await self._sleep_until(now_s)
-            path.receive(now_s)
-            if now_s >= self._next_block_s:
-                path.send(now_s, self._take_block())
+        try:
+            while True:
+                deadline_s = path.deadline_s
+                # The clock may stand a rounding error before the time that was waited for.
+                now_s = min(self._next_block_s, math.inf if deadline_s is None else deadline_s)
+                await self._sleep_until(now_s)
                 path.receive(now_s)
+                if now_s >= self._next_block_s:
+                    path.send(now_s, self._take_block())
+                    path.receive(now_s)
+        finally:
+            path.close()
 
     @property
     def _next_block_s(self) -> float:

@@ -65,11 +65,12 @@ def test_a_network_without_a_fault_changes_the_coding_alone() -> None:
     assert abs(int(loud.sum()) - 50 * SECONDS) <= 1
 
 
-def test_lost_packets_are_concealed_by_the_receiver_of_real_sessions() -> None:
+def test_lost_packets_are_rebuilt_or_concealed_by_the_receiver_of_real_sessions() -> None:
     simulation, received = collected(Network(loss=0.1, seed=4))
     transport = simulation.stats.transport
     assert 25 < transport.packets_lost < 100
-    assert transport.concealed_samples >= 0.9 * 960 * transport.packets_lost
+    # Each packet has a copy of the one before: of two losses in a row, the first is concealed.
+    assert 0 < transport.concealed_samples < 0.5 * 960 * transport.packets_lost
     # As long as without a loss, but for packets that were lost at the end.
     assert abs(received.size / RATE_HZ - simulation.duration_s) < 0.1
 
