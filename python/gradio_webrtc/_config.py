@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._addresses import DEFAULT_ADDRESSES, ServerAddresses
 from ._limits import DEFAULT_LIMITS, Limits
+from ._video_terms import DEFAULT_VIDEO_TERMS, VideoTerms
 
 if TYPE_CHECKING:
     from .types import Fallback, FrameFormat, Modality, Mode
@@ -31,6 +32,7 @@ class SessionConfig:
         fallback: The transport for clients that WebRTC does not reach; "never" refuses them.
         limits: Bounds of one client, apart from the number and the length of its sessions.
         addresses: The UDP ports and the addresses of the server's side.
+        video: The bit rate and the codecs of video.
         default_inputs: The values of the inputs for a client that has none of its own: none are
             requested from it, and it fetches no outputs. ``None`` for one that has.
     """
@@ -44,6 +46,7 @@ class SessionConfig:
     fallback: Fallback = "auto"
     limits: Limits = DEFAULT_LIMITS
     addresses: ServerAddresses = DEFAULT_ADDRESSES
+    video: VideoTerms = DEFAULT_VIDEO_TERMS
     default_inputs: tuple[Any, ...] | None = None
 
     @property

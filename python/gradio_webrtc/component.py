@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -50,6 +51,7 @@ from ._ui.streaming import (
     make_template,
 )
 from ._ui.values import START_COMMAND, describe_kind, value_is_ours
+from ._video_terms import read_video_terms
 from .errors import SignalingError
 from .types import WebRTCData
 
@@ -145,6 +147,8 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
         fallback: Fallback = "auto",
         udp_ports: int | tuple[int, int] | range | None = None,
         host_candidates: Sequence[str] | Mapping[str, str] | None = None,
+        video_bitrate: float | tuple[float, float, float] | None = None,
+        codec_preferences: Sequence[str] | None = None,
         _signaling: Signaling | None = None,
         _page: str | None = None,
     ) -> None:
@@ -187,6 +191,8 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
             fallback: "auto" for a WebSocket or HTTP where WebRTC does not connect, since UDP is blocked; "never" for WebRTC alone; "always" without WebRTC.
             udp_ports: UDP ports of the server for audio and video: one that all sessions share, such as 50000, or the first and the last of several, (50000, 50100), of which each session takes one; by default any that are free.
             host_candidates: Addresses that clients reach the server at, in place of those of its own network interfaces: ["203.0.113.7"], or {"10.0.0.5": "203.0.113.7"} for one of them.
+            video_bitrate: Bits per second of the video that the server sends, 30,000 to 50,000,000: the most, such as 1_500_000, or the least, the first and the most, (200_000, 800_000, 1_500_000); by default what suits the size of the frames. Within it the rate follows what the client reports.
+            codec_preferences: Codecs of video, the best first, such as ["H264", "VP8"]; a codec that is not listed comes after them. By default the client's own order.
         """
         arguments = dict(locals())
         check_mode(mode, modality)
@@ -208,7 +214,6 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
         self.full_screen = full_screen
         self.allow_extra_tracks = allow_extra_tracks
         self.fallback = fallback
-        self._limits = limits or DEFAULT_LIMITS
         self.button_labels = {"start": "", "stop": "", "waiting": "", **(button_labels or {})}
         self.track_constraints = track_constraints or default_track_constraints(
             modality, full_screen=full_screen
@@ -217,7 +222,13 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
         self._rtc_configuration = rtc_configuration
         self.rtc_configuration = None if callable(rtc_configuration) else rtc_configuration
         self.allowed_origins = read_origins(allowed_origins)
-        self._addresses = read_addresses(udp_ports, host_candidates)
+        self._terms = SessionConfig(
+            mode,
+            modality,
+            limits=limits or DEFAULT_LIMITS,
+            addresses=read_addresses(udp_ports, host_candidates),
+            video=read_video_terms(video_bitrate, codec_preferences),
+        )
         self.page_session = _page
         # A program that answers clients over routes may pass inputs with `set_input` alone.
         self.gets_inputs_elsewhere = False
@@ -359,15 +370,14 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
         if time_limit is not None:
             self.time_limit = time_limit
         limit = concurrency_limit if isinstance(concurrency_limit, int) else None
-        config = SessionConfig(
+        config = replace(
+            self._terms,
             mode=self.mode,
             modality=self.modality,
             frame_format=frame_format,
             time_limit_s=self.time_limit,
             allows_other_tracks=self.allow_extra_tracks,
             fallback=self.fallback,
-            limits=self._limits,
-            addresses=self._addresses,
         )
         self._sessions.serve(
             template.copy,
@@ -457,7 +467,7 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
 
     def _check_page(self) -> tuple[str, ...]:
         """Raises for a request of another server's page; returns the trusted proxies."""
-        trusted = tuple(self._limits.trusted_proxies)
+        trusted = tuple(self._terms.limits.trusted_proxies)
         check_page(self.allowed_origins, trusted)
         return trusted
 

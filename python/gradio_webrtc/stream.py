@@ -130,6 +130,12 @@ class Stream:
         host_candidates: Addresses that clients reach the server at, in place of those of its own
             network interfaces: ``["203.0.113.7"]``, or ``{"10.0.0.5": "203.0.113.7"}`` for one of
             them.
+        video_bitrate: Bits per second of the video that the server sends, 30,000 to 50,000,000: the
+            most, such as 1_500_000, or the least, the first and the most, (200_000, 800_000,
+            1_500_000); by default what suits the size of the frames. Within it the rate follows
+            what the client reports.
+        codec_preferences: Codecs of video, the best first, such as ``["H264", "VP8"]``; a codec
+            that is not listed comes after them. By default the client's own order.
         whip_token: The bearer token that clients of WHIP and WHEP need: a text, or a function, sync
             or async, that returns if a token is right. ``None`` lets in whoever reaches
             ``/webrtc/offer``, which has no token either.
@@ -185,6 +191,8 @@ class Stream:
         fallback: Fallback = "auto",
         udp_ports: int | tuple[int, int] | range | None = None,
         host_candidates: Sequence[str] | Mapping[str, str] | None = None,
+        video_bitrate: float | tuple[float, float, float] | None = None,
+        codec_preferences: Sequence[str] | None = None,
         whip_token: str | Callable[[str], bool | Awaitable[bool]] | None = None,
         twilio_auth_token: str | None = None,
     ) -> None:
@@ -215,6 +223,8 @@ class Stream:
             "fallback": fallback,
             "udp_ports": udp_ports,
             "host_candidates": host_candidates,
+            "video_bitrate": video_bitrate,
+            "codec_preferences": codec_preferences,
         }
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)

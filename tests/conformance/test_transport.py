@@ -95,6 +95,9 @@ class NumberedFrames:
         await asyncio.sleep(1 / 30)
         return TimedFrame(3_000 * self._count, self._pixels.to_planar(numbered(self._count)))
 
+    def limit_fps(self, fps: float) -> None:
+        """Sends all there are."""
+
 
 @pytest.fixture(params=ALL)
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:

@@ -6,7 +6,7 @@ import numpy as np
 from support.client import Client
 from support.video_calls import client_of, finish, serve_video, transport_of
 
-from gradio_webrtc._transport.webrtc.aiortc_internals.bit_rates import suitable_bitrate
+from gradio_webrtc._transport.webrtc.video_plan import suitable_bitrate
 
 
 async def test_the_encoder_gets_the_bits_that_suit_the_frame() -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from gradio_webrtc._audio import OutboundAudio
-from gradio_webrtc._transport import TimedFrame
+from gradio_webrtc._transport import VIDEO_CLOCK_HZ, FrameRateLimiter, TimedFrame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,9 @@ MAX_BUFFERED_S: Final = 1.0
 collection or a slow sentence; little enough that a generator is never far ahead of what the user
 has heard when the user interrupts."""
 
-VIDEO_CLOCK_HZ: Final = 90_000
-"""The clock of every video codec over RTP (RFC 7741 section 4.1, RFC 6184 section 5.1)."""
+ROOM_TIMEOUT_S: Final = 0.5
+"""The longest that the next frame waits for room, in seconds: where the transport takes none, as
+with a client that has gone silent, a function still sees frames, and now and then its outputs."""
 
 REFRESH_S: Final = 1.0
 """Time after which an unchanged frame is sent again. A client that lost it asks for a key frame,
@@ -205,6 +207,8 @@ class OutboundVideoBuffer:
         self.last: PlanarFrame | None = None
         self._next: TimedFrame | None = None
         self._pts = -1
+        self._rate = FrameRateLimiter(math.inf)
+        self._is_read = False
         self._ready = asyncio.Event()
         self._taken = asyncio.Event()
         self._taken.set()
@@ -218,9 +222,34 @@ class OutboundVideoBuffer:
         self._ready.set()
 
     async def put(self, pts: int, frame: PlanarFrame) -> None:
-        """Waits until the frame before was sent: every frame of a recording counts."""
-        await self.drain()
-        self.show(pts, frame)
+        """Waits until the frame before was sent: every frame of a recording counts.
+
+        Those beyond the rate of `limit_fps` are left out, and waited for by nobody.
+        """
+        if self.wants(pts):
+            await self.drain()
+            self.show(pts, frame)
+
+    def limit_fps(self, fps: float) -> None:
+        """Sets the frames a second that are sent at most; infinite for all there are."""
+        self._rate = FrameRateLimiter(fps)
+
+    def wants(self, pts: int) -> bool:
+        """True if a frame of this time is within the rate; ask once for each frame."""
+        return self._rate.admits(pts)
+
+    async def wait_for_room(self) -> None:
+        """Returns once the frame before was sent: a newer one would only take its place.
+
+        Does not wait while nobody reads, nor longer than `ROOM_TIMEOUT_S`.
+        """
+        if self._taken.is_set() or not self._is_read:
+            return
+        try:
+            async with asyncio.timeout(ROOM_TIMEOUT_S):
+                await self._taken.wait()
+        except TimeoutError:
+            logger.debug("the transport takes no video frames at the moment")
 
     async def drain(self) -> None:
         """Returns once the transport has taken the frame that waits."""
@@ -242,6 +271,7 @@ class OutboundVideoBuffer:
 
     async def next_frame(self) -> TimedFrame:
         """Waits for the next frame; returns the last one again after `REFRESH_S` without."""
+        self._is_read = True
         try:
             async with asyncio.timeout(None if self.last is None else REFRESH_S):
                 await self._ready.wait()

@@ -18,7 +18,7 @@ from gradio_webrtc._handlers import (
     VideoGenerator,
 )
 from gradio_webrtc._handlers.signatures import Callee
-from gradio_webrtc._transport import PixelConverter
+from gradio_webrtc._transport import VIDEO_CLOCK_HZ, FrameRateLimiter, PixelConverter
 from gradio_webrtc._turns.runner import FINISHED, GeneratorRun
 from gradio_webrtc._workers.user_code import (
     guard,
@@ -29,7 +29,6 @@ from gradio_webrtc._workers.user_code import (
 from gradio_webrtc._workers.workers import UserFunction
 
 from .audio_pumps import FLUSH_S, Rounds
-from .buffers import VIDEO_CLOCK_HZ
 from .emissions import NOTHING, Emission, read_frame
 
 if TYPE_CHECKING:
@@ -82,28 +81,6 @@ class FramePacer:
         elif self._due_s > now:
             await asyncio.sleep(self._due_s - now)
         return round((self._due_s - self._origin_s) * VIDEO_CLOCK_HZ)
-
-
-class FrameRateLimiter:
-    """Thins out inbound frames to a rate, by the frames' own clock.
-
-    Args:
-        fps: Frames a second at most, on average.
-    """
-
-    def __init__(self, fps: float) -> None:
-        self._interval = VIDEO_CLOCK_HZ / fps
-        self._due: float | None = None
-
-    def admits(self, pts: int) -> bool:
-        """True if this frame, later than the one before, is within the rate."""
-        if self._due is None:
-            self._due = float(pts)
-        # Half an interval early is on time: the clocks of cameras jitter, at a rate that is ours.
-        if pts <= self._due - self._interval / 2:
-            return False
-        self._due = max(self._due, pts - self._interval) + self._interval
-        return True
 
 
 async def route_rest(emission: Emission, sinks: EmitSinks) -> bool:
@@ -249,7 +226,9 @@ class VideoFunctionPump:
     """Calls a function with the newest frame, again and again, and shows what it returns.
 
     The function runs in the session's own thread. Frames that come while it works are skipped: it
-    may take its time without delaying other sessions, and its input is never old.
+    may take its time without delaying other sessions, and its input is never old. It is not called
+    for frames that could not be sent: while the encoder is busy with the frame before, or beyond
+    the rate of what is sent.
 
     Args:
         transport: The source of the frames.
@@ -289,8 +268,11 @@ class VideoFunctionPump:
             ConnectionLost: The client sends no more.
         """
         while not is_being_cancelled():
+            await self._sinks.video.wait_for_room()
             timed = await self._transport.receive_video_frame()
-            if self._rate.admits(timed.pts) and await self._answer(timed):
+            if not self._rate.admits(timed.pts) or not self._sinks.video.wants(timed.pts):
+                continue
+            if await self._answer(timed):
                 return
 
     async def _answer(self, timed: TimedFrame) -> bool:

@@ -3,6 +3,7 @@
 from .base import AudioBlock, AudioFrameSource, AudioSink, Transport, VideoFrameSource
 from .buckets import TokenBucket
 from .frame import PixelConverter, PlanarFrame, TimedFrame
+from .frame_flow import VIDEO_CLOCK_HZ, FrameRateLimiter
 from .link import (
     BrokenRules,
     Carrier,
@@ -23,6 +24,7 @@ from .websocket import LEAD_S, MediaDialect, MediaReader, read_encoding
 __all__ = [
     "FLUSH_TIMEOUT_S",
     "LEAD_S",
+    "VIDEO_CLOCK_HZ",
     "AudioBlock",
     "AudioFrameSource",
     "AudioPacer",
@@ -33,6 +35,7 @@ __all__ = [
     "Dialect",
     "Encoding",
     "Fragment",
+    "FrameRateLimiter",
     "LinkTransport",
     "MediaDialect",
     "MediaReader",

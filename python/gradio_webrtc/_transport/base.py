@@ -69,6 +69,9 @@ class VideoFrameSource(Protocol):
     async def next_frame(self) -> TimedFrame:
         """Returns the next frame, when there is one; its ``pts`` is greater than the one before."""
 
+    def limit_fps(self, fps: float) -> None:
+        """Asks for so many frames a second at most, on average; infinite for all there are."""
+
 
 class Transport(Protocol):
     """The connection of one session, which opens it once and closes it once, on one event loop."""

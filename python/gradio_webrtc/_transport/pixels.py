@@ -45,7 +45,9 @@ FORMS: Final = (
 
 
 def read_frame(pixels: object, array_format: str) -> VideoFrame:
-    """Returns a frame made of what a function returned: a copy, of `MIN_SIDE` at least and even.
+    """Returns a frame made of what a function returned, of `MIN_SIDE` at least and even.
+
+    An array's own pixels are in it, or a copy of them: convert it before anything else.
 
     Args:
         pixels: See `PixelConverter.to_planar`.
@@ -65,7 +67,9 @@ def read_frame(pixels: object, array_format: str) -> VideoFrame:
 
 
 def _frame_of(array: NDArray[Any], array_format: str) -> VideoFrame:
-    return VideoFrame.from_ndarray(_even(_three_channels(_uint8(array))), format=array_format)
+    # Without a copy: the frame is converted before anyone else can change the array.
+    packed = np.ascontiguousarray(_even(_three_channels(_uint8(array))))
+    return VideoFrame.from_numpy_buffer(packed, format=array_format)
 
 
 def _own_frame(given: VideoFrame) -> VideoFrame:

@@ -16,8 +16,8 @@ from gradio_webrtc._handlers import VideoFunction
 from gradio_webrtc._session.audio_pumps import EmitSinks
 from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._session.output_queue import OutputQueue
-from gradio_webrtc._session.video_pumps import FramePacer, FrameRateLimiter, VideoFunctionPump
-from gradio_webrtc._transport import PixelConverter, TimedFrame
+from gradio_webrtc._session.video_pumps import FramePacer, VideoFunctionPump
+from gradio_webrtc._transport import FrameRateLimiter, PixelConverter, TimedFrame
 from gradio_webrtc._transport.frame import fit
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import ConnectionLost

@@ -38,6 +38,9 @@ class Numbered:
         self.count += 1
         return TimedFrame(900 * self.count, self._pixels.to_planar(numbered(self.count)))
 
+    def limit_fps(self, fps: float) -> None:
+        raise NotImplementedError
+
 
 @pytest.fixture
 async def make() -> AsyncIterator[Make]:

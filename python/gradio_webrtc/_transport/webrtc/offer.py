@@ -49,6 +49,9 @@ A browser has some 40 codecs with 60 kinds of feedback, none of which is for all
 lines of each source."""
 
 PAYLOAD_TYPE: Final = re.compile(r"^a=rtpmap:([^ \r\n]*)", re.MULTILINE)
+CODEC: Final = re.compile(r"^a=rtpmap:([0-9]+) ([^/\s]+)/", re.MULTILINE)
+"""The payload type of a codec, and its name (RFC 8866 section 6.6)."""
+
 PAYLOAD_TYPES: Final = frozenset(map(str, range(128)))
 """Seven bits (RFC 3550 section 5.1), in the one way to write each."""
 
@@ -108,6 +111,7 @@ def read_offer(body: Mapping[str, object], config: SessionConfig = DEFAULT_CONFI
     rest, lines = take_candidates(sdp, config.limits.candidates)
     rest = _with_directions(rest)
     _check_codecs(rest)
+    rest = _with_preferences(rest, config.video.codecs)
     try:
         description = SessionDescription.parse(rest)
     except Exception as error:  # which one, depends on the text
@@ -170,6 +174,25 @@ def _with_directions(sdp: str) -> str:
     line = f"\na={for_all[1] if for_all else 'sendrecv'}\r\n"
     full = [each if DIRECTION.search(each) else each.replace("\n", line, 1) for each in sections]
     return "\nm=".join([session, *full])
+
+
+def _with_preferences(sdp: str, codecs: Sequence[str]) -> str:
+    """Returns the SDP with the preferred codecs of video first: an answer keeps the order."""
+    if not codecs:
+        return sdp
+    session, *sections = sdp.split("\nm=")
+    ranked = [_with_first(each, codecs) if each.startswith("video ") else each for each in sections]
+    return "\nm=".join([session, *ranked])
+
+
+def _with_first(section: str, codecs: Sequence[str]) -> str:
+    line, newline, attributes = section.partition("\n")
+    media, port, profile, *payload_types = line.split()
+    names = {number: name.upper() for number, name in CODEC.findall(attributes)}
+    ranks = {name: rank for rank, name in enumerate(codecs)}
+    # Sorting is stable: those of one codec keep the client's order, and so do all others.
+    payload_types.sort(key=lambda number: ranks.get(names.get(number, ""), len(ranks)))
+    return " ".join([media, port, profile, *payload_types]) + "\r" + newline + attributes
 
 
 def _check_codecs(sdp: str) -> None:

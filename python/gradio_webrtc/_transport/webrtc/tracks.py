@@ -58,7 +58,7 @@ class Tracks:
 
     def play_video(self, source: VideoFrameSource) -> None:
         """Lets `settle` add a track of video."""
-        self._video_sender = VideoSender(source)
+        self._video_sender = VideoSender(source, self._config.video.bitrate)
 
     def settle(self) -> None:
         """Takes, declines and adds tracks: between the offer and our answer."""

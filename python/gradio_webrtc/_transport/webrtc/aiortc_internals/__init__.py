@@ -30,7 +30,6 @@ from gradio_webrtc._limits import DEFAULT_LIMITS
 
 from . import names, probe
 from .association import HardenedAssociation
-from .bit_rates import VideoBitRate
 from .certificate import accept_rsa
 from .counters import read_counters
 from .datagram_guard import DatagramGuard, guard_sockets
@@ -41,7 +40,7 @@ from .objects import become
 from .opus_coding import code_inline, deliver_inline, drop_inline
 from .own_sockets import use_addresses
 from .receiver import HardenedReceiver
-from .sender import HardenedSender
+from .sender import HardenedSender, encode_by
 from .teardown import close, detach
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 __all__ = [
     "DatagramGuard",
-    "VideoBitRate",
     "accept_rsa",
     "close",
     "code_inline",
@@ -63,6 +61,7 @@ __all__ = [
     "deliver_inline",
     "detach",
     "drop_inline",
+    "encode_by",
     "guard_sockets",
     "harden",
     "host_addresses",

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_FRAMES: Final = 8
-"""Frames that may wait: a quarter of a second. A decoder that is further behind never catches up.
+MAX_FRAMES: Final = 30
+"""Frames that may wait: a second, which a thread may have to wait for its turn on a busy machine.
+Decoding is ten times as fast as a camera, so that it catches up; to ask for a key frame would cost
+both sides more.
 
 Policy: a frame that comes while it is full is dropped, and so are those that depend on it, until
 the next key frame, which takes the place of all that wait.

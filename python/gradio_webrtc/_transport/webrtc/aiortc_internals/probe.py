@@ -27,8 +27,9 @@ from aiortc import (
     RTCRtpSender,
     RTCSctpTransport,
 )
-from aiortc.codecs import h264, vpx
 from aiortc.codecs.base import Encoder
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rate import RateCounter
 from aiortc.rtcdtlstransport import RtpRouter
@@ -136,6 +137,7 @@ def _make_owners() -> dict[str, Any]:
         "CandidatePair": ice.CandidatePair(socket, candidate),
         "Connection": socket.receiver,
         "Encoder": Encoder,
+        "H264Encoder": H264Encoder,
         "RTCCertificate": RTCCertificate,
         "RTCDtlsTransport": dtls,
         "RTCIceTransport": transport,
@@ -147,7 +149,6 @@ def _make_owners() -> dict[str, Any]:
         "RemoteStreamTrack": RemoteStreamTrack("audio"),
         "RtpRouter": RtpRouter(),
         "StunProtocol": socket,
+        "Vp8Encoder": Vp8Encoder,
         "aioice.ice": ice,
-        "codecs.h264": h264,
-        "codecs.vpx": vpx,
     }

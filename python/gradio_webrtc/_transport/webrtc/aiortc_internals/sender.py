@@ -23,13 +23,16 @@ from aiortc.rtp import (
 from gradio_webrtc._transport.buckets import TokenBucket
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 
-from . import names
+from . import names, probe
+from .video_encoders import ENCODERS
 
 if TYPE_CHECKING:
     import asyncio
 
     from aiortc.rtcrtpparameters import RTCRtpSendParameters
     from aiortc.rtp import AnyRtcpPacket, RtcpReceiverInfo
+
+    from gradio_webrtc._transport.webrtc.video_plan import VideoPlan
 
 KEYS_PER_S: Final = 2
 KEY_BURST: Final = 3
@@ -64,11 +67,22 @@ MOST_ROUND_TRIP_S: Final = 10.0
 """A longer one results from a clock that was set, or from a report that is forged."""
 
 
+def encode_by(sender: RTCRtpSender, plan: VideoPlan) -> None:
+    """Has a sender of video encode by a plan, before it starts; aiortc's way where it cannot."""
+    if isinstance(sender, HardenedSender) and probe.has(names.VIDEO_ENCODING):
+        sender.plan = plan
+
+
 class HardenedSender(RTCRtpSender):
-    """Stands in the place of a connection's sender: see `harden`."""
+    """Stands in the place of a connection's sender: see `harden`.
+
+    Attributes:
+        plan: By which video is encoded; ``None`` for aiortc's way.
+    """
 
     def harden(self) -> None:
         """Begins. Call it once, before the sender starts."""
+        self.plan: VideoPlan | None = None
         self._resends = False
         self._resent_s: dict[int, float] = {}
         self._resend_budget = float(RESENT_BURST)
@@ -82,6 +96,9 @@ class HardenedSender(RTCRtpSender):
             feedback.type == "nack" and not feedback.parameter
             for feedback in parameters.codecs[0].rtcpFeedback
         )
+        make_encoder = ENCODERS.get(parameters.codecs[0].name)
+        if self.plan is not None and make_encoder is not None:
+            vars(self)[names.ENCODER] = make_encoder(self.plan)
         await super().send(parameters)
         # `stop` waits for the mark, however the task ended. A callback, since a coroutine around
         # aiortc's would be resumed with every packet.
@@ -101,12 +118,15 @@ class HardenedSender(RTCRtpSender):
             await super()._handle_rtcp_packet(packet)
 
     def _adapt(self, reports: list[RtcpReceiverInfo]) -> None:
-        """Passes what is reported of our own stream of audio to its encoder."""
-        if not isinstance(self.track, AudioSender):
-            return
+        """Passes what is reported of our own stream to the encoder of audio, or the plan of video."""
         for report in reports:
-            if report.ssrc == vars(self)[names.SENDER_SSRC]:
-                self.track.adapt(report.fraction_lost / LOST_SCALE, read_round_trip_s(report))
+            if report.ssrc != vars(self)[names.SENDER_SSRC]:
+                continue
+            lost = report.fraction_lost / LOST_SCALE
+            if isinstance(self.track, AudioSender):
+                self.track.adapt(lost, read_round_trip_s(report))
+            elif self.plan is not None:
+                self.plan.note_loss(lost)
 
     async def _retransmit(self, sequence_number: int) -> None:
         """Sends a packet again: once in a round trip, and in proportion to what is sent at all."""
