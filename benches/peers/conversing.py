@@ -36,6 +36,16 @@ def stay_silent(_audio):
     yield from ()
 
 
+def make_video_function(meter):
+    """A function on video that gives back each frame, and counts them."""
+
+    def show(image):
+        meter.received += 1
+        return image
+
+    return show
+
+
 def make_echo(stream_handler):
     """The echo of the user's guide, whose ``emit`` blocks in a queue, of a package's own base."""
 

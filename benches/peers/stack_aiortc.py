@@ -6,10 +6,9 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 class Echo(MediaStreamTrack):
     """Gives back each frame as it comes."""
 
-    kind = "audio"
-
     def __init__(self, track, meter) -> None:
         super().__init__()
+        self.kind = track.kind
         self._track = track
         self._meter = meter
 
@@ -20,8 +19,8 @@ class Echo(MediaStreamTrack):
 
 
 def make_offer(scenario, meter):
-    """Answers offers with an echo; there is no other scenario."""
-    if scenario != "echo":
+    """Answers offers with an echo, of video as well; there is no other scenario."""
+    if scenario not in ("echo", "video"):
         raise ValueError(scenario)
     connections = set()
 

@@ -2,7 +2,7 @@
 
 import fastrtc_model  # noqa: F401  # before the model is made
 from aiortc import RTCConfiguration
-from conversing import count, make_handler
+from conversing import count, make_handler, make_video_function
 from fastrtc import ReplyOnPause, StreamHandler
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 
@@ -10,12 +10,12 @@ from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 class Connections(WebRTCConnectionMixin):
     """The part that fastrtc's Stream and WebRTC share, without a page."""
 
-    def __init__(self, handler) -> None:
+    def __init__(self, handler, modality="audio") -> None:
         super().__init__()
         self.concurrency_limit = 10_000
         self.event_handler = handler
         self.time_limit = None
-        self.modality = "audio"
+        self.modality = modality
         self.mode = "send-receive"
         self.allow_extra_tracks = False
         self.rtc_configuration = None
@@ -26,7 +26,10 @@ class Connections(WebRTCConnectionMixin):
 def make_offer(scenario, meter):
     """Answers offers with that scenario's handler."""
     count(ReplyOnPause, "emit", meter, "emits")
-    connections = Connections(make_handler(scenario, StreamHandler, ReplyOnPause, meter))
+    if scenario == "video":
+        connections = Connections(make_video_function(meter), "video")
+    else:
+        connections = Connections(make_handler(scenario, StreamHandler, ReplyOnPause, meter))
 
     async def offer(body):
         return await connections.handle_offer(

@@ -1,15 +1,22 @@
 """This package behind `call_server.py`."""
 
-from conversing import make_handler
+from conversing import make_handler, make_video_function
 
 from gradio_webrtc import ReplyOnPause, StreamHandler
+from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.manager import SessionManager
 from gradio_webrtc._session.signaling import Signaling
+from gradio_webrtc._ui.streaming import make_template
 
 
 def make_offer(scenario, meter):
     """Returns what answers offers, with that scenario's handler."""
     manager = SessionManager()
+    if scenario == "video":
+        show = make_video_function(meter)
+        template = make_template(show, "send-receive", "video", takes_inputs=False)
+        manager.serve(template.copy, SessionConfig(modality="video"), concurrency_limit=None)
+        return Signaling(manager).handle_request
     handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter)
     manager.serve(handler.copy, concurrency_limit=None)
     before = {}

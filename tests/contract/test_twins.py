@@ -45,6 +45,8 @@ SERVERS = {
     "self",
     "server_rtc_configuration",
     "udp_ports",
+    "video_bitrate",
+    "codec_preferences",
 }
 """Arguments that only the server has a use for."""
 

@@ -78,6 +78,37 @@ async def test_every_frame_that_is_put_is_sent() -> None:
     assert buffer.replaced == 0
 
 
+async def test_of_a_recording_frames_beyond_the_rate_are_left_out_without_a_wait() -> None:
+    buffer = OutboundVideoBuffer()
+    buffer.limit_fps(10)
+    await buffer.put(0, make_frame())
+    await buffer.put(3000, make_frame())
+    await buffer.put(6000, make_frame())
+    assert (await buffer.next_frame()).pts == 0
+    await buffer.put(9000, make_frame())
+    assert (await buffer.next_frame()).pts == 9000
+    assert buffer.replaced == 0
+
+
+def test_room_is_waited_for_while_somebody_reads_and_not_for_ever() -> None:
+    async def scene() -> None:
+        buffer, loop = OutboundVideoBuffer(), asyncio.get_running_loop()
+        buffer.show(0, make_frame())
+        await buffer.wait_for_room()
+        assert loop.time() == 0, "nobody has ever read"
+        await buffer.next_frame()
+        await buffer.wait_for_room()
+        buffer.show(3000, make_frame())
+        loop.call_later(0.2, lambda: loop.create_task(buffer.next_frame()))
+        await buffer.wait_for_room()
+        assert loop.time() == pytest.approx(0.2)
+        buffer.show(6000, make_frame())
+        await buffer.wait_for_room()
+        assert loop.time() == pytest.approx(0.2 + buffers.ROOM_TIMEOUT_S)
+
+    run_virtual(scene())
+
+
 async def test_times_always_grow() -> None:
     buffer = OutboundVideoBuffer()
     times = []

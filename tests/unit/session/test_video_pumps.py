@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,71 @@ async def show(
     looking.cancel()
     worker.close()
     return seen, session
+
+
+class Encoder:
+    """Takes frames from a buffer, one in so many rounds of the loop: far slower than they come."""
+
+    def __init__(self, video_buffer: OutboundVideoBuffer) -> None:
+        self.sent: list[int] = []
+        self._buffer = video_buffer
+        self._pixels = PixelConverter()
+
+    async def run(self) -> None:
+        while True:
+            timed = await self._buffer.next_frame()
+            self.sent.append(number_of(self._pixels.to_array(timed.frame)))
+            for _ in range(200):
+                await asyncio.sleep(0)
+
+
+async def call_beside(encoder_is_slow: bool, fps: float = math.inf) -> tuple[list[int], list[int]]:  # noqa: FBT001  # one of two scenes
+    """The frames that an async function was called for, and those that were sent."""
+    called: list[int] = []
+    video_buffer, session, worker = OutboundVideoBuffer(), FakeSession(), Worker("film")
+    video_buffer.limit_fps(fps)
+
+    async def look(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        called.append(number_of(image))
+        return image
+
+    sinks = EmitSinks(
+        OutboundAudioBuffer(),
+        video_buffer,
+        plays=True,
+        outputs=OutputQueue(lambda: None),
+        end=lambda _reason: None,
+    )
+    handler = VideoFunction(VideoStreamHandler(look), takes_inputs=False)
+    handler.bind(session)
+    handler.start_up()
+    encoder = Encoder(video_buffer)
+    encoding = asyncio.get_running_loop().create_task(encoder.run()) if encoder_is_slow else None
+    film = Film([numbered(number, 64, 64) for number in range(30)])
+    pump = VideoFunctionPump(film, handler, session, sinks, worker, "bgr")  # type: ignore[arg-type]
+    with pytest.raises(ConnectionLost):
+        await pump.run()
+    if encoding is not None:
+        await video_buffer.drain()
+        encoding.cancel()
+    worker.close()
+    return called, encoder.sent
+
+
+async def test_a_function_is_not_called_for_frames_that_the_encoder_has_no_time_for() -> None:
+    called, sent = await call_beside(encoder_is_slow=True)
+    assert len(sent) >= len(called) - 1
+    assert sent == called[: len(sent)]
+
+
+async def test_a_function_is_called_for_every_frame_where_nobody_reads_what_it_returns() -> None:
+    called, _ = await call_beside(encoder_is_slow=False)
+    assert called == list(range(30))
+
+
+async def test_a_function_is_called_as_often_as_frames_are_sent() -> None:
+    called, _ = await call_beside(encoder_is_slow=False, fps=10)
+    assert called == list(range(0, 30, 3))
 
 
 ORANGE = (30, 120, 230)

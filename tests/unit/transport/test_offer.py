@@ -14,6 +14,7 @@ from support.offers import BROWSERS, make_sdp
 
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._transport import PeerTransport, read_offer
+from gradio_webrtc._video_terms import VideoTerms
 from gradio_webrtc.errors import SignalingError
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ WORDS = ["video", "audio", "application", "x", "\0", "é", "sendonly", "inactive
 WORDS += ["rtx", "opus", "VP8", "H264", "apt=96", "a" * 1000]
 MARKS = [" ", ":", "/", "=", ";", ",", "-", "+"]
 WORDS_OF_OTHERS = ("Error", "NoneType", "literal", "unpack")
-CONFIG = SessionConfig(modality="audio-video", allows_other_tracks=True)
+CONFIG = SessionConfig(
+    modality="audio-video", allows_other_tracks=True, video=VideoTerms(codecs=("H264",))
+)
 
 PLACES = st.integers(0, 1 << 16)
 """Of a line, or of a part of one: modulo their number."""

@@ -61,9 +61,7 @@ class Stage:
             self.plan.end(self.now_s + busy / fps)
             self.now_s += 1 / fps
 
-    def until(
-        self, is_so: Callable[[], bool], limit_s: float = 1000, *, busy: float = 0.1
-    ) -> float:
+    def until(self, is_so: Callable[[], bool], *, busy: float = 0.1) -> float:
         """Sends frames until something is so; returns the seconds that passed."""
         begin_s = self.now_s
         while not is_so():

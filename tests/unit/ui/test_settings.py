@@ -112,6 +112,8 @@ async def test_every_argument_that_may_do_nothing_is_one_of_the_constructors() -
         ("udp_ports", 0, ValueError, "from 1 to 65535"),
         ("udp_ports", "50000-50100", TypeError, "first and the last"),
         ("host_candidates", "203.0.113.7", TypeError, "list of addresses"),
+        ("video_bitrate", 1500, ValueError, "from 30,000 to 50,000,000 bits a second"),
+        ("codec_preferences", ["VP9"], ValueError, "of VP8 and H264"),
         ("host_candidates", ["example.com"], ValueError, "no names"),
     ],
 )

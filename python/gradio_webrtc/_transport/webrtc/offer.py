@@ -49,7 +49,7 @@ A browser has some 40 codecs with 60 kinds of feedback, none of which is for all
 lines of each source."""
 
 PAYLOAD_TYPE: Final = re.compile(r"^a=rtpmap:([^ \r\n]*)", re.MULTILINE)
-CODEC: Final = re.compile(r"^a=rtpmap:([0-9]+) ([^/\s]+)/", re.MULTILINE)
+CODEC: Final = re.compile(r"a=rtpmap:([0-9]+) ([^/\s]+)/")
 """The payload type of a codec, and its name (RFC 8866 section 6.6)."""
 
 PAYLOAD_TYPES: Final = frozenset(map(str, range(128)))
@@ -186,13 +186,27 @@ def _with_preferences(sdp: str, codecs: Sequence[str]) -> str:
 
 
 def _with_first(section: str, codecs: Sequence[str]) -> str:
-    line, newline, attributes = section.partition("\n")
-    media, port, profile, *payload_types = line.split()
-    names = {number: name.upper() for number, name in CODEC.findall(attributes)}
+    """Sorts the payload types of a section's first line, and its a=rtpmap: aiortc reads these."""
+    media, *lines = section.split("\n")
     ranks = {name: rank for rank, name in enumerate(codecs)}
+    found = {match[1]: match[2].upper() for match in map(CODEC.match, lines) if match}
+
+    def rank(payload_type: str) -> int:
+        return ranks.get(found.get(payload_type, ""), len(ranks))
+
     # Sorting is stable: those of one codec keep the client's order, and so do all others.
-    payload_types.sort(key=lambda number: ranks.get(names.get(number, ""), len(ranks)))
-    return " ".join([media, port, profile, *payload_types]) + "\r" + newline + attributes
+    kind_port_profile, payload_types = media.split()[:3], media.split()[3:]
+    media = " ".join([*kind_port_profile, *sorted(payload_types, key=rank)]) + "\r"
+    places = [place for place, line in enumerate(lines) if CODEC.match(line)]
+    in_order = sorted((lines[place] for place in places), key=lambda line: rank(_type_of(line)))
+    for place, line in zip(places, in_order, strict=True):
+        lines[place] = line
+    return "\n".join([media, *lines])
+
+
+def _type_of(line: str) -> str:
+    found = CODEC.match(line)
+    return found[1] if found else ""
 
 
 def _check_codecs(sdp: str) -> None:
