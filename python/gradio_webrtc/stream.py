@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing
 import warnings
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import gradio as gr
 from fastapi import APIRouter, Request, Response, WebSocket
@@ -93,6 +93,18 @@ class UIArgs(TypedDict, total=False):
     hide_title: bool
     full_screen: bool
     variant: Literal["wave", "textbox"]
+
+
+COMPONENT_SETTINGS: Final = (
+    "allowed_origins",
+    "limits",
+    "fallback",
+    "udp_ports",
+    "host_candidates",
+    "video_bitrate",
+    "codec_preferences",
+)
+"""Arguments that go to the component as they are."""
 
 
 class Stream:
@@ -196,7 +208,7 @@ class Stream:
         whip_token: str | Callable[[str], bool | Awaitable[bool]] | None = None,
         twilio_auth_token: str | None = None,
     ) -> None:
-        del verbose
+        arguments = dict(locals())
         self.mode = mode
         self.modality = modality
         self.event_handler = handler
@@ -217,15 +229,7 @@ class Stream:
         self._site = Site(read_origins(allowed_origins), trusted_proxies=proxies)
         _check_outputs(additional_outputs, additional_outputs_handler)
         _warn_without_relay(rtc_configuration)
-        settings = {
-            "allowed_origins": allowed_origins,
-            "limits": limits,
-            "fallback": fallback,
-            "udp_ports": udp_ports,
-            "host_candidates": host_candidates,
-            "video_bitrate": video_bitrate,
-            "codec_preferences": codec_preferences,
-        }
+        settings = {name: arguments[name] for name in COMPONENT_SETTINGS}
         parts = self._parts(ui_args or {}, settings)
         check_parts(parts)
 

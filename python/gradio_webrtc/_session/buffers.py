@@ -30,6 +30,10 @@ MAX_BUFFERED_S: Final = 1.0
 collection or a slow sentence; little enough that a generator is never far ahead of what the user
 has heard when the user interrupts."""
 
+MAX_WAITING: Final = 2
+"""Video frames that may wait: the one that is encoded next, and one more for the time in which a
+thread waits for its turn on a busy machine."""
+
 ROOM_TIMEOUT_S: Final = 0.5
 """The longest that the next frame waits for room, in seconds: where the transport takes none, as
 with a client that has gone silent, a function still sees frames, and now and then its outputs."""
@@ -195,7 +199,7 @@ class OutboundAudioBuffer:
 
 
 class OutboundVideoBuffer:
-    """Room for one frame between a handler and the transport. Runs on the event loop.
+    """Room for `MAX_WAITING` frames between a handler and the transport. Runs on the event loop.
 
     Attributes:
         replaced: Frames that were never sent, since a newer one took their place.
@@ -205,21 +209,27 @@ class OutboundVideoBuffer:
     def __init__(self) -> None:
         self.replaced = 0
         self.last: PlanarFrame | None = None
-        self._next: TimedFrame | None = None
+        self._waiting: deque[TimedFrame] = deque()
         self._pts = -1
         self._rate = FrameRateLimiter(math.inf)
         self._is_read = False
         self._ready = asyncio.Event()
         self._taken = asyncio.Event()
         self._taken.set()
+        self._room = asyncio.Event()
+        self._room.set()
 
     def show(self, pts: int, frame: PlanarFrame) -> None:
-        """Replaces the frame that waits to be sent: live video shows the newest."""
-        self.replaced += self._next is not None
+        """Adds a frame; the oldest that waits gives way where there is no room."""
+        if len(self._waiting) == MAX_WAITING:
+            self.replaced += 1
+            self._waiting.popleft()
         self.last = frame
-        self._next = TimedFrame(pts, frame)
+        self._waiting.append(TimedFrame(pts, frame))
         self._taken.clear()
         self._ready.set()
+        if len(self._waiting) == MAX_WAITING:
+            self._room.clear()
 
     async def put(self, pts: int, frame: PlanarFrame) -> None:
         """Waits until the frame before was sent: every frame of a recording counts.
@@ -239,20 +249,20 @@ class OutboundVideoBuffer:
         return self._rate.admits(pts)
 
     async def wait_for_room(self) -> None:
-        """Returns once the frame before was sent: a newer one would only take its place.
+        """Returns once a frame would take no other's place.
 
         Does not wait while nobody reads, nor longer than `ROOM_TIMEOUT_S`.
         """
-        if self._taken.is_set() or not self._is_read:
+        if self._room.is_set() or not self._is_read:
             return
         try:
             async with asyncio.timeout(ROOM_TIMEOUT_S):
-                await self._taken.wait()
+                await self._room.wait()
         except TimeoutError:
             logger.debug("the transport takes no video frames at the moment")
 
     async def drain(self) -> None:
-        """Returns once the transport has taken the frame that waits."""
+        """Returns once the transport has taken all frames that wait."""
         await self._taken.wait()
 
     async def finish(self) -> None:
@@ -277,9 +287,11 @@ class OutboundVideoBuffer:
                 await self._ready.wait()
         except TimeoutError:
             pass
-        due, self._next = self._next, None
-        self._ready.clear()
-        self._taken.set()
+        due = self._waiting.popleft() if self._waiting else None
+        self._room.set()
+        if not self._waiting:
+            self._ready.clear()
+            self._taken.set()
         if due is None and self.last is not None:
             due = TimedFrame(self._pts + round(REFRESH_S * VIDEO_CLOCK_HZ), self.last)
         if due is None:

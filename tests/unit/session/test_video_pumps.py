@@ -133,8 +133,8 @@ async def call_beside(encoder_is_slow: bool, fps: float = math.inf) -> tuple[lis
 
 async def test_a_function_is_not_called_for_frames_that_the_encoder_has_no_time_for() -> None:
     called, sent = await call_beside(encoder_is_slow=True)
-    assert len(sent) >= len(called) - 1
-    assert sent == called[: len(sent)]
+    assert len(sent) == len(called)
+    assert sent == called
 
 
 async def test_a_function_is_called_for_every_frame_where_nobody_reads_what_it_returns() -> None:
@@ -144,7 +144,8 @@ async def test_a_function_is_called_for_every_frame_where_nobody_reads_what_it_r
 
 async def test_a_function_is_called_as_often_as_frames_are_sent() -> None:
     called, _ = await call_beside(encoder_is_slow=False, fps=10)
-    assert called == list(range(0, 30, 3))
+    assert len(called) == pytest.approx(10, abs=1)
+    assert called == sorted(set(called))
 
 
 ORANGE = (30, 120, 230)
