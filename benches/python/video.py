@@ -42,7 +42,7 @@ SETTLE_S: Final = 6.0
 """Before CPU, delay, frames and bits are counted, up to the end."""
 
 
-class Look(NamedTuple):
+class Sighting(NamedTuple):
     """One frame that came back.
 
     Attributes:
@@ -111,11 +111,11 @@ class Viewer:
         frames: The scene.
 
     Attributes:
-        looks: What came back.
+        looks: The frames that came back.
     """
 
     def __init__(self, frames: list[VideoFrame]) -> None:
-        self.looks: list[Look] = []
+        self.looks: list[Sighting] = []
         self._brightness = [frame.to_ndarray()[:HEIGHT].astype(np.int16) for frame in frames]
         self._camera = Camera(frames)
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -164,7 +164,7 @@ class Viewer:
             at_s = now_s - taken[0]
             is_looked_at = any(abs(at_s - look_s) <= 1 / 2 for look_s in LOOKS_S)
             psnr = self._psnr(frame, number) if is_looked_at else None
-            self.looks.append(Look(at_s, now_s - taken[number], psnr))
+            self.looks.append(Sighting(at_s, now_s - taken[number], psnr))
 
     def _psnr(self, frame: VideoFrame, number: int) -> float:
         shown = frame.reformat(width=WIDTH, height=HEIGHT, format="yuv420p").to_ndarray()[:HEIGHT]
@@ -202,14 +202,14 @@ async def measure(stack: str, frames: list[VideoFrame], busy: int) -> dict[str, 
     return found
 
 
-def _delays(looks: list[Look]) -> Iterator[tuple[str, float]]:
+def _delays(looks: list[Sighting]) -> Iterator[tuple[str, float]]:
     delays = sorted(1000 * look.delay_s for look in looks)
     if delays:
         yield "delay, p50", statistics.median(delays)
         yield "delay, p95", delays[int(0.95 * len(delays))]
 
 
-def _qualities(looks: list[Look]) -> Iterator[tuple[str, float]]:
+def _qualities(looks: list[Sighting]) -> Iterator[tuple[str, float]]:
     for look_s in LOOKS_S:
         near = [look.psnr for look in looks if look.psnr and abs(look.at_s - look_s) <= 1 / 2]
         if near:

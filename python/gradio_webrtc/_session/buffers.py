@@ -236,7 +236,7 @@ class OutboundVideoBuffer:
 
         Those beyond the rate of `limit_fps` are left out, and waited for by nobody.
         """
-        if self.wants(pts):
+        if self.admits(pts):
             await self.drain()
             self.show(pts, frame)
 
@@ -244,7 +244,7 @@ class OutboundVideoBuffer:
         """Sets the frames a second that are sent at most; infinite for all there are."""
         self._rate = FrameRateLimiter(fps)
 
-    def wants(self, pts: int) -> bool:
+    def admits(self, pts: int) -> bool:
         """True if a frame of this time is within the rate; ask once for each frame."""
         return self._rate.admits(pts)
 

@@ -270,7 +270,7 @@ class VideoFunctionPump:
         while not is_being_cancelled():
             await self._sinks.video.wait_for_room()
             timed = await self._transport.receive_video_frame()
-            if not self._rate.admits(timed.pts) or not self._sinks.video.wants(timed.pts):
+            if not self._rate.admits(timed.pts) or not self._sinks.video.admits(timed.pts):
                 continue
             if await self._answer(timed):
                 return

@@ -1,6 +1,6 @@
 """The flow of video frames between parts that may stutter: a short queue, and a limit of the rate.
 
-Run on the event loop, or on one thread of the caller. Import neither sessions nor codecs.
+Run on the event loop, or on one thread at a time. Import neither sessions nor codecs.
 """
 
 from __future__ import annotations

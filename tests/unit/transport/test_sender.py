@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.clock import current_ntp_time
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
 from support.signals import chirp
 
+from gradio_webrtc._transport.webrtc.aiortc_internals.objects import become
 from gradio_webrtc._transport.webrtc.aiortc_internals.sender import (
     HardenedSender,
+    encode_by,
     read_round_trip_s,
 )
 from gradio_webrtc._transport.webrtc.audio import AudioSender
+from gradio_webrtc._transport.webrtc.video_plan import VideoPlan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 SSRC = 7
 FRAMES = (chirp(0.4) // 2).reshape(-1, 1, 960)
@@ -70,3 +77,49 @@ def test_a_report_without_a_time_or_from_the_future_has_no_round_trip() -> None:
     assert read_round_trip_s(report()) is None
     assert read_round_trip_s(report(round_trip_s=-1.0)) is None
     assert read_round_trip_s(report(round_trip_s=60.0)) is None
+
+
+class Plan(VideoPlan):
+    """Keeps the losses that it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+
+    def note_loss(self, share: float) -> None:
+        self.losses.append(share)
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[HardenedSender]:
+    """A sender of video that has not started."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    hardened = become(pc.addTransceiver("video").sender, HardenedSender)
+    assert hardened is not None
+    hardened.harden()
+    yield hardened
+    await pc.close()
+
+
+async def test_the_plan_gets_the_loss_of_its_own_stream(sender: HardenedSender) -> None:
+    plan = Plan()
+    encode_by(sender, plan)
+    own: int = sender._ssrc  # noqa: SLF001
+    for ssrc, fraction in ((own, 128), (own + 1, 255), (own, 0)):
+        await sender._handle_rtcp_packet(RtcpRrPacket(1, [report(ssrc, fraction)]))  # noqa: SLF001
+    assert plan.losses == [0.5, 0.0]
+
+
+async def test_without_a_plan_a_report_is_taken_as_aiortc_takes_it(sender: HardenedSender) -> None:
+    await sender._handle_rtcp_packet(RtcpRrPacket(1, [report(sender._ssrc, 128)]))  # noqa: SLF001
+    stats: Any = await sender.getStats()
+    assert [each.fractionLost for each in stats.values() if each.type == "remote-inbound-rtp"]
+
+
+async def test_a_sender_of_another_kind_is_left_to_aiortc() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    theirs = pc.addTransceiver("video").sender
+    before = dict(vars(theirs))
+    encode_by(theirs, VideoPlan())
+    assert vars(theirs) == before
+    await pc.close()

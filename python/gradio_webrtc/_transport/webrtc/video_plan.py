@@ -31,7 +31,7 @@ BITRATES: Final = (
 
 
 MAX_SIZES: Final = 256
-"""Sizes whose bit rates are kept: both are asked for with every frame."""
+"""Sizes whose bit rates are kept: both are needed for every frame."""
 
 
 class Rung(NamedTuple):
@@ -221,14 +221,14 @@ class VideoPlan:
 
     def _settle(self, now_s: float, *, is_free: bool) -> None:
         """Sets the encoder's bit rate; ``is_free`` if it has to be a new encoder in any case."""
-        wanted = self._available()
+        needed = self._available()
         if self._given is None:
-            wanted = min(wanted, suitable_bitrate(*self.fit(*self._size)))
+            needed = min(needed, suitable_bitrate(*self.fit(*self._size)))
         since_s = now_s - self._changed_s
-        falls = wanted < FALL * self.bits and (since_s >= FALL_INTERVAL_S or wanted < self.bits / 2)
-        rises = wanted > RISE * self.bits and since_s >= RISE_S
+        falls = needed < FALL * self.bits and (since_s >= FALL_INTERVAL_S or needed < self.bits / 2)
+        rises = needed > RISE * self.bits and since_s >= RISE_S
         if is_free or falls or rises:
-            self.bits = wanted
+            self.bits = needed
             self._changed_s = now_s
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport.webrtc.video_plan import VideoPlan
 
-PICTURE_IDS: Final = 1 << 15
+FRAME_IDS: Final = 1 << 15
 """Fifteen bits (RFC 7741 section 4.2)."""
 
 CODEC_FORMAT: Final = "yuv420p"
@@ -122,7 +122,7 @@ class PlannedVp8Encoder(VideoEncoder):
 
     def __init__(self, plan: VideoPlan) -> None:
         super().__init__(plan)
-        self._picture_id = random.randrange(PICTURE_IDS)  # noqa: S311  # no secret (RFC 7741)
+        self._frame_id = random.randrange(FRAME_IDS)  # noqa: S311  # no secret (RFC 7741)
 
     def make_codec(self, width: int, height: int, bits: int) -> VideoCodecContext:
         """Returns a new encoder, at a constant bit rate."""
@@ -137,8 +137,8 @@ class PlannedVp8Encoder(VideoEncoder):
 
     def split(self, data: bytes) -> list[bytes]:
         """Returns the payloads of an encoded frame (RFC 7741)."""
-        payloads: list[bytes] = getattr(Vp8Encoder, names.PACKETIZE)(data, self._picture_id)
-        self._picture_id = (self._picture_id + 1) % PICTURE_IDS
+        payloads: list[bytes] = getattr(Vp8Encoder, names.PACKETIZE)(data, self._frame_id)
+        self._frame_id = (self._frame_id + 1) % FRAME_IDS
         return payloads
 
 
