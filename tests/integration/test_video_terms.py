@@ -110,7 +110,7 @@ async def test_a_client_that_reports_less_gets_less_and_smaller_frames() -> None
     assert client.video_frames[-1][1].shape == (480, 640, 3)
     # As a report of the client would; its own are over what it has.
     track.plan._estimate = 60_000  # noqa: SLF001
-    track.plan.estimate = lambda bits: None  # type: ignore[method-assign,assignment]
+    track.plan.estimate = lambda bits: None  # type: ignore[method-assign]  # noqa: ARG005
     await client.until(lambda: client.video_frames[-1][1].shape[0] < 480)
     width, height = track.plan.fit(640, 480)
     await client.until(lambda: client.video_frames[-1][1].shape == (height, width, 3))

@@ -118,7 +118,7 @@ class HardenedSender(RTCRtpSender):
             await super()._handle_rtcp_packet(packet)
 
     def _adapt(self, reports: list[RtcpReceiverInfo]) -> None:
-        """Passes what is reported of our own stream to the encoder of audio, or the plan of video."""
+        """Passes what is reported of our own stream to the encoder, or to the plan of video."""
         for report in reports:
             if report.ssrc != vars(self)[names.SENDER_SSRC]:
                 continue
