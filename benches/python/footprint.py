@@ -25,6 +25,15 @@ TALK_S: Final = 4.0
 
 SCRIPTS: Final = {"ours": "ours_footprint.py", "fastrtc": "fastrtc_footprint.py"}
 
+MEDIA: Final = "numpy, PyAV and aiortc"
+"""What any handler's program imports, and the unit that a handler's import is measured in."""
+
+HANDLERS: Final = {
+    "ours": ("gradio_webrtc",),
+    "ours, with testing": ("gradio_webrtc", "gradio_webrtc.testing"),
+    "fastrtc": ("fastrtc",),
+}
+
 # Modules are compiled once, whatever the environment asks for: nobody imports a package only once.
 COMPILED: Final = {
     "PYTHONDONTWRITEBYTECODE": "",
@@ -47,13 +56,22 @@ def turn() -> np.ndarray:
     return samples[: samples.size // 960 * 960].reshape(-1, 1, 960)
 
 
-def run(stack: str, *arguments: str) -> dict[str, float]:
-    """Runs a stack's script; returns its figures."""
+def run(stack: str, script: str, *arguments: str) -> dict[str, float]:
+    """Runs a script in a stack's environment; returns its figures."""
     own = {"PYTHONPATH": str(ROOT / "python") if stack == "ours" else ""}
     python = clients.interpreter(stack)
-    result: dict[str, float] = peers.run(
-        python, SCRIPTS[stack], *arguments, variables=own | COMPILED
-    )
+    result: dict[str, float] = peers.run(python, script, *arguments, variables=own | COMPILED)
+    return result
+
+
+def handler_imports(stacks: list[str]) -> dict[str, float]:
+    """The CPU of importing `ReplyOnPause`, in percent of that of `MEDIA` in the same process."""
+    result = {}
+    for name, modules in HANDLERS.items():
+        stack = name.partition(",")[0]
+        if stack in stacks:
+            found = run(stack, "handler_import.py", *modules)
+            result[name] = 100 * found["handler"] / found["media"]
     return result
 
 
@@ -97,11 +115,17 @@ def main() -> None:
         np.save(file, turn())
         for stack in stacks:
             # Compiles the modules.
-            run(stack)
+            run(stack, SCRIPTS[stack])
+        handler_imports(stacks)
         for nth in range(figures.runs):
             arguments = [str(file)] if nth == 0 else []
-            found = {stack: run(stack, *arguments) | asyncio.run(calls(stack)) for stack in stacks}
+            found = {
+                stack: run(stack, SCRIPTS[stack], *arguments) | asyncio.run(calls(stack))
+                for stack in stacks
+            }
             add(figures, found)
+            name = f"import of ReplyOnPause, beside {MEDIA}"
+            figures.add(name, "% of their CPU", handler_imports(stacks), target={"most": 25})
             if nth == 0:
                 add_fixed(figures, found)
     figures.close()

@@ -1,10 +1,12 @@
 """Real-time audio and video for Gradio over WebRTC.
 
-The public names. Those that few programs use are imported when somebody asks for them.
+The public names. Those that few programs use, and those that need Gradio, are imported when
+somebody asks for them: handlers and `testing` work without Gradio and FastAPI.
 """
 
 import importlib
 import inspect
+import sys
 import typing
 
 from ._advice import missing as _missing
@@ -32,7 +34,6 @@ from ._handlers import (
 )
 from ._limits import Limits
 from ._workers.workers import wait_for_item
-from .component import WebRTC
 from .errors import AudioError, CredentialsError, WebRTCError
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType, WebRTCData
 
@@ -42,6 +43,7 @@ if typing.TYPE_CHECKING:
     from ._handlers.reply_on_stopwords import ReplyOnStopWords
     from ._turns.speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
     from ._turns.text_to_speech import CartesiaTTSOptions, KokoroTTSOptions, get_tts_model
+    from .component import WebRTC
     from .credentials import (
         get_cloudflare_turn_credentials,
         get_cloudflare_turn_credentials_async,
@@ -109,6 +111,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "component": {"WebRTC"},
     "credentials": {name for name in __all__ if "credentials" in name},
     "_audio_files": {"audio_to_bytes", "audio_to_file"},
     "_handlers.realtime": {"RealtimeHandler"},
@@ -117,7 +120,8 @@ _LATER = {
     "stream": {"Stream", "UIArgs"},
     "_turns.speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},
 }
-"""Names that few programs use, by module. Their modules are not loaded at every start."""
+"""Names that few programs use or that need Gradio, by module. Their modules are not loaded at every
+start."""
 
 # Not for type checkers: a module with `__getattr__` has any name for them.
 if not typing.TYPE_CHECKING:
@@ -134,3 +138,8 @@ if not typing.TYPE_CHECKING:
     def __dir__() -> list[str]:
         """Returns all names, those that are not imported yet among them."""
         return sorted({*globals(), *__all__})
+
+    # Gradio looks up a component named by a string, as in `gr.Interface(fn, "webrtc", ...)`, among
+    # the classes that exist. A program that has imported Gradio saves nothing by waiting.
+    if "gradio" in sys.modules:
+        importlib.import_module(".component", __name__)
