@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
+import versions
 from report import RESULTS, RUNS, Spread, Ticks, machine, ratio
 
 OURS: Final = "ours"
@@ -23,7 +24,8 @@ class Figure(TypedDict):
         runs: For each run, the value of each stack; a property that never varies has one run.
         target: ``{"times": 5, "beside": "soxr"}`` (that many times better than it), or
             ``{"most": 20}``, or ``{"least": 120}``; empty when there is none.
-        machine: The machine that it was measured on.
+        machine: The machine that it was measured on, and the commit.
+        versions: Of each stack, its package and those that do its work.
         command: The command that repeats it.
     """
 
@@ -33,6 +35,7 @@ class Figure(TypedDict):
     runs: list[dict[str, float]]
     target: dict[str, Any]
     machine: dict[str, str]
+    versions: dict[str, str]
     command: str
 
 
@@ -132,10 +135,13 @@ class Figures:
                 "runs": [],
                 "target": target or {},
                 "machine": self._machine,
+                "versions": {},
                 "command": self._command,
             },
         )
         figure["runs"].append(dict(values))
+        for stack in values.keys() - figure["versions"].keys():
+            figure["versions"][stack] = versions.of_stack(stack)
 
     def note(self, text: str) -> None:
         """Adds a line below the figures, such as the name of a peer that is absent."""

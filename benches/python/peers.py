@@ -1,7 +1,12 @@
-"""The peers that we are measured beside, each in its own environment. Run it to install all."""
+"""The peers that we are measured beside, each in its own environment.
+
+Run it to install all. ``--pin`` writes the versions of everything that is installed to
+``benches/peers/pins``, from which later installations take them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -13,10 +18,11 @@ from typing import Any, Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 HOME: Final = ROOT / ".venv-peers"
 SCRIPTS: Final = ROOT / "benches" / "peers"
+PINS: Final = SCRIPTS / "pins"
 
 
 class Peer(NamedTuple):
-    """A package, and the requirements of an import today.
+    """A package, and the requirements of an import.
 
     Attributes:
         name: Of its folder.
@@ -44,9 +50,21 @@ class Peer(NamedTuple):
         return next(self.home.glob("lib/python*/site-packages"), self.home / "Lib/site-packages")
 
     @property
+    def pins(self) -> Path:
+        """The file that states the version of each package in its environment."""
+        return PINS / f"{self.name}.txt"
+
+    @property
+    def wanted(self) -> str:
+        """The requirements and the pins, in one text."""
+        pins = self.pins.read_text("utf-8") if self.pins.exists() else ""
+        return "\n".join([*self.requirements, pins])
+
+    @property
     def is_installed(self) -> bool:
-        """True if it can be measured."""
-        return (self.home / "complete").exists()
+        """True if it can be measured: complete, and of the versions that are pinned."""
+        complete = self.home / "complete"
+        return complete.exists() and complete.read_text("utf-8") == self.wanted
 
 
 FASTRTC: Final = Peer("fastrtc", ("fastrtc[vad]==0.0.34", "gradio<6"))
@@ -62,12 +80,13 @@ GRADIO_WEBRTC: Final = Peer(
         "pydub",
     ),
 )
+PIPECAT: Final = Peer("pipecat", ("pipecat-ai[webrtc,silero]==1.14.0",))
 KERNELS: Final = Peer("kernels", ("onnxruntime", "soxr", "samplerate", "av", "numpy"))
 # Silero 6.2 as ONNX, and the older one with inputs h and c, which gradio_webrtc 0.0.31 and fastrtc
 # were made for.
 SILERO: Final = Peer("silero", ("silero-vad==6.2.3",), is_library=True)
 SILERO_OLD: Final = Peer("silero_old", ("faster-whisper==0.10.1",), is_library=True)
-ALL: Final = (FASTRTC, GRADIO_WEBRTC, KERNELS, SILERO, SILERO_OLD)
+ALL: Final = (FASTRTC, GRADIO_WEBRTC, PIPECAT, KERNELS, SILERO, SILERO_OLD)
 
 SILERO_FILE: Final = SILERO.home / "silero_vad" / "data" / "silero_vad.onnx"
 SILERO_OLD_FILE: Final = SILERO_OLD.home / "faster_whisper" / "assets" / "silero_vad.onnx"
@@ -109,18 +128,48 @@ def install(peer: Peer) -> None:
     """Makes its environment, unless it is complete."""
     if peer.is_installed:
         return
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     shutil.rmtree(peer.home, ignore_errors=True)
     if peer.is_library:
         place = ["--no-deps", "--target", str(peer.home)]
     else:
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, peer.home], check=True)  # noqa: S603
+        uv("venv", "--python", sys.executable, str(peer.home))
         place = ["--python", str(peer.python)]
-    subprocess.run([uv, "pip", "install", "--quiet", *place, *peer.requirements], check=True)  # noqa: S603
-    (peer.home / "complete").touch()
+        if peer.pins.exists():
+            # As constraints: another system's packages may be others, their versions are these.
+            place += ["--constraint", str(peer.pins)]
+    uv("pip", "install", *place, *peer.requirements)
+    (peer.home / "complete").write_text(peer.wanted, "utf-8")
 
 
-if __name__ == "__main__":
+def pin(peer: Peer) -> None:
+    """Writes the versions that are installed. A library has one, which its requirement states."""
+    if not peer.is_library:
+        lines = uv("pip", "freeze", "--python", str(peer.python))
+        PINS.mkdir(exist_ok=True)
+        peer.pins.write_text(lines, "utf-8")
+        (peer.home / "complete").write_text(peer.wanted, "utf-8")
+
+
+def uv(*arguments: str) -> str:
+    """Runs uv; returns what it prints."""
+    program = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    done = subprocess.run(  # noqa: S603  # requirements of this file
+        [program, "--quiet", *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+def main() -> None:
+    """Installs all of them, and pins them if that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pin", action="store_true", help="state the versions installed")
+    asked = parser.parse_args()
     for each in ALL:
         print(f"{each.name}: {' '.join(each.requirements)}", flush=True)
         install(each)
+        if asked.pin:
+            pin(each)
+
+
+if __name__ == "__main__":
+    main()

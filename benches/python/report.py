@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -55,6 +57,7 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
+        "commit": _commit(),
         "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
     }
 
@@ -84,6 +87,16 @@ class Ticks(NamedTuple):
     def taken_since(self, before: Ticks) -> str:
         """The share that the host took, in words."""
         return f"{(self.taken - before.taken) / max(1, self.wanted - before.wanted):.1%}"
+
+
+def _commit() -> str:
+    """The commit that is measured, with "-dirty" when files differ from it."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    command = [git, "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:
