@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from figures import Figure
 
 GREY: Final = "#8a8a8a"
-COLOURS: Final = {OURS: "#e8762b", "fastrtc": "#4c8dd6", "aiortc": "#5fa65f"}
+COLOURS: Final = {OURS: "#e8762b", "fastrtc": "#4c8dd6", "aiortc": "#5fa65f", "pipecat": "#a35fb5"}
 CUT_PAUSES: Final = "pauses of 0.2 to 0.5 s"
 
 STYLE: Final = {
@@ -42,7 +42,7 @@ def calls(figures: list[Figure], file: Path) -> None:
         for stack in reversed(stacks):
             found = spread(figure, stack)
             reach = [[found.median - found.low], [found.high - found.median]]
-            axes.barh(position, found.median, 0.8, color=COLOURS.get(stack, GREY))
+            axes.barh(position, found.median, 0.8, color=_colour(stack))
             axes.errorbar(found.median, position, xerr=reach, color=GREY, capsize=3)
             _label(axes, f"{found.median:.0f}", (found.high, position), GREY)
             ticks.append(position)
@@ -63,7 +63,7 @@ def turns(figures: list[Figure], file: Path) -> None:
     canvas, axes = _axes(4.6)
     for stack in stacks_of(p50):
         x, middle, late = (spread(each, stack) for each in (cut, p50, p90))
-        colour = COLOURS["fastrtc" if stack == "fastrtc" else OURS]
+        colour = _colour(stack)
         axes.plot([x.median] * 2, [middle.median, late.median], color=colour)
         across = [[x.median - x.low], [x.high - x.median]]
         axes.errorbar(x.median, middle.median, xerr=across, color=colour, fmt="o", capsize=3)
@@ -77,6 +77,11 @@ def turns(figures: list[Figure], file: Path) -> None:
 
 
 DRAWN: Final[dict[str, Callable[[list[Figure], Path], None]]] = {"calls": calls, "turns": turns}
+
+
+def _colour(stack: str) -> str:
+    """One for all settings of a stack."""
+    return COLOURS.get(stack.partition(",")[0], GREY)
 
 
 def _name(stack: str) -> str:

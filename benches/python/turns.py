@@ -1,4 +1,4 @@
-"""The time until the end of a turn is decided, and the pauses for breath that are taken for one."""
+"""The time until the end of a turn is decided, and the hesitations that are taken for one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import peers
 from figures import OURS, Figures
 
-from support.spliced import RATE_HZ, Spliced, splice  # isort: skip  # report makes it importable
+from support.spliced import RATE_HZ, TAIL_S, Spliced, hesitate  # isort: skip  # report makes it importable
 
 from gradio_webrtc import AlgoOptions, SileroVadOptions
 from gradio_webrtc._audio import InboundAudio
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from peers import Peer
 
-SPOKEN: Final = 200
+SPOKEN: Final = 100
 """Turns in each run; each run splices others."""
 
 BREATHS_S: Final = (0.2, 0.3, 0.4, 0.5)
-"""Pauses for breath; a quarter of the turns has each. They are no longer than `DEFAULT_S`."""
+"""Pauses between two words; a quarter of the turns has each, none longer than `DEFAULT_S`."""
 
 BREATHS: Final = "pauses of 0.2 to 0.5 s"
 
@@ -33,6 +34,18 @@ LONG_PAUSES: Final = "pauses of 0.2 to 0.8 s"
 LONG_PAUSES_S: Final = (0.2, 0.8)
 
 DEFAULT_S: Final = 0.5
+OUR_PAUSES_S: Final = (DEFAULT_S, 0.448, 0.704, 0.832)
+FASTRTC_CHUNKS_S: Final = (None, 0.9, 1.2)
+"""Its curve: the length of a chunk, in the last of which less than 0.1 s of speech ends a turn.
+``None`` is its default, 0.6 s."""
+
+PIPECAT_RULES: Final = {
+    "pipecat": "smart",
+    "pipecat, Silero alone, pause 0.5 s": "0.5",
+    "pipecat, Silero alone, pause 0.8 s": "0.8",
+}
+"""Its default, and the same detector with a pause and without its model of the end of a turn."""
+
 SPEECH_THRESHOLD_S: Final = 0.1
 CALL_RATE_HZ: Final = 48_000
 
@@ -47,6 +60,7 @@ class Outcome(NamedTuple):
     p90: float
     p99: float
     cut_off: float
+    undecided: float
 
 
 # field of an outcome, unit, what to reach
@@ -55,6 +69,7 @@ COLUMNS: Final[tuple[tuple[str, str, dict[str, Any] | None], ...]] = (
     ("p90", "ms after speech", {"times": 1, "beside": "fastrtc"}),
     ("p99", "ms after speech", None),
     ("cut_off", "% of turns", {"times": 4, "beside": "fastrtc"}),
+    ("undecided", f"% of turns, {TAIL_S:g} s after them", None),
 )
 
 
@@ -74,33 +89,61 @@ def _decisions(options: AlgoOptions, samples: NDArray[np.int16]) -> list[float]:
     frame_samples = RATE_HZ // 50
     inbound = InboundAudio(RATE_HZ, 1, CALL_RATE_HZ)
     detector = make_detector(CALL_RATE_HZ, options, SileroVadOptions())
-    padded = np.pad(samples, (0, 2 * RATE_HZ))
     times = []
-    for begin in range(0, padded.size - frame_samples + 1, frame_samples):
-        for frame in inbound.process(padded[begin : begin + frame_samples]):
+    for begin in range(0, samples.size - frame_samples + 1, frame_samples):
+        for frame in inbound.process(samples[begin : begin + frame_samples]):
             pauses = [event for event in detector.process(frame) if event.kind == "pause"]
             times += [(begin + frame_samples) / RATE_HZ] * len(pauses)
     return times
 
 
-def theirs(spoken: list[Spliced]) -> Decided:
-    """Fastrtc's ReplyOnPause with the Silero it was made for, fed the same frames."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "spoken.npz"
-        np.savez(file, *(each.samples for each in spoken))
-        decided: Decided = peers.run(peers.FASTRTC.python, "fastrtc_turns.py", str(file))
-    return decided
+def theirs(peer: Peer, script: str, *options: str) -> Callable[[list[Spliced]], Decided]:
+    """A peer's rule, fed the same frames by a script in its environment."""
+
+    def decide(spoken: list[Spliced]) -> Decided:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "spoken.npz"
+            np.savez(file, *(each.samples for each in spoken))
+            decided: Decided = peers.run(peer.python, script, str(file), *options)
+        return decided
+
+    return decide
+
+
+def rules(figures: Figures) -> dict[str, Callable[[list[Spliced]], Decided]]:
+    """What decides, by its name; the peers that are installed among them."""
+    found = {
+        OURS if pause_s == DEFAULT_S else f"ours, pause {pause_s:g} s": ours(pause_s)
+        for pause_s in OUR_PAUSES_S
+    }
+    if line := peers.absent(peers.FASTRTC, peers.SILERO_OLD):
+        figures.note(f"fastrtc: {line}")
+    else:
+        for chunk_s in FASTRTC_CHUNKS_S:
+            name = "fastrtc" if chunk_s is None else f"fastrtc, chunks of {chunk_s:g} s"
+            options = [] if chunk_s is None else [str(chunk_s)]
+            found[name] = theirs(peers.FASTRTC, "fastrtc_turns.py", *options)
+    if line := peers.absent(peers.PIPECAT):
+        figures.note(f"pipecat: {line}")
+    else:
+        for name, rule in PIPECAT_RULES.items():
+            found[name] = theirs(peers.PIPECAT, "pipecat_turns.py", rule)
+    return found
 
 
 def outcome(spoken: list[Spliced], decided: Decided) -> Outcome:
-    """Latency of the last decision after the true end; a turn decided before its end is cut."""
+    """Latency of the last decision after the true end; a turn decided before its end is cut.
+
+    A turn in which nothing is decided after its end has no latency, and is counted.
+    """
     late_ms = [
         1000 * (times[-1] - each.end_s)
         for each, times in zip(spoken, decided, strict=True)
         if times and times[-1] >= each.end_s
     ]
-    p50, p90, p99 = np.percentile(late_ms, [50, 90, 99])
-    return Outcome(float(p50), float(p90), float(p99), cut_off(spoken, decided))
+    p50, p90, p99 = np.percentile(late_ms, [50, 90, 99]) if late_ms else [float("nan")] * 3
+    undecided = 100 * (1 - len(late_ms) / len(spoken))
+    return Outcome(float(p50), float(p90), float(p99), cut_off(spoken, decided), undecided)
 
 
 def cut_off(spoken: list[Spliced], decided: Decided) -> float:
@@ -123,28 +166,26 @@ def add(figures: Figures, words: str, outcomes: dict[str, Outcome], *, has_targe
 def main() -> None:
     """Measures all rules on all turns."""
     figures = Figures("turns", f"End of speech to pause decided, {SPOKEN} turns in each run")
-    rules: dict[str, Any] = {
-        OURS if pause_s == DEFAULT_S else f"ours, pause {pause_s:g} s": ours(pause_s)
-        for pause_s in (DEFAULT_S, 0.448, 0.704, 0.832)
-    }
-    if line := peers.absent(peers.FASTRTC, peers.SILERO_OLD):
-        figures.note(f"fastrtc: {line}")
-    else:
-        rules["fastrtc"] = theirs
+    decide = rules(figures)
     for run in range(figures.runs):
         rng = np.random.default_rng(100 + run)
         count = SPOKEN // len(BREATHS_S)
-        spoken = [splice(rng, each, each) for each in BREATHS_S for _ in range(count)]
-        decided = {name: decide(spoken) for name, decide in rules.items()}
+        spoken = [hesitate(rng, each, each) for each in BREATHS_S for _ in range(count)]
+        decided = {name: rule(spoken) for name, rule in decide.items()}
         outcomes = {name: outcome(spoken, each) for name, each in decided.items()}
         add(figures, BREATHS, outcomes, has_target=True)
         for nth, pause_s in enumerate(BREATHS_S):
             some = slice(nth * count, (nth + 1) * count)
             cuts = {name: cut_off(spoken[some], each[some]) for name, each in decided.items()}
             figures.add(f"cut off at pauses of {pause_s:g} s", "% of turns", cuts)
-        # These may be longer than the one that ends a turn: no target here.
-        spoken = [splice(rng, *LONG_PAUSES_S) for _ in range(SPOKEN)]
-        outcomes = {name: outcome(spoken, decide(spoken)) for name, decide in rules.items()}
+        # These may be longer than the one that ends a turn: no target here. fastrtc's other
+        # settings take minutes, and are measured above.
+        spoken = [hesitate(rng, *LONG_PAUSES_S) for _ in range(SPOKEN)]
+        outcomes = {
+            name: outcome(spoken, rule(spoken))
+            for name, rule in decide.items()
+            if "fastrtc," not in name
+        }
         add(figures, LONG_PAUSES, outcomes, has_target=False)
     figures.close()
 
