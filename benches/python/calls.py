@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STACKS: Final = {
-    "listening": ("ours", "fastrtc"),
-    "conversation": ("ours", "fastrtc"),
-    "echo": ("ours", "fastrtc", "aiortc"),
+    "listening": ("ours", "fastrtc", "pipecat_mute"),
+    "conversation": ("ours", "fastrtc", "pipecat"),
+    "echo": ("ours", "fastrtc", "pipecat", "aiortc", "aiortc_our_opus"),
 }
 
 TIMES: Final = {"listening": 3.0, "conversation": 2.0, "echo": 1.5}
@@ -238,11 +238,12 @@ async def _run(
         print(
             f"  {scenario}, {stack}: {cost[stack]:.1f} ms per s, {calls[stack]} calls", flush=True
         )
-    figures.add(f"{scenario}: CPU of a call", "ms per s", cost)
+    figures.add(f"{scenario}: CPU of a call", "ms per s", clients.shown(cost))
     if with_capacity:
         target = {"times": TIMES[scenario], "beside": "fastrtc"}
         name = f"{scenario}: calls on one core"
-        figures.add(name, "calls", calls, better="higher", target=target)
+        shown = clients.shown({stack: float(count) for stack, count in calls.items()})
+        figures.add(name, "calls", shown, better="higher", target=target)
     return calls
 
 

@@ -41,6 +41,12 @@ FRAME_S: Final = 0.02
 TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
 SERVER_CORE: Final = "0"
 CLIENTS_CORE: Final = 1
+SHOWN: Final = {
+    "aiortc_our_opus": "aiortc, our Opus settings",
+    "pipecat_mute": "pipecat, no output",
+}
+"""What a stack is called in figures, if not by its own name."""
+
 CONNECT_LIMIT_S: Final = 60.0
 """Other work on the machine may take the core away for long."""
 
@@ -267,16 +273,29 @@ class Server:
         return result
 
 
+OWN: Final = {
+    "fastrtc": (peers.FASTRTC, peers.SILERO_OLD),
+    "gradio_webrtc": (peers.GRADIO_WEBRTC, peers.SILERO_OLD),
+    "pipecat": (peers.PIPECAT,),
+    "pipecat_mute": (peers.PIPECAT,),
+}
+"""The stacks with an environment of their own, which comes first, and what else they need."""
+
+
+def shown(values: dict[str, float]) -> dict[str, float]:
+    """The values of stacks, by the names that figures show."""
+    return {SHOWN.get(stack, stack): value for stack, value in values.items()}
+
+
 def interpreter(stack: str) -> Path | str:
     """The interpreter that runs a stack's server."""
-    own = {"fastrtc": peers.FASTRTC, "gradio_webrtc": peers.GRADIO_WEBRTC}
-    return own[stack].python if stack in own else sys.executable
+    environment = OWN.get(stack)
+    return environment[0].python if environment else sys.executable
 
 
 def missing(stack: str) -> str | None:
     """A line for the reader when a stack is not installed."""
-    own = {"fastrtc": peers.FASTRTC, "gradio_webrtc": peers.GRADIO_WEBRTC}
-    return peers.absent(own[stack], peers.SILERO_OLD) if stack in own else None
+    return peers.absent(*OWN[stack]) if stack in OWN else None
 
 
 def installed(stacks: Iterable[str], figures: Figures) -> list[str]:
@@ -284,7 +303,7 @@ def installed(stacks: Iterable[str], figures: Figures) -> list[str]:
     lines = {stack: missing(stack) for stack in stacks}
     for stack, line in lines.items():
         if line is not None:
-            figures.note(f"{stack}: {line}")
+            figures.note(f"{SHOWN.get(stack, stack)}: {line}")
     return [stack for stack, line in lines.items() if line is None]
 
 
@@ -317,4 +336,4 @@ def precedence(*servers: Server) -> Iterator[bool]:
 
 
 def _python_path(stack: str) -> str:
-    return str(ROOT / "python") if stack.startswith("ours") or stack == "aiortc" else ""
+    return str(ROOT / "python") if stack.startswith(("ours", "aiortc")) else ""
