@@ -42,5 +42,6 @@ if len(sys.argv) > 1:
         "packed": footprints.packed_mb(folder),
         "page": footprints.page_kb(folder),
         "beyond": len(footprints.beyond("fastrtc", frozenset({"vad"}))),
+        "all": footprints.count_all("fastrtc", frozenset({"vad"})),
     }
 print(json.dumps(result))

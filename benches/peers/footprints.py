@@ -36,7 +36,7 @@ def resident_mb() -> float:
 
 def requirements(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
     """The packages that installing one installs, itself included."""
-    from packaging.requirements import Requirement  # noqa: PLC0415  # gradio brings it
+    from packaging.requirements import Requirement  # noqa: PLC0415  # every stack brings it
 
     found: set[str] = set()
     open_ = [(name, extras)]
@@ -62,6 +62,11 @@ def beyond(name: str, extras: frozenset[str]) -> list[str]:
     """The packages that come with it besides gradio, aiortc and what these bring."""
     there = requirements("gradio") | requirements("aiortc") | {re.sub("_", "-", name)}
     return sorted(requirements(name, extras) - there)
+
+
+def count_all(name: str, extras: frozenset[str] = frozenset()) -> int:
+    """The number of packages that installing one installs, itself included."""
+    return len(requirements(name, extras))
 
 
 def packed_mb(folder: Path) -> float:

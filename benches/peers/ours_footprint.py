@@ -53,5 +53,6 @@ if len(sys.argv) > 1:
         "packed": footprints.packed_mb(folder),
         "page": footprints.page_kb(folder),
         "beyond": len(footprints.beyond("gradio_webrtc", frozenset())),
+        "all": footprints.count_all("gradio_webrtc"),
     }
 print(json.dumps(result))
