@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import TYPE_CHECKING, Final
 
 import network_page
 import plots
+import processors
+from captions import caption
 from figures import OURS, is_met, short, spread, stacks_of, times_better
 from report import RESULTS, ROOT
 
@@ -96,17 +99,32 @@ def described(figures: list[Figure]) -> str:
     first = figures[0]
     runs = max(len(figure["runs"]) for figure in figures)
     machine = ", ".join(f"{key} {text}" for key, text in first["machine"].items())
-    return f"`{first['command']}`: median of {runs} runs, with the least and the most; {machine}."
+    text = f"`{first['command']}`: median of {runs} runs, with the least and the most; {machine}."
+    stacks: dict[str, str] = {}
+    for figure in figures:
+        stacks |= figure.get("versions", {})
+    listed = [f"{stack}: {of}" for stack, of in sorted(stacks.items()) if of]
+    return text + (f" Versions: {'; '.join(listed)}." if listed else "")
+
+
+def part(bench: str, figures: list[Figure]) -> str:
+    """The section of a bench."""
+    lines = ROWS.get(bench, rows)(figures)
+    above = [text, ""] if (text := caption(bench)) else []
+    return "\n".join([f"## {bench}", "", *above, described(figures), "", *lines, ""])
 
 
 def main() -> None:
     """Writes ``docs/benchmarks.md`` and the images."""
     found = read()
-    parts = [
-        "\n".join([f"## {bench}", "", described(figures), "", *ROWS.get(bench, rows)(figures), ""])
-        for bench, figures in found.items()
-        if figures
-    ]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the ratios, to show them beside those of others"
+    )
+    parts = [part(bench, figures) for bench, figures in found.items() if figures]
+    if parser.parse_args().keep:
+        processors.keep(found)
+    parts += processors.section(found)
     PAGE.write_text("\n".join([HEAD, *parts]), "utf-8")
     print("\n".join(parts))
     for bench, draw in DRAWN.items():
