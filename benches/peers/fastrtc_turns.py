@@ -22,7 +22,7 @@ def reply(_audio):
 
 def decisions(samples):
     """The moment of each decision that a turn is over, in seconds of audio."""
-    handler = ReplyOnPause(reply, OPTIONS, input_sample_rate=RATE_HZ)
+    handler = ReplyOnPause(reply, algo_options=OPTIONS, input_sample_rate=RATE_HZ)
     handler.send_message_sync = lambda _message: None
     handler._clear_queue = lambda: None
     times = []

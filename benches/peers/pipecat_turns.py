@@ -60,13 +60,13 @@ def decisions(samples, rule, smart):
     detector = SileroVADAnalyzer(params=params)
     detector.set_sample_rate(RATE_HZ)
     smart._clear(EndOfTurnState.COMPLETE)
-    state, is_speaking, is_turn, times = VADState.QUIET, False, False, []
+    is_speaking, is_turn, times = False, False, []
     for begin in range(0, samples.size - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         clock.now_s += FRAME_SAMPLES / RATE_HZ
         audio = samples[begin : begin + FRAME_SAMPLES].tobytes()
         is_over = smart.append_audio(audio, is_speaking) == EndOfTurnState.COMPLETE
         new = detector._run_analyzer(audio)
-        if new != state and new == VADState.SPEAKING:
+        if not is_speaking and new == VADState.SPEAKING:
             smart.update_vad_start_secs(params.start_secs)
             is_turn = True
             is_speaking = True
@@ -76,7 +76,6 @@ def decisions(samples, rule, smart):
             if verdict == EndOfTurnState.COMPLETE:
                 smart._clear(verdict)
                 is_over = True
-        state = new
         if is_over and is_turn:
             times.append((begin + FRAME_SAMPLES) / RATE_HZ)
             is_turn = False

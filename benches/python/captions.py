@@ -45,7 +45,8 @@ noise 25 dB below the voice, which goes on in the pauses and after the end. All 
 audio, and more than one setting, since whoever waits longer cuts off less. fastrtc's code runs with
 an older Silero of its kind. pipecat's default is 0.2 s of Silero and then its Smart Turn model,
 which judges the sentence; the time in which the model computes is not counted, and no transcript
-is waited for.""",
+is waited for. The sentences were spoken fluently and parted afterwards: people who hesitate are
+heard to go on by their intonation, so that model has it harder here than with them.""",
     "inbound": """
 fastrtc gets audio that its track has already mixed down and resampled; ours does both here.
 Neither decodes.""",
