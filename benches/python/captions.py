@@ -57,9 +57,10 @@ with Silero and a pipeline, and every session of it has a model of its own. It h
 Gradio.
 """,
     "kernels": """
-Called from Python, on one thread. Ratios depend on the processor: another one is at the end of
-the page, where there is one. 16-bit aggregation in the column fastrtc is fastrtc's own function, in
-its own environment.""",
+Called from Python, on one thread. Ratios depend on the processor: another one is at the end of the
+page. From 11,025 to 48,000 Hz our taps fill about 370 kB, so that the ratio to soxr is that of two
+caches: it was 1.22 on an Intel Xeon, and from 0.81 to 1.04 on an AMD EPYC. 16-bit aggregation in
+the column fastrtc is fastrtc's own function, in its own environment.""",
 }
 
 

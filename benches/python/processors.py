@@ -81,7 +81,7 @@ def section(found: dict[str, list[Figure]]) -> list[str]:
     ]
     for what, (peer, least) in targets(found).items():
         cells = [cell(each["times"].get(what, {}).get(peer), least) for each in every]
-        if any(cells):
+        if sum(map(bool, cells)) > 1:
             lines.append(f"| {what} | {peer} | {' | '.join(cells)} |")
     return ["\n".join([*lines, ""])]
 

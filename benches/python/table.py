@@ -103,7 +103,9 @@ def described(figures: list[Figure]) -> str:
     stacks: dict[str, str] = {}
     for figure in figures:
         stacks |= figure.get("versions", {})
-    listed = [f"{stack}: {of}" for stack, of in sorted(stacks.items()) if of]
+    # All settings of a stack have the same ones.
+    once = {stack.partition(",")[0]: of for stack, of in sorted(stacks.items()) if of}
+    listed = [f"{stack}: {of}" for stack, of in once.items()]
     return text + (f" Versions: {'; '.join(listed)}." if listed else "")
 
 
