@@ -38,7 +38,8 @@ silence every 20 ms to all of them, and all decode it. What goes back differs: {
 pipecat's without an output nothing.""",
     "replies": """
 The latencies are those of two rules with their defaults: ours waits for half a second of silence,
-fastrtc judges chunks of 0.6 s. Curves of both are in `turns`.""",
+fastrtc judges chunks of 0.6 s. Curves of both are in `turns`. What users say is made as it is
+there.""",
     "turns": """
 Each turn is one recorded sentence with one or two pauses between its words, over pink or brown
 noise 25 dB below the voice, which goes on in the pauses and after the end. All stacks get the same

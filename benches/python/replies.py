@@ -10,7 +10,7 @@ import numpy as np
 from clients import Client, Player, Server
 from figures import OURS, Figures
 
-from support.spliced import RATE_HZ, utterances  # isort: skip  # report makes it importable
+from support.spliced import LEAD_S, RATE_HZ, hesitate  # isort: skip  # report makes it importable
 
 from gradio_webrtc._audio import Resampler
 
@@ -21,9 +21,6 @@ STACKS: Final = (OURS, "fastrtc")
 USERS: Final = 10
 TURNS: Final = 10
 """Of each user: a hundred in a run."""
-
-LONGEST_S: Final = 3.1
-"""Of an utterance; a turn is two of them."""
 
 INNER_PAUSES_S: Final = (0.2, 0.5)
 REST_S: Final = 2.0
@@ -47,17 +44,14 @@ class Outcome(NamedTuple):
 
 
 def script(rng: np.random.Generator) -> Script:
-    """Turns of two utterances of real speech with a pause between."""
-    pool = [each for each in utterances() if each.size <= LONGEST_S * RATE_HZ]
+    """Turns of one utterance each, with a pause or two between its words, over noise."""
     parts: list[NDArray[np.int16]] = [np.zeros(RATE_HZ, np.int16)]
     turns = []
     for _ in range(TURNS):
-        first, second = (pool[index] for index in rng.choice(len(pool), 2, replace=False))
-        pause = np.zeros(round(rng.uniform(*INNER_PAUSES_S) * RATE_HZ), np.int16)
-        begin = sum(part.size for part in parts)
-        end = begin + first.size + pause.size + second.size
-        parts += [first, pause, second, np.zeros(round(REST_S * RATE_HZ), np.int16)]
-        turns.append((begin / RATE_HZ, end / RATE_HZ))
+        before_s = sum(part.size for part in parts) / RATE_HZ
+        turn = hesitate(rng, *INNER_PAUSES_S)
+        parts.append(turn.samples[: round((turn.end_s + REST_S) * RATE_HZ)])
+        turns.append((before_s + LEAD_S, before_s + turn.end_s))
     samples = Resampler(RATE_HZ, clients.CALL_RATE_HZ).process(np.concatenate(parts))
     return Script(clients.encode(samples.reshape(-1)), turns)
 
