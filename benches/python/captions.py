@@ -6,14 +6,13 @@ from typing import Final
 
 import report  # noqa: F401  # makes our package importable
 
-from gradio_webrtc._transport.opus import BIT_RATES, OPTIONS
+from gradio_webrtc._transport.opus import BIT_RATES, COMPLEXITY
 
-# Out of the encoder's code, so that a caption cannot differ from it.
+# Numbers are those of the encoder's code, so that a caption cannot differ from it.
 OURS: Final = f"""
 ours sends Opus in mono at {BIT_RATES[1] // 1000} kbit/s (a handler's stereo at
-{BIT_RATES[2] // 1000}), application "{OPTIONS["application"]}", complexity
-{OPTIONS["compression_level"]}, {"with" if OPTIONS.get("fec", "0") != "0" else "without"} in-band
-FEC; it decodes mono until a sender uses stereo, and sends nothing in a silence of more than twelve
+{BIT_RATES[2] // 1000}), application "lowdelay", complexity {COMPLEXITY}, without in-band FEC; it
+decodes mono until a sender uses stereo, and sends nothing in a silence of more than twelve
 frames"""
 
 AIORTC: Final = """
@@ -48,6 +47,8 @@ an older Silero of its kind. pipecat's default is 0.2 s of Silero and then its S
 which judges the sentence; the time in which the model computes is not counted, and no transcript
 is waited for. The sentences were spoken fluently and parted afterwards: people who hesitate are
 heard to go on by their intonation, so that model has it harder here than with them.""",
+    "network": f"""
+The encoders differ: {OURS}; {AIORTC}.""",
     "inbound": """
 fastrtc gets audio that its track has already mixed down and resampled; ours does both here.
 Neither decodes.""",
