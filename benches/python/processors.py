@@ -1,7 +1,7 @@
 """Ratios of other processors beside those of this one, for the page.
 
 Only ratios, since they alone can be compared between machines. ``table.py --keep`` stores those of
-the results at hand in ``benches/processors``, a file for each processor.
+the results in ``benches/processors``, a file for each processor.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def targets(found: dict[str, list[Figure]]) -> dict[str, tuple[str, float]]:
 
 
 def keep(found: dict[str, list[Figure]]) -> None:
-    """Stores the ratios of the results at hand under the name of their processor."""
+    """Stores the ratios of the results under the name of their processor."""
     machine = next(figures[0]["machine"] for figures in found.values() if figures)
     name = re.sub("[^a-z0-9.]+", "-", machine["processor"].lower()).strip("-")
     KEPT.mkdir(exist_ok=True)
