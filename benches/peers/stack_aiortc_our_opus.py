@@ -7,8 +7,6 @@ from aiortc.codecs import opus
 from av import AudioResampler, CodecContext
 from stack_aiortc import make_offer
 
-from gradio_webrtc._transport.opus import BIT_RATES, COMPLEXITY
-
 __all__ = ["make_offer"]
 
 
@@ -17,8 +15,8 @@ def _encoder(self):
     self.codec.format, self.codec.layout = "s16", "mono"
     self.codec.sample_rate = opus.SAMPLE_RATE
     self.codec.time_base = opus.TIME_BASE
-    self.codec.bit_rate = BIT_RATES[1]
-    self.codec.options = {"application": "lowdelay", "compression_level": str(COMPLEXITY)}
+    self.codec.bit_rate = 64_000
+    self.codec.options = {"application": "lowdelay", "compression_level": "2"}
     self.resampler = AudioResampler(
         format="s16", layout="mono", rate=opus.SAMPLE_RATE, frame_size=opus.SAMPLES_PER_FRAME
     )
