@@ -180,7 +180,7 @@ class Measured(NamedTuple):
     """A call, evaluated.
 
     Attributes:
-        result: What is reported of it.
+        result: The report on it.
         trace: Of each frame the time in seconds after the fault began, and the delay in ms.
     """
 

@@ -330,7 +330,7 @@ class OutboundAudio:
         Each call without `partial` counts as 20 ms of time. A source is live when for a second it
         has delivered about as fast as its audio was pulled, to 3 %, and no push had to wait for
         room. From a live source a delay is worked off that stays above 40 ms: silence is dropped,
-        and of speech single periods of the pitch are removed, of which a listener hears at most
+        and of speech single periods of the pitch are removed, of which a listener notices at most
         that speech is faster for a moment. The first frame missing inside its audio repeats the
         last period and fades out.
 

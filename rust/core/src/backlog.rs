@@ -3,7 +3,7 @@
 //! Each frame of silence that fills a hole, and each burst after one, leaves more audio waiting than
 //! before. From a live source, which delivers as fast as its audio is played, this never shrinks by
 //! itself. A reply that was computed faster than it is played waits as well, but runs out by
-//! itself: it is no backlog. The two are told apart by the *least* audio that waits over some
+//! itself: it is no backlog. The two are distinguished by the *least* audio that waits over some
 //! hundred milliseconds. It rises for what is faster than real time, falls for what has ended, and
 //! stands still for a live source.
 
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_frame_missing_in_live_audio_is_told_apart() {
+    fn the_first_frame_missing_in_live_audio_is_distinguished() {
         let mut backlog = live();
         assert!(backlog.ran_dry());
         assert!(!backlog.ran_dry());

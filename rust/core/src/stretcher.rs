@@ -7,7 +7,7 @@
 
 use crate::AudioFifo;
 
-/// The rate at which lags are compared first, in Hz: formants that tell periods apart are below
+/// The rate at which lags are compared first, in Hz: formants that distinguish periods are below
 /// half of it.
 const COARSE_HZ: usize = 8_000;
 

@@ -197,7 +197,7 @@ impl OpusDecoder {
         self.run(None, samples, false, audio)
     }
 
-    /// Forgets what was decoded, as if another stream began.
+    /// Resets the decoder, as if another stream began.
     pub fn reset(&mut self) {
         // SAFETY: the request takes no argument, and cannot fail.
         unsafe { sys::opus_decoder_ctl(self.state.as_ptr(), sys::OPUS_RESET_STATE) };

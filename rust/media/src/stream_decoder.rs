@@ -53,7 +53,7 @@ impl StreamDecoder {
         self.decoder.rate_hz()
     }
 
-    /// Forgets what came before: another stream follows, in as many channels as this one has now.
+    /// Resets the decoder: another stream follows, in as many channels as this one has now.
     pub fn begin_stream(&mut self) {
         self.decoder.reset();
     }

@@ -180,7 +180,7 @@ class Line:
         lead_s: As of `AudioPacer`.
 
     Attributes:
-        waiting_ms: What waited behind each frame, with its time in seconds.
+        waiting_ms: The audio behind each frame, with the time in seconds.
     """
 
     def __init__(self, lead_s: float = 0.0) -> None:
