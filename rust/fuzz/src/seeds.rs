@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use gradio_webrtc_media::{
-    AudioLevel, ExtensionIds, NtpTime, RedEncoder, ReportBlock, RtcpError, RtcpWriter, RtpError,
-    RtpExtensions, RtpHeader, SenderInfo,
+    AudioLevel, ExtensionIds, NtpTime, OpusApplication, OpusEncoder, RedEncoder, ReportBlock,
+    RtcpError, RtcpWriter, RtpError, RtpExtensions, RtpHeader, SenderInfo,
 };
 
 /// Writes the seeds of each target into its folder below `corpus`.
@@ -20,6 +20,14 @@ pub fn write(corpus: &Path) -> io::Result<()> {
         ("rtcp", "receptions", Ok(receptions())),
         ("red", "three-blocks", Ok(redundant())),
         ("red", "packets", Ok(packets())),
+        ("receive", "in-order", calls(|_| vec![])),
+        (
+            "receive",
+            "a-hole",
+            calls(|at| if at == 5 { vec![1, 1] } else { vec![] }),
+        ),
+        ("receive", "streams", calls(|at| vec![3, at / 8])),
+        ("receive", "batches", calls(|at| vec![4, at / 4])),
     ];
     // Bytes that the target reads as operations: packets that come in another order, twice, changed,
     // and reports between them, in each profile.
@@ -38,6 +46,30 @@ pub fn write(corpus: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Operations of `receive`: packets of speech 20 ms apart, each after whatever `before` it.
+fn calls(before: impl Fn(u8) -> Vec<u8>) -> Seed {
+    let mut encoder = OpusEncoder::new(1, OpusApplication::Voice)?;
+    encoder.set_bit_rate(8_000)?;
+    let (mut operations, mut packet) = (vec![4, 0], Vec::new());
+    for at in 0..24 {
+        let tone: Vec<i16> = (0..960).map(|k| (k % 320 * 40) - 6_000).collect();
+        encoder.encode(&tone, &mut packet)?;
+        packet.truncate(MOST_PACKET_BYTES);
+        operations.extend_from_slice(&before(at));
+        operations.extend_from_slice(&[0, 20, 6]);
+        // As `Bytes::length` reads it: of the numbers with this remainder, one whose lowest bits
+        // choose it.
+        let length = u16::try_from(packet.len())?;
+        let number = (0..4).map(|n| length + n * 61).find(|n| n % 4 > 1);
+        operations.extend_from_slice(&number.unwrap_or(0).to_le_bytes());
+        operations.extend_from_slice(&packet);
+    }
+    Ok(operations)
+}
+
+/// The longest payload that `receive` reads.
+const MOST_PACKET_BYTES: usize = 60;
 
 type Seed = Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>;
 

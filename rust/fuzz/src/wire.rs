@@ -3,17 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use gradio_webrtc_core::Layout;
 use gradio_webrtc_media::{
-    AudioLevel, ExtensionIds, NtpTime, Protocol, ReceptionStatistics, RedBlocks, RedEncoder,
-    RtcpPart, RtcpParts, RtcpWriter, RtpExtensions, RtpHeader, RtpPacket, SenderInfo, SrtpError,
-    SrtpProfile, SrtpReceiver, SrtpSender,
+    AudioLevel, AudioReceiver, ExtensionIds, NtpTime, OPUS_RATES_HZ, Protocol, ReceptionStatistics,
+    RedBlocks, RedEncoder, RtcpPart, RtcpParts, RtcpWriter, RtpExtensions, RtpHeader, RtpPacket,
+    SenderInfo, SrtpError, SrtpProfile, SrtpReceiver, SrtpSender,
 };
 
 use crate::bytes::Bytes;
 use crate::targets::Target;
 
 /// All targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target {
         name: "rtp",
         run: rtp,
@@ -30,7 +31,61 @@ pub const TARGETS: [Target; 4] = [
         name: "srtp",
         run: srtp,
     },
+    Target {
+        name: "receive",
+        run: receive,
+    },
 ];
+
+/// Audio that may come without any time: the budget of `AudioReceiver` after a pause, and a packet
+/// and a hole more.
+const AT_ONCE: Duration = Duration::from_millis(10_620);
+
+/// Packets in any order, at any time, of any bytes: the audio has whole samples, and never much
+/// more of them than time passed.
+fn receive(input: &[u8]) {
+    let mut bytes = Bytes::new(input);
+    let (rate_hz, layout) = (bytes.one_of(&OPUS_RATES_HZ), bytes.one_of(&LAYOUTS));
+    let mut receiver = AudioReceiver::new(rate_hz, layout).expect("a rate of Opus");
+    let (mut now, mut taken) = (Duration::ZERO, 0u64);
+    let (mut sequence_number, mut timestamp, mut ssrc) = (0u16, 0u32, 1);
+    while !bytes.is_empty() {
+        match bytes.byte() % 8 {
+            0 => now += Duration::from_millis(u64::from(bytes.byte())),
+            1 => {
+                let step = i16::from(bytes.byte().cast_signed());
+                sequence_number = sequence_number.wrapping_add_signed(step);
+            }
+            2 => timestamp = u32::from_le_bytes(bytes.take()),
+            3 => ssrc = u32::from(bytes.byte() % 3),
+            4 => receiver.set_allowance(u32::from(bytes.byte()) * 960),
+            5 => {
+                let length = bytes.length(60);
+                let payload = bytes.slice(length);
+                receiver.insert_redundant(now, sequence_number, timestamp, payload);
+            }
+            _ => {
+                let length = bytes.length(60);
+                let payload = bytes.slice(length).to_vec();
+                receiver.insert(now, ssrc, sequence_number, timestamp, payload);
+                sequence_number = sequence_number.wrapping_add(1);
+                timestamp = timestamp.wrapping_add(960);
+            }
+        }
+        let _ = (receiver.deadline(), receiver.nacks(now).len());
+        if receiver.is_due() {
+            let mut audio = Vec::new();
+            receiver.take(now, &mut audio);
+            assert!(audio.len().is_multiple_of(receiver.channels()));
+            taken += (audio.len() / receiver.channels()) as u64;
+        }
+    }
+    let length = Duration::from_secs(taken) / rate_hz;
+    let allowed = now.mul_f64(1.5) + AT_ONCE;
+    assert!(length <= allowed, "{length:?} of audio in {now:?}");
+}
+
+const LAYOUTS: [Option<Layout>; 3] = [None, Some(Layout::Mono), Some(Layout::Stereo)];
 
 /// A packet's parts are within its bytes, and its header is the same when it is written again.
 fn rtp(input: &[u8]) {
