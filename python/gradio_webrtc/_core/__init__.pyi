@@ -331,8 +331,8 @@ class OutboundAudio:
         has delivered about as fast as its audio was pulled, to 3 %, and no push had to wait for
         room. From a live source a delay is worked off that stays above 40 ms: silence is dropped,
         and of speech single periods of the pitch are removed, of which a listener notices at most
-        that speech is faster for a moment. The first frame missing inside its audio repeats the
-        last period and fades out.
+        that speech is faster for a moment. Up to 60 ms missing inside its audio repeat the
+        last period and fade out.
 
         Args:
             partial: True to end the stream where less than a frame waits, and return the rest, the

@@ -39,8 +39,6 @@ pub struct OutboundAudio {
     non_finite: u64,
     backlog: Backlog,
     stretcher: Stretcher,
-    /// True after a hole that was filled, up to the next frame.
-    fades_in: bool,
     removed: u64,
     inserted: u64,
 }
@@ -91,7 +89,6 @@ impl OutboundAudio {
             non_finite: 0,
             backlog: Backlog::new(frame_samples),
             stretcher,
-            fades_in: false,
             removed: 0,
             inserted: 0,
         })
@@ -162,8 +159,8 @@ impl OutboundAudio {
     ///
     /// Each pull without `partial` is 20 ms of time. From a live source, which for a second has
     /// delivered about as fast as its audio was pulled while no push had to wait for room, a delay
-    /// above 40 ms is worked off here; and the first frame missing inside its audio is made of what
-    /// was played before.
+    /// above 40 ms is worked off here; and the first three frames missing inside its audio are made
+    /// of what was played before.
     pub fn pull(&mut self, partial: bool) -> Option<&[i16]> {
         if self.has_frame() {
             self.prepare();
@@ -173,7 +170,10 @@ impl OutboundAudio {
                 self.prepare();
                 self.backlog.padded();
             }
-        } else if self.backlog.ran_dry() {
+        } else {
+            if self.backlog.ran_dry() {
+                self.stretcher.begin_filling(&self.planes);
+            }
             return self.fill();
         }
         match self.planes.as_mut_slice() {
@@ -196,20 +196,17 @@ impl OutboundAudio {
 
     /// Makes the frame that is pulled now ready at the head of the queue.
     fn prepare(&mut self) {
-        if std::mem::take(&mut self.fades_in) {
-            self.stretcher.fade_in(&mut self.planes);
-        }
+        self.stretcher.end_filling(&mut self.planes);
         self.shorten();
         self.backlog.pulled(self.planes[0].len());
     }
 
-    /// Fills the first frame of a hole.
+    /// Fills a frame of a hole.
     fn fill(&mut self) -> Option<&[i16]> {
         let samples = self.frame_samples;
         if !self.stretcher.fill(&self.planes, samples, &mut self.frame) {
             return None;
         }
-        self.fades_in = true;
         self.inserted += samples as u64;
         Some(&self.frame)
     }
@@ -239,7 +236,7 @@ impl OutboundAudio {
     /// Drops all waiting samples; returns how many per channel.
     pub fn clear(&mut self) -> usize {
         self.source = None;
-        self.fades_in = false;
+        self.stretcher.drop_filling();
         self.backlog.forget();
         self.planes
             .iter_mut()

@@ -44,12 +44,15 @@ const SIMILAR: f32 = 0.8;
 /// Frames in which none was found after which the best lag has to do.
 const MAX_DECLINED: u32 = 4;
 
-/// The part of a frame after which the audio that fills a hole fades out. Against the spectrum
-/// before a hole of 20 ms in speech, silence differs by 16.4 dB on average, this by 8.8 dB, a fade
-/// from the first sample on by 9.1 dB.
-const HELD_PART: f32 = 0.5;
+/// The time after which the audio that fills a hole fades out, and the time after which it has
+/// faded, in tenths of a millisecond. Against the spectrum before a hole of 20 ms in speech, silence
+/// differs by 16.4 dB on average, what is held and fades by 8.8 dB, a fade from the first sample on
+/// by 9.1 dB. Beyond 60 ms a repeated period is a tone and no speech.
+const HELD: usize = 100;
+const FILLED: usize = 600;
 
-/// The length over which audio fades in after a hole, in tenths of a millisecond.
+/// The length of the cross-fade from what fills a hole to what is played after it, in tenths of a
+/// millisecond.
 const FADE_IN: usize = 50;
 
 /// The mean square below which int16 audio is silence: -50 dB of full scale.
@@ -62,6 +65,16 @@ pub(crate) struct Stretcher {
     /// Frames until the next removal.
     rest: u32,
     declined: u32,
+    /// What fills the hole that is being played.
+    filling: Option<Filling>,
+}
+
+/// The last period that was played before a hole, again and again.
+#[derive(Debug, Clone, Copy)]
+struct Filling {
+    lag: usize,
+    /// Samples that were made of it.
+    at: usize,
 }
 
 impl Stretcher {
@@ -70,6 +83,7 @@ impl Stretcher {
             rate_hz: rate_hz as usize,
             rest: 0,
             declined: 0,
+            filling: None,
         }
     }
 
@@ -128,17 +142,11 @@ impl Stretcher {
         self.samples(PERIOD[1]) + self.samples(OVERLAP)
     }
 
-    /// Makes a frame, interleaved, that goes on with what was played last and fades out; false if
-    /// too little was.
-    pub(crate) fn fill(
-        &self,
-        planes: &[AudioFifo<i16>],
-        frame_samples: usize,
-        frame: &mut Vec<i16>,
-    ) -> bool {
+    /// Begins to fill a hole with what was played last; nothing changes if too little was.
+    pub(crate) fn begin_filling(&mut self, planes: &[AudioFifo<i16>]) {
         let (history, overlap) = (self.history(), self.samples(OVERLAP));
         if planes.iter().any(|plane| plane.played().len() < history) {
-            return false;
+            return;
         }
         let last_of = |plane: &AudioFifo<i16>, samples: usize| plane.played().len() - samples;
         let shortest = self.samples(PERIOD[0]);
@@ -148,26 +156,59 @@ impl Stretcher {
             |plane| &plane.played()[last_of(plane, history)..last_of(plane, shortest)],
         );
         let lag = self.samples(PERIOD[1]) - offset;
-        frame.clear();
-        for at in 0..frame_samples {
-            let place = as_f32(at) / as_f32(frame_samples);
-            let gain = ((1.0 - place) / (1.0 - HELD_PART)).min(1.0);
-            for plane in planes {
-                let sample = plane.played()[last_of(plane, lag) + at % lag];
-                frame.push(to_i16(gain * f32::from(sample)));
-            }
+        self.filling = Some(Filling { lag, at: 0 });
+    }
+
+    /// Makes the next frame in a hole, interleaved; false without one, or once it has faded out.
+    pub(crate) fn fill(
+        &mut self,
+        planes: &[AudioFifo<i16>],
+        frame_samples: usize,
+        frame: &mut Vec<i16>,
+    ) -> bool {
+        let Some(mut filling) = self.filling else {
+            return false;
+        };
+        if filling.at >= self.samples(FILLED) {
+            return false;
         }
+        frame.clear();
+        for at in filling.at..filling.at + frame_samples {
+            let filled = |plane| to_i16(self.filled(filling.lag, at, plane));
+            frame.extend(planes.iter().map(filled));
+        }
+        filling.at += frame_samples;
+        self.filling = Some(filling);
         true
     }
 
-    /// Fades in what is played after a hole.
-    pub(crate) fn fade_in(&self, planes: &mut [AudioFifo<i16>]) {
+    /// Fades from what fills a hole to what is played after it, if there was a hole.
+    pub(crate) fn end_filling(&mut self, planes: &mut [AudioFifo<i16>]) {
+        let Some(filling) = self.filling.take() else {
+            return;
+        };
         let length = self.samples(FADE_IN);
         for plane in planes {
-            for (at, sample) in plane.waiting_mut().iter_mut().take(length).enumerate() {
-                *sample = to_i16(f32::from(*sample) * as_f32(at) / as_f32(length));
+            for at in 0..length.min(plane.len()) {
+                let place = as_f32(at) / as_f32(length);
+                let filled = self.filled(filling.lag, filling.at + at, plane);
+                let sample = &mut plane.waiting_mut()[at];
+                *sample = to_i16(place * f32::from(*sample) + (1.0 - place) * filled);
             }
         }
+    }
+
+    /// Drops what would fill a hole: another source begins.
+    pub(crate) fn drop_filling(&mut self) {
+        self.filling = None;
+    }
+
+    /// The sample at a place in a hole: of the last period, fading out.
+    fn filled(&self, lag: usize, at: usize, plane: &AudioFifo<i16>) -> f32 {
+        let [held, end] = [HELD, FILLED].map(|it| as_f32(self.samples(it)));
+        let gain = ((end - as_f32(at)) / (end - held)).clamp(0.0, 1.0);
+        let played = plane.played();
+        gain * f32::from(played[played.len() - lag + at % lag])
     }
 
     fn samples(&self, tenths_of_ms: usize) -> usize {
@@ -398,26 +439,64 @@ mod tests {
 
     #[test]
     fn a_hole_is_filled_with_the_last_period_and_fades_out() {
-        let stretcher = Stretcher::new(48_000);
-        let mut frame = Vec::new();
+        let mut stretcher = Stretcher::new(48_000);
+        let (mut frame, mut hole) = (Vec::new(), Vec::new());
         let planes = [plane(tone(200.0), 4_800, 0), plane(tone(100.0), 4_800, 0)];
-        assert!(stretcher.fill(&planes, 960, &mut frame));
+        stretcher.begin_filling(&planes);
+        while stretcher.fill(&planes, 960, &mut frame) {
+            hole.extend_from_slice(&frame);
+        }
+        assert_eq!(hole.len(), 2 * 3 * 960);
         for (channel, hz) in [200.0, 100.0].into_iter().enumerate() {
-            let samples = frame.iter().skip(channel).step_by(2);
+            let samples = hole.iter().skip(channel).step_by(2);
             for (at, &sample) in samples.take(480).enumerate() {
                 let expected = tone(hz)(4_800 + at);
                 assert!((f32::from(sample) - expected).abs() < 600.0, "{at}");
             }
         }
-        assert!(frame[1_910..].iter().all(|it| it.unsigned_abs() < 200));
-        assert!(!stretcher.fill(&[plane(tone(200.0), 1_000, 0)], 960, &mut frame));
+        let loudest = |samples: &[i16]| samples.iter().map(|it| it.unsigned_abs()).max();
+        assert!(loudest(&hole[..1_920]) > loudest(&hole[3_840..]));
+        assert!(loudest(&hole[5_660..]) < Some(600));
     }
 
     #[test]
-    fn audio_fades_in_over_five_milliseconds() {
-        let mut planes = [plane(|_| 8_000.0, 0, 960)];
-        Stretcher::new(48_000).fade_in(&mut planes);
+    fn a_hole_after_too_little_audio_stays_empty() {
+        let (mut stretcher, planes) = (Stretcher::new(48_000), [plane(tone(200.0), 1_000, 0)]);
+        stretcher.begin_filling(&planes);
+        assert!(!stretcher.fill(&planes, 960, &mut Vec::new()));
+    }
+
+    #[test]
+    fn what_follows_a_hole_fades_in_over_five_milliseconds() {
+        let mut stretcher = Stretcher::new(48_000);
+        let mut planes = [plane(
+            |at| if at < 4_800 { 0.0 } else { 8_000.0 },
+            4_800,
+            960,
+        )];
+        stretcher.begin_filling(&planes);
+        while stretcher.fill(&planes, 960, &mut Vec::new()) {}
+        stretcher.end_filling(&mut planes);
         let samples = planes[0].waiting();
         assert_eq!([samples[0], samples[120], samples[240]], [0, 4_000, 8_000]);
+    }
+
+    #[test]
+    fn what_fills_a_short_hole_goes_over_into_what_follows_it() {
+        let mut stretcher = Stretcher::new(48_000);
+        let mut planes = [plane(tone(200.0), 4_800, 960)];
+        stretcher.begin_filling(&planes);
+        let mut frame = Vec::new();
+        assert!(stretcher.fill(&planes, 960, &mut frame));
+        stretcher.end_filling(&mut planes);
+        // Four periods of 200 Hz fit in a frame: the tone goes on, only its level comes back.
+        frame.extend_from_slice(planes[0].waiting());
+        for (at, &sample) in frame.iter().enumerate() {
+            let expected = tone(200.0)(4_800 + at);
+            assert!(
+                (f32::from(sample) - expected).abs() < 0.25 * 8_000.0,
+                "{at}"
+            );
+        }
     }
 }
