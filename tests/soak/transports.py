@@ -77,6 +77,11 @@ class Echoed(NamedTuple):
         return len(self.came) / self.sent
 
     @property
+    def is_whole(self) -> bool:
+        """True if nearly all came: one piece may be shortened while a delay is worked off."""
+        return self.sent - len(self.came) <= max(1, (1 - ENOUGH) * self.sent)
+
+    @property
     def is_in_order(self) -> bool:
         """True if each came behind the one before it."""
         return self.came == sorted(set(self.came))
@@ -157,7 +162,7 @@ class Trial:
         finally:
             await client.leave()
         if echoed is not None:
-            self._expect(echoed.share >= ENOUGH, f"{echoed.share:.1%} of the pieces came back")
+            self._expect(echoed.is_whole, f"{echoed.share:.1%} of the pieces came back")
             self._expect(echoed.is_in_order, "pieces came back in another order")
         return echoed
 

@@ -374,8 +374,8 @@ class LinkClient:
         elif self._decoder is None:
             self._keep(np.frombuffer(payload, "<i2"))
         else:
-            for block in self._decoder.decode(payload):
-                self._keep(block.samples[0, :: block.channels].copy())
+            samples = self._decoder.decode(payload)
+            self._keep(samples[0, :: self._decoder.channels].copy())
 
     def _keep(self, samples: NDArray[np.int16]) -> None:
         self._audio.append(samples)

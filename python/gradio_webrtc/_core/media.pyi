@@ -117,12 +117,15 @@ class AudioReceiver:
 
     Args:
         rate_hz: Of the audio: 8,000, 12,000, 16,000, 24,000 or 48,000 Hz.
+        now_s: The time in seconds at which the session was agreed on: 1.5 times the time since then,
+            and a second more, is the length of audio that may come at once, for a sender that has
+            stored it meanwhile. `None` for the first packet's time.
 
     Raises:
-        AudioError: For another rate.
+        AudioError: For another rate, or a negative time.
     """
 
-    def __new__(cls, rate_hz: int = 48_000) -> AudioReceiver: ...
+    def __new__(cls, rate_hz: int = 48_000, now_s: float | None = None) -> AudioReceiver: ...
     @property
     def channels(self) -> int:
         """The number of channels of the audio returned last; once there are two, they stay."""

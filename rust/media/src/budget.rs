@@ -26,12 +26,18 @@ pub(crate) struct AudioBudget {
 }
 
 impl AudioBudget {
-    /// A bucket whose time begins with the first call of `take`.
+    /// A bucket whose time begins with the first call of `take` or `start`.
     pub(crate) fn new() -> Self {
         Self {
             samples: AT_ONCE_S * SAMPLES_PER_S,
             then: None,
         }
+    }
+
+    /// Lets time begin before anything comes: a sender that was ready before it was connected sends
+    /// at once what it has stored meanwhile.
+    pub(crate) fn start(&mut self, now: Duration) {
+        self.take(now, 0);
     }
 
     /// Takes `samples` per channel at 48 kHz, all of them or none; true if there were as many.
@@ -68,6 +74,13 @@ mod tests {
     fn a_second_may_come_at_once() {
         let mut budget = AudioBudget::new();
         assert_eq!(granted(&mut budget, Duration::from_secs(7)), 50);
+    }
+
+    #[test]
+    fn what_was_stored_while_a_session_began_may_come_at_once() {
+        let mut budget = AudioBudget::new();
+        budget.start(Duration::from_secs(7));
+        assert_eq!(granted(&mut budget, Duration::from_secs(9)), 200);
     }
 
     #[test]

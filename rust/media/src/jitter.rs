@@ -128,6 +128,12 @@ impl JitterBuffer {
         }
     }
 
+    /// Lets the time of the budget begin, as soon as a session is agreed on; otherwise it begins with
+    /// the first packet.
+    pub fn start(&mut self, now: Duration) {
+        self.budget.start(now);
+    }
+
     /// Requests missing packets again from now on, or no longer: `nack` was negotiated (RFC 4585),
     /// and a round trip takes as long as this, measured or assumed.
     pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {

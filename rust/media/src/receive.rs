@@ -108,6 +108,11 @@ impl AudioReceiver {
         self.allowance = samples;
     }
 
+    /// See [`JitterBuffer::start`].
+    pub fn start(&mut self, now: Duration) {
+        self.jitter.start(now);
+    }
+
     /// See [`JitterBuffer::set_round_trip`].
     pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.jitter.set_round_trip(round_trip);

@@ -39,10 +39,13 @@ pub struct AudioReceiver(ExclusiveCell<Receiver>);
 #[pymethods]
 impl AudioReceiver {
     #[new]
-    #[pyo3(signature = (rate_hz=48_000))]
-    fn new(rate_hz: i64) -> PyResult<Self> {
+    #[pyo3(signature = (rate_hz=48_000, now_s=None))]
+    fn new(rate_hz: i64, now_s: Option<f64>) -> PyResult<Self> {
         let rate_hz = crate::error::rate_hz(rate_hz)?;
-        let receiver = media::AudioReceiver::new(rate_hz, None).into_py_result()?;
+        let mut receiver = media::AudioReceiver::new(rate_hz, None).into_py_result()?;
+        if let Some(now_s) = now_s {
+            receiver.start(since(now_s)?);
+        }
         let audio = Vec::new();
         Ok(Self(ExclusiveCell::new(Receiver { receiver, audio })))
     }

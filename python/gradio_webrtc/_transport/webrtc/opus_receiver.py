@@ -91,7 +91,7 @@ class OpusReceiver:
         self.ssrc: int | None = None
         self._queue = queue
         self._clock = clock
-        self._receiver = AudioReceiver(SESSION_RATE_HZ)
+        self._receiver = AudioReceiver(SESSION_RATE_HZ, clock())
         self._batch_allowance_s = 0.0
         self._call_later = call_later
         self._timer: Timer | None = None
