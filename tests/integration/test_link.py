@@ -195,7 +195,11 @@ async def test_a_stream_below_a_path_has_its_link_there(carrier: CarrierKind) ->
 
 @pytest.mark.parametrize("carriers", [("websocket", "http"), ("http", "websocket")])
 async def test_nothing_is_lost_in_an_outage(carriers: tuple[CarrierKind, CarrierKind]) -> None:
-    """All of the audio, in order, both ways, with the same handler; over the other carrier then."""
+    """All of the audio, in order, both ways, with the same handler; over the other carrier then.
+
+    What waited in the outage is played faster for a moment: a few pieces are shortened, none is
+    left out.
+    """
     said = chirp(5.0)
     async with serving() as place:
         client = await place.client(said, carriers[0])
@@ -207,8 +211,9 @@ async def test_nothing_is_lost_in_an_outage(carriers: tuple[CarrierKind, Carrier
         await client.until(lambda: client.received_audio().size >= 5.2 * 48_000)
         assert [*place.stream.handlers.values()] == [handler]
         found = pieces_found(client.received_audio(), said)
-        assert min(found) >= 0
-        assert found == sorted(found)
+        places = [each for each in found if each >= 0]
+        assert len(places) >= len(found) - 3
+        assert places == sorted(places)
         stats = place.stream.stats(client.answer["webrtc_id"])
         assert stats is not None
         assert stats.transport.packets_lost == stats.transport.packets_discarded == 0

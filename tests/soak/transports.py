@@ -78,8 +78,8 @@ class Echoed(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """True if nearly all came: one piece may be shortened while a delay is worked off."""
-        return self.sent - len(self.came) <= max(1, (1 - ENOUGH) * self.sent)
+        """True if nearly all came: two may be shortened while the first delay is worked off."""
+        return self.sent - len(self.came) <= max(2, (1 - ENOUGH) * self.sent)
 
     @property
     def is_in_order(self) -> bool:

@@ -117,9 +117,9 @@ class AudioReceiver:
 
     Args:
         rate_hz: Of the audio: 8,000, 12,000, 16,000, 24,000 or 48,000 Hz.
-        now_s: The time in seconds at which the session was agreed on: 1.5 times the time since then,
-            and a second more, is the length of audio that may come at once, for a sender that has
-            stored it meanwhile. `None` for the first packet's time.
+        now_s: The time in seconds at which the session was agreed on; `None` for that of the first
+            packet. 1.5 times the time since then, and a second more, is the length of audio that
+            may come at once: a sender may have stored it meanwhile.
 
     Raises:
         AudioError: For another rate, or a negative time.
