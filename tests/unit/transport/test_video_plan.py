@@ -47,17 +47,27 @@ def test_each_rung_asks_for_less_than_the_one_above() -> None:
 
 
 class Stage:
-    """Frames that pass through a plan, by a clock that the scene sets."""
+    """Frames that pass through a plan, by a clock that the scene sets.
 
-    def __init__(self, plan: VideoPlan, size: tuple[int, int] = VGA) -> None:
+    Args:
+        plan: The plan.
+        size: Of the frames.
+        content: The bits a second that the frames need; an encoder uses no more than it may.
+    """
+
+    def __init__(
+        self, plan: VideoPlan, size: tuple[int, int] = VGA, content: float = math.inf
+    ) -> None:
         self.plan = plan
         self.now_s = 100.0
         self._size = size
+        self._content = content
 
     def run(self, seconds: float, *, busy: float = 0.1, fps: float = 30) -> None:
         """Sends frames, each of which keeps the encoder busy for a share of its time."""
         for _ in range(round(seconds * fps)):
             self.plan.begin(*self._size, self.now_s)
+            self.plan.note_encoded(round(min(self._content, self.plan.bits) / fps))
             self.plan.end(self.now_s + busy / fps)
             self.now_s += 1 / fps
 
@@ -141,6 +151,28 @@ def test_a_client_that_can_receive_less_gets_less_in_time_and_the_size_follows()
     stage.run(1.1)
     assert stage.plan.bits == 30_000
     assert stage.plan.fit(*VGA) == (160, 120)
+
+
+def test_little_content_is_sent_whole_though_the_client_has_seen_no_more_than_that() -> None:
+    stage = Stage(VideoPlan(), (320, 240), content=50_700)
+    stage.run(3)
+    assert least_bitrate(320, 240) > 52_480
+    # As aiortc's receiver estimates it: by what comes, which is little.
+    for bits in (52_480, 59_214, 63_100, 75_000):
+        stage.plan.estimate(bits)
+        stage.run(2)
+        assert stage.plan.rung == 0
+
+
+def test_content_that_grows_beyond_what_the_client_receives_is_sent_smaller() -> None:
+    stage = Stage(VideoPlan(), (320, 240), content=50_700)
+    stage.run(3)
+    stage.plan.estimate(55_000)
+    stage.run(3)
+    grown = Stage(stage.plan, (320, 240))
+    grown.now_s = stage.now_s
+    grown.run(12)
+    assert grown.plan.rung > 0
 
 
 def test_more_bits_lead_up_again_with_headroom_and_after_a_while() -> None:

@@ -89,6 +89,12 @@ HEADROOM: Final = 1.5
 RISE_S: Final = 5.0
 """The time for which there have to be so many, in seconds."""
 
+UNFILLED: Final = 0.8
+"""Of its bit rate: an encoder that uses less has all the bits that the content needs."""
+
+CONTENT_S: Final = 10.0
+"""The time for which such a measurement counts, in seconds: the content may change."""
+
 FALL: Final = 0.85
 RISE: Final = 1.25
 """The encoder gets a new bit rate outside of these multiples of its present one. libvpx, as FFmpeg
@@ -144,6 +150,7 @@ class VideoPlan:
         self._load = LoadLadder()
         self._by_bits = 0
         self._plenty_since_s: float | None = None
+        self._content = ContentBits()
 
     @property
     def most_fps(self) -> float:
@@ -170,6 +177,11 @@ class VideoPlan:
     def end(self, now_s: float) -> None:
         """Takes note that the frame was encoded and sent, or that there will be no more of it."""
         self._load.end(now_s)
+        self._content.end(self.bits, now_s)
+
+    def note_encoded(self, bits: int) -> None:
+        """Takes the size of an encoded frame; from the thread that encodes."""
+        self._content.bits += bits
 
     def estimate(self, bits: int) -> None:
         """Takes the bits a second that the client reports it can receive."""
@@ -204,7 +216,9 @@ class VideoPlan:
 
     def _climb_by_bits(self, now_s: float) -> None:
         bits = self._available()
-        while self._by_bits + 1 < len(LADDER) and bits < self._needed(self._by_bits):
+        # A client's estimate is made of what comes: of little content it is low, and no shortage.
+        content = self._content.needed(now_s)
+        while self._by_bits + 1 < len(LADDER) and bits < min(content, self._needed(self._by_bits)):
             self._by_bits += 1
             self._plenty_since_s = None
         if self._by_bits == 0 or bits < HEADROOM * self._needed(self._by_bits - 1):
@@ -230,6 +244,37 @@ class VideoPlan:
         if is_free or falls or rises:
             self.bits = needed
             self._changed_s = now_s
+
+
+class ContentBits:
+    """Measures the bits a second that the content needs, while the encoder has more of them.
+
+    Attributes:
+        bits: The size of all that was encoded since the last measurement.
+    """
+
+    def __init__(self) -> None:
+        self.bits = 0
+        self._window_s: float | None = None
+        self._measured = (math.inf, -math.inf)
+
+    def end(self, most: int, now_s: float) -> None:
+        """A frame was encoded, at this bit rate."""
+        if self._window_s is None:
+            self._window_s, self.bits = now_s, 0
+            return
+        length_s = now_s - self._window_s
+        if length_s < WINDOW_S:
+            return
+        rate = self.bits / length_s
+        self._window_s, self.bits = now_s, 0
+        if rate < UNFILLED * most:
+            self._measured = (rate, now_s)
+
+    def needed(self, now_s: float) -> float:
+        """Returns the bits a second of the last measurement; infinite without one that counts."""
+        rate, at_s = self._measured
+        return rate if now_s - at_s < CONTENT_S else math.inf
 
 
 class LoadLadder:

@@ -88,6 +88,7 @@ class VideoEncoder(Encoder):
         codec = self._codec_for(scaled)
         scaled.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         data = b"".join(bytes(packet) for packet in codec.encode(scaled))
+        self._plan.note_encoded(8 * len(data))
         return self.split(data), _time_of(frame)
 
     def pack(self, packet: Packet[Any]) -> tuple[list[bytes], int]:
