@@ -50,9 +50,10 @@ def test_the_service_answers_is_interrupted_and_answers_again(
     assert 0.5 < seconds_near(found, first_hz) < first_s - 1.0
     # The codec takes a block at either end, and the last one may be cut.
     assert seconds_near(found, second_hz) == pytest.approx(second_s, abs=0.1)
-    last_of_first = max(n for n, hz in enumerate(found) if abs(hz - first_hz) < first_hz / 10)
+    # Nothing of the first answer comes behind the second, but that the codec's block at either end
+    # of a tone may have any pitch.
     first_of_second = min(n for n, hz in enumerate(found) if abs(hz - second_hz) < second_hz / 10)
-    assert last_of_first < first_of_second
+    assert seconds_near(found[first_of_second:], first_hz) <= 2 * 0.02
 
 
 def _hold_a_call(browser: Chromium, url: str, artifacts: Path) -> Samples:

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from support import coded_audio
 from support.client import Client
+from support.collecting import Collector
 from support.serving import SessionServer
 from support.udp_relay import RelayedServer, UdpRelay
 
-from gradio_webrtc import AsyncStreamHandler
 from gradio_webrtc.testing import Network
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FRAMES = 200
 SETTLING = 50
 """Frames before the fault: 1 s, in which the connection begins."""
 
 
-class Collector(AsyncStreamHandler):
-    """Keeps the audio that it receives."""
-
-    def __init__(self) -> None:
-        super().__init__(input_sample_rate=48_000)
-        self.received: list[NDArray[np.int16]] = []
-        self.has_all = asyncio.Event()
-
-    async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
-        self.received.append(frame[1].reshape(-1))
-        if 50 * sum(each.size for each in self.received) >= (FRAMES + 20) * 48_000:
-            self.has_all.set()
-
-    async def emit(self) -> None:
-        await asyncio.Event().wait()
-
-    def copy(self) -> Collector:
-        return self
-
-
 async def received_behind(network: Network) -> tuple[list[int], UdpRelay]:
     """The frames that a handler received from a client behind that network."""
-    collector, manager = Collector(), SessionServer()
+    collector, manager = Collector((FRAMES + 20) / 50), SessionServer()
     manager.serve(collector.copy)
     async with UdpRelay() as relay:
         server: Any = RelayedServer(manager, relay)

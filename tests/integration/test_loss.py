@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.client import Client
+from support.collecting import Collector
 from support.numbered_audio import PIECE_S, pieces, places_of
 from support.serving import SessionServer
 from support.signals import chirp, pieces_found
@@ -30,26 +31,6 @@ RATE_HZ = 48_000
 SENT_S = 3.0
 LOST_EVERY = 25
 LATE_EVERY = 10
-
-
-class Collector(AsyncStreamHandler):
-    """Keeps the frames that it receives."""
-
-    def __init__(self) -> None:
-        super().__init__(input_sample_rate=48_000)
-        self.received: list[NDArray[np.int16]] = []
-        self.has_all = asyncio.Event()
-
-    async def receive(self, frame: tuple[int, NDArray[np.int16]]) -> None:
-        self.received.append(frame[1].reshape(-1))
-        if sum(each.size for each in self.received) >= (SENT_S + 1) * 48_000:
-            self.has_all.set()
-
-    async def emit(self) -> None:
-        await asyncio.Event().wait()
-
-    def copy(self) -> Collector:
-        return self
 
 
 class Echo(AsyncStreamHandler):
@@ -149,7 +130,7 @@ def _is_audio(data: bytes) -> bool:
 
 async def test_what_gets_through_is_received_in_order_and_nothing_else_is_missing() -> None:
     sent = chirp(SENT_S)
-    collector, manager = Collector(), SessionServer()
+    collector, manager = Collector(SENT_S + 1), SessionServer()
     manager.serve(collector.copy)
     client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), sent]))
     await client.call()
@@ -178,7 +159,7 @@ async def test_both_ways_to_the_decoder_count_every_packet(
         return fast_paths[-1]
 
     monkeypatch.setattr(internals, "install_fast_path", take)
-    collector, manager = Collector(), SessionServer()
+    collector, manager = Collector(SENT_S + 1), SessionServer()
     manager.serve(collector.copy)
     client = Client(manager)
     await client.call()

@@ -38,12 +38,12 @@ async def packets_after(*reports: RtcpReceiverInfo) -> list[bytes]:
     """What is sent after reports of half a second, on a stream that has begun."""
     source: Any = None  # never pulled from
     track = AudioSender(source)
-    track.encode(FRAMES[0])
+    track.writer.write(FRAMES[0])
     sender: Any = object.__new__(HardenedSender)
     vars(sender).update(_ssrc=SSRC, _RTCRtpSender__track=track)
     for each in reports:
         sender._adapt(RtcpRrPacket(ssrc=1, reports=[each]).reports)  # noqa: SLF001 - aiortc calls it
-    return [track.encode(frame) for frame in FRAMES]
+    return [track.writer.write(frame) for frame in FRAMES]
 
 
 def is_speech_codec(packet: bytes) -> bool:

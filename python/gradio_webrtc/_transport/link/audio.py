@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 import numpy as np
 
 from gradio_webrtc._audio import Resampler
-from gradio_webrtc._media import AudioEncoder, OpusDecoder, opus_packet_samples
+from gradio_webrtc._media import OpusDecoder, opus_packet_samples
 from gradio_webrtc._transport.base import AudioBlock
+from gradio_webrtc._transport.opus import OpusWriter
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ
 from gradio_webrtc.errors import AudioError
 
@@ -57,20 +58,6 @@ class AudioReader(Protocol):
         Raises:
             FrameError: It is none; the next one may be.
         """
-
-
-class OpusWriter:
-    """Writes packets of Opus, mono until the first stereo frame."""
-
-    def __init__(self) -> None:
-        self._encoder: AudioEncoder | None = None
-
-    def write(self, samples: NDArray[np.int16]) -> bytes:
-        """Returns a packet."""
-        channels = samples.size // FRAME_SAMPLES
-        if self._encoder is None or self._encoder.channels != channels:
-            self._encoder = AudioEncoder(channels)
-        return self._encoder.encode(samples)
 
 
 class OpusReader:

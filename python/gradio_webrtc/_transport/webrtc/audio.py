@@ -7,7 +7,6 @@ alone.
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,8 +14,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, Packet
 
-from gradio_webrtc._media import AudioEncoder
-from gradio_webrtc._transport.opus import S16, TIME_BASE
+from gradio_webrtc._transport.opus import S16, TIME_BASE, OpusWriter
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ, AudioPacer
 
 if TYPE_CHECKING:
@@ -39,6 +37,7 @@ class AudioSender(MediaStreamTrack):
 
     Attributes:
         pacer: Returns the frames when they are due.
+        writer: Makes packets of them.
     """
 
     kind = "audio"
@@ -46,9 +45,8 @@ class AudioSender(MediaStreamTrack):
     def __init__(self, source: AudioFrameSource) -> None:
         super().__init__()
         self.pacer = AudioPacer(source)
+        self.writer = OpusWriter()
         self._encodes = False
-        self._channels = 0
-        self._encoder: AudioEncoder | None = None
 
     def encode_opus(self) -> None:
         """Makes `recv` return Opus packets, which aiortc sends as they are, instead of frames."""
@@ -57,7 +55,7 @@ class AudioSender(MediaStreamTrack):
     def close(self) -> None:
         """Ends the track, and frees its encoder."""
         self.stop()
-        self._encoder = None
+        self.writer.close()
 
     async def recv(self) -> AudioFrame | Packet[Any]:
         """Returns the next 20 ms at its deadline; waits while there is nothing to send.
@@ -70,24 +68,9 @@ class AudioSender(MediaStreamTrack):
         paced = await self.pacer.next_frame()
         if not self._encodes:
             return _make_frame(paced)
-        packet = Packet(self.encode(paced.samples))
+        packet = Packet(self.writer.write(paced.samples))
         packet.pts, packet.time_base = paced.pts, TIME_BASE
         return packet
-
-    def encode(self, samples: NDArray[np.int16]) -> bytes:
-        """Returns a frame as a packet of Opus."""
-        channels = samples.size // FRAME_SAMPLES
-        if self._encoder is None:
-            self._encoder = AudioEncoder(channels)
-        elif self._channels != channels:
-            self._encoder.channels = channels
-        self._channels = channels
-        return self._encoder.encode(samples)
-
-    def adapt(self, fraction_lost: float, round_trip_s: float | None) -> None:
-        """Adapts the encoding to a report of the remote peer; see `AudioEncoder.report`."""
-        if self._encoder is not None:
-            self._encoder.report(time.monotonic(), fraction_lost, round_trip_s)
 
 
 def level_dbov(samples: NDArray[np.int16]) -> int:

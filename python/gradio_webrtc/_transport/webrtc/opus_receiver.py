@@ -135,7 +135,7 @@ class OpusReceiver:
         )
         if samples is not None:
             self._deliver(samples)
-        if receiver.deadline_s is not None and self._timer is None:
+        if self._timer is None:
             self._wait()
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class OpusReceiver:
             logger.warning("%d packets could not be decoded: they are no Opus", broken)
 
     def _wait(self) -> None:
-        """Takes what waits behind a missing packet when that is given up."""
+        """Takes what waits behind a missing packet, if one is missing, when that is given up."""
         deadline_s = self._receiver.deadline_s
         if deadline_s is None:
             return

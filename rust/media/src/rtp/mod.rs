@@ -4,6 +4,8 @@
 //! decrypted in place between two looks at them.
 
 mod extensions;
+#[cfg(test)]
+mod samples;
 
 use std::fmt;
 use std::ops::Range;
@@ -267,27 +269,8 @@ fn truncated(expected: usize, bytes: &[u8]) -> RtpError {
 
 #[cfg(test)]
 mod tests {
+    use super::samples::{HEADER, IDS, packet};
     use super::*;
-
-    const HEADER: RtpHeader = RtpHeader {
-        payload_type: 111,
-        marker: true,
-        sequence_number: 0x1234,
-        timestamp: 0x5678_9abc,
-        ssrc: 0xdead_beef,
-    };
-
-    const IDS: ExtensionIds = ExtensionIds {
-        audio_level: Some(1),
-        mid: Some(4),
-        transport_sequence_number: Some(3),
-    };
-
-    /// A packet with the given first byte and bytes behind the fixed header.
-    fn packet(first: u8, rest: &[u8]) -> Vec<u8> {
-        let fixed = [first, 0xef, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc];
-        [&fixed[..], &[0xde, 0xad, 0xbe, 0xef], rest].concat()
-    }
 
     #[test]
     fn the_fixed_header_is_read() {

@@ -163,7 +163,7 @@ def _skip_packing(sender: RTCRtpSender, track: AudioSender, *, has_level: bool) 
         if track.readyState != "live":
             raise MediaStreamError
         paced = await track.pacer.next_frame()
-        payload = track.encode(paced.samples)
+        payload = track.writer.write(paced.samples)
         if not own[names.ENABLED]:  # as aiortc's own does
             return None
         level: Any = level_dbov(paced.samples) if has_level else None

@@ -124,7 +124,7 @@ class HardenedSender(RTCRtpSender):
                 continue
             lost = report.fraction_lost / LOST_SCALE
             if isinstance(self.track, AudioSender):
-                self.track.adapt(lost, read_round_trip_s(report))
+                self.track.writer.adapt(lost, read_round_trip_s(report))
             elif self.plan is not None:
                 self.plan.note_loss(lost)
 
