@@ -171,7 +171,7 @@ async def test_both_ways_to_the_decoder_count_every_packet(
     (inbound,) = (each for each in stats.values() if each.type == "inbound-rtp")
     (transport,) = (each for each in stats.values() if each.type == "transport")
     assert inbound.packetsLost == 0
-    assert received <= inbound.packetsReceived <= transport.packetsReceived
+    assert received <= inbound.packetsReceived
     if way == "fast path":
         assert fast_paths[0] is not None
         assert fast_paths[0].taken > inbound.packetsReceived / 2

@@ -3,13 +3,21 @@
 Threads, errors and the GIL are as in `gradio_webrtc._core`.
 """
 
-from typing import TypedDict, final
+from collections.abc import Sequence
+from typing import Literal, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-__all__ = ["AudioEncoder", "AudioReceiver", "NetworkLink", "OpusDecoder", "opus_packet_samples"]
+__all__ = [
+    "AudioEncoder",
+    "AudioReceiver",
+    "NetworkLink",
+    "OpusDecoder",
+    "SecureReceiver",
+    "opus_packet_samples",
+]
 
 def opus_packet_samples(packet: Buffer) -> int:
     """Returns the length of a packet's audio, in samples at 48 kHz (RFC 6716 section 3).
@@ -169,6 +177,105 @@ class AudioReceiver:
         """Returns the counters, named as W3C's Statistics API names them where it has a name.
 
         `packets_discarded` has the broken and the refused ones in it, but not the repeated ones.
+        """
+
+class _SecureCounts(_ReceiverCounts):
+    packets_forged: int
+    jitter: int
+
+class _ReceptionReport(TypedDict):
+    ssrc: int
+    fraction_lost: int
+    packets_lost: int
+    highest_sequence_number: int
+    jitter: int
+
+@final
+class SecureReceiver:
+    """Receives one track of audio as it is on the network: an `AudioReceiver` behind SRTP.
+
+    A track has one stream at a time. Another one that is authentic takes its place for good; eight
+    are received at most.
+
+    Args:
+        receiver: Goes on here, with all that it has received; it is as new afterwards.
+        profile: Of SRTP, as OpenSSL names it.
+        key: The remote peer's master key: 16 or 32 bytes.
+        salt: Its salt: 14 or 12 bytes.
+        payload_types: Those of Opus, 0 to 127.
+
+    Raises:
+        AudioError: For another profile, and for a key or a salt of another length.
+    """
+
+    def __new__(
+        cls,
+        receiver: AudioReceiver,
+        profile: Literal[
+            "SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM"
+        ],
+        key: Buffer,
+        salt: Buffer,
+        payload_types: Sequence[int],
+    ) -> SecureReceiver: ...
+    @property
+    def channels(self) -> int:
+        """See `AudioReceiver.channels`."""
+
+    @property
+    def ssrc(self) -> int | None:
+        """See `AudioReceiver.ssrc`."""
+
+    @property
+    def deadline_s(self) -> float | None:
+        """See `AudioReceiver.deadline_s`."""
+
+    @property
+    def last_s(self) -> float | None:
+        """The time of the last packet that was authenticated, in seconds; `None` before it."""
+
+    def receive(
+        self,
+        now_s: float,
+        ssrc: int,
+        sequence_number: int,
+        timestamp: int,
+        payload: Buffer,
+        allowance_s: float,
+    ) -> NDArray[np.int16] | None:
+        """Receives a packet that was decrypted elsewhere; see `AudioReceiver.receive`."""
+
+    def receive_datagram(self, now_s: float, datagram: Buffer) -> bool:
+        """Receives a datagram, and returns True if it was for this track.
+
+        One that was forged, comes twice or too late is dropped and counted.
+
+        Args:
+            now_s: The time in seconds, of a clock that never goes back.
+            datagram: Anything that came from the network.
+
+        Raises:
+            AudioError: For a negative time.
+        """
+
+    def take_due(self, now_s: float, allowance_s: float) -> NDArray[np.int16] | None:
+        """Returns the audio that is due; see `AudioReceiver.receive`."""
+
+    def take(self, now_s: float) -> NDArray[np.int16] | None:
+        """See `AudioReceiver.take`."""
+
+    def report(self, now_s: float) -> _ReceptionReport | None:
+        """Returns what a receiver report says of the current stream (RFC 3550 section 6.4.1).
+
+        ``fraction_lost`` is that since the last call. `None` before the first packet.
+        """
+
+    def stats(self) -> _SecureCounts:
+        """Returns the counters, as `AudioReceiver.stats` does.
+
+        ``packets_lost`` and ``packets_received`` are those of all streams as they came;
+        ``packets_forged`` were dropped before they were decrypted, or came twice; ``jitter`` is in
+        samples at 48 kHz.
         """
 
 @final

@@ -14,6 +14,7 @@ mod receive;
 mod red;
 mod rtcp;
 mod rtp;
+mod secure_receiver;
 mod srtp;
 mod stream_decoder;
 mod stream_encoder;
@@ -34,6 +35,7 @@ pub use rtcp::{
 pub use rtp::{
     AudioLevel, ExtensionElements, ExtensionIds, RtpError, RtpExtensions, RtpHeader, RtpPacket,
 };
+pub use secure_receiver::{PayloadTypes, Reception, SecureReceiver, SecureStats};
 pub use srtp::{SrtpError, SrtpProfile, SrtpReceiver, SrtpSender};
 pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;

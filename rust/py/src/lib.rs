@@ -13,6 +13,7 @@ mod opus;
 mod outbound;
 mod pause;
 mod receive;
+mod secure;
 mod vad;
 
 #[pymodule(gil_used = false)]
@@ -39,6 +40,8 @@ mod _core {
         use crate::opus::{AudioEncoder, OpusDecoder, opus_packet_samples};
         #[pymodule_export]
         use crate::receive::AudioReceiver;
+        #[pymodule_export]
+        use crate::secure::SecureReceiver;
     }
 
     #[pymodule_init]

@@ -65,8 +65,7 @@ impl AudioReceiver {
         let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
         let mut guard = self.0.lock(py)?;
         let receiver = &mut guard.receiver;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // cut off at both ends
-        receiver.set_allowance((allowance_s * 48_000.0) as u32);
+        receiver.set_allowance(allowance(allowance_s));
         receiver.insert(now, ssrc, sequence_number, timestamp, payload);
         if receiver.is_due() {
             guard.take(py, now)
@@ -101,18 +100,38 @@ impl AudioReceiver {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.lock(py)?.receiver.stats();
-        let counts = PyDict::new(py);
-        let jitter = stats.jitter;
-        counts.set_item("packets_received", jitter.packets_received)?;
-        counts.set_item("packets_lost", jitter.packets_lost)?;
-        counts.set_item("packets_repeated", jitter.packets_repeated)?;
-        let discarded = jitter.packets_discarded + stats.packets_broken;
-        counts.set_item("packets_discarded", discarded)?;
-        counts.set_item("packets_broken", stats.packets_broken)?;
-        counts.set_item("packets_refused", jitter.packets_refused)?;
-        counts.set_item("bytes_received", stats.bytes_received)?;
-        counts.set_item("fec_packets_received", jitter.fec_packets_received)?;
-        counts.set_item("concealed_samples", jitter.concealed_samples)?;
-        Ok(counts)
+        counts_of(py, stats)
     }
+}
+
+impl AudioReceiver {
+    /// Returns the receiver with all that it has received; a new one takes its place.
+    pub fn take_out(&self, py: Python<'_>) -> PyResult<media::AudioReceiver> {
+        let mut guard = self.0.lock(py)?;
+        let new = media::AudioReceiver::new(guard.receiver.rate_hz(), None).into_py_result()?;
+        Ok(std::mem::replace(&mut guard.receiver, new))
+    }
+}
+
+/// Audio that may wait, in samples at 48 kHz, of seconds.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // cut off at both ends
+pub fn allowance(seconds: f64) -> u32 {
+    (seconds * 48_000.0) as u32
+}
+
+/// The counters by name.
+pub fn counts_of(py: Python<'_>, stats: media::ReceiveStats) -> PyResult<Bound<'_, PyDict>> {
+    let counts = PyDict::new(py);
+    let jitter = stats.jitter;
+    counts.set_item("packets_received", jitter.packets_received)?;
+    counts.set_item("packets_lost", jitter.packets_lost)?;
+    counts.set_item("packets_repeated", jitter.packets_repeated)?;
+    let discarded = jitter.packets_discarded + stats.packets_broken;
+    counts.set_item("packets_discarded", discarded)?;
+    counts.set_item("packets_broken", stats.packets_broken)?;
+    counts.set_item("packets_refused", jitter.packets_refused)?;
+    counts.set_item("bytes_received", stats.bytes_received)?;
+    counts.set_item("fec_packets_received", jitter.fec_packets_received)?;
+    counts.set_item("concealed_samples", jitter.concealed_samples)?;
+    Ok(counts)
 }

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
-from gradio_webrtc._media import AudioReceiver
+from gradio_webrtc._media import AudioReceiver, SecureReceiver
 from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc._transport.pacing import SESSION_RATE_HZ
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport.base import AudioSink
 
 logger = logging.getLogger(__name__)
+
+SrtpProfile: TypeAlias = Literal[
+    "SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM"
+]
+"""The profiles of SRTP that WebRTC uses, as OpenSSL names them."""
 
 
 class OpusPacket(Protocol):
@@ -69,7 +74,6 @@ class OpusReceiver:
         payload_types: Those that are Opus.
         sink: Receives the decoded blocks; ``None`` puts them in the track's queue. Returns how much
             of the coming audio may wait, in seconds: see `AudioSink`.
-        ssrc: Of the stream that was received last; ``None`` before the first packet.
 
     Args:
         payload_types: Those that are Opus.
@@ -88,10 +92,9 @@ class OpusReceiver:
     ) -> None:
         self.payload_types = frozenset(payload_types)
         self.sink: AudioSink | None = None
-        self.ssrc: int | None = None
         self._queue = queue
         self._clock = clock
-        self._receiver = AudioReceiver(SESSION_RATE_HZ, clock())
+        self._receiver: AudioReceiver | SecureReceiver = AudioReceiver(SESSION_RATE_HZ, clock())
         self._batch_allowance_s = 0.0
         self._call_later = call_later
         self._timer: Timer | None = None
@@ -123,9 +126,7 @@ class OpusReceiver:
         Packets wait while the sink can do without them, and are decoded together then: a process
         that sleeps between packets finds its caches cold at each.
         """
-        self.ssrc = packet.ssrc
-        receiver = self._receiver
-        samples = receiver.receive(
+        samples = self._receiver.receive(
             self._clock(),
             packet.ssrc,
             packet.sequence_number,
@@ -137,6 +138,43 @@ class OpusReceiver:
             self._deliver(samples)
         if self._timer is None:
             self._wait()
+
+    def secure(self, profile: SrtpProfile, key: bytes, salt: bytes) -> SecureReceiver:
+        """Lets datagrams be received from now on as they are on the network; call it once.
+
+        Args:
+            profile: Of SRTP, as OpenSSL names it.
+            key: The remote peer's master key.
+            salt: Its salt.
+
+        Returns:
+            What decrypts them, for its counters.
+        """
+        if not isinstance(self._receiver, AudioReceiver):
+            raise TypeError("expected a track of audio without keys, got one that has some")
+        types = [each for each in self.payload_types if each is not None]
+        secured = SecureReceiver(self._receiver, profile, key, salt, types)
+        self._receiver = secured
+        return secured
+
+    def add_datagram(self, secured: SecureReceiver, datagram: bytes) -> bool:
+        """Receives a datagram, as `add` does a packet; True if it was for this track.
+
+        Runs for every packet of a session, so nothing is split up.
+
+        Args:
+            secured: What `secure` returned.
+            datagram: Anything.
+        """
+        now_s = self._clock()
+        if not secured.receive_datagram(now_s, datagram):
+            return False
+        samples = secured.take_due(now_s, self._batch_allowance_s)
+        if samples is not None:
+            self._deliver(samples)
+        if self._timer is None and secured.deadline_s is not None:
+            self._wait()
+        return True
 
     def close(self) -> None:
         """Drops what still comes, and logs what could not be decoded."""

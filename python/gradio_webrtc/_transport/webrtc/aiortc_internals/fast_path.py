@@ -1,23 +1,19 @@
 """Carries audio from the socket straight to `OpusReceiver`, past aiortc's queue and tasks.
 
-On aiortc's way a datagram waits in a queue, wakes a task, is parsed with all its extensions, routed
-and dated: that takes longer than decoding it. Only packets of a stream that aiortc has already
-routed come this way, and only the plain ones. All others, and everything else that a connection
-carries, go where they always went.
+On aiortc's way a datagram waits in a queue, wakes a task, is decrypted, parsed with all its
+extensions, routed and dated: that takes longer than decoding it. Once a connection has its keys,
+the core does all of this for the packets of its track of audio. Everything else that a connection
+carries goes where it always went, reports among it.
 """
 
 from __future__ import annotations
 
 import logging
-import struct
-from typing import TYPE_CHECKING, Any, Final
-
-import pylibsrtp
-
-from gradio_webrtc._transport.webrtc.opus_receiver import RtpAudioPacket
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from . import names, probe
-from .dtls import HardenedSrtp
+from .dtls import HardenedDtls
 from .opus_coding import opus_receiver_of
 
 if TYPE_CHECKING:
@@ -25,106 +21,192 @@ if TYPE_CHECKING:
 
     from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver
 
-    from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
-
-    from .authentic import AuthenticPackets
+    from gradio_webrtc._media import SecureReceiver
+    from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, SrtpProfile
 
 logger = logging.getLogger(__name__)
 
-HEADER: Final = struct.Struct("!BBHLL")
-"""Flags, marker and payload type, sequence number, timestamp, SSRC (RFC 3550 section 5.1)."""
+KEY_LABEL: Final = b"EXTRACTOR-dtls_srtp"
+"""RFC 5764 section 4.2."""
 
-HEADER_BYTES: Final = HEADER.size
+KEY_BYTES: Final = {
+    "SRTP_AES128_CM_SHA1_80": (16, 14),
+    "SRTP_AEAD_AES_128_GCM": (16, 12),
+    "SRTP_AEAD_AES_256_GCM": (32, 12),
+}
+"""The lengths of a master key and its salt, by profile (RFC 5764 section 4.1.2, RFC 7714 section
+12)."""
 
-EXTENSION_BIT: Final = 0x10
-PLAIN: Final = (0x80, 0x80 | EXTENSION_BIT)
-"""First bytes: version 2 without padding and without contributing sources, with an extension of
-the header or without."""
 
-MAX_BYTES: Final = 1500
-"""The MTU of Ethernet. A packet of 20 ms has some hundred."""
+class SecureStatistics:
+    """Stands where aiortc counts the packets of a stream, which it does not see.
+
+    Args:
+        secured: Counts them.
+        clock: Seconds, monotonic: that of ``secured``.
+
+    Attributes:
+        others: The packets that came on aiortc's way, before the keys or with them.
+    """
+
+    def __init__(
+        self, secured: SecureReceiver, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.others = 0
+        self._secured = secured
+        self._clock = clock
+        self._highest = 0
+
+    @property
+    def packets_received(self) -> int:
+        """Those of all streams of the track."""
+        return self.others + self._secured.stats()["packets_received"]
+
+    @property
+    def packets_lost(self) -> int:
+        """Those of all streams of the track that never came."""
+        return self._secured.stats()["packets_lost"]
+
+    @property
+    def jitter(self) -> int:
+        """Of the current stream, in samples at 48 kHz."""
+        return self._secured.stats()["jitter"]
+
+    @property
+    def fraction_lost(self) -> int:
+        """The share that was lost since it was read last, in 1/256."""
+        report = self._secured.report(self._clock())
+        if report is None:
+            return 0
+        self._highest = report["highest_sequence_number"]
+        return report["fraction_lost"]
+
+    @property
+    def max_seq(self) -> int:
+        """The highest sequence number when `fraction_lost` was read, in 32 bits."""
+        return self._highest
+
+    def add(self, _packet: object) -> None:
+        """Counts a packet that was on aiortc's way already when the keys came."""
+        self.others += 1
+
+
+class CurrentStream(dict[int, Any]):
+    """Stands where aiortc has the statistics of a track's streams, and has the current one alone.
+
+    Args:
+        secured: Receives the streams.
+        before: The statistics until now.
+    """
+
+    def __init__(self, secured: SecureReceiver, before: dict[int, Any]) -> None:
+        super().__init__(before)
+        self._secured = secured
+        self._statistics = SecureStatistics(secured)
+
+    def items(self) -> Any:
+        """Returns the current stream, if there is one, with its statistics."""
+        self._follow()
+        return super().items()
+
+    def values(self) -> Any:
+        """Returns the statistics of the current stream, if there is one."""
+        self._follow()
+        return super().values()
+
+    def _follow(self) -> None:
+        ssrc = self._secured.ssrc
+        if ssrc is None or (len(self) == 1 and self.get(ssrc) is self._statistics):
+            return
+        for each in super().values():
+            if each is not self._statistics:
+                self._statistics.others += each.packets_received
+        self.clear()
+        self[ssrc] = self._statistics
 
 
 class RtpFastPath:
     """Stands where aioice puts the datagrams of a connection in its queue.
 
     Args:
-        dtls: The transport of the connection, connected.
-        receiver: The receiver whose packets are taken.
+        receiver: aiortc's, whose packets are taken.
         opus: Receives them.
+        secured: Decrypts them.
         enqueue: Receives everything else: aioice's own way.
 
     Attributes:
-        taken: The number of packets that came this way.
+        secured: Decrypts the packets.
     """
 
     def __init__(
         self,
-        dtls: RTCDtlsTransport,
         receiver: RTCRtpReceiver,
         opus: OpusReceiver,
+        secured: SecureReceiver,
         enqueue: Callable[[bytes, int], None],
     ) -> None:
-        self.taken = 0
-        srtp: Any = getattr(dtls, names.RX_SRTP)
-        # A stream that aiortc has routed is among the sources that `HardenedSrtp` admits, so its
-        # packets need only be decrypted, and noted as authentic.
-        is_hardened = isinstance(srtp, HardenedSrtp)
-        self._authentic: AuthenticPackets | None = srtp.authentic if is_hardened else None
-        self._unprotect: Callable[[bytes], bytes] = (
-            srtp.session.unprotect if is_hardened else srtp.unprotect
-        )
-        self._counts = vars(dtls)
         self._receiver = vars(receiver)
-        self._streams: dict[int, Any] = self._receiver[names.REMOTE_STREAMS]
         self._opus = opus
+        self.secured = secured
         self._enqueue = enqueue
 
+    @property
+    def taken(self) -> int:
+        """The number of packets that came this way."""
+        return self.secured.stats()["packets_received"]
+
     def __call__(self, data: bytes, component: int) -> None:
-        """Receives a datagram, on the event loop. One call for each, so nothing is split up."""
-        opus = self._opus
-        if HEADER_BYTES <= len(data) <= MAX_BYTES and data[0] in PLAIN:
-            flags, kind, sequence, timestamp, ssrc = HEADER.unpack_from(data)
-            kind &= 0x7F
-            stream = self._streams.get(ssrc)
-            is_ours = ssrc == opus.ssrc and kind in opus.payload_types and stream is not None
-            if is_ours and self._receiver[names.ENABLED]:
-                # As aiortc does: what its statistics and reports are made of.
-                self._counts[names.RX_BYTES] += len(data)
-                self._counts[names.RX_PACKETS] += 1
-                try:
-                    plain = self._unprotect(data)
-                except pylibsrtp.Error as error:
-                    logger.debug("dropped a packet that is forged, or came twice: %s", error)
-                    return
-                if (authentic := self._authentic) is not None:
-                    authentic.last_s = authentic.clock()
-                begin = HEADER_BYTES
-                if flags & EXTENSION_BIT:
-                    begin += 4 + 4 * int.from_bytes(plain[begin + 2 : begin + 4])
-                self.taken += 1
-                packet = RtpAudioPacket(kind, sequence, timestamp, ssrc, plain[begin:])
-                stream.add(packet)  # type: ignore[union-attr]  # one of aiortc's statistics
-                opus.add(packet)
-                return
-        self._enqueue(data, component)
+        """Receives a datagram, on the event loop."""
+        if not (self._receiver[names.ENABLED] and self._opus.add_datagram(self.secured, data)):
+            self._enqueue(data, component)
 
 
 def install_fast_path(pc: RTCPeerConnection) -> RtpFastPath | None:
     """Carries a connected connection's packets of audio past aiortc's tasks.
 
     Returns:
-        The fast path; ``None`` where there is no audio in Opus, or aiortc is not built as expected.
+        The fast path; ``None`` where there is no audio in Opus, or more than one track of it, and
+        where aiortc is not built as expected.
     """
     if not probe.has(names.FAST_PATH):
         return None
-    for transceiver in pc.getTransceivers():
-        receiver = transceiver.receiver
-        opus = opus_receiver_of(receiver)
-        if opus is not None:
-            dtls = receiver.transport
-            connection: Any = getattr(dtls.transport, names.CONNECTION)
-            path = RtpFastPath(dtls, receiver, opus, connection.data_received)
-            connection.data_received = path
-            return path
-    return None
+    receivers = [each.receiver for each in pc.getTransceivers() if each.kind == "audio"]
+    opus = opus_receiver_of(receivers[0]) if len(receivers) == 1 else None
+    if opus is None:
+        return None
+    receiver = receivers[0]
+    dtls = receiver.transport
+    if (keys := inbound_keys(dtls)) is None:
+        return None
+    secured = opus.secure(*keys)
+    _count_in(receiver, secured)
+    if isinstance(dtls, HardenedDtls):
+        dtls.authentic.secured = secured
+    connection: Any = getattr(dtls.transport, names.CONNECTION)
+    path = RtpFastPath(receiver, opus, secured, connection.data_received)
+    connection.data_received = path
+    return path
+
+
+def inbound_keys(dtls: RTCDtlsTransport) -> tuple[SrtpProfile, bytes, bytes] | None:
+    """Returns the profile that was negotiated, and the remote peer's key and salt."""
+    tls: Any = getattr(dtls, names.SSL)
+    profile = tls.get_selected_srtp_profile().decode()
+    if profile not in KEY_BYTES:
+        return None
+    key, salt = KEY_BYTES[profile]
+    material: bytes = tls.export_keying_material(KEY_LABEL, 2 * (key + salt))
+    # The client's key, the server's, and the salts in the same order.
+    index = 0 if getattr(dtls, names.ROLE) == "server" else 1
+    keys, salts = material[: 2 * key], material[2 * key :]
+    return (
+        cast("SrtpProfile", profile),
+        keys[index * key : (index + 1) * key],
+        salts[index * salt : (index + 1) * salt],
+    )
+
+
+def _count_in(receiver: RTCRtpReceiver, secured: SecureReceiver) -> None:
+    """Has aiortc's reports and statistics read what is counted here from now on."""
+    own = vars(receiver)
+    own[names.REMOTE_STREAMS] = CurrentStream(secured, own[names.REMOTE_STREAMS])

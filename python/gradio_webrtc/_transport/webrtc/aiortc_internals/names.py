@@ -32,8 +32,8 @@ MONITOR_TASK: Final = "_RTCIceTransport__monitor_task"
 DTLS_TASK: Final = "_task"
 RECEIVE_NEXT: Final = "_recv_next"
 ROUTER: Final = "_rtp_router"
-RX_BYTES: Final = "_RTCDtlsTransport__rx_bytes"
-RX_PACKETS: Final = "_RTCDtlsTransport__rx_packets"
+ROLE: Final = "_role"
+SSL: Final = "_ssl"
 RX_SRTP: Final = "_rx_srtp"
 HANDLE_RTCP_DATA: Final = "_handle_rtcp_data"
 HANDLE_RTP_DATA: Final = "_handle_rtp_data"
@@ -282,7 +282,7 @@ FAST_PATH: Final = Aspect(
     {
         "RTCIceTransport": (CONNECTION,),
         "Connection": (DATA_RECEIVED,),
-        "RTCDtlsTransport": (RX_BYTES, RX_PACKETS, RX_SRTP),
+        "RTCDtlsTransport": (ROLE, SSL),
         "RTCRtpReceiver": (ENABLED, REMOTE_STREAMS),
     },
 )

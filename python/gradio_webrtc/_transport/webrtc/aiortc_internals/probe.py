@@ -51,8 +51,6 @@ KINDS: Final[dict[str, type]] = {
     names.QUEUE: asyncio.Queue,
     names.REMOTE_CANDIDATES: list,
     names.REMOTE_STREAMS: dict,
-    names.RX_BYTES: int,
-    names.RX_PACKETS: int,
     names.TRANSACTIONS: dict,
 }
 """The types of attributes whose value is replaced or read."""

@@ -1,0 +1,364 @@
+//! Inbound audio as it is on the network: protected packets in, audio out.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::{
+    AudioReceiver, Protocol, ReceiveStats, ReceptionStatistics, ReportBlock, RtpPacket, SrtpError,
+    SrtpReceiver,
+};
+
+/// The clock of RTP for Opus, in Hz (RFC 7587 section 4.1).
+const CLOCK_HZ: u32 = 48_000;
+
+/// The bytes of a datagram: from a header of RTP (RFC 3550 section 5.1) to the MTU of Ethernet; a
+/// packet of 20 ms has some hundred.
+const SIZES: Range<usize> = 12..1_501;
+
+/// The payload types of RTP that are taken: seven bits (RFC 3550 section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PayloadTypes(u128);
+
+impl PayloadTypes {
+    /// True if the type is one of them.
+    #[must_use]
+    pub fn contains(self, payload_type: u8) -> bool {
+        payload_type < 128 && self.0 >> payload_type & 1 == 1
+    }
+}
+
+impl FromIterator<u8> for PayloadTypes {
+    /// Types above 127 do not exist, and are left out.
+    fn from_iter<I: IntoIterator<Item = u8>>(types: I) -> Self {
+        let bits = types.into_iter().filter(|it| *it < 128);
+        Self(bits.fold(0, |bits, it| bits | 1 << it))
+    }
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reception {
+    /// It is no audio of this track: somebody else's, and unchanged.
+    Foreign,
+    /// It was dropped: forged, repeated, too late, or of a stream that gave way to another.
+    Refused,
+    /// It was received.
+    Received,
+}
+
+/// What a [`SecureReceiver`] counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SecureStats {
+    /// Of the audio.
+    pub audio: ReceiveStats,
+    /// The packets of all streams that were authenticated.
+    pub packets_received: u64,
+    /// Those that never came, of all streams.
+    pub packets_lost: u64,
+    /// Those that were [`Reception::Refused`].
+    pub packets_refused: u64,
+    /// The mean deviation of the packets' spacing, in samples at 48 kHz.
+    pub jitter: u32,
+    /// The time of the last packet that was authenticated; `None` before the first one.
+    pub last: Option<Duration>,
+}
+
+/// The stream that is received.
+#[derive(Debug)]
+struct Stream {
+    ssrc: u32,
+    statistics: ReceptionStatistics,
+}
+
+/// Receives one track of audio, encrypted: an [`AudioReceiver`] behind SRTP.
+///
+/// A track has one stream at a time. Whoever sends may begin another one, which takes the place of
+/// the one before for good; only a packet that is authenticated can do so.
+pub struct SecureReceiver {
+    srtp: SrtpReceiver,
+    receiver: AudioReceiver,
+    payload_types: PayloadTypes,
+    stream: Option<Stream>,
+    former: Vec<u32>,
+    stats: SecureStats,
+    /// The last report, of the current stream.
+    report: Option<ReportBlock>,
+}
+
+impl SecureReceiver {
+    /// A receiver of packets with these payload types; `receiver` may have received packets already
+    /// that were decrypted elsewhere.
+    #[must_use]
+    pub fn new(srtp: SrtpReceiver, receiver: AudioReceiver, payload_types: PayloadTypes) -> Self {
+        Self {
+            srtp,
+            receiver,
+            payload_types,
+            stream: None,
+            former: Vec::new(),
+            stats: SecureStats::default(),
+            report: None,
+        }
+    }
+
+    /// The receiver behind SRTP.
+    #[must_use]
+    pub fn audio(&self) -> &AudioReceiver {
+        &self.receiver
+    }
+
+    /// The receiver behind SRTP, to take audio from it.
+    pub fn audio_mut(&mut self) -> &mut AudioReceiver {
+        &mut self.receiver
+    }
+
+    /// Receives a datagram, which is decrypted in place where it is this track's.
+    pub fn receive(&mut self, now: Duration, datagram: &mut [u8]) -> Reception {
+        if !self.is_ours(datagram) {
+            return Reception::Foreign;
+        }
+        let Ok((packet, payload)) = self.decrypt(now, datagram) else {
+            self.stats.packets_refused += 1;
+            return Reception::Refused;
+        };
+        let header = packet.header();
+        self.receiver.insert(
+            now,
+            header.ssrc,
+            header.sequence_number,
+            header.timestamp,
+            payload,
+        );
+        Reception::Received
+    }
+
+    /// Returns the block about the current stream for a receiver report, and starts the next
+    /// interval of its `fraction_lost`; `None` before the first packet.
+    pub fn report(&mut self, now: Duration) -> Option<ReportBlock> {
+        let stream = self.stream.as_mut()?;
+        self.report = stream.statistics.report(stream.ssrc, now);
+        self.report
+    }
+
+    /// The block that [`Self::report`] returned last.
+    #[must_use]
+    pub fn last_report(&self) -> Option<ReportBlock> {
+        self.report
+    }
+
+    /// The counters until now.
+    #[must_use]
+    pub fn stats(&self) -> SecureStats {
+        let lost = self.stream.as_ref().map_or(0, count_lost);
+        SecureStats {
+            audio: self.receiver.stats(),
+            packets_lost: self.stats.packets_lost + lost,
+            jitter: self.stream.as_ref().map_or(0, |stream| {
+                let samples = stream.statistics.jitter().as_secs_f64() * f64::from(CLOCK_HZ);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+                let samples = samples.round() as u32;
+                samples
+            }),
+            ..self.stats
+        }
+    }
+
+    fn is_ours(&self, datagram: &[u8]) -> bool {
+        SIZES.contains(&datagram.len())
+            && Protocol::of(datagram) == Some(Protocol::Rtp)
+            && self.payload_types.contains(datagram[1] & 0x7f)
+    }
+
+    /// Decrypts a packet, and notes it in the statistics.
+    fn decrypt(
+        &mut self,
+        now: Duration,
+        datagram: &mut [u8],
+    ) -> Result<(RtpPacket, Vec<u8>), SrtpError> {
+        let ssrc = u32::from_be_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
+        if self.former.contains(&ssrc) {
+            return Err(SrtpError::Replayed);
+        }
+        let packet = self.srtp.unprotect_rtp(datagram)?;
+        let payload = datagram[packet.payload()].to_vec();
+        self.stats.packets_received += 1;
+        self.stats.last = Some(now);
+        let header = packet.header();
+        self.stream_of(ssrc)
+            .receive(header.sequence_number, header.timestamp, now);
+        Ok((packet, payload))
+    }
+
+    /// The statistics of a stream, which is the current one from now on.
+    fn stream_of(&mut self, ssrc: u32) -> &mut ReceptionStatistics {
+        if let Some(former) = self.stream.take_if(|stream| stream.ssrc != ssrc) {
+            self.stats.packets_lost += count_lost(&former);
+            self.former.push(former.ssrc);
+            self.report = None;
+        }
+        let stream = self.stream.get_or_insert_with(|| Stream {
+            ssrc,
+            statistics: ReceptionStatistics::new(CLOCK_HZ),
+        });
+        &mut stream.statistics
+    }
+}
+
+/// The packets of a stream that never came; fewer than none where some came twice.
+fn count_lost(stream: &Stream) -> u64 {
+    u64::try_from(stream.statistics.packets_lost()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OpusApplication, OpusEncoder, RtpExtensions, RtpHeader, SrtpProfile, SrtpSender};
+
+    const MS: Duration = Duration::from_millis(1);
+    const KEY: ([u8; 16], [u8; 14]) = ([7; 16], [9; 14]);
+    const OPUS: u8 = 111;
+
+    fn sender() -> SrtpSender {
+        SrtpSender::new(SrtpProfile::ALL[0], &KEY.0, &KEY.1).unwrap()
+    }
+
+    fn receiver() -> SecureReceiver {
+        let srtp = SrtpReceiver::new(SrtpProfile::ALL[0], &KEY.0, &KEY.1).unwrap();
+        let audio = AudioReceiver::new(48_000, None).unwrap();
+        SecureReceiver::new(srtp, audio, PayloadTypes::from_iter([OPUS]))
+    }
+
+    /// A protected packet of 20 ms; `number` counts packets.
+    fn packet(sender: &mut SrtpSender, ssrc: u32, number: u32, payload_type: u8) -> Vec<u8> {
+        let mut payload = Vec::new();
+        let mut encoder = OpusEncoder::new(1, OpusApplication::LowDelay).unwrap();
+        encoder.encode(&[1_000; 960], &mut payload).unwrap();
+        let header = RtpHeader {
+            payload_type,
+            marker: false,
+            sequence_number: (number & 0xffff) as u16,
+            timestamp: number.wrapping_mul(960),
+            ssrc,
+        };
+        let mut bytes = Vec::new();
+        header
+            .write(
+                crate::ExtensionIds::default(),
+                &RtpExtensions::default(),
+                &mut bytes,
+            )
+            .unwrap();
+        bytes.extend_from_slice(&payload);
+        sender.protect_rtp(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn take(receiver: &mut SecureReceiver, now: Duration) -> usize {
+        let mut audio = Vec::new();
+        receiver.audio_mut().take(now, &mut audio);
+        audio.len()
+    }
+
+    #[test]
+    fn packets_of_the_track_become_audio() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        for number in 0..5 {
+            let now = number * 20 * MS;
+            let mut bytes = packet(&mut sender, 1, number, OPUS);
+            assert_eq!(receiver.receive(now, &mut bytes), Reception::Received);
+            assert_eq!(take(&mut receiver, now), 960);
+        }
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_received, stats.packets_lost), (5, 0));
+        assert_eq!(stats.last, Some(80 * MS));
+    }
+
+    #[test]
+    fn what_is_not_the_tracks_is_left_as_it_was() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        let report = [0x80, 200, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0];
+        for mut bytes in [
+            packet(&mut sender, 1, 0, 96),
+            report.to_vec(),
+            vec![0; 40],
+            vec![22; 40],
+            vec![0x80, OPUS],
+            [&[0x80, OPUS][..], &[0; 1_600]].concat(),
+            Vec::new(),
+        ] {
+            let before = bytes.clone();
+            assert_eq!(receiver.receive(MS, &mut bytes), Reception::Foreign);
+            assert_eq!(bytes, before);
+        }
+        assert_eq!(receiver.stats(), SecureStats::default());
+    }
+
+    #[test]
+    fn forged_and_repeated_packets_are_refused() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        let bytes = packet(&mut sender, 1, 0, OPUS);
+        assert_eq!(
+            receiver.receive(MS, &mut bytes.clone()),
+            Reception::Received
+        );
+        assert_eq!(receiver.receive(MS, &mut bytes.clone()), Reception::Refused);
+        let mut forged = packet(&mut sender, 1, 1, OPUS);
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(receiver.receive(2 * MS, &mut forged), Reception::Refused);
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_received, stats.packets_refused), (1, 2));
+        assert_eq!(stats.last, Some(MS));
+    }
+
+    #[test]
+    fn a_new_stream_takes_the_place_of_the_old_one_for_good() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        for (ssrc, number, expected) in [
+            (1, 0, Reception::Received),
+            (1, 3, Reception::Received),
+            (2, 9, Reception::Received),
+            (1, 4, Reception::Refused),
+            (2, 10, Reception::Received),
+        ] {
+            let mut bytes = packet(&mut sender, ssrc, number, OPUS);
+            assert_eq!(receiver.receive(MS, &mut bytes), expected);
+        }
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_received, stats.packets_lost), (4, 2));
+        assert_eq!(receiver.report(MS).map(|report| report.ssrc), Some(2));
+    }
+
+    #[test]
+    fn a_forged_packet_begins_no_stream() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        let mut first = packet(&mut sender, 1, 0, OPUS);
+        assert_eq!(receiver.receive(MS, &mut first), Reception::Received);
+        let mut forged = packet(&mut sender, 2, 0, OPUS);
+        forged[20] ^= 1;
+        assert_eq!(receiver.receive(MS, &mut forged), Reception::Refused);
+        let mut second = packet(&mut sender, 1, 1, OPUS);
+        assert_eq!(receiver.receive(MS, &mut second), Reception::Received);
+    }
+
+    #[test]
+    fn a_stream_under_way_is_taken_over() {
+        let (mut sender, mut audio) = (sender(), AudioReceiver::new(48_000, None).unwrap());
+        // Its first packets were decrypted by somebody else, and its numbers wrapped around once.
+        sender.resume_rtp(1, 65_535).unwrap();
+        audio.insert(MS, 1, 65_535, 0, vec![0xf8, 0xff, 0xfe]);
+        audio.take(MS, &mut Vec::new());
+        let srtp = SrtpReceiver::new(SrtpProfile::ALL[0], &KEY.0, &KEY.1).unwrap();
+        let mut receiver = SecureReceiver::new(srtp, audio, PayloadTypes::from_iter([OPUS]));
+        let mut bytes = packet(&mut sender, 1, 65_536, OPUS);
+        assert_eq!(receiver.receive(20 * MS, &mut bytes), Reception::Received);
+        assert_eq!(receiver.stats().audio.jitter.packets_received, 2);
+    }
+
+    #[test]
+    fn payload_types_have_seven_bits() {
+        let types = PayloadTypes::from_iter([0, 127, 200]);
+        let found: Vec<u8> = (0..=255).filter(|it| types.contains(*it)).collect();
+        assert_eq!(found, [0, 127]);
+    }
+}

@@ -1,0 +1,209 @@
+//! `SecureReceiver` for Python.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use gradio_webrtc_media as media;
+use numpy::PyArray2;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::PyDict;
+
+use crate::array::{row, with_bytes};
+use crate::error::{audio_error, since};
+use crate::receive::{AudioReceiver, counts_of};
+
+/// A receiver, and the memory of its packets and its audio.
+pub struct Receiver {
+    receiver: media::SecureReceiver,
+    datagram: Vec<u8>,
+    audio: Vec<i16>,
+}
+
+/// See [`media::SecureReceiver`].
+///
+/// Shared with the thread that owns the sockets, which never waits for the interpreter.
+#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+pub struct SecureReceiver(Arc<Mutex<Receiver>>);
+
+#[pymethods]
+impl SecureReceiver {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        receiver: &AudioReceiver,
+        profile: &str,
+        key: &Bound<'_, PyAny>,
+        salt: &Bound<'_, PyAny>,
+        payload_types: Vec<u8>,
+    ) -> PyResult<Self> {
+        let profile = profile_of(profile)?;
+        let srtp = with_bytes(py, key, |key| {
+            with_bytes(py, salt, |salt| {
+                media::SrtpReceiver::new(profile, key, salt)
+                    .map_err(|error| audio_error(error.to_string()))
+            })
+        })?;
+        let types = payload_types.into_iter().collect();
+        Ok(Self(Arc::new(Mutex::new(Receiver {
+            receiver: media::SecureReceiver::new(srtp, receiver.take_out(py)?, types),
+            datagram: Vec::new(),
+            audio: Vec::new(),
+        }))))
+    }
+
+    #[allow(clippy::too_many_arguments)] // what an RTP packet has
+    fn receive<'py>(
+        &self,
+        py: Python<'py>,
+        now_s: f64,
+        ssrc: u32,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: &Bound<'py, PyAny>,
+        allowance_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let now = since(now_s)?;
+        let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
+        let mut guard = self.lock(py)?;
+        let audio = guard.receiver.audio_mut();
+        audio.insert(now, ssrc, sequence_number, timestamp, payload);
+        guard.take_due(py, now, allowance_s)
+    }
+
+    fn receive_datagram(
+        &self,
+        py: Python<'_>,
+        now_s: f64,
+        datagram: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let now = since(now_s)?;
+        with_bytes(py, datagram, |bytes| {
+            let mut guard = self.lock(py)?;
+            let Receiver {
+                receiver, datagram, ..
+            } = &mut *guard;
+            datagram.clear();
+            datagram.extend_from_slice(bytes);
+            Ok(receiver.receive(now, datagram) != media::Reception::Foreign)
+        })
+    }
+
+    fn take_due<'py>(
+        &self,
+        py: Python<'py>,
+        now_s: f64,
+        allowance_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let now = since(now_s)?;
+        self.lock(py)?.take_due(py, now, allowance_s)
+    }
+
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        now_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        self.lock(py)?.take(py, since(now_s)?)
+    }
+
+    #[getter]
+    fn deadline_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let deadline = self.lock(py)?.receiver.audio().deadline();
+        Ok(deadline.map(|deadline| deadline.as_secs_f64()))
+    }
+
+    #[getter]
+    fn channels(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.lock(py)?.receiver.audio().channels())
+    }
+
+    #[getter]
+    fn ssrc(&self, py: Python<'_>) -> PyResult<Option<u32>> {
+        Ok(self.lock(py)?.receiver.audio().ssrc())
+    }
+
+    #[getter]
+    fn last_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let last = self.lock(py)?.receiver.stats().last;
+        Ok(last.map(|last| last.as_secs_f64()))
+    }
+
+    fn report<'py>(&self, py: Python<'py>, now_s: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let now = since(now_s)?;
+        let Some(report) = self.lock(py)?.receiver.report(now) else {
+            return Ok(None);
+        };
+        let values = PyDict::new(py);
+        values.set_item("ssrc", report.ssrc)?;
+        values.set_item("fraction_lost", report.fraction_lost)?;
+        values.set_item("packets_lost", report.packets_lost)?;
+        values.set_item("highest_sequence_number", report.highest_sequence_number)?;
+        values.set_item("jitter", report.jitter)?;
+        Ok(Some(values))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.lock(py)?.receiver.stats();
+        let counts = counts_of(py, stats.audio)?;
+        // Those of the jitter buffer do not know what was refused before it, or overtaken.
+        counts.set_item("packets_received", stats.packets_received)?;
+        counts.set_item("packets_lost", stats.packets_lost)?;
+        counts.set_item("packets_forged", stats.packets_refused)?;
+        counts.set_item("jitter", stats.jitter)?;
+        Ok(counts)
+    }
+}
+
+impl SecureReceiver {
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Receiver>> {
+        // Attached: the other thread holds it for some hundred microseconds at most, and needs no
+        // interpreter for that; to let go of the interpreter may cost milliseconds.
+        self.0.lock_py_attached(py).map_err(|_| {
+            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
+        })
+    }
+}
+
+impl Receiver {
+    fn take_due<'py>(
+        &mut self,
+        py: Python<'py>,
+        now: Duration,
+        allowance_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let audio = self.receiver.audio_mut();
+        audio.set_allowance(crate::receive::allowance(allowance_s));
+        if audio.is_due() {
+            self.take(py, now)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn take<'py>(
+        &mut self,
+        py: Python<'py>,
+        now: Duration,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        self.audio.clear();
+        self.receiver.audio_mut().take(now, &mut self.audio);
+        if self.audio.is_empty() {
+            return Ok(None);
+        }
+        row(py, &self.audio).map(Some)
+    }
+}
+
+/// The profile with the name that OpenSSL has for it.
+fn profile_of(name: &str) -> PyResult<media::SrtpProfile> {
+    match name {
+        "SRTP_AES128_CM_SHA1_80" => Ok(media::SrtpProfile::Aes128CmSha1_80),
+        "SRTP_AEAD_AES_128_GCM" => Ok(media::SrtpProfile::AeadAes128Gcm),
+        "SRTP_AEAD_AES_256_GCM" => Ok(media::SrtpProfile::AeadAes256Gcm),
+        _ => Err(audio_error(format!(
+            "expected SRTP_AES128_CM_SHA1_80, SRTP_AEAD_AES_128_GCM or SRTP_AEAD_AES_256_GCM, got {name:?}"
+        ))),
+    }
+}
