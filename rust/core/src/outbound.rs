@@ -263,6 +263,15 @@ impl OutboundAudio {
         self.planes[0].len() as f64 / f64::from(self.call_rate_hz)
     }
 
+    /// True if nothing waits and no stream has begun, of which a resampler may hold back the end: a
+    /// `pull` with `partial` has nothing to return.
+    ///
+    /// Becomes false with the next push, however little that takes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.source.is_none() && self.planes[0].is_empty()
+    }
+
     /// True if [`Self::pull`] would return a full frame.
     #[must_use]
     pub fn has_frame(&self) -> bool {

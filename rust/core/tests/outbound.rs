@@ -195,3 +195,22 @@ fn settings_out_of_range_are_refused() {
         882
     );
 }
+
+#[test]
+fn a_buffer_is_empty_once_a_resampler_holds_nothing_back() {
+    let mut outbound = outbound();
+    assert!(outbound.is_empty());
+    outbound.push(44_100, Chunk::Mono(&[1_000_i16])).unwrap();
+    assert!(!outbound.is_empty());
+    assert!(outbound.pull(false).is_none());
+    assert!(!outbound.is_empty());
+    assert!(outbound.pull(true).is_some());
+    assert!(outbound.is_empty());
+    outbound
+        .push(48_000, Chunk::Mono(&[1_000_i16; 960]))
+        .unwrap();
+    outbound.end();
+    assert!(!outbound.is_empty());
+    outbound.clear();
+    assert!(outbound.is_empty());
+}
