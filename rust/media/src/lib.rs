@@ -15,6 +15,7 @@ mod red;
 mod rtcp;
 mod rtp;
 mod secure_receiver;
+mod send;
 mod srtp;
 mod stream_decoder;
 mod stream_encoder;
@@ -36,6 +37,7 @@ pub use rtp::{
     AudioLevel, ExtensionElements, ExtensionIds, RtpError, RtpExtensions, RtpHeader, RtpPacket,
 };
 pub use secure_receiver::{PayloadTypes, Reception, SecureReceiver, SecureStats};
+pub use send::{AudioSender, SendError, SendStats, SenderTerms, Sent};
 pub use srtp::{SrtpError, SrtpProfile, SrtpReceiver, SrtpSender};
 pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;

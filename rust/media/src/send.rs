@@ -1,0 +1,406 @@
+//! Outbound audio: audio of any rate in, packets of Opus every 20 ms out.
+
+mod error;
+mod history;
+mod level;
+mod pacer;
+
+use std::time::Duration;
+
+use gradio_webrtc_core::OutboundAudio;
+
+pub use error::SendError;
+use history::History;
+use pacer::AudioPacer;
+
+use crate::{
+    AudioLevel, ExtensionIds, NtpTime, RtpExtensions, RtpHeader, SenderInfo, SrtpSender,
+    StreamEncoder,
+};
+
+/// The clock of Opus over RTP (RFC 7587 section 4.1).
+const RATE_HZ: u32 = 48_000;
+
+/// Samples per channel in 20 ms: the packet time that WebRTC stacks use by default (RFC 7587
+/// section 4.2).
+const FRAME_SAMPLES: u32 = 960;
+
+/// Audio that a producer may be ahead of real time, in seconds. Enough to ride out a slow sentence;
+/// little enough that a generator is never far ahead of the audio that was played when the user
+/// interrupts.
+const MAX_BUFFERED_S: f64 = 1.0;
+
+/// What was negotiated about a stream, and where its numbers start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderTerms {
+    /// The stream.
+    pub ssrc: u32,
+    /// The number of Opus, 0 to 127.
+    pub payload_type: u8,
+    /// The header extensions of the packets. Their transport sequence numbers count the packets of
+    /// this sender from 0: no other stream of the transport may have them.
+    pub extension_ids: ExtensionIds,
+    /// The name of the media section, 1 to 16 bytes; sent where it has an identifier.
+    pub mid: Option<String>,
+    /// The number of the first packet: random, and best below 32,768. A receiver that lost all
+    /// packets before the first wrap-around would decrypt none (RFC 3711 section 3.3.1).
+    pub sequence_number: u16,
+    /// The timestamp of the first packet: random (RFC 3550 section 5.1).
+    pub timestamp: u32,
+    /// True if the remote peer may request packets again (RFC 4585 section 4.2).
+    pub has_nack: bool,
+}
+
+/// The results of an [`AudioSender::poll`], with those of polls before it that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Sent {
+    /// Frames of audio that left the queue. After any, a producer that waits for room may go on.
+    pub frames: u32,
+    /// Packets that were sent, those of silence included.
+    pub packets: u32,
+    /// True if the last audio left the queue.
+    pub is_drained: bool,
+    /// The time from [`AudioSender::expect_reply`] to the first frame of audio after it.
+    pub reply_delay: Option<Duration>,
+}
+
+/// Counters of a sender since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SendStats {
+    /// Packets, without those sent again.
+    pub packets_sent: u64,
+    /// The bytes of their payloads.
+    pub payload_bytes: u64,
+    /// Packets sent again.
+    pub packets_resent: u64,
+    /// Frames that an error kept from being sent.
+    pub frames_failed: u64,
+}
+
+/// Sends one stream of audio: queues, paces, encodes and encrypts it.
+///
+/// A queue that always has audio makes one packet every 20 ms without drift. Where it runs dry,
+/// 240 ms of silence follow, and then nothing: [`Self::deadline`] is `None` until the next push.
+/// The time in which nothing was sent shows as a gap of the timestamps, and as a marker.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use gradio_webrtc_core::Chunk;
+/// use gradio_webrtc_media::{AudioSender, ExtensionIds, SenderTerms, SrtpProfile, SrtpSender};
+///
+/// let terms = SenderTerms {
+///     ssrc: 0xcafe,
+///     payload_type: 111,
+///     extension_ids: ExtensionIds::default(),
+///     mid: None,
+///     sequence_number: 7,
+///     timestamp: 0,
+///     has_nack: true,
+/// };
+/// let srtp = SrtpSender::new(SrtpProfile::AeadAes128Gcm, &[1; 16], &[2; 12])?;
+/// let mut sender = AudioSender::new(terms, srtp)?;
+/// assert_eq!(sender.deadline(), None);
+///
+/// sender.queue_mut().push(16_000, Chunk::Mono(&[0_i16; 8_000]))?;
+/// let (mut now, mut packets) = (Duration::from_secs(5), Vec::new());
+/// for _ in 0..3 {
+///     let sent = sender.poll(now, |packet| packets.push(packet.to_vec()))?;
+///     assert_eq!(sent.frames, 1);
+///     now = sender.deadline().unwrap();
+/// }
+/// assert_eq!((packets.len(), now), (3, Duration::from_millis(5_060)));
+///
+/// let mut resent = Vec::new();
+/// sender.nack(now, [8], |packet| resent.push(packet.to_vec()));
+/// assert_eq!(resent, packets[1..2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AudioSender {
+    terms: SenderTerms,
+    queue: OutboundAudio,
+    pacer: AudioPacer,
+    /// `None` before the first frame: many sessions never have any.
+    encoder: Option<StreamEncoder>,
+    srtp: SrtpSender,
+    history: History,
+    /// A frame of silence, in the layout of the last frame of audio.
+    silence: Vec<i16>,
+    payload: Vec<u8>,
+    next_sequence_number: u16,
+    next_transport_sequence_number: u16,
+    /// The timestamp of the last packet, and the time at which that was due.
+    last: Option<(u32, Duration)>,
+    expected_since: Option<Duration>,
+    sent: Sent,
+    stats: SendStats,
+}
+
+impl AudioSender {
+    /// A sender with an empty queue of one second.
+    ///
+    /// `srtp` has the keys; a stream that someone else sent before needs
+    /// [`SrtpSender::resume_rtp`].
+    ///
+    /// # Errors
+    /// [`SendError::Rtp`] for a payload type above 127, an extension's identifier outside 1 to 14,
+    /// or a `mid` that has not 1 to 16 bytes; [`SendError::Audio`] without memory for the queue.
+    pub fn new(terms: SenderTerms, srtp: SrtpSender) -> Result<Self, SendError> {
+        // Later packets differ in their numbers alone.
+        header(&terms, terms.sequence_number, terms.timestamp, true).write(
+            terms.extension_ids,
+            &extensions(&terms, 0, 0),
+            &mut Vec::new(),
+        )?;
+        Ok(Self {
+            queue: OutboundAudio::new(RATE_HZ, MAX_BUFFERED_S)?,
+            pacer: AudioPacer::new(),
+            encoder: None,
+            srtp,
+            history: History::new(terms.has_nack),
+            silence: vec![0; FRAME_SAMPLES as usize],
+            payload: Vec::new(),
+            next_sequence_number: terms.sequence_number,
+            next_transport_sequence_number: 0,
+            last: None,
+            expected_since: None,
+            sent: Sent::default(),
+            stats: SendStats::default(),
+            terms,
+        })
+    }
+
+    /// The audio that waits to be sent.
+    #[must_use]
+    pub fn queue(&self) -> &OutboundAudio {
+        &self.queue
+    }
+
+    /// The same, to push to it, end it or clear it; read the [`Self::deadline`] afterwards.
+    pub fn queue_mut(&mut self) -> &mut OutboundAudio {
+        &mut self.queue
+    }
+
+    /// When to [`Self::poll`]; a time in the past means at once, `None` that nothing is to be sent.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        if !self.pacer.is_idle() {
+            return Some(self.pacer.due());
+        }
+        (!self.queue.is_empty()).then_some(Duration::ZERO)
+    }
+
+    /// Measures the time from now to the next frame of audio, for [`Sent::reply_delay`].
+    pub fn expect_reply(&mut self, now: Duration) {
+        self.expected_since = Some(now);
+    }
+
+    /// Sends all packets that are due by now, each by a call of `datagrams`.
+    ///
+    /// After up to 200 ms in which nobody polled these are several, up to 11; after more than that
+    /// the clock starts again, with one packet and a gap of the timestamps.
+    ///
+    /// # Errors
+    /// [`SendError::Opus`] or [`SendError::Srtp`] if a frame could not be sent. It counts as a lost
+    /// packet, and the next one may be sent: poll again for those that are due, and the results.
+    pub fn poll(
+        &mut self,
+        now: Duration,
+        mut datagrams: impl FnMut(&[u8]),
+    ) -> Result<Sent, SendError> {
+        while self.is_due(now) {
+            if let Err(error) = self.send_frame(now, &mut datagrams) {
+                self.stats.frames_failed += 1;
+                return Err(error);
+            }
+        }
+        Ok(std::mem::take(&mut self.sent))
+    }
+
+    /// Takes a receiver report in, of 0 to 1 lost packets; `None` where it has no round trip.
+    pub fn report(&mut self, now: Duration, fraction_lost: f32, round_trip: Option<Duration>) {
+        if let Some(round_trip) = round_trip {
+            self.history.set_round_trip(round_trip);
+        }
+        if let Some(encoder) = &mut self.encoder {
+            encoder.report(now, fraction_lost, round_trip);
+        }
+    }
+
+    /// Sends lost packets again, the same bytes; returns how many.
+    ///
+    /// The request comes from the remote peer, so it has bounds: the last 128 packets, each once in
+    /// a round trip, half as many as were sent after the first 128, and 128 numbers a request.
+    pub fn nack(
+        &mut self,
+        now: Duration,
+        lost: impl IntoIterator<Item = u16>,
+        mut datagrams: impl FnMut(&[u8]),
+    ) -> u64 {
+        let resent = self.history.resend(now, lost, &mut datagrams);
+        self.stats.packets_resent += resent;
+        resent
+    }
+
+    /// The counters until now.
+    #[must_use]
+    pub fn stats(&self) -> SendStats {
+        self.stats
+    }
+
+    /// The content of a sender report that is sent now; `None` before the first packet.
+    ///
+    /// # Arguments
+    /// `ntp_time`: the time of day at `now`.
+    #[must_use]
+    pub fn sender_info(&self, now: Duration, ntp_time: NtpTime) -> Option<SenderInfo> {
+        let (timestamp, due) = self.last?;
+        // Both times are the same one, also long after the last packet (RFC 3550 section 6.4.1).
+        let passed = pacer::samples_in(now.saturating_sub(due));
+        Some(SenderInfo {
+            ntp_time,
+            rtp_timestamp: timestamp.wrapping_add(low_32_bits(passed)),
+            packets: low_32_bits(self.stats.packets_sent),
+            payload_bytes: low_32_bits(self.stats.payload_bytes),
+        })
+    }
+
+    /// The keys, with which the reports of the stream are encrypted, too.
+    pub fn srtp_mut(&mut self) -> &mut SrtpSender {
+        &mut self.srtp
+    }
+
+    /// True if a frame is due by now; where nothing was sent, audio in the queue is due at once.
+    fn is_due(&mut self, now: Duration) -> bool {
+        if !self.pacer.is_idle() {
+            return self.pacer.is_due(now);
+        }
+        if self.queue.is_empty() {
+            return false;
+        }
+        let idle = self.pacer.wake(now);
+        self.queue.note_idle(idle.as_secs_f64());
+        true
+    }
+
+    /// Sends the frame that is due: audio, or the silence that fills a gap.
+    fn send_frame(
+        &mut self,
+        now: Duration,
+        datagrams: &mut impl FnMut(&[u8]),
+    ) -> Result<(), SendError> {
+        let may_pad = self.pacer.may_pad();
+        let audio = match self.queue.pull(false) {
+            None if may_pad => self.queue.pull(true),
+            audio => audio,
+        };
+        let place = self.pacer.advance(now, audio.is_some());
+        // A frame that fails is a lost packet to the receiver, which conceals it.
+        let sequence_number = self.next_sequence_number;
+        self.next_sequence_number = sequence_number.wrapping_add(1);
+        let is_audio = audio.is_some();
+        let frame = if let Some(audio) = audio {
+            self.silence.resize(audio.len(), 0);
+            audio
+        } else {
+            &self.silence
+        };
+        let level_db = match self.terms.extension_ids.audio_level {
+            Some(_) => level::below_full_scale_db(frame),
+            None => 0,
+        };
+        let encoded = encode(&mut self.encoder, frame, &mut self.payload);
+        if is_audio {
+            self.note_pulled(now);
+        }
+        encoded?;
+        let position = low_32_bits(place.position);
+        let timestamp = self.terms.timestamp.wrapping_add(position);
+        let header = header(&self.terms, sequence_number, timestamp, place.is_first);
+        self.send_packet(&header, level_db, datagrams)?;
+        self.last = Some((timestamp, place.due));
+        Ok(())
+    }
+
+    /// Notes that a frame of audio left the queue.
+    fn note_pulled(&mut self, now: Duration) {
+        self.sent.frames += 1;
+        self.sent.is_drained = self.queue.buffered_s() <= 0.0;
+        if let Some(since) = self.expected_since.take() {
+            self.sent.reply_delay = Some(now.saturating_sub(since));
+        }
+    }
+
+    /// Encrypts the encoded frame, and sends it.
+    fn send_packet(
+        &mut self,
+        header: &RtpHeader,
+        level_db: u8,
+        datagrams: &mut impl FnMut(&[u8]),
+    ) -> Result<(), SendError> {
+        let transport_number = self.next_transport_sequence_number;
+        let packet = self.history.begin(header.sequence_number);
+        header.write(
+            self.terms.extension_ids,
+            &extensions(&self.terms, level_db, transport_number),
+            packet,
+        )?;
+        packet.extend_from_slice(&self.payload);
+        self.srtp.protect_rtp(packet)?;
+        datagrams(self.history.keep(header.sequence_number));
+        self.next_transport_sequence_number = transport_number.wrapping_add(1);
+        self.sent.packets += 1;
+        self.stats.packets_sent += 1;
+        self.stats.payload_bytes += self.payload.len() as u64;
+        Ok(())
+    }
+}
+
+/// The header of a packet.
+fn header(terms: &SenderTerms, sequence_number: u16, timestamp: u32, is_first: bool) -> RtpHeader {
+    RtpHeader {
+        payload_type: terms.payload_type,
+        // The first packet after a time without any (RFC 3551 section 4.1): a jitter buffer may
+        // adapt there.
+        marker: is_first,
+        sequence_number,
+        timestamp,
+        ssrc: terms.ssrc,
+    }
+}
+
+/// The values of a packet's header extensions, those without an identifier included.
+fn extensions(terms: &SenderTerms, level_db: u8, transport_number: u16) -> RtpExtensions<'_> {
+    RtpExtensions {
+        audio_level: Some(AudioLevel {
+            // Not detected in outbound audio, which is mostly speech, but may be anything.
+            has_voice: false,
+            below_full_scale_db: level_db,
+        }),
+        mid: terms.mid.as_deref(),
+        transport_sequence_number: Some(transport_number),
+    }
+}
+
+/// Replaces the content of `payload`; the first frame makes the encoder.
+fn encode(
+    encoder: &mut Option<StreamEncoder>,
+    frame: &[i16],
+    payload: &mut Vec<u8>,
+) -> Result<(), SendError> {
+    let channels = frame.len() / FRAME_SAMPLES as usize;
+    let encoder = match encoder {
+        Some(encoder) => encoder,
+        None => encoder.insert(StreamEncoder::new(channels)?),
+    };
+    encoder.set_channels(channels)?;
+    Ok(encoder.encode(frame, payload)?)
+}
+
+/// The lower half of a counter that wraps around on the wire.
+#[allow(clippy::cast_possible_truncation, reason = "meant")]
+fn low_32_bits(count: u64) -> u32 {
+    count as u32
+}

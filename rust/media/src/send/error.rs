@@ -1,0 +1,67 @@
+//! The errors of sending.
+
+use std::fmt;
+
+use gradio_webrtc_core::AudioError;
+
+use crate::{OpusError, RtpError, SrtpError};
+
+/// Terms that cannot be kept, or a frame that could not be sent.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Of the queue, when it is made.
+    Audio(AudioError),
+    /// A frame that was not encoded.
+    Opus(OpusError),
+    /// A header that cannot be written.
+    Rtp(RtpError),
+    /// A packet that was not encrypted.
+    Srtp(SrtpError),
+}
+
+impl From<AudioError> for SendError {
+    fn from(error: AudioError) -> Self {
+        Self::Audio(error)
+    }
+}
+
+impl From<OpusError> for SendError {
+    fn from(error: OpusError) -> Self {
+        Self::Opus(error)
+    }
+}
+
+impl From<RtpError> for SendError {
+    fn from(error: RtpError) -> Self {
+        Self::Rtp(error)
+    }
+}
+
+impl From<SrtpError> for SendError {
+    fn from(error: SrtpError) -> Self {
+        Self::Srtp(error)
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Audio(error) => error.fmt(f),
+            Self::Opus(error) => error.fmt(f),
+            Self::Rtp(error) => error.fmt(f),
+            Self::Srtp(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(match self {
+            Self::Audio(error) => error,
+            Self::Opus(error) => error,
+            Self::Rtp(error) => error,
+            Self::Srtp(error) => error,
+        })
+    }
+}
