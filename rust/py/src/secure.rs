@@ -16,7 +16,7 @@ use crate::receive::{AudioReceiver, counts_of};
 
 /// A receiver, and the memory of its packets and its audio.
 pub struct Receiver {
-    receiver: media::SecureReceiver,
+    secure: media::SecureReceiver,
     datagram: Vec<u8>,
     audio: Vec<i16>,
 }
@@ -47,7 +47,7 @@ impl SecureReceiver {
         })?;
         let types = payload_types.into_iter().collect();
         Ok(Self(Arc::new(Mutex::new(Receiver {
-            receiver: media::SecureReceiver::new(srtp, receiver.take_out(py)?, types),
+            secure: media::SecureReceiver::new(srtp, receiver.take_out(py)?, types),
             datagram: Vec::new(),
             audio: Vec::new(),
         }))))
@@ -67,7 +67,7 @@ impl SecureReceiver {
         let now = since(now_s)?;
         let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
         let mut guard = self.lock(py)?;
-        let audio = guard.receiver.audio_mut();
+        let audio = guard.secure.audio_mut();
         audio.insert(now, ssrc, sequence_number, timestamp, payload);
         guard.take_due(py, now, allowance_s)
     }
@@ -82,11 +82,11 @@ impl SecureReceiver {
         with_bytes(py, datagram, |bytes| {
             let mut guard = self.lock(py)?;
             let Receiver {
-                receiver, datagram, ..
+                secure, datagram, ..
             } = &mut *guard;
             datagram.clear();
             datagram.extend_from_slice(bytes);
-            Ok(receiver.receive(now, datagram) != media::Reception::Foreign)
+            Ok(secure.receive(now, datagram) != media::Reception::Foreign)
         })
     }
 
@@ -110,29 +110,29 @@ impl SecureReceiver {
 
     #[getter]
     fn deadline_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let deadline = self.lock(py)?.receiver.audio().deadline();
+        let deadline = self.lock(py)?.secure.audio().deadline();
         Ok(deadline.map(|deadline| deadline.as_secs_f64()))
     }
 
     #[getter]
     fn channels(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.lock(py)?.receiver.audio().channels())
+        Ok(self.lock(py)?.secure.audio().channels())
     }
 
     #[getter]
     fn ssrc(&self, py: Python<'_>) -> PyResult<Option<u32>> {
-        Ok(self.lock(py)?.receiver.audio().ssrc())
+        Ok(self.lock(py)?.secure.audio().ssrc())
     }
 
     #[getter]
     fn last_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let last = self.lock(py)?.receiver.stats().last;
+        let last = self.lock(py)?.secure.stats().last;
         Ok(last.map(|last| last.as_secs_f64()))
     }
 
     fn report<'py>(&self, py: Python<'py>, now_s: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let now = since(now_s)?;
-        let Some(report) = self.lock(py)?.receiver.report(now) else {
+        let Some(report) = self.lock(py)?.secure.report(now) else {
             return Ok(None);
         };
         let values = PyDict::new(py);
@@ -145,7 +145,7 @@ impl SecureReceiver {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.lock(py)?.receiver.stats();
+        let stats = self.lock(py)?.secure.stats();
         let counts = counts_of(py, stats.audio)?;
         // Those of the jitter buffer do not know what was refused before it, or overtaken.
         counts.set_item("packets_received", stats.packets_received)?;
@@ -173,7 +173,7 @@ impl Receiver {
         now: Duration,
         allowance_s: f64,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
-        let audio = self.receiver.audio_mut();
+        let audio = self.secure.audio_mut();
         audio.set_allowance(crate::receive::allowance(allowance_s));
         if audio.is_due() {
             self.take(py, now)
@@ -188,7 +188,7 @@ impl Receiver {
         now: Duration,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
         self.audio.clear();
-        self.receiver.audio_mut().take(now, &mut self.audio);
+        self.secure.audio_mut().take(now, &mut self.audio);
         if self.audio.is_empty() {
             return Ok(None);
         }
