@@ -16,7 +16,7 @@ STAMPS := .venv/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt
 
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/media rust/netem rust/py -type f -not -path '*/tests/*')
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/core rust/media rust/netem rust/plane rust/py -type f -not -path '*/tests/*')
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name __pycache__ -o -path frontend/client/dist \
 	-o -path frontend/client/LICENSE \) -prune -o -type f -print)
 

@@ -1,0 +1,210 @@
+//! The mailbox of an event loop, and its doorbell.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::SocketId;
+use crate::lock;
+
+/// The most datagrams of one socket that wait in a mailbox; newer ones are dropped. With
+/// [`MAX_DATAGRAM_BYTES`](crate::MAX_DATAGRAM_BYTES) each they are half a megabyte.
+pub const MAX_WAITING: usize = 256;
+
+/// A datagram that is not the media of an admitted source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// The socket that it came to.
+    pub socket: SocketId,
+    /// The address that it came from.
+    pub source: SocketAddr,
+    /// The time at which it was read, on the plane's clock.
+    pub received_at: Duration,
+    /// All of it: at most [`MAX_DATAGRAM_BYTES`](crate::MAX_DATAGRAM_BYTES).
+    pub bytes: Vec<u8>,
+}
+
+/// The contents of a mailbox, each kind in the order in which it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail<Item> {
+    /// The datagrams of all sockets.
+    pub datagrams: Vec<Datagram>,
+    /// The items of all endpoints.
+    pub items: Vec<Item>,
+}
+
+impl<Item> Mail<Item> {
+    /// True if nothing was in the mailbox.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty() && self.items.is_empty()
+    }
+}
+
+impl<Item> Default for Mail<Item> {
+    fn default() -> Self {
+        Self {
+            datagrams: Vec::new(),
+            items: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Contents<Item> {
+    mail: Mail<Item>,
+    waiting: HashMap<SocketId, usize>,
+    /// A byte is in the doorbell.
+    rung: bool,
+}
+
+/// Everything for one event loop: datagrams of sockets, and items of endpoints.
+///
+/// The doorbell is a stream in which there is one byte while the mailbox is not empty: an event loop
+/// sleeps until it is readable, and calls [`take`](Self::take). Of each socket at most
+/// [`MAX_WAITING`] datagrams wait. Items are bounded by whoever pushes them.
+#[derive(Debug)]
+pub struct Mailbox<Item> {
+    contents: Mutex<Contents<Item>>,
+    bell: UnixStream,
+    doorbell: UnixStream,
+}
+
+impl<Item> Mailbox<Item> {
+    /// An empty mailbox.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no more file descriptors.
+    pub fn new() -> io::Result<Self> {
+        let (bell, doorbell) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        doorbell.set_nonblocking(true)?;
+        Ok(Self {
+            contents: Mutex::new(Contents {
+                mail: Mail::default(),
+                waiting: HashMap::new(),
+                rung: false,
+            }),
+            bell,
+            doorbell,
+        })
+    }
+
+    /// Returns the stream that is readable while the mailbox is not empty; the caller's own.
+    ///
+    /// Nothing must be read from it: [`take`](Self::take) does that.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no more file descriptors.
+    pub fn doorbell(&self) -> io::Result<UnixStream> {
+        self.doorbell.try_clone()
+    }
+
+    /// Adds an item, and rings if the mailbox was empty.
+    pub fn push(&self, item: Item) {
+        let mut contents = lock(&self.contents);
+        contents.mail.items.push(item);
+        self.ring(&mut contents);
+    }
+
+    /// Returns all contents, and silences the doorbell until there are new ones. Does not wait.
+    #[must_use]
+    pub fn take(&self) -> Mail<Item> {
+        let mut contents = lock(&self.contents);
+        if contents.rung {
+            // It is there, since the lock was held when it was written. Without it, at worst the
+            // event loop wakes once for nothing.
+            let _ = (&self.doorbell).read(&mut [0]);
+            contents.rung = false;
+        }
+        contents.waiting.clear();
+        std::mem::take(&mut contents.mail)
+    }
+
+    /// Rings once for contents that nobody has taken. Under the lock, so that each byte belongs to
+    /// one `take`.
+    fn ring(&self, contents: &mut Contents<Item>) {
+        if !contents.rung {
+            // It cannot be full. Should the write be interrupted, the next content rings.
+            contents.rung = matches!((&self.bell).write(&[1]), Ok(1));
+        }
+    }
+}
+
+/// The datagrams of one batch: their sources and their bytes.
+pub type Letters<'a> = dyn Iterator<Item = (SocketAddr, &'a [u8])> + 'a;
+
+/// A mailbox of any items, as sockets use it.
+pub trait Letterbox: Send + Sync {
+    /// Adds datagrams in order, and returns the number of those for which there was no room.
+    fn post(&self, socket: SocketId, received_at: Duration, letters: &mut Letters<'_>) -> usize;
+}
+
+impl<Item: Send> Letterbox for Mailbox<Item> {
+    fn post(&self, socket: SocketId, received_at: Duration, letters: &mut Letters<'_>) -> usize {
+        let mut contents = lock(&self.contents);
+        let mut waiting = contents.waiting.get(&socket).copied().unwrap_or_default();
+        let room = MAX_WAITING - waiting;
+        let posted = (&mut *letters).take(room).map(|(source, bytes)| Datagram {
+            socket,
+            source,
+            received_at,
+            bytes: bytes.to_vec(),
+        });
+        let before = contents.mail.datagrams.len();
+        contents.mail.datagrams.extend(posted);
+        let count = contents.mail.datagrams.len() - before;
+        if count > 0 {
+            waiting += count;
+            contents.waiting.insert(socket, waiting);
+            self.ring(&mut contents);
+        }
+        letters.count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ringing(doorbell: &mut UnixStream) -> usize {
+        doorbell.read(&mut [0; 16]).unwrap_or_default()
+    }
+
+    fn post(mailbox: &Mailbox<u8>, socket: SocketId, count: usize) -> usize {
+        let source = SocketAddr::from(([127, 0, 0, 1], 9));
+        let mut letters = (0..count).map(|_| (source, &[7_u8][..]));
+        mailbox.post(socket, Duration::ZERO, &mut letters)
+    }
+
+    #[test]
+    fn the_doorbell_has_one_byte_while_there_is_mail() {
+        let mailbox = Mailbox::new().unwrap();
+        let mut doorbell = mailbox.doorbell().unwrap();
+        assert_eq!(ringing(&mut doorbell), 0);
+        mailbox.push(1_u8);
+        mailbox.push(2);
+        post(&mailbox, SocketId(1), 3);
+        let mail = mailbox.take();
+        assert_eq!((mail.items, mail.datagrams.len()), (vec![1, 2], 3));
+        assert_eq!(ringing(&mut doorbell), 0);
+        assert!(mailbox.take().is_empty());
+        post(&mailbox, SocketId(1), 3);
+        mailbox.push(3);
+        assert_eq!(ringing(&mut doorbell), 1);
+    }
+
+    #[test]
+    fn each_socket_has_its_own_bound() {
+        let mailbox = Mailbox::new().unwrap();
+        assert_eq!(post(&mailbox, SocketId(1), MAX_WAITING - 1), 0);
+        assert_eq!(post(&mailbox, SocketId(1), 10), 9);
+        assert_eq!(post(&mailbox, SocketId(1), 1), 1);
+        assert_eq!(post(&mailbox, SocketId(2), 10), 0);
+        assert_eq!(mailbox.take().datagrams.len(), MAX_WAITING + 10);
+        assert_eq!(post(&mailbox, SocketId(1), 1), 0);
+    }
+}
