@@ -3,6 +3,8 @@
 The classes are documented in ``_core/media.pyi``. Imports nothing else of ours.
 """
 
+import sys
+
 from ._core.media import (
     AudioEncoder,
     AudioReceiver,
@@ -12,9 +14,16 @@ from ._core.media import (
     opus_packet_samples,
 )
 
+if sys.platform != "win32":
+    from ._core.media import MediaEndpoint, MediaMailbox, MediaPlane, MediaSocket
+
 __all__ = [
     "AudioEncoder",
     "AudioReceiver",
+    "MediaEndpoint",
+    "MediaMailbox",
+    "MediaPlane",
+    "MediaSocket",
     "NetworkLink",
     "OpusDecoder",
     "SecureReceiver",

@@ -4,7 +4,7 @@ Threads, errors and the GIL are as in `gradio_webrtc._core`.
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict, final
+from typing import Literal, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from typing_extensions import Buffer
 __all__ = [
     "AudioEncoder",
     "AudioReceiver",
+    "MediaEndpoint",
+    "MediaMailbox",
+    "MediaPlane",
+    "MediaSocket",
     "NetworkLink",
     "OpusDecoder",
     "SecureReceiver",
@@ -258,6 +262,9 @@ class SecureReceiver:
             AudioError: For a negative time.
         """
 
+    def set_allowance(self, allowance_s: float) -> None:
+        """Lets so much of the coming audio wait, in seconds, once: until audio is delivered."""
+
     def take_due(self, now_s: float, allowance_s: float) -> NDArray[np.int16] | None:
         """Returns the audio that is due; see `AudioReceiver.receive`."""
 
@@ -277,6 +284,113 @@ class SecureReceiver:
         ``packets_forged`` were dropped before they were decrypted, or came twice; ``jitter`` is in
         samples at 48 kHz.
         """
+
+_Address: TypeAlias = tuple[str, int]
+
+@final
+class MediaMailbox:
+    """What a plane has for one event loop, with a doorbell that wakes it. Not on Windows.
+
+    Raises:
+        OSError: The process has no more file descriptors.
+    """
+
+    def __new__(cls) -> MediaMailbox: ...
+    def open_doorbell(self) -> int:
+        """Returns a file descriptor that is readable while the mailbox is not empty.
+
+        It is the caller's, who closes it and reads nothing from it.
+
+        Raises:
+            OSError: The process has no more file descriptors.
+        """
+
+    def take(
+        self,
+    ) -> tuple[list[tuple[int, bytes, _Address]], list[tuple[int, NDArray[np.int16] | None, int]]]:
+        """Returns all that waits: datagrams, and audio; each in the order in which it came.
+
+        A datagram comes with the number of its socket and its source; of each socket 256 wait at
+        most. Audio comes with the number of its endpoint and its channels; five seconds of each
+        wait at most, and newer audio is dropped. ``None`` in its place: the endpoint has failed,
+        and receives no more.
+        """
+
+@final
+class MediaPlane:
+    """One thread that reads the sockets of sessions, and receives their audio. Not on Windows.
+
+    It needs no interpreter, and waits for none.
+
+    Args:
+        now_s: The time in seconds, of the clock whose times the receivers are given.
+
+    Raises:
+        OSError: The process has no more file descriptors or threads.
+    """
+
+    def __new__(cls, now_s: float) -> MediaPlane: ...
+    def bind(
+        self, host: str, port: int, receive_buffer_bytes: int, mailbox: MediaMailbox
+    ) -> MediaSocket:
+        """Opens a UDP socket, whose datagrams come to a mailbox.
+
+        Args:
+            host: An address of this machine.
+            port: 0 for any.
+            receive_buffer_bytes: What may wait in the kernel, as far as it allows.
+            mailbox: Receives what is no media of an admitted source.
+
+        Raises:
+            OSError: The operating system's.
+        """
+
+    def attach(
+        self, receiver: SecureReceiver, mailbox: MediaMailbox, endpoint: int
+    ) -> MediaEndpoint:
+        """Has a receiver's audio delivered to a mailbox, under the number ``endpoint``."""
+
+    def close(self) -> None:
+        """Closes all sockets, and waits for the end of the thread."""
+
+@final
+class MediaSocket:
+    """A socket of a plane."""
+
+    @property
+    def number(self) -> int:
+        """Of the socket, among those of its plane."""
+
+    @property
+    def address(self) -> _Address:
+        """The address that it is bound to."""
+
+    def send(self, datagram: Buffer, host: str, port: int) -> None:
+        """Sends a datagram; drops it while the kernel has no room.
+
+        Raises:
+            OSError: The operating system's; ``host`` is no address.
+        """
+
+    def close(self) -> None:
+        """Closes it; safe to call twice."""
+
+@final
+class MediaEndpoint:
+    """A receiver that is attached to a plane."""
+
+    def admit(self, socket: MediaSocket, host: str, port: int) -> None:
+        """Makes media from this source to this socket the receiver's; of 16 the oldest goes.
+
+        Raises:
+            OSError: ``host`` is no address.
+        """
+
+    def wake(self) -> None:
+        """Has the thread see what the receiver was given elsewhere."""
+
+    def close(self) -> None:
+        """Ends it: nothing is delivered that comes from now on. Safe to call twice."""
 
 @final
 class NetworkLink:

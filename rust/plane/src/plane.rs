@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub struct Plane {
     shared: Arc<Shared>,
     thread_id: ThreadId,
     thread: Mutex<Option<JoinHandle<()>>>,
+    process: u32,
 }
 
 impl Plane {
@@ -58,6 +60,7 @@ impl Plane {
             shared,
             thread_id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
+            process: process::id(),
         })
     }
 
@@ -156,8 +159,12 @@ impl Plane {
     /// Closes all sockets, detaches all endpoints, and waits for the end of the thread.
     ///
     /// The caller must hold no lock that an endpoint takes, nor the mutex of one. On the thread itself
-    /// it does not wait.
+    /// it does not wait. In a process that was forked off it does nothing: the thread and the poll are
+    /// those of the other one.
     pub fn close(&self) {
+        if process::id() != self.process {
+            return;
+        }
         self.shared.close();
         if self.is_on_thread() {
             return;

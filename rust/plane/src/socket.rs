@@ -18,6 +18,14 @@ use crate::mailbox::Letterbox;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub(crate) usize);
 
+impl SocketId {
+    /// The number of the socket, among all of its plane.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
 /// The counts of a socket, in datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SocketStats {

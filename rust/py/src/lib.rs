@@ -12,6 +12,8 @@ mod netem;
 mod opus;
 mod outbound;
 mod pause;
+#[cfg(unix)]
+mod plane;
 mod receive;
 mod secure;
 mod vad;
@@ -38,6 +40,9 @@ mod _core {
         use crate::netem::NetworkLink;
         #[pymodule_export]
         use crate::opus::{AudioEncoder, OpusDecoder, opus_packet_samples};
+        #[cfg(unix)]
+        #[pymodule_export]
+        use crate::plane::{MediaEndpoint, MediaMailbox, MediaPlane, MediaSocket};
         #[pymodule_export]
         use crate::receive::AudioReceiver;
         #[pymodule_export]

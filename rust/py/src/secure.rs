@@ -16,9 +16,14 @@ use crate::receive::{AudioReceiver, counts_of};
 
 /// A receiver, and the memory of its packets and its audio.
 pub struct Receiver {
-    secure: media::SecureReceiver,
+    pub secure: media::SecureReceiver,
     datagram: Vec<u8>,
-    audio: Vec<i16>,
+    pub audio: Vec<i16>,
+    /// True if a packet came that the thread of the plane has not seen.
+    pub is_ahead: bool,
+    /// Takes the audio, where a plane calls.
+    #[cfg(unix)]
+    pub outlet: Option<crate::plane::Outlet>,
 }
 
 /// See [`media::SecureReceiver`].
@@ -50,6 +55,9 @@ impl SecureReceiver {
             secure: media::SecureReceiver::new(srtp, receiver.take_out(py)?, types),
             datagram: Vec::new(),
             audio: Vec::new(),
+            is_ahead: false,
+            #[cfg(unix)]
+            outlet: None,
         }))))
     }
 
@@ -69,6 +77,7 @@ impl SecureReceiver {
         let mut guard = self.lock(py)?;
         let audio = guard.secure.audio_mut();
         audio.insert(now, ssrc, sequence_number, timestamp, payload);
+        guard.is_ahead = true;
         guard.take_due(py, now, allowance_s)
     }
 
@@ -81,13 +90,19 @@ impl SecureReceiver {
         let now = since(now_s)?;
         with_bytes(py, datagram, |bytes| {
             let mut guard = self.lock(py)?;
-            let Receiver {
-                secure, datagram, ..
-            } = &mut *guard;
-            datagram.clear();
-            datagram.extend_from_slice(bytes);
-            Ok(secure.receive(now, datagram) != media::Reception::Foreign)
+            let receiver = &mut *guard;
+            receiver.datagram.clear();
+            receiver.datagram.extend_from_slice(bytes);
+            let reception = receiver.secure.receive(now, &mut receiver.datagram);
+            receiver.is_ahead |= reception == media::Reception::Received;
+            Ok(reception != media::Reception::Foreign)
         })
+    }
+
+    fn set_allowance(&self, py: Python<'_>, allowance_s: f64) -> PyResult<()> {
+        let allowance = crate::receive::allowance(allowance_s);
+        self.lock(py)?.secure.audio_mut().set_allowance(allowance);
+        Ok(())
     }
 
     fn take_due<'py>(
@@ -157,7 +172,13 @@ impl SecureReceiver {
 }
 
 impl SecureReceiver {
-    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Receiver>> {
+    /// The receiver, for another thread.
+    #[cfg(unix)]
+    pub fn shared(&self) -> Arc<Mutex<Receiver>> {
+        Arc::clone(&self.0)
+    }
+
+    pub fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Receiver>> {
         // Attached: the other thread holds it for some hundred microseconds at most, and needs no
         // interpreter for that; to let go of the interpreter may cost milliseconds.
         self.0.lock_py_attached(py).map_err(|_| {
@@ -173,6 +194,10 @@ impl Receiver {
         now: Duration,
         allowance_s: f64,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        #[cfg(unix)]
+        if self.outlet.is_some() {
+            return Ok(None);
+        }
         let audio = self.secure.audio_mut();
         audio.set_allowance(crate::receive::allowance(allowance_s));
         if audio.is_due() {

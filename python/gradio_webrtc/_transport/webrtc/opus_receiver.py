@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 from gradio_webrtc._media import AudioReceiver, SecureReceiver
 from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc._transport.pacing import SESSION_RATE_HZ
+from gradio_webrtc.errors import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -67,6 +68,16 @@ class Timer(Protocol):
         """Stops it."""
 
 
+class Attached(Protocol):
+    """A thread that receives: as much of `media_loop.AttachedReceiver` as matters here."""
+
+    def wake(self) -> None:
+        """Has the thread see what the receiver was given elsewhere."""
+
+    def close(self) -> None:
+        """Ends it: nothing is delivered from now on."""
+
+
 class OpusReceiver:
     """Receives the packets of one track, and delivers their audio without gaps.
 
@@ -98,6 +109,7 @@ class OpusReceiver:
         self._batch_allowance_s = 0.0
         self._call_later = call_later
         self._timer: Timer | None = None
+        self._attached: Attached | None = None
 
     @property
     def refused(self) -> int:
@@ -135,8 +147,10 @@ class OpusReceiver:
             self._batch_allowance_s,
         )
         if samples is not None:
-            self._deliver(samples)
-        if self._timer is None:
+            self._deliver(samples, self._receiver.channels)
+        if self._attached is not None:
+            self._attached.wake()
+        elif self._timer is None:
             self._wait()
 
     def secure(self, profile: SrtpProfile, key: bytes, salt: bytes) -> SecureReceiver:
@@ -169,12 +183,46 @@ class OpusReceiver:
         now_s = self._clock()
         if not secured.receive_datagram(now_s, datagram):
             return False
+        if self._attached is not None:
+            self._attached.wake()
+            return True
         samples = secured.take_due(now_s, self._batch_allowance_s)
         if samples is not None:
-            self._deliver(samples)
+            self._deliver(samples, secured.channels)
         if self._timer is None and secured.deadline_s is not None:
             self._wait()
         return True
+
+    def attach(self, secured: SecureReceiver, attached: Attached) -> None:
+        """Leaves it to a thread to receive from now on; what still comes here is passed on to it.
+
+        Args:
+            secured: What `secure` returned.
+            attached: The thread's, which calls `deliver` with ``secured``.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._attached = attached
+        secured.set_allowance(self._batch_allowance_s)
+        attached.wake()
+
+    def deliver(
+        self, secured: SecureReceiver, samples: NDArray[np.int16] | None, channels: int
+    ) -> None:
+        """Delivers what the thread has received, on the event loop.
+
+        Args:
+            secured: What `secure` returned.
+            samples: int16 ``(1, n)``; ``None`` when the core has failed.
+            channels: The number of channels in them.
+        """
+        if samples is None:
+            self._queue(ConnectionLost("the receiver of audio has failed; its log has the reason"))
+            return
+        self._deliver(samples, channels)
+        if self._batch_allowance_s > 0:
+            secured.set_allowance(self._batch_allowance_s)
 
     def close(self) -> None:
         """Drops what still comes, and logs what could not be decoded."""
@@ -182,6 +230,8 @@ class OpusReceiver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._attached is not None:
+            self._attached.close()
         if broken := self._receiver.stats()["packets_broken"]:
             logger.warning("%d packets could not be decoded: they are no Opus", broken)
 
@@ -198,11 +248,11 @@ class OpusReceiver:
         self._timer = None
         samples = self._receiver.take(self._clock())
         if samples is not None:
-            self._deliver(samples)
+            self._deliver(samples, self._receiver.channels)
         self._wait()
 
-    def _deliver(self, samples: NDArray[np.int16]) -> None:
-        block = AudioBlock(SESSION_RATE_HZ, self._receiver.channels, samples)
+    def _deliver(self, samples: NDArray[np.int16], channels: int) -> None:
+        block = AudioBlock(SESSION_RATE_HZ, channels, samples)
         if (sink := self.sink) is None:
             self._queue(block)
         else:

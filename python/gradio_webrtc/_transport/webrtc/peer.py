@@ -31,6 +31,7 @@ from . import aiortc_internals as internals
 from .answer import state_opus_terms
 from .candidates import CandidateGate
 from .foreign_logs import filter_foreign_logs
+from .media_loop import media_loop
 from .offer import explain, read_candidate
 from .tracks import Tracks
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport.frame import TimedFrame
     from gradio_webrtc.types import TransportStats
 
+    from .media_loop import MediaLoop
     from .offer import Offer
 
 logger = logging.getLogger(__name__)
@@ -123,6 +125,8 @@ class PeerTransport:
         self._last_stats: TransportStats | None = None
         self._gate = CandidateGate(config.limits)
         self._guards: list[internals.DatagramGuard] = []
+        # The plane that has the sockets.
+        self._media: MediaLoop | None = None
         self._tracks = Tracks(self._pc, config, self._tasks)
         # Text that is sent before the offer is read waits as well.
         self._has_channel = True
@@ -178,7 +182,9 @@ class PeerTransport:
         for candidate in offer.candidates:
             await self._add(candidate)
         internals.harden(self._pc, self._finish, self._config.limits)
-        internals.use_addresses(self._pc, self._config.addresses)
+        media = None if self._config.has_video else media_loop()
+        if internals.use_addresses(self._pc, self._config.addresses, media):
+            self._media = media
         self._tracks.settle()
         answer = await self._pc.createAnswer()
         internals.code_inline(self._pc, answer.sdp)
@@ -232,7 +238,7 @@ class PeerTransport:
             raise ConnectionTimeout(
                 f"the remote peer did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
-        internals.install_fast_path(self._pc)
+        internals.install_fast_path(self._pc, self._media, self._guards)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         if self._guards:
             self._tasks.start(self._end_when_vanished())

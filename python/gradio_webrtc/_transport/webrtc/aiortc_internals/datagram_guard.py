@@ -129,6 +129,7 @@ class DatagramGuard:
     Attributes:
         refused: The number of datagrams that were dropped, by reason.
         passed: The number of those that were not.
+        on_media: Called with the socket and the source of each datagram that passes, but STUN.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class DatagramGuard:
     ) -> None:
         self.refused: Counter[str] = Counter()
         self.passed = 0
+        self.on_media: Callable[[Any, Address], None] | None = None
         self._connection = connection
         self._clock = clock
         self._peers: dict[Address, TokenBucket] = {}
@@ -162,6 +164,7 @@ class DatagramGuard:
 
     def detach(self) -> None:
         """Leaves a closed connection, which refers to the guard as the guard does to it."""
+        self.on_media = None
         for name in (names.DATA_RECEIVED, names.QUERY_CONSENT):
             vars(self._connection).pop(name, None)
         for protocol in self._watched:
@@ -186,6 +189,8 @@ class DatagramGuard:
                     self._receive_stun(protocol, data, source)
                 elif (bucket := peers.get(source) or self._admit(source)) and bucket.take():
                     self.passed += 1
+                    if self.on_media is not None:
+                        self.on_media(protocol, source)
                     if self._trusts_sources:
                         self._authentic.note()
                     connection.data_received(data, protocol.local_candidate.component)

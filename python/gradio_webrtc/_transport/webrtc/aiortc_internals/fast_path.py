@@ -8,6 +8,7 @@ carries goes where it always went, reports among it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -17,12 +18,15 @@ from .dtls import HardenedDtls
 from .opus_coding import opus_receiver_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver
 
     from gradio_webrtc._media import SecureReceiver
+    from gradio_webrtc._transport.webrtc.media_loop import MediaLoop
     from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, SrtpProfile
+
+    from .datagram_guard import DatagramGuard
 
 logger = logging.getLogger(__name__)
 
@@ -161,8 +165,16 @@ class RtpFastPath:
             self._enqueue(data, component)
 
 
-def install_fast_path(pc: RTCPeerConnection) -> RtpFastPath | None:
+def install_fast_path(
+    pc: RTCPeerConnection, media: MediaLoop | None = None, guards: Sequence[DatagramGuard] = ()
+) -> RtpFastPath | None:
     """Carries a connected connection's packets of audio past aiortc's tasks.
+
+    Args:
+        pc: The connection.
+        media: The media plane that has its sockets: its thread receives the packets then, and what
+            comes to the event loop is the exception, from a relay, or the first one of a source.
+        guards: Of its sockets.
 
     Returns:
         The fast path; ``None`` where there is no audio in Opus, or more than one track of it, and
@@ -185,7 +197,22 @@ def install_fast_path(pc: RTCPeerConnection) -> RtpFastPath | None:
     connection: Any = getattr(dtls.transport, names.CONNECTION)
     path = RtpFastPath(receiver, opus, secured, connection.data_received)
     connection.data_received = path
+    if media is not None:
+        _attach(media, opus, secured, guards)
     return path
+
+
+def _attach(
+    media: MediaLoop,
+    opus: OpusReceiver,
+    secured: SecureReceiver,
+    guards: Sequence[DatagramGuard],
+) -> None:
+    """Has the plane's thread receive, from every source that a guard admits."""
+    attached = media.attach(secured, functools.partial(opus.deliver, secured))
+    opus.attach(secured, attached)
+    for guard in guards:
+        guard.on_media = lambda protocol, source: attached.admit(protocol.transport, source)
 
 
 def inbound_keys(dtls: RTCDtlsTransport) -> tuple[SrtpProfile, bytes, bytes] | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiortc import RTCDtlsTransport, RTCPeerConnection
 
     from gradio_webrtc._addresses import ServerAddresses
+    from gradio_webrtc._transport.webrtc.media_loop import MediaLoop
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +49,15 @@ class OwnSockets:
     Args:
         connection: The connection, before it has sockets.
         addresses: The ports to bind, and the addresses to offer.
+        media: The media plane that has the sockets; ``None`` for the event loop's own.
     """
 
-    def __init__(self, connection: Any, addresses: ServerAddresses) -> None:
+    def __init__(
+        self, connection: Any, addresses: ServerAddresses, media: MediaLoop | None = None
+    ) -> None:
         self._connection = connection
         self._addresses = addresses
+        self._media = media
         self._gather_any = getattr(connection, names.GATHER)
 
     async def gather(
@@ -66,7 +71,7 @@ class OwnSockets:
         Raises:
             ServerBusy: Every port is taken.
         """
-        if not self._addresses.ports:
+        if not self._addresses.ports and self._media is None:
             return self._as_offered(await self._gather_any(component, addresses, timeout))
         protocols = await self._open(component, addresses)
         held = getattr(self._connection, names.PROTOCOLS)
@@ -87,6 +92,8 @@ class OwnSockets:
             ServerBusy: Every port is taken.
         """
         reason = "this machine has no address"
+        if not self._addresses.ports:
+            return await self._open_anywhere(component, addresses)
         for port in _from_anywhere(self._addresses.ports):
             try:
                 opened = await self._open_on(port, addresses)
@@ -100,6 +107,17 @@ class OwnSockets:
             return opened
         _refusals.warn(f"{self._describe_ports()}; {reason}")
         raise ServerBusy(NO_PORT)
+
+    async def _open_anywhere(self, component: int, addresses: Sequence[str]) -> list[Any]:
+        """Opens a socket on each address that can be bound, on any port; none may be there."""
+        try:
+            opened = await self._open_on(0, addresses)
+        except OSError as error:
+            logger.debug("no socket for a session: %s", error)
+            return []
+        for each in opened:
+            each.local_candidate = _host_candidate(each, component)
+        return opened
 
     async def _open_on(self, port: int, addresses: Sequence[str]) -> list[Any]:
         """Opens a socket on each address that can be bound.
@@ -132,6 +150,10 @@ class OwnSockets:
             protocol = ice.StunProtocol(connection)
             name, password = connection.local_username, connection.local_password
             await share_socket(protocol, host, port, name, password)
+            return protocol
+        if self._media is not None:
+            protocol = ice.StunProtocol(connection)
+            self._media.open(protocol, host, port, RECEIVE_BUFFER_BYTES)
             return protocol
         transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: ice.StunProtocol(connection), local_addr=(host, port)
@@ -178,17 +200,29 @@ class OwnSockets:
         return list(offered.values())
 
 
-def use_addresses(pc: RTCPeerConnection, addresses: ServerAddresses) -> None:
+def use_addresses(
+    pc: RTCPeerConnection, addresses: ServerAddresses, media: MediaLoop | None = None
+) -> bool:
     """Lets a connection bind the chosen ports, and offer the chosen addresses.
 
     Call it when the offer is set, before the answer is: sockets are made for that. Does nothing
     where aioice is not built as expected.
+
+    Args:
+        pc: The connection.
+        addresses: The ports, and the addresses.
+        media: The media plane that has the sockets. One port of all sessions stays with the event
+            loop, which tells the sessions apart.
+
+    Returns:
+        True if the sockets will be those of the media plane.
     """
-    if addresses.is_default or not probe.has(names.ADDRESSES):
-        return
+    if (addresses.is_default and media is None) or not probe.has(names.ADDRESSES):
+        return False
     for dtls in transports_of(pc):
         connection = getattr(dtls.transport, names.CONNECTION)
-        setattr(connection, names.GATHER, OwnSockets(connection, addresses).gather)
+        setattr(connection, names.GATHER, OwnSockets(connection, addresses, media).gather)
+    return media is not None and len(addresses.ports) != 1
 
 
 def leave_addresses(dtls: RTCDtlsTransport) -> None:

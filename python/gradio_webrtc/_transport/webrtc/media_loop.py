@@ -1,0 +1,292 @@
+"""The media plane of this process, as one event loop uses it: sockets, and the audio of sessions.
+
+The core's thread reads the sockets, decrypts, orders and decodes; what it has for Python waits in a
+mailbox, whose doorbell wakes the event loop once for all of it. The thread runs while there is a
+socket. Runs on the event loop. Imports neither aiortc nor aioice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from gradio_webrtc._workers.per_loop import PerLoop
+
+if sys.platform != "win32":
+    from gradio_webrtc._media import MediaMailbox, MediaPlane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gradio_webrtc._media import MediaEndpoint, MediaSocket, SecureReceiver
+
+    Deliver = Callable[[NDArray[np.int16] | None, int], None]
+
+logger = logging.getLogger(__name__)
+
+SWITCH: Final = "GRADIO_WEBRTC_MEDIA_THREAD"
+"""The environment variable that keeps media on the event loop, with the value "off"."""
+
+
+class DatagramReceiver(Protocol):
+    """As much of asyncio's datagram protocols as matters here."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the socket."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Notes that the socket is closed."""
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Receives a datagram."""
+
+    def error_received(self, exc: Exception) -> None:
+        """Notes that a datagram could not be sent."""
+
+
+class _ProcessPlane:
+    """The plane of this process, for the event loops that have sockets in it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._plane: MediaPlane | None = None
+        self._users = 0
+        self._process = 0
+
+    def acquire(self) -> MediaPlane:
+        """Returns the plane, and starts its thread for the first loop."""
+        with self._lock:
+            if self._process != os.getpid():
+                # Forked off: the thread is the other process's.
+                self._plane, self._users, self._process = None, 0, os.getpid()
+            if self._plane is None:
+                self._plane = MediaPlane(time.monotonic())
+            self._users += 1
+            return self._plane
+
+    def release(self) -> None:
+        """Ends the thread, after the last loop."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._plane is not None:
+                self._plane.close()
+                self._plane = None
+
+
+_process = _ProcessPlane()
+
+
+class MediaTransport(asyncio.DatagramTransport):
+    """A socket of the plane, as asyncio's transports are.
+
+    Args:
+        media: The event loop's share.
+        protocol: Receives what is no media of an admitted source.
+        socket: The socket.
+
+    Attributes:
+        socket: As given; closed once the transport is.
+        protocol: As given.
+    """
+
+    def __init__(self, media: MediaLoop, protocol: DatagramReceiver, socket: MediaSocket) -> None:
+        super().__init__()
+        self.socket = socket
+        self.protocol = protocol
+        self._media: MediaLoop | None = media
+
+    def sendto(self, data: bytes, addr: Any = None) -> None:  # type: ignore[override]
+        """Sends a datagram; drops it while the kernel has no room."""
+        if self._media is None:
+            return
+        try:
+            self.socket.send(data, addr[0], addr[1])
+        except OSError as error:
+            self.protocol.error_received(error)
+
+    def close(self) -> None:
+        """Closes the socket, and reports the end to the protocol, soon, as transports do."""
+        if self._media is None:
+            return
+        self.socket.close()
+        asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+        self._media.forget_socket(self.socket)
+        self._media = None
+
+    def abort(self) -> None:
+        """Does the same: nothing waits to be sent."""
+        self.close()
+
+    def is_closing(self) -> bool:
+        """True once it is closed."""
+        return self._media is None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Returns the socket's own address under the name of asyncio."""
+        return self.socket.address if name == "sockname" else default
+
+
+class _Share(NamedTuple):
+    """What an event loop has of the plane while it has sockets in it.
+
+    Attributes:
+        plane: The plane.
+        mailbox: The loop's own.
+        doorbell: A file descriptor, readable while the mailbox is not empty.
+    """
+
+    plane: MediaPlane
+    mailbox: MediaMailbox
+    doorbell: int
+
+
+class MediaLoop:
+    """The share of one event loop in the plane, with the doorbell that wakes it."""
+
+    def __init__(self) -> None:
+        self._share: _Share | None = None
+        self._protocols: dict[int, DatagramReceiver] = {}
+        self._endpoints: dict[int, Deliver] = {}
+        self._numbers = itertools.count()
+
+    def open(
+        self, protocol: DatagramReceiver, host: str, port: int, receive_buffer_bytes: int
+    ) -> MediaTransport:
+        """Opens a UDP socket for a protocol.
+
+        Args:
+            protocol: Receives its datagrams.
+            host: An address of this machine.
+            port: 0 for any.
+            receive_buffer_bytes: What may wait in the kernel, as far as it allows.
+
+        Raises:
+            OSError: The address cannot be bound, or nothing more can be opened.
+        """
+        share = self._share = self._share or self._begin()
+        try:
+            socket = share.plane.bind(host, port, receive_buffer_bytes, share.mailbox)
+        except BaseException:
+            self._end_if_unused()
+            raise
+        self._protocols[socket.number] = protocol
+        transport = MediaTransport(self, protocol, socket)
+        protocol.connection_made(transport)
+        return transport
+
+    def attach(self, receiver: SecureReceiver, deliver: Deliver) -> AttachedReceiver:
+        """Has the thread receive a session's audio.
+
+        Args:
+            receiver: Of the session.
+            deliver: Called on the event loop with samples, int16 ``(1, n)``, and the number of
+                channels in them; with ``None`` when the core has failed, and delivers no more.
+        """
+        if self._share is None:
+            raise RuntimeError("expected a session with a socket of the plane, found no socket")
+        number = next(self._numbers)
+        self._endpoints[number] = deliver
+        endpoint = self._share.plane.attach(receiver, self._share.mailbox, number)
+        return AttachedReceiver(self, endpoint, number)
+
+    def forget_socket(self, socket: MediaSocket) -> None:
+        """Drops what still waits of a socket that is closed."""
+        self._protocols.pop(socket.number, None)
+        self._end_if_unused()
+
+    def forget_endpoint(self, number: int) -> None:
+        """Drops what still waits of an endpoint that is closed."""
+        self._endpoints.pop(number, None)
+
+    def _begin(self) -> _Share:
+        plane = _process.acquire()
+        try:
+            mailbox = MediaMailbox()
+            doorbell = mailbox.open_doorbell()
+        except BaseException:
+            _process.release()
+            raise
+        asyncio.get_running_loop().add_reader(doorbell, self._take)
+        return _Share(plane, mailbox, doorbell)
+
+    def _end_if_unused(self) -> None:
+        if self._protocols or self._share is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._share.doorbell)
+        os.close(self._share.doorbell)
+        self._share = None
+        _process.release()
+
+    def _take(self) -> None:
+        """Runs when the doorbell has rung."""
+        if self._share is None:
+            return
+        datagrams, audio = self._share.mailbox.take()
+        for number, data, source in datagrams:
+            protocol = self._protocols.get(number)
+            if protocol is not None:
+                _guarded(protocol.datagram_received, data, source)
+        for number, samples, channels in audio:
+            deliver = self._endpoints.get(number)
+            if deliver is not None:
+                _guarded(deliver, samples, channels)
+
+
+class AttachedReceiver:
+    """A session's audio, received by the thread.
+
+    Args:
+        media: The event loop's share.
+        endpoint: Of the plane.
+        number: The endpoint's, in the mailbox.
+    """
+
+    def __init__(self, media: MediaLoop, endpoint: MediaEndpoint, number: int) -> None:
+        self._media = media
+        self._endpoint = endpoint
+        self._number = number
+
+    def admit(self, transport: object, source: tuple[str, int]) -> None:
+        """Makes media that come from a source to a socket of the plane the session's."""
+        if isinstance(transport, MediaTransport) and not transport.is_closing():
+            self._endpoint.admit(transport.socket, *source)
+
+    def wake(self) -> None:
+        """Has the thread see what the receiver was given elsewhere."""
+        self._endpoint.wake()
+
+    def close(self) -> None:
+        """Ends it: nothing is delivered from now on; safe to call twice."""
+        self._endpoint.close()
+        self._media.forget_endpoint(self._number)
+
+
+_loops = PerLoop(MediaLoop)
+
+
+def media_loop() -> MediaLoop | None:
+    """Returns the running event loop's share in the plane.
+
+    ``None`` where media stay on the event loop: on Windows, whose loops have no readers, and where
+    the environment variable `SWITCH` is "off".
+    """
+    if sys.platform == "win32" or os.environ.get(SWITCH) == "off":
+        return None
+    return _loops.here()
+
+
+def _guarded(call: Callable[..., None], *args: object) -> None:
+    """Calls a session, whose mistake must not reach the others of the batch."""
+    try:
+        call(*args)
+    except Exception:
+        logger.exception("a datagram or a block of audio was dropped")
