@@ -5,7 +5,7 @@
 //! | inbound | both | outbound |
 //! |---|---|---|
 //! | [`InboundAudio`]: a handler's frames | [`Resampler`] | [`OutboundAudio`]: 20 ms frames |
-//! | [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
+//! | [`InboundTurns`], [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
 //! | [`vad`], [`Endpointer`], [`Utterance`] | [`Law`]: the coding of telephones | |
 
 mod backlog;
@@ -15,6 +15,7 @@ mod error;
 mod fifo;
 mod g711;
 mod inbound;
+mod inbound_turns;
 mod memory;
 mod outbound;
 mod pause;
@@ -32,6 +33,7 @@ pub use error::AudioError;
 pub use fifo::AudioFifo;
 pub use g711::Law;
 pub use inbound::InboundAudio;
+pub use inbound_turns::{InboundTurns, TurnEvent};
 pub use memory::reserve;
 pub use outbound::OutboundAudio;
 pub use pause::{PauseDetector, PauseOptions};

@@ -40,6 +40,7 @@ impl Default for PauseOptions {
 /// The results do not depend on how the audio is cut into calls. After a pause the detector goes on
 /// as before: speech during a reply is the beginning of the next turn.
 pub struct PauseDetector {
+    sample_rate_hz: u32,
     timeline: Timeline,
     pre_roll_samples: u64,
     resampler: Resampler,
@@ -89,6 +90,7 @@ impl PauseDetector {
         let resampler = Resampler::new(sample_rate_hz, vad_rate_hz, Quality::LowLatency)?;
         let delay_s = resampler.delay_s();
         Ok(Self {
+            sample_rate_hz,
             timeline: Timeline::new(sample_rate_hz, vad_rate_hz, window, delay_s),
             pre_roll_samples: sample::samples_in(pre_roll_s, sample_rate_hz),
             resampler,
@@ -104,6 +106,12 @@ impl PauseDetector {
             finished: VecDeque::new(),
             probability: 0.0,
         })
+    }
+
+    /// The rate of the audio that it takes, in Hz.
+    #[must_use]
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
     }
 
     /// Takes mono samples and appends the resulting events to `events`.

@@ -15,6 +15,18 @@ pub struct PauseEvent {
     pub speech_end_s: Option<f64>,
 }
 
+impl PauseEvent {
+    /// The same event on a clock by which the audio began at `origin_s`, in seconds.
+    pub(crate) fn later(self, origin_s: f64) -> Self {
+        Self {
+            kind: self.kind,
+            time_s: origin_s + self.time_s,
+            speech_start_s: origin_s + self.speech_start_s,
+            speech_end_s: self.speech_end_s.map(|end_s| origin_s + end_s),
+        }
+    }
+}
+
 /// Converts numbers of windows into positions of the fed audio, at its own rate, with the
 /// resampler's delay taken into account.
 #[derive(Debug, Clone, Copy)]

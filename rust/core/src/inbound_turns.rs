@@ -1,0 +1,265 @@
+//! A session's received audio, from its format to the user's turns.
+
+use crate::{AudioError, EventKind, InboundAudio, Layout, PauseDetector, PauseEvent};
+
+/// An event on the clock of a session: times in seconds of audio received since it began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnEvent {
+    /// The event, its times by that clock.
+    pub event: PauseEvent,
+    /// The audio of the turn at the handler's rate, where the event is the pause at its end.
+    pub utterance: Option<Vec<i16>>,
+}
+
+/// Detects the user's turns in the audio of a session as it is received: an [`InboundAudio`] and a
+/// [`PauseDetector`] on the clock of the session.
+///
+/// Audio is detected in whole frames, and not beyond one that brings events: what they begin, such
+/// as a reply that may not be interrupted, can count for the frame behind it. [`Self::proceed`]
+/// continues there.
+///
+/// # Examples
+/// ```
+/// use gradio_webrtc_core::vad::SileroVad;
+/// use gradio_webrtc_core::{InboundTurns, PauseDetector, PauseOptions};
+///
+/// let vad = Box::new(SileroVad::new(16_000)?);
+/// let detector = PauseDetector::new(24_000, vad, PauseOptions::default())?;
+/// let mut turns = InboundTurns::new(detector, 480);
+/// let mut events = turns.process(48_000, 2, &[0; 2 * 960])?;
+/// while !events.is_empty() {
+///     events = turns.proceed()?;
+/// }
+/// assert!(turns.batch_allowance(48_000) > 4 * 960);
+/// # Ok::<(), gradio_webrtc_core::AudioError>(())
+/// ```
+pub struct InboundTurns {
+    rate_hz: u32,
+    frame_samples: usize,
+    /// The audio on its way to the detector, and the rate and channels that it is received in.
+    inbound: Option<(InboundAudio, u32, u16)>,
+    clocked: ClockedDetector,
+    is_skipping: bool,
+}
+
+impl InboundTurns {
+    /// Turns that `detector` detects, in mono audio at its rate, which is the handler's, in frames
+    /// of `frame_samples`.
+    #[must_use]
+    pub fn new(detector: PauseDetector, frame_samples: usize) -> Self {
+        let rate_hz = detector.sample_rate_hz();
+        Self {
+            rate_hz,
+            frame_samples,
+            inbound: None,
+            clocked: ClockedDetector {
+                rate_hz,
+                detector,
+                found: Vec::new(),
+                events: Vec::new(),
+                received: 0,
+                origin_s: 0.0,
+                has_gap: false,
+            },
+            is_skipping: false,
+        }
+    }
+
+    /// Takes interleaved samples as they are received, and detects up to the first frame that
+    /// brings events, which are returned.
+    ///
+    /// Where the rate or the channels are other ones than before, the incomplete frame is dropped.
+    ///
+    /// # Errors
+    /// Those of [`InboundAudio`], where no sample is taken, and those of
+    /// [`PauseDetector::process`]. The frames behind that one, and events decided before, follow
+    /// with the next call.
+    pub fn process(
+        &mut self,
+        call_rate_hz: u32,
+        call_channels: u16,
+        samples: &[i16],
+    ) -> Result<Vec<TurnEvent>, AudioError> {
+        let inbound = match &mut self.inbound {
+            Some((inbound, rate_hz, channels))
+                if (*rate_hz, *channels) == (call_rate_hz, call_channels) =>
+            {
+                inbound
+            }
+            other => {
+                let (handler_hz, frame) = (self.rate_hz, self.frame_samples);
+                let inbound = InboundAudio::new(
+                    call_rate_hz,
+                    call_channels,
+                    handler_hz,
+                    Layout::Mono,
+                    frame,
+                )?;
+                &mut other.insert((inbound, call_rate_hz, call_channels)).0
+            }
+        };
+        inbound.process(samples)?;
+        self.proceed()
+    }
+
+    /// Detects in the frames that wait, up to the first one that brings events.
+    ///
+    /// # Errors
+    /// Those of [`PauseDetector::process`]; see [`Self::process`].
+    pub fn proceed(&mut self) -> Result<Vec<TurnEvent>, AudioError> {
+        let Some((inbound, ..)) = &mut self.inbound else {
+            return Ok(self.clocked.take_events());
+        };
+        while let Some(frame) = inbound.next_frame() {
+            if self.is_skipping {
+                self.clocked.skip(frame.len() as u64);
+            } else {
+                self.clocked.process(frame)?;
+            }
+            if !self.clocked.events.is_empty() {
+                break;
+            }
+        }
+        Ok(self.clocked.take_events())
+    }
+
+    /// Detects in mono samples that have the handler's rate already, ahead of those that wait.
+    ///
+    /// # Errors
+    /// Those of [`PauseDetector::process`]. Events decided before follow with the next call.
+    pub fn detect(&mut self, samples: &[i16]) -> Result<Vec<TurnEvent>, AudioError> {
+        self.clocked.process(samples)?;
+        Ok(self.clocked.take_events())
+    }
+
+    /// While set, received frames pass without detection: the next one discards the open turn.
+    ///
+    /// For a reply that may not be interrupted. [`Self::detect`] goes on.
+    pub fn set_skipping(&mut self, is_skipping: bool) {
+        self.is_skipping = is_skipping;
+    }
+
+    /// Lets so many samples of the handler's rate pass without detection; the open turn is
+    /// discarded.
+    pub fn skip(&mut self, samples: u64) {
+        self.clocked.skip(samples);
+    }
+
+    /// The number of samples at the handler's rate that can follow without an event, whatever they
+    /// contain; 0 during a turn, and while audio is skipped.
+    #[must_use]
+    pub fn min_samples_until_event(&self) -> u64 {
+        let clocked = &self.clocked;
+        if self.is_skipping || clocked.has_gap {
+            return 0;
+        }
+        clocked.detector.min_samples_until_event()
+    }
+
+    /// The received audio that may wait, in seconds, since no event could follow from it: less the
+    /// frame that may be incomplete here. Below 0 where none may wait.
+    #[must_use]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "f64 counts samples exactly for 1,000 years"
+    )]
+    pub fn batch_allowance_s(&self) -> f64 {
+        let seconds = |samples: u64| samples as f64 / f64::from(self.rate_hz);
+        seconds(self.min_samples_until_event()) - seconds(self.frame_samples as u64)
+    }
+
+    /// [`Self::batch_allowance_s`] in samples per channel at `call_rate_hz`, 0 or more.
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast of a float saturates"
+    )]
+    pub fn batch_allowance(&self, call_rate_hz: u32) -> u32 {
+        (self.batch_allowance_s() * f64::from(call_rate_hz)) as u32
+    }
+
+    /// A copy of the turn under way, up to the last whole frame; empty while there is none.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for the copy.
+    pub fn utterance_so_far(&self) -> Result<Vec<i16>, AudioError> {
+        if self.clocked.has_gap {
+            return Ok(Vec::new());
+        }
+        self.clocked.detector.utterance_so_far()
+    }
+
+    /// Takes the turn under way, up to the last whole frame, and discards it here: the next frame
+    /// begins a new one. Empty while there is none.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for it; the turn is kept then.
+    pub fn take_open_turn(&mut self) -> Result<Vec<i16>, AudioError> {
+        let audio = self.utterance_so_far()?;
+        self.reset();
+        Ok(audio)
+    }
+
+    /// Discards the open turn; the next frame begins a new one. The clock goes on, and audio that
+    /// waits for its frame is kept.
+    pub fn reset(&mut self) {
+        self.clocked.reset();
+    }
+}
+
+/// A detector whose own time begins at each reset, on the clock of a session.
+struct ClockedDetector {
+    rate_hz: u32,
+    detector: PauseDetector,
+    /// The events of one call of the detector; reused, so that a frame allocates nothing.
+    found: Vec<PauseEvent>,
+    /// What was not returned yet.
+    events: Vec<TurnEvent>,
+    /// Samples received since the session began.
+    received: u64,
+    /// The time at which the detector was last reset.
+    origin_s: f64,
+    /// True behind skipped audio. The detector is reset by the next samples only: skipping may go
+    /// on for minutes.
+    has_gap: bool,
+}
+
+impl ClockedDetector {
+    fn process(&mut self, samples: &[i16]) -> Result<(), AudioError> {
+        if self.has_gap {
+            self.reset();
+        }
+        self.received += samples.len() as u64;
+        let result = self.detector.process(samples, &mut self.found);
+        for event in self.found.drain(..) {
+            let utterance = (event.kind == EventKind::Pause)
+                .then(|| self.detector.take_utterance().unwrap_or_default());
+            self.events.push(TurnEvent {
+                event: event.later(self.origin_s),
+                utterance,
+            });
+        }
+        result
+    }
+
+    fn take_events(&mut self) -> Vec<TurnEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    fn skip(&mut self, samples: u64) {
+        self.received += samples;
+        self.has_gap = true;
+    }
+
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "f64 counts samples exactly for 1,000 years"
+    )]
+    fn reset(&mut self) {
+        self.detector.reset();
+        self.events.clear();
+        self.origin_s = self.received as f64 / f64::from(self.rate_hz);
+        self.has_gap = false;
+    }
+}
