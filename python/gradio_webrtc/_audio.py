@@ -1,7 +1,8 @@
 """The package's only door to the compiled core, and conversions of samples.
 
-The classes of the core are documented in ``_core/__init__.pyi``. The conversions between bytes,
-int16 and float32 are plain functions for any thread. Imports nothing else of ours.
+The classes of the core are documented in ``_core/__init__.pyi`` and ``_core/turns.pyi``. The
+conversions between bytes, int16 and float32 are plain functions for any thread. Imports nothing
+else of ours.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ from ._core import (
     AudioFifo,
     InboundAudio,
     OutboundAudio,
-    PauseDetector,
-    PauseEvent,
     Pcm16Assembler,
     Resampler,
-    SileroVad,
     decode_g711,
     encode_g711,
 )
+from ._core.turns import InboundTurns, PauseDetector, PauseEvent, SileroVad
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioFifo",
     "InboundAudio",
+    "InboundTurns",
     "OutboundAudio",
     "PauseDetector",
     "PauseEvent",

@@ -14,26 +14,24 @@ The GIL is held except where a call receives 48,000 samples or more: a frame tak
 taking the GIL back may take milliseconds.
 """
 
-from typing import Literal, Protocol, TypeAlias, final, overload
+from typing import Literal, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from . import media
+from . import media, turns
 
 __all__ = [
     "AudioFifo",
     "InboundAudio",
     "OutboundAudio",
-    "PauseDetector",
-    "PauseEvent",
     "Pcm16Assembler",
     "Resampler",
-    "SileroVad",
     "decode_g711",
     "encode_g711",
     "media",
+    "turns",
 ]
 
 _Layout: TypeAlias = Literal["mono", "stereo"]
@@ -63,29 +61,6 @@ def encode_g711(samples: NDArray[np.int16], law: _Law = "mulaw") -> bytes:
     Raises:
         AudioError: For another dtype, shape or law.
     """
-
-class _Vad(Protocol):
-    """A voice activity detector: returns the probability of speech in each window.
-
-    Attributes:
-        sample_rate: The sample rate of its windows, 8,000 to 192,000 Hz.
-        window_samples: The length of its windows, in samples at that rate, 1 to a minute's.
-    """
-
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def window_samples(self) -> int: ...
-    def probability(self, window: NDArray[np.float32], /) -> float:
-        """Returns the probability of speech, 0 to 1.
-
-        Args:
-            window: float32 `(window_samples,)`, -1 to 1, the successor of the window before; a new
-                array each time, so that the detector may keep it.
-        """
-
-    def reset(self) -> object:
-        """Discards all state; the next window is the first of a stream."""
 
 @final
 class Resampler:
@@ -393,177 +368,3 @@ class OutboundAudio:
     @property
     def non_finite(self) -> int:
         """Samples that were NaN or infinite, since the start."""
-
-@final
-class SileroVad:
-    """The voice activity detector Silero 6.2, computed in Rust with embedded weights.
-
-    Keeps its state from window to window: use one for each stream.
-
-    Args:
-        sample_rate_hz: 16,000 Hz, or 8,000 Hz for the net trained on telephone audio.
-
-    Raises:
-        AudioError: For another rate.
-    """
-
-    def __new__(cls, sample_rate_hz: int = 16_000) -> SileroVad: ...
-    def probability(self, window: NDArray[np.float32]) -> float:
-        """Returns the probability of speech in the next window, 0 to 1; 10 to 25 microseconds.
-
-        Args:
-            window: float32 `(window_samples,)` or `(1, window_samples)`, -1 to 1.
-
-        Raises:
-            AudioError: For another dtype, shape or length.
-        """
-
-    def reset(self) -> None:
-        """Discards all state; the next window is the first of a stream."""
-
-    @property
-    def sample_rate(self) -> int:
-        """The sample rate of its windows, in Hz."""
-
-    @property
-    def window_samples(self) -> int:
-        """The length of a window, in samples: 32 ms."""
-
-@final
-class PauseEvent:
-    """An event in a user's speech. Times are seconds of the audio fed so far.
-
-    Returned by `PauseDetector`; two events are equal if all their properties are.
-    """
-
-    @property
-    def kind(self) -> Literal["speech_started", "pause_candidate", "pause_cancelled", "pause"]:
-        """The kind.
-
-        `speech_started`: a turn began. `pause_candidate`: it may be over. `pause_cancelled`: it was
-        not over. `pause`: it is over.
-        """
-
-    @property
-    def time_s(self) -> float:
-        """The duration of the audio fed at the decision."""
-
-    @property
-    def speech_start_s(self) -> float:
-        """The start of the turn's first window of speech, at least 0."""
-
-    @property
-    def speech_end_s(self) -> float | None:
-        """The start of the current silence; `None` for the two kinds that do not concern one."""
-
-    __hash__: None  # type: ignore[assignment]
-
-@final
-class PauseDetector:
-    """Detects the turns in a user's audio, and returns the utterance of each.
-
-    Every window of the detector (32 ms for the built-in one) counts as speech or as silence: from
-    `threshold` on it is speech (from `continue_threshold` on during a turn), below
-    `release_threshold` it is silence, between the two it is the same as the window before.
-    Durations count whole windows, rounded up. With the defaults the end of a turn is detected about
-    0.58 s after it (median), and pauses of up to half a second inside a turn do not end it.
-
-    The results do not depend on how the audio is cut into calls. After a pause the detector goes
-    on: speech during a reply is the beginning of the next turn.
-
-    Args:
-        sample_rate_hz: Rate of the audio, 8,000 to 192,000 Hz.
-        vad: The voice activity detector; `None` for the built-in `SileroVad` (at 8 kHz its net for
-            telephone audio, otherwise the one for 16 kHz). A detector of your own has
-            `sample_rate`, `window_samples`, `probability(window)` and `reset()`. It is called in
-            the thread that calls `process`.
-        threshold: Probability from which a window is speech outside a turn, 0 to 1.
-        continue_threshold: The same once a turn is under way, 0 to 1.
-        release_threshold: Probability below which a window is silence, 0 to 1.
-        started_talking_s: Speech that makes a turn, in seconds.
-        pause_s: Silence that ends a turn, in seconds, above 0.
-        candidate_s: Silence that may end a turn, in seconds; `inf` for no such events.
-        forget_s: Silence after which speech too short for a turn is discarded, in seconds.
-        pre_roll_s: Audio before the first window of speech that belongs to the turn, 0 to 30 s.
-        max_speech_s: Length from its first window of speech at which a turn is ended even while
-            speech goes on, in seconds, above 0; the next turn then begins with the next sample. A
-            turn is always ended after 15 minutes: memory has a bound.
-
-    Raises:
-        AudioError: For a value outside its range.
-    """
-
-    def __new__(
-        cls,
-        sample_rate_hz: int,
-        *,
-        vad: _Vad | None = None,
-        threshold: float = 0.5,
-        continue_threshold: float = 0.3,
-        release_threshold: float = 0.15,
-        started_talking_s: float = 0.2,
-        pause_s: float = 0.5,
-        candidate_s: float = 0.192,
-        forget_s: float = 0.6,
-        pre_roll_s: float = 0.3,
-        max_speech_s: float = ...,
-    ) -> PauseDetector: ...
-    def process(self, samples: NDArray[np.int16]) -> list[PauseEvent]:
-        """Takes audio; returns the resulting events.
-
-        With the built-in detector 10 to 30 microseconds for a window, however long the turn.
-
-        Args:
-            samples: int16 `(n,)` or `(1, n)`, mono. Any length.
-
-        Returns:
-            The events in order; mostly none.
-
-        Raises:
-            AudioError: For another dtype or shape, or when the detector returns a number that is no
-                probability.
-            Exception: Any exception of the detector, unchanged. Its window then counts neither as
-                speech nor as silence; everything else is kept, and events that were decided before
-                are returned by the next call.
-        """
-
-    def take_utterance(self) -> NDArray[np.int16]:
-        """Takes the audio of the turn that a `pause` ended.
-
-        It begins `pre_roll_s` before the first window of speech and ends where the pause was
-        decided. Turns wait, oldest first, until they are taken or a later call of `process` ends
-        another one.
-
-        Returns:
-            int16 `(1, n)`; `n` is 0 when no turn waits.
-        """
-
-    def utterance_so_far(self) -> NDArray[np.int16]:
-        """Copies the audio of the turn under way, up to the last sample fed.
-
-        Returns:
-            int16 `(1, n)`; `n` is 0 while there is no turn.
-        """
-
-    def reset(self) -> None:
-        """Discards all state; time counts from 0 again.
-
-        Raises:
-            Exception: Any exception of the detector's own `reset`, after everything else is reset.
-        """
-
-    @property
-    def is_speaking(self) -> bool:
-        """True while a turn is under way: from `speech_started` until `pause`."""
-
-    @property
-    def min_samples_until_event(self) -> int:
-        """The number of samples that can follow without an event, whatever they contain.
-
-        They may wait and be fed in one batch: with the defaults, while nobody talks, about 0.2 s. 0
-        during a turn.
-        """
-
-    @property
-    def probability(self) -> float:
-        """The probability of speech in the last window, 0 to 1; 0 at the start."""

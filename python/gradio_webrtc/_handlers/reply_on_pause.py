@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, cast, overload
 
 import numpy as np
 
+from gradio_webrtc._audio import InboundTurns
 from gradio_webrtc._legacy.argument_orders import reply_options
 from gradio_webrtc._legacy.blocks import BlockTurnDetector, collect, ends_turn
-from gradio_webrtc._turns.detector import PauseTurnDetector
+from gradio_webrtc._turns.detector import (
+    InboundDetection,
+    InboundTurnDetector,
+    PauseTurnDetector,
+)
 from gradio_webrtc._turns.options import (
     AlgoOptions,
     SileroVadOptions,
@@ -192,10 +197,29 @@ class ReplyOnPause(TurnHandler):
             and not self._rtc_overrides("receive")
         )
 
+    def session_detection(self) -> InboundDetection | None:
+        """The built-in detector itself, where nothing of a program's own comes before it."""
+        rate_hz, intake = self.input_sample_rate, self._rtc_intake
+        is_direct = self.receive_is_light and "receive" not in vars(self)
+        if not is_direct or self.expected_layout != "mono" or not intake.takes(rate_hz):
+            return None
+        with self._rtc_detector_lock:
+            detector = self._rtc_bound_detector
+            if not isinstance(detector, InboundTurnDetector):
+                return None
+            intake.begin(rate_hz)
+            turns = detector.inbound
+            if (turns.sample_rate_hz, turns.frame_samples) != (rate_hz, self.input_frame_size):
+                # `start_up` has decided otherwise.
+                self._rtc_detector_rate_hz = rate_hz
+                self._rtc_detector = detector = self._rtc_make_detector()
+                turns = cast("InboundTurnDetector", detector).inbound
+        return InboundDetection(turns, self._rtc_ignores_audio, self._rtc_take_events)
+
     @property
     def batch_allowance_s(self) -> float:
         """The inbound audio that may wait, in seconds: most of what makes a turn begin."""
-        if not self.can_interrupt and self._rtc_is_responding:
+        if self._rtc_ignores_audio():
             return 0.0
         detector = self._rtc_detector or self._rtc_bound_detector
         with self._rtc_detector_lock:
@@ -219,16 +243,12 @@ class ReplyOnPause(TurnHandler):
                 self._rtc_detector_rate_hz = self._rtc_intake.rate_hz
                 self._rtc_detector = self._rtc_make_detector()
             detector = self._rtc_detector or self._rtc_bound_detector
-            if not self.can_interrupt and self._rtc_is_responding:
+            if self._rtc_ignores_audio():
                 detector.skip(samples.size)
                 return
             events = detector.process(samples)
-        for event in events:
-            if event.audio is not None:
-                # A subclass that has called this reads both.
-                self._rtc_note_pause(event.audio)
-                self._rtc_event.mark()
-            self._rtc_on_loop(self._rtc_on_turn_event, event)
+        if events:
+            self._rtc_take_events(events)
 
     def process_audio(self, audio: AudioFrame, state: AppState) -> None:
         """Updates ``state`` with the next frame; for overriding.
@@ -301,6 +321,9 @@ class ReplyOnPause(TurnHandler):
             or self._rtc_overrides("process_audio")
         )
 
+    def _rtc_ignores_audio(self) -> bool:
+        return not self.can_interrupt and bool(self._rtc_is_responding)
+
     def _rtc_overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)
 
@@ -309,9 +332,18 @@ class ReplyOnPause(TurnHandler):
         if self._rtc_detects_in_blocks:
             return BlockTurnDetector(self, rate_hz)
         vad = own_detector(self._rtc_vad)
-        return PauseTurnDetector(
-            make_detector(rate_hz, self.algo_options, self._rtc_silero_options, vad), rate_hz
-        )
+        detector = make_detector(rate_hz, self.algo_options, self._rtc_silero_options, vad)
+        if vad is not None:
+            return PauseTurnDetector(detector, rate_hz)
+        return InboundTurnDetector(InboundTurns(detector, self.input_frame_size))
+
+    def _rtc_take_events(self, events: list[TurnEvent]) -> None:
+        for event in events:
+            if event.audio is not None:
+                # A subclass that has called `receive` reads both.
+                self._rtc_note_pause(event.audio)
+                self._rtc_event.mark()
+            self._rtc_on_loop(self._rtc_on_turn_event, event)
 
     # On the event loop
 
@@ -360,8 +392,12 @@ class ReplyOnPause(TurnHandler):
     def _rtc_take_open_turn(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``, and discards it."""
         with self._rtc_detector_lock:
-            audio = self._rtc_bound_detector.utterance_so_far()
-            self._rtc_bound_detector.reset()
+            detector = self._rtc_bound_detector
+            if isinstance(detector, InboundTurnDetector):
+                # In one step: audio may be on its way to it that passes by this lock.
+                return detector.take_open_turn()
+            audio = detector.utterance_so_far()
+            detector.reset()
         return audio
 
     def _rtc_note_requested_turn(self, turn: Turn) -> None:
@@ -379,7 +415,7 @@ class ReplyOnPause(TurnHandler):
         self._rtc_bound_session.event(name, turn=turn.number, audio=audio, **times)
 
     def _rtc_trigger(self) -> None:
-        if self._rtc_is_responding and not self.can_interrupt:
+        if self._rtc_ignores_audio():
             return
         audio = self._rtc_take_open_turn()
         if not audio.size and self._rtc_reply_queue.is_preparing:
@@ -422,7 +458,7 @@ class Intake:
         except (TypeError, ValueError):
             raise TypeError(f"{_EXPECTED}; got {frame!r:.200}") from None
         if rate_hz != self.rate_hz or not self._has_begun:
-            self._begin(rate_hz)
+            self.begin(rate_hz)
         samples = np.asarray(samples)
         if samples.dtype != np.int16:
             samples = self._as_int16(samples)
@@ -436,11 +472,20 @@ class Intake:
             return _averaged(samples)
         return _unpacked(samples, self._channels)
 
-    def _begin(self, rate_hz: int) -> None:
+    def takes(self, rate_hz: int) -> bool:
+        """True unless frames of another rate were taken before."""
+        return rate_hz == self.rate_hz or not self._has_begun
+
+    def begin(self, rate_hz: int) -> None:
+        """Sets the rate of the session's frames, in Hz.
+
+        Raises:
+            AudioError: A rate out of range, or another one than before.
+        """
         lowest, highest = RATE_RANGE_HZ
         if not lowest <= rate_hz <= highest:
             raise AudioError(f"receive takes {lowest} to {highest} Hz, got {rate_hz!r}")
-        if self._has_begun:
+        if not self.takes(rate_hz):
             raise AudioError(
                 f"the frames of a session have one rate: receive was given {self.rate_hz} Hz "
                 f"before, and now {rate_hz} Hz; resample every frame to the same rate"

@@ -27,6 +27,7 @@ from .signatures import report_mistakes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
+    from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc.types import (
         AudioFrame,
         DataChannel,
@@ -153,6 +154,13 @@ class StreamHandlerBase(ABC):
         handler: Any = self
         receive: Callable[..., Any] = handler.receive
         return receive
+
+    def session_detection(self) -> InboundDetection | None:
+        """Returns what a session passes received audio to in place of ``receive``, if anything.
+
+        Called with the first audio, of a handler whose ``receive_is_light``.
+        """
+        return None
 
     @property
     def session_emit(self) -> Callable[..., Any]:

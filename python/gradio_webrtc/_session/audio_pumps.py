@@ -18,6 +18,7 @@ from gradio_webrtc._audio import InboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
 from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
+from gradio_webrtc._turns.detector import named
 from gradio_webrtc._workers.user_code import describe_callable, guard, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 from gradio_webrtc.errors import AudioError, HandlerError
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gradio_webrtc._audio import InboundTurns
     from gradio_webrtc._transport import AudioBlock, Transport
+    from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import CloseStream
 
@@ -114,6 +117,8 @@ class InboundPump:
         self._handler = handler
         self._context = context
         self._audio: InboundAudio | None = None
+        self._detection: InboundDetection | None = None
+        self._has_begun = self._is_skipping = False
         self._format = (0, 0)
         self._rate_hz = handler.input_sample_rate
         self._receive_at_once = handler.session_receive
@@ -166,6 +171,12 @@ class InboundPump:
 
     def _take(self, block: AudioBlock) -> float:
         """Runs for every packet; see `AudioSink`."""
+        if not self._has_begun:
+            # Now, since `start_up` may decide about the rate.
+            self._has_begun = True
+            self._detection = self._handler.session_detection() if self._is_light else None
+        if self._detection is not None:
+            return self._detect(block, self._detection)
         if self._audio is None or self._format != (block.rate_hz, block.channels):
             self._rate_hz = self._handler.input_sample_rate
             self._audio = self._make_audio(block)
@@ -184,6 +195,29 @@ class InboundPump:
                 self._context.report(error)
         # The core holds up to one incomplete frame, which the handler has not received.
         return self._handler.batch_allowance_s - self._frame_s
+
+    def _detect(self, block: AudioBlock, detection: InboundDetection) -> float:
+        """Passes a block to the core itself, whose events are all that Python gets."""
+        turns, is_skipping, on_events = detection
+        try:
+            if is_skipping() is not self._is_skipping:
+                self._switch(turns)
+            events, allowance_s = turns.process(*block)
+            while events:
+                with guard(self._context.report):
+                    on_events(named(events))
+                # A reply that begins with them may be one that cannot be interrupted.
+                if is_skipping() is not self._is_skipping:
+                    self._switch(turns)
+                events, allowance_s = turns.proceed()
+        except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+            self._context.report(error)
+            return 0.0
+        return allowance_s
+
+    def _switch(self, turns: InboundTurns) -> None:
+        self._is_skipping = not self._is_skipping
+        turns.set_skipping(self._is_skipping)
 
     def _make_audio(self, block: AudioBlock) -> InboundAudio:
         self._format = (block.rate_hz, block.channels)

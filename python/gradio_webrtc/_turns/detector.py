@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlia
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from numpy.typing import NDArray
 
-    from gradio_webrtc._audio import PauseDetector, PauseEvent
+    from gradio_webrtc._audio import InboundTurns, PauseDetector, PauseEvent
 
 TurnEventName: TypeAlias = Literal[
     "started_talking", "pause_candidate", "pause_cancelled", "pause_detected"
@@ -72,9 +74,74 @@ class TurnDetector(Protocol):
         """Discards the open turn; the next samples begin a new one, and the clock goes on."""
 
 
+def named(events: Iterable[tuple[PauseEvent, NDArray[np.int16] | None]]) -> list[TurnEvent]:
+    """Returns events of the core, placed on the clock of the session, as clients get them."""
+    return [
+        TurnEvent(NAMES[event.kind], event.time_s, event.speech_start_s, event.speech_end_s, audio)
+        for event, audio in events
+    ]
+
+
+class InboundTurnDetector:
+    """The detector of a session whose received audio goes to the core at once.
+
+    It may be used from several threads: the core has a lock.
+
+    Args:
+        inbound: Detects the turns.
+
+    Attributes:
+        inbound: As given. Whoever feeds it with received audio passes `named` events on.
+    """
+
+    def __init__(self, inbound: InboundTurns) -> None:
+        self.inbound = inbound
+
+    def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
+        """Returns the events that follow from the next samples, int16 ``(1, n)``."""
+        events = self.inbound.detect(samples)
+        return named(events) if events else []
+
+    @property
+    def min_samples_until_event(self) -> int:
+        """The samples that can follow without an event; 0 during a turn."""
+        return self.inbound.min_samples_until_event
+
+    def skip(self, count: int) -> None:
+        """Lets time pass without detection, in samples. The open turn is discarded."""
+        self.inbound.skip(count)
+
+    def utterance_so_far(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``; empty when nobody speaks."""
+        return self.inbound.utterance_so_far()
+
+    def take_open_turn(self) -> NDArray[np.int16]:
+        """Returns the audio of the open turn, int16 ``(1, n)``, and discards it."""
+        return self.inbound.take_open_turn()
+
+    def reset(self) -> None:
+        """Discards the open turn; the next samples begin a new one, and the clock goes on."""
+        self.inbound.reset()
+
+
+class InboundDetection(NamedTuple):
+    """What a session passes received audio to, in place of a handler's ``receive``.
+
+    Attributes:
+        turns: Detects in blocks as they are received.
+        is_skipping: Returns True while the user's audio is ignored.
+        on_events: Takes the events of a frame.
+    """
+
+    turns: InboundTurns
+    is_skipping: Callable[[], bool]
+    on_events: Callable[[list[TurnEvent]], None]
+
+
 class PauseTurnDetector:
     """A pause detector of the core on the clock of the session.
 
+    For a detector of speech that is written in Python; the built-in one has `InboundTurnDetector`.
     Not safe to use from two threads at once.
 
     Args:

@@ -8,6 +8,7 @@ mod audio_input;
 mod error;
 mod exclusive_cell;
 mod g711;
+mod inbound_turns;
 mod netem;
 mod opus;
 mod outbound;
@@ -28,10 +29,6 @@ mod _core {
     use crate::g711::{decode_g711, encode_g711};
     #[pymodule_export]
     use crate::outbound::OutboundAudio;
-    #[pymodule_export]
-    use crate::pause::{PauseDetector, PauseEvent};
-    #[pymodule_export]
-    use crate::vad::SileroVad;
 
     /// The media plane.
     #[pymodule]
@@ -49,10 +46,25 @@ mod _core {
         use crate::secure::SecureReceiver;
     }
 
+    /// The user's turns.
+    #[pymodule]
+    mod turns {
+        #[pymodule_export]
+        use crate::inbound_turns::InboundTurns;
+        #[pymodule_export]
+        use crate::pause::{PauseDetector, PauseEvent};
+        #[pymodule_export]
+        use crate::vad::SileroVad;
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         // A module inside of a compiled one is found by `import` only where it is registered.
         let modules = module.py().import("sys")?.getattr("modules")?;
-        modules.set_item("gradio_webrtc._core.media", module.getattr("media")?)
+        for name in ["media", "turns"] {
+            let full = format!("gradio_webrtc._core.{name}");
+            modules.set_item(full, module.getattr(name)?)?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::array::{detach_if_long, int16, planes};
-use crate::error::{IntoPyResult, from_core, rate_hz};
+use crate::error::{IntoPyResult, audio_error, from_core, rate_hz};
 use crate::exclusive_cell::ExclusiveCell;
 use crate::vad::{GcRef, PendingException, PythonVad};
 
@@ -17,9 +17,9 @@ use crate::vad::{GcRef, PendingException, PythonVad};
 const SILERO_RATES_HZ: [u32; 2] = [8_000, 16_000];
 
 /// See [`core::PauseEvent`].
-#[pyclass(frozen, eq, module = "gradio_webrtc._core")]
+#[pyclass(frozen, eq, module = "gradio_webrtc._core.turns")]
 #[derive(PartialEq)]
-pub struct PauseEvent(core::PauseEvent);
+pub struct PauseEvent(pub core::PauseEvent);
 
 #[pymethods]
 impl PauseEvent {
@@ -61,7 +61,7 @@ impl PauseEvent {
 }
 
 /// See [`core::PauseDetector`].
-#[pyclass(frozen, module = "gradio_webrtc._core")]
+#[pyclass(frozen, module = "gradio_webrtc._core.turns")]
 pub struct PauseDetector {
     /// The detector in Python; `None` for the built-in one. Outside the lock, so that the garbage
     /// collector never waits for a call in progress.
@@ -72,8 +72,19 @@ pub struct PauseDetector {
 
 /// A detector, and the events that an exception kept from being returned.
 struct State {
-    detector: core::PauseDetector,
+    /// `None` once an `InboundTurns` has taken it over.
+    detector: Option<core::PauseDetector>,
     events: Vec<core::PauseEvent>,
+}
+
+impl State {
+    fn detector(&mut self) -> PyResult<&mut core::PauseDetector> {
+        self.detector.as_mut().ok_or_else(gone)
+    }
+}
+
+fn gone() -> PyErr {
+    audio_error("an InboundTurns has taken this detector over; make another one")
 }
 
 #[pymethods]
@@ -123,6 +134,7 @@ impl PauseDetector {
         let samples = samples.plane(0)?;
         let mut state = self.state.lock(py)?;
         let State { detector, events } = &mut *state;
+        let detector = detector.as_mut().ok_or_else(gone)?;
         // A detector in Python would take the GIL again for every window: not released at all then.
         let detachable_samples = if self.foreign_vad.is_none() {
             samples.len()
@@ -135,7 +147,7 @@ impl PauseDetector {
     }
 
     fn take_utterance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
-        let utterance = self.state.lock(py)?.detector.take_utterance();
+        let utterance = self.state.lock(py)?.detector()?.take_utterance();
         planes(py, utterance.unwrap_or_default(), 1)
     }
 
@@ -143,7 +155,7 @@ impl PauseDetector {
         let utterance = self
             .state
             .lock(py)?
-            .detector
+            .detector()?
             .utterance_so_far()
             .into_py_result()?;
         planes(py, utterance, 1)
@@ -151,7 +163,7 @@ impl PauseDetector {
 
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = self.state.lock(py)?;
-        state.detector.reset();
+        state.detector()?.reset();
         state.events.clear();
         // The core's `reset` cannot fail: the exception of a detector in Python waits until here.
         self.pending_exception.take().map_or(Ok(()), Err)
@@ -171,21 +183,35 @@ impl PauseDetector {
 
     #[getter]
     fn is_speaking(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.state.lock(py)?.detector.is_speaking())
+        Ok(self.state.lock(py)?.detector()?.is_speaking())
     }
 
     #[getter]
     fn min_samples_until_event(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.state.lock(py)?.detector.min_samples_until_event())
+        Ok(self.state.lock(py)?.detector()?.min_samples_until_event())
     }
 
     #[getter]
     fn probability(&self, py: Python<'_>) -> PyResult<f32> {
-        Ok(self.state.lock(py)?.detector.probability())
+        Ok(self.state.lock(py)?.detector()?.probability())
     }
 }
 
 impl PauseDetector {
+    /// Takes the detector out; this object refuses every further use.
+    ///
+    /// # Errors
+    /// `AudioError` for a detector in Python, which needs the interpreter for each window, and
+    /// where it was taken out before.
+    pub fn take_out(&self, py: Python<'_>) -> PyResult<core::PauseDetector> {
+        if self.foreign_vad.is_some() {
+            return Err(audio_error(
+                "expected a PauseDetector with the built-in detector, got one with vad",
+            ));
+        }
+        self.state.lock(py)?.detector.take().ok_or_else(gone)
+    }
+
     fn with_options(
         sample_rate_hz: i64,
         vad: Option<&Bound<'_, PyAny>>,
@@ -204,7 +230,7 @@ impl PauseDetector {
         let detector =
             core::PauseDetector::new(sample_rate_hz, detector, options).into_py_result()?;
         let state = ExclusiveCell::new(State {
-            detector,
+            detector: Some(detector),
             events: Vec::new(),
         });
         Ok(Self {

@@ -15,7 +15,7 @@ use crate::error::{IntoPyResult, rate_hz};
 use crate::exclusive_cell::ExclusiveCell;
 
 /// See [`vad::SileroVad`].
-#[pyclass(frozen, module = "gradio_webrtc._core")]
+#[pyclass(frozen, module = "gradio_webrtc._core.turns")]
 pub struct SileroVad {
     sample_rate: u32,
     window_samples: usize,

@@ -1,0 +1,147 @@
+//! `InboundTurns` for Python.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use gradio_webrtc_core as core;
+use numpy::PyArray2;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+
+use crate::array::{int16, planes};
+use crate::error::{IntoPyResult, rate_hz};
+use crate::pause::{PauseDetector, PauseEvent};
+
+/// An event, and the audio of the turn that it ends.
+type TurnEvent<'py> = (PauseEvent, Option<Bound<'py, PyArray2<i16>>>);
+
+/// See [`core::InboundTurns`].
+///
+/// Shared with the thread that owns the sockets, which never waits for the interpreter.
+#[pyclass(frozen, module = "gradio_webrtc._core.turns")]
+pub struct InboundTurns {
+    turns: Arc<Mutex<core::InboundTurns>>,
+    sample_rate_hz: u32,
+    frame_samples: usize,
+}
+
+#[pymethods]
+impl InboundTurns {
+    #[new]
+    fn new(py: Python<'_>, detector: &PauseDetector, frame_samples: usize) -> PyResult<Self> {
+        let detector = detector.take_out(py)?;
+        let sample_rate_hz = detector.sample_rate_hz();
+        let turns = core::InboundTurns::new(detector, frame_samples);
+        Ok(Self {
+            turns: Arc::new(Mutex::new(turns)),
+            sample_rate_hz,
+            frame_samples,
+        })
+    }
+
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        call_rate_hz: i64,
+        call_channels: u16,
+        samples: &Bound<'py, PyAny>,
+    ) -> PyResult<(Vec<TurnEvent<'py>>, f64)> {
+        let samples = int16(samples, 1)?;
+        let call_rate_hz = rate_hz(call_rate_hz)?;
+        let mut turns = self.lock(py)?;
+        // Attached: it takes less time than leaving the interpreter and coming back.
+        let events = turns.process(call_rate_hz, call_channels, samples.plane(0)?);
+        let allowance_s = turns.batch_allowance_s();
+        drop(turns);
+        Ok((for_python(py, events)?, allowance_s))
+    }
+
+    fn proceed<'py>(&self, py: Python<'py>) -> PyResult<(Vec<TurnEvent<'py>>, f64)> {
+        let mut turns = self.lock(py)?;
+        let events = turns.proceed();
+        let allowance_s = turns.batch_allowance_s();
+        drop(turns);
+        Ok((for_python(py, events)?, allowance_s))
+    }
+
+    fn detect<'py>(
+        &self,
+        py: Python<'py>,
+        samples: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<TurnEvent<'py>>> {
+        let samples = int16(samples, 1)?;
+        let events = self.lock(py)?.detect(samples.plane(0)?);
+        for_python(py, events)
+    }
+
+    fn set_skipping(&self, py: Python<'_>, is_skipping: bool) -> PyResult<()> {
+        self.lock(py)?.set_skipping(is_skipping);
+        Ok(())
+    }
+
+    fn skip(&self, py: Python<'_>, samples: u64) -> PyResult<()> {
+        self.lock(py)?.skip(samples);
+        Ok(())
+    }
+
+    fn utterance_so_far<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
+        let audio = self.lock(py)?.utterance_so_far().into_py_result()?;
+        planes(py, audio, 1)
+    }
+
+    fn take_open_turn<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
+        let audio = self.lock(py)?.take_open_turn().into_py_result()?;
+        planes(py, audio, 1)
+    }
+
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock(py)?.reset();
+        Ok(())
+    }
+
+    #[getter]
+    fn min_samples_until_event(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.lock(py)?.min_samples_until_event())
+    }
+
+    #[getter]
+    fn batch_allowance_s(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.lock(py)?.batch_allowance_s())
+    }
+
+    #[getter]
+    fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
+    #[getter]
+    fn frame_samples(&self) -> usize {
+        self.frame_samples
+    }
+}
+
+impl InboundTurns {
+    /// The same turns, for a thread that feeds them without the interpreter.
+    #[allow(dead_code, reason = "for the thread that owns the sockets")]
+    pub fn shared(&self) -> Arc<Mutex<core::InboundTurns>> {
+        Arc::clone(&self.turns)
+    }
+
+    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, core::InboundTurns>> {
+        self.turns.lock_py_attached(py).map_err(|_| {
+            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
+        })
+    }
+}
+
+/// The events as Python gets them, or the exception.
+pub fn for_python(
+    py: Python<'_>,
+    events: Result<Vec<core::TurnEvent>, core::AudioError>,
+) -> PyResult<Vec<TurnEvent<'_>>> {
+    let events = events.into_py_result()?.into_iter().map(|turn| {
+        let audio = turn.utterance.map(|audio| planes(py, audio, 1));
+        Ok((PauseEvent(turn.event), audio.transpose()?))
+    });
+    events.collect()
+}
