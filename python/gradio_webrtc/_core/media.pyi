@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from .turns import InboundTurns, PauseEvent
+
 __all__ = [
     "AudioEncoder",
     "AudioReceiver",
@@ -262,8 +264,24 @@ class SecureReceiver:
             AudioError: For a negative time.
         """
 
-    def set_allowance(self, allowance_s: float) -> None:
-        """Lets so much of the coming audio wait, in seconds, once: until audio is delivered."""
+    def delivered(self, samples: int, allowance_s: float) -> None:
+        """Notes that so many samples which a plane has delivered were processed.
+
+        Args:
+            samples: Of all channels.
+            allowance_s: The length of coming audio that may wait until the next delivery, in
+                seconds.
+        """
+
+    def feed(self, turns: InboundTurns) -> bool:
+        """Has the plane's thread detect turns, and deliver what was heard in place of audio.
+
+        Returns:
+            False, and nothing has changed, while delivered audio was not processed.
+        """
+
+    def heard(self) -> None:
+        """Notes that what was heard was processed: a plane tells once that audio is skipped."""
 
     def take_due(self, now_s: float, allowance_s: float) -> NDArray[np.int16] | None:
         """Returns the audio that is due; see `AudioReceiver.receive`."""
@@ -286,6 +304,7 @@ class SecureReceiver:
         """
 
 _Address: TypeAlias = tuple[str, int]
+_Heard: TypeAlias = list[tuple[PauseEvent, NDArray[np.int16] | None]]
 
 @final
 class MediaMailbox:
@@ -307,13 +326,17 @@ class MediaMailbox:
 
     def take(
         self,
-    ) -> tuple[list[tuple[int, bytes, _Address]], list[tuple[int, NDArray[np.int16] | None, int]]]:
-        """Returns all that waits: datagrams, and audio; each in the order in which it came.
+    ) -> tuple[
+        list[tuple[int, bytes, _Address]],
+        list[tuple[int, NDArray[np.int16] | _Heard | Exception | None, int]],
+    ]:
+        """Returns all that waits: datagrams, and deliveries; each in the order in which it came.
 
         A datagram comes with the number of its socket and its source; of each socket 256 wait at
-        most. Audio comes with the number of its endpoint and its channels; five seconds of each
-        wait at most, and newer audio is dropped. ``None`` in its place: the endpoint has failed,
-        and receives no more.
+        most. A delivery comes with the number of its endpoint: audio and the number of its
+        channels, of which five seconds wait at most, and newer audio is dropped; or what was
+        heard, nothing while audio is skipped, or the exception of the detector; ``None`` when the
+        endpoint has failed, and receives no more.
         """
 
 @final

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._audio import InboundTurns
-    from gradio_webrtc._transport import AudioBlock, Transport
+    from gradio_webrtc._transport import AudioBlock, Heard, Transport
     from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import CloseStream
@@ -175,6 +175,8 @@ class InboundPump:
             # Now, since `start_up` may decide about the rate.
             self._has_begun = True
             self._detection = self._handler.session_detection() if self._is_light else None
+            if self._detection is not None:
+                self._transport.feed_turns(self._detection.turns, self._hear)
         if self._detection is not None:
             return self._detect(block, self._detection)
         if self._audio is None or self._format != (block.rate_hz, block.channels):
@@ -214,6 +216,22 @@ class InboundPump:
             self._context.report(error)
             return 0.0
         return allowance_s
+
+    def _hear(self, heard: Heard) -> None:
+        """Takes what a transport has detected that feeds the core by itself."""
+        if self._detection is None:
+            return
+        turns, is_skipping, on_events = self._detection
+        with guard(self._context.report):
+            if isinstance(heard, Exception):
+                raise heard
+            if is_skipping() is not self._is_skipping:
+                self._switch(turns)
+            # While audio is ignored no turn begins: what was detected before is discarded.
+            if heard and not self._is_skipping:
+                on_events(named(heard))
+            if is_skipping() is not self._is_skipping:
+                self._switch(turns)
 
     def _switch(self, turns: InboundTurns) -> None:
         self._is_skipping = not self._is_skipping

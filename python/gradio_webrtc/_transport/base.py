@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gradio_webrtc._audio import InboundTurns, PauseEvent
     from gradio_webrtc.types import TransportStats
 
     from .frame import TimedFrame
@@ -37,6 +38,11 @@ AudioSink: TypeAlias = "Callable[[AudioBlock], float]"
 
 Returns how much of the coming audio may wait, in seconds, since no event could follow from it:
 blocks that come together cost less. 0 for none; less for audio that waits before the handler."""
+
+
+Heard: TypeAlias = "list[tuple[PauseEvent, NDArray[np.int16] | None]] | Exception"
+"""Events of `InboundTurns`, or the exception that it raised. No events: audio is skipped, which the
+session may end."""
 
 
 class AudioFrameSource(Protocol):
@@ -95,6 +101,17 @@ class Transport(Protocol):
         Raises:
             ConnectionLost: The remote peer sends no more.
             Exception: Whatever ``sink`` raises; it is not called again then.
+        """
+
+    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Has turns detected by the transport, if it can: then the sink gets no more audio.
+
+        Call it within the sink; the block that the sink has is the last one before the next that
+        is detected in, or some more follow.
+
+        Args:
+            turns: Detects them; the transport may do that in another thread.
+            heard: Called on the event loop with what was detected.
         """
 
     def play_audio(self, source: AudioFrameSource) -> None:

@@ -25,7 +25,9 @@ from .send_queue import SendQueue
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .base import AudioBlock, AudioFrameSource, AudioSink, VideoFrameSource
+    from gradio_webrtc._audio import InboundTurns
+
+    from .base import AudioBlock, AudioFrameSource, AudioSink, Heard, VideoFrameSource
     from .frame import TimedFrame
     from .pacing import PacedFrame
     from .send_queue import Wire
@@ -248,6 +250,9 @@ class OrderedTransport:
         idle_limit_s = self._config.limits.idle_limit_s
         if idle_limit_s is not None and self._config.client_sends:
             self._tasks.start(self._end_when_idle(idle_limit_s))
+
+    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Leaves it to the sink; see `Transport.feed_turns`."""
 
     async def carry_audio(self, sink: AudioSink) -> None:
         """Delivers the client's audio, in the context of this coroutine."""

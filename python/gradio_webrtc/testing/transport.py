@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import AudioFrameSource, AudioSink, TimedFrame, VideoFrameSource
+    from gradio_webrtc._audio import InboundTurns
+    from gradio_webrtc._transport import (
+        AudioFrameSource,
+        AudioSink,
+        Heard,
+        TimedFrame,
+        VideoFrameSource,
+    )
 
     from .network import Network
 
@@ -104,6 +111,9 @@ class FakeTransport:
         self._origin_s = asyncio.get_running_loop().time()
         if self._source is not None:
             self._tasks.start(self._play(self._source))
+
+    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Leaves it to the sink, which runs on the virtual clock."""
 
     async def carry_audio(self, sink: AudioSink) -> None:
         """Delivers 20 ms at a time, when they have been spoken, or when the network lets them."""

@@ -122,7 +122,7 @@ impl InboundTurns {
 
 impl InboundTurns {
     /// The same turns, for a thread that feeds them without the interpreter.
-    #[allow(dead_code, reason = "for the thread that owns the sockets")]
+    #[cfg(unix)]
     pub fn shared(&self) -> Arc<Mutex<core::InboundTurns>> {
         Arc::clone(&self.turns)
     }

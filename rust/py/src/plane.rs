@@ -6,10 +6,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::IntoRawFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gradio_webrtc_core as core;
 use gradio_webrtc_media::Reception;
 use gradio_webrtc_plane::{Clock, Endpoint, EndpointId, Mailbox, Plane, SocketId};
 use pyo3::exceptions::PyOSError;
@@ -18,6 +19,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::array::{row, with_bytes};
 use crate::error::since;
+use crate::inbound_turns::for_python;
 use crate::secure::{Receiver, SecureReceiver};
 
 /// Audio that may wait in a mailbox, in samples of all channels: five seconds in stereo. What comes
@@ -27,35 +29,91 @@ const MAX_WAITING: usize = 5 * 2 * 48_000;
 /// What an endpoint has for its session.
 pub struct Delivery {
     endpoint: u64,
-    audio: Option<Audio>,
+    content: Content,
 }
 
-struct Audio {
-    channels: usize,
-    samples: Vec<i16>,
-    waiting: Arc<AtomicUsize>,
+enum Content {
+    /// Audio, and the number of channels in it.
+    Audio(usize, Vec<i16>),
+    /// What was heard in audio that the session does not need itself.
+    Heard(Result<Vec<core::TurnEvent>, core::AudioError>),
+    /// The endpoint panicked, and receives no more.
+    Failed,
 }
 
-/// Where the audio of a receiver goes.
+/// Where the audio of a receiver goes: to its session, or to the detector of turns alone.
 pub struct Outlet {
     endpoint: u64,
     mailbox: Arc<Mailbox<Delivery>>,
-    waiting: Arc<AtomicUsize>,
+    /// Samples of all channels that were delivered, and not processed yet.
+    waiting: usize,
+    turns: Option<Arc<Mutex<core::InboundTurns>>>,
+    /// False while the session has not seen yet that audio is skipped.
+    has_told: bool,
 }
 
 impl Outlet {
-    fn push(&self, channels: usize, samples: &[i16]) {
-        if self.waiting.load(Ordering::Relaxed) + samples.len() > MAX_WAITING {
-            return;
+    /// Notes that so many samples were processed.
+    pub fn delivered(&mut self, samples: usize) {
+        self.waiting = self.waiting.saturating_sub(samples);
+    }
+
+    /// Notes that the session has heard what it was told.
+    pub fn heard(&mut self) {
+        self.has_told = false;
+    }
+
+    /// Has turns detected from now on, in place of delivering audio; false while some is under way.
+    pub fn feed(&mut self, turns: Arc<Mutex<core::InboundTurns>>) -> bool {
+        if self.waiting > 0 {
+            return false;
         }
-        self.waiting.fetch_add(samples.len(), Ordering::Relaxed);
+        self.turns = Some(turns);
+        true
+    }
+
+    /// Takes audio; returns how much of the coming audio may wait, in samples at `rate_hz`.
+    fn take(&mut self, rate_hz: u32, channels: usize, samples: &[i16]) -> u32 {
+        if let Some(turns) = self.turns.clone() {
+            // A lock that is poisoned has panicked in the interpreter's thread, which has the error.
+            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            return self.detect(&mut turns, rate_hz, channels, samples);
+        }
+        if self.waiting + samples.len() <= MAX_WAITING {
+            self.waiting += samples.len();
+            self.push(Content::Audio(channels, samples.to_vec()));
+        }
+        // Until the session has heard this, it may need the next packet at once.
+        0
+    }
+
+    fn detect(
+        &mut self,
+        turns: &mut core::InboundTurns,
+        rate_hz: u32,
+        channels: usize,
+        samples: &[i16],
+    ) -> u32 {
+        let channels = u16::try_from(channels).unwrap_or(u16::MAX);
+        let mut heard = turns.process(rate_hz, channels, samples);
+        while heard.as_ref().is_ok_and(|events| !events.is_empty()) {
+            self.push(Content::Heard(heard));
+            heard = turns.proceed();
+        }
+        if heard.is_err() {
+            self.push(Content::Heard(heard));
+        } else if turns.is_skipping() && !self.has_told {
+            // The session looks whether that is still right.
+            self.has_told = true;
+            self.push(Content::Heard(Ok(Vec::new())));
+        }
+        turns.batch_allowance(rate_hz)
+    }
+
+    fn push(&self, content: Content) {
         self.mailbox.push(Delivery {
             endpoint: self.endpoint,
-            audio: Some(Audio {
-                channels,
-                samples: samples.to_vec(),
-                waiting: Arc::clone(&self.waiting),
-            }),
+            content,
         });
     }
 }
@@ -67,19 +125,26 @@ impl Endpoint for Receiver {
 
     fn advance(&mut self, now: Duration) {
         self.is_ahead = false;
-        let receiver = self.secure.audio_mut();
+        let Self {
+            secure,
+            audio,
+            outlet: Some(outlet),
+            ..
+        } = self
+        else {
+            return;
+        };
+        let receiver = secure.audio_mut();
         let is_late = receiver.deadline().is_some_and(|deadline| deadline <= now);
         if !receiver.is_due() && !is_late {
             return;
         }
-        self.audio.clear();
-        receiver.take(now, &mut self.audio);
-        // Until the session has heard this, it may need the next packet at once.
-        receiver.set_allowance(0);
-        if let Some(outlet) = &self.outlet
-            && !self.audio.is_empty()
-        {
-            outlet.push(receiver.channels(), &self.audio);
+        audio.clear();
+        receiver.take(now, audio);
+        if !audio.is_empty() {
+            let (rate_hz, channels) = (receiver.rate_hz(), receiver.channels());
+            let allowance = outlet.take(rate_hz, channels, audio);
+            receiver.set_allowance(allowance);
         }
     }
 
@@ -114,16 +179,22 @@ impl MediaMailbox {
             let bytes = PyBytes::new(py, &letter.bytes);
             datagrams.append((letter.socket.number(), bytes, source))?;
         }
-        for delivery in mail.items {
-            let Some(audio) = delivery.audio else {
-                deliveries.append((delivery.endpoint, py.None(), 0))?;
-                continue;
-            };
-            audio
-                .waiting
-                .fetch_sub(audio.samples.len(), Ordering::Relaxed);
-            let samples = row(py, &audio.samples)?;
-            deliveries.append((delivery.endpoint, samples, audio.channels))?;
+        for Delivery { endpoint, content } in mail.items {
+            match content {
+                Content::Audio(channels, samples) => {
+                    let samples = row(py, &samples)?;
+                    deliveries.append((endpoint, samples, channels))?;
+                }
+                Content::Heard(heard) => {
+                    // An error is an item of its own: it must not take the others with it.
+                    let heard = match for_python(py, heard) {
+                        Ok(events) => PyList::new(py, events)?.into_any(),
+                        Err(error) => error.into_value(py).into_bound(py).into_any(),
+                    };
+                    deliveries.append((endpoint, heard, 0))?;
+                }
+                Content::Failed => deliveries.append((endpoint, py.None(), 0))?,
+            }
         }
         Ok((datagrams, deliveries))
     }
@@ -167,7 +238,9 @@ impl MediaPlane {
         let outlet = Outlet {
             endpoint,
             mailbox: Arc::clone(&mailbox.0),
-            waiting: Arc::default(),
+            waiting: 0,
+            turns: None,
+            has_told: false,
         };
         receiver.lock(py)?.outlet = Some(outlet);
         let failures = Arc::clone(&mailbox.0);
@@ -175,7 +248,7 @@ impl MediaPlane {
         let id = self.0.attach(shared, move |_| {
             failures.push(Delivery {
                 endpoint,
-                audio: None,
+                content: Content::Failed,
             });
         });
         Ok(MediaEndpoint {

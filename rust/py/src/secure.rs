@@ -99,10 +99,32 @@ impl SecureReceiver {
         })
     }
 
-    fn set_allowance(&self, py: Python<'_>, allowance_s: f64) -> PyResult<()> {
+    #[cfg(unix)]
+    fn delivered(&self, py: Python<'_>, samples: usize, allowance_s: f64) -> PyResult<()> {
+        let mut receiver = self.lock(py)?;
         let allowance = crate::receive::allowance(allowance_s);
-        self.lock(py)?.secure.audio_mut().set_allowance(allowance);
+        receiver.secure.audio_mut().set_allowance(allowance);
+        if let Some(outlet) = &mut receiver.outlet {
+            outlet.delivered(samples);
+        }
         Ok(())
+    }
+
+    #[cfg(unix)]
+    fn heard(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(outlet) = &mut self.lock(py)?.outlet {
+            outlet.heard();
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn feed(&self, py: Python<'_>, turns: &crate::inbound_turns::InboundTurns) -> PyResult<bool> {
+        let mut receiver = self.lock(py)?;
+        Ok(receiver
+            .outlet
+            .as_mut()
+            .is_some_and(|outlet| outlet.feed(turns.shared())))
     }
 
     fn take_due<'py>(

@@ -15,12 +15,15 @@ from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc._transport.opus import S16, view_samples
 from gradio_webrtc.errors import ConnectionLost
 
-from .aiortc_internals import deliver_inline, drop_inline
+from .aiortc_internals import deliver_inline, drop_inline, feed_inline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiortc import MediaStreamTrack, RTCRtpReceiver
 
-    from gradio_webrtc._transport.base import AudioSink
+    from gradio_webrtc._audio import InboundTurns
+    from gradio_webrtc._transport.base import AudioSink, Heard
 
 
 class AudioReceiver:
@@ -48,6 +51,10 @@ class AudioReceiver:
             raise ConnectionLost("the remote peer's audio track ended") from error
         finally:
             drop_inline(self._receiver)
+
+    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Has turns detected; see `Transport.feed_turns`."""
+        feed_inline(self._receiver, turns, heard)
 
 
 def read_block(item: object) -> AudioBlock:

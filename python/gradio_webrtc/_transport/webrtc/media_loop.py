@@ -24,12 +24,11 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gradio_webrtc._media import MediaEndpoint, MediaSocket, SecureReceiver
 
-    Deliver = Callable[[NDArray[np.int16] | None, int], None]
+    from .opus_receiver import Delivery
+
+    Deliver = Callable[[Delivery, int], None]
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +188,8 @@ class MediaLoop:
         Args:
             receiver: Of the session.
             deliver: Called on the event loop with samples, int16 ``(1, n)``, and the number of
-                channels in them; with ``None`` when the core has failed, and delivers no more.
+                channels in them; or with what was heard in them, see `OpusReceiver.deliver`; with
+                ``None`` when the core has failed, and delivers no more.
         """
         if self._share is None:
             raise RuntimeError("expected a session with a socket of the plane, found no socket")
@@ -230,15 +230,15 @@ class MediaLoop:
         """Runs when the doorbell has rung."""
         if self._share is None:
             return
-        datagrams, audio = self._share.mailbox.take()
+        datagrams, deliveries = self._share.mailbox.take()
         for number, data, source in datagrams:
             protocol = self._protocols.get(number)
             if protocol is not None:
                 _guarded(protocol.datagram_received, data, source)
-        for number, samples, channels in audio:
+        for number, delivery, channels in deliveries:
             deliver = self._endpoints.get(number)
             if deliver is not None:
-                _guarded(deliver, samples, channels)
+                _guarded(deliver, delivery, channels)
 
 
 class AttachedReceiver:

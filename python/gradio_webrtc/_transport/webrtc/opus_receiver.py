@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport.base import AudioSink
+    from gradio_webrtc._audio import InboundTurns
+    from gradio_webrtc._transport.base import AudioSink, Heard
+
+    Delivery: TypeAlias = NDArray[np.int16] | Heard | None
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +113,8 @@ class OpusReceiver:
         self._call_later = call_later
         self._timer: Timer | None = None
         self._attached: Attached | None = None
+        self._turns: InboundTurns | None = None
+        self._heard: Callable[[Heard], None] | None = None
 
     @property
     def refused(self) -> int:
@@ -204,29 +209,43 @@ class OpusReceiver:
             self._timer.cancel()
             self._timer = None
         self._attached = attached
-        secured.set_allowance(self._batch_allowance_s)
+        secured.delivered(0, self._batch_allowance_s)
         attached.wake()
 
-    def deliver(
-        self, secured: SecureReceiver, samples: NDArray[np.int16] | None, channels: int
-    ) -> None:
+    def feed(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Has the thread detect turns, if one receives, as soon as no audio is on its way here.
+
+        Args:
+            turns: Detects them.
+            heard: Called on the event loop with what was detected.
+        """
+        self._turns, self._heard = turns, heard
+
+    def deliver(self, secured: SecureReceiver, delivery: Delivery, channels: int) -> None:
         """Delivers what the thread has received, on the event loop.
 
         Args:
             secured: What `secure` returned.
-            samples: int16 ``(1, n)``; ``None`` when the core has failed.
-            channels: The number of channels in them.
+            delivery: Audio, int16 ``(1, n)``; or what was heard in it; ``None`` when the core has
+                failed.
+            channels: The number of channels in the audio.
         """
-        if samples is None:
-            self._queue(ConnectionLost("the receiver of audio has failed; its log has the reason"))
-            return
-        self._deliver(samples, channels)
-        if self._batch_allowance_s > 0:
-            secured.set_allowance(self._batch_allowance_s)
+        if delivery is None:
+            self._queue(ConnectionLost("the receiver of audio has failed: its thread panicked"))
+        elif isinstance(delivery, list | Exception):
+            if self._heard is not None:
+                self._heard(delivery)
+            secured.heard()
+        else:
+            self._deliver(delivery, channels)
+            secured.delivered(delivery.size, self._batch_allowance_s)
+            if self._turns is not None and secured.feed(self._turns):
+                self._turns = None
 
     def close(self) -> None:
         """Drops what still comes, and logs what could not be decoded."""
         self.sink = _drop
+        self._turns = self._heard = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -38,7 +38,13 @@ from .tracks import Tracks
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
+    from gradio_webrtc._audio import InboundTurns
+    from gradio_webrtc._transport.base import (
+        AudioFrameSource,
+        AudioSink,
+        Heard,
+        VideoFrameSource,
+    )
     from gradio_webrtc._transport.frame import TimedFrame
     from gradio_webrtc.types import TransportStats
 
@@ -253,6 +259,10 @@ class PeerTransport:
     async def receive_video_frame(self) -> TimedFrame:
         """Returns the newest video frame; see `Transport.receive_video_frame`."""
         return await self._tracks.receive_video_frame()
+
+    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Has turns detected off the event loop; see `Transport.feed_turns`."""
+        self._tracks.feed_turns(turns, heard)
 
     def play_audio(self, source: AudioFrameSource) -> None:
         """Sends the frames of ``source``; see `Transport.play_audio`."""

@@ -14,10 +14,18 @@ from .audio_receiver import AudioReceiver
 from .video import VideoReceiver, VideoSender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
+    from gradio_webrtc._audio import InboundTurns
     from gradio_webrtc._config import SessionConfig
-    from gradio_webrtc._transport.base import AudioFrameSource, AudioSink, VideoFrameSource
+    from gradio_webrtc._transport.base import (
+        AudioFrameSource,
+        AudioSink,
+        Heard,
+        VideoFrameSource,
+    )
     from gradio_webrtc._transport.frame import TimedFrame
     from gradio_webrtc._workers.task_scope import TaskScope
 
@@ -79,6 +87,11 @@ class Tracks:
         if self._audio is None:
             raise ConnectionLost("the remote peer sends no audio")
         await self._audio.carry(sink)
+
+    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+        """Has turns detected; see `Transport.feed_turns`."""
+        if self._audio is not None:
+            self._audio.feed_turns(turns, heard)
 
     async def receive_video_frame(self) -> TimedFrame:
         """Returns the newest video frame; see `Transport.receive_video_frame`."""

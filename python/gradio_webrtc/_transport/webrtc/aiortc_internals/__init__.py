@@ -37,7 +37,7 @@ from .dtls import HardenedDtls
 from .fast_path import install_fast_path
 from .host_addresses import host_addresses, offer_loopback_when_alone
 from .objects import become
-from .opus_coding import code_inline, deliver_inline, drop_inline
+from .opus_coding import code_inline, deliver_inline, drop_inline, feed_inline
 from .own_sockets import use_addresses
 from .receiver import HardenedReceiver
 from .sender import HardenedSender, encode_by
@@ -62,6 +62,7 @@ __all__ = [
     "detach",
     "drop_inline",
     "encode_by",
+    "feed_inline",
     "guard_sockets",
     "harden",
     "host_addresses",
