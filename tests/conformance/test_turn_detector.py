@@ -11,9 +11,10 @@ from support.blocks import Model
 from support.conversing import RATE_HZ, ScriptedVad, audio_at
 from support.signals import speech
 
+from gradio_webrtc._audio import InboundTurns
 from gradio_webrtc._handlers import AlgoOptions, AppState, ReplyOnPause, SileroVadOptions
 from gradio_webrtc._legacy.blocks import BlockTurnDetector
-from gradio_webrtc._turns.detector import PauseTurnDetector
+from gradio_webrtc._turns.detector import InboundTurnDetector, PauseTurnDetector
 from gradio_webrtc._turns.options import make_detector
 from gradio_webrtc._turns.stop_words import StopWordDetector
 
@@ -39,6 +40,11 @@ def scripted() -> NDArray[np.int16]:
 
 def silero() -> PauseTurnDetector:
     return PauseTurnDetector(make_detector(RATE_HZ, AlgoOptions(), SileroVadOptions()), RATE_HZ)
+
+
+def inbound() -> InboundTurnDetector:
+    turns = InboundTurns(make_detector(RATE_HZ, AlgoOptions(), SileroVadOptions()), FRAME)
+    return InboundTurnDetector(turns)
 
 
 def custom() -> PauseTurnDetector:
@@ -79,6 +85,7 @@ class Case(NamedTuple):
 
 DETECTORS: Final = {
     "built-in Silero": Case(silero, spoken),
+    "built-in Silero, in received audio": Case(inbound, spoken),
     "a detector of the user's": Case(custom, scripted),
     "blocks": Case(in_blocks, scripted),
     "stop word": Case(behind_a_word, scripted, wake),

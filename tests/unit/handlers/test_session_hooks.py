@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 from support.fake_session import FakeSession
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
+from gradio_webrtc.errors import AudioError
 
 
 class Plain(StreamHandler):
@@ -108,4 +110,77 @@ async def test_an_emit_that_is_set_on_a_reply_on_pause_counts_from_bind_on() -> 
     assert handler.session_emit == handler.emit_async, "a copy has the emit of its class"
     handler.emit = own
     assert handler.session_emit is own
+    await handler.release()
+
+
+class Level:
+    """A detector of speech that is written in Python."""
+
+    sample_rate = 16_000
+    window_samples = 512
+
+    def probability(self, window: Any) -> float:
+        return float(abs(window).mean() > 0.1)
+
+    def reset(self) -> None: ...
+
+
+class OwnPause(ReplyOnPause):
+    def determine_pause(self, *_args: Any) -> bool:
+        return False
+
+
+async def test_received_audio_goes_to_the_built_in_detector_at_once() -> None:
+    handler = bound(ReplyOnPause(echo, input_sample_rate=24_000))
+    turns = handler.session_detection().turns
+    assert (turns.sample_rate_hz, turns.frame_samples) == (24_000, 480)
+    assert handler.session_detection().turns is turns
+    await handler.release()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Plain,
+        lambda: OwnReceive(echo),
+        lambda: OwnPause(echo),
+        lambda: ReplyOnPause(echo, vad=Level),
+        lambda: ReplyOnPause(echo, expected_layout="stereo"),
+    ],
+    ids=["any other", "own receive", "own pause", "own detector", "stereo"],
+)
+async def test_what_comes_before_the_detector_gets_frames(make: Any) -> None:
+    handler = bound(make())
+    assert handler.session_detection() is None
+    await handler.release()
+
+
+async def test_a_receive_that_is_set_on_an_instance_gets_frames() -> None:
+    handler = bound(ReplyOnPause(echo))
+    handler.receive = lambda _frame: None
+    assert handler.session_detection() is None
+    await handler.release()
+
+
+async def test_detection_has_the_rate_that_was_decided_last() -> None:
+    handler = bound(ReplyOnPause(echo))
+    handler.input_sample_rate, handler.input_frame_size = 16_000, 320
+    turns = handler.session_detection().turns
+    assert (turns.sample_rate_hz, turns.frame_samples) == (16_000, 320)
+    handler.receive((16_000, np.zeros((1, 320), np.int16)))
+    with pytest.raises(AudioError, match="frames of a session have one rate"):
+        handler.receive((48_000, np.zeros((1, 960), np.int16)))
+    handler.input_sample_rate = 48_000
+    assert handler.session_detection() is None, "frames of another rate were taken"
+    await handler.release()
+
+
+async def test_frames_and_received_audio_have_one_clock() -> None:
+    handler = bound(ReplyOnPause(echo))
+    turns = handler.session_detection().turns
+    before = turns.min_samples_until_event
+    handler.receive((48_000, np.zeros((1, 480), np.int16)))
+    assert turns.min_samples_until_event == before - 480
+    turns.process(48_000, 1, np.zeros((1, 960), np.int16))
+    assert handler.batch_allowance_s == (before - 1440) / 48_000
     await handler.release()

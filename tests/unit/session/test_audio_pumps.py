@@ -6,23 +6,30 @@ import asyncio
 import threading
 import tracemalloc
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
-from support.signals import speech, tone
+import pytest
+from support.conversing import conversing
+from support.signals import speech, speech_at_48k, tone
 
-from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
+from gradio_webrtc import AlgoOptions, AsyncStreamHandler, ReplyOnPause, StreamHandler
 from gradio_webrtc._config import SessionConfig
+from gradio_webrtc._session.audio_pumps import InboundPump
 from gradio_webrtc._session.session import Session
+from gradio_webrtc._transport import AudioBlock
+from gradio_webrtc._workers.workers import Worker
+from gradio_webrtc.errors import AudioError
 from gradio_webrtc.testing import FakeTransport, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pytest
     from numpy.typing import NDArray
 
-    from gradio_webrtc.types import EmitType
+    from gradio_webrtc._transport import AudioSink
+    from gradio_webrtc._turns.detector import TurnEvent
+    from gradio_webrtc.types import EmitType, SessionHandle
 
 Frame = tuple[int, "NDArray[np.int16]"]
 
@@ -188,3 +195,117 @@ def test_ten_minutes_in_one_piece_are_not_copied_and_can_be_interrupted() -> Non
     assert [event.name for event in simulation.events].count("interrupted") == 1
     assert len(simulation.turns) == 2
     assert simulation.duration_s < 60
+
+
+class ByFrames(ReplyOnPause):
+    """Gets each frame from the session, on its loop."""
+
+    def bind(self, session: SessionHandle) -> None:
+        super().bind(session)
+        self.receive = super().receive  # type: ignore[method-assign]
+
+
+def answer(_audio: Frame) -> Iterator[Frame]:
+    yield (24_000, tone(0.4, 500, 24_000).reshape(1, -1))
+
+
+def people() -> NDArray[np.int16]:
+    """Three utterances, of which the second follows closely; int16 ``(n,)`` at 48 kHz."""
+    silence = np.zeros(3 * 48_000, np.int16)
+    names = ("austen_0880_16k", "asterisk_hello_world_16k", "goforward_16k")
+    first, second, third = (speech_at_48k(name) for name in names)
+    return np.concatenate([first, silence[:30_000], second, silence, third, silence])
+
+
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "defaults": {},
+    "16 kHz": {"input_sample_rate": 16_000},
+    "no barge-in": {"can_interrupt": False, "input_sample_rate": 24_000},
+    "short turns": {"algo_options": AlgoOptions(max_continuous_speech_s=1.0)},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_turns_are_the_same_whether_frames_come_by_receive_or_not(options: Any) -> None:
+    at_once, by_frames = (
+        simulate(make(answer, **options), (48_000, people())) for make in (ReplyOnPause, ByFrames)
+    )
+    assert [tuple(event[:2]) for event in at_once.events] == [
+        tuple(event[:2]) for event in by_frames.events
+    ]
+    assert len(at_once.turns) == len(by_frames.turns) > 1
+    for one, other in zip(at_once.turns, by_frames.turns, strict=True):
+        assert (one.speech_start_s, one.speech_end_s, one.pause_s) == (
+            other.speech_start_s,
+            other.speech_end_s,
+            other.pause_s,
+        )
+        assert np.array_equal(one.audio[1], other.audio[1])
+
+
+class Line:
+    """A transport that hands over what a test gives it."""
+
+    sink: AudioSink
+
+    async def carry_audio(self, sink: AudioSink) -> None:
+        self.sink = sink
+        await asyncio.Event().wait()
+
+
+async def events_in_blocks(
+    handler: ReplyOnPause, block_samples: int
+) -> tuple[list[tuple[str, object]], list[BaseException]]:
+    """The events of a session whose audio comes in such blocks, and its errors."""
+    line = Line()
+    async with conversing(handler) as talk:
+        transport, session = cast("Any", line), cast("Any", talk.session)
+        pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
+        running = asyncio.get_running_loop().create_task(pump.run())
+        await asyncio.sleep(0)
+        said = people()
+        for start in range(0, said.size, block_samples):
+            block = said[start : start + block_samples].reshape(1, -1)
+            line.sink(AudioBlock(48_000, 1, block))
+            await talk.until_idle()
+        running.cancel()
+        events = [(name, data.get("time_s")) for name, data in talk.session.events]
+        return events, list(talk.session.errors)
+
+
+@pytest.mark.parametrize("can_interrupt", [True, False])
+async def test_a_reply_counts_for_the_frame_behind_the_pause(*, can_interrupt: bool) -> None:
+    # A second at once: the reply begins in the middle of a block.
+    at_once, by_frames = [
+        await events_in_blocks(make(answer, can_interrupt=can_interrupt), 48_000)
+        for make in (ReplyOnPause, ByFrames)
+    ]
+    assert at_once == by_frames
+    assert at_once[1] == []
+    assert "pause_detected" in dict(at_once[0])
+
+
+class Failing(ReplyOnPause):
+    def _rtc_on_turn_event(self, event: TurnEvent) -> None:
+        if event.name == "started_talking":
+            raise ValueError("not now")
+        super()._rtc_on_turn_event(event)
+
+
+async def test_an_event_that_fails_is_reported_and_the_rest_goes_on() -> None:
+    events, errors = await events_in_blocks(Failing(answer), 48_000)
+    assert {str(error) for error in errors} == {"not now"}
+    assert "pause_detected" in dict(events)
+
+
+async def test_a_block_that_is_no_audio_is_reported() -> None:
+    line = Line()
+    async with conversing(ReplyOnPause(answer)) as talk:
+        transport, session = cast("Any", line), cast("Any", talk.session)
+        pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
+        running = asyncio.get_running_loop().create_task(pump.run())
+        await asyncio.sleep(0)
+        assert line.sink(AudioBlock(48_000, 2, np.zeros((1, 3), np.int16))) == 0.0
+        assert line.sink(AudioBlock(48_000, 2, np.zeros((1, 1920), np.int16))) > 0.0
+        running.cancel()
+        assert [type(error) for error in talk.session.errors] == [AudioError]
