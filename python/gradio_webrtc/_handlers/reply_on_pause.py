@@ -114,6 +114,8 @@ class ReplyOnPause(TurnHandler):
     _rtc_is_ready_made = True
     """Its code is known, as that of a subclass is not: see `check_turns`."""
 
+    _rtc_detector: TurnDetector | None = None
+
     @overload
     def __init__(
         self,
@@ -162,7 +164,7 @@ class ReplyOnPause(TurnHandler):
 
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()
-        self._rtc_detector: TurnDetector | None = None
+        self._rtc_detector = None
         self._rtc_intake = Intake(
             self.input_sample_rate, 2 if self.expected_layout == "stereo" else 1
         )
@@ -177,7 +179,18 @@ class ReplyOnPause(TurnHandler):
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
         super().bind(session)
         self._rtc_detector = self._rtc_make_detector()
+        self._rtc_reply_queue.on_change = self._rtc_update_skipping
         self._rtc_begin_s = session.loop.time()
+
+    @property
+    def can_interrupt(self) -> bool:
+        """True if the user may talk over the answer (barge-in); may be set at any time."""
+        return self._rtc_can_interrupt
+
+    @can_interrupt.setter
+    def can_interrupt(self, can_interrupt: bool) -> None:
+        self._rtc_can_interrupt = can_interrupt
+        self._rtc_update_skipping()
 
     @property
     def session_receive(self) -> Callable[..., Any]:
@@ -200,7 +213,12 @@ class ReplyOnPause(TurnHandler):
     def session_detection(self) -> InboundDetection | None:
         """The built-in detector itself, where nothing of a program's own comes before it."""
         rate_hz, intake = self.input_sample_rate, self._rtc_intake
-        is_direct = self.receive_is_light and "receive" not in vars(self)
+        # The ``emit`` of a subclass's own notes in ``state`` when it is responding.
+        is_direct = (
+            self.receive_is_light
+            and "receive" not in vars(self)
+            and not self._rtc_emit_is_overridden
+        )
         if not is_direct or self.expected_layout != "mono" or not intake.takes(rate_hz):
             return None
         with self._rtc_detector_lock:
@@ -214,7 +232,8 @@ class ReplyOnPause(TurnHandler):
                 self._rtc_detector_rate_hz = rate_hz
                 self._rtc_detector = detector = self._rtc_make_detector()
                 turns = cast("InboundTurnDetector", detector).inbound
-        return InboundDetection(turns, self._rtc_ignores_audio, self._rtc_take_events)
+                self._rtc_update_skipping()
+        return InboundDetection(turns, self._rtc_take_events)
 
     @property
     def batch_allowance_s(self) -> float:
@@ -323,6 +342,11 @@ class ReplyOnPause(TurnHandler):
 
     def _rtc_ignores_audio(self) -> bool:
         return not self.can_interrupt and bool(self._rtc_is_responding)
+
+    def _rtc_update_skipping(self) -> None:
+        """Has received audio skipped while it is ignored."""
+        if isinstance(self._rtc_detector, InboundTurnDetector):
+            self._rtc_detector.inbound.set_skipping(self._rtc_ignores_audio())
 
     def _rtc_overrides(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ReplyOnPause, name)

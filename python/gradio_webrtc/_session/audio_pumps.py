@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._audio import InboundTurns
     from gradio_webrtc._transport import AudioBlock, Heard, Transport
     from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc._workers.workers import Worker
@@ -118,7 +117,7 @@ class InboundPump:
         self._context = context
         self._audio: InboundAudio | None = None
         self._detection: InboundDetection | None = None
-        self._has_begun = self._is_skipping = False
+        self._has_begun = False
         self._format = (0, 0)
         self._rate_hz = handler.input_sample_rate
         self._receive_at_once = handler.session_receive
@@ -200,17 +199,13 @@ class InboundPump:
 
     def _detect(self, block: AudioBlock, detection: InboundDetection) -> float:
         """Passes a block to the core itself, whose events are all that Python gets."""
-        turns, is_skipping, on_events = detection
+        turns, on_events = detection
         try:
-            if is_skipping() is not self._is_skipping:
-                self._switch(turns)
             events, allowance_s = turns.process(*block)
             while events:
                 with guard(self._context.report):
                     on_events(named(events))
-                # A reply that begins with them may be one that cannot be interrupted.
-                if is_skipping() is not self._is_skipping:
-                    self._switch(turns)
+                # The frames behind: those of a reply that cannot be interrupted are skipped.
                 events, allowance_s = turns.proceed()
         except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
             self._context.report(error)
@@ -221,21 +216,10 @@ class InboundPump:
         """Takes what a transport has detected that feeds the core by itself."""
         if self._detection is None:
             return
-        turns, is_skipping, on_events = self._detection
         with guard(self._context.report):
             if isinstance(heard, Exception):
                 raise heard
-            if is_skipping() is not self._is_skipping:
-                self._switch(turns)
-            # While audio is ignored no turn begins: what was detected before is discarded.
-            if heard and not self._is_skipping:
-                on_events(named(heard))
-            if is_skipping() is not self._is_skipping:
-                self._switch(turns)
-
-    def _switch(self, turns: InboundTurns) -> None:
-        self._is_skipping = not self._is_skipping
-        turns.set_skipping(self._is_skipping)
+            self._detection.on_events(named(heard))
 
     def _make_audio(self, block: AudioBlock) -> InboundAudio:
         self._format = (block.rate_hz, block.channels)

@@ -128,13 +128,11 @@ class InboundDetection(NamedTuple):
     """What a session passes received audio to, in place of a handler's ``receive``.
 
     Attributes:
-        turns: Detects in blocks as they are received.
-        is_skipping: Returns True while the user's audio is ignored.
-        on_events: Takes the events of a frame.
+        turns: Detects in blocks as they are received; skips them while the handler has it so.
+        on_events: Takes the events of a frame, `named`; in any thread.
     """
 
     turns: InboundTurns
-    is_skipping: Callable[[], bool]
     on_events: Callable[[list[TurnEvent]], None]
 
 

@@ -215,6 +215,9 @@ class ReplyQueue:
         make_reply: Returns the reply to a turn, ready to be stepped.
         on_reply_over: Called at the end of a reply, with True if it was interrupted.
         silence: Drops the queued audio of an interrupted reply, and the item on its way.
+
+    Attributes:
+        on_change: Called when ``is_responding`` may have changed.
     """
 
     def __init__(
@@ -228,6 +231,7 @@ class ReplyQueue:
         self._make_reply = make_reply
         self._on_reply_over = on_reply_over
         self._silence = silence
+        self.on_change: Callable[[], None] = _ignore
         self._waiting: Turn | None = None
         self._reply: Reply | None = None
         self._carried: NDArray[np.int16] | None = None
@@ -278,7 +282,7 @@ class ReplyQueue:
         if self._carried is not None and turn.number:
             turn, self._carried = turn.after(self._carried), None
         self._waiting = turn
-        self._ready.set()
+        self._update()
         return turn
 
     def interrupt(self, *, is_silenced: bool = True) -> Turn | None:
@@ -330,7 +334,7 @@ class ReplyQueue:
         """Drops the references to the handler once the session is over; later turns are refused."""
         self._make_reply = _refuse
         self._on_reply_over = _ignore
-        self._silence = _ignore
+        self._silence = self.on_change = _ignore
 
     @property
     def _speaking(self) -> Reply | None:
@@ -355,6 +359,7 @@ class ReplyQueue:
             self._ready.set()
         else:
             self._ready.clear()
+        self.on_change()
 
 
 def _refuse(_turn: Turn) -> Reply:

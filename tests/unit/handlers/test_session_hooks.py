@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.conversing import CHUNK, Endless, conversing
 from support.fake_session import FakeSession
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
@@ -143,11 +144,12 @@ async def test_received_audio_goes_to_the_built_in_detector_at_once() -> None:
     [
         Plain,
         lambda: OwnReceive(echo),
+        lambda: OwnEmit(echo),
         lambda: OwnPause(echo),
         lambda: ReplyOnPause(echo, vad=Level),
         lambda: ReplyOnPause(echo, expected_layout="stereo"),
     ],
-    ids=["any other", "own receive", "own pause", "own detector", "stereo"],
+    ids=["any other", "own receive", "own emit", "own pause", "own detector", "stereo"],
 )
 async def test_what_comes_before_the_detector_gets_frames(make: Any) -> None:
     handler = bound(make())
@@ -184,3 +186,34 @@ async def test_frames_and_received_audio_have_one_clock() -> None:
     turns.process(48_000, 1, np.zeros((1, 960), np.int16))
     assert handler.batch_allowance_s == (before - 1440) / 48_000
     await handler.release()
+
+
+async def test_received_audio_is_skipped_while_a_reply_cannot_be_interrupted() -> None:
+    async with conversing(ReplyOnPause(Endless().asynchronous, can_interrupt=False)) as talk:
+        handler = talk.handler
+        turns = handler.session_detection().turns
+        assert turns.min_samples_until_event > 0
+        handler.trigger_response()
+        assert turns.min_samples_until_event == 0, "a turn waits for its reply"
+        await talk.until_said(1)
+        assert turns.min_samples_until_event == 0
+        handler.can_interrupt = True
+        assert turns.min_samples_until_event > 0
+        handler.can_interrupt = False
+        assert turns.min_samples_until_event == 0
+        handler.stop_reply()
+        await talk.until_idle()
+        assert turns.min_samples_until_event > 0
+
+
+async def test_a_greeting_that_cannot_be_interrupted_is_one_from_the_first_audio_on() -> None:
+    def greet() -> Any:
+        yield CHUNK
+
+    handler = ReplyOnPause(echo, startup_fn=greet, can_interrupt=False)
+    async with conversing(handler) as talk:
+        turns = talk.handler.session_detection().turns
+        assert turns.min_samples_until_event == 0
+        await talk.until_event("response_finished")
+        await talk.until_idle()
+        assert turns.min_samples_until_event > 0

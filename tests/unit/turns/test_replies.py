@@ -185,6 +185,21 @@ async def test_a_turn_that_was_begun_is_answered_and_not_carried(
     assert await desk.queue.step() == (2, 0)
 
 
+async def test_whoever_follows_the_queue_gets_each_change(desks: Callable[..., Desk]) -> None:
+    desk = desks(numbers)
+    noted: list[bool] = []
+    desk.queue.on_change = lambda: noted.append(desk.queue.is_responding)
+    desk.queue.take(turn(1))
+    desk.queue.interrupt()
+    desk.queue.take(turn(2))
+    while await desk.queue.step() is not FINISHED:
+        assert noted[-1]
+    assert noted == [True, False, True, False]
+    desk.queue.detach()
+    desk.queue.on_change()
+    assert not desk.queue.is_responding
+
+
 async def test_an_answer_to_no_turn_takes_no_audio_along(desks: Callable[..., Desk]) -> None:
     desk = desks(numbers)
     desk.queue.take(turn(1, level=1))
