@@ -8,7 +8,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::cell::Cell;
 
-use gradio_webrtc_core::{Chunk, InboundAudio, Layout, OutboundAudio, PauseDetector};
+use gradio_webrtc_core::{Chunk, InboundAudio, InboundTurns, Layout, OutboundAudio, PauseDetector};
 use support::{LOUD, SOFT, audio, detector};
 
 struct Counting;
@@ -72,6 +72,19 @@ fn the_inbound_path_allocates_nothing() {
             );
         }
     }
+}
+
+#[test]
+fn turns_in_received_audio_allocate_nothing_while_nobody_talks() {
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    let mut packets = |count| {
+        for _ in 0..count {
+            let events = turns.process(48_000, 2, &[SOFT; 1920]).unwrap();
+            assert!(events.is_empty());
+        }
+    };
+    packets(500);
+    assert_eq!(allocated(|| packets(1_000)), (0, 0));
 }
 
 #[test]
