@@ -24,10 +24,17 @@ def make_offer(scenario, meter):
     def update():
         """Adds what the sessions under way have counted since the last time."""
         for stats in manager.all_stats():
-            emits, replies = before.get(stats.webrtc_id, (0, 0))
+            emits, replies, packets = before.get(stats.webrtc_id, (0, 0, 0))
             meter.emits += stats.emits - emits
+            if scenario != "echo":
+                # Where turns are detected without Python, nothing calls `receive`.
+                meter.received += stats.transport.packets_received - packets
             meter.own_ms += [1000 * each for each in stats.reply_delays_s[replies:]]
-            before[stats.webrtc_id] = (stats.emits, len(stats.reply_delays_s))
+            before[stats.webrtc_id] = (
+                stats.emits,
+                len(stats.reply_delays_s),
+                stats.transport.packets_received,
+            )
 
     meter.update = update
     return Signaling(manager).handle_request

@@ -274,14 +274,11 @@ class SecureReceiver:
         """
 
     def feed(self, turns: InboundTurns) -> bool:
-        """Has the plane's thread detect turns, and deliver what was heard in place of audio.
+        """Has the plane's thread detect turns, and deliver what was detected in place of audio.
 
         Returns:
             False, and nothing has changed, while delivered audio was not processed.
         """
-
-    def heard(self) -> None:
-        """Notes that what was heard was processed: a plane tells once that audio is skipped."""
 
     def take_due(self, now_s: float, allowance_s: float) -> NDArray[np.int16] | None:
         """Returns the audio that is due; see `AudioReceiver.receive`."""
@@ -290,7 +287,7 @@ class SecureReceiver:
         """See `AudioReceiver.take`."""
 
     def report(self, now_s: float) -> _ReceptionReport | None:
-        """Returns what a receiver report says of the current stream (RFC 3550 section 6.4.1).
+        """Returns the block of a receiver report about the current stream (RFC 3550 section 6.4.1).
 
         ``fraction_lost`` is that since the last call. `None` before the first packet.
         """
@@ -304,7 +301,7 @@ class SecureReceiver:
         """
 
 _Address: TypeAlias = tuple[str, int]
-_Heard: TypeAlias = list[tuple[PauseEvent, NDArray[np.int16] | None]]
+_Detected: TypeAlias = list[tuple[PauseEvent, NDArray[np.int16] | None]]
 
 @final
 class MediaMailbox:
@@ -318,7 +315,7 @@ class MediaMailbox:
     def open_doorbell(self) -> int:
         """Returns a file descriptor that is readable while the mailbox is not empty.
 
-        It is the caller's, who closes it and reads nothing from it.
+        It is to be closed with `os.close`, and nothing is to be read from it.
 
         Raises:
             OSError: The process has no more file descriptors.
@@ -328,15 +325,15 @@ class MediaMailbox:
         self,
     ) -> tuple[
         list[tuple[int, bytes, _Address]],
-        list[tuple[int, NDArray[np.int16] | _Heard | Exception | None, int]],
+        list[tuple[int, NDArray[np.int16] | _Detected | Exception | None, int]],
     ]:
         """Returns all that waits: datagrams, and deliveries; each in the order in which it came.
 
         A datagram comes with the number of its socket and its source; of each socket 256 wait at
         most. A delivery comes with the number of its endpoint: audio and the number of its
         channels, of which five seconds wait at most, and newer audio is dropped; or what was
-        heard, nothing while audio is skipped, or the exception of the detector; ``None`` when the
-        endpoint has failed, and receives no more.
+        detected, or the exception of the detector; ``None`` when the endpoint has failed, and
+        receives no more.
         """
 
 @final
@@ -361,7 +358,7 @@ class MediaPlane:
         Args:
             host: An address of this machine.
             port: 0 for any.
-            receive_buffer_bytes: What may wait in the kernel, as far as it allows.
+            receive_buffer_bytes: The bytes that may wait in the kernel, as far as it allows.
             mailbox: Receives what is no media of an admitted source.
 
         Raises:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import AudioBlock, Heard, Transport
+    from gradio_webrtc._transport import AudioBlock, Detected, Transport
     from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import CloseStream
@@ -175,7 +175,7 @@ class InboundPump:
             self._has_begun = True
             self._detection = self._handler.session_detection() if self._is_light else None
             if self._detection is not None:
-                self._transport.feed_turns(self._detection.turns, self._hear)
+                self._transport.feed_turns(self._detection.turns, self._take_detected)
         if self._detection is not None:
             return self._detect(block, self._detection)
         if self._audio is None or self._format != (block.rate_hz, block.channels):
@@ -212,14 +212,14 @@ class InboundPump:
             return 0.0
         return allowance_s
 
-    def _hear(self, heard: Heard) -> None:
+    def _take_detected(self, detected: Detected) -> None:
         """Takes what a transport has detected that feeds the core by itself."""
         if self._detection is None:
             return
         with guard(self._context.report):
-            if isinstance(heard, Exception):
-                raise heard
-            self._detection.on_events(named(heard))
+            if isinstance(detected, Exception):
+                raise detected
+            self._detection.on_events(named(detected))
 
     def _make_audio(self, block: AudioBlock) -> InboundAudio:
         self._format = (block.rate_hz, block.channels)

@@ -1,6 +1,6 @@
 """The network side of a session. Imports neither handlers nor sessions nor Gradio."""
 
-from .base import AudioBlock, AudioFrameSource, AudioSink, Heard, Transport, VideoFrameSource
+from .base import AudioBlock, AudioFrameSource, AudioSink, Detected, Transport, VideoFrameSource
 from .buckets import TokenBucket
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .frame_flow import VIDEO_CLOCK_HZ, FrameRateLimiter
@@ -32,11 +32,11 @@ __all__ = [
     "BrokenMessage",
     "BrokenRules",
     "Carrier",
+    "Detected",
     "Dialect",
     "Encoding",
     "Fragment",
     "FrameRateLimiter",
-    "Heard",
     "LinkTransport",
     "MediaDialect",
     "MediaReader",

@@ -40,9 +40,8 @@ Returns how much of the coming audio may wait, in seconds, since no event could 
 blocks that come together cost less. 0 for none; less for audio that waits before the handler."""
 
 
-Heard: TypeAlias = "list[tuple[PauseEvent, NDArray[np.int16] | None]] | Exception"
-"""Events of `InboundTurns`, or the exception that it raised. No events: audio is skipped, which the
-session may end."""
+Detected: TypeAlias = "list[tuple[PauseEvent, NDArray[np.int16] | None]] | Exception"
+"""Events of `InboundTurns`, or the exception that it raised."""
 
 
 class AudioFrameSource(Protocol):
@@ -103,7 +102,7 @@ class Transport(Protocol):
             Exception: Whatever ``sink`` raises; it is not called again then.
         """
 
-    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected by the transport, if it can: then the sink gets no more audio.
 
         Call it within the sink; the block that the sink has is the last one before the next that
@@ -111,7 +110,7 @@ class Transport(Protocol):
 
         Args:
             turns: Detects them; the transport may do that in another thread.
-            heard: Called on the event loop with what was detected.
+            on_detected: Called on the event loop with what was detected.
         """
 
     def play_audio(self, source: AudioFrameSource) -> None:

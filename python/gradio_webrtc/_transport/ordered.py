@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._audio import InboundTurns
 
-    from .base import AudioBlock, AudioFrameSource, AudioSink, Heard, VideoFrameSource
+    from .base import AudioBlock, AudioFrameSource, AudioSink, Detected, VideoFrameSource
     from .frame import TimedFrame
     from .pacing import PacedFrame
     from .send_queue import Wire
@@ -251,7 +251,7 @@ class OrderedTransport:
         if idle_limit_s is not None and self._config.client_sends:
             self._tasks.start(self._end_when_idle(idle_limit_s))
 
-    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Leaves it to the sink; see `Transport.feed_turns`."""
 
     async def carry_audio(self, sink: AudioSink) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport import (
         AudioFrameSource,
         AudioSink,
-        Heard,
+        Detected,
         TimedFrame,
         VideoFrameSource,
     )
@@ -112,7 +112,7 @@ class FakeTransport:
         if self._source is not None:
             self._tasks.start(self._play(self._source))
 
-    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Leaves it to the sink, which runs on the virtual clock."""
 
     async def carry_audio(self, sink: AudioSink) -> None:

@@ -139,12 +139,6 @@ impl InboundTurns {
         self.is_skipping = is_skipping;
     }
 
-    /// True while received frames pass without detection.
-    #[must_use]
-    pub fn is_skipping(&self) -> bool {
-        self.is_skipping
-    }
-
     /// Lets so many samples of the handler's rate pass without detection; the open turn is
     /// discarded.
     pub fn skip(&mut self, samples: u64) {

@@ -35,8 +35,8 @@ pub struct Delivery {
 enum Content {
     /// Audio, and the number of channels in it.
     Audio(usize, Vec<i16>),
-    /// What was heard in audio that the session does not need itself.
-    Heard(Result<Vec<core::TurnEvent>, core::AudioError>),
+    /// What was detected in audio that the session does not need itself.
+    Detected(Result<Vec<core::TurnEvent>, core::AudioError>),
     /// The endpoint panicked, and receives no more.
     Failed,
 }
@@ -48,19 +48,12 @@ pub struct Outlet {
     /// Samples of all channels that were delivered, and not processed yet.
     waiting: usize,
     turns: Option<Arc<Mutex<core::InboundTurns>>>,
-    /// False while the session has not seen yet that audio is skipped.
-    has_told: bool,
 }
 
 impl Outlet {
     /// Notes that so many samples were processed.
     pub fn delivered(&mut self, samples: usize) {
         self.waiting = self.waiting.saturating_sub(samples);
-    }
-
-    /// Notes that the session has heard what it was told.
-    pub fn heard(&mut self) {
-        self.has_told = false;
     }
 
     /// Has turns detected from now on, in place of delivering audio; false while some is under way.
@@ -83,29 +76,25 @@ impl Outlet {
             self.waiting += samples.len();
             self.push(Content::Audio(channels, samples.to_vec()));
         }
-        // Until the session has heard this, it may need the next packet at once.
+        // Until the session has processed this, it may need the next packet at once.
         0
     }
 
     fn detect(
-        &mut self,
+        &self,
         turns: &mut core::InboundTurns,
         rate_hz: u32,
         channels: usize,
         samples: &[i16],
     ) -> u32 {
         let channels = u16::try_from(channels).unwrap_or(u16::MAX);
-        let mut heard = turns.process(rate_hz, channels, samples);
-        while heard.as_ref().is_ok_and(|events| !events.is_empty()) {
-            self.push(Content::Heard(heard));
-            heard = turns.proceed();
+        let mut detected = turns.process(rate_hz, channels, samples);
+        while detected.as_ref().is_ok_and(|events| !events.is_empty()) {
+            self.push(Content::Detected(detected));
+            detected = turns.proceed();
         }
-        if heard.is_err() {
-            self.push(Content::Heard(heard));
-        } else if turns.is_skipping() && !self.has_told {
-            // The session looks whether that is still right.
-            self.has_told = true;
-            self.push(Content::Heard(Ok(Vec::new())));
+        if detected.is_err() {
+            self.push(Content::Detected(detected));
         }
         turns.batch_allowance(rate_hz)
     }
@@ -185,13 +174,13 @@ impl MediaMailbox {
                     let samples = row(py, &samples)?;
                     deliveries.append((endpoint, samples, channels))?;
                 }
-                Content::Heard(heard) => {
+                Content::Detected(detected) => {
                     // An error is an item of its own: it must not take the others with it.
-                    let heard = match for_python(py, heard) {
+                    let detected = match for_python(py, detected) {
                         Ok(events) => PyList::new(py, events)?.into_any(),
                         Err(error) => error.into_value(py).into_bound(py).into_any(),
                     };
-                    deliveries.append((endpoint, heard, 0))?;
+                    deliveries.append((endpoint, detected, 0))?;
                 }
                 Content::Failed => deliveries.append((endpoint, py.None(), 0))?,
             }
@@ -240,7 +229,6 @@ impl MediaPlane {
             mailbox: Arc::clone(&mailbox.0),
             waiting: 0,
             turns: None,
-            has_told: false,
         };
         receiver.lock(py)?.outlet = Some(outlet);
         let failures = Arc::clone(&mailbox.0);

@@ -111,14 +111,6 @@ impl SecureReceiver {
     }
 
     #[cfg(unix)]
-    fn heard(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(outlet) = &mut self.lock(py)?.outlet {
-            outlet.heard();
-        }
-        Ok(())
-    }
-
-    #[cfg(unix)]
     fn feed(&self, py: Python<'_>, turns: &crate::inbound_turns::InboundTurns) -> PyResult<bool> {
         let mut receiver = self.lock(py)?;
         Ok(receiver
@@ -184,7 +176,7 @@ impl SecureReceiver {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.lock(py)?.secure.stats();
         let counts = counts_of(py, stats.audio)?;
-        // Those of the jitter buffer do not know what was refused before it, or overtaken.
+        // Those of the jitter buffer do not count what was refused before it, or overtaken.
         counts.set_item("packets_received", stats.packets_received)?;
         counts.set_item("packets_lost", stats.packets_lost)?;
         counts.set_item("packets_forged", stats.packets_refused)?;

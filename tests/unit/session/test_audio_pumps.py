@@ -23,11 +23,12 @@ from gradio_webrtc.errors import AudioError
 from gradio_webrtc.testing import FakeTransport, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import AudioSink
+    from gradio_webrtc._audio import InboundTurns
+    from gradio_webrtc._transport import AudioSink, Detected
     from gradio_webrtc._turns.detector import TurnEvent
     from gradio_webrtc.types import EmitType, SessionHandle
 
@@ -246,18 +247,40 @@ def test_turns_are_the_same_whether_frames_come_by_receive_or_not(options: Any) 
 class Line:
     """A transport that hands over what a test gives it."""
 
-    sink: AudioSink
+    def __init__(self) -> None:
+        self.turns: InboundTurns | None = None
 
     async def carry_audio(self, sink: AudioSink) -> None:
         self.sink = sink
         await asyncio.Event().wait()
 
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
+        self.offered, self.on_detected = turns, on_detected
+
+
+class FeedingLine(Line):
+    """A transport that detects turns by itself, from the second block on."""
+
+    async def carry_audio(self, sink: AudioSink) -> None:
+        def feed(block: AudioBlock) -> float:
+            if self.turns is None:
+                allowance_s = sink(block)
+                self.turns = self.offered
+                return allowance_s
+            events, allowance_s = self.turns.process(*block)
+            while events:
+                self.on_detected(events)
+                events, allowance_s = self.turns.proceed()
+            return allowance_s
+
+        await super().carry_audio(feed)
+
 
 async def events_in_blocks(
-    handler: ReplyOnPause, block_samples: int
+    handler: ReplyOnPause, block_samples: int, make_line: Callable[[], Line] = Line
 ) -> tuple[list[tuple[str, object]], list[BaseException]]:
     """The events of a session whose audio comes in such blocks, and its errors."""
-    line = Line()
+    line = make_line()
     async with conversing(handler) as talk:
         transport, session = cast("Any", line), cast("Any", talk.session)
         pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
@@ -283,6 +306,30 @@ async def test_a_reply_counts_for_the_frame_behind_the_pause(*, can_interrupt: b
     assert at_once == by_frames
     assert at_once[1] == []
     assert "pause_detected" in dict(at_once[0])
+
+
+@pytest.mark.parametrize("can_interrupt", [True, False])
+async def test_turns_are_the_same_where_the_transport_detects_them(*, can_interrupt: bool) -> None:
+    by_transport, by_sink = [
+        await events_in_blocks(ReplyOnPause(answer, can_interrupt=can_interrupt), 960, make_line)
+        for make_line in (FeedingLine, Line)
+    ]
+    assert by_transport == by_sink
+    assert by_transport[1] == []
+    assert "pause_detected" in dict(by_transport[0])
+
+
+async def test_an_error_of_a_transports_detection_is_reported() -> None:
+    line = Line()
+    async with conversing(ReplyOnPause(answer)) as talk:
+        transport, session = cast("Any", line), cast("Any", talk.session)
+        pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
+        running = asyncio.get_running_loop().create_task(pump.run())
+        await asyncio.sleep(0)
+        line.sink(AudioBlock(48_000, 1, np.zeros((1, 960), np.int16)))
+        line.on_detected(MemoryError("no memory for a turn"))
+        running.cancel()
+        assert [type(error) for error in talk.session.errors] == [MemoryError]
 
 
 class Failing(ReplyOnPause):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCRtpReceiver
 
     from gradio_webrtc._audio import InboundTurns
-    from gradio_webrtc._transport.base import AudioSink, Heard
+    from gradio_webrtc._transport.base import AudioSink, Detected
 
 
 class AudioReceiver:
@@ -52,9 +52,9 @@ class AudioReceiver:
         finally:
             drop_inline(self._receiver)
 
-    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected; see `Transport.feed_turns`."""
-        feed_inline(self._receiver, turns, heard)
+        feed_inline(self._receiver, turns, on_detected)
 
 
 def read_block(item: object) -> AudioBlock:

@@ -166,7 +166,7 @@ class MediaLoop:
             protocol: Receives its datagrams.
             host: An address of this machine.
             port: 0 for any.
-            receive_buffer_bytes: What may wait in the kernel, as far as it allows.
+            receive_buffer_bytes: The bytes that may wait in the kernel, as far as it allows.
 
         Raises:
             OSError: The address cannot be bound, or nothing more can be opened.
@@ -188,8 +188,8 @@ class MediaLoop:
         Args:
             receiver: Of the session.
             deliver: Called on the event loop with samples, int16 ``(1, n)``, and the number of
-                channels in them; or with what was heard in them, see `OpusReceiver.deliver`; with
-                ``None`` when the core has failed, and delivers no more.
+                channels in them; or with what was detected in them, see `OpusReceiver.deliver`;
+                with ``None`` when the core has failed, and delivers no more.
         """
         if self._share is None:
             raise RuntimeError("expected a session with a socket of the plane, found no socket")

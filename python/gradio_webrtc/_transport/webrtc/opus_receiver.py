@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._audio import InboundTurns
-    from gradio_webrtc._transport.base import AudioSink, Heard
+    from gradio_webrtc._transport.base import AudioSink, Detected
 
-    Delivery: TypeAlias = NDArray[np.int16] | Heard | None
+    Delivery: TypeAlias = NDArray[np.int16] | Detected | None
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class OpusReceiver:
         self._timer: Timer | None = None
         self._attached: Attached | None = None
         self._turns: InboundTurns | None = None
-        self._heard: Callable[[Heard], None] | None = None
+        self._on_detected: Callable[[Detected], None] | None = None
 
     @property
     def refused(self) -> int:
@@ -182,7 +182,7 @@ class OpusReceiver:
         Runs for every packet of a session, so nothing is split up.
 
         Args:
-            secured: What `secure` returned.
+            secured: The result of `secure`.
             datagram: Anything.
         """
         now_s = self._clock()
@@ -202,7 +202,7 @@ class OpusReceiver:
         """Leaves it to a thread to receive from now on; what still comes here is passed on to it.
 
         Args:
-            secured: What `secure` returned.
+            secured: The result of `secure`.
             attached: The thread's, which calls `deliver` with ``secured``.
         """
         if self._timer is not None:
@@ -212,30 +212,29 @@ class OpusReceiver:
         secured.delivered(0, self._batch_allowance_s)
         attached.wake()
 
-    def feed(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has the thread detect turns, if one receives, as soon as no audio is on its way here.
 
         Args:
             turns: Detects them.
-            heard: Called on the event loop with what was detected.
+            on_detected: Called on the event loop with what was detected.
         """
-        self._turns, self._heard = turns, heard
+        self._turns, self._on_detected = turns, on_detected
 
     def deliver(self, secured: SecureReceiver, delivery: Delivery, channels: int) -> None:
         """Delivers what the thread has received, on the event loop.
 
         Args:
-            secured: What `secure` returned.
-            delivery: Audio, int16 ``(1, n)``; or what was heard in it; ``None`` when the core has
-                failed.
+            secured: The result of `secure`.
+            delivery: Audio, int16 ``(1, n)``; or what was detected in it; ``None`` when the core
+                has failed.
             channels: The number of channels in the audio.
         """
         if delivery is None:
             self._queue(ConnectionLost("the receiver of audio has failed: its thread panicked"))
         elif isinstance(delivery, list | Exception):
-            if self._heard is not None:
-                self._heard(delivery)
-            secured.heard()
+            if self._on_detected is not None:
+                self._on_detected(delivery)
         else:
             self._deliver(delivery, channels)
             secured.delivered(delivery.size, self._batch_allowance_s)
@@ -245,7 +244,7 @@ class OpusReceiver:
     def close(self) -> None:
         """Drops what still comes, and logs what could not be decoded."""
         self.sink = _drop
-        self._turns = self._heard = None
+        self._turns = self._on_detected = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport.base import (
         AudioFrameSource,
         AudioSink,
-        Heard,
+        Detected,
         VideoFrameSource,
     )
     from gradio_webrtc._transport.frame import TimedFrame
@@ -260,9 +260,9 @@ class PeerTransport:
         """Returns the newest video frame; see `Transport.receive_video_frame`."""
         return await self._tracks.receive_video_frame()
 
-    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected off the event loop; see `Transport.feed_turns`."""
-        self._tracks.feed_turns(turns, heard)
+        self._tracks.feed_turns(turns, on_detected)
 
     def play_audio(self, source: AudioFrameSource) -> None:
         """Sends the frames of ``source``; see `Transport.play_audio`."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport.base import (
         AudioFrameSource,
         AudioSink,
-        Heard,
+        Detected,
         VideoFrameSource,
     )
     from gradio_webrtc._transport.frame import TimedFrame
@@ -88,10 +88,10 @@ class Tracks:
             raise ConnectionLost("the remote peer sends no audio")
         await self._audio.carry(sink)
 
-    def feed_turns(self, turns: InboundTurns, heard: Callable[[Heard], None]) -> None:
+    def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected; see `Transport.feed_turns`."""
         if self._audio is not None:
-            self._audio.feed_turns(turns, heard)
+            self._audio.feed_turns(turns, on_detected)
 
     async def receive_video_frame(self) -> TimedFrame:
         """Returns the newest video frame; see `Transport.receive_video_frame`."""

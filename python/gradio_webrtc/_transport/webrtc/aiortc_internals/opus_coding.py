@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aiortc.rtp import RtpPacket
 
     from gradio_webrtc._audio import InboundTurns
-    from gradio_webrtc._transport.base import AudioBlock, AudioSink, Heard
+    from gradio_webrtc._transport.base import AudioBlock, AudioSink, Detected
 
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """RFC 6464."""
@@ -138,16 +138,16 @@ def deliver_inline(
 
 
 def feed_inline(
-    receiver: RTCRtpReceiver, turns: InboundTurns, heard: Callable[[Heard], None]
+    receiver: RTCRtpReceiver, turns: InboundTurns, on_detected: Callable[[Detected], None]
 ) -> None:
     """Has turns detected by the thread that receives, if one does; see `Transport.feed_turns`.
 
-    ``heard`` runs in the current context, as a sink does.
+    ``on_detected`` runs in the current context, as a sink does.
     """
     opus = opus_receiver_of(receiver)
     if opus is not None:
         run: Any = contextvars.copy_context().run
-        opus.feed(turns, functools.partial(run, heard))
+        opus.feed(turns, functools.partial(run, on_detected))
 
 
 def drop_inline(receiver: RTCRtpReceiver) -> None:

@@ -212,7 +212,7 @@ def use_addresses(
         pc: The connection.
         addresses: The ports, and the addresses.
         media: The media plane that has the sockets. One port of all sessions stays with the event
-            loop, which tells the sessions apart.
+            loop, which distinguishes the sessions.
 
     Returns:
         True if the sockets will be those of the media plane.
