@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +195,32 @@ async def test_media_of_an_admitted_source_are_received_by_the_thread(
     stranger.sendto(sender.protect(_packet(4)), ours)
     await notes.received.get()
     assert blocks.empty()
+    transport.close()
+
+
+async def test_a_blocked_loop_loses_nothing(stranger: socket.socket) -> None:
+    media, _notes, transport = opened()
+    received: list[int] = []
+    has_all = asyncio.Event()
+    secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
+
+    def deliver(delivery: Delivery, _channels: int) -> None:
+        assert isinstance(delivery, np.ndarray)
+        received.append(delivery.size)
+        if sum(received) >= 50 * 960:
+            has_all.set()
+
+    attached = media.attach(secured, deliver)
+    attached.admit(transport, stranger.getsockname())
+    sender = Session(Policy(key=KEY + SALT, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+    for number in range(50):
+        stranger.sendto(sender.protect(_packet(number)), transport.get_extra_info("sockname"))
+        # The loop, which this is, does nothing else meanwhile.
+        time.sleep(0.005)  # noqa: ASYNC251
+    assert received == []
+    await has_all.wait()
+    assert sum(received) == 50 * 960
+    attached.close()
     transport.close()
 
 

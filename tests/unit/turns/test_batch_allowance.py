@@ -64,6 +64,9 @@ class Wire:
         self._sink = sink
         await asyncio.Event().wait()
 
+    def feed_turns(self, *_detection: object) -> None:
+        """Leaves it to the sink."""
+
     def send(self, frame: NDArray[np.int16]) -> None:
         payload = self._encoder.encode(frame)
         self._frames = 0

@@ -1,0 +1,121 @@
+"""Sessions whose audio a thread of the core receives, and those where the event loop does."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from support.client import Client
+from support.serving import SessionServer
+from support.signals import chirp, pieces_found, speech_at_48k, tone
+
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc._session.audio_pumps import InboundPump
+from gradio_webrtc._transport.webrtc.media_loop import SWITCH, MediaLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from gradio_webrtc._handlers import StreamHandlerBase
+
+Frame = tuple[int, "NDArray[np.int16]"]
+
+REPLY_S = 3.0
+
+
+class Echo(AsyncStreamHandler):
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
+        self.frames: asyncio.Queue[Frame] = asyncio.Queue()
+
+    def copy(self) -> Echo:
+        return Echo()
+
+    async def receive(self, frame: Frame) -> None:
+        self.frames.put_nowait(frame)
+
+    async def emit(self) -> Frame:
+        return await self.frames.get()
+
+
+class Spy:
+    """Counts what sessions do."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.attached = self.blocks = 0
+        attach, take = MediaLoop.attach, InboundPump._take  # noqa: SLF001  # what it watches
+
+        def counted_attach(media: MediaLoop, *arguments: Any) -> Any:
+            self.attached += 1
+            return attach(media, *arguments)
+
+        def counted_take(pump: InboundPump, block: Any) -> float:
+            self.blocks += 1
+            return take(pump, block)
+
+        monkeypatch.setattr(MediaLoop, "attach", counted_attach)
+        monkeypatch.setattr(InboundPump, "_take", counted_take)
+
+
+def serve(handler: StreamHandlerBase) -> SessionServer:
+    manager = SessionServer()
+    manager.serve(handler.copy)
+    return manager
+
+
+@pytest.mark.parametrize("value", ["on", "off"])
+async def test_an_echo_is_whole_with_the_thread_and_without(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, value)
+    spy = Spy(monkeypatch)
+    sent = chirp(2.0)
+    manager = serve(Echo())
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), sent]))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 1.9)
+    await client.hang_up()
+    await manager.wait_idle()
+    assert spy.attached == (value == "on")
+    places = pieces_found(client.received_audio(), sent)
+    found = [place for place in places if place >= 0]
+    assert len(found) >= 0.8 * len(places)
+    assert found == sorted(found)
+
+
+@pytest.mark.parametrize("can_interrupt", [True, False])
+async def test_the_thread_detects_turns_and_wakes_the_loop_for_events_alone(
+    *, can_interrupt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spy = Spy(monkeypatch)
+    turns: Queue[int] = Queue()
+
+    def answer(audio: Frame) -> Iterator[Frame]:
+        turns.put(audio[1].size)
+        yield 48_000, tone(REPLY_S, 440).reshape(1, -1)
+
+    said = speech_at_48k("synth_hibari_24k")[: 48_000 * 4]
+    spoken = np.concatenate([np.zeros(24_000, np.int16), said])
+    manager = serve(ReplyOnPause(answer, can_interrupt=can_interrupt, input_sample_rate=48_000))
+    client = Client(manager, spoken)
+    await client.call()
+    await client.until(lambda: not turns.empty())
+    (session,) = manager.all_stats()
+    assert session.transport.packets_received > 100
+    assert spy.attached == 1
+    assert spy.blocks < 0.1 * session.transport.packets_received
+    # Speech in the middle of the answer is a turn of its own, or is not detected at all.
+    await client.until(lambda: client.loud_seconds() > 0.5)
+    client.microphone.say(said)
+    if can_interrupt:
+        await client.until(lambda: turns.qsize() >= 2)
+    else:
+        await client.until(lambda: client.loud_seconds() > REPLY_S - 0.3)
+        assert turns.qsize() == 1
+    await client.hang_up()
+    await manager.wait_idle()
