@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"
-LICENCE_NAMES = ("LICENSE-MIT", "LICENSE", "LICENSE.md", "license", "LICENSE.txt")
+LICENCE_NAMES = ("LICENSE-MIT", "LICENSE", "LICENSE.md", "license", "license-mit", "LICENSE.txt")
 
 # Svelte and the packages that its runtime imports.
 PAGE_PACKAGES = ("clsx", "esm-env", "svelte")

@@ -91,16 +91,24 @@ class MediaTransport(asyncio.DatagramTransport):
         media: The event loop's share.
         protocol: Receives what is no media of an admitted source.
         socket: The socket.
+        loop: The event loop.
 
     Attributes:
         socket: As given; closed once the transport is.
         protocol: As given.
     """
 
-    def __init__(self, media: MediaLoop, protocol: DatagramReceiver, socket: MediaSocket) -> None:
+    def __init__(
+        self,
+        media: MediaLoop,
+        protocol: DatagramReceiver,
+        socket: MediaSocket,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         super().__init__()
         self.socket = socket
         self.protocol = protocol
+        self._loop = loop
         self._media: MediaLoop | None = media
 
     def sendto(self, data: bytes, addr: Any = None) -> None:  # type: ignore[override]
@@ -117,7 +125,7 @@ class MediaTransport(asyncio.DatagramTransport):
         if self._media is None:
             return
         self.socket.close()
-        asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+        self._loop.call_soon(self.protocol.connection_lost, None)
         self._media.forget_socket(self.socket)
         self._media = None
 
@@ -141,8 +149,10 @@ class _Share(NamedTuple):
         plane: The plane.
         mailbox: The loop's own.
         doorbell: A file descriptor, readable while the mailbox is not empty.
+        loop: The loop.
     """
 
+    loop: asyncio.AbstractEventLoop
     plane: MediaPlane
     mailbox: MediaMailbox
     doorbell: int
@@ -178,7 +188,7 @@ class MediaLoop:
             self._end_if_unused()
             raise
         self._protocols[socket.number] = protocol
-        transport = MediaTransport(self, protocol, socket)
+        transport = MediaTransport(self, protocol, socket, share.loop)
         protocol.connection_made(transport)
         return transport
 
@@ -215,13 +225,14 @@ class MediaLoop:
         except BaseException:
             _process.release()
             raise
-        asyncio.get_running_loop().add_reader(doorbell, self._take)
-        return _Share(plane, mailbox, doorbell)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(doorbell, self._take)
+        return _Share(loop, plane, mailbox, doorbell)
 
     def _end_if_unused(self) -> None:
         if self._protocols or self._share is None:
             return
-        asyncio.get_running_loop().remove_reader(self._share.doorbell)
+        self._share.loop.remove_reader(self._share.doorbell)
         os.close(self._share.doorbell)
         self._share = None
         _process.release()
