@@ -329,7 +329,7 @@ class MediaMailbox:
     ]:
         """Returns all that waits: datagrams, and deliveries; each in the order in which it came.
 
-        A datagram comes with the number of its socket and its source; of each socket 256 wait at
+        A datagram comes with the number of its socket and its source; of each socket 1,024 wait at
         most. A delivery comes with the number of its endpoint: audio and the number of its
         channels, of which five seconds wait at most, and newer audio is dropped; or what was
         detected, or the exception of the detector; ``None`` when the endpoint has failed, and

@@ -11,8 +11,9 @@ use crate::SocketId;
 use crate::lock;
 
 /// The most datagrams of one socket that wait in a mailbox; newer ones are dropped. With
-/// [`MAX_DATAGRAM_BYTES`](crate::MAX_DATAGRAM_BYTES) each they are half a megabyte.
-pub const MAX_WAITING: usize = 256;
+/// [`MAX_DATAGRAM_BYTES`](crate::MAX_DATAGRAM_BYTES) each they are two megabytes; an event loop that is busy for a
+/// moment loses none of a burst.
+pub const MAX_WAITING: usize = 1024;
 
 /// A datagram that is not the media of an admitted source.
 #[derive(Debug, Clone, PartialEq, Eq)]
