@@ -148,6 +148,10 @@ async def test_an_offer_counts_before_it_is_read(monkeypatch: pytest.MonkeyPatch
     assert len(read) == 4
 
 
+TRIES = 3
+"""Of a page, by its user. Where dead offers did not give way, none of a hundred would get in."""
+
+
 def page_of(sessions: list[WebRTC]) -> gr.Blocks:
     demo = gr.Blocks()
     with demo:
@@ -172,8 +176,12 @@ async def test_behind_a_nameless_proxy_one_session_does_not_shut_the_others_out(
             return dict(await stranger.call_server(component, "offer", body))
 
         async with Flood(post).running():
-            client = PageClient(page)
-            answer = await client.call()
-            await client.hang_up()
+            # A dead offer gives way within a second, or a little more on a busy machine.
+            for _ in range(TRIES):
+                client = PageClient(page)
+                answer = await client.call()
+                await client.hang_up()
+                if "secret" in answer:
+                    break
         assert "secret" in answer, answer
         await made[0]._sessions.close()  # noqa: SLF001 - the end of its sessions
