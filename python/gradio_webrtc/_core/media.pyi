@@ -200,8 +200,8 @@ class _ReceptionReport(TypedDict):
 class SecureReceiver:
     """Receives one track of audio as it is on the network: an `AudioReceiver` behind SRTP.
 
-    A track has one stream at a time. Another one that is authentic takes its place for good; eight
-    are received at most.
+    A track has one stream at a time. Another one that is authentic takes its place for good; 64 may
+    do so.
 
     Args:
         receiver: Goes on here, with all that it has received; it is as new afterwards.
@@ -322,13 +322,14 @@ class MediaMailbox:
         """
 
     def take(
-        self,
+        self, most_datagrams: int
     ) -> tuple[
         list[tuple[int, bytes, _Address]],
         list[tuple[int, NDArray[np.int16] | _Detected | Exception | None, int]],
     ]:
-        """Returns all that waits: datagrams, and deliveries; each in the order in which it came.
+        """Returns what waits: datagrams, and deliveries; each in the order in which it came.
 
+        All deliveries, and so many datagrams at most; the doorbell goes on while others are left.
         A datagram comes with the number of its socket and its source; of each socket 1,024 wait at
         most. A delivery comes with the number of its endpoint: audio and the number of its
         channels, of which five seconds wait at most, and newer audio is dropped; or what was

@@ -190,7 +190,9 @@ class ReplyOnPause(TurnHandler):
     @can_interrupt.setter
     def can_interrupt(self, can_interrupt: bool) -> None:
         self._rtc_can_interrupt = can_interrupt
-        self._rtc_update_skipping()
+        if self._rtc_detector is not None:
+            # On the loop, where replies begin and end: the last one to look is right.
+            self._rtc_on_loop(self._rtc_update_skipping)
 
     @property
     def session_receive(self) -> Callable[..., Any]:
@@ -218,6 +220,7 @@ class ReplyOnPause(TurnHandler):
             self.receive_is_light
             and "receive" not in vars(self)
             and not self._rtc_emit_is_overridden
+            and not self._rtc_overrides("can_interrupt")
         )
         if not is_direct or self.expected_layout != "mono" or not intake.takes(rate_hz):
             return None
@@ -363,6 +366,9 @@ class ReplyOnPause(TurnHandler):
 
     def _rtc_take_events(self, events: list[TurnEvent]) -> None:
         for event in events:
+            if self._rtc_ignores_audio():
+                # Detected by a thread that could not have the beginning of the reply in time.
+                return
             if event.audio is not None:
                 # A subclass that has called `receive` reads both.
                 self._rtc_note_pause(event.audio)

@@ -15,6 +15,10 @@ const CLOCK_HZ: u32 = 48_000;
 /// packet of 20 ms has some hundred.
 const SIZES: Range<usize> = 12..1_501;
 
+/// The streams that may give way to another one in a session: a sender that is started again and again
+/// has a new one each time. Each is remembered, so that its packets cannot be repeated.
+const MAX_FORMER: usize = 64;
+
 /// The payload types of RTP that are taken: seven bits (RFC 3550 section 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PayloadTypes(u128);
@@ -180,6 +184,13 @@ impl SecureReceiver {
         if self.former.contains(&ssrc) {
             return Err(SrtpError::Replayed);
         }
+        let is_new = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.ssrc != ssrc);
+        if is_new && self.former.len() >= MAX_FORMER {
+            return Err(SrtpError::TooManyStreams { ssrc });
+        }
         let packet = self.srtp.unprotect_rtp(datagram)?;
         let payload = datagram[packet.payload()].to_vec();
         self.stats.packets_received += 1;
@@ -195,6 +206,7 @@ impl SecureReceiver {
         if let Some(former) = self.stream.take_if(|stream| stream.ssrc != ssrc) {
             self.stats.packets_lost += count_lost(&former);
             self.former.push(former.ssrc);
+            self.srtp.remove_rtp(former.ssrc);
             self.report = None;
         }
         let stream = self.stream.get_or_insert_with(|| Stream {
@@ -327,6 +339,25 @@ mod tests {
         let stats = receiver.stats();
         assert_eq!((stats.packets_received, stats.packets_lost), (4, 2));
         assert_eq!(receiver.report(MS).map(|report| report.ssrc), Some(2));
+    }
+
+    #[test]
+    fn a_sender_may_start_again_many_times_but_not_for_ever() {
+        let mut receiver = receiver();
+        for ssrc in 0..=70 {
+            // A sender has few streams itself.
+            let mut bytes = packet(&mut sender(), ssrc, 0, OPUS);
+            let expected = if ssrc <= 64 {
+                Reception::Received
+            } else {
+                Reception::Refused
+            };
+            assert_eq!(receiver.receive(MS, &mut bytes), expected, "{ssrc}");
+        }
+        let mut again = packet(&mut sender(), 3, 0, OPUS);
+        assert_eq!(receiver.receive(MS, &mut again), Reception::Refused);
+        let mut last = packet(&mut sender(), 64, 1, OPUS);
+        assert_eq!(receiver.receive(MS, &mut last), Reception::Received);
     }
 
     #[test]

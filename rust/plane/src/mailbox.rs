@@ -114,15 +114,36 @@ impl<Item> Mailbox<Item> {
     /// Returns all contents, and silences the doorbell until there are new ones. Does not wait.
     #[must_use]
     pub fn take(&self) -> Mail<Item> {
-        let mut contents = lock(&self.contents);
-        if contents.rung {
-            // It is there, since the lock was held when it was written. Without it, at worst the
-            // event loop wakes once for nothing.
-            let _ = (&self.doorbell).read(&mut [0]);
-            contents.rung = false;
+        self.take_some(usize::MAX)
+    }
+
+    /// Returns all items, and the oldest datagrams, at most so many; while others are left, the
+    /// doorbell goes on ringing. An event loop that takes few at a time has turns for others
+    /// between them, whatever is sent to its sockets.
+    #[must_use]
+    pub fn take_some(&self, most_datagrams: usize) -> Mail<Item> {
+        let mut guard = lock(&self.contents);
+        let contents = &mut *guard;
+        let count = contents.mail.datagrams.len().min(most_datagrams);
+        let rest = contents.mail.datagrams.split_off(count);
+        let mail = std::mem::take(&mut contents.mail);
+        contents.mail.datagrams = rest;
+        if contents.mail.datagrams.is_empty() {
+            contents.waiting.clear();
+            if contents.rung {
+                // It is there, since the lock was held when it was written. Without it, at worst
+                // the event loop wakes once for nothing.
+                let _ = (&self.doorbell).read(&mut [0]);
+                contents.rung = false;
+            }
+        } else {
+            for datagram in &mail.datagrams {
+                if let Some(waiting) = contents.waiting.get_mut(&datagram.socket) {
+                    *waiting -= 1;
+                }
+            }
         }
-        contents.waiting.clear();
-        std::mem::take(&mut contents.mail)
+        mail
     }
 
     /// Rings once for contents that nobody has taken. Under the lock, so that each byte belongs to
@@ -179,6 +200,30 @@ mod tests {
         let source = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut letters = (0..count).map(|_| (source, &[7_u8][..]));
         mailbox.post(socket, Duration::ZERO, &mut letters)
+    }
+
+    #[test]
+    fn the_doorbell_rings_on_while_some_are_left() {
+        let mailbox = Mailbox::new().unwrap();
+        let mut doorbell = mailbox.doorbell().unwrap();
+        post(&mailbox, SocketId(1), MAX_WAITING);
+        mailbox.push(1_u8);
+        let mail = mailbox.take_some(60);
+        assert_eq!((mail.items, mail.datagrams.len()), (vec![1], 60));
+        // There is room for as many as were taken.
+        assert_eq!(post(&mailbox, SocketId(1), 61), 1);
+        assert_eq!(
+            mailbox.take_some(MAX_WAITING - 1).datagrams.len(),
+            MAX_WAITING - 1
+        );
+        assert_eq!(ringing(&mut doorbell), 1);
+        let mailbox = Mailbox::<u8>::new().unwrap();
+        let mut doorbell = mailbox.doorbell().unwrap();
+        post(&mailbox, SocketId(1), 2);
+        assert_eq!(mailbox.take_some(1).datagrams.len(), 1);
+        assert_eq!(mailbox.take_some(1).datagrams.len(), 1);
+        assert_eq!(ringing(&mut doorbell), 0);
+        assert!(mailbox.take().is_empty());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use gradio_webrtc_core as core;
 use numpy::PyArray2;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 
 use crate::array::{int16, planes};
 use crate::error::{IntoPyResult, rate_hz};
@@ -48,7 +47,7 @@ impl InboundTurns {
     ) -> PyResult<(Vec<TurnEvent<'py>>, f64)> {
         let samples = int16(samples, 1)?;
         let call_rate_hz = rate_hz(call_rate_hz)?;
-        let mut turns = self.lock(py)?;
+        let mut turns = self.lock()?;
         // Attached: it takes less time than leaving the interpreter and coming back.
         let events = turns.process(call_rate_hz, call_channels, samples.plane(0)?);
         let allowance_s = turns.batch_allowance_s();
@@ -57,7 +56,7 @@ impl InboundTurns {
     }
 
     fn proceed<'py>(&self, py: Python<'py>) -> PyResult<(Vec<TurnEvent<'py>>, f64)> {
-        let mut turns = self.lock(py)?;
+        let mut turns = self.lock()?;
         let events = turns.proceed();
         let allowance_s = turns.batch_allowance_s();
         drop(turns);
@@ -70,43 +69,43 @@ impl InboundTurns {
         samples: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<TurnEvent<'py>>> {
         let samples = int16(samples, 1)?;
-        let events = self.lock(py)?.detect(samples.plane(0)?);
+        let events = self.lock()?.detect(samples.plane(0)?);
         for_python(py, events)
     }
 
-    fn set_skipping(&self, py: Python<'_>, is_skipping: bool) -> PyResult<()> {
-        self.lock(py)?.set_skipping(is_skipping);
+    fn set_skipping(&self, is_skipping: bool) -> PyResult<()> {
+        self.lock()?.set_skipping(is_skipping);
         Ok(())
     }
 
-    fn skip(&self, py: Python<'_>, samples: u64) -> PyResult<()> {
-        self.lock(py)?.skip(samples);
+    fn skip(&self, samples: u64) -> PyResult<()> {
+        self.lock()?.skip(samples);
         Ok(())
     }
 
     fn utterance_so_far<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
-        let audio = self.lock(py)?.utterance_so_far().into_py_result()?;
+        let audio = self.lock()?.utterance_so_far().into_py_result()?;
         planes(py, audio, 1)
     }
 
     fn take_open_turn<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
-        let audio = self.lock(py)?.take_open_turn().into_py_result()?;
+        let audio = self.lock()?.take_open_turn().into_py_result()?;
         planes(py, audio, 1)
     }
 
-    fn reset(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock(py)?.reset();
+    fn reset(&self) -> PyResult<()> {
+        self.lock()?.reset();
         Ok(())
     }
 
     #[getter]
-    fn min_samples_until_event(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.lock(py)?.min_samples_until_event())
+    fn min_samples_until_event(&self) -> PyResult<u64> {
+        Ok(self.lock()?.min_samples_until_event())
     }
 
     #[getter]
-    fn batch_allowance_s(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(self.lock(py)?.batch_allowance_s())
+    fn batch_allowance_s(&self) -> PyResult<f64> {
+        Ok(self.lock()?.batch_allowance_s())
     }
 
     #[getter]
@@ -127,8 +126,11 @@ impl InboundTurns {
         Arc::clone(&self.turns)
     }
 
-    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, core::InboundTurns>> {
-        self.turns.lock_py_attached(py).map_err(|_| {
+    /// Locks attached: a thread that waited for the interpreter with the lock held would hold up the
+    /// media thread, and all sessions with it. That one has it for some hundred microseconds at
+    /// most, and needs no interpreter.
+    fn lock(&self) -> PyResult<MutexGuard<'_, core::InboundTurns>> {
+        self.turns.lock().map_err(|_| {
             PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
         })
     }

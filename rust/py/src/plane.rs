@@ -160,8 +160,12 @@ impl MediaMailbox {
         Ok(self.0.doorbell()?.into_raw_fd())
     }
 
-    fn take<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
-        let mail = self.0.take();
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        most_datagrams: usize,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+        let mail = self.0.take_some(most_datagrams);
         let (datagrams, deliveries) = (PyList::empty(py), PyList::empty(py));
         for letter in mail.datagrams {
             let source = (letter.source.ip().to_string(), letter.source.port());
@@ -219,7 +223,6 @@ impl MediaPlane {
 
     fn attach(
         &self,
-        py: Python<'_>,
         receiver: &SecureReceiver,
         mailbox: &MediaMailbox,
         endpoint: u64,
@@ -230,7 +233,7 @@ impl MediaPlane {
             waiting: 0,
             turns: None,
         };
-        receiver.lock(py)?.outlet = Some(outlet);
+        receiver.lock()?.outlet = Some(outlet);
         let failures = Arc::clone(&mailbox.0);
         let shared: Arc<Mutex<dyn Endpoint>> = receiver.shared();
         let id = self.0.attach(shared, move |_| {

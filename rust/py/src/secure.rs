@@ -7,7 +7,6 @@ use gradio_webrtc_media as media;
 use numpy::PyArray2;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 
 use crate::array::{row, with_bytes};
@@ -74,7 +73,7 @@ impl SecureReceiver {
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
         let now = since(now_s)?;
         let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
-        let mut guard = self.lock(py)?;
+        let mut guard = self.lock()?;
         let audio = guard.secure.audio_mut();
         audio.insert(now, ssrc, sequence_number, timestamp, payload);
         guard.is_ahead = true;
@@ -89,7 +88,7 @@ impl SecureReceiver {
     ) -> PyResult<bool> {
         let now = since(now_s)?;
         with_bytes(py, datagram, |bytes| {
-            let mut guard = self.lock(py)?;
+            let mut guard = self.lock()?;
             let receiver = &mut *guard;
             receiver.datagram.clear();
             receiver.datagram.extend_from_slice(bytes);
@@ -100,8 +99,8 @@ impl SecureReceiver {
     }
 
     #[cfg(unix)]
-    fn delivered(&self, py: Python<'_>, samples: usize, allowance_s: f64) -> PyResult<()> {
-        let mut receiver = self.lock(py)?;
+    fn delivered(&self, samples: usize, allowance_s: f64) -> PyResult<()> {
+        let mut receiver = self.lock()?;
         let allowance = crate::receive::allowance(allowance_s);
         receiver.secure.audio_mut().set_allowance(allowance);
         if let Some(outlet) = &mut receiver.outlet {
@@ -111,8 +110,8 @@ impl SecureReceiver {
     }
 
     #[cfg(unix)]
-    fn feed(&self, py: Python<'_>, turns: &crate::inbound_turns::InboundTurns) -> PyResult<bool> {
-        let mut receiver = self.lock(py)?;
+    fn feed(&self, turns: &crate::inbound_turns::InboundTurns) -> PyResult<bool> {
+        let mut receiver = self.lock()?;
         Ok(receiver
             .outlet
             .as_mut()
@@ -126,7 +125,7 @@ impl SecureReceiver {
         allowance_s: f64,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
         let now = since(now_s)?;
-        self.lock(py)?.take_due(py, now, allowance_s)
+        self.lock()?.take_due(py, now, allowance_s)
     }
 
     fn take<'py>(
@@ -134,34 +133,34 @@ impl SecureReceiver {
         py: Python<'py>,
         now_s: f64,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
-        self.lock(py)?.take(py, since(now_s)?)
+        self.lock()?.take(py, since(now_s)?)
     }
 
     #[getter]
-    fn deadline_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let deadline = self.lock(py)?.secure.audio().deadline();
+    fn deadline_s(&self) -> PyResult<Option<f64>> {
+        let deadline = self.lock()?.secure.audio().deadline();
         Ok(deadline.map(|deadline| deadline.as_secs_f64()))
     }
 
     #[getter]
-    fn channels(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.lock(py)?.secure.audio().channels())
+    fn channels(&self) -> PyResult<usize> {
+        Ok(self.lock()?.secure.audio().channels())
     }
 
     #[getter]
-    fn ssrc(&self, py: Python<'_>) -> PyResult<Option<u32>> {
-        Ok(self.lock(py)?.secure.audio().ssrc())
+    fn ssrc(&self) -> PyResult<Option<u32>> {
+        Ok(self.lock()?.secure.audio().ssrc())
     }
 
     #[getter]
-    fn last_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let last = self.lock(py)?.secure.stats().last;
+    fn last_s(&self) -> PyResult<Option<f64>> {
+        let last = self.lock()?.secure.stats().last;
         Ok(last.map(|last| last.as_secs_f64()))
     }
 
     fn report<'py>(&self, py: Python<'py>, now_s: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let now = since(now_s)?;
-        let Some(report) = self.lock(py)?.secure.report(now) else {
+        let Some(report) = self.lock()?.secure.report(now) else {
             return Ok(None);
         };
         let values = PyDict::new(py);
@@ -174,7 +173,7 @@ impl SecureReceiver {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.lock(py)?.secure.stats();
+        let stats = self.lock()?.secure.stats();
         let counts = counts_of(py, stats.audio)?;
         // Those of the jitter buffer do not count what was refused before it, or overtaken.
         counts.set_item("packets_received", stats.packets_received)?;
@@ -192,10 +191,11 @@ impl SecureReceiver {
         Arc::clone(&self.0)
     }
 
-    pub fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Receiver>> {
-        // Attached: the other thread holds it for some hundred microseconds at most, and needs no
-        // interpreter for that; to let go of the interpreter may cost milliseconds.
-        self.0.lock_py_attached(py).map_err(|_| {
+    /// Locks attached: a thread that waited for the interpreter with the lock held would hold up the
+    /// media thread, and all sessions with it. That one has it for some hundred microseconds at
+    /// most, and needs no interpreter.
+    pub fn lock(&self) -> PyResult<MutexGuard<'_, Receiver>> {
+        self.0.lock().map_err(|_| {
             PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
         })
     }

@@ -36,6 +36,11 @@ SWITCH: Final = "GRADIO_WEBRTC_MEDIA_THREAD"
 """The environment variable that keeps media on the event loop, with the value "off"."""
 
 
+MAX_BATCH: Final = 64
+"""Datagrams that are taken in one turn of the event loop: a flood of strangers' leaves the turns
+between them to the sessions, whose audio comes first."""
+
+
 class DatagramReceiver(Protocol):
     """As much of asyncio's datagram protocols as matters here."""
 
@@ -124,10 +129,11 @@ class MediaTransport(asyncio.DatagramTransport):
         """Closes the socket, and reports the end to the protocol, soon, as transports do."""
         if self._media is None:
             return
+        media, self._media = self._media, None
         self.socket.close()
-        self._loop.call_soon(self.protocol.connection_lost, None)
-        self._media.forget_socket(self.socket)
-        self._media = None
+        media.forget_socket(self.socket)
+        if not self._loop.is_closed():
+            self._loop.call_soon(self.protocol.connection_lost, None)
 
     def abort(self) -> None:
         """Does the same: nothing waits to be sent."""
@@ -232,7 +238,8 @@ class MediaLoop:
     def _end_if_unused(self) -> None:
         if self._protocols or self._share is None:
             return
-        self._share.loop.remove_reader(self._share.doorbell)
+        if not self._share.loop.is_closed():
+            self._share.loop.remove_reader(self._share.doorbell)
         os.close(self._share.doorbell)
         self._share = None
         _process.release()
@@ -241,15 +248,15 @@ class MediaLoop:
         """Runs when the doorbell has rung."""
         if self._share is None:
             return
-        datagrams, deliveries = self._share.mailbox.take()
-        for number, data, source in datagrams:
-            protocol = self._protocols.get(number)
-            if protocol is not None:
-                _guarded(protocol.datagram_received, data, source)
+        datagrams, deliveries = self._share.mailbox.take(MAX_BATCH)
         for number, delivery, channels in deliveries:
             deliver = self._endpoints.get(number)
             if deliver is not None:
                 _guarded(deliver, delivery, channels)
+        for number, data, source in datagrams:
+            protocol = self._protocols.get(number)
+            if protocol is not None:
+                _guarded(protocol.datagram_received, data, source)
 
 
 class AttachedReceiver:

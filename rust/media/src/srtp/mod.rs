@@ -141,6 +141,14 @@ impl SrtpReceiver {
         Ok(packet.with_payload_end(bytes, end)?)
     }
 
+    /// Makes room for another RTP stream.
+    ///
+    /// The window of this one is lost: the caller must pass none of its packets again, which could
+    /// be repeated ones.
+    pub fn remove_rtp(&mut self, ssrc: u32) {
+        self.0.rtp_streams.remove(ssrc);
+    }
+
     /// Decrypts a compound RTCP packet in place, and returns it without index and tag.
     ///
     /// # Errors

@@ -114,6 +114,11 @@ impl<T: Copy + Default> Streams<T> {
         }
     }
 
+    /// Removes a stream, whose packets must be refused from now on by whoever removed it.
+    pub fn remove(&mut self, ssrc: u32) {
+        self.0.retain(|(known, _)| *known != ssrc);
+    }
+
     /// Stores the state of a stream for which [`Self::get`] had room.
     pub fn set(&mut self, ssrc: u32, state: T) {
         match self.0.iter_mut().find(|(known, _)| *known == ssrc) {
