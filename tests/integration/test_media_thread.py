@@ -92,6 +92,7 @@ async def test_an_echo_is_whole_with_the_thread_and_without(
 async def test_the_thread_detects_turns_and_wakes_the_loop_for_events_alone(
     *, can_interrupt: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(SWITCH, "on")
     spy = Spy(monkeypatch)
     turns: Queue[int] = Queue()
 

@@ -50,6 +50,11 @@ class Notes:
         self.errors.append(exc)
 
 
+@pytest.fixture(autouse=True)
+def _thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SWITCH, "on")
+
+
 @pytest.fixture
 def stranger() -> Iterator[socket.socket]:
     """A socket on the other side."""
