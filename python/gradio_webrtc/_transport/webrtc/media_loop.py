@@ -37,8 +37,8 @@ SWITCH: Final = "GRADIO_WEBRTC_MEDIA_THREAD"
 
 
 MAX_BATCH: Final = 1024
-"""Datagrams that are taken in one turn of the event loop: a flood of strangers' leaves the turns
-between them to the sessions, whose audio comes first."""
+"""Datagrams that are taken in one turn of the event loop, behind the audio: as many as wait of one
+socket at most. A flood of strangers' leaves the turns between them to the sessions."""
 
 
 class DatagramReceiver(Protocol):
