@@ -17,21 +17,6 @@ struct Receiver {
     audio: Vec<i16>,
 }
 
-impl Receiver {
-    fn take<'py>(
-        &mut self,
-        py: Python<'py>,
-        now: Duration,
-    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
-        self.audio.clear();
-        self.receiver.take(now, &mut self.audio);
-        if self.audio.is_empty() {
-            return Ok(None);
-        }
-        row(py, &self.audio).map(Some)
-    }
-}
-
 /// See [`media::AudioReceiver`].
 #[pyclass(frozen, module = "gradio_webrtc._core.media")]
 pub struct AudioReceiver(ExclusiveCell<Receiver>);
@@ -64,14 +49,9 @@ impl AudioReceiver {
         let now = since(now_s)?;
         let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
         let mut guard = self.0.lock(py)?;
-        let receiver = &mut guard.receiver;
-        receiver.set_allowance(allowance(allowance_s));
+        let Receiver { receiver, audio } = &mut *guard;
         receiver.insert(now, ssrc, sequence_number, timestamp, payload);
-        if receiver.is_due() {
-            guard.take(py, now)
-        } else {
-            Ok(None)
-        }
+        take_due(py, receiver, audio, now, allowance_s)
     }
 
     fn take<'py>(
@@ -79,7 +59,9 @@ impl AudioReceiver {
         py: Python<'py>,
         now_s: f64,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
-        self.0.lock(py)?.take(py, since(now_s)?)
+        let mut guard = self.0.lock(py)?;
+        let Receiver { receiver, audio } = &mut *guard;
+        take(py, receiver, audio, since(now_s)?)
     }
 
     #[getter]
@@ -110,6 +92,37 @@ impl AudioReceiver {
         let mut guard = self.0.lock(py)?;
         let new = media::AudioReceiver::new(guard.receiver.rate_hz(), None).into_py_result()?;
         Ok(std::mem::replace(&mut guard.receiver, new))
+    }
+}
+
+/// Takes the audio of a receiver into `audio`, and returns it, if there is any.
+pub fn take<'py>(
+    py: Python<'py>,
+    receiver: &mut media::AudioReceiver,
+    audio: &mut Vec<i16>,
+    now: Duration,
+) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+    audio.clear();
+    receiver.take(now, audio);
+    if audio.is_empty() {
+        return Ok(None);
+    }
+    row(py, audio).map(Some)
+}
+
+/// The same, once so much has come that it should be taken.
+pub fn take_due<'py>(
+    py: Python<'py>,
+    receiver: &mut media::AudioReceiver,
+    audio: &mut Vec<i16>,
+    now: Duration,
+    allowance_s: f64,
+) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+    receiver.set_allowance(allowance(allowance_s));
+    if receiver.is_due() {
+        take(py, receiver, audio, now)
+    } else {
+        Ok(None)
     }
 }
 

@@ -9,9 +9,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::array::{row, with_bytes};
+use crate::array::with_bytes;
 use crate::error::{audio_error, since};
-use crate::receive::{AudioReceiver, counts_of};
+use crate::receive::{self, AudioReceiver, counts_of};
 
 /// A receiver, and the memory of its packets and its audio.
 pub struct Receiver {
@@ -101,7 +101,7 @@ impl SecureReceiver {
     #[cfg(unix)]
     fn delivered(&self, samples: usize, allowance_s: f64) -> PyResult<()> {
         let mut receiver = self.lock()?;
-        let allowance = crate::receive::allowance(allowance_s);
+        let allowance = receive::allowance(allowance_s);
         receiver.secure.audio_mut().set_allowance(allowance);
         if let Some(outlet) = &mut receiver.outlet {
             outlet.delivered(samples);
@@ -212,13 +212,8 @@ impl Receiver {
         if self.outlet.is_some() {
             return Ok(None);
         }
-        let audio = self.secure.audio_mut();
-        audio.set_allowance(crate::receive::allowance(allowance_s));
-        if audio.is_due() {
-            self.take(py, now)
-        } else {
-            Ok(None)
-        }
+        let receiver = self.secure.audio_mut();
+        receive::take_due(py, receiver, &mut self.audio, now, allowance_s)
     }
 
     fn take<'py>(
@@ -226,12 +221,7 @@ impl Receiver {
         py: Python<'py>,
         now: Duration,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
-        self.audio.clear();
-        self.secure.audio_mut().take(now, &mut self.audio);
-        if self.audio.is_empty() {
-            return Ok(None);
-        }
-        row(py, &self.audio).map(Some)
+        receive::take(py, self.secure.audio_mut(), &mut self.audio, now)
     }
 }
 
