@@ -51,5 +51,5 @@ def test_no_memory_is_an_exception(program: str) -> None:
 
 def test_long_silence_needs_no_memory_for_its_windows() -> None:
     # 80 MB of samples, and 160 MB if they were converted to floats at once.
-    ran = run_limited("_core.PauseDetector(48_000).process(long)\nprint('done')", 30_000_000)
+    ran = run_limited("_core.turns.PauseDetector(48_000).process(long)\nprint('done')", 30_000_000)
     assert ran == (0, "done\n")
