@@ -5,6 +5,7 @@ mod history;
 mod level;
 mod pacer;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gradio_webrtc_core::OutboundAudio;
@@ -24,11 +25,6 @@ const RATE_HZ: u32 = 48_000;
 /// Samples per channel in 20 ms: the packet time that WebRTC stacks use by default (RFC 7587
 /// section 4.2).
 const FRAME_SAMPLES: u32 = 960;
-
-/// Audio that a producer may be ahead of real time, in seconds. Enough to ride out a slow sentence;
-/// little enough that a generator is never far ahead of the audio that was played when the user
-/// interrupts.
-const MAX_BUFFERED_S: f64 = 1.0;
 
 /// What was negotiated about a stream, and where its numbers start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +75,9 @@ pub struct SendStats {
     pub frames_failed: u64,
 }
 
-/// Sends one stream of audio: queues, paces, encodes and encrypts it.
+/// Sends one stream of audio: takes it out of a queue, paces, encodes and encrypts it.
+///
+/// The queue is shared with whoever fills it, and locked for the moment in which a frame is taken.
 ///
 /// A queue that always has audio makes one packet every 20 ms without drift. Where it runs dry,
 /// 240 ms of silence follow, and then nothing: [`Self::deadline`] is `None` until the next push.
@@ -87,8 +85,9 @@ pub struct SendStats {
 ///
 /// # Examples
 /// ```
+/// use std::sync::{Arc, Mutex};
 /// use std::time::Duration;
-/// use gradio_webrtc_core::Chunk;
+/// use gradio_webrtc_core::{Chunk, OutboundAudio};
 /// use gradio_webrtc_media::{AudioSender, ExtensionIds, SenderTerms, SrtpProfile, SrtpSender};
 ///
 /// let terms = SenderTerms {
@@ -101,10 +100,11 @@ pub struct SendStats {
 ///     has_nack: true,
 /// };
 /// let srtp = SrtpSender::new(SrtpProfile::AeadAes128Gcm, &[1; 16], &[2; 12])?;
-/// let mut sender = AudioSender::new(terms, srtp)?;
+/// let queue = Arc::new(Mutex::new(OutboundAudio::new(48_000, 1.0)?));
+/// let mut sender = AudioSender::new(terms, srtp, queue)?;
 /// assert_eq!(sender.deadline(), None);
 ///
-/// sender.queue_mut().push(16_000, Chunk::Mono(&[0_i16; 8_000]))?;
+/// sender.queue().push(16_000, Chunk::Mono(&[0_i16; 8_000]))?;
 /// let (mut now, mut packets) = (Duration::from_secs(5), Vec::new());
 /// for _ in 0..3 {
 ///     let sent = sender.poll(now, |packet| packets.push(packet.to_vec()))?;
@@ -120,14 +120,14 @@ pub struct SendStats {
 /// ```
 pub struct AudioSender {
     terms: SenderTerms,
-    queue: OutboundAudio,
+    queue: Arc<Mutex<OutboundAudio>>,
     pacer: AudioPacer,
     /// `None` before the first frame: many sessions never have any.
     encoder: Option<StreamEncoder>,
     srtp: SrtpSender,
     history: History,
-    /// A frame of silence, in the layout of the last frame of audio.
-    silence: Vec<i16>,
+    /// The frame that is sent; a frame of silence keeps the layout of the last one of audio.
+    frame: Vec<i16>,
     payload: Vec<u8>,
     next_sequence_number: u16,
     next_transport_sequence_number: u16,
@@ -139,15 +139,23 @@ pub struct AudioSender {
 }
 
 impl AudioSender {
-    /// A sender with an empty queue of one second.
+    /// A sender of what a queue of audio at 48 kHz has.
     ///
     /// `srtp` has the keys; a stream that someone else sent before needs
     /// [`SrtpSender::resume_rtp`].
     ///
     /// # Errors
     /// [`SendError::Rtp`] for a payload type above 127, an extension's identifier outside 1 to 14,
-    /// or a `mid` that has not 1 to 16 bytes; [`SendError::Audio`] without memory for the queue.
-    pub fn new(terms: SenderTerms, srtp: SrtpSender) -> Result<Self, SendError> {
+    /// or a `mid` that has not 1 to 16 bytes; [`SendError::QueueRate`] for a queue of another rate.
+    pub fn new(
+        terms: SenderTerms,
+        srtp: SrtpSender,
+        queue: Arc<Mutex<OutboundAudio>>,
+    ) -> Result<Self, SendError> {
+        let frame_samples = lock(&queue).frame_samples();
+        if frame_samples != FRAME_SAMPLES as usize {
+            return Err(SendError::QueueRate { frame_samples });
+        }
         // Later packets differ in their numbers alone.
         header(&terms, terms.sequence_number, terms.timestamp, true).write(
             terms.extension_ids,
@@ -155,12 +163,12 @@ impl AudioSender {
             &mut Vec::new(),
         )?;
         Ok(Self {
-            queue: OutboundAudio::new(RATE_HZ, MAX_BUFFERED_S)?,
+            queue,
             pacer: AudioPacer::new(),
             encoder: None,
             srtp,
             history: History::new(terms.has_nack),
-            silence: vec![0; FRAME_SAMPLES as usize],
+            frame: vec![0; FRAME_SAMPLES as usize],
             payload: Vec::new(),
             next_sequence_number: terms.sequence_number,
             next_transport_sequence_number: 0,
@@ -172,15 +180,9 @@ impl AudioSender {
         })
     }
 
-    /// The audio that waits to be sent.
-    #[must_use]
-    pub fn queue(&self) -> &OutboundAudio {
-        &self.queue
-    }
-
-    /// The same, to push to it, end it or clear it; read the [`Self::deadline`] afterwards.
-    pub fn queue_mut(&mut self) -> &mut OutboundAudio {
-        &mut self.queue
+    /// The audio that waits to be sent; read the [`Self::deadline`] after a change.
+    pub fn queue(&self) -> MutexGuard<'_, OutboundAudio> {
+        lock(&self.queue)
     }
 
     /// When to [`Self::poll`]; a time in the past means at once, `None` that nothing is to be sent.
@@ -189,7 +191,7 @@ impl AudioSender {
         if !self.pacer.is_idle() {
             return Some(self.pacer.due());
         }
-        (!self.queue.is_empty()).then_some(Duration::ZERO)
+        (!self.queue().is_empty()).then_some(Duration::ZERO)
     }
 
     /// Measures the time from now to the next frame of audio, for [`Sent::reply_delay`].
@@ -277,11 +279,11 @@ impl AudioSender {
         if !self.pacer.is_idle() {
             return self.pacer.is_due(now);
         }
-        if self.queue.is_empty() {
+        if self.queue().is_empty() {
             return false;
         }
         let idle = self.pacer.wake(now);
-        self.queue.note_idle(idle.as_secs_f64());
+        self.queue().note_idle(idle.as_secs_f64());
         true
     }
 
@@ -291,27 +293,16 @@ impl AudioSender {
         now: Duration,
         datagrams: &mut impl FnMut(&[u8]),
     ) -> Result<(), SendError> {
-        let may_pad = self.pacer.may_pad();
-        let audio = match self.queue.pull(false) {
-            None if may_pad => self.queue.pull(true),
-            audio => audio,
-        };
-        let place = self.pacer.advance(now, audio.is_some());
+        let is_audio = self.pull();
+        let place = self.pacer.advance(now, is_audio);
         // A frame that fails is a lost packet to the receiver, which conceals it.
         let sequence_number = self.next_sequence_number;
         self.next_sequence_number = sequence_number.wrapping_add(1);
-        let is_audio = audio.is_some();
-        let frame = if let Some(audio) = audio {
-            self.silence.resize(audio.len(), 0);
-            audio
-        } else {
-            &self.silence
-        };
         let level_db = match self.terms.extension_ids.audio_level {
-            Some(_) => level::below_full_scale_db(frame),
+            Some(_) => level::below_full_scale_db(&self.frame),
             None => 0,
         };
-        let encoded = encode(&mut self.encoder, frame, &mut self.payload);
+        let encoded = encode(&mut self.encoder, &self.frame, &mut self.payload);
         if is_audio {
             self.note_pulled(now);
         }
@@ -324,10 +315,26 @@ impl AudioSender {
         Ok(())
     }
 
+    /// Takes the next frame out of the queue, or makes one of silence; true for audio.
+    ///
+    /// Nobody who pushes waits for the encoder.
+    fn pull(&mut self) -> bool {
+        let mut queue = lock(&self.queue);
+        let mut pull = |partial| {
+            let audio = queue.pull(partial);
+            audio.map(|audio| copy(audio, &mut self.frame)).is_some()
+        };
+        let is_audio = pull(false) || (self.pacer.may_pad() && pull(true));
+        if !is_audio {
+            self.frame.fill(0);
+        }
+        is_audio
+    }
+
     /// Notes that a frame of audio left the queue.
     fn note_pulled(&mut self, now: Duration) {
         self.sent.frames += 1;
-        self.sent.is_drained = self.queue.buffered_s() <= 0.0;
+        self.sent.is_drained = lock(&self.queue).buffered_s() <= 0.0;
         if let Some(since) = self.expected_since.take() {
             self.sent.reply_delay = Some(now.saturating_sub(since));
         }
@@ -397,6 +404,17 @@ fn encode(
     };
     encoder.set_channels(channels)?;
     Ok(encoder.encode(frame, payload)?)
+}
+
+/// Replaces the content of `frame`.
+fn copy(audio: &[i16], frame: &mut Vec<i16>) {
+    frame.clear();
+    frame.extend_from_slice(audio);
+}
+
+/// Locks a queue, also after a panic of whoever pushed: what it has is audio in any case.
+fn lock(queue: &Mutex<OutboundAudio>) -> MutexGuard<'_, OutboundAudio> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The lower half of a counter that wraps around on the wire.

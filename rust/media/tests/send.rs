@@ -10,14 +10,15 @@
 mod sending;
 
 use std::f64::consts::TAU;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gradio_webrtc_core::Chunk;
+use gradio_webrtc_core::{Chunk, OutboundAudio};
 use gradio_webrtc_media::{
     AudioSender, NtpTime, OpusPacket, RtpError, SendError, SenderTerms, SrtpError, SrtpProfile,
 };
 use proptest::prelude::*;
-use sending::{FRAME, Network, SAMPLES, SSRC, START, at_frame, srtp, terms};
+use sending::{FRAME, Network, SAMPLES, SSRC, START, at_frame, queue, srtp, terms};
 
 /// The number of silent packets behind the last audio.
 const TAIL: usize = 12;
@@ -56,9 +57,10 @@ fn a_sine_arrives_as_a_sine() {
         } else {
             Chunk::Mono(&sine)
         };
-        let queue = network.sender.queue_mut();
+        let mut queue = network.sender.queue();
         assert_eq!(queue.push(rate_hz, chunk).unwrap(), sine.len());
         queue.end();
+        drop(queue);
         network.run_frames(70);
         let (channels, audio) = network.decode();
         assert_eq!(channels, 1 + usize::from(stereo));
@@ -175,8 +177,11 @@ fn an_unfinished_frame_is_padded_only_after_a_while() {
 #[test]
 fn a_sample_that_only_the_resampler_has_is_sent() {
     let mut network = Network::new();
-    let queue = network.sender.queue_mut();
-    queue.push(44_100, Chunk::Mono(&[10_000_i16])).unwrap();
+    network
+        .sender
+        .queue()
+        .push(44_100, Chunk::Mono(&[10_000_i16]))
+        .unwrap();
     let frames: u32 = (0..20)
         .map(|_| network.poll(network.now + FRAME).frames)
         .sum();
@@ -189,8 +194,11 @@ fn a_producer_that_waits_for_room_goes_on_with_each_frame() {
     let mut network = Network::new();
     let audio = vec![5_000_i16; 5 * 48_000];
     let (mut taken, mut drained) = (0, Vec::new());
-    let queue = network.sender.queue_mut();
-    taken += queue.push(48_000, Chunk::Mono(&audio)).unwrap();
+    taken += network
+        .sender
+        .queue()
+        .push(48_000, Chunk::Mono(&audio))
+        .unwrap();
     assert_eq!(taken, 48_000);
     for k in 0..250 {
         let sent = network.poll(at_frame(k));
@@ -198,8 +206,11 @@ fn a_producer_that_waits_for_room_goes_on_with_each_frame() {
         if sent.is_drained {
             drained.push(k);
         }
-        let queue = network.sender.queue_mut();
-        taken += queue.push(48_000, Chunk::Mono(&audio[taken..])).unwrap();
+        taken += network
+            .sender
+            .queue()
+            .push(48_000, Chunk::Mono(&audio[taken..]))
+            .unwrap();
     }
     assert_eq!((taken, drained), (audio.len(), vec![249]));
 }
@@ -224,7 +235,7 @@ fn a_cleared_reply_ends_at_once_and_the_next_one_is_whole() {
     let mut network = Network::new();
     network.push(40);
     network.run_frames(10);
-    network.sender.queue_mut().clear();
+    network.sender.queue().clear();
     network.run_frames(5);
     network.push(3);
     network.run_to(seconds(20));
@@ -232,7 +243,7 @@ fn a_cleared_reply_ends_at_once_and_the_next_one_is_whole() {
     let expected: Vec<usize> = (0..10).chain(15..18).collect();
     assert_eq!(network.packets_of_audio(), expected);
     assert_eq!(network.sender.deadline(), None);
-    network.sender.queue_mut().clear();
+    network.sender.queue().clear();
     assert_eq!(network.sender.deadline(), None);
 }
 
@@ -266,8 +277,11 @@ fn stereo_begins_with_the_first_frame_of_it_and_stays() {
     network.push(2);
     network.run_frames(3);
     let stereo: Vec<i16> = [8_000, -8_000].repeat(2 * 960);
-    let queue = network.sender.queue_mut();
-    queue.push(48_000, Chunk::Interleaved(&stereo)).unwrap();
+    network
+        .sender
+        .queue()
+        .push(48_000, Chunk::Interleaved(&stereo))
+        .unwrap();
     network.run_frames(4);
     // The bit of the stereo packets (RFC 6716 section 3.1).
     let channels: Vec<u8> = (network.packets.iter())
@@ -427,11 +441,20 @@ fn sender_reports_relate_both_clocks_also_after_a_silence() {
 }
 
 #[test]
+fn a_queue_of_another_rate_is_an_error() {
+    let queue = Arc::new(Mutex::new(OutboundAudio::new(16_000, 1.0).unwrap()));
+    let sender = AudioSender::new(terms(), srtp(SrtpProfile::AeadAes128Gcm).0, queue);
+    let error = sender.err().unwrap();
+    assert_eq!(error, SendError::QueueRate { frame_samples: 320 });
+    assert!(error.to_string().contains("48000"));
+}
+
+#[test]
 fn terms_that_cannot_be_kept_are_errors() {
     let refused = |change: fn(&mut SenderTerms)| {
         let mut terms = terms();
         change(&mut terms);
-        AudioSender::new(terms, srtp(SrtpProfile::AeadAes128Gcm).0).err()
+        AudioSender::new(terms, srtp(SrtpProfile::AeadAes128Gcm).0, queue()).err()
     };
     assert_eq!(
         refused(|terms| terms.payload_type = 128),
@@ -458,9 +481,11 @@ fn a_frame_that_cannot_be_sent_is_lost_and_time_goes_on() {
         sequence_number: 0,
         ..terms()
     };
-    let mut sender = AudioSender::new(terms, keys).unwrap();
-    let queue = sender.queue_mut();
-    queue.push(48_000, Chunk::Mono(&[1_i16; 2_880])).unwrap();
+    let mut sender = AudioSender::new(terms, keys, queue()).unwrap();
+    sender
+        .queue()
+        .push(48_000, Chunk::Mono(&[1_i16; 2_880]))
+        .unwrap();
     for k in 0..3 {
         assert_eq!(
             sender.deadline().unwrap_or_default().max(START),
@@ -480,9 +505,11 @@ fn a_frame_that_cannot_be_sent_is_lost_and_time_goes_on() {
 fn a_number_that_cannot_be_used_does_not_stop_the_stream() {
     let (mut keys, _) = srtp(SrtpProfile::AeadAes128Gcm);
     keys.resume_rtp(SSRC, 65_501).unwrap();
-    let mut sender = AudioSender::new(terms(), keys).unwrap();
-    let queue = sender.queue_mut();
-    queue.push(48_000, Chunk::Mono(&[1_i16; 2_880])).unwrap();
+    let mut sender = AudioSender::new(terms(), keys, queue()).unwrap();
+    sender
+        .queue()
+        .push(48_000, Chunk::Mono(&[1_i16; 2_880]))
+        .unwrap();
     let mut errors = 0;
     let sent = loop {
         match sender.poll(at_frame(errors), |_| ()) {
@@ -505,7 +532,7 @@ proptest! {
         let mut network = Network::new();
         let (mut frames, mut packets) = (0, 0);
         for (kind, samples, wait_ms) in steps {
-            let queue = network.sender.queue_mut();
+            let mut queue = network.sender.queue();
             match kind {
                 0 => {
                     queue.clear();
@@ -517,6 +544,7 @@ proptest! {
                     queue.push(rate_hz, Chunk::Mono(&audio)).unwrap();
                 }
             }
+            drop(queue);
             // A second at most waits in the queue, and the times of its frames may be missed.
             let sent = network.poll(network.now + Duration::from_millis(wait_ms));
             frames += sent.frames;

@@ -2,28 +2,23 @@
 
 use std::fmt;
 
-use gradio_webrtc_core::AudioError;
-
 use crate::{OpusError, RtpError, SrtpError};
 
 /// Terms that cannot be kept, or a frame that could not be sent.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Of the queue, when it is made.
-    Audio(AudioError),
+    /// A queue of another rate than 48 kHz.
+    QueueRate {
+        /// Samples per channel in its frames of 20 ms.
+        frame_samples: usize,
+    },
     /// A frame that was not encoded.
     Opus(OpusError),
     /// A header that cannot be written.
     Rtp(RtpError),
     /// A packet that was not encrypted.
     Srtp(SrtpError),
-}
-
-impl From<AudioError> for SendError {
-    fn from(error: AudioError) -> Self {
-        Self::Audio(error)
-    }
 }
 
 impl From<OpusError> for SendError {
@@ -47,7 +42,11 @@ impl From<SrtpError> for SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Audio(error) => error.fmt(f),
+            Self::QueueRate { frame_samples } => write!(
+                f,
+                "expected a queue of audio at 48000 Hz, with frames of 960 samples, got frames of \
+                 {frame_samples}"
+            ),
             Self::Opus(error) => error.fmt(f),
             Self::Rtp(error) => error.fmt(f),
             Self::Srtp(error) => error.fmt(f),
@@ -58,7 +57,7 @@ impl fmt::Display for SendError {
 impl std::error::Error for SendError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(match self {
-            Self::Audio(error) => error,
+            Self::QueueRate { .. } => return None,
             Self::Opus(error) => error,
             Self::Rtp(error) => error,
             Self::Srtp(error) => error,

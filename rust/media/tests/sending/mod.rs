@@ -1,8 +1,9 @@
 //! A sender, and a remote peer that decrypts and decodes all its packets, in virtual time.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gradio_webrtc_core::Chunk;
+use gradio_webrtc_core::{Chunk, OutboundAudio};
 use gradio_webrtc_media::{
     AudioReceiver, AudioSender, ExtensionIds, RtpHeader, SenderTerms, Sent, SrtpProfile,
     SrtpReceiver, SrtpSender,
@@ -51,6 +52,11 @@ pub fn terms() -> SenderTerms {
     }
 }
 
+/// An empty queue of one second.
+pub fn queue() -> Arc<Mutex<OutboundAudio>> {
+    Arc::new(Mutex::new(OutboundAudio::new(48_000, 1.0).unwrap()))
+}
+
 /// Both ends of a direction.
 pub fn srtp(profile: SrtpProfile) -> (SrtpSender, SrtpReceiver) {
     let (key, salt) = (vec![1; profile.key_bytes()], vec![2; profile.salt_bytes()]);
@@ -89,7 +95,7 @@ impl Network {
         let (sender, srtp) = srtp(profile);
         Self {
             now: START,
-            sender: AudioSender::new(terms, sender).unwrap(),
+            sender: AudioSender::new(terms, sender, queue()).unwrap(),
             sent: Vec::new(),
             packets: Vec::new(),
             srtp,
@@ -110,7 +116,7 @@ impl Network {
                 _ => -AMPLITUDE,
             })
             .collect();
-        let queue = self.sender.queue_mut();
+        let mut queue = self.sender.queue();
         assert_eq!(queue.push(48_000, Chunk::Mono(&audio)).unwrap(), samples);
         self.pushed += samples;
     }
