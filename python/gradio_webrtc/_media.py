@@ -15,7 +15,13 @@ from ._core.media import (
 )
 
 if sys.platform != "win32":
-    from ._core.media import MediaEndpoint, MediaMailbox, MediaPlane, MediaSocket
+    from ._core.media import (
+        MediaEndpoint,
+        MediaMailbox,
+        MediaPlane,
+        MediaSocket,
+        SecureSender,
+    )
 
 __all__ = [
     "AudioEncoder",
@@ -27,5 +33,6 @@ __all__ = [
     "NetworkLink",
     "OpusDecoder",
     "SecureReceiver",
+    "SecureSender",
     "opus_packet_samples",
 ]

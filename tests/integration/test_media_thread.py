@@ -14,6 +14,7 @@ from support.signals import chirp, pieces_found, speech_at_48k, tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
 from gradio_webrtc._session.audio_pumps import InboundPump
+from gradio_webrtc._session.buffers import OutboundAudioBuffer
 from gradio_webrtc._transport.webrtc.media_loop import SWITCH, MediaLoop
 
 if TYPE_CHECKING:
@@ -47,19 +48,30 @@ class Spy:
     """Counts what sessions do."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.attached = self.blocks = 0
+        self.attached = self.sending = self.blocks = self.pulled = 0
         attach, take = MediaLoop.attach, InboundPump._take  # noqa: SLF001  # what it watches
+        attach_sender, pull = MediaLoop.attach_sender, OutboundAudioBuffer.pull
 
         def counted_attach(media: MediaLoop, *arguments: Any) -> Any:
             self.attached += 1
             return attach(media, *arguments)
+
+        def counted_attach_sender(media: MediaLoop, *arguments: Any) -> Any:
+            self.sending += 1
+            return attach_sender(media, *arguments)
+
+        def counted_pull(buffer: OutboundAudioBuffer, *, partial: bool = False) -> Any:
+            self.pulled += 1
+            return pull(buffer, partial=partial)
 
         def counted_take(pump: InboundPump, block: Any) -> float:
             self.blocks += 1
             return take(pump, block)
 
         monkeypatch.setattr(MediaLoop, "attach", counted_attach)
+        monkeypatch.setattr(MediaLoop, "attach_sender", counted_attach_sender)
         monkeypatch.setattr(InboundPump, "_take", counted_take)
+        monkeypatch.setattr(OutboundAudioBuffer, "pull", counted_pull)
 
 
 def serve(handler: StreamHandlerBase) -> SessionServer:
@@ -79,9 +91,15 @@ async def test_an_echo_is_whole_with_the_thread_and_without(
     client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), sent]))
     await client.call()
     await client.until(lambda: client.loud_seconds() >= 1.9)
+    # Reports of both ends come every second or so.
+    await client.until(lambda: manager.all_stats()[0].transport.round_trip_time_s is not None)
+    (session,) = manager.all_stats()
+    assert session.transport.packets_sent >= 95
+    assert session.transport.bytes_sent > 95 * 20
     await client.hang_up()
     await manager.wait_idle()
-    assert spy.attached == (value == "on")
+    assert spy.attached == spy.sending == (value == "on")
+    assert (spy.pulled == 0) == (value == "on")
     places = pieces_found(client.received_audio(), sent)
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places)

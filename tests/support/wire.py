@@ -91,10 +91,13 @@ class Wire(Client):
         ping = HeartbeatChunk()
         ping.params.append((1, number))
         answered = self._pings[number] = asyncio.Event()
-        await self.send_chunk(ping)
         loop = asyncio.get_running_loop()
         waits = [loop.create_task(each.wait()) for each in (answered, self.ended, self.closed)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        done: set[asyncio.Task[Any]] = set()
+        while not done:
+            # Its answer comes behind hundreds of others, and a socket's buffer has its end.
+            await self.send_chunk(ping)
+            done, _ = await asyncio.wait(waits, timeout=1, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from . import OutboundAudio
 from .turns import InboundTurns, PauseEvent
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "NetworkLink",
     "OpusDecoder",
     "SecureReceiver",
+    "SecureSender",
     "opus_packet_samples",
 ]
 
@@ -338,6 +340,91 @@ class MediaMailbox:
         """
 
 @final
+class SecureSender:
+    """Sends a queue of audio as it is on the network: paced, in Opus, behind SRTP. Not on Windows.
+
+    A packet every 20 ms while there is audio, then 240 ms of silence, then nothing. Nothing is sent
+    before `MediaPlane.attach_sender`.
+
+    Args:
+        queue: Its audio, at 48 kHz.
+        profile: Of SRTP, as OpenSSL names it.
+        key: Our master key: 16 or 32 bytes.
+        salt: Its salt: 14 or 12 bytes.
+        ssrc: The stream, which nobody has sent before.
+        payload_type: That of Opus, 0 to 127.
+        sequence_number: That of the first packet, best below 32,768 (RFC 3711 section 3.3.1).
+        timestamp: That of the first packet.
+        mid: The name of the media section, 1 to 16 bytes, for packets with ``mid_id``.
+        mid_id: The identifier of that header extension, 1 to 14.
+        audio_level_id: The identifier of the extension with the level (RFC 6464), 1 to 14.
+        has_nack: True if the remote peer may request packets again.
+
+    Raises:
+        AudioError: For a value outside its range, and a queue of another rate.
+    """
+
+    def __new__(
+        cls,
+        queue: OutboundAudio,
+        profile: Literal[
+            "SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM"
+        ],
+        key: Buffer,
+        salt: Buffer,
+        *,
+        ssrc: int,
+        payload_type: int,
+        sequence_number: int,
+        timestamp: int,
+        mid: str | None = None,
+        mid_id: int | None = None,
+        audio_level_id: int | None = None,
+        has_nack: bool = False,
+    ) -> SecureSender: ...
+    def send_from(self, socket: MediaSocket, host: str, port: int) -> None:
+        """Sends from a socket to an address, from the next packet on.
+
+        Raises:
+            OSError: ``host`` is no address.
+        """
+
+    def send_by_loop(self) -> None:
+        """Leaves the sending to the event loop, by the mailbox: the way until `send_from`.
+
+        Packets beyond half a second that wait there are lost.
+        """
+
+    def notify_room(self) -> None:
+        """Asks for one notice in the mailbox, once a quarter of a second has room."""
+
+    def notify_drained(self) -> None:
+        """Asks for one notice in the mailbox, when the last audio leaves the queue."""
+
+    def expect_reply(self, now_s: float) -> None:
+        """Measures the time from now to the next frame of audio, for a notice in the mailbox."""
+
+    def report(self, now_s: float, fraction_lost: float, round_trip_s: float | None) -> None:
+        """Takes a report of the remote peer: lost packets, 0 to 1, and the round trip."""
+
+    def nack(self, now_s: float, lost: Sequence[int]) -> int:
+        """Sends lost packets again, within bounds; returns how many."""
+
+    def sender_info(self, now_s: float, ntp_time: int) -> tuple[int, int, int] | None:
+        """Returns the timestamp, the packets and the bytes for a sender report of now.
+
+        Args:
+            now_s: The time in seconds.
+            ntp_time: The time of day, 64 bits of NTP.
+
+        Returns:
+            32 bits each; ``None`` before the first packet.
+        """
+
+    def stats(self) -> dict[str, int]:
+        """Returns ``packets_sent``, ``bytes_sent``, ``packets_resent`` and ``frames_failed``."""
+
+@final
 class MediaPlane:
     """One thread that reads the sockets of sessions, and receives their audio. Not on Windows.
 
@@ -370,6 +457,23 @@ class MediaPlane:
         self, receiver: SecureReceiver, mailbox: MediaMailbox, endpoint: int
     ) -> MediaEndpoint:
         """Has a receiver's audio delivered to a mailbox, under the number ``endpoint``."""
+
+    def attach_sender(
+        self,
+        sender: SecureSender,
+        queue: OutboundAudio,
+        mailbox: MediaMailbox,
+        endpoint: int,
+    ) -> MediaEndpoint:
+        """Has the thread send from a sender's queue, which wakes it from now on.
+
+        Under the number ``endpoint`` the mailbox gets bytes, a packet that the event loop has to
+        send; and a tuple, once there is room or the queue is empty, as asked for, and for the first
+        frame of a reply: of its delay in seconds, or of ``None``.
+
+        Raises:
+            RuntimeError: The queue has another sender.
+        """
 
     def close(self) -> None:
         """Closes all sockets, and waits for the end of the thread."""

@@ -12,7 +12,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from gradio_webrtc._audio import OutboundAudio
-from gradio_webrtc._transport import VIDEO_CLOCK_HZ, FrameRateLimiter, TimedFrame
+from gradio_webrtc._transport import (
+    SESSION_RATE_HZ,
+    VIDEO_CLOCK_HZ,
+    FrameRateLimiter,
+    TimedFrame,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import PlanarFrame
+    from gradio_webrtc._transport import AudioPlayer, PlanarFrame
     from gradio_webrtc.types import Layout
 
 logger = logging.getLogger(__name__)
@@ -56,13 +61,14 @@ class OutboundAudioBuffer:
     """A bounded queue from audio of any rate, type and layout to frames of 20 ms.
 
     Back-pressure: `write` waits while the queue is full; `pull` never waits. Every method is called
-    on the event loop.
+    on the event loop. A transport that plays by itself has the queue lent, and nobody pulls then.
 
     The delay of a live source comes back: what it delivers late, and then all at once, is shortened
     until the queue is as short as before. A reply that is ahead of real time is played exactly. See
     `OutboundAudio.pull`.
 
     Attributes:
+        queue: The core's.
         epoch: Grows with every `clear`, which ends each `write` that began before it.
         on_clear: Called by every `clear`, for audio that has left the queue and was not played.
         reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
@@ -75,7 +81,8 @@ class OutboundAudioBuffer:
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
         self._expected_since_s: float | None = None
         self._accepted_s = 0.0
-        self._audio = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
+        self.queue = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
+        self._player: AudioPlayer | None = None
         self._ready = asyncio.Event()
         self._space = asyncio.Event()
         self._drained = asyncio.Event()
@@ -84,7 +91,7 @@ class OutboundAudioBuffer:
     @property
     def buffered_s(self) -> float:
         """The length of the queued audio, in seconds."""
-        return self._audio.buffered_s
+        return self.queue.buffered_s
 
     @property
     def played_s(self) -> float:
@@ -93,22 +100,22 @@ class OutboundAudioBuffer:
         What `clear` dropped is not part of it; what was removed to shorten a delay is, as its time
         in the source has passed.
         """
-        return max(0.0, self._accepted_s - self._audio.buffered_s)
+        return max(0.0, self._accepted_s - self.queue.buffered_s)
 
     @property
     def removed_samples(self) -> int:
         """Samples per channel at 48 kHz that were removed from the delay of a live source."""
-        return self._audio.removed
+        return self.queue.removed
 
     @property
     def inserted_samples(self) -> int:
         """Samples per channel at 48 kHz that filled holes in the audio of a live source."""
-        return self._audio.inserted
+        return self.queue.inserted
 
     @property
     def non_finite(self) -> int:
         """The number of samples that were NaN or infinite and became silence."""
-        return self._audio.non_finite
+        return self.queue.non_finite
 
     async def write(self, rate_hz: int, samples: object, layout: Layout | None = None) -> int:
         """Queues audio, and waits for space as often as it must.
@@ -129,13 +136,16 @@ class OutboundAudioBuffer:
         total = OutboundAudio.samples_per_channel(samples, layout)
         epoch, taken = self.epoch, 0
         while taken < total:
-            accepted = self._audio.push(rate_hz, samples, layout=layout, offset=taken)
+            accepted = self.queue.push(rate_hz, samples, layout=layout, offset=taken)
             taken += accepted
             self._accepted_s += accepted / rate_hz
-            self._drained.clear()
-            self._ready.set()
+            if self._player is None:
+                self._drained.clear()
+                self._ready.set()
             if taken < total:
                 self._space.clear()
+                if self._player is not None:
+                    self._player.notify_room()
                 await self._space.wait()
             if epoch != self.epoch:
                 break
@@ -143,25 +153,28 @@ class OutboundAudioBuffer:
 
     def expect_reply(self) -> None:
         """Measures the time from now to the next frame, for `reply_delays_s`."""
+        if self._player is not None:
+            self._player.expect_reply()
+            return
         self._expected_since_s = asyncio.get_running_loop().time()
 
     def end_reply(self) -> None:
         """Pads the last partial frame of a reply, so that it is sent."""
-        self._audio.end()
-        if self._audio.buffered_s > 0:
+        self.queue.end()
+        if self._player is None and self.queue.buffered_s > 0:
             self._ready.set()
 
     def clear(self) -> None:
         """Drops all queued audio, and ends every `write` that waits for space (barge-in)."""
         self.epoch += 1
-        self._accepted_s -= self._audio.buffered_s
-        self._audio.clear()
+        # A player may take a frame at any time: what it took was played.
+        self._accepted_s -= self.queue.clear() / SESSION_RATE_HZ
         self.on_clear()
         self._note_taken()
 
     def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
         """Returns the next 20 ms, int16 ``(1, 960 * channels)``; see `AudioFrameSource.pull`."""
-        frame = self._audio.pull(partial=partial)
+        frame = self.queue.pull(partial=partial)
         if frame is not None:
             if self._expected_since_s is not None:
                 now_s = asyncio.get_running_loop().time()
@@ -169,14 +182,14 @@ class OutboundAudioBuffer:
                 self._expected_since_s = None
             # As `_note_taken`, without a call for each packet.
             self._space.set()
-            if self._audio.buffered_s <= 0:
+            if self.queue.buffered_s <= 0:
                 self._ready.clear()
                 self._drained.set()
         return frame
 
     def pull_early(self) -> NDArray[np.int16] | None:
         """Returns the next 20 ms before they are due; see `AudioFrameSource.pull_early`."""
-        return self.pull() if self._audio.is_ahead else None
+        return self.pull() if self.queue.is_ahead else None
 
     async def wait_ready(self) -> None:
         """Returns once there is audio to send."""
@@ -185,15 +198,34 @@ class OutboundAudioBuffer:
         loop = asyncio.get_running_loop()
         since_s = loop.time()
         await self._ready.wait()
-        self._audio.note_idle(loop.time() - since_s)
+        self.queue.note_idle(loop.time() - since_s)
 
     async def drain(self) -> None:
         """Returns once everything written so far was pulled."""
+        while self._player is not None and self.queue.buffered_s > 0:
+            self._space.clear()
+            self._player.notify_drained()
+            # Now, since it may have become empty before that was requested.
+            if self.queue.buffered_s > 0:
+                await self._space.wait()
         await self._drained.wait()
+
+    def lend(self, player: AudioPlayer) -> bool:
+        """Leaves the queue to a player; see `QueuedAudioSource.lend`."""
+        if self._ready.is_set():
+            return False
+        self._player = player
+        return True
+
+    def note_sent(self, reply_delay_s: float | None) -> None:
+        """Takes a note of the player; see `QueuedAudioSource.note_sent`."""
+        if reply_delay_s is not None:
+            self.reply_delays_s.append(reply_delay_s)
+        self._space.set()
 
     def _note_taken(self) -> None:
         self._space.set()
-        if self._audio.buffered_s <= 0:
+        if self.queue.buffered_s <= 0:
             self._ready.clear()
             self._drained.set()
 

@@ -1,6 +1,14 @@
 """The network side of a session. Imports neither handlers nor sessions nor Gradio."""
 
-from .base import AudioBlock, AudioFrameSource, AudioSink, Detected, Transport, VideoFrameSource
+from .base import (
+    AudioBlock,
+    AudioFrameSource,
+    AudioPlayer,
+    AudioSink,
+    Detected,
+    Transport,
+    VideoFrameSource,
+)
 from .buckets import TokenBucket
 from .frame import PixelConverter, PlanarFrame, TimedFrame
 from .frame_flow import VIDEO_CLOCK_HZ, FrameRateLimiter
@@ -12,7 +20,7 @@ from .link import (
     read_link_request,
 )
 from .ordered import FLUSH_TIMEOUT_S, Dialect, OrderedTransport
-from .pacing import AudioPacer, PacedFrame
+from .pacing import SESSION_RATE_HZ, AudioPacer, PacedFrame
 from .payloads import BrokenMessage, Encoding
 from .send_queue import Wire
 from .telephone import TelephoneReader, TelephoneStart, TelephoneTransport, read_start
@@ -24,10 +32,12 @@ from .websocket import LEAD_S, MediaDialect, MediaReader, read_encoding
 __all__ = [
     "FLUSH_TIMEOUT_S",
     "LEAD_S",
+    "SESSION_RATE_HZ",
     "VIDEO_CLOCK_HZ",
     "AudioBlock",
     "AudioFrameSource",
     "AudioPacer",
+    "AudioPlayer",
     "AudioSink",
     "BrokenMessage",
     "BrokenRules",

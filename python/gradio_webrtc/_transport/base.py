@@ -5,7 +5,7 @@ All of it runs on one event loop. `tests/conformance/test_transport.py` examines
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gradio_webrtc._audio import InboundTurns, PauseEvent
+    from gradio_webrtc._audio import InboundTurns, OutboundAudio, PauseEvent
     from gradio_webrtc.types import TransportStats
 
     from .frame import TimedFrame
@@ -66,6 +66,40 @@ class AudioFrameSource(Protocol):
 
     async def wait_ready(self) -> None:
         """Returns once there is something to send."""
+
+
+class AudioPlayer(Protocol):
+    """A transport that takes frames out of a queue by itself, off the event loop.
+
+    Each request brings one call of `QueuedAudioSource.note_sent`.
+    """
+
+    def expect_reply(self) -> None:
+        """Requests the time from now to the next frame."""
+
+    def notify_room(self) -> None:
+        """Requests a note once the queue has room again."""
+
+    def notify_drained(self) -> None:
+        """Requests a note when the queue becomes empty."""
+
+
+@runtime_checkable
+class QueuedAudioSource(AudioFrameSource, Protocol):
+    """A source whose frames wait in a queue of the core's."""
+
+    @property
+    def queue(self) -> OutboundAudio:
+        """The queue."""
+
+    def lend(self, player: AudioPlayer) -> bool:
+        """Leaves the queue to a player: nobody pulls frames from now on.
+
+        False when audio waits in it already, which goes the other way then.
+        """
+
+    def note_sent(self, reply_delay_s: float | None) -> None:
+        """Takes a note of the player, with the delay of a reply in seconds if one began."""
 
 
 class VideoFrameSource(Protocol):

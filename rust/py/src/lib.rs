@@ -17,6 +17,8 @@ mod pause;
 mod plane;
 mod receive;
 mod secure;
+#[cfg(unix)]
+mod secure_sender;
 mod vad;
 
 #[pymodule(gil_used = false)]
@@ -44,6 +46,9 @@ mod _core {
         use crate::receive::AudioReceiver;
         #[pymodule_export]
         use crate::secure::SecureReceiver;
+        #[cfg(unix)]
+        #[pymodule_export]
+        use crate::secure_sender::SecureSender;
     }
 
     /// The user's turns.

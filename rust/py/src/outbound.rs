@@ -1,26 +1,39 @@
 //! `OutboundAudio` for Python.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use gradio_webrtc_core as core;
 use gradio_webrtc_core::sample::Sample;
 use numpy::PyArray2;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::array::{detach_if_long, row};
 use crate::audio_input::{AudioInput, ChunkVisitor};
 use crate::error::{IntoPyResult, audio_error, rate_hz};
-use crate::exclusive_cell::{ExclusiveCell, Guard};
 
 /// See [`core::OutboundAudio`].
+///
+/// Shared with the thread that owns the sockets, which never waits for the interpreter.
 #[pyclass(frozen, module = "gradio_webrtc._core")]
-pub struct OutboundAudio(ExclusiveCell<core::OutboundAudio>);
+pub struct OutboundAudio {
+    queue: Arc<Mutex<core::OutboundAudio>>,
+    /// Wakes the thread that sends from it, if one does.
+    #[cfg(unix)]
+    wake: std::sync::OnceLock<crate::secure_sender::Wake>,
+}
 
 #[pymethods]
 impl OutboundAudio {
     #[new]
     #[pyo3(signature = (*, call_rate_hz=48_000, max_buffered_s=1.0))]
     fn new(call_rate_hz: i64, max_buffered_s: f64) -> PyResult<Self> {
-        let outbound = core::OutboundAudio::new(rate_hz(call_rate_hz)?, max_buffered_s);
-        Ok(Self(ExclusiveCell::new(outbound.into_py_result()?)))
+        let queue = core::OutboundAudio::new(rate_hz(call_rate_hz)?, max_buffered_s);
+        Ok(Self {
+            queue: Arc::new(Mutex::new(queue.into_py_result()?)),
+            #[cfg(unix)]
+            wake: std::sync::OnceLock::new(),
+        })
     }
 
     #[pyo3(signature = (rate_hz, samples, *, layout=None, offset=0))]
@@ -40,18 +53,16 @@ impl OutboundAudio {
                 "expected an offset up to {whole}, got {offset}"
             )));
         }
-        let mut outbound = self.0.lock(py)?;
-        let room = outbound.room(rate_hz);
-        input.visit(
-            offset,
+        let room = self.lock()?.room(rate_hz);
+        let mut push = Push {
+            py,
+            rate_hz,
             room,
-            &mut Push {
-                py,
-                rate_hz,
-                room,
-                outbound: &mut outbound,
-            },
-        )
+            queue: &self.queue,
+        };
+        let taken = input.visit(offset, room, &mut push)?;
+        self.changed();
+        Ok(taken)
     }
 
     #[staticmethod]
@@ -66,65 +77,95 @@ impl OutboundAudio {
         py: Python<'py>,
         partial: bool,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
-        self.lock(py)?
+        self.lock()?
             .pull(partial)
             .map(|frame| row(py, frame))
             .transpose()
     }
 
-    fn note_idle(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
-        self.lock(py)?.note_idle(seconds);
+    fn note_idle(&self, seconds: f64) -> PyResult<()> {
+        self.lock()?.note_idle(seconds);
         Ok(())
     }
 
-    fn end(&self, py: Python<'_>) -> PyResult<()> {
-        self.lock(py)?.end();
+    fn end(&self) -> PyResult<()> {
+        self.lock()?.end();
+        self.changed();
         Ok(())
     }
 
-    fn clear(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.lock(py)?.clear())
+    fn clear(&self) -> PyResult<usize> {
+        Ok(self.lock()?.clear())
     }
 
     #[getter]
-    fn channels(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.lock(py)?.channels())
+    fn channels(&self) -> PyResult<usize> {
+        Ok(self.lock()?.channels())
     }
 
     #[getter]
-    fn buffered_s(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(self.lock(py)?.buffered_s())
+    fn buffered_s(&self) -> PyResult<f64> {
+        Ok(self.lock()?.buffered_s())
     }
 
     #[getter]
-    fn has_frame(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.lock(py)?.has_frame())
+    fn has_frame(&self) -> PyResult<bool> {
+        Ok(self.lock()?.has_frame())
     }
 
     #[getter]
-    fn is_ahead(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.lock(py)?.is_ahead())
+    fn is_ahead(&self) -> PyResult<bool> {
+        Ok(self.lock()?.is_ahead())
     }
 
     #[getter]
-    fn removed(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.lock(py)?.removed())
+    fn removed(&self) -> PyResult<u64> {
+        Ok(self.lock()?.removed())
     }
 
     #[getter]
-    fn inserted(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.lock(py)?.inserted())
+    fn inserted(&self) -> PyResult<u64> {
+        Ok(self.lock()?.inserted())
     }
 
     #[getter]
-    fn non_finite(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.lock(py)?.non_finite())
+    fn non_finite(&self) -> PyResult<u64> {
+        Ok(self.lock()?.non_finite())
     }
 }
 
 impl OutboundAudio {
-    fn lock(&self, py: Python<'_>) -> PyResult<Guard<'_, core::OutboundAudio>> {
-        self.0.lock(py)
+    /// The same queue, for a thread that sends from it without the interpreter.
+    #[cfg(unix)]
+    pub fn shared(&self) -> Arc<Mutex<core::OutboundAudio>> {
+        Arc::clone(&self.queue)
+    }
+
+    /// Has a thread woken after each change.
+    ///
+    /// # Errors
+    /// `RuntimeError` if another thread sends from it.
+    #[cfg(unix)]
+    pub fn wake_by(&self, wake: crate::secure_sender::Wake) -> PyResult<()> {
+        self.wake.set(wake).map_err(|_| {
+            PyRuntimeError::new_err("expected a queue from which nobody sends, got one in use")
+        })
+    }
+
+    #[cfg_attr(not(unix), allow(clippy::unused_self, reason = "nobody to wake"))]
+    fn changed(&self) {
+        #[cfg(unix)]
+        if let Some(wake) = self.wake.get() {
+            wake.changed();
+        }
+    }
+
+    /// Locks attached: a thread that waited for the interpreter with the lock held would hold up the
+    /// media thread, and all sessions with it. That one has it for some microseconds at most.
+    fn lock(&self) -> PyResult<MutexGuard<'_, core::OutboundAudio>> {
+        self.queue.lock().map_err(|_| {
+            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
+        })
     }
 }
 
@@ -135,13 +176,18 @@ struct Push<'a, 'py> {
     /// Samples per channel that are taken at most: they decide about the GIL, not the chunk's
     /// length.
     room: usize,
-    outbound: &'a mut core::OutboundAudio,
+    queue: &'a Mutex<core::OutboundAudio>,
 }
 
 impl ChunkVisitor for Push<'_, '_> {
     fn visit<S: Sample>(&mut self, chunk: core::Chunk<'_, S>) -> Result<usize, core::AudioError> {
-        let (rate_hz, outbound) = (self.rate_hz, &mut *self.outbound);
+        let (rate_hz, queue) = (self.rate_hz, self.queue);
         let samples = chunk.samples().min(self.room);
-        detach_if_long(self.py, samples, move || outbound.push(rate_hz, chunk))
+        detach_if_long(self.py, samples, move || {
+            // Locked within, so that nobody waits for the interpreter with the lock held. After a
+            // panic the next call raises.
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.push(rate_hz, chunk)
+        })
     }
 }

@@ -20,7 +20,9 @@ use pyo3::types::{PyBytes, PyList};
 use crate::array::{row, with_bytes};
 use crate::error::since;
 use crate::inbound_turns::for_python;
+use crate::outbound::OutboundAudio;
 use crate::secure::{Receiver, SecureReceiver};
+use crate::secure_sender::{Packet, SecureSender, Wake};
 
 /// Audio that may wait in a mailbox, in samples of all channels: five seconds in stereo. What comes
 /// while there is so much is dropped.
@@ -28,16 +30,22 @@ const MAX_WAITING: usize = 5 * 2 * 48_000;
 
 /// What an endpoint has for its session.
 pub struct Delivery {
-    endpoint: u64,
-    content: Content,
+    pub endpoint: u64,
+    pub content: Content,
 }
 
-enum Content {
+/// The kinds of that.
+pub enum Content {
     /// Audio, and the number of channels in it.
     Audio(usize, Vec<i16>),
     /// What was detected in audio that the session does not need itself.
     Detected(Result<Vec<core::TurnEvent>, core::AudioError>),
-    /// The endpoint panicked, and receives no more.
+    /// A packet that the event loop has to send.
+    Packet(Packet),
+    /// Audio has left a queue: whoever waits for that may go on. The delay of a reply, in seconds, if
+    /// its first frame was among it.
+    Sent(Option<f64>),
+    /// The endpoint panicked, and receives and sends no more.
     Failed,
 }
 
@@ -186,6 +194,13 @@ impl MediaMailbox {
                     };
                     deliveries.append((endpoint, detected, 0))?;
                 }
+                Content::Packet(packet) => {
+                    let bytes = PyBytes::new(py, &packet.bytes);
+                    deliveries.append((endpoint, bytes, 0))?;
+                }
+                Content::Sent(reply_delay_s) => {
+                    deliveries.append((endpoint, (reply_delay_s,), 0))?;
+                }
                 Content::Failed => deliveries.append((endpoint, py.None(), 0))?,
             }
         }
@@ -234,23 +249,50 @@ impl MediaPlane {
             turns: None,
         };
         receiver.lock()?.outlet = Some(outlet);
+        Ok(self.add(receiver.shared(), mailbox, endpoint))
+    }
+
+    fn attach_sender(
+        &self,
+        sender: &SecureSender,
+        queue: &OutboundAudio,
+        mailbox: &MediaMailbox,
+        endpoint: u64,
+    ) -> PyResult<MediaEndpoint> {
+        let (shared, flags) = sender.attached(endpoint, &mailbox.0)?;
+        let attached = self.add(shared, mailbox, endpoint);
+        queue.wake_by(Wake {
+            plane: Arc::clone(&self.0),
+            id: attached.id,
+            flags,
+        })?;
+        Ok(attached)
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+impl MediaPlane {
+    fn add(
+        &self,
+        shared: Arc<Mutex<dyn Endpoint>>,
+        mailbox: &MediaMailbox,
+        endpoint: u64,
+    ) -> MediaEndpoint {
         let failures = Arc::clone(&mailbox.0);
-        let shared: Arc<Mutex<dyn Endpoint>> = receiver.shared();
         let id = self.0.attach(shared, move |_| {
             failures.push(Delivery {
                 endpoint,
                 content: Content::Failed,
             });
         });
-        Ok(MediaEndpoint {
+        MediaEndpoint {
             plane: Arc::clone(&self.0),
             id,
             is_open: AtomicBool::new(true),
-        })
-    }
-
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+        }
     }
 }
 
@@ -292,6 +334,16 @@ impl MediaSocket {
     }
 }
 
+impl MediaSocket {
+    pub fn plane(&self) -> Arc<Plane> {
+        Arc::clone(&self.plane)
+    }
+
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+}
+
 /// An endpoint of a plane.
 #[pyclass(frozen, module = "gradio_webrtc._core.media")]
 pub struct MediaEndpoint {
@@ -319,7 +371,7 @@ impl MediaEndpoint {
     }
 }
 
-fn address_of(host: &str, port: u16) -> PyResult<SocketAddr> {
+pub fn address_of(host: &str, port: u16) -> PyResult<SocketAddr> {
     let ip: IpAddr = host.parse().map_err(|_| {
         let error = io::Error::from(io::ErrorKind::InvalidInput);
         PyOSError::new_err(format!(

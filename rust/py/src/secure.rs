@@ -226,7 +226,7 @@ impl Receiver {
 }
 
 /// The profile with the name that OpenSSL has for it.
-fn profile_of(name: &str) -> PyResult<media::SrtpProfile> {
+pub fn profile_of(name: &str) -> PyResult<media::SrtpProfile> {
     match name {
         "SRTP_AES128_CM_SHA1_80" => Ok(media::SrtpProfile::Aes128CmSha1_80),
         "SRTP_AEAD_AES_128_GCM" => Ok(media::SrtpProfile::AeadAes128Gcm),

@@ -16,14 +16,17 @@ from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
 from gradio_webrtc._transport.webrtc.aiortc_internals.authentic import AuthenticPackets
 from gradio_webrtc._transport.webrtc.aiortc_internals.fast_path import (
-    KEY_BYTES,
     CurrentStream,
     RtpFastPath,
     SecureStatistics,
-    inbound_keys,
     install_fast_path,
 )
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import decode_inline
+from gradio_webrtc._transport.webrtc.aiortc_internals.srtp_keys import (
+    KEY_BYTES,
+    inbound_keys,
+    outbound_keys,
+)
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 if TYPE_CHECKING:
@@ -216,13 +219,15 @@ def test_what_was_decrypted_is_authentic_and_what_was_forged_is_not() -> None:
 
 @pytest.mark.parametrize("role", ["server", "client"])
 @pytest.mark.parametrize("profile", KEY_BYTES)
-async def test_the_keys_are_those_of_the_remote_peer(role: str, profile: str) -> None:
+async def test_each_direction_has_its_keys(role: str, profile: str) -> None:
     key, salt = KEY_BYTES[profile]
     parts = [b"k" * key, b"K" * key, b"s" * salt, b"S" * salt]
     pc, _connection = _connected(role, profile.encode(), b"".join(parts))
     asked: Any = getattr(pc.getTransceivers()[0].receiver.transport, names.SSL)
-    found = inbound_keys(pc.getTransceivers()[0].receiver.transport)
-    assert found == (profile, *(parts[::2] if role == "server" else parts[1::2]))
+    dtls = pc.getTransceivers()[0].receiver.transport
+    of_client, of_server = (profile, *parts[::2]), (profile, *parts[1::2])
+    ours, theirs = (of_server, of_client) if role == "server" else (of_client, of_server)
+    assert (outbound_keys(dtls), inbound_keys(dtls)) == (ours, theirs)
     assert asked.asked == (b"EXTRACTOR-dtls_srtp", 2 * (key + salt))
 
 

@@ -18,6 +18,8 @@ from gradio_webrtc._transport.opus import S16, TIME_BASE, OpusWriter
 from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ, AudioPacer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from gradio_webrtc._transport.base import AudioFrameSource
@@ -36,8 +38,11 @@ class AudioSender(MediaStreamTrack):
         source: Returns the frames.
 
     Attributes:
+        source: As given.
         pacer: Returns the frames when they are due.
         writer: Makes packets of them.
+        encodes: True if `recv` returns packets.
+        on_close: Called by `close`, by whoever sends in its place.
     """
 
     kind = "audio"
@@ -46,14 +51,17 @@ class AudioSender(MediaStreamTrack):
         super().__init__()
         self.pacer = AudioPacer(source)
         self.writer = OpusWriter()
-        self._encodes = False
+        self.source = source
+        self.encodes = False
+        self.on_close: Callable[[], None] = lambda: None
 
     def encode_opus(self) -> None:
         """Makes `recv` return Opus packets, which aiortc sends as they are, instead of frames."""
-        self._encodes = True
+        self.encodes = True
 
     def close(self) -> None:
         """Ends the track, and frees its encoder."""
+        self.on_close()
         self.stop()
         self.writer.close()
 
@@ -66,7 +74,7 @@ class AudioSender(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         paced = await self.pacer.next_frame()
-        if not self._encodes:
+        if not self.encodes:
             return _make_frame(paced)
         packet = Packet(self.writer.write(paced.samples))
         packet.pts, packet.time_base = paced.pts, TIME_BASE

@@ -24,11 +24,13 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gradio_webrtc._media import MediaEndpoint, MediaSocket, SecureReceiver
+    from gradio_webrtc._audio import OutboundAudio
+    from gradio_webrtc._media import MediaEndpoint, MediaSocket, SecureReceiver, SecureSender
 
     from .opus_receiver import Delivery
 
-    Deliver = Callable[[Delivery, int], None]
+    SendNote = bytes | tuple[float | None] | None
+    Deliver = Callable[[Delivery, int], None] | Callable[[SendNote, int], None]
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +38,9 @@ SWITCH: Final = "GRADIO_WEBRTC_MEDIA_THREAD"
 """The environment variable that has the thread receive audio, with the value "on"."""
 
 
-MAX_BATCH: Final = 1024
-"""Datagrams that are taken in one turn of the event loop, behind the audio: as many as wait of one
-socket at most. A flood of strangers' leaves the turns between them to the sessions."""
+MAX_BATCH: Final = 64
+"""Datagrams that are taken in one turn of the event loop, behind the audio. A flood leaves the
+turns between them to the sessions."""
 
 
 class DatagramReceiver(Protocol):
@@ -207,12 +209,29 @@ class MediaLoop:
                 channels in them; or with what was detected in them, see `OpusReceiver.deliver`;
                 with ``None`` when the core has failed, and delivers no more.
         """
-        if self._share is None:
-            raise RuntimeError("expected a session with a socket of the plane, found no socket")
-        number = next(self._numbers)
-        self._endpoints[number] = deliver
-        endpoint = self._share.plane.attach(receiver, self._share.mailbox, number)
+        share, number = self._number(deliver)
+        endpoint = share.plane.attach(receiver, share.mailbox, number)
         return AttachedReceiver(self, endpoint, number)
+
+    def attach_sender(
+        self,
+        sender: SecureSender,
+        queue: OutboundAudio,
+        deliver: Callable[[SendNote, int], None],
+    ) -> AttachedSender:
+        """Has the thread send a session's audio.
+
+        Args:
+            sender: Of the session.
+            queue: Its audio.
+            deliver: Called on the event loop with a packet that is to be sent; or with a tuple of
+                the delay of a reply or ``None``, when what was asked for has happened, see
+                `MediaPlane.attach_sender`; with ``None`` when the core has failed, and sends no
+                more. The number is of no use.
+        """
+        share, number = self._number(deliver)
+        endpoint = share.plane.attach_sender(sender, queue, share.mailbox, number)
+        return AttachedSender(self, endpoint, number, sender)
 
     def forget_socket(self, socket: MediaSocket) -> None:
         """Drops what still waits of a socket that is closed."""
@@ -222,6 +241,13 @@ class MediaLoop:
     def forget_endpoint(self, number: int) -> None:
         """Drops what still waits of an endpoint that is closed."""
         self._endpoints.pop(number, None)
+
+    def _number(self, deliver: Deliver) -> tuple[_Share, int]:
+        if self._share is None:
+            raise RuntimeError("expected a session with a socket of the plane, found no socket")
+        number = next(self._numbers)
+        self._endpoints[number] = deliver
+        return self._share, number
 
     def _begin(self) -> _Share:
         plane = _process.acquire()
@@ -259,8 +285,8 @@ class MediaLoop:
                 _guarded(protocol.datagram_received, data, source)
 
 
-class AttachedReceiver:
-    """A session's audio, received by the thread.
+class _Attached:
+    """What the thread calls for a session.
 
     Args:
         media: The event loop's share.
@@ -273,6 +299,15 @@ class AttachedReceiver:
         self._endpoint = endpoint
         self._number = number
 
+    def close(self) -> None:
+        """Ends it: nothing is delivered from now on; safe to call twice."""
+        self._endpoint.close()
+        self._media.forget_endpoint(self._number)
+
+
+class AttachedReceiver(_Attached):
+    """A session's audio, received by the thread."""
+
     def admit(self, transport: object, source: tuple[str, int]) -> None:
         """Makes media that come from a source to a socket of the plane the session's."""
         if isinstance(transport, MediaTransport) and not transport.is_closing():
@@ -282,10 +317,29 @@ class AttachedReceiver:
         """Has the thread see what the receiver was given elsewhere."""
         self._endpoint.wake()
 
-    def close(self) -> None:
-        """Ends it: nothing is delivered from now on; safe to call twice."""
-        self._endpoint.close()
-        self._media.forget_endpoint(self._number)
+
+class AttachedSender(_Attached):
+    """A session's audio, sent by the thread.
+
+    Args:
+        media: The event loop's share.
+        endpoint: Of the plane.
+        number: The endpoint's, in the mailbox.
+        sender: Of the session.
+    """
+
+    def __init__(
+        self, media: MediaLoop, endpoint: MediaEndpoint, number: int, sender: SecureSender
+    ) -> None:
+        super().__init__(media, endpoint, number)
+        self._sender = sender
+
+    def send_from(self, transport: object, target: tuple[str, int]) -> None:
+        """Sends from a socket of the plane; packets for another one come to the event loop."""
+        if isinstance(transport, MediaTransport) and not transport.is_closing():
+            self._sender.send_from(transport.socket, *target)
+        else:
+            self._sender.send_by_loop()
 
 
 _loops = PerLoop(MediaLoop)

@@ -245,6 +245,8 @@ class PeerTransport:
                 f"the remote peer did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
         internals.install_fast_path(self._pc, self._media, self._guards)
+        if self._media is not None:
+            internals.install_fast_sender(self._pc, self._media)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         if self._guards:
             self._tasks.start(self._end_when_vanished())

@@ -2,9 +2,9 @@
 
 Duty: whatever this package does to aiortc and aioice beside their public interfaces is done here.
 That is protection (no part of a connection trusts its remote peer further than it must:
-docs/upstream.md lists each fault and the change that would end it), speed (Opus is decoded and
-encoded on the event loop, and its packets take a short way), and the end of connections that do not
-close by themselves. The files beside this room use public interfaces, and the functions below.
+docs/upstream.md lists each fault and the change that would end it), speed (Opus takes a short way
+in and out), and the end of connections that do not close by themselves. The files beside this room
+use public interfaces, and the functions below.
 
 Versions: aiortc >=1.16,<1.17 and aioice >=0.13,<0.14, as in pyproject.toml and `names`.
 
@@ -15,9 +15,8 @@ without; one warning in the process names the versions, the names and what is lo
 When a name is gone: run ``pytest tests/contract/test_aiortc_internals.py``. Read how the new
 version does what the name was for. If it has no need of us any more, delete the aspect and its
 paragraph in docs/upstream.md; otherwise change the name in `names` and the code that uses it. Then
-move the ranges there and in pyproject.toml.
-
-Everything runs on the event loop, and on one connection's objects, before it starts.
+move the ranges there and in pyproject.toml. Everything runs on the event loop, and on one
+connection's objects, before it starts.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from .counters import read_counters
 from .datagram_guard import DatagramGuard, guard_sockets
 from .dtls import HardenedDtls
 from .fast_path import install_fast_path
+from .fast_sender import install_fast_sender
 from .host_addresses import host_addresses, offer_loopback_when_alone
 from .objects import become
 from .opus_coding import code_inline, deliver_inline, drop_inline, feed_inline
@@ -67,6 +67,7 @@ __all__ = [
     "harden",
     "host_addresses",
     "install_fast_path",
+    "install_fast_sender",
     "offer_loopback_when_alone",
     "read_counters",
     "use_addresses",

@@ -12,6 +12,7 @@ from gradio_webrtc.types import TransportStats
 from . import names, probe
 from .opus_coding import opus_receiver_of
 from .receiver import HardenedReceiver
+from .sender import HardenedSender
 
 if TYPE_CHECKING:
     from aiortc import RTCPeerConnection, RTCRtpReceiver
@@ -38,8 +39,11 @@ def read_counters(
         for transceiver in pc.getTransceivers():
             jitter_s = max(jitter_s, _count_received(transceiver.receiver, counts))
             own = vars(transceiver.sender)
-            sent += own[names.PACKET_COUNT]
-            bytes_sent += own[names.OCTET_COUNT]
+            counts_sent = own[names.PACKET_COUNT], own[names.OCTET_COUNT]
+            if isinstance(transceiver.sender, HardenedSender):
+                counts_sent = transceiver.sender.counts
+            sent += counts_sent[0]
+            bytes_sent += counts_sent[1]
             round_trip_s = own[names.ROUND_TRIP] if round_trip_s is None else round_trip_s
     return TransportStats(
         packets_received=counts["received"],

@@ -11,35 +11,25 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
 from . import names, probe
 from .dtls import HardenedDtls
 from .opus_coding import opus_receiver_of
+from .srtp_keys import inbound_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver
+    from aiortc import RTCPeerConnection, RTCRtpReceiver
 
     from gradio_webrtc._media import SecureReceiver
     from gradio_webrtc._transport.webrtc.media_loop import MediaLoop
-    from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, SrtpProfile
+    from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
     from .datagram_guard import DatagramGuard
 
 logger = logging.getLogger(__name__)
-
-KEY_LABEL: Final = b"EXTRACTOR-dtls_srtp"
-"""RFC 5764 section 4.2."""
-
-KEY_BYTES: Final = {
-    "SRTP_AES128_CM_SHA1_80": (16, 14),
-    "SRTP_AEAD_AES_128_GCM": (16, 12),
-    "SRTP_AEAD_AES_256_GCM": (32, 12),
-}
-"""The lengths of a master key and its salt, by profile (RFC 5764 section 4.1.2, RFC 7714 section
-12)."""
 
 
 class SecureStatistics:
@@ -213,24 +203,6 @@ def _attach(
     opus.attach(secured, attached)
     for guard in guards:
         guard.on_media = lambda protocol, source: attached.admit(protocol.transport, source)
-
-
-def inbound_keys(dtls: RTCDtlsTransport) -> tuple[SrtpProfile, bytes, bytes] | None:
-    """Returns the profile that was negotiated, and the remote peer's key and salt."""
-    tls: Any = getattr(dtls, names.SSL)
-    profile = tls.get_selected_srtp_profile().decode()
-    if profile not in KEY_BYTES:
-        return None
-    key, salt = KEY_BYTES[profile]
-    material: bytes = tls.export_keying_material(KEY_LABEL, 2 * (key + salt))
-    # The client's key, the server's, and the salts in the same order.
-    index = 0 if getattr(dtls, names.ROLE) == "server" else 1
-    keys, salts = material[: 2 * key], material[2 * key :]
-    return (
-        cast("SrtpProfile", profile),
-        keys[index * key : (index + 1) * key],
-        salts[index * salt : (index + 1) * salt],
-    )
 
 
 def _count_in(receiver: RTCRtpReceiver, secured: SecureReceiver) -> None:

@@ -82,6 +82,7 @@ NEXT_FRAME: Final = "_next_encoded_frame"
 OCTET_COUNT: Final = "_RTCRtpSender__octet_count"
 PACKET_COUNT: Final = "_RTCRtpSender__packet_count"
 ROUND_TRIP: Final = "_RTCRtpSender__rtt"
+SENDER_LSR: Final = "_RTCRtpSender__lsr"
 SENDER_SSRC: Final = "_ssrc"
 RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
 SENDER_RTCP_EXITED: Final = "_RTCRtpSender__rtcp_exited"
@@ -287,6 +288,23 @@ FAST_PATH: Final = Aspect(
     },
 )
 
+FAST_SENDER: Final = Aspect(
+    "outbound audio is sent by a task of aiortc's for each packet",
+    {
+        "RTCIceTransport": (CONNECTION,),
+        "Connection": (NOMINATED,),
+        "RTCDtlsTransport": (ROLE, SSL),
+        "RTCRtpSender": (
+            ENABLED,
+            OCTET_COUNT,
+            PACKET_COUNT,
+            SENDER_LSR,
+            SENDER_SSRC,
+            SEND_RTCP,
+        ),
+    },
+)
+
 ENCODING: Final = Aspect(
     "outbound audio is encoded in threads, which takes about twice as long", {"Encoder": (PACK,)}
 )
@@ -352,6 +370,7 @@ ASPECTS: Final = (
     GUARD,
     DECODING,
     FAST_PATH,
+    FAST_SENDER,
     ENCODING,
     PACKING,
     COUNTERS,

@@ -17,6 +17,7 @@ from aiortc.rtp import (
     RtcpPsfbPacket,
     RtcpRrPacket,
     RtcpRtpfbPacket,
+    RtcpSenderInfo,
     RtcpSrPacket,
 )
 
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 
     from aiortc.rtcrtpparameters import RTCRtpSendParameters
     from aiortc.rtp import AnyRtcpPacket, RtcpReceiverInfo
+    from aiortc.stats import RTCStatsReport
 
     from gradio_webrtc._transport.webrtc.video_plan import VideoPlan
+
+    from .fast_sender import ThreadedSender
 
 KEYS_PER_S: Final = 2
 KEY_BURST: Final = 3
@@ -78,7 +82,12 @@ class HardenedSender(RTCRtpSender):
 
     Attributes:
         plan: By which video is encoded; ``None`` for aiortc's way.
+        parameters: That were negotiated, once it sends.
+        threaded: Sends the packets in aiortc's place; ``None`` where it does not.
     """
+
+    parameters: RTCRtpSendParameters | None = None
+    threaded: ThreadedSender | None = None
 
     def harden(self) -> None:
         """Begins. Call it once, before the sender starts."""
@@ -92,6 +101,7 @@ class HardenedSender(RTCRtpSender):
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Begins to send; packets are sent again only where that was negotiated (RFC 4585 4.2)."""
+        self.parameters = parameters
         self._resends = any(
             feedback.type == "nack" and not feedback.parameter
             for feedback in parameters.codecs[0].rtcpFeedback
@@ -106,13 +116,46 @@ class HardenedSender(RTCRtpSender):
         exited: asyncio.Event = own[names.SENDER_RTP_EXITED]
         own[names.SENDER_RTP_TASK].add_done_callback(lambda _task: exited.set())
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The packets that were sent, and the bytes of their payloads; from any thread."""
+        if self.threaded is not None:
+            return self.threaded.counts
+        own = vars(self)
+        return own[names.PACKET_COUNT], own[names.OCTET_COUNT]
+
+    async def getStats(self) -> RTCStatsReport:  # noqa: N802 - aiortc's name
+        """Returns the statistics, with what the thread has sent."""
+        self._take_counts()
+        return await super().getStats()
+
+    def _take_counts(self) -> None:
+        own = vars(self)
+        own[names.PACKET_COUNT], own[names.OCTET_COUNT] = self.counts
+
+    async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
+        """Sends reports, with the numbers of the thread."""
+        if self.threaded is not None:
+            now = current_ntp_time()
+            info = self.threaded.sender_info(now)
+            for packet in packets:
+                if info is not None and isinstance(packet, RtcpSrPacket):
+                    packet.sender_info = RtcpSenderInfo(now, *info)
+                    # By this aiortc recognises the answer, and measures the round trip.
+                    vars(self)[names.SENDER_LSR] = (now >> 16) & 0xFFFFFFFF
+        await super()._send_rtcp(packets)
+
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        self._take_counts()
         if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
             self._adapt(packet.reports)
         if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
             if not self._resends:
                 return
             del packet.lost[RTP_HISTORY_SIZE:]
+            if self.threaded is not None:
+                self.threaded.resend(packet.lost)
+                return
         is_rate = isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP
         if not is_rate or self._rates.take():
             await super()._handle_rtcp_packet(packet)
@@ -123,7 +166,9 @@ class HardenedSender(RTCRtpSender):
             if report.ssrc != vars(self)[names.SENDER_SSRC]:
                 continue
             lost = report.fraction_lost / LOST_SCALE
-            if isinstance(self.track, AudioSender):
+            if self.threaded is not None:
+                self.threaded.report(lost, read_round_trip_s(report))
+            elif isinstance(self.track, AudioSender):
                 self.track.writer.adapt(lost, read_round_trip_s(report))
             elif self.plan is not None:
                 self.plan.note_loss(lost)

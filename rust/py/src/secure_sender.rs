@@ -1,0 +1,305 @@
+//! `SecureSender` for Python: outbound audio that the thread of the plane sends.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use gradio_webrtc_media as media;
+use gradio_webrtc_plane::{Endpoint, EndpointId, Mailbox, Plane, SocketId};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::array::with_bytes;
+use crate::error::{audio_error, since};
+use crate::outbound::OutboundAudio;
+use crate::plane::{Content, Delivery, MediaSocket, address_of};
+use crate::secure::profile_of;
+
+/// The room, in samples per channel, from which on a producer that waited goes on: a quarter of a
+/// second. Less would wake it for each packet.
+const ROOM_SAMPLES: usize = 12_000;
+
+/// Packets that wait for the event loop to send them, half a second; newer ones are lost.
+const MAX_PACKETS: usize = 25;
+
+/// What both sides read without the lock, which the thread holds while it encodes.
+#[derive(Default)]
+pub struct Flags {
+    /// Nothing is sent until the thread is woken.
+    is_idle: AtomicBool,
+    wants_room: AtomicBool,
+    wants_drained: AtomicBool,
+}
+
+/// Wakes the thread for a queue that has changed.
+pub struct Wake {
+    pub plane: Arc<Plane>,
+    pub id: EndpointId,
+    pub flags: Arc<Flags>,
+}
+
+impl Wake {
+    /// Call it after each change of the queue. While frames are due anyway the thread sees it then.
+    pub fn changed(&self) {
+        if self.flags.is_idle.load(Ordering::SeqCst) {
+            self.plane.wake(self.id);
+        }
+    }
+}
+
+/// The socket from which packets are sent, and the remote peer's address.
+struct Route {
+    plane: Arc<Plane>,
+    socket: SocketId,
+    to: SocketAddr,
+}
+
+/// A packet for the event loop to send, counted while it exists.
+pub struct Packet {
+    pub bytes: Vec<u8>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where packets go, and notes about them.
+struct Outlet {
+    endpoint: u64,
+    mailbox: Arc<Mailbox<Delivery>>,
+    /// `None` where the event loop has to send, as by a relay.
+    route: Option<Route>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Outlet {
+    fn send(&self, packet: &[u8]) {
+        if let Some(Route { plane, socket, to }) = &self.route {
+            // An error is a lost packet: a network that is gone ends the session by its silence.
+            let _ = plane.send(*socket, packet, *to);
+        } else if self.waiting.fetch_add(1, Ordering::Relaxed) < MAX_PACKETS {
+            self.push(Content::Packet(Packet {
+                bytes: packet.to_vec(),
+                waiting: Arc::clone(&self.waiting),
+            }));
+        } else {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn push(&self, content: Content) {
+        self.mailbox.push(Delivery {
+            endpoint: self.endpoint,
+            content,
+        });
+    }
+}
+
+/// A sender, and where its packets go.
+pub struct Sender {
+    audio: media::AudioSender,
+    flags: Arc<Flags>,
+    outlet: Option<Outlet>,
+}
+
+impl Sender {
+    /// Notes what left the queue, for whoever waits for that.
+    fn note(&self, outlet: &Outlet, sent: media::Sent) {
+        let has_room = sent.frames > 0
+            && self.flags.wants_room.load(Ordering::SeqCst)
+            && (sent.is_drained || self.audio.queue().room(48_000) >= ROOM_SAMPLES)
+            && self.flags.wants_room.swap(false, Ordering::SeqCst);
+        let is_drained = sent.is_drained && self.flags.wants_drained.swap(false, Ordering::SeqCst);
+        if has_room || is_drained || sent.reply_delay.is_some() {
+            let reply_delay_s = sent.reply_delay.map(|delay| delay.as_secs_f64());
+            outlet.push(Content::Sent(reply_delay_s));
+        }
+    }
+}
+
+impl Endpoint for Sender {
+    fn receive(&mut self, _: Duration, _: &mut [u8]) -> bool {
+        false
+    }
+
+    fn advance(&mut self, now: Duration) {
+        let Some(outlet) = &self.outlet else { return };
+        // A frame that failed is counted, and the next deadline comes.
+        if let Ok(sent) = self.audio.poll(now, |packet| outlet.send(packet)) {
+            self.note(outlet, sent);
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        // Before the queue is seen: what is pushed after that finds it set, and wakes the thread.
+        self.flags.is_idle.store(true, Ordering::SeqCst);
+        let deadline = self.audio.deadline();
+        if deadline.is_some() {
+            self.flags.is_idle.store(false, Ordering::SeqCst);
+        }
+        deadline
+    }
+}
+
+/// See [`media::AudioSender`].
+///
+/// Shared with the thread that owns the sockets, which never waits for the interpreter.
+#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+pub struct SecureSender {
+    sender: Arc<Mutex<Sender>>,
+    flags: Arc<Flags>,
+}
+
+#[pymethods]
+impl SecureSender {
+    #[new]
+    #[pyo3(signature = (
+        queue, profile, key, salt, *, ssrc, payload_type, sequence_number, timestamp,
+        mid=None, mid_id=None, audio_level_id=None, has_nack=false,
+    ))]
+    #[allow(clippy::too_many_arguments)] // what was negotiated
+    fn new(
+        py: Python<'_>,
+        queue: &OutboundAudio,
+        profile: &str,
+        key: &Bound<'_, PyAny>,
+        salt: &Bound<'_, PyAny>,
+        ssrc: u32,
+        payload_type: u8,
+        sequence_number: u16,
+        timestamp: u32,
+        mid: Option<String>,
+        mid_id: Option<u8>,
+        audio_level_id: Option<u8>,
+        has_nack: bool,
+    ) -> PyResult<Self> {
+        let profile = profile_of(profile)?;
+        let srtp = with_bytes(py, key, |key| {
+            with_bytes(py, salt, |salt| {
+                media::SrtpSender::new(profile, key, salt)
+                    .map_err(|error| audio_error(error.to_string()))
+            })
+        })?;
+        let terms = media::SenderTerms {
+            ssrc,
+            payload_type,
+            extension_ids: media::ExtensionIds {
+                audio_level: audio_level_id,
+                mid: mid_id,
+                transport_sequence_number: None,
+            },
+            mid,
+            sequence_number,
+            timestamp,
+            has_nack,
+        };
+        let audio = media::AudioSender::new(terms, srtp, queue.shared())
+            .map_err(|error| audio_error(error.to_string()))?;
+        let flags = Arc::new(Flags::default());
+        let sender = Sender {
+            audio,
+            flags: Arc::clone(&flags),
+            outlet: None,
+        };
+        Ok(Self {
+            sender: Arc::new(Mutex::new(sender)),
+            flags,
+        })
+    }
+
+    fn send_from(&self, socket: &MediaSocket, host: &str, port: u16) -> PyResult<()> {
+        let route = Route {
+            plane: socket.plane(),
+            socket: socket.id(),
+            to: address_of(host, port)?,
+        };
+        self.set_route(Some(route))
+    }
+
+    fn send_by_loop(&self) -> PyResult<()> {
+        self.set_route(None)
+    }
+
+    fn notify_room(&self) {
+        self.flags.wants_room.store(true, Ordering::SeqCst);
+    }
+
+    fn notify_drained(&self) {
+        self.flags.wants_drained.store(true, Ordering::SeqCst);
+    }
+
+    fn expect_reply(&self, now_s: f64) -> PyResult<()> {
+        let now = since(now_s)?;
+        self.lock()?.audio.expect_reply(now);
+        Ok(())
+    }
+
+    fn report(&self, now_s: f64, fraction_lost: f32, round_trip_s: Option<f64>) -> PyResult<()> {
+        let now = since(now_s)?;
+        let round_trip = round_trip_s.map(since).transpose()?;
+        self.lock()?.audio.report(now, fraction_lost, round_trip);
+        Ok(())
+    }
+
+    fn nack(&self, now_s: f64, lost: Vec<u16>) -> PyResult<u64> {
+        let now = since(now_s)?;
+        let mut guard = self.lock()?;
+        let Sender { audio, outlet, .. } = &mut *guard;
+        let Some(outlet) = outlet else { return Ok(0) };
+        Ok(audio.nack(now, lost, |packet| outlet.send(packet)))
+    }
+
+    fn sender_info(&self, now_s: f64, ntp_time: u64) -> PyResult<Option<(u32, u32, u32)>> {
+        let now = since(now_s)?;
+        let ntp_time = media::NtpTime(ntp_time);
+        let info = self.lock()?.audio.sender_info(now, ntp_time);
+        Ok(info.map(|info| (info.rtp_timestamp, info.packets, info.payload_bytes)))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.lock()?.audio.stats();
+        let counts = PyDict::new(py);
+        counts.set_item("packets_sent", stats.packets_sent)?;
+        counts.set_item("bytes_sent", stats.payload_bytes)?;
+        counts.set_item("packets_resent", stats.packets_resent)?;
+        counts.set_item("frames_failed", stats.frames_failed)?;
+        Ok(counts)
+    }
+}
+
+impl SecureSender {
+    /// The sender, for the thread; its notes and packets go to a mailbox from now on.
+    pub fn attached(
+        &self,
+        endpoint: u64,
+        mailbox: &Arc<Mailbox<Delivery>>,
+    ) -> PyResult<(Arc<Mutex<Sender>>, Arc<Flags>)> {
+        self.lock()?.outlet = Some(Outlet {
+            endpoint,
+            mailbox: Arc::clone(mailbox),
+            route: None,
+            waiting: Arc::default(),
+        });
+        Ok((Arc::clone(&self.sender), Arc::clone(&self.flags)))
+    }
+
+    fn set_route(&self, route: Option<Route>) -> PyResult<()> {
+        if let Some(outlet) = &mut self.lock()?.outlet {
+            outlet.route = route;
+        }
+        Ok(())
+    }
+
+    /// Locks attached, see `SecureReceiver::lock`: the thread has it for the time of encoding a
+    /// packet.
+    fn lock(&self) -> PyResult<MutexGuard<'_, Sender>> {
+        self.sender.lock().map_err(|_| {
+            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
+        })
+    }
+}
