@@ -303,7 +303,7 @@ class SecureReceiver:
         """
 
 _Address: TypeAlias = tuple[str, int]
-_Detected: TypeAlias = list[tuple[PauseEvent, NDArray[np.int16] | None]]
+_Detected: TypeAlias = list[tuple[PauseEvent, int]]
 
 @final
 class MediaMailbox:

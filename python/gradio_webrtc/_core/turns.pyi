@@ -212,6 +212,9 @@ class PauseDetector:
     def probability(self) -> float:
         """The probability of speech in the last window, 0 to 1; 0 at the start."""
 
+_DetectedEvent: TypeAlias = tuple[PauseEvent, int]
+"""An event on the clock of a session, and the epoch in which it was detected."""
+
 _TurnEvent: TypeAlias = tuple[PauseEvent, NDArray[np.int16] | None]
 """An event on the clock of a session, and with a `pause` the audio of the turn, int16 `(1, n)`."""
 
@@ -226,7 +229,10 @@ class InboundTurns:
     as a reply that may not be interrupted, can count for the frame behind it. `proceed` continues
     there.
 
-    A thread without the interpreter may use it at the same time.
+    A thread without the interpreter may use it at the same time. Its events may be overtaken until
+    they are applied: to discard the turn under way begins a new epoch, and `claim` drops the events
+    of those before. That is done by `reset`, `take_open_turn`, `skip`, and `set_skipping` where
+    audio was not skipped before.
 
     Args:
         detector: Detects in audio of the handler's rate, with the built-in Silero. It is taken
@@ -240,7 +246,7 @@ class InboundTurns:
     def __new__(cls, detector: PauseDetector, frame_samples: int) -> InboundTurns: ...
     def process(
         self, call_rate_hz: int, call_channels: int, samples: NDArray[np.int16]
-    ) -> tuple[list[_TurnEvent], float]:
+    ) -> tuple[list[_DetectedEvent], float]:
         """Takes received audio, and detects up to the first frame that brings events.
 
         Some microseconds for 20 ms; call on the event loop. Where the rate or the channels are
@@ -260,14 +266,14 @@ class InboundTurns:
                 rate or channels out of range.
         """
 
-    def proceed(self) -> tuple[list[_TurnEvent], float]:
+    def proceed(self) -> tuple[list[_DetectedEvent], float]:
         """Detects in the frames that wait, up to the first one that brings events.
 
         Returns:
             As `process` does.
         """
 
-    def detect(self, samples: NDArray[np.int16]) -> list[_TurnEvent]:
+    def detect(self, samples: NDArray[np.int16]) -> list[_DetectedEvent]:
         """Detects in audio of the handler's rate, ahead of frames that wait.
 
         Args:
@@ -280,16 +286,27 @@ class InboundTurns:
             AudioError: For another dtype or shape.
         """
 
+    def claim(self, event: PauseEvent, epoch: int) -> _TurnEvent | None:
+        """Takes an event that is about to be applied, with the audio of the turn that it ends.
+
+        Args:
+            event: As it was detected.
+            epoch: The one in which it was.
+
+        Returns:
+            `None` for one that is overtaken, and for the end of a turn that was claimed before.
+        """
+
     def set_skipping(self, is_skipping: bool) -> None:
         """While set, received frames pass without detection: the next one discards the open turn.
 
-        `detect` goes on.
+        `detect` goes on. Where it was not set before, a new epoch begins.
         """
 
     def skip(self, samples: int) -> None:
         """Lets time pass without detection, in samples of the handler's rate.
 
-        The open turn is discarded.
+        The open turn is discarded, and a new epoch begins.
         """
 
     def utterance_so_far(self) -> NDArray[np.int16]:

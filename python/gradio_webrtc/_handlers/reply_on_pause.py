@@ -36,7 +36,7 @@ from .stream_handler import RATE_RANGE_HZ
 from .turn_handler import TurnHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -364,7 +364,7 @@ class ReplyOnPause(TurnHandler):
             return PauseTurnDetector(detector, rate_hz)
         return InboundTurnDetector(InboundTurns(detector, self.input_frame_size))
 
-    def _rtc_take_events(self, events: list[TurnEvent]) -> None:
+    def _rtc_take_events(self, events: Iterable[TurnEvent]) -> None:
         for event in events:
             if self._rtc_ignores_audio():
                 # Detected by a thread that could not have the beginning of the reply in time.

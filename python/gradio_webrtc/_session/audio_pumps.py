@@ -18,7 +18,7 @@ from gradio_webrtc._audio import InboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
 from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
-from gradio_webrtc._turns.detector import named
+from gradio_webrtc._turns.detector import claimed
 from gradio_webrtc._workers.user_code import describe_callable, guard, is_being_cancelled
 from gradio_webrtc._workers.workers import UserFunction
 from gradio_webrtc.errors import AudioError, HandlerError
@@ -204,7 +204,7 @@ class InboundPump:
             events, allowance_s = turns.process(*block)
             while events:
                 with guard(self._context.report):
-                    on_events(named(events))
+                    on_events(claimed(turns, events))
                 # The frames behind: those of a reply that cannot be interrupted are skipped.
                 events, allowance_s = turns.proceed()
         except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
@@ -213,13 +213,14 @@ class InboundPump:
         return allowance_s
 
     def _take_detected(self, detected: Detected) -> None:
-        """Takes what a transport has detected that feeds the core by itself."""
+        """Takes what a transport has detected that feeds the core by itself, some time ago."""
         if self._detection is None:
             return
         with guard(self._context.report):
             if isinstance(detected, Exception):
                 raise detected
-            self._detection.on_events(named(detected))
+            turns, on_events = self._detection
+            on_events(claimed(turns, detected))
 
     def _make_audio(self, block: AudioBlock) -> InboundAudio:
         self._format = (block.rate_hz, block.channels)

@@ -40,8 +40,8 @@ Returns how much of the coming audio may wait, in seconds, since no event could 
 blocks that come together cost less. 0 for none; less for audio that waits before the handler."""
 
 
-Detected: TypeAlias = "list[tuple[PauseEvent, NDArray[np.int16] | None]] | Exception"
-"""Events of `InboundTurns`, or the exception that it raised."""
+Detected: TypeAlias = "list[tuple[PauseEvent, int]] | Exception"
+"""Events of `InboundTurns` with their epochs, not claimed yet, or the exception that it raised."""
 
 
 class AudioFrameSource(Protocol):

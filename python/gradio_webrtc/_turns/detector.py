@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlia
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -74,12 +74,21 @@ class TurnDetector(Protocol):
         """Discards the open turn; the next samples begin a new one, and the clock goes on."""
 
 
-def named(events: Iterable[tuple[PauseEvent, NDArray[np.int16] | None]]) -> list[TurnEvent]:
-    """Returns events of the core, placed on the clock of the session, as clients get them."""
-    return [
-        TurnEvent(NAMES[event.kind], event.time_s, event.speech_start_s, event.speech_end_s, audio)
-        for event, audio in events
-    ]
+def claimed(turns: InboundTurns, events: Iterable[tuple[PauseEvent, int]]) -> Iterator[TurnEvent]:
+    """Yields events of the core on the clock of the session, as clients get them.
+
+    Each is claimed when its turn comes: what was overtaken until then is left out.
+
+    Args:
+        turns: Has detected them.
+        events: With the epochs in which they were detected.
+    """
+    for detected in events:
+        found = turns.claim(*detected)
+        if found is not None:
+            event, audio = found
+            times = (event.time_s, event.speech_start_s, event.speech_end_s)
+            yield TurnEvent(NAMES[event.kind], *times, audio)
 
 
 class InboundTurnDetector:
@@ -91,7 +100,7 @@ class InboundTurnDetector:
         inbound: Detects the turns.
 
     Attributes:
-        inbound: As given. Whoever feeds it with received audio passes `named` events on.
+        inbound: As given. Whoever feeds it with received audio passes its events on, `claimed`.
     """
 
     def __init__(self, inbound: InboundTurns) -> None:
@@ -100,7 +109,7 @@ class InboundTurnDetector:
     def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         """Returns the events that follow from the next samples, int16 ``(1, n)``."""
         events = self.inbound.detect(samples)
-        return named(events) if events else []
+        return list(claimed(self.inbound, events)) if events else []
 
     @property
     def min_samples_until_event(self) -> int:
@@ -116,7 +125,10 @@ class InboundTurnDetector:
         return self.inbound.utterance_so_far()
 
     def take_open_turn(self) -> NDArray[np.int16]:
-        """Returns the audio of the open turn, int16 ``(1, n)``, and discards it."""
+        """Returns the audio of the open turn, int16 ``(1, n)``, and discards it.
+
+        Behind that of turns whose end was detected and not claimed yet.
+        """
         return self.inbound.take_open_turn()
 
     def reset(self) -> None:
@@ -129,11 +141,12 @@ class InboundDetection(NamedTuple):
 
     Attributes:
         turns: Detects in blocks as they are received; skips them while the handler has it so.
-        on_events: Takes the events of a frame, `named`; in any thread.
+        on_events: Takes the events of a frame, `claimed` one by one as it takes them; in any
+            thread.
     """
 
     turns: InboundTurns
-    on_events: Callable[[list[TurnEvent]], None]
+    on_events: Callable[[Iterable[TurnEvent]], None]
 
 
 class PauseTurnDetector:

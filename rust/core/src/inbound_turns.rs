@@ -1,6 +1,17 @@
 //! A session's received audio, from its format to the user's turns.
 
+use crate::memory::reserve;
 use crate::{AudioError, EventKind, InboundAudio, Layout, PauseDetector, PauseEvent};
+
+/// An event as it was detected, which may be overtaken until it is applied: see
+/// [`InboundTurns::claim`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DetectedEvent {
+    /// The event, its times in seconds of audio received since the session began.
+    pub event: PauseEvent,
+    /// The epoch in which it was detected.
+    pub epoch: u64,
+}
 
 /// An event on the clock of a session: times in seconds of audio received since it began.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +29,12 @@ pub struct TurnEvent {
 /// as a reply that may not be interrupted, can count for the frame behind it. [`Self::proceed`]
 /// continues there.
 ///
+/// One thread may detect, and another one apply the events later. A call that discards the turn under
+/// way overtakes all events before it, which mean nothing then: [`Self::reset`],
+/// [`Self::take_open_turn`], [`Self::skip`], and [`Self::set_skipping`] where audio was not skipped
+/// before. Each of them begins a new *epoch*. The audio of a turn that has ended stays here until
+/// its event is claimed, so that [`Self::take_open_turn`] loses nothing of what the user has said.
+///
 /// # Examples
 /// ```
 /// use gradio_webrtc_core::vad::SileroVad;
@@ -28,6 +45,11 @@ pub struct TurnEvent {
 /// let mut turns = InboundTurns::new(detector, 480);
 /// let mut events = turns.process(48_000, 2, &[0; 2 * 960])?;
 /// while !events.is_empty() {
+///     for event in events {
+///         if let Some(turn_event) = turns.claim(&event) {
+///             println!("{turn_event:?}");
+///         }
+///     }
 ///     events = turns.proceed()?;
 /// }
 /// assert!(turns.batch_allowance(48_000) > 4 * 960);
@@ -57,6 +79,8 @@ impl InboundTurns {
                 detector,
                 found: Vec::new(),
                 events: Vec::new(),
+                ended: Vec::new(),
+                epoch: 0,
                 received: 0,
                 origin_s: 0.0,
                 has_gap: false,
@@ -79,7 +103,7 @@ impl InboundTurns {
         call_rate_hz: u32,
         call_channels: u16,
         samples: &[i16],
-    ) -> Result<Vec<TurnEvent>, AudioError> {
+    ) -> Result<Vec<DetectedEvent>, AudioError> {
         let inbound = match &mut self.inbound {
             Some((inbound, rate_hz, channels))
                 if (*rate_hz, *channels) == (call_rate_hz, call_channels) =>
@@ -106,7 +130,7 @@ impl InboundTurns {
     ///
     /// # Errors
     /// Those of [`PauseDetector::process`]; see [`Self::process`].
-    pub fn proceed(&mut self) -> Result<Vec<TurnEvent>, AudioError> {
+    pub fn proceed(&mut self) -> Result<Vec<DetectedEvent>, AudioError> {
         let Some((inbound, ..)) = &mut self.inbound else {
             return Ok(self.clocked.take_events());
         };
@@ -127,21 +151,35 @@ impl InboundTurns {
     ///
     /// # Errors
     /// Those of [`PauseDetector::process`]. Events decided before follow with the next call.
-    pub fn detect(&mut self, samples: &[i16]) -> Result<Vec<TurnEvent>, AudioError> {
+    pub fn detect(&mut self, samples: &[i16]) -> Result<Vec<DetectedEvent>, AudioError> {
         self.clocked.process(samples)?;
         Ok(self.clocked.take_events())
     }
 
+    /// Takes an event that is about to be applied, with the audio of the turn that it ends.
+    ///
+    /// `None` where it is overtaken, since a new epoch has begun behind it, and where the audio was
+    /// taken already.
+    pub fn claim(&mut self, detected: &DetectedEvent) -> Option<TurnEvent> {
+        self.clocked.claim(detected)
+    }
+
     /// While set, received frames pass without detection: the next one discards the open turn.
     ///
-    /// For a reply that may not be interrupted. [`Self::detect`] goes on.
+    /// For a reply that may not be interrupted. [`Self::detect`] goes on. A new epoch begins where
+    /// it was not set before: speech before the reply does not interrupt it either, and a turn that
+    /// has ended and was not answered before it is discarded.
     pub fn set_skipping(&mut self, is_skipping: bool) {
+        if is_skipping && !self.is_skipping {
+            self.clocked.begin_epoch();
+        }
         self.is_skipping = is_skipping;
     }
 
     /// Lets so many samples of the handler's rate pass without detection; the open turn is
-    /// discarded.
+    /// discarded, and a new epoch begins.
     pub fn skip(&mut self, samples: u64) {
+        self.clocked.begin_epoch();
         self.clocked.skip(samples);
     }
 
@@ -191,19 +229,22 @@ impl InboundTurns {
     }
 
     /// Takes the turn under way, up to the last whole frame, and discards it here: the next frame
-    /// begins a new one. Empty while there is none.
+    /// begins a new one, in a new epoch. Before it comes the audio of turns that have ended, and
+    /// whose end was not claimed. Empty where there is nothing of either.
     ///
     /// # Errors
     /// [`AudioError::OutOfMemory`] where there is no memory for it; the turn is kept then.
     pub fn take_open_turn(&mut self) -> Result<Vec<i16>, AudioError> {
-        let audio = self.utterance_so_far()?;
+        let open = self.utterance_so_far()?;
+        let audio = self.clocked.behind_ended(open)?;
         self.reset();
         Ok(audio)
     }
 
-    /// Discards the open turn; the next frame begins a new one. The clock goes on, and audio that
-    /// waits for its frame is kept.
+    /// Discards the open turn; the next frame begins a new one, in a new epoch. The clock goes on,
+    /// and audio that waits for its frame is kept.
     pub fn reset(&mut self) {
+        self.clocked.begin_epoch();
         self.clocked.reset();
     }
 }
@@ -215,7 +256,10 @@ struct ClockedDetector {
     /// The events of one call of the detector; reused, so that a frame allocates nothing.
     found: Vec<PauseEvent>,
     /// What was not returned yet.
-    events: Vec<TurnEvent>,
+    events: Vec<DetectedEvent>,
+    /// The pauses of this epoch that were not claimed yet, with the turns that they have ended.
+    ended: Vec<(PauseEvent, Vec<i16>)>,
+    epoch: u64,
     /// Samples received since the session began.
     received: u64,
     /// The time at which the detector was last reset.
@@ -233,17 +277,56 @@ impl ClockedDetector {
         self.received += samples.len() as u64;
         let result = self.detector.process(samples, &mut self.found);
         for event in self.found.drain(..) {
-            let utterance = (event.kind == EventKind::Pause)
-                .then(|| self.detector.take_utterance().unwrap_or_default());
-            self.events.push(TurnEvent {
-                event: event.later(self.origin_s),
-                utterance,
+            let later = event.later(self.origin_s);
+            if later.kind == EventKind::Pause {
+                let utterance = self.detector.take_utterance().unwrap_or_default();
+                self.ended.push((later, utterance));
+            }
+            self.events.push(DetectedEvent {
+                event: later,
+                epoch: self.epoch,
             });
         }
         result
     }
 
-    fn take_events(&mut self) -> Vec<TurnEvent> {
+    fn claim(&mut self, detected: &DetectedEvent) -> Option<TurnEvent> {
+        let event = detected.event;
+        if detected.epoch != self.epoch {
+            return None;
+        }
+        let mut utterance = None;
+        if event.kind == EventKind::Pause {
+            let at = self.ended.iter().position(|(pause, _)| *pause == event)?;
+            utterance = Some(self.ended.remove(at).1);
+        }
+        Some(TurnEvent { event, utterance })
+    }
+
+    /// This audio, and before it that of the turns whose ends were not claimed.
+    fn behind_ended(&self, open: Vec<i16>) -> Result<Vec<i16>, AudioError> {
+        if self.ended.is_empty() {
+            return Ok(open);
+        }
+        let utterances = self.ended.iter().map(|(_, utterance)| utterance);
+        let mut audio = Vec::new();
+        reserve(
+            &mut audio,
+            utterances.clone().map(Vec::len).sum::<usize>() + open.len(),
+        )?;
+        utterances.for_each(|utterance| audio.extend_from_slice(utterance));
+        audio.extend(open);
+        Ok(audio)
+    }
+
+    /// Overtakes all events so far.
+    fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        self.events.clear();
+        self.ended.clear();
+    }
+
+    fn take_events(&mut self) -> Vec<DetectedEvent> {
         std::mem::take(&mut self.events)
     }
 
@@ -258,7 +341,6 @@ impl ClockedDetector {
     )]
     fn reset(&mut self) {
         self.detector.reset();
-        self.events.clear();
         self.origin_s = self.received as f64 / f64::from(self.rate_hz);
         self.has_gap = false;
     }

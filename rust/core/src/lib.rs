@@ -33,7 +33,7 @@ pub use error::AudioError;
 pub use fifo::AudioFifo;
 pub use g711::Law;
 pub use inbound::InboundAudio;
-pub use inbound_turns::{InboundTurns, TurnEvent};
+pub use inbound_turns::{DetectedEvent, InboundTurns, TurnEvent};
 pub use memory::reserve;
 pub use outbound::OutboundAudio;
 pub use pause::{PauseDetector, PauseOptions};

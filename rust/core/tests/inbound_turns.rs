@@ -13,8 +13,8 @@ use std::path::Path;
 
 use gradio_webrtc_core::vad::SileroVad;
 use gradio_webrtc_core::{
-    EventKind, InboundAudio, InboundTurns, Layout, PauseDetector, PauseEvent, PauseOptions,
-    TurnEvent,
+    DetectedEvent, EventKind, InboundAudio, InboundTurns, Layout, PauseDetector, PauseEvent,
+    PauseOptions, TurnEvent,
 };
 use proptest::prelude::*;
 use support::{FAILING, LOUD, SOFT, audio, detector};
@@ -134,14 +134,17 @@ impl Parts {
 }
 
 fn received(turns: &mut InboundTurns, rate_hz: u32, channels: u16, it: &[i16]) -> Vec<TurnEvent> {
-    let mut all = turns.process(rate_hz, channels, it).unwrap();
-    loop {
-        let more = turns.proceed().unwrap();
-        if more.is_empty() {
-            return all;
-        }
-        all.extend(more);
+    let mut all = Vec::new();
+    let mut found = turns.process(rate_hz, channels, it).unwrap();
+    while !found.is_empty() {
+        all.extend(claimed(turns, &found));
+        found = turns.proceed().unwrap();
     }
+    all
+}
+
+fn claimed(turns: &mut InboundTurns, found: &[DetectedEvent]) -> Vec<TurnEvent> {
+    found.iter().filter_map(|it| turns.claim(it)).collect()
 }
 
 /// Compares the two, step by step, in audio that is repeated; returns the number of turns.
@@ -259,6 +262,87 @@ fn detection_waits_behind_a_frame_with_events() {
     assert_eq!(started.event.speech_start_s, 3.0);
 }
 
+/// All events of this audio, none of which is claimed.
+fn ahead(turns: &mut InboundTurns, samples: &[i16]) -> Vec<DetectedEvent> {
+    let mut all = Vec::new();
+    let mut found = turns.process(16_000, 1, samples).unwrap();
+    while !found.is_empty() {
+        all.append(&mut found);
+        found = turns.proceed().unwrap();
+    }
+    all
+}
+
+#[test]
+fn a_call_that_discards_the_turn_overtakes_its_events() {
+    type Call = fn(&mut InboundTurns);
+    let calls: [(&str, Call, bool); 6] = [
+        ("reset", InboundTurns::reset, true),
+        ("take", |it| drop(it.take_open_turn().unwrap()), true),
+        ("skip", |it| it.skip(0), true),
+        ("begin to skip", |it| it.set_skipping(true), true),
+        ("skip no more", |it| it.set_skipping(false), false),
+        ("look", |it| drop(it.utterance_so_far().unwrap()), false),
+    ];
+    for (name, call, overtakes) in calls {
+        let said = audio(16_000, &[(SOFT, 0.3), (LOUD, 1.0), (SOFT, 1.0)]);
+        let mut turns = InboundTurns::new(detector(16_000), 320);
+        let earlier = ahead(&mut turns, &said);
+        assert!(earlier.len() >= 3);
+        call(&mut turns);
+        let left = claimed(&mut turns, &earlier);
+        assert_eq!(left.is_empty(), overtakes, "{name}");
+        turns.set_skipping(false);
+        let later = ahead(&mut turns, &said);
+        assert_eq!(claimed(&mut turns, &later).len(), later.len(), "{name}");
+    }
+}
+
+#[test]
+fn audio_that_goes_on_to_be_skipped_overtakes_nothing() {
+    let said = audio(16_000, &[(SOFT, 0.3), (LOUD, 1.0)]);
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    turns.set_skipping(true);
+    let found = turns.detect(&said).unwrap();
+    assert_eq!(found.len(), 1);
+    turns.set_skipping(true);
+    assert_eq!(claimed(&mut turns, &found).len(), 1);
+}
+
+#[test]
+fn a_turn_whose_end_nobody_has_claimed_is_taken_with_the_open_one() {
+    let said = audio(
+        16_000,
+        &[(SOFT, 0.3), (LOUD, 1.0), (SOFT, 1.0), (LOUD, 0.6)],
+    );
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    let mut other = InboundTurns::new(detector(16_000), 320);
+    let found = ahead(&mut turns, &said);
+    let ended: Vec<_> = received(&mut other, 16_000, 1, &said)
+        .into_iter()
+        .filter_map(|it| it.utterance)
+        .collect();
+    let open = other.take_open_turn().unwrap();
+    assert_eq!((ended.len(), open.is_empty()), (1, false));
+    assert_eq!(turns.utterance_so_far().unwrap(), open);
+    assert_eq!(
+        turns.take_open_turn().unwrap(),
+        [&ended[0][..], &open].concat()
+    );
+    assert_eq!(claimed(&mut turns, &found), []);
+    assert_eq!(turns.take_open_turn().unwrap(), []);
+}
+
+#[test]
+fn an_end_is_claimed_once() {
+    let said = audio(16_000, &[(LOUD, 1.0), (SOFT, 1.0)]);
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    let found = ahead(&mut turns, &said);
+    let end = found.last().unwrap();
+    assert!(turns.claim(end).unwrap().utterance.is_some());
+    assert_eq!(turns.claim(end), None);
+}
+
 #[test]
 fn a_failure_costs_its_window_alone() {
     let said = audio(
@@ -287,7 +371,10 @@ fn audio_of_the_handlers_rate_has_the_same_turns() {
     let expected = received(&mut whole, 24_000, 1, &said);
     let got: Vec<_> = said
         .chunks(480)
-        .flat_map(|frame| direct.detect(frame).unwrap())
+        .flat_map(|frame| {
+            let found = direct.detect(frame).unwrap();
+            claimed(&mut direct, &found)
+        })
         .collect();
     assert_eq!(got, expected);
     assert_eq!(got.len(), 3);

@@ -11,6 +11,9 @@ use crate::array::{int16, planes};
 use crate::error::{IntoPyResult, rate_hz};
 use crate::pause::{PauseDetector, PauseEvent};
 
+/// An event, and the epoch in which it was detected.
+type DetectedEvent = (PauseEvent, u64);
+
 /// An event, and the audio of the turn that it ends.
 type TurnEvent<'py> = (PauseEvent, Option<Bound<'py, PyArray2<i16>>>);
 
@@ -38,13 +41,12 @@ impl InboundTurns {
         })
     }
 
-    fn process<'py>(
+    fn process(
         &self,
-        py: Python<'py>,
         call_rate_hz: i64,
         call_channels: u16,
-        samples: &Bound<'py, PyAny>,
-    ) -> PyResult<(Vec<TurnEvent<'py>>, f64)> {
+        samples: &Bound<'_, PyAny>,
+    ) -> PyResult<(Vec<DetectedEvent>, f64)> {
         let samples = int16(samples, 1)?;
         let call_rate_hz = rate_hz(call_rate_hz)?;
         let mut turns = self.lock()?;
@@ -52,25 +54,36 @@ impl InboundTurns {
         let events = turns.process(call_rate_hz, call_channels, samples.plane(0)?);
         let allowance_s = turns.batch_allowance_s();
         drop(turns);
-        Ok((for_python(py, events)?, allowance_s))
+        Ok((for_python(events)?, allowance_s))
     }
 
-    fn proceed<'py>(&self, py: Python<'py>) -> PyResult<(Vec<TurnEvent<'py>>, f64)> {
+    fn proceed(&self) -> PyResult<(Vec<DetectedEvent>, f64)> {
         let mut turns = self.lock()?;
         let events = turns.proceed();
         let allowance_s = turns.batch_allowance_s();
         drop(turns);
-        Ok((for_python(py, events)?, allowance_s))
+        Ok((for_python(events)?, allowance_s))
     }
 
-    fn detect<'py>(
-        &self,
-        py: Python<'py>,
-        samples: &Bound<'py, PyAny>,
-    ) -> PyResult<Vec<TurnEvent<'py>>> {
+    fn detect(&self, samples: &Bound<'_, PyAny>) -> PyResult<Vec<DetectedEvent>> {
         let samples = int16(samples, 1)?;
         let events = self.lock()?.detect(samples.plane(0)?);
-        for_python(py, events)
+        for_python(events)
+    }
+
+    fn claim<'py>(
+        &self,
+        py: Python<'py>,
+        event: &PauseEvent,
+        epoch: u64,
+    ) -> PyResult<Option<TurnEvent<'py>>> {
+        let event = event.0;
+        let claimed = self.lock()?.claim(&core::DetectedEvent { event, epoch });
+        let Some(core::TurnEvent { event, utterance }) = claimed else {
+            return Ok(None);
+        };
+        let audio = utterance.map(|audio| planes(py, audio, 1)).transpose()?;
+        Ok(Some((PauseEvent(event), audio)))
     }
 
     fn set_skipping(&self, is_skipping: bool) -> PyResult<()> {
@@ -138,12 +151,8 @@ impl InboundTurns {
 
 /// The events as Python gets them, or the exception.
 pub fn for_python(
-    py: Python<'_>,
-    events: Result<Vec<core::TurnEvent>, core::AudioError>,
-) -> PyResult<Vec<TurnEvent<'_>>> {
-    let events = events.into_py_result()?.into_iter().map(|turn| {
-        let audio = turn.utterance.map(|audio| planes(py, audio, 1));
-        Ok((PauseEvent(turn.event), audio.transpose()?))
-    });
-    events.collect()
+    events: Result<Vec<core::DetectedEvent>, core::AudioError>,
+) -> PyResult<Vec<DetectedEvent>> {
+    let events = events.into_py_result()?.into_iter();
+    Ok(events.map(|it| (PauseEvent(it.event), it.epoch)).collect())
 }

@@ -39,7 +39,7 @@ pub enum Content {
     /// Audio, and the number of channels in it.
     Audio(usize, Vec<i16>),
     /// What was detected in audio that the session does not need itself.
-    Detected(Result<Vec<core::TurnEvent>, core::AudioError>),
+    Detected(Result<Vec<core::DetectedEvent>, core::AudioError>),
     /// A packet that the event loop has to send.
     Packet(Packet),
     /// Audio has left a queue: whoever waits for that may go on. The delay of a reply, in seconds, if
@@ -188,7 +188,7 @@ impl MediaMailbox {
                 }
                 Content::Detected(detected) => {
                     // An error is an item of its own: it must not take the others with it.
-                    let detected = match for_python(py, detected) {
+                    let detected = match for_python(detected) {
                         Ok(events) => PyList::new(py, events)?.into_any(),
                         Err(error) => error.into_value(py).into_bound(py).into_any(),
                     };

@@ -11,12 +11,13 @@ import pytest
 from support.signals import speech_at_48k
 
 from gradio_webrtc._audio import InboundAudio, InboundTurns, PauseDetector
-from gradio_webrtc._turns.detector import InboundTurnDetector, PauseTurnDetector, named
+from gradio_webrtc._turns.detector import InboundTurnDetector, PauseTurnDetector, claimed
 from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gradio_webrtc._audio import PauseEvent
     from gradio_webrtc._turns.detector import TurnEvent
 
 CALL_HZ = 48_000
@@ -37,10 +38,10 @@ def made(rate_hz: int = 16_000) -> InboundTurns:
 def received(turns: InboundTurns, channels: int, block: NDArray[np.int16]) -> list[TurnEvent]:
     """All events of a block."""
     found, _ = turns.process(CALL_HZ, channels, block)
-    events = named(found)
+    events = list(claimed(turns, found))
     while found:
         found, _ = turns.proceed()
-        events += named(found)
+        events += claimed(turns, found)
     return events
 
 
@@ -172,3 +173,30 @@ def test_threads_wait_for_each_other() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(use, range(8)))
+
+
+def test_an_event_is_claimed_in_its_epoch_and_the_end_of_a_turn_once() -> None:
+    turns = made()
+    found = [
+        event for start in range(0, SAID.size, 960) for event in ahead(turns, SAID[start:][:960])
+    ]
+    started, *_, ended = [each for each in found if each[0].kind != "pause_candidate"]
+    assert turns.claim(*started) == turns.claim(*started) == (started[0], None)
+    claim = turns.claim(*ended)
+    assert claim is not None
+    assert claim[0] == ended[0]
+    assert claim[1] is not None
+    assert claim[1].size > 16_000
+    assert turns.claim(*ended) is None
+    assert turns.take_open_turn().size > claim[1].size, "the two other turns"
+    assert turns.claim(*started) is None
+
+
+def ahead(turns: InboundTurns, block: NDArray[np.int16]) -> list[tuple[PauseEvent, int]]:
+    """All events of a block, none of which is claimed."""
+    events, _ = turns.process(CALL_HZ, 1, block)
+    found = list(events)
+    while events:
+        events, _ = turns.proceed()
+        found += events
+    return found
