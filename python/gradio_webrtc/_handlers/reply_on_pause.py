@@ -15,7 +15,7 @@ import numpy as np
 
 from gradio_webrtc._audio import InboundTurns
 from gradio_webrtc._legacy.argument_orders import reply_options
-from gradio_webrtc._legacy.blocks import BlockTurnDetector, collect, ends_turn
+from gradio_webrtc._legacy.blocks import AppState, BlockTurnDetector, collect, ends_turn, watch
 from gradio_webrtc._turns.detector import (
     InboundDetection,
     InboundTurnDetector,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._legacy.blocks import AppState
     from gradio_webrtc._turns.detector import TurnDetector, TurnEvent
     from gradio_webrtc._turns.replies import Turn
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
@@ -190,9 +189,19 @@ class ReplyOnPause(TurnHandler):
     @can_interrupt.setter
     def can_interrupt(self, can_interrupt: bool) -> None:
         self._rtc_can_interrupt = can_interrupt
-        if self._rtc_detector is not None:
-            # On the loop, where replies begin and end: the last one to look is right.
-            self._rtc_on_loop(self._rtc_update_skipping)
+        self._rtc_note_responding()
+
+    @property
+    def state(self) -> AppState:
+        """The state of the current turn; may be set at any time, and its attributes, too."""
+        return self._rtc_state
+
+    @state.setter
+    def state(self, state: AppState) -> None:
+        self._rtc_state = state
+        if isinstance(state, AppState):
+            watch(state, self._rtc_note_responding)
+        self._rtc_note_responding()
 
     @property
     def session_receive(self) -> Callable[..., Any]:
@@ -221,6 +230,8 @@ class ReplyOnPause(TurnHandler):
             and "receive" not in vars(self)
             and not self._rtc_emit_is_overridden
             and not self._rtc_overrides("can_interrupt")
+            and not self._rtc_overrides("state")
+            and isinstance(self.state, AppState)
         )
         if not is_direct or self.expected_layout != "mono" or not intake.takes(rate_hz):
             return None
@@ -235,7 +246,7 @@ class ReplyOnPause(TurnHandler):
                 self._rtc_detector_rate_hz = rate_hz
                 self._rtc_detector = detector = self._rtc_make_detector()
                 turns = cast("InboundTurnDetector", detector).inbound
-                self._rtc_update_skipping()
+            self._rtc_update_skipping()
         return InboundDetection(turns, self._rtc_take_events)
 
     @property
@@ -345,6 +356,18 @@ class ReplyOnPause(TurnHandler):
 
     def _rtc_ignores_audio(self) -> bool:
         return not self.can_interrupt and bool(self._rtc_is_responding)
+
+    def _rtc_note_responding(self) -> None:
+        """Follows what a program has set, in any thread.
+
+        On the loop, where replies begin and end: the last one to look is right.
+        """
+        if self._rtc_detector is None:
+            return
+        if threading.get_ident() == self._rtc_loop_thread:
+            self._rtc_update_skipping()
+        else:
+            self._rtc_soon(self._rtc_update_skipping)
 
     def _rtc_update_skipping(self) -> None:
         """Has received audio skipped while it is ignored."""

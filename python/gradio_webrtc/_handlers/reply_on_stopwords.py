@@ -160,8 +160,8 @@ class ReplyOnStopWords(ReplyOnPause):
         self.stt_model: STTModel = stt_model or get_stt_model()
 
     def _rtc_forget_session(self) -> None:
-        if "state" not in vars(self):
-            self.state: AppState = ReplyOnStopWordsState()
+        if not hasattr(self, "state"):
+            self.state = ReplyOnStopWordsState()
         super()._rtc_forget_session()
         self._rtc_spotter: WordSpotter | None = None
 

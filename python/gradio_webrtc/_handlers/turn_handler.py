@@ -84,7 +84,7 @@ class TurnHandler(StreamHandler):
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()
         self._rtc_event = ReplySignal(self._rtc_request_answer)
-        self.state: AppState = self.state.new() if "state" in vars(self) else AppState()
+        self.state: AppState = self.state.new() if hasattr(self, "state") else AppState()
         self._rtc_replies: ReplyQueue | None = None
         self._rtc_worker: Worker | None = None
         self._rtc_turns = 0

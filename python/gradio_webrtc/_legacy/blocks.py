@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -24,6 +25,26 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import AudioFrame
 
 
+_REPORT: Final = "_rtc_report"
+
+
+class _Reported:
+    """A field, false at first, whose setting is reported to whoever watches: see `watch`."""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, state: object | None, _owner: type) -> Any:
+        return False if state is None else vars(state)[self._name]
+
+    def __set__(self, state: object, value: Any) -> None:
+        vars(state)[self._name] = value
+        report = vars(state).get(_REPORT)
+        call = None if report is None else report()
+        if call is not None:
+            call()
+
+
 @dataclass
 class AppState:
     """The state of the current turn. For reading, and for an overridden ``determine_pause``.
@@ -33,7 +54,8 @@ class AppState:
         sampling_rate: Its rate in Hz; 0 before the first frame.
         pause_detected: True if the turn is over.
         started_talking: True if it has begun.
-        responding: True if a reply is under way.
+        responding: True if a reply is under way. A program may set it for one of its own: where
+            replies may not be interrupted, speech is ignored meanwhile.
         stopped: For a subclass's own use.
         buffer: Audio that has not been judged yet, int16 ``(n,)``.
         responded_audio: True if the reply has emitted audio.
@@ -44,7 +66,7 @@ class AppState:
     sampling_rate: int = 0
     pause_detected: bool = False
     started_talking: bool = False
-    responding: bool = False
+    responding: bool = cast("bool", _Reported())
     stopped: bool = False
     buffer: NDArray[np.int16] | None = None
     responded_audio: bool = False
@@ -53,6 +75,18 @@ class AppState:
     def new(self) -> AppState:
         """Returns a state for the next turn."""
         return type(self)()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the attributes of a copy, which nobody watches."""
+        return {name: value for name, value in vars(self).items() if name != _REPORT}
+
+
+def watch(state: AppState, report: Callable[[], object]) -> None:
+    """Has a method called whenever ``responding`` is set, in that thread.
+
+    Its object is not kept: a handler has its state.
+    """
+    vars(state)[_REPORT] = WeakMethod(report)
 
 
 def renewed(state: AppState, *, keeps_audio: bool) -> AppState:

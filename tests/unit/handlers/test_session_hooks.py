@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
+import gc
 import inspect
+import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from support.fake_session import FakeSession
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
 from gradio_webrtc.errors import AudioError
+from gradio_webrtc.reply_on_pause import AppState
 
 
 class Plain(StreamHandler):
@@ -217,3 +223,104 @@ async def test_a_greeting_that_cannot_be_interrupted_is_one_from_the_first_audio
         await talk.until_event("response_finished")
         await talk.until_idle()
         assert turns.min_samples_until_event > 0
+
+
+class OwnAppState(AppState):
+    """A program's own state."""
+
+
+async def test_a_state_that_a_program_sets_mutes_detection() -> None:
+    handler = bound(ReplyOnPause(echo, can_interrupt=False))
+    turns = handler.session_detection().turns
+    assert turns.min_samples_until_event > 0
+    handler.state.responding = True
+    assert turns.min_samples_until_event == 0
+    turns.process(48_000, 1, np.zeros((1, 960), np.int16))
+    handler.state.responding = False
+    turns.process(48_000, 1, np.zeros((1, 960), np.int16))
+    assert turns.min_samples_until_event > 0
+    handler.state = AppState(responding=True)
+    assert turns.min_samples_until_event == 0
+    handler.state = handler.state.new()
+    assert turns.min_samples_until_event > 0
+    handler.can_interrupt = True
+    handler.state.responding = True
+    assert turns.min_samples_until_event > 0, "the user may interrupt"
+    await handler.release()
+
+
+async def test_a_state_that_is_set_in_a_thread_mutes_detection_soon() -> None:
+    handler = bound(ReplyOnPause(echo, can_interrupt=False))
+    turns = handler.session_detection().turns
+    await asyncio.to_thread(setattr, handler.state, "responding", True)  # noqa: FBT003
+    await asyncio.sleep(0)
+    assert turns.min_samples_until_event == 0
+    await handler.release()
+
+
+def test_a_state_may_be_set_behind_its_session() -> None:
+    async def session() -> Any:
+        handler = bound(ReplyOnPause(echo, can_interrupt=False))
+        await handler.release()
+        return handler
+
+    handler = asyncio.run(session())
+    handler.state.responding = True
+    assert handler.state.responding
+
+
+async def test_a_state_that_a_template_has_counts_for_its_copies() -> None:
+    template = ReplyOnPause(echo, can_interrupt=False)
+    template.state = OwnAppState(responding=True)
+    handler = bound(template)
+    assert type(handler.state) is OwnAppState
+    turns = handler.session_detection().turns
+    assert turns.min_samples_until_event > 0, "a copy begins with a new state"
+    template.state.responding = False
+    handler.state.responding = True
+    assert turns.min_samples_until_event == 0
+    await handler.release()
+
+
+async def test_a_state_set_before_the_first_audio_mutes_detection() -> None:
+    handler = ReplyOnPause(echo, can_interrupt=False).copy()
+    handler.state.responding = True
+    handler.bind(FakeSession())
+    assert handler.session_detection().turns.min_samples_until_event == 0
+    await handler.release()
+
+
+class OwnState(ReplyOnPause):
+    """Computes its state."""
+
+    @property
+    def state(self) -> Any:
+        return self.own
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self.own = state
+
+
+async def test_a_state_that_cannot_be_watched_gets_frames() -> None:
+    handler = bound(OwnState(echo))
+    assert handler.session_detection() is None
+    await handler.release()
+    other = bound(ReplyOnPause(echo))
+    other.state = SimpleNamespace(responding=False, new=AppState)
+    assert other.session_detection() is None
+    other.state = AppState()
+    await other.release()
+
+
+async def test_a_state_keeps_no_handler() -> None:
+    handler = bound(ReplyOnPause(echo))
+    state = handler.state
+    assert copy.copy(state) is not state
+    assert copy.deepcopy(state).responding is False
+    await handler.release()
+    vanished = weakref.ref(handler)
+    del handler
+    gc.collect()
+    assert vanished() is None
+    state.responding = True
