@@ -335,8 +335,8 @@ class MediaMailbox:
         A datagram comes with the number of its socket and its source; of each socket 1,024 wait at
         most. A delivery comes with the number of its endpoint: audio and the number of its
         channels, of which five seconds wait at most, and newer audio is dropped; or what was
-        detected, or the exception of the detector; ``None`` when the endpoint has failed, and
-        receives no more.
+        detected, or the exception of the detector, from the ten seconds of audio behind the oldest
+        that waits; ``None`` when the endpoint has failed, and receives no more.
         """
 
 @final

@@ -104,6 +104,38 @@ impl InboundTurns {
         call_channels: u16,
         samples: &[i16],
     ) -> Result<Vec<DetectedEvent>, AudioError> {
+        self.insert(call_rate_hz, call_channels, samples)?;
+        self.proceed()
+    }
+
+    /// Takes interleaved samples as they are received, and lets them pass without detection: the
+    /// open turn is discarded.
+    ///
+    /// For audio whose events nobody takes. What was detected before can still be claimed.
+    ///
+    /// # Errors
+    /// Those of [`InboundAudio`], where no sample is taken.
+    pub fn pass_over(
+        &mut self,
+        call_rate_hz: u32,
+        call_channels: u16,
+        samples: &[i16],
+    ) -> Result<(), AudioError> {
+        self.insert(call_rate_hz, call_channels, samples)?;
+        if let Some((inbound, ..)) = &mut self.inbound {
+            while let Some(frame) = inbound.next_frame() {
+                self.clocked.skip(frame.len() as u64);
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        call_rate_hz: u32,
+        call_channels: u16,
+        samples: &[i16],
+    ) -> Result<(), AudioError> {
         let inbound = match &mut self.inbound {
             Some((inbound, rate_hz, channels))
                 if (*rate_hz, *channels) == (call_rate_hz, call_channels) =>
@@ -122,8 +154,7 @@ impl InboundTurns {
                 &mut other.insert((inbound, call_rate_hz, call_channels)).0
             }
         };
-        inbound.process(samples)?;
-        self.proceed()
+        inbound.process(samples)
     }
 
     /// Detects in the frames that wait, up to the first one that brings events.

@@ -310,6 +310,24 @@ fn audio_that_goes_on_to_be_skipped_overtakes_nothing() {
 }
 
 #[test]
+fn audio_that_is_passed_over_overtakes_nothing_and_ends_the_open_turn() {
+    let said = audio(
+        16_000,
+        &[(SOFT, 0.3), (LOUD, 1.0), (SOFT, 1.0), (LOUD, 0.7)],
+    );
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    let found = ahead(&mut turns, &said);
+    turns.pass_over(16_000, 1, &said).unwrap();
+    assert_eq!(turns.utterance_so_far().unwrap(), []);
+    assert_eq!(turns.min_samples_until_event(), 0);
+    assert_eq!(claimed(&mut turns, &found).len(), found.len());
+    let later = ahead(&mut turns, &said);
+    assert_eq!(later.len(), found.len());
+    assert!((later[0].event.speech_start_s - 6.3).abs() < 0.032);
+    assert!(turns.pass_over(16_000, 3, &said).is_err());
+}
+
+#[test]
 fn a_turn_whose_end_nobody_has_claimed_is_taken_with_the_open_one() {
     let said = audio(
         16_000,

@@ -28,6 +28,11 @@ use crate::secure_sender::{Packet, SecureSender, Wake};
 /// while there is so much is dropped.
 const MAX_WAITING: usize = 5 * 2 * 48_000;
 
+/// Audio that turns are detected in while an event waits in a mailbox, in seconds: what comes then
+/// passes without detection. An event loop that is slow for a while misses no end of a turn, and
+/// one that is dead costs no more memory than this audio does, and the turn before it.
+const MAX_UNTAKEN_S: u64 = 10;
+
 /// What an endpoint has for its session.
 pub struct Delivery {
     pub endpoint: u64,
@@ -38,8 +43,11 @@ pub struct Delivery {
 pub enum Content {
     /// Audio, and the number of channels in it.
     Audio(usize, Vec<i16>),
-    /// What was detected in audio that the session does not need itself.
-    Detected(Result<Vec<core::DetectedEvent>, core::AudioError>),
+    /// What was detected in audio that the session does not need itself; and what shows that it waits.
+    Detected(
+        Result<Vec<core::DetectedEvent>, core::AudioError>,
+        #[allow(dead_code, reason = "it counts")] Arc<()>,
+    ),
     /// A packet that the event loop has to send.
     Packet(Packet),
     /// Audio has left a queue: whoever waits for that may go on. The delay of a reply, in seconds, if
@@ -56,6 +64,10 @@ pub struct Outlet {
     /// Samples of all channels that were delivered, and not processed yet.
     waiting: usize,
     turns: Option<Arc<Mutex<core::InboundTurns>>>,
+    /// Shared with each detection that waits in the mailbox.
+    untaken: Arc<()>,
+    /// Samples per channel behind the oldest of them.
+    behind: u64,
 }
 
 impl Outlet {
@@ -89,20 +101,28 @@ impl Outlet {
     }
 
     fn detect(
-        &self,
+        &mut self,
         turns: &mut core::InboundTurns,
         rate_hz: u32,
         channels: usize,
         samples: &[i16],
     ) -> u32 {
+        let is_taken = Arc::strong_count(&self.untaken) == 1;
+        let count = (samples.len() / channels) as u64;
+        self.behind = if is_taken { 0 } else { self.behind + count };
         let channels = u16::try_from(channels).unwrap_or(u16::MAX);
+        if self.behind > MAX_UNTAKEN_S * u64::from(rate_hz) {
+            // Should it be refused, it is dropped all the same: an error would wait for nobody, too.
+            let _ = turns.pass_over(rate_hz, channels, samples);
+            return 0;
+        }
         let mut detected = turns.process(rate_hz, channels, samples);
         while detected.as_ref().is_ok_and(|events| !events.is_empty()) {
-            self.push(Content::Detected(detected));
+            self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
             detected = turns.proceed();
         }
         if detected.is_err() {
-            self.push(Content::Detected(detected));
+            self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
         }
         turns.batch_allowance(rate_hz)
     }
@@ -186,7 +206,7 @@ impl MediaMailbox {
                     let samples = row(py, &samples)?;
                     deliveries.append((endpoint, samples, channels))?;
                 }
-                Content::Detected(detected) => {
+                Content::Detected(detected, _) => {
                     // An error is an item of its own: it must not take the others with it.
                     let detected = match for_python(detected) {
                         Ok(events) => PyList::new(py, events)?.into_any(),
@@ -247,6 +267,8 @@ impl MediaPlane {
             mailbox: Arc::clone(&mailbox.0),
             waiting: 0,
             turns: None,
+            untaken: Arc::new(()),
+            behind: 0,
         };
         receiver.lock()?.outlet = Some(outlet);
         Ok(self.add(receiver.shared(), mailbox, endpoint))
