@@ -134,8 +134,11 @@ impl Plane {
 
     /// Ends the calls of an endpoint: after the return there are none. Waits for one that runs,
     /// except on the thread itself. The caller may hold the endpoint's mutex, but no other lock that
-    /// an endpoint takes.
+    /// an endpoint takes. In a process that was forked off it does nothing, as [`close`](Self::close).
     pub fn detach(&self, endpoint: EndpointId) {
+        if process::id() != self.process {
+            return;
+        }
         let attachment = self.shared.detach(endpoint);
         if let Some(attachment) = attachment
             && !self.is_on_thread()

@@ -393,6 +393,13 @@ impl MediaEndpoint {
     }
 }
 
+impl Drop for MediaEndpoint {
+    /// A session that was never closed, on an event loop that is, leaves nothing in the plane.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 pub fn address_of(host: &str, port: u16) -> PyResult<SocketAddr> {
     let ip: IpAddr = host.parse().map_err(|_| {
         let error = io::Error::from(io::ErrorKind::InvalidInput);

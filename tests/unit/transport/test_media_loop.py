@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,6 +160,51 @@ async def test_loops_share_one_thread() -> None:
     # The other loop's own thread is one of Python's.
     assert await asyncio.to_thread(lambda: asyncio.run(elsewhere())) == before + 1
     transport.close()
+
+
+def left_open() -> tuple[tuple[str, int], MediaTransport, weakref.ref[Any]]:
+    """A session whose event loop was closed, and nothing else: its address and its loop, too."""
+
+    async def session() -> tuple[tuple[str, int], MediaTransport, weakref.ref[Any]]:
+        media, _notes, transport = opened()
+        secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
+        loop = asyncio.get_running_loop()
+        attached = media.attach(secured, lambda _samples, _channels: loop.time())
+        attached.admit(transport, (HERE, 5))
+        return transport.get_extra_info("sockname"), transport, weakref.ref(loop)
+
+    with asyncio.Runner() as runner:
+        return runner.run(session())
+
+
+def descriptors() -> int:
+    """The open file descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_another_loop_ends_what_a_closed_one_has_left() -> None:
+    gc.collect()
+    before = settle(0)
+    _media, notes, alone = opened()
+    expected = descriptors()
+    alone.close()
+    await notes.closed
+    del alone, notes
+    address, transport, loop = await asyncio.to_thread(left_open)
+    await asyncio.to_thread(left_open)
+    _media, notes, ours = opened()
+    assert transport.is_closing()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free_again:
+        free_again.bind(address)
+    transport.close()
+    assert settle(before + 1) == before + 1
+    del transport
+    gc.collect()
+    assert loop() is None
+    assert descriptors() == expected
+    ours.close()
+    await notes.closed
+    assert settle(before) == before
 
 
 async def test_a_mistake_of_one_session_does_not_reach_another(

@@ -65,25 +65,34 @@ class _ProcessPlane:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._plane: MediaPlane | None = None
-        self._users = 0
+        self._users: list[MediaLoop] = []
         self._process = 0
 
-    def acquire(self) -> MediaPlane:
-        """Returns the plane, and starts its thread for the first loop."""
+    def acquire(self, user: MediaLoop) -> MediaPlane:
+        """Returns the plane, and starts its thread for the first loop.
+
+        What loops have left that were closed before their sessions is closed now: nothing runs on
+        them any more that could do it.
+        """
         with self._lock:
             if self._process != os.getpid():
                 # Forked off: the thread is the other process's.
-                self._plane, self._users, self._process = None, 0, os.getpid()
+                self._plane, self._users, self._process = None, [], os.getpid()
             if self._plane is None:
                 self._plane = MediaPlane(time.monotonic())
-            self._users += 1
-            return self._plane
+            plane = self._plane
+            abandoned = [each for each in self._users if each.is_abandoned]
+            self._users = [each for each in self._users if each not in abandoned] + [user]
+        for each in abandoned:
+            each.end()
+        return plane
 
-    def release(self) -> None:
+    def release(self, user: MediaLoop) -> None:
         """Ends the thread, after the last loop."""
         with self._lock:
-            self._users -= 1
-            if self._users == 0 and self._plane is not None:
+            if user in self._users:
+                self._users.remove(user)
+            if not self._users and self._plane is not None:
                 self._plane.close()
                 self._plane = None
 
@@ -171,9 +180,20 @@ class MediaLoop:
 
     def __init__(self) -> None:
         self._share: _Share | None = None
-        self._protocols: dict[int, DatagramReceiver] = {}
+        self._transports: dict[int, MediaTransport] = {}
         self._endpoints: dict[int, Deliver] = {}
         self._numbers = itertools.count()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """True if sockets are open, and the loop is closed."""
+        return self._share is not None and self._share.loop.is_closed()
+
+    def end(self) -> None:
+        """Closes everything of a loop that is closed."""
+        self._endpoints.clear()
+        for transport in list(self._transports.values()):
+            transport.close()
 
     def open(
         self, protocol: DatagramReceiver, host: str, port: int, receive_buffer_bytes: int
@@ -195,8 +215,8 @@ class MediaLoop:
         except BaseException:
             self._end_if_unused()
             raise
-        self._protocols[socket.number] = protocol
         transport = MediaTransport(self, protocol, socket, share.loop)
+        self._transports[socket.number] = transport
         protocol.connection_made(transport)
         return transport
 
@@ -235,7 +255,7 @@ class MediaLoop:
 
     def forget_socket(self, socket: MediaSocket) -> None:
         """Drops what still waits of a socket that is closed."""
-        self._protocols.pop(socket.number, None)
+        self._transports.pop(socket.number, None)
         self._end_if_unused()
 
     def forget_endpoint(self, number: int) -> None:
@@ -250,25 +270,25 @@ class MediaLoop:
         return self._share, number
 
     def _begin(self) -> _Share:
-        plane = _process.acquire()
+        plane = _process.acquire(self)
         try:
             mailbox = MediaMailbox()
             doorbell = mailbox.open_doorbell()
         except BaseException:
-            _process.release()
+            _process.release(self)
             raise
         loop = asyncio.get_running_loop()
         loop.add_reader(doorbell, self._take)
         return _Share(loop, plane, mailbox, doorbell)
 
     def _end_if_unused(self) -> None:
-        if self._protocols or self._share is None:
+        if self._transports or self._share is None:
             return
         if not self._share.loop.is_closed():
             self._share.loop.remove_reader(self._share.doorbell)
         os.close(self._share.doorbell)
         self._share = None
-        _process.release()
+        _process.release(self)
 
     def _take(self) -> None:
         """Runs when the doorbell has rung."""
@@ -280,9 +300,9 @@ class MediaLoop:
             if deliver is not None:
                 _guarded(deliver, delivery, channels)
         for number, data, source in datagrams:
-            protocol = self._protocols.get(number)
-            if protocol is not None:
-                _guarded(protocol.datagram_received, data, source)
+            transport = self._transports.get(number)
+            if transport is not None:
+                _guarded(transport.protocol.datagram_received, data, source)
 
 
 class _Attached:
