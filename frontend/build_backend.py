@@ -1,4 +1,4 @@
-"""The build backend (PEP 517, PEP 660): maturin, after a check of the tools and the page's build.
+"""The build backend (PEP 517, PEP 660): maturin, between the page's build and a compression.
 
 maturin packs the files that lie in ``python/gradio_webrtc/templates`` and does not run npm.
 """
@@ -6,10 +6,12 @@ maturin packs the files that lie in ``python/gradio_webrtc/templates`` and does 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TypeAlias
 
 import build_page
 import maturin
+import smallest_wheel
 
 # The hooks that build nothing are those of maturin.
 get_requires_for_build_wheel = maturin.get_requires_for_build_wheel
@@ -20,9 +22,6 @@ prepare_metadata_for_build_editable = maturin.prepare_metadata_for_build_editabl
 
 Settings: TypeAlias = dict[str, object] | None
 
-SMALLEST = {"maturin.build-args": "--compression-level 9"}
-"""A hundredth of the wheel less than maturin's own level, for a moment of the build."""
-
 
 def build_wheel(
     wheel_directory: str,
@@ -31,8 +30,9 @@ def build_wheel(
 ) -> str:
     """Builds a wheel into the folder and returns its file name (PEP 517)."""
     _prepare()
-    settings = {**SMALLEST, **(config_settings or {})}
-    return str(maturin.build_wheel(wheel_directory, settings, metadata_directory))
+    name = str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
+    smallest_wheel.compress_again(Path(wheel_directory, name))
+    return name
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:

@@ -286,7 +286,9 @@ async def test_a_state_set_before_the_first_audio_mutes_detection() -> None:
     handler = ReplyOnPause(echo, can_interrupt=False).copy()
     handler.state.responding = True
     handler.bind(FakeSession())
-    assert handler.session_detection().turns.min_samples_until_event == 0
+    detection = handler.session_detection()
+    assert detection is not None
+    assert detection.turns.min_samples_until_event == 0
     await handler.release()
 
 

@@ -100,6 +100,8 @@ class Peer:
 class Protocol(asyncio.DatagramProtocol):
     """Of a socket that receives nothing."""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+
 
 class Ends:
     """A queue that the thread sends to a peer."""

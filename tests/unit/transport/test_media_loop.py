@@ -169,7 +169,11 @@ def left_open() -> tuple[tuple[str, int], MediaTransport, weakref.ref[Any]]:
         media, _notes, transport = opened()
         secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
         loop = asyncio.get_running_loop()
-        attached = media.attach(secured, lambda _samples, _channels: loop.time())
+
+        def deliver(_samples: Delivery, _channels: int) -> None:
+            loop.time()
+
+        attached = media.attach(secured, deliver)
         attached.admit(transport, (HERE, 5))
         return transport.get_extra_info("sockname"), transport, weakref.ref(loop)
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from .opus_receiver import Delivery
 
     SendNote = bytes | tuple[float | None] | None
-    Deliver = Callable[[Delivery, int], None] | Callable[[SendNote, int], None]
+    DeliverAudio = Callable[[Delivery, int], None]
+    DeliverNote = Callable[[SendNote, int], None]
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +182,7 @@ class MediaLoop:
     def __init__(self) -> None:
         self._share: _Share | None = None
         self._transports: dict[int, MediaTransport] = {}
-        self._endpoints: dict[int, Deliver] = {}
+        self._endpoints: dict[int, DeliverAudio | DeliverNote] = {}
         self._numbers = itertools.count()
 
     @property
@@ -220,7 +221,7 @@ class MediaLoop:
         protocol.connection_made(transport)
         return transport
 
-    def attach(self, receiver: SecureReceiver, deliver: Deliver) -> AttachedReceiver:
+    def attach(self, receiver: SecureReceiver, deliver: DeliverAudio) -> AttachedReceiver:
         """Has the thread receive a session's audio.
 
         Args:
@@ -237,7 +238,7 @@ class MediaLoop:
         self,
         sender: SecureSender,
         queue: OutboundAudio,
-        deliver: Callable[[SendNote, int], None],
+        deliver: DeliverNote,
     ) -> AttachedSender:
         """Has the thread send a session's audio.
 
@@ -262,7 +263,7 @@ class MediaLoop:
         """Drops what still waits of an endpoint that is closed."""
         self._endpoints.pop(number, None)
 
-    def _number(self, deliver: Deliver) -> tuple[_Share, int]:
+    def _number(self, deliver: DeliverAudio | DeliverNote) -> tuple[_Share, int]:
         if self._share is None:
             raise RuntimeError("expected a session with a socket of the plane, found no socket")
         number = next(self._numbers)
