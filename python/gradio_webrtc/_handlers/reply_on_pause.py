@@ -115,6 +115,9 @@ class ReplyOnPause(TurnHandler):
 
     _rtc_detector: TurnDetector | None = None
 
+    _rtc_is_direct = False
+    """The core detects by itself: nothing else looks up whether audio is ignored."""
+
     @overload
     def __init__(
         self,
@@ -163,7 +166,7 @@ class ReplyOnPause(TurnHandler):
 
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()
-        self._rtc_detector = None
+        self._rtc_detector, self._rtc_is_direct = None, False
         self._rtc_intake = Intake(
             self.input_sample_rate, 2 if self.expected_layout == "stereo" else 1
         )
@@ -246,6 +249,7 @@ class ReplyOnPause(TurnHandler):
                 self._rtc_detector_rate_hz = rate_hz
                 self._rtc_detector = detector = self._rtc_make_detector()
                 turns = cast("InboundTurnDetector", detector).inbound
+            self._rtc_is_direct = True
             self._rtc_update_skipping()
         return InboundDetection(turns, self._rtc_take_events)
 
@@ -362,7 +366,7 @@ class ReplyOnPause(TurnHandler):
 
         On the loop, where replies begin and end: the last one to look is right.
         """
-        if self._rtc_detector is None:
+        if not self._rtc_is_direct:
             return
         if threading.get_ident() == self._rtc_loop_thread:
             self._rtc_update_skipping()

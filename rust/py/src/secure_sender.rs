@@ -29,8 +29,8 @@ const MAX_PACKETS: usize = 25;
 pub struct Flags {
     /// Nothing is sent until the thread is woken.
     is_idle: AtomicBool,
-    wants_room: AtomicBool,
-    wants_drained: AtomicBool,
+    needs_room: AtomicBool,
+    needs_drained: AtomicBool,
 }
 
 /// Wakes the thread for a queue that has changed.
@@ -111,10 +111,10 @@ impl Sender {
     /// Notes what left the queue, for whoever waits for that.
     fn note(&self, outlet: &Outlet, sent: media::Sent) {
         let has_room = sent.frames > 0
-            && self.flags.wants_room.load(Ordering::SeqCst)
+            && self.flags.needs_room.load(Ordering::SeqCst)
             && (sent.is_drained || self.audio.queue().room(48_000) >= ROOM_SAMPLES)
-            && self.flags.wants_room.swap(false, Ordering::SeqCst);
-        let is_drained = sent.is_drained && self.flags.wants_drained.swap(false, Ordering::SeqCst);
+            && self.flags.needs_room.swap(false, Ordering::SeqCst);
+        let is_drained = sent.is_drained && self.flags.needs_drained.swap(false, Ordering::SeqCst);
         if has_room || is_drained || sent.reply_delay.is_some() {
             let reply_delay_s = sent.reply_delay.map(|delay| delay.as_secs_f64());
             outlet.push(Content::Sent(reply_delay_s));
@@ -226,11 +226,11 @@ impl SecureSender {
     }
 
     fn notify_room(&self) {
-        self.flags.wants_room.store(true, Ordering::SeqCst);
+        self.flags.needs_room.store(true, Ordering::SeqCst);
     }
 
     fn notify_drained(&self) {
-        self.flags.wants_drained.store(true, Ordering::SeqCst);
+        self.flags.needs_drained.store(true, Ordering::SeqCst);
     }
 
     fn expect_reply(&self, now_s: f64) -> PyResult<()> {

@@ -246,7 +246,7 @@ class MediaLoop:
             sender: Of the session.
             queue: Its audio.
             deliver: Called on the event loop with a packet that is to be sent; or with a tuple of
-                the delay of a reply or ``None``, when what was asked for has happened, see
+                the delay of a reply or ``None``, when what was requested has happened, see
                 `MediaPlane.attach_sender`; with ``None`` when the core has failed, and sends no
                 more. The number is of no use.
         """

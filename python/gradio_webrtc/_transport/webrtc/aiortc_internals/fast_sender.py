@@ -1,6 +1,6 @@
 """Has the thread of the media plane send a connection's audio, without a task for each packet.
 
-aiortc's sender goes on with what is left: it is asked for reports and sends its own, whose numbers
+aiortc's sender goes on with what is left: it takes reports and sends its own, whose numbers
 are the thread's. Reports are encrypted by aiortc alone, and packets of audio by the thread alone:
 each of both has a numbering that must have one owner.
 """
