@@ -12,7 +12,7 @@ from support.browser import COLOURS, RATE_HZ, CallPage, Chromium, chromium
 from support.networks import Network, free_port, network
 from support.programs import ROOT, Programs, running
 from support.reverse_proxy import reverse_proxy
-from support.signals import correlation, pieces_found, pitch_hz, speech
+from support.signals import pieces_found, pitch_hz, speech
 from support.speech import Line, write_microphone
 
 if TYPE_CHECKING:
@@ -67,11 +67,12 @@ def played(call: CallPage) -> NDArray[np.int16]:
 
 
 def share_found(received: NDArray[np.int16]) -> float:
-    """The share of what was spoken that is in what was received, in pieces of half a second.
+    """The share of what was spoken that is in what was received, in pieces of a quarter second.
 
-    The page's buffer grows on a machine that stutters, which parts a piece.
+    On a machine that stutters the page's buffer grows, and its microphone misses a moment: both
+    part a piece.
     """
-    found = pieces_found(received, spoken(), HEARD_HZ // 2)
+    found = pieces_found(received, spoken(), HEARD_HZ // 4)
     return sum(at >= 0 for at in found) / len(found)
 
 
@@ -147,9 +148,9 @@ def test_speech_goes_both_ways(
         repeated = played(call)
         hang_up(call)
         programs.wait_for(lambda: bool(programs.notes("over")))
-        similarity, _ = correlation(heard(programs), spoken())
+        received = heard(programs)
         assert call.problems == []
-    assert similarity >= 0.8
+    assert share_found(received) >= 0.8
     assert share_found(repeated) >= 0.6
 
 
@@ -228,8 +229,8 @@ def test_a_call_outlives_what_carries_it(
         assert call.states == ["idle", "permission", "connecting", "open", "idle"]
         programs.wait_for(lambda: bool(programs.notes("over")))
         # It broke in the middle of the speech, of which nothing is missing.
-        similarity, _ = correlation(heard(programs), spoken())
-    assert similarity >= 0.8
+        received = heard(programs)
+    assert share_found(received) >= 0.8
 
 
 def test_an_interruption_ends_what_is_being_played(playwright: Playwright, tmp_path: Path) -> None:

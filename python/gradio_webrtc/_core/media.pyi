@@ -490,6 +490,14 @@ class MediaSocket:
     def address(self) -> _Address:
         """The address that it is bound to."""
 
+    def stats(self) -> dict[str, int]:
+        """Returns how many datagrams there were of each kind; all 0 once it is closed.
+
+        ``received`` are ``media``, which a receiver took, ``mailed``, and ``refused``: of no
+        protocol of WebRTC, too short, too long, or too many. ``sent`` left, and ``send_blocked``
+        found no room in the kernel.
+        """
+
     def send(self, datagram: Buffer, host: str, port: int) -> None:
         """Sends a datagram; drops it while the kernel has no room.
 

@@ -15,7 +15,7 @@ use gradio_webrtc_media::Reception;
 use gradio_webrtc_plane::{Clock, Endpoint, EndpointId, Mailbox, Plane, SocketId};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::array::{row, with_bytes};
 use crate::error::since;
@@ -336,6 +336,23 @@ impl MediaSocket {
     #[getter]
     fn address(&self) -> (String, u16) {
         (self.address.ip().to_string(), self.address.port())
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.plane.socket_stats(self.id).unwrap_or_default();
+        let refused = stats.refused_protocol
+            + stats.refused_short
+            + stats.refused_long
+            + stats.refused_rate
+            + stats.refused_mailbox;
+        let counts = PyDict::new(py);
+        counts.set_item("received", stats.received)?;
+        counts.set_item("media", stats.media)?;
+        counts.set_item("mailed", stats.mailed)?;
+        counts.set_item("refused", refused)?;
+        counts.set_item("sent", stats.sent)?;
+        counts.set_item("send_blocked", stats.send_blocked)?;
+        Ok(counts)
     }
 
     fn send(

@@ -257,6 +257,12 @@ async def test_media_of_an_admitted_source_are_received_by_the_thread(
     stranger.sendto(b"\x80" + bytes([96]) + bytes(40), ours)
     stranger.sendto(b"\x80" + bytes([200]) + bytes(40), ours)
     assert [(await notes.received.get())[0][1] for _ in range(2)] == [96, 200]
+    # Of no protocol, and short; the last one is STUN.
+    for each in (b"", b"\xff" * 20, b"\x16", bytes(20)):
+        stranger.sendto(each, ours)
+    assert (await notes.received.get())[0] == bytes(20)
+    counts = transport.socket.stats()
+    assert (counts["received"], counts["media"], counts["refused"]) == (10, 3, 3)
     attached.close()
     attached.close()
     stranger.sendto(sender.protect(_packet(4)), ours)
