@@ -42,15 +42,28 @@ impl<T> ExclusiveCell<T> {
         }
         // Not `lock`: a thread that waited with the GIL held would keep the holder from going on,
         // where that one needs the GIL again.
-        let value = self.value.lock_py_attached(py).map_err(|_| {
-            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
-        })?;
+        let value = self.value.lock_py_attached(py).map_err(|_| panicked())?;
         self.thread.store(this_thread(), Ordering::Relaxed);
         Ok(Guard {
             value,
             thread: &self.thread,
         })
     }
+}
+
+/// Locks what is shared with the thread that owns the sockets, attached to the interpreter.
+///
+/// Whoever waited for the interpreter with such a lock held would hold up that thread, and all
+/// sessions with it. It needs no interpreter, and has the lock for some hundred microseconds at most.
+///
+/// # Errors
+/// `RuntimeError` after a panic in an earlier use.
+pub fn lock_attached<T>(shared: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
+    shared.lock().map_err(|_| panicked())
+}
+
+fn panicked() -> PyErr {
+    PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
 }
 
 /// Access to the value of an [`ExclusiveCell`].

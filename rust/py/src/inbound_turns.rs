@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use gradio_webrtc_core as core;
 use numpy::PyArray2;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::array::{int16, planes};
 use crate::error::{IntoPyResult, rate_hz};
+use crate::exclusive_cell::lock_attached;
 use crate::pause::{PauseDetector, PauseEvent};
 
 /// An event, and the epoch in which it was detected.
@@ -139,13 +139,8 @@ impl InboundTurns {
         Arc::clone(&self.turns)
     }
 
-    /// Locks attached: a thread that waited for the interpreter with the lock held would hold up the
-    /// media thread, and all sessions with it. That one has it for some hundred microseconds at
-    /// most, and needs no interpreter.
     fn lock(&self) -> PyResult<MutexGuard<'_, core::InboundTurns>> {
-        self.turns.lock().map_err(|_| {
-            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
-        })
+        lock_attached(&self.turns)
     }
 }
 

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::array::{detach_if_long, row};
 use crate::audio_input::{AudioInput, ChunkVisitor};
 use crate::error::{IntoPyResult, audio_error, rate_hz};
+use crate::exclusive_cell::lock_attached;
 
 /// See [`core::OutboundAudio`].
 ///
@@ -160,12 +161,8 @@ impl OutboundAudio {
         }
     }
 
-    /// Locks attached: a thread that waited for the interpreter with the lock held would hold up the
-    /// media thread, and all sessions with it. That one has it for some microseconds at most.
     fn lock(&self) -> PyResult<MutexGuard<'_, core::OutboundAudio>> {
-        self.queue.lock().map_err(|_| {
-            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
-        })
+        lock_attached(&self.queue)
     }
 }
 

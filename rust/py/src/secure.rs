@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use gradio_webrtc_media as media;
 use numpy::PyArray2;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::array::with_bytes;
 use crate::error::{audio_error, since};
+use crate::exclusive_cell::lock_attached;
 use crate::receive::{self, AudioReceiver, counts_of};
 
 /// A receiver, and the memory of its packets and its audio.
@@ -42,13 +42,7 @@ impl SecureReceiver {
         salt: &Bound<'_, PyAny>,
         payload_types: Vec<u8>,
     ) -> PyResult<Self> {
-        let profile = profile_of(profile)?;
-        let srtp = with_bytes(py, key, |key| {
-            with_bytes(py, salt, |salt| {
-                media::SrtpReceiver::new(profile, key, salt)
-                    .map_err(|error| audio_error(error.to_string()))
-            })
-        })?;
+        let srtp = with_keys(py, profile, key, salt, media::SrtpReceiver::new)?;
         let types = payload_types.into_iter().collect();
         Ok(Self(Arc::new(Mutex::new(Receiver {
             secure: media::SecureReceiver::new(srtp, receiver.take_out(py)?, types),
@@ -191,13 +185,8 @@ impl SecureReceiver {
         Arc::clone(&self.0)
     }
 
-    /// Locks attached: a thread that waited for the interpreter with the lock held would hold up the
-    /// media thread, and all sessions with it. That one has it for some hundred microseconds at
-    /// most, and needs no interpreter.
     pub fn lock(&self) -> PyResult<MutexGuard<'_, Receiver>> {
-        self.0.lock().map_err(|_| {
-            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
-        })
+        lock_attached(&self.0)
     }
 }
 
@@ -225,8 +214,23 @@ impl Receiver {
     }
 }
 
-/// The profile with the name that OpenSSL has for it.
-pub fn profile_of(name: &str) -> PyResult<media::SrtpProfile> {
+/// Makes one direction of SRTP, of the profile with the name that OpenSSL has for it.
+pub fn with_keys<T>(
+    py: Python<'_>,
+    profile: &str,
+    key: &Bound<'_, PyAny>,
+    salt: &Bound<'_, PyAny>,
+    make: impl FnOnce(media::SrtpProfile, &[u8], &[u8]) -> Result<T, media::SrtpError>,
+) -> PyResult<T> {
+    let profile = profile_of(profile)?;
+    with_bytes(py, key, |key| {
+        with_bytes(py, salt, |salt| {
+            make(profile, key, salt).map_err(|error| audio_error(error.to_string()))
+        })
+    })
+}
+
+fn profile_of(name: &str) -> PyResult<media::SrtpProfile> {
     match name {
         "SRTP_AES128_CM_SHA1_80" => Ok(media::SrtpProfile::Aes128CmSha1_80),
         "SRTP_AEAD_AES_128_GCM" => Ok(media::SrtpProfile::AeadAes128Gcm),

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use gradio_webrtc_media as media;
 use gradio_webrtc_plane::{Endpoint, EndpointId, Mailbox, Plane, SocketId};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::array::with_bytes;
 use crate::error::{audio_error, since};
+use crate::exclusive_cell::lock_attached;
 use crate::outbound::OutboundAudio;
 use crate::plane::{Content, Delivery, MediaSocket, address_of};
-use crate::secure::profile_of;
+use crate::secure::with_keys;
 
 /// The room, in samples per channel, from which on a producer that waited goes on: a quarter of a
 /// second. Less would wake it for each packet.
@@ -178,13 +177,7 @@ impl SecureSender {
         audio_level_id: Option<u8>,
         has_nack: bool,
     ) -> PyResult<Self> {
-        let profile = profile_of(profile)?;
-        let srtp = with_bytes(py, key, |key| {
-            with_bytes(py, salt, |salt| {
-                media::SrtpSender::new(profile, key, salt)
-                    .map_err(|error| audio_error(error.to_string()))
-            })
-        })?;
+        let srtp = with_keys(py, profile, key, salt, media::SrtpSender::new)?;
         let terms = media::SenderTerms {
             ssrc,
             payload_type,
@@ -295,11 +288,7 @@ impl SecureSender {
         Ok(())
     }
 
-    /// Locks attached, see `SecureReceiver::lock`: the thread has it for the time of encoding a
-    /// packet.
     fn lock(&self) -> PyResult<MutexGuard<'_, Sender>> {
-        self.sender.lock().map_err(|_| {
-            PyRuntimeError::new_err("an earlier call on this object panicked; make a new one")
-        })
+        lock_attached(&self.sender)
     }
 }
