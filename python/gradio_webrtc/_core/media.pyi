@@ -323,6 +323,12 @@ class MediaMailbox:
             OSError: The process has no more file descriptors.
         """
 
+    def close(self) -> None:
+        """Drops what waits, and what comes later, and frees its descriptors; safe to call twice.
+
+        The one of `open_doorbell` stays open.
+        """
+
     def take(
         self, most_datagrams: int
     ) -> tuple[

@@ -60,6 +60,15 @@ struct Contents<Item> {
     waiting: HashMap<SocketId, usize>,
     /// A byte is in the doorbell.
     rung: bool,
+    /// `None` once it is closed.
+    bell: Option<Bell>,
+}
+
+/// The two ends of the doorbell's stream.
+#[derive(Debug)]
+struct Bell {
+    button: UnixStream,
+    doorbell: UnixStream,
 }
 
 /// Everything for one event loop: datagrams of sockets, and items of endpoints.
@@ -70,8 +79,6 @@ struct Contents<Item> {
 #[derive(Debug)]
 pub struct Mailbox<Item> {
     contents: Mutex<Contents<Item>>,
-    bell: UnixStream,
-    doorbell: UnixStream,
 }
 
 impl<Item> Mailbox<Item> {
@@ -80,17 +87,16 @@ impl<Item> Mailbox<Item> {
     /// # Errors
     /// The operating system's, if it has no more file descriptors.
     pub fn new() -> io::Result<Self> {
-        let (bell, doorbell) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
+        let (button, doorbell) = UnixStream::pair()?;
+        button.set_nonblocking(true)?;
         doorbell.set_nonblocking(true)?;
         Ok(Self {
             contents: Mutex::new(Contents {
                 mail: Mail::default(),
                 waiting: HashMap::new(),
                 rung: false,
+                bell: Some(Bell { button, doorbell }),
             }),
-            bell,
-            doorbell,
         })
     }
 
@@ -99,16 +105,33 @@ impl<Item> Mailbox<Item> {
     /// Nothing must be read from it: [`take`](Self::take) does that.
     ///
     /// # Errors
-    /// The operating system's, if it has no more file descriptors.
+    /// The operating system's, if it has no more file descriptors; `NotConnected` after
+    /// [`close`](Self::close).
     pub fn doorbell(&self) -> io::Result<UnixStream> {
-        self.doorbell.try_clone()
+        let contents = lock(&self.contents);
+        let bell = contents.bell.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        bell.doorbell.try_clone()
     }
 
     /// Adds an item, and rings if the mailbox was empty.
     pub fn push(&self, item: Item) {
         let mut contents = lock(&self.contents);
-        contents.mail.items.push(item);
-        self.ring(&mut contents);
+        if contents.bell.is_some() {
+            contents.mail.items.push(item);
+            contents.ring();
+        }
+    }
+
+    /// Drops all contents, and what comes later, and frees the descriptors, whoever still holds the
+    /// mailbox. The doorbell of the event loop is its own.
+    pub fn close(&self) {
+        let mut contents = lock(&self.contents);
+        contents.bell = None;
+        contents.waiting.clear();
+        let mail = std::mem::take(&mut contents.mail);
+        // Without the lock: an item may be the last owner of what has a mailbox of its own.
+        drop(contents);
+        drop(mail);
     }
 
     /// Returns all contents, and silences the doorbell until there are new ones. Does not wait.
@@ -130,10 +153,12 @@ impl<Item> Mailbox<Item> {
         contents.mail.datagrams = rest;
         if contents.mail.datagrams.is_empty() {
             contents.waiting.clear();
-            if contents.rung {
+            if contents.rung
+                && let Some(bell) = &contents.bell
+            {
                 // It is there, since the lock was held when it was written. Without it, at worst
                 // the event loop wakes once for nothing.
-                let _ = (&self.doorbell).read(&mut [0]);
+                let _ = (&bell.doorbell).read(&mut [0]);
                 contents.rung = false;
             }
         } else {
@@ -145,13 +170,17 @@ impl<Item> Mailbox<Item> {
         }
         mail
     }
+}
 
+impl<Item> Contents<Item> {
     /// Rings once for contents that nobody has taken. Under the lock, so that each byte belongs to
     /// one `take`.
-    fn ring(&self, contents: &mut Contents<Item>) {
-        if !contents.rung {
+    fn ring(&mut self) {
+        if !self.rung
+            && let Some(bell) = &self.bell
+        {
             // It cannot be full. Should the write be interrupted, the next content rings.
-            contents.rung = matches!((&self.bell).write(&[1]), Ok(1));
+            self.rung = matches!((&bell.button).write(&[1]), Ok(1));
         }
     }
 }
@@ -168,6 +197,9 @@ pub trait Letterbox: Send + Sync {
 impl<Item: Send> Letterbox for Mailbox<Item> {
     fn post(&self, socket: SocketId, received_at: Duration, letters: &mut Letters<'_>) -> usize {
         let mut contents = lock(&self.contents);
+        if contents.bell.is_none() {
+            return letters.count();
+        }
         let mut waiting = contents.waiting.get(&socket).copied().unwrap_or_default();
         let room = MAX_WAITING - waiting;
         let posted = (&mut *letters).take(room).map(|(source, bytes)| Datagram {
@@ -182,7 +214,7 @@ impl<Item: Send> Letterbox for Mailbox<Item> {
         if count > 0 {
             waiting += count;
             contents.waiting.insert(socket, waiting);
-            self.ring(&mut contents);
+            contents.ring();
         }
         letters.count()
     }
@@ -241,6 +273,24 @@ mod tests {
         post(&mailbox, SocketId(1), 3);
         mailbox.push(3);
         assert_eq!(ringing(&mut doorbell), 1);
+    }
+
+    #[test]
+    fn a_closed_mailbox_holds_nothing() {
+        let mailbox = Mailbox::new().unwrap();
+        let mut doorbell = mailbox.doorbell().unwrap();
+        let item = std::sync::Arc::new(());
+        mailbox.push(std::sync::Arc::clone(&item));
+        mailbox.close();
+        mailbox.push(std::sync::Arc::clone(&item));
+        let mut letters = std::iter::once((SocketAddr::from(([127, 0, 0, 1], 9)), &[7_u8][..]));
+        assert_eq!(mailbox.post(SocketId(1), Duration::ZERO, &mut letters), 1);
+        assert_eq!(std::sync::Arc::strong_count(&item), 1);
+        assert!(mailbox.take().is_empty());
+        // The other end is gone: a byte, and then the end of the stream.
+        assert_eq!(ringing(&mut doorbell), 1);
+        assert_eq!(doorbell.read(&mut [0; 1]).unwrap(), 0);
+        assert!(mailbox.doorbell().is_err());
     }
 
     #[test]

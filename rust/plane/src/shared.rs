@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token, Waker};
@@ -26,12 +26,19 @@ pub struct PlaneStats {
     pub failed_endpoints: u64,
 }
 
+/// What interrupts the thread's sleep: sockets, and others.
+#[derive(Debug)]
+struct Wakes {
+    registry: Registry,
+    waker: Waker,
+}
+
 /// Everything but what the thread alone uses. No lock of it is held while an endpoint is called.
 #[derive(Debug)]
 pub struct Shared {
     pub clock: Clock,
-    registry: Registry,
-    waker: Waker,
+    /// `None` once the thread has ended: its descriptors end with it, whoever still holds this.
+    wakes: RwLock<Option<Wakes>>,
     closed: AtomicBool,
     last_id: AtomicUsize,
     failed_endpoints: AtomicU64,
@@ -45,8 +52,7 @@ impl Shared {
     pub fn new(clock: Clock, registry: Registry, waker: Waker) -> Self {
         Self {
             clock,
-            registry,
-            waker,
+            wakes: RwLock::new(Some(Wakes { registry, waker })),
             closed: AtomicBool::new(false),
             last_id: AtomicUsize::new(0),
             failed_endpoints: AtomicU64::new(0),
@@ -111,15 +117,20 @@ impl Shared {
         let udp = udp.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let mut source = SourceFd(&udp.as_raw_fd());
         let token = Token(socket.id().0);
-        self.registry
+        let wakes = self.wakes();
+        let wakes = wakes.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        wakes
+            .registry
             .register(&mut source, token, Interest::READABLE)
     }
 
     pub fn unbind(&self, id: SocketId) {
         let socket = lock(&self.sockets).remove(&id);
-        if let Some(udp) = socket.and_then(|socket| socket.close()) {
+        if let Some(udp) = socket.and_then(|socket| socket.close())
+            && let Some(wakes) = &*self.wakes()
+        {
             // It may not be registered; closing it ends its events in any case.
-            let _ = self.registry.deregister(&mut SourceFd(&udp.as_raw_fd()));
+            let _ = wakes.registry.deregister(&mut SourceFd(&udp.as_raw_fd()));
         }
     }
 
@@ -178,8 +189,20 @@ impl Shared {
 
     /// Interrupts the thread's sleep, or prevents the next one.
     fn interrupt(&self) {
-        // It fails only if there is no thread any more.
-        let _ = self.waker.wake();
+        if let Some(wakes) = &*self.wakes() {
+            // Another interruption that was not seen yet is as good.
+            let _ = wakes.waker.wake();
+        }
+    }
+
+    fn wakes(&self) -> RwLockReadGuard<'_, Option<Wakes>> {
+        self.wakes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frees the descriptors, at the end of the thread.
+    pub fn free(&self) {
+        let mut wakes = self.wakes.write().unwrap_or_else(PoisonError::into_inner);
+        *wakes = None;
     }
 
     /// Moves the endpoints of `wake` and `detach` to `ids`.

@@ -173,9 +173,11 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// Without its thread, for whatever reason, a plane takes nothing more.
+    /// Without its thread, for whatever reason, a plane takes nothing more, and holds no
+    /// descriptor.
     fn drop(&mut self) {
         self.shared.close();
+        self.shared.free();
     }
 }
 

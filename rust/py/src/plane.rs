@@ -188,6 +188,10 @@ impl MediaMailbox {
         Ok(self.0.doorbell()?.into_raw_fd())
     }
 
+    fn close(&self) {
+        self.0.close();
+    }
+
     fn take<'py>(
         &self,
         py: Python<'py>,

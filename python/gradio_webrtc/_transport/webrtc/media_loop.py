@@ -288,6 +288,8 @@ class MediaLoop:
         if not self._share.loop.is_closed():
             self._share.loop.remove_reader(self._share.doorbell)
         os.close(self._share.doorbell)
+        # Garbage may hold it for long.
+        self._share.mailbox.close()
         self._share = None
         _process.release(self)
 
