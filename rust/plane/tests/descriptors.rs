@@ -1,6 +1,6 @@
 //! The descriptors of a plane. Alone in its process, whose descriptors it counts.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWITCH: Final = "GRADIO_WEBRTC_MEDIA_THREAD"
-"""The environment variable that has the thread receive audio, with the value "on"."""
+"""The environment variable that keeps audio on the event loop, with the value "off"."""
 
 
 MAX_BATCH: Final = 64
@@ -372,9 +372,9 @@ def media_loop() -> MediaLoop | None:
     """Returns the running event loop's share in the plane.
 
     ``None`` where media stay on the event loop: on Windows, whose loops have no readers, and where
-    the environment variable `SWITCH` is not "on".
+    the environment variable `SWITCH` is "off".
     """
-    if sys.platform == "win32" or os.environ.get(SWITCH) != "on":
+    if sys.platform == "win32" or os.environ.get(SWITCH) == "off":
         return None
     return _loops.here()
 
