@@ -427,6 +427,35 @@ class SecureSender:
             32 bits each; ``None`` before the first packet.
         """
 
+    def start_reports(
+        self, now_s: float, ntp_time: int, receiver: SecureReceiver, name: str
+    ) -> None:
+        """Exchanges reports from now on, about once a second.
+
+        They have what a receiver received, too, which reads those that come. All other reports have
+        to go through `send_rtcp`.
+
+        Args:
+            now_s: The time in seconds.
+            ntp_time: The same as time of day, 64 bits of NTP.
+            receiver: Attached to the same plane.
+            name: The canonical name of our end, up to 255 bytes.
+
+        Raises:
+            AudioError: The name is longer.
+        """
+
+    def send_rtcp(self, packet: Buffer) -> None:
+        """Encrypts and sends a compound packet; none before `MediaPlane.attach_sender`.
+
+        Raises:
+            AudioError: It is none.
+        """
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """By the newest report, in seconds; ``None`` before `start_reports` and a report."""
+
     def stats(self) -> dict[str, int]:
         """Returns ``packets_sent``, ``bytes_sent``, ``packets_resent`` and ``frames_failed``."""
 

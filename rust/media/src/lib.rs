@@ -12,6 +12,7 @@ mod opus_packet;
 mod protocol;
 mod receive;
 mod red;
+mod remote_reports;
 mod rtcp;
 mod rtp;
 mod secure_receiver;
@@ -28,6 +29,7 @@ pub use opus_packet::OpusPacket;
 pub use protocol::Protocol;
 pub use receive::{AudioReceiver, ReceiveStats};
 pub use red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedBlocks, RedEncoder, RedError};
+pub use remote_reports::RemoteReport;
 pub use rtcp::{
     FirRequests, LostNumbers, NtpTime, PacketReception, PacketReceptions, ReceptionStatistics,
     Remb, ReportBlock, ReportBlocks, RtcpError, RtcpPart, RtcpParts, RtcpWriter, SdesChunks,

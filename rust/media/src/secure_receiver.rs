@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::remote_reports::RemoteReports;
 use crate::{
-    AudioReceiver, Protocol, ReceiveStats, ReceptionStatistics, ReportBlock, RtpPacket, SrtpError,
-    SrtpReceiver,
+    AudioReceiver, Protocol, ReceiveStats, ReceptionStatistics, RemoteReport, ReportBlock,
+    RtpPacket, SrtpError, SrtpReceiver,
 };
 
 /// The clock of RTP for Opus, in Hz (RFC 7587 section 4.1).
@@ -88,6 +89,8 @@ pub struct SecureReceiver {
     stats: SecureStats,
     /// The last report, of the current stream.
     report: Option<ReportBlock>,
+    /// `None` where all reports are [`Reception::Foreign`].
+    reports: Option<RemoteReports>,
 }
 
 impl SecureReceiver {
@@ -103,7 +106,23 @@ impl SecureReceiver {
             former: Vec::new(),
             stats: SecureStats::default(),
             report: None,
+            reports: None,
         }
+    }
+
+    /// Has the reports of the remote peer read, which were somebody else's until now.
+    ///
+    /// # Arguments
+    /// `ssrc`: the stream that we send, on which it reports.
+    /// `clock_start`: the time between the beginning of 1900 and that of the clock, by which
+    /// [`NtpTime::at`] makes the times of our own reports.
+    pub fn start_reports(&mut self, ssrc: u32, clock_start: Duration) {
+        self.reports = Some(RemoteReports::new(ssrc, clock_start));
+    }
+
+    /// Takes the newest report on our stream out, if there is one.
+    pub fn take_remote_report(&mut self) -> Option<RemoteReport> {
+        self.reports.as_mut()?.take()
     }
 
     /// The receiver behind SRTP.
@@ -118,7 +137,14 @@ impl SecureReceiver {
     }
 
     /// Receives a datagram, which is decrypted in place where it is this track's.
+    ///
+    /// Reports with something that only others understand are theirs, too, and unchanged.
     pub fn receive(&mut self, now: Duration, datagram: &mut [u8]) -> Reception {
+        if self.reports.is_some() && Protocol::of(datagram) == Some(Protocol::Rtcp) {
+            let received = self.receive_reports(now, datagram);
+            self.stats.packets_refused += u64::from(received == Reception::Refused);
+            return received;
+        }
         if !self.is_ours(datagram) {
             return Reception::Foreign;
         }
@@ -165,6 +191,38 @@ impl SecureReceiver {
                 samples
             }),
             ..self.stats
+        }
+    }
+
+    fn receive_reports(&mut self, now: Duration, datagram: &[u8]) -> Reception {
+        if !SIZES.contains(&datagram.len()) {
+            return Reception::Foreign;
+        }
+        let mut bytes = datagram.to_vec();
+        let reports = match self.srtp.unprotect_rtcp(&mut bytes) {
+            Ok(reports) => reports,
+            // The ninth name of a remote peer, which others may remember.
+            Err(SrtpError::TooManyStreams { .. }) => return Reception::Foreign,
+            Err(_) => return Reception::Refused,
+        };
+        self.stats.last = Some(now);
+        let Self {
+            reports: Some(remote),
+            stream,
+            ..
+        } = self
+        else {
+            return Reception::Foreign;
+        };
+        let is_all = remote.read(reports, now, |ssrc, ntp_time| {
+            if let Some(stream) = stream.as_mut().filter(|stream| stream.ssrc == ssrc) {
+                stream.statistics.receive_sender_report(ntp_time, now);
+            }
+        });
+        match is_all {
+            Ok(true) => Reception::Received,
+            Ok(false) => Reception::Foreign,
+            Err(_) => Reception::Refused,
         }
     }
 
@@ -225,7 +283,10 @@ fn count_lost(stream: &Stream) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{OpusApplication, OpusEncoder, RtpExtensions, RtpHeader, SrtpProfile, SrtpSender};
+    use crate::{
+        NtpTime, OpusApplication, OpusEncoder, RtcpWriter, RtpExtensions, RtpHeader, SenderInfo,
+        SrtpProfile, SrtpSender,
+    };
 
     const MS: Duration = Duration::from_millis(1);
     const KEY: ([u8; 16], [u8; 14]) = ([7; 16], [9; 14]);
@@ -384,6 +445,105 @@ mod tests {
         let mut bytes = packet(&mut sender, 1, 65_536, OPUS);
         assert_eq!(receiver.receive(20 * MS, &mut bytes), Reception::Received);
         assert_eq!(receiver.stats().audio.jitter.packets_received, 2);
+    }
+
+    const CLOCK_START: Duration = Duration::from_secs(3_900_000_000);
+
+    /// A protected compound packet of a remote peer, whose stream is 1 and which receives ours, 9.
+    fn reports(sender: &mut SrtpSender, write: impl FnOnce(&mut RtcpWriter<'_>)) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut RtcpWriter::new(&mut bytes));
+        sender.protect_rtcp(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn block(last_sender_report: u32) -> ReportBlock {
+        ReportBlock {
+            ssrc: 9,
+            fraction_lost: 64,
+            last_sender_report,
+            ..ReportBlock::default()
+        }
+    }
+
+    #[test]
+    fn reports_are_read_where_that_was_requested() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        let mut bytes = reports(&mut sender, |writer| writer.receiver_report(1, &[block(0)]));
+        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Foreign);
+        receiver.start_reports(9, CLOCK_START);
+        assert_eq!(
+            receiver.receive(MS, &mut bytes.clone()),
+            Reception::Received
+        );
+        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Refused);
+        let report = receiver.take_remote_report().unwrap();
+        assert_eq!((report.fraction_lost, report.round_trip), (0.25, None));
+        assert_eq!(receiver.take_remote_report(), None);
+        assert_eq!(receiver.stats().last, Some(MS));
+    }
+
+    #[test]
+    fn both_sides_measure_by_reports() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        receiver.start_reports(9, CLOCK_START);
+        let mut first = packet(&mut sender, 1, 0, OPUS);
+        assert_eq!(receiver.receive(MS, &mut first), Reception::Received);
+        let sent = NtpTime::at(100 * MS, CLOCK_START);
+        let info = SenderInfo {
+            ntp_time: NtpTime(0x1234_5678_9abc_def0),
+            rtp_timestamp: 0,
+            packets: 1,
+            payload_bytes: 1,
+        };
+        let others = ReportBlock {
+            ssrc: 8,
+            ..block(sent.middle())
+        };
+        let blocks = [block(sent.middle()), others];
+        let mut bytes = reports(&mut sender, |writer| {
+            writer.sender_report(1, &info, &blocks);
+            writer.name(1, "you").unwrap();
+        });
+        assert_eq!(receiver.receive(350 * MS, &mut bytes), Reception::Received);
+        let trip = receiver.take_remote_report().unwrap().round_trip.unwrap();
+        assert!(trip.abs_diff(250 * MS) < MS, "{trip:?}");
+        let answer = receiver.report(850 * MS).unwrap();
+        assert_eq!(answer.last_sender_report, 0x5678_9abc);
+        assert_eq!(answer.delay_since_report, 65_536 / 2);
+        // An hour is no round trip.
+        let mut bytes = reports(&mut sender, |writer| writer.receiver_report(1, &blocks));
+        receiver.receive(3_600_000 * MS, &mut bytes);
+        assert_eq!(receiver.take_remote_report().unwrap().round_trip, None);
+    }
+
+    #[test]
+    fn what_only_others_understand_is_theirs_too() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        receiver.start_reports(9, CLOCK_START);
+        let bytes = reports(&mut sender, |writer| {
+            writer.receiver_report(1, &[block(0)]);
+            writer.nack(1, 9, &[3]);
+        });
+        let mut seen = bytes.clone();
+        assert_eq!(receiver.receive(MS, &mut seen), Reception::Foreign);
+        assert_eq!(seen, bytes);
+        assert!(receiver.take_remote_report().is_some());
+    }
+
+    #[test]
+    fn forged_and_broken_reports_are_refused() {
+        let (mut sender, mut receiver) = (sender(), receiver());
+        receiver.start_reports(9, CLOCK_START);
+        let mut forged = reports(&mut sender, |writer| writer.receiver_report(1, &[block(0)]));
+        forged[10] ^= 1;
+        assert_eq!(receiver.receive(MS, &mut forged), Reception::Refused);
+        assert_eq!(receiver.stats().last, None);
+        let mut broken = vec![0x81, 201, 0, 9, 0, 0, 0, 1];
+        sender.protect_rtcp(&mut broken).unwrap();
+        assert_eq!(receiver.receive(MS, &mut broken), Reception::Refused);
+        assert_eq!(receiver.take_remote_report(), None);
+        assert_eq!(receiver.stats().packets_refused, 2);
     }
 
     #[test]

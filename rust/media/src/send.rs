@@ -4,6 +4,7 @@ mod error;
 mod history;
 mod level;
 mod pacer;
+mod reporter;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,11 @@ use gradio_webrtc_core::OutboundAudio;
 pub use error::SendError;
 use history::History;
 use pacer::AudioPacer;
+use reporter::Reporter;
 
 use crate::{
-    AudioLevel, ExtensionIds, NtpTime, RtpExtensions, RtpHeader, SenderInfo, SrtpSender,
-    StreamEncoder,
+    AudioLevel, ExtensionIds, NtpTime, ReportBlock, RtpExtensions, RtpHeader, SenderInfo,
+    SrtpSender, StreamEncoder,
 };
 
 /// The clock of Opus over RTP (RFC 7587 section 4.1).
@@ -134,6 +136,8 @@ pub struct AudioSender {
     /// The timestamp of the last packet, and the time at which that was due.
     last: Option<(u32, Duration)>,
     expected_since: Option<Duration>,
+    /// `None` where somebody else reports.
+    reporter: Option<Reporter>,
     sent: Sent,
     stats: SendStats,
 }
@@ -174,10 +178,17 @@ impl AudioSender {
             next_transport_sequence_number: 0,
             last: None,
             expected_since: None,
+            reporter: None,
             sent: Sent::default(),
             stats: SendStats::default(),
             terms,
         })
+    }
+
+    /// The stream that is sent.
+    #[must_use]
+    pub fn ssrc(&self) -> u32 {
+        self.terms.ssrc
     }
 
     /// The audio that waits to be sent; read the [`Self::deadline`] after a change.
@@ -267,6 +278,66 @@ impl AudioSender {
             packets: low_32_bits(self.stats.packets_sent),
             payload_bytes: low_32_bits(self.stats.payload_bytes),
         })
+    }
+
+    /// Has the sender report from now on, about once a second; see [`Self::send_report`]. All other
+    /// reports of this stream have to go through [`Self::send_rtcp`].
+    ///
+    /// # Arguments
+    /// `name`: the canonical name of the participant (RFC 7022).
+    ///
+    /// # Errors
+    /// [`SendError::Rtcp`] for a name of more than 255 bytes.
+    pub fn start_reports(&mut self, now: Duration, name: String) -> Result<(), SendError> {
+        let (ssrc, seed) = (self.terms.ssrc, self.terms.timestamp);
+        self.reporter = Some(Reporter::new(now, ssrc, name, seed)?);
+        Ok(())
+    }
+
+    /// When to [`Self::send_report`]; `None` where somebody else does.
+    #[must_use]
+    pub fn report_deadline(&self) -> Option<Duration> {
+        self.reporter.as_ref().map(Reporter::due)
+    }
+
+    /// Sends the report that is due: of what was sent, and the block about the stream that is
+    /// received. Without both nothing is sent.
+    ///
+    /// # Arguments
+    /// `ntp_time`: the time of day at `now`.
+    ///
+    /// # Errors
+    /// [`SendError::Srtp`] if it was not encrypted; the next one is due all the same.
+    pub fn send_report(
+        &mut self,
+        now: Duration,
+        ntp_time: NtpTime,
+        received: Option<ReportBlock>,
+        datagrams: impl FnMut(&[u8]),
+    ) -> Result<(), SendError> {
+        let info = self.sender_info(now, ntp_time);
+        let Some(reporter) = &mut self.reporter else {
+            return Ok(());
+        };
+        let packet = reporter.write(now, info, received);
+        if packet.is_empty() {
+            return Ok(());
+        }
+        self.send_rtcp(packet, datagrams)
+    }
+
+    /// Encrypts and sends a compound packet of RTCP.
+    ///
+    /// # Errors
+    /// [`SendError::Srtp`] if it is none.
+    pub fn send_rtcp(
+        &mut self,
+        mut packet: Vec<u8>,
+        mut datagrams: impl FnMut(&[u8]),
+    ) -> Result<(), SendError> {
+        self.srtp.protect_rtcp(&mut packet)?;
+        datagrams(&packet);
+        Ok(())
     }
 
     /// The keys, with which the reports of the stream are encrypted, too.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gradio_webrtc_media as media;
@@ -10,11 +10,12 @@ use gradio_webrtc_plane::{Endpoint, EndpointId, Mailbox, Plane, SocketId};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::array::with_bytes;
 use crate::error::{audio_error, since};
 use crate::exclusive_cell::lock_attached;
 use crate::outbound::OutboundAudio;
 use crate::plane::{Content, Delivery, MediaSocket, address_of};
-use crate::secure::with_keys;
+use crate::secure::{Receiver, SecureReceiver, with_keys};
 
 /// The room, in samples per channel, from which on a producer that waited goes on: a quarter of a
 /// second. Less would wake it for each packet.
@@ -99,11 +100,23 @@ impl Outlet {
     }
 }
 
+/// What the reports of a session are made of, and have brought.
+struct Reports {
+    /// Of the stream that comes. The thread locks it with the sender locked, and never the other way
+    /// round.
+    receiver: Arc<Mutex<Receiver>>,
+    /// The time between the beginning of 1900 and that of the plane's clock.
+    clock_start: Duration,
+    round_trip: Option<Duration>,
+}
+
 /// A sender, and where its packets go.
 pub struct Sender {
     audio: media::AudioSender,
     flags: Arc<Flags>,
     outlet: Option<Outlet>,
+    /// `None` where aiortc reports.
+    reports: Option<Reports>,
 }
 
 impl Sender {
@@ -119,6 +132,36 @@ impl Sender {
             outlet.push(Content::Sent(reply_delay_s));
         }
     }
+
+    /// Sends the report that is due, and adapts to the newest one of the remote peer.
+    fn exchange_reports(&mut self, now: Duration) {
+        let Self {
+            audio,
+            outlet: Some(outlet),
+            reports: Some(reports),
+            ..
+        } = self
+        else {
+            return;
+        };
+        if audio.report_deadline().is_none_or(|due| now < due) {
+            return;
+        }
+        let (received, remote) = {
+            // Should it have panicked, its numbers are reported all the same.
+            let lock = reports.receiver.lock();
+            let secure = &mut lock.unwrap_or_else(PoisonError::into_inner).secure;
+            (secure.report(now), secure.take_remote_report())
+        };
+        if let Some(remote) = remote {
+            audio.report(now, remote.fraction_lost, remote.round_trip);
+            // A report without a round trip leaves the one before.
+            reports.round_trip = remote.round_trip.or(reports.round_trip);
+        }
+        let ntp_time = media::NtpTime::at(now, reports.clock_start);
+        // One that is not encrypted is a report less.
+        let _ = audio.send_report(now, ntp_time, received, |packet| outlet.send(packet));
+    }
 }
 
 impl Endpoint for Sender {
@@ -127,6 +170,7 @@ impl Endpoint for Sender {
     }
 
     fn advance(&mut self, now: Duration) {
+        self.exchange_reports(now);
         let Some(outlet) = &self.outlet else { return };
         // A frame that failed is counted, and the next deadline comes.
         if let Ok(sent) = self.audio.poll(now, |packet| outlet.send(packet)) {
@@ -142,6 +186,9 @@ impl Endpoint for Sender {
             self.flags.is_idle.store(false, Ordering::SeqCst);
         }
         deadline
+            .into_iter()
+            .chain(self.audio.report_deadline())
+            .min()
     }
 }
 
@@ -198,6 +245,7 @@ impl SecureSender {
             audio,
             flags: Arc::clone(&flags),
             outlet: None,
+            reports: None,
         };
         Ok(Self {
             sender: Arc::new(Mutex::new(sender)),
@@ -252,6 +300,46 @@ impl SecureSender {
         let ntp_time = media::NtpTime(ntp_time);
         let info = self.lock()?.audio.sender_info(now, ntp_time);
         Ok(info.map(|info| (info.rtp_timestamp, info.packets, info.payload_bytes)))
+    }
+
+    fn start_reports(
+        &self,
+        now_s: f64,
+        ntp_time: u64,
+        receiver: &SecureReceiver,
+        name: String,
+    ) -> PyResult<()> {
+        let now = since(now_s)?;
+        let clock_start = media::NtpTime(ntp_time).since_1900().saturating_sub(now);
+        let ssrc = {
+            let mut sender = self.lock()?;
+            let started = sender.audio.start_reports(now, name);
+            started.map_err(|error| audio_error(error.to_string()))?;
+            sender.reports = Some(Reports {
+                receiver: receiver.shared(),
+                clock_start,
+                round_trip: None,
+            });
+            sender.audio.ssrc()
+        };
+        receiver.lock()?.secure.start_reports(ssrc, clock_start);
+        Ok(())
+    }
+
+    fn send_rtcp(&self, py: Python<'_>, packet: &Bound<'_, PyAny>) -> PyResult<()> {
+        let packet = with_bytes(py, packet, |bytes| Ok(bytes.to_vec()))?;
+        let mut guard = self.lock()?;
+        let Sender { audio, outlet, .. } = &mut *guard;
+        let Some(outlet) = outlet else { return Ok(()) };
+        let sent = audio.send_rtcp(packet, |packet| outlet.send(packet));
+        sent.map_err(|error| audio_error(error.to_string()))
+    }
+
+    #[getter]
+    fn round_trip_s(&self) -> PyResult<Option<f64>> {
+        let sender = self.lock()?;
+        let trip = sender.reports.as_ref().and_then(|it| it.round_trip);
+        Ok(trip.map(|trip| trip.as_secs_f64()))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from aiortc import RTCRtpCodecParameters
+from aiortc.clock import current_ntp_time
 from aiortc.rtcrtpparameters import (
     RTCRtcpFeedback,
     RTCRtpHeaderExtensionParameters,
     RTCRtpSendParameters,
 )
-from aiortc.rtp import HeaderExtensionsMap, RtpPacket
+from aiortc.rtp import (
+    HeaderExtensionsMap,
+    RtcpByePacket,
+    RtcpPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSrPacket,
+    RtpPacket,
+)
 from pylibsrtp import Policy, Session
 from support.signals import tone
 
+from gradio_webrtc._media import AudioReceiver, SecureReceiver
 from gradio_webrtc._session.buffers import OutboundAudioBuffer
 from gradio_webrtc._transport.webrtc.aiortc_internals.fast_sender import (
     MID,
@@ -27,6 +40,7 @@ from gradio_webrtc._transport.webrtc.aiortc_internals.fast_sender import (
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import AUDIO_LEVEL
 from gradio_webrtc._transport.webrtc.aiortc_internals.srtp_keys import SrtpKeys
 from gradio_webrtc._transport.webrtc.media_loop import SWITCH, MediaLoop, media_loop
+from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -80,6 +94,13 @@ class Peer:
         packet = RtpPacket.parse(self._srtp.unprotect(datagram), self._extensions)
         self.packets.append(packet)
         return packet
+
+    async def receive_report(self) -> Any:
+        """The next packet that is no audio."""
+        while True:
+            datagram = await asyncio.get_running_loop().sock_recv(self.socket, 2000)
+            if 192 <= datagram[1] <= 223:
+                return RtcpPacket.parse(self._srtp.unprotect_rtcp(datagram))
 
     async def receive_audio(self, frames: int) -> list[RtpPacket]:
         """The packets until so many that are not silent."""
@@ -294,6 +315,96 @@ async def test_reports_have_the_numbers_of_the_thread() -> None:
         assert packets >= info[1] >= 5
         assert sent_bytes >= info[2] > 0
         ends.threaded.report(0.1, 0.05)
+
+
+class Exchange:
+    """The reports of a session whose remote peer sends the stream `REMOTE`."""
+
+    def __init__(self, ends: Ends) -> None:
+        self._ends = ends
+        self.srtp = Session(Policy(key=KEYS.key + KEYS.salt, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+        self.secured = SecureReceiver(AudioReceiver(), *KEYS, [OPUS])
+        self._attached = ends.media.attach(self.secured, lambda _audio, _channels: None)
+        ends.threaded.start_reports(self.secured, "us")
+
+    def receive(self, *packets: Any) -> bool:
+        """Receives a compound packet; True if the core has taken it."""
+        protected = self.srtp.protect_rtcp(b"".join(bytes(each) for each in packets))
+        return self.secured.receive_datagram(time.monotonic(), protected)
+
+    def receive_audio(self) -> None:
+        """Receives a packet that carries silence (RFC 6716 section 3.1)."""
+        packet = RtpPacket(payload_type=OPUS, ssrc=REMOTE, payload=b"\xf8\xff\xfe")
+        protected = self.srtp.protect(packet.serialize(HeaderExtensionsMap()))
+        assert self.secured.receive_datagram(time.monotonic(), protected)
+
+    def close(self) -> None:
+        self._attached.close()
+
+
+REMOTE = 99
+
+
+async def test_the_thread_exchanges_reports_by_itself() -> None:
+    with Ends() as ends:
+        exchange = Exchange(ends)
+        exchange.receive_audio()
+        now = current_ntp_time()
+        assert exchange.receive(RtcpSrPacket(REMOTE, RtcpSenderInfo(now, 0, 1, 3), []))
+        report, name = await ends.peer.receive_report()
+        # Nothing was sent yet.
+        assert isinstance(report, RtcpRrPacket)
+        assert isinstance(name, RtcpSdesPacket)
+        assert (report.ssrc, name.chunks[0].items) == (SSRC, [(1, b"us")])
+        block = report.reports[0]
+        assert (block.ssrc, block.packets_lost) == (REMOTE, 0)
+        assert block.lsr == (now >> 16) & 0xFFFFFFFF
+        assert 0 < block.dlsr < 5 << 16
+        await ends.buffer.write(48_000, tone(0.1, 440))
+        report, _ = await ends.peer.receive_report()
+        assert isinstance(report, RtcpSrPacket)
+        assert report.sender_info.packet_count >= 5
+        assert report.sender_info.octet_count <= ends.threaded.counts[1]
+        assert abs(report.sender_info.ntp_timestamp - current_ntp_time()) < 5 << 32
+        exchange.close()
+
+
+async def test_the_round_trip_is_that_of_reports() -> None:
+    with Ends() as ends:
+        exchange = Exchange(ends)
+        assert ends.threaded.round_trip_s is None
+        await ends.buffer.write(48_000, tone(0.1, 440))
+        report, _ = await ends.peer.receive_report()
+        sent = (report.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
+        # As if the report had come a fifth of a second later than it is answered.
+        answer = RtcpReceiverInfo(
+            ssrc=SSRC,
+            fraction_lost=26,
+            packets_lost=1,
+            highest_sequence=1,
+            jitter=0,
+            lsr=sent - (1 << 16) // 5,
+            dlsr=0,
+        )
+        assert exchange.receive(RtcpRrPacket(REMOTE, [answer]))
+        # It is taken with the next report of ours.
+        await ends.peer.receive_report()
+        assert ends.threaded.round_trip_s is not None
+        assert 0.2 <= ends.threaded.round_trip_s < 5
+        exchange.close()
+
+
+async def test_what_the_thread_does_not_make_or_understand_is_left_to_aiortc() -> None:
+    with Ends() as ends:
+        exchange = Exchange(ends)
+        assert not exchange.receive(RtcpByePacket([REMOTE]))
+        assert exchange.receive(RtcpRrPacket(REMOTE, []))
+        ends.threaded.send_rtcp(bytes(RtcpByePacket([SSRC])))
+        (goodbye,) = await ends.peer.receive_report()
+        assert goodbye.sources == [SSRC]
+        with pytest.raises(AudioError, match="8 bytes"):
+            ends.threaded.send_rtcp(b"\x80")
+        exchange.close()
 
 
 async def test_nothing_is_sent_after_the_end() -> None:

@@ -322,6 +322,10 @@ class _Attached:
         self._endpoint = endpoint
         self._number = number
 
+    def wake(self) -> None:
+        """Has the thread see what was changed elsewhere."""
+        self._endpoint.wake()
+
     def close(self) -> None:
         """Ends it: nothing is delivered from now on; safe to call twice."""
         self._endpoint.close()
@@ -335,10 +339,6 @@ class AttachedReceiver(_Attached):
         """Makes media that come from a source to a socket of the plane the session's."""
         if isinstance(transport, MediaTransport) and not transport.is_closing():
             self._endpoint.admit(transport.socket, *source)
-
-    def wake(self) -> None:
-        """Has the thread see what the receiver was given elsewhere."""
-        self._endpoint.wake()
 
 
 class AttachedSender(_Attached):

@@ -244,9 +244,10 @@ class PeerTransport:
             raise ConnectionTimeout(
                 f"the remote peer did not connect within {CONNECT_TIMEOUT_S:g} s of the answer"
             ) from error
-        internals.install_fast_path(self._pc, self._media, self._guards)
+        path = internals.install_fast_path(self._pc, self._media, self._guards)
         if self._media is not None:
-            internals.install_fast_sender(self._pc, self._media)
+            secured = None if path is None else path.secured
+            internals.install_fast_sender(self._pc, self._media, secured)
         await _first_of(self._opened, self._closed, timeout_s=CHANNEL_TIMEOUT_S)
         if self._guards:
             self._tasks.start(self._end_when_vanished())

@@ -25,6 +25,13 @@ impl NtpTime {
         Self(since_1900.as_secs() << 32 | fraction)
     }
 
+    /// The time since the beginning of 1900, or of 2036.
+    #[must_use]
+    pub fn since_1900(self) -> Duration {
+        let nanoseconds = ((self.0 & 0xffff_ffff) * 1_000_000_000) >> 32;
+        Duration::from_secs(self.0 >> 32) + Duration::from_nanos(nanoseconds)
+    }
+
     /// The middle 32 bits, as reports refer to a time: 1/65,536 s, which wraps around after 18
     /// hours.
     #[must_use]
@@ -193,6 +200,12 @@ pub(super) fn to_units(time: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_of_day_is_a_time_since_1900() {
+        let time = Duration::new(3_900_000_000, 500_000_000);
+        assert_eq!(NtpTime::at(time, Duration::ZERO).since_1900(), time);
+    }
 
     #[test]
     fn a_block_is_24_bytes_with_a_signed_loss() {

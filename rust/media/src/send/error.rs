@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{OpusError, RtpError, SrtpError};
+use crate::{OpusError, RtcpError, RtpError, SrtpError};
 
 /// Terms that cannot be kept, or a frame that could not be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub enum SendError {
     Opus(OpusError),
     /// A header that cannot be written.
     Rtp(RtpError),
+    /// A report that cannot be written.
+    Rtcp(RtcpError),
     /// A packet that was not encrypted.
     Srtp(SrtpError),
 }
@@ -30,6 +32,12 @@ impl From<OpusError> for SendError {
 impl From<RtpError> for SendError {
     fn from(error: RtpError) -> Self {
         Self::Rtp(error)
+    }
+}
+
+impl From<RtcpError> for SendError {
+    fn from(error: RtcpError) -> Self {
+        Self::Rtcp(error)
     }
 }
 
@@ -49,6 +57,7 @@ impl fmt::Display for SendError {
             ),
             Self::Opus(error) => error.fmt(f),
             Self::Rtp(error) => error.fmt(f),
+            Self::Rtcp(error) => error.fmt(f),
             Self::Srtp(error) => error.fmt(f),
         }
     }
@@ -60,6 +69,7 @@ impl std::error::Error for SendError {
             Self::QueueRate { .. } => return None,
             Self::Opus(error) => error,
             Self::Rtp(error) => error,
+            Self::Rtcp(error) => error,
             Self::Srtp(error) => error,
         })
     }

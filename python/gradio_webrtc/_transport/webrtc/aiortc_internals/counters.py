@@ -40,11 +40,13 @@ def read_counters(
             jitter_s = max(jitter_s, _count_received(transceiver.receiver, counts))
             own = vars(transceiver.sender)
             counts_sent = own[names.PACKET_COUNT], own[names.OCTET_COUNT]
+            its_round_trip_s = own[names.ROUND_TRIP]
             if isinstance(transceiver.sender, HardenedSender):
                 counts_sent = transceiver.sender.counts
+                its_round_trip_s = transceiver.sender.round_trip_s
             sent += counts_sent[0]
             bytes_sent += counts_sent[1]
-            round_trip_s = own[names.ROUND_TRIP] if round_trip_s is None else round_trip_s
+            round_trip_s = its_round_trip_s if round_trip_s is None else round_trip_s
     return TransportStats(
         packets_received=counts["received"],
         bytes_received=counts["bytes"],

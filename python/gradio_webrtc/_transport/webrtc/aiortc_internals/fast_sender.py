@@ -1,8 +1,9 @@
 """Has the thread of the media plane send a connection's audio, without a task for each packet.
 
-aiortc's sender goes on with what is left: it takes reports and sends its own, whose numbers
-are the thread's. Reports are encrypted by aiortc alone, and packets of audio by the thread alone:
-each of both has a numbering that must have one owner.
+Where the thread receives the audio, too, it exchanges the reports; what it does not understand in
+those that come still goes to aiortc's sender. Elsewhere that one takes reports and sends its own,
+whose numbers are the thread's. The numbering of encrypted reports must have one owner, as that of
+encrypted audio: of each direction and kind, all packets are either aiortc's or the thread's.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from aiortc.clock import current_ntp_time
+
 from gradio_webrtc._media import SecureSender
 from gradio_webrtc._transport.base import QueuedAudioSource
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 
 from . import names, probe
 from .opus_coding import AUDIO_LEVEL
+from .receiver import HardenedReceiver
 from .sender import HardenedSender
 from .srtp_keys import outbound_keys
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from aiortc.rtcrtpparameters import RTCRtpSendParameters
 
     from gradio_webrtc._audio import OutboundAudio
+    from gradio_webrtc._media import SecureReceiver
     from gradio_webrtc._transport.webrtc.media_loop import AttachedSender, MediaLoop, SendNote
 
     from .srtp_keys import SrtpKeys
@@ -69,7 +74,12 @@ class ThreadedSender:
         secured: The sender of the core.
         source: Has lent its queue.
         clock: Seconds, monotonic: that of the thread.
+
+    Attributes:
+        reports: True if the thread exchanges the reports, in aiortc's place.
     """
+
+    reports = False
 
     def __init__(
         self,
@@ -97,6 +107,27 @@ class ThreadedSender:
         self._pairs = pairs
         if COMPONENT in pairs:
             self._follow(pairs[COMPONENT])
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """By the newest report that the thread has taken, in seconds."""
+        return self._secured.round_trip_s
+
+    def start_reports(self, secured: SecureReceiver, name: str) -> None:
+        """Has the thread exchange the reports, those on what ``secured`` receives among them.
+
+        Args:
+            secured: Attached to the thread.
+            name: The canonical name of our end (RFC 7022).
+        """
+        self._secured.start_reports(self._clock(), current_ntp_time(), secured, name)
+        self.reports = True
+        if self._attached is not None:
+            self._attached.wake()
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Sends a report that the thread does not make itself."""
+        self._secured.send_rtcp(packet)
 
     def close(self) -> None:
         """Ends it: nothing is sent from now on; safe to call twice."""
@@ -145,12 +176,15 @@ class ThreadedSender:
             self._source.note_sent(*note)
 
 
-def install_fast_sender(pc: RTCPeerConnection, media: MediaLoop) -> ThreadedSender | None:
+def install_fast_sender(
+    pc: RTCPeerConnection, media: MediaLoop, secured: SecureReceiver | None = None
+) -> ThreadedSender | None:
     """Has the thread send a connected connection's audio.
 
     Args:
         pc: The connection, before anything was sent.
         media: The media plane that has its sockets.
+        secured: Receives the connection's audio in the thread; ``None`` where nothing does.
 
     Returns:
         The sender; ``None`` where no audio is sent in Opus from a queue, or by more than one track,
@@ -163,13 +197,18 @@ def install_fast_sender(pc: RTCPeerConnection, media: MediaLoop) -> ThreadedSend
     source = track.source
     if not isinstance(source, QueuedAudioSource):
         return None
-    secured = make_sender(source.queue, keys, vars(sender)[names.SENDER_SSRC], parameters)
-    threaded = ThreadedSender(secured, source)
+    ssrc: int = vars(sender)[names.SENDER_SSRC]
+    threaded = ThreadedSender(make_sender(source.queue, keys, ssrc, parameters), source)
     if not source.lend(threaded):
         return None
     threaded.begin(media, source.queue, getattr(sender.transport.transport, names.CONNECTION))
     track.on_close = threaded.close
     sender.threaded = threaded
+    receivers = [each.receiver for each in pc.getTransceivers() if each.sender is sender]
+    if secured is not None and isinstance(receivers[0], HardenedReceiver):
+        threaded.start_reports(secured, parameters.rtcp.cname or "")
+        sender.end_reports()
+        receivers[0].end_reports()
     return threaded
 
 

@@ -57,6 +57,7 @@ LSR: Final = "_RTCRtpReceiver__lsr"
 LSR_TIME: Final = "_RTCRtpReceiver__lsr_time"
 NACK_GENERATOR: Final = "_RTCRtpReceiver__nack_generator"
 RATE_ESTIMATOR: Final = "_RTCRtpReceiver__remote_bitrate_estimator"
+RECEIVER_RTCP_STARTED: Final = "_RTCRtpReceiver__rtcp_started"
 RECEIVER_RTCP_EXITED: Final = "_RTCRtpReceiver__rtcp_exited"
 RECEIVER_TASK: Final = "_RTCRtpReceiver__rtcp_task"
 REMOTE_STREAMS: Final = "_RTCRtpReceiver__remote_streams"
@@ -85,6 +86,7 @@ ROUND_TRIP: Final = "_RTCRtpSender__rtt"
 SENDER_LSR: Final = "_RTCRtpSender__lsr"
 SENDER_SSRC: Final = "_ssrc"
 RTP_HISTORY: Final = "_RTCRtpSender__rtp_history"
+SENDER_RTCP_STARTED: Final = "_RTCRtpSender__rtcp_started"
 SENDER_RTCP_EXITED: Final = "_RTCRtpSender__rtcp_exited"
 SENDER_RTCP_TASK: Final = "_RTCRtpSender__rtcp_task"
 SENDER_RTP_EXITED: Final = "_RTCRtpSender__rtp_exited"
@@ -294,11 +296,15 @@ FAST_SENDER: Final = Aspect(
         "RTCIceTransport": (CONNECTION,),
         "Connection": (NOMINATED,),
         "RTCDtlsTransport": (ROLE, SSL),
+        "RTCRtpReceiver": (RECEIVER_RTCP_EXITED, RECEIVER_RTCP_STARTED, RECEIVER_TASK),
         "RTCRtpSender": (
             ENABLED,
             OCTET_COUNT,
             PACKET_COUNT,
             SENDER_LSR,
+            SENDER_RTCP_EXITED,
+            SENDER_RTCP_STARTED,
+            SENDER_RTCP_TASK,
             SENDER_SSRC,
             SEND_RTCP,
         ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     from aiortc import RTCDtlsTransport, RTCPeerConnection
@@ -41,3 +42,14 @@ def transports_of(pc: RTCPeerConnection) -> Iterator[RTCDtlsTransport]:
     if pc.sctp is not None:
         found.append(pc.sctp.transport)
     yield from dict.fromkeys(found)
+
+
+def cancel_marked(task: asyncio.Task[None], *marks: asyncio.Event) -> None:
+    """Cancels a task; the marks that others wait for are set, however far it has come."""
+
+    def set_marks(_task: object) -> None:
+        for mark in marks:
+            mark.set()
+
+    task.add_done_callback(set_marks)
+    task.cancel()

@@ -17,7 +17,7 @@ from gradio_webrtc._transport.buckets import TokenBucket
 
 from . import names, probe
 from .decoder_queue import DecoderQueue
-from .objects import become
+from .objects import become, cancel_marked
 
 if TYPE_CHECKING:
     from aiortc.rtp import AnyRtcpPacket, RtpPacket
@@ -118,6 +118,12 @@ class HardenedReceiver(RTCRtpReceiver):
             if own[names.NACK_GENERATOR] is not None:
                 own[names.NACK_GENERATOR] = HardenedLosses()
         self._ssrc = ssrc
+
+    def end_reports(self) -> None:
+        """Ends aiortc's own reports: somebody else sends them."""
+        own = vars(self)
+        marks = own[names.RECEIVER_RTCP_STARTED], own[names.RECEIVER_RTCP_EXITED]
+        cancel_marked(own[names.RECEIVER_TASK], *marks)
 
     async def _run_rtcp(self) -> None:
         try:

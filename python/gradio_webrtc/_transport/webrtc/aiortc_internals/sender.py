@@ -14,6 +14,7 @@ from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_RTPFB_NACK,
     RTP_HISTORY_SIZE,
+    RtcpByePacket,
     RtcpPsfbPacket,
     RtcpRrPacket,
     RtcpRtpfbPacket,
@@ -25,6 +26,7 @@ from gradio_webrtc._transport.buckets import TokenBucket
 from gradio_webrtc._transport.webrtc.audio import AudioSender
 
 from . import names, probe
+from .objects import cancel_marked
 from .video_encoders import ENCODERS
 
 if TYPE_CHECKING:
@@ -124,6 +126,26 @@ class HardenedSender(RTCRtpSender):
         own = vars(self)
         return own[names.PACKET_COUNT], own[names.OCTET_COUNT]
 
+    @property
+    def round_trip_s(self) -> float | None:
+        """The time of a packet to the remote peer and back, in seconds; from any thread."""
+        if self.threaded is not None and self.threaded.reports:
+            return self.threaded.round_trip_s
+        round_trip_s: float | None = vars(self)[names.ROUND_TRIP]
+        return round_trip_s
+
+    def end_reports(self) -> None:
+        """Ends aiortc's own reports: the thread sends them."""
+        own = vars(self)
+        marks = own[names.SENDER_RTCP_STARTED], own[names.SENDER_RTCP_EXITED]
+        cancel_marked(own[names.SENDER_RTCP_TASK], *marks)
+
+    async def stop(self) -> None:
+        """Stops it, and reports the end of the stream (RFC 3550 section 6.6)."""
+        if self.threaded is not None and self.threaded.reports:
+            self.threaded.send_rtcp(bytes(RtcpByePacket(sources=[self._ssrc])))
+        await super().stop()
+
     async def getStats(self) -> RTCStatsReport:  # noqa: N802 - aiortc's name
         """Returns the statistics, with what the thread has sent."""
         self._take_counts()
@@ -134,8 +156,10 @@ class HardenedSender(RTCRtpSender):
         own[names.PACKET_COUNT], own[names.OCTET_COUNT] = self.counts
 
     async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
-        """Sends reports, with the numbers of the thread."""
+        """Sends reports, with the numbers of the thread; none where that sends its own."""
         if self.threaded is not None:
+            if self.threaded.reports:
+                return
             now = current_ntp_time()
             info = self.threaded.sender_info(now)
             for packet in packets:
@@ -167,7 +191,8 @@ class HardenedSender(RTCRtpSender):
                 continue
             lost = report.fraction_lost / LOST_SCALE
             if self.threaded is not None:
-                self.threaded.report(lost, read_round_trip_s(report))
+                if not self.threaded.reports:
+                    self.threaded.report(lost, read_round_trip_s(report))
             elif isinstance(self.track, AudioSender):
                 self.track.writer.adapt(lost, read_round_trip_s(report))
             elif self.plan is not None:

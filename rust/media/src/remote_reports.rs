@@ -1,0 +1,84 @@
+//! The reports of a remote peer, as far as audio needs them.
+
+use std::time::Duration;
+
+use crate::{NtpTime, ReportBlock, RtcpError, RtcpPart, RtcpParts, round_trip};
+
+/// A longer round trip results from a clock that was set, or from a report that is wrong.
+const MOST_ROUND_TRIP: Duration = Duration::from_secs(10);
+
+/// What the remote peer reported last of the stream that we send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct RemoteReport {
+    /// The packets that it has lost since its report before, 0 to 1 of those expected.
+    pub fraction_lost: f32,
+    /// The time that a packet takes there and back; `None` while it has no report of ours.
+    pub round_trip: Option<Duration>,
+}
+
+/// Reads compound packets, and keeps the newest report on one stream.
+#[derive(Debug)]
+pub struct RemoteReports {
+    ssrc: u32,
+    clock_start: Duration,
+    newest: Option<RemoteReport>,
+}
+
+impl RemoteReports {
+    /// Those on the stream `ssrc`, by a clock that began so long after the beginning of 1900.
+    pub fn new(ssrc: u32, clock_start: Duration) -> Self {
+        Self {
+            ssrc,
+            clock_start,
+            newest: None,
+        }
+    }
+
+    /// Takes the newest report out, if there is one.
+    pub fn take(&mut self) -> Option<RemoteReport> {
+        self.newest.take()
+    }
+
+    /// Reads a compound packet that was received at `now`; true if nothing in it is left for others.
+    ///
+    /// `on_sender` gets the stream and the time of each report of a sender.
+    ///
+    /// # Errors
+    /// The bytes are no RTCP.
+    pub fn read(
+        &mut self,
+        bytes: &[u8],
+        now: Duration,
+        mut on_sender: impl FnMut(u32, NtpTime),
+    ) -> Result<bool, RtcpError> {
+        let mut is_all = true;
+        for part in RtcpParts::read(bytes)? {
+            match part {
+                RtcpPart::SenderReport {
+                    ssrc,
+                    info,
+                    reports,
+                } => {
+                    on_sender(ssrc, info.ntp_time);
+                    self.note(reports, now);
+                }
+                RtcpPart::ReceiverReport { reports, .. } => self.note(reports, now),
+                RtcpPart::SourceDescription(_) => {}
+                _ => is_all = false,
+            }
+        }
+        Ok(is_all)
+    }
+
+    fn note(&mut self, blocks: impl Iterator<Item = ReportBlock>, now: Duration) {
+        let ntp_time = NtpTime::at(now, self.clock_start);
+        for block in blocks.filter(|block| block.ssrc == self.ssrc) {
+            let trip = round_trip(ntp_time, &block);
+            self.newest = Some(RemoteReport {
+                fraction_lost: f32::from(block.fraction_lost) / 256.0,
+                round_trip: trip.filter(|trip| *trip <= MOST_ROUND_TRIP),
+            });
+        }
+    }
+}
