@@ -109,8 +109,12 @@ class _Job(Wait):
         self.has_returned = True
         _orphaned.discard(self)
         _blocked.discard(self)
+        self._on_loop(self._deliver, result, error)
+
+    def _on_loop(self, act: Callable[..., object], *args: object) -> None:
+        """Runs a function of ours on the event loop, soon; in the worker's thread."""
         try:
-            self.future.get_loop().call_soon_threadsafe(self._deliver, result, error)
+            self.future.get_loop().call_soon_threadsafe(act, *args)
         except RuntimeError:
             _logger.debug("%s returned after its event loop had closed", self.label)
 
@@ -134,6 +138,60 @@ class _Job(Wait):
             self.future.set_exception(error)
         else:
             self.future.set_result(result)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Series(_Job):
+    """Calls of one function, one after the other, without the event loop between them.
+
+    To pass a result to the loop and the next call to the thread wakes either, which takes longer
+    than most functions do. `Worker.begin` starts the series, and again each time that it has ended
+    because nothing was left to do.
+
+    Attributes:
+        context: The variables of the calls. Each has a copy, so that what it sets ends with it.
+        take: Called in the thread; returns the arguments of the next call, or ``None`` if there is
+            none, which ends the series with no word to the event loop.
+        use: Called in the thread with each result; returns False for one that is the event loop's
+            to use, which ends the series with this result of ``future``.
+    """
+
+    context: contextvars.Context
+    take: Callable[[], tuple[Any, ...] | None]
+    use: Callable[[Any], bool]
+
+    @enters_user_code
+    def run(self) -> None:
+        """Runs the calls; in the worker's thread."""
+        result: object = None
+        error: Exception | None = None
+        is_refused = self.has_returned = False
+        self.thread = threading.get_ident()
+        self.began_s = time.monotonic()
+        WATCHDOG.begin(self)
+        try:
+            while not is_refused and (args := self.take()) is not None:
+                # As `begin` and `end` around each, without their calls.
+                self.began_s = time.monotonic()
+                if self.was_looked_at:
+                    self.was_looked_at = False
+                    WATCHDOG.begin(self)
+                result = self.context.copy().run(self.call, *args)
+                is_refused = not self.use(result)
+        except BaseException as raised:  # noqa: BLE001 - delivered to the awaiting task
+            error = contained(raised, self.label)
+        finally:
+            WATCHDOG.end(self)
+        self.has_returned = True
+        _orphaned.discard(self)
+        _blocked.discard(self)
+        if is_refused or error is not None:
+            self._on_loop(self._deliver, result, error)
+        elif hasattr(self.future.get_loop(), "watch_jobs"):
+            # The virtual clock waits for a job until the loop has seen its end.
+            self._on_loop(self.unfinished.remove, self)
+        else:
+            self.unfinished.remove(self)
 
 
 def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
@@ -214,12 +272,7 @@ class Worker:
         Raises:
             RuntimeError: The worker is closed, or ``MAX_WAITING_JOBS`` are waiting.
         """
-        if self._is_closed:
-            raise RuntimeError(f"the worker {self._name} is closed and cannot run {label}")
-        if len(self._unfinished) >= MAX_WAITING_JOBS:
-            raise RuntimeError(f"the worker {self._name} is blocked in {self._unfinished[0].label}")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         job = _Job(
             label=label,
             expect=self.expect,
@@ -227,11 +280,49 @@ class Worker:
             future=future,
             unfinished=self._unfinished,
         )
+        self.begin(job)
+        return future
+
+    def series(
+        self,
+        label: str,
+        fn: Callable[..., Any],
+        take: Callable[[], tuple[Any, ...] | None],
+        use: Callable[[Any], bool],
+    ) -> Series:
+        """Returns a series of calls, which has not begun, with the current context variables.
+
+        Args:
+            label: The name of the calls in the log; see `label`.
+            fn: The function.
+            take: See `Series`.
+            use: See `Series`.
+        """
+        return Series(
+            label=label,
+            expect=self.expect,
+            call=fn,
+            future=asyncio.get_running_loop().create_future(),
+            unfinished=self._unfinished,
+            context=contextvars.copy_context(),
+            take=take,
+            use=use,
+        )
+
+    def begin(self, job: _Job) -> None:
+        """Runs a job of this worker, or a series that is not under way, behind those before it.
+
+        Raises:
+            RuntimeError: The worker is closed, or ``MAX_WAITING_JOBS`` are waiting.
+        """
+        if self._is_closed:
+            raise RuntimeError(f"the worker {self._name} is closed and cannot run {job.label}")
+        if len(self._unfinished) >= MAX_WAITING_JOBS:
+            raise RuntimeError(f"the worker {self._name} is blocked in {self._unfinished[0].label}")
         self._unfinished.append(job)
         if self._thread is None:
-            self._start(loop)
+            self._start(job.future.get_loop())
         self._jobs.put(job)
-        return future
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts the thread."""
@@ -255,10 +346,12 @@ class Worker:
             return
         self._is_closed = True
         self._stop()
-        for job in self._unfinished:
+        # A copy, since a series that comes to its end removes itself.
+        unfinished = [*self._unfinished]
+        for job in unfinished:
             job.orphan()
         # The first one alone can be blocked: the others wait for it.
-        for job in self._unfinished[:1]:
+        for job in unfinished[:1]:
             loop = job.future.get_loop()
             if not loop.is_closed():
                 loop.call_later(BLOCKED_AFTER_S, _warn_if_blocked, self._name, job)
@@ -302,6 +395,7 @@ class UserFunction:
 
     Attributes:
         is_async: True if the function runs on the event loop.
+        is_blocking: True if it runs in the worker's thread.
     """
 
     def __init__(
@@ -312,6 +406,7 @@ class UserFunction:
         self._worker = worker
         self._label = worker.label(describe_callable(inner or fn))
         self._is_ours = is_never_blocking(fn)
+        self.is_blocking = not (self.is_async or self._is_ours)
         self._begin = fn
         if self.is_async and not runs_nothing_when_called(fn):
             self._begin = functools.partial(call_on_loop, self._label, fn)
@@ -334,6 +429,27 @@ class UserFunction:
             context = contextvars.copy_context()
             result = await self._worker.submit(context, self._label, self._fn, *args)
         # The usual results first: to ask the abstract classes takes longer than all of this.
+        if result is None or isinstance(result, tuple) or not inspect.isawaitable(result):
+            return result
+        return await await_user_code(result, self._label, self._worker.expect)
+
+    def series(
+        self, take: Callable[[], tuple[Any, ...] | None], use: Callable[[Any], bool]
+    ) -> Series:
+        """Returns a series of calls of a function that `is_blocking`; see `Series`."""
+        return self._worker.series(self._label, self._fn, take, use)
+
+    def begin(self, series: Series) -> None:
+        """Starts a series that is not under way; see `Worker.begin`."""
+        self._worker.begin(series)
+
+    async def refused_by(self, series: Series) -> Any:
+        """Returns the result with which a series has ended.
+
+        Raises:
+            Exception: Whatever the function raises; see `await_user_code`.
+        """
+        result = await series.future
         if result is None or isinstance(result, tuple) or not inspect.isawaitable(result):
             return result
         return await await_user_code(result, self._label, self._worker.expect)
