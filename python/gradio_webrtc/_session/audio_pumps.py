@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gradio_webrtc._audio import InboundAudio
-from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler
+from gradio_webrtc._audio import InboundAudio, OutboundAudio
+from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler, StreamHandlerBase
 from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc._turns.detector import claimed
@@ -26,16 +27,16 @@ from gradio_webrtc.errors import AudioError, HandlerError
 from .emissions import NOTHING, read_audio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from numpy.typing import NDArray
 
     from gradio_webrtc._transport import AudioBlock, Detected, Transport
     from gradio_webrtc._turns.detector import InboundDetection
-    from gradio_webrtc._workers.workers import Worker
+    from gradio_webrtc._workers.workers import Series, Worker
     from gradio_webrtc.types import CloseStream
 
-    from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
+    from .buffers import OutboundAudioBuffer, OutboundVideoBuffer, Written
     from .context import SessionContext
     from .emissions import AudioOutput, Emission
     from .output_queue import OutputQueue
@@ -128,6 +129,10 @@ class InboundPump:
             maxlen=max(2, round(MAX_INBOUND_S / self._frame_s))
         )
         self._arrived = asyncio.Event()
+        # Of what waits, and of what takes it: a thread, if ``receive`` blocks.
+        self._lock = threading.Lock()
+        self._series: Series | None = None
+        self._is_receiving = False
 
     @property
     def backlog_s(self) -> float:
@@ -144,6 +149,9 @@ class InboundPump:
 
     async def deliver(self) -> None:
         """Passes queued frames to a ``receive`` that takes its time. Runs until cancelled."""
+        if self._receive_of_user.is_blocking:
+            await self._deliver_in_thread()
+            return
         while not is_being_cancelled():
             await self._arrived.wait()
             self._arrived.clear()
@@ -160,6 +168,48 @@ class InboundPump:
                         return
                     # A ``receive`` that never awaits would keep the loop until it has caught up.
                     await asyncio.sleep(0)
+
+    async def _deliver_in_thread(self) -> None:
+        """Lets `_take` pass frames to the thread, and has the loop do what is left to it."""
+        try:
+            while not is_being_cancelled():
+                series = self._receive_of_user.series(self._next_waiting, _is_none)
+                with self._lock:
+                    self._series = series
+                    self._is_receiving = bool(self._waiting)
+                if self._is_receiving:
+                    self._receive_of_user.begin(series)
+                try:
+                    returned = await self._receive_of_user.refused_by(series)
+                    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+                        self._context.report(HandlerError(RECEIVE_YIELDS))
+                except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                    self._context.report(error)
+        finally:
+            with self._lock:
+                self._series = None
+
+    def _next_waiting(self) -> tuple[tuple[int, NDArray[np.int16]]] | None:
+        """Returns the next frame, in the thread; with none left the series is over."""
+        with self._lock:
+            if self._waiting and self._series is not None:
+                return ((self._rate_hz, self._waiting.popleft()),)
+            self._is_receiving = False
+            return None
+
+    def _queue(self, frame: NDArray[np.int16]) -> None:
+        """Leaves a frame to `deliver`, in the place of the oldest if too many wait."""
+        with self._lock:
+            is_full = len(self._waiting) == self._waiting.maxlen
+            self._waiting.append(frame)
+            series = None if self._is_receiving else self._series
+            self._is_receiving = self._is_receiving or series is not None
+        if is_full:
+            self._count_dropped()
+        if series is not None:
+            self._receive_of_user.begin(series)
+        else:
+            self._arrived.set()
 
     async def send_silence(self) -> None:
         """Passes one frame of silence, which wakes a handler that waits for input."""
@@ -184,10 +234,7 @@ class InboundPump:
         frames = self._audio.process(block.samples)
         if not self._is_light:
             for frame in frames:
-                if len(self._waiting) == self._waiting.maxlen:
-                    self._count_dropped()
-                self._waiting.append(frame)
-                self._arrived.set()
+                self._queue(frame)
             return -len(self._waiting) * self._frame_s
         for frame in frames:
             try:
@@ -241,6 +288,10 @@ class InboundPump:
             )
 
 
+def _is_none(result: object) -> bool:
+    return result is None
+
+
 class EmitSinks(NamedTuple):
     """The destinations of what a handler emits.
 
@@ -288,28 +339,86 @@ class OutboundPump:
         self._name = describe_callable(getattr(handler, "fn", handler.session_emit))
         self._scale = ScaleWatch(self._name)
         self._rounds = Rounds()
+        self._is_over = False
+        self._interruptions = 0
+        self._written: Written | None = None
+        ready = getattr(handler.wait_until_ready, "__func__", None)
+        self._is_always_ready = ready is StreamHandlerBase.wait_until_ready
+        self._may_stay = (
+            self._emit_of_user.is_blocking and self._is_always_ready and self._sinks.plays
+        )
 
     async def run(self) -> None:
         """Calls ``emit`` whenever it may have something, until cancelled or closed by it."""
-        while not is_being_cancelled():
-            await self._handler.wait_until_ready()
-            emission, has_media, has_anything = NOTHING, False, False
-            # One coroutine for each step of this loop would be resumed with every packet.
+        try:
+            while not is_being_cancelled():
+                if not self._is_always_ready:
+                    await self._handler.wait_until_ready()
+                emission, has_media, has_anything = NOTHING, False, False
+                # One coroutine for each step of this loop would be resumed with every packet.
+                try:
+                    item = await self._next_item()
+                    # Barge-in while the step ran: what it returns is of a reply that is over.
+                    if item is not None and self._interruptions == self._context.interruptions:
+                        emission = self._read(item)
+                        has_media = await self._route(emission)
+                        has_anything = True
+                except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                    self._context.report(error)
+                if emission.close is not None:
+                    await self._close(emission.close)
+                    return
+                await self._rounds.end(has_media=has_media, has_anything=has_anything)
+        finally:
+            with self._buffer.lock:
+                self._is_over = True
+
+    def _next_item(self) -> Awaitable[Any]:
+        """Calls ``emit``, in its thread again and again while its items can be queued there."""
+        if self._may_stay and self._buffer.is_lent:
+            series = self._emit_of_user.series(self._begin_emit, self._play)
+            self._emit_of_user.begin(series)
+            return self._emit_of_user.refused_by(series)
+        self._begin_emit()
+        return self._emit_of_user()
+
+    def _begin_emit(self) -> tuple[()] | None:
+        """Notes a call of ``emit``, on the event loop or in the thread; ``None`` at the end."""
+        if self._is_over:
+            return None
+        self.emits += 1
+        self._interruptions = self._context.interruptions
+        self._written = None
+        return ()
+
+    def _play(self, item: object) -> bool:
+        """Queues what comes 50 times a second; in the thread, whose next call of ``emit`` follows.
+
+        Returns:
+            False for anything else, and where the order or the pace is the event loop's to keep.
+        """
+        if type(item) is not tuple or len(item) != 2:  # noqa: PLR2004 - rate and samples
+            return False
+        rate, samples = item
+        if type(rate) is not int or type(samples) is not np.ndarray:
+            return False
+        # A barge-in counts before it takes the lock to drop what is queued: it is seen here, or it
+        # drops this. What ``emit`` itself did to the session comes before what it returns.
+        with self._buffer.lock:
+            if (
+                self._is_over
+                or self._interruptions != self._context.interruptions
+                or self._context.has_acts_waiting
+            ):
+                return False
             try:
-                self.emits += 1
-                interruptions = self._context.interruptions
-                item = await self._emit_of_user()
-                # Barge-in while the step ran: what it returns belongs to a reply that is over.
-                if item is not None and interruptions == self._context.interruptions:
-                    emission = self._read(item)
-                    has_media = await self._route(emission)
-                    has_anything = True
-            except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
-                self._context.report(error)
-            if emission.close is not None:
-                await self._close(emission.close)
-                return
-            await self._rounds.end(has_media=has_media, has_anything=has_anything)
+                self._written = written = self._buffer.write_now(rate, samples)
+            except AudioError:
+                # It is no audio, which the event loop finds, too, and reports.
+                return False
+        self._scale.look(samples)
+        is_whole = written.samples == OutboundAudio.samples_per_channel(samples)
+        return is_whole and written.samples >= rate * MEDIA_S
 
     def _read(self, item: object) -> Emission:
         try:
@@ -326,7 +435,7 @@ class OutboundPump:
             return False
         self._scale.look(audio.samples)
         try:
-            queued = await self._buffer.write(*audio)
+            queued = await self._buffer.write(*audio, written=self._written)
         except AudioError as error:
             raise HandlerError(f"cannot play what {self._name} emitted: {error}") from error
         return queued >= audio.rate_hz * MEDIA_S

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gradio_webrtc._audio import OutboundAudio
 from gradio_webrtc._transport import (
@@ -57,11 +58,24 @@ FINISH_TIMEOUT_S: Final = 1.0
 """The time that a transport gets for the last frames. Where the client shows none it takes none."""
 
 
+class Written(NamedTuple):
+    """A part of an item that is queued.
+
+    Attributes:
+        samples: Samples per channel, from the first on.
+        epoch: The epoch in which they were queued.
+    """
+
+    samples: int
+    epoch: int
+
+
 class OutboundAudioBuffer:
     """A bounded queue from audio of any rate, type and layout to frames of 20 ms.
 
     Back-pressure: `write` waits while the queue is full; `pull` never waits. Every method is called
-    on the event loop. A transport that plays by itself has the queue lent, and nobody pulls then.
+    on the event loop, except `write_now`. A transport that plays by itself has the queue lent, and
+    nobody pulls then.
 
     The delay of a live source comes back: what it delivers late, and then all at once, is shortened
     until the queue is as short as before. A reply that is ahead of real time is played exactly. See
@@ -69,6 +83,7 @@ class OutboundAudioBuffer:
 
     Attributes:
         queue: The core's.
+        lock: Held while audio is queued or dropped.
         epoch: Grows with every `clear`, which ends each `write` that began before it.
         on_clear: Called by every `clear`, for audio that has left the queue and was not played.
         reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
@@ -77,6 +92,7 @@ class OutboundAudioBuffer:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.lock = threading.Lock()
         self.on_clear: Callable[[], None] = lambda: None
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
         self._expected_since_s: float | None = None
@@ -100,7 +116,8 @@ class OutboundAudioBuffer:
         What `clear` dropped is not part of it; what was removed to shorten a delay is, as its time
         in the source has passed.
         """
-        return max(0.0, self._accepted_s - self.queue.buffered_s)
+        with self.lock:
+            return max(0.0, self._accepted_s - self.queue.buffered_s)
 
     @property
     def removed_samples(self) -> int:
@@ -117,7 +134,34 @@ class OutboundAudioBuffer:
         """The number of samples that were NaN or infinite and became silence."""
         return self.queue.non_finite
 
-    async def write(self, rate_hz: int, samples: object, layout: Layout | None = None) -> int:
+    @property
+    def is_lent(self) -> bool:
+        """True if a player has the queue: `write_now` may be called."""
+        return self._player is not None
+
+    def write_now(self, rate_hz: int, samples: object) -> Written:
+        """Queues as much audio as there is room for, in a queue that is lent.
+
+        Any thread; the thread holds `lock`.
+
+        Args:
+            rate_hz: As with `write`.
+            samples: As with `write`, of a shape that is not ambiguous.
+
+        Raises:
+            AudioError: It is no audio; nothing of it was queued.
+        """
+        accepted = self.queue.push(rate_hz, samples)
+        self._accepted_s += accepted / rate_hz
+        return Written(accepted, self.epoch)
+
+    async def write(
+        self,
+        rate_hz: int,
+        samples: object,
+        layout: Layout | None = None,
+        written: Written | None = None,
+    ) -> int:
         """Queues audio, and waits for space as often as it must.
 
         Args:
@@ -125,6 +169,7 @@ class OutboundAudioBuffer:
             samples: int16 full scale or float from -1 to 1; ``(n,)``, ``(1, n)``, planar
                 ``(2, n)``, or packed ``(1, 2 * n)`` with ``layout="stereo"``.
             layout: One channel or two, where the shape is ambiguous.
+            written: The part that `write_now` has queued.
 
         Returns:
             The number of samples per channel that were queued; less than there are if `clear`
@@ -134,11 +179,12 @@ class OutboundAudioBuffer:
             AudioError: It is no audio; nothing of it was queued.
         """
         total = OutboundAudio.samples_per_channel(samples, layout)
-        epoch, taken = self.epoch, 0
-        while taken < total:
-            accepted = self.queue.push(rate_hz, samples, layout=layout, offset=taken)
+        taken, epoch = written or (0, self.epoch)
+        while taken < total and epoch == self.epoch:
+            with self.lock:
+                accepted = self.queue.push(rate_hz, samples, layout=layout, offset=taken)
+                self._accepted_s += accepted / rate_hz
             taken += accepted
-            self._accepted_s += accepted / rate_hz
             if self._player is None:
                 self._drained.clear()
                 self._ready.set()
@@ -147,8 +193,6 @@ class OutboundAudioBuffer:
                 if self._player is not None:
                     self._player.notify_room()
                 await self._space.wait()
-            if epoch != self.epoch:
-                break
         return taken
 
     def expect_reply(self) -> None:
@@ -166,9 +210,10 @@ class OutboundAudioBuffer:
 
     def clear(self) -> None:
         """Drops all queued audio, and ends every `write` that waits for space (barge-in)."""
-        self.epoch += 1
-        # A player may take a frame at any time: what it took was played.
-        self._accepted_s -= self.queue.clear() / SESSION_RATE_HZ
+        with self.lock:
+            self.epoch += 1
+            # A player may take a frame at any time: what it took was played.
+            self._accepted_s -= self.queue.clear() / SESSION_RATE_HZ
         self.on_clear()
         self._note_taken()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import threading
 import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -77,6 +78,8 @@ class SessionContext:
         self._buffer = buffer
         self._sender = sender
         self._on_event = on_event
+        self._lock = threading.Lock()
+        self._acts_waiting = 0
         self._replied = asyncio.Event()
         self._replied.set()
         self._reported: dict[tuple[str, str, int, str], float] = {}
@@ -86,6 +89,11 @@ class SessionContext:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the session."""
         return self._loop
+
+    @property
+    def has_acts_waiting(self) -> bool:
+        """True if a thread has used this, and the event loop has not come to it yet; any thread."""
+        return self._acts_waiting > 0
 
     @property
     def played_s(self) -> float:
@@ -203,10 +211,19 @@ class SessionContext:
         if running is self._loop:
             act(*args)
             return
+        with self._lock:
+            self._acts_waiting += 1
         try:
-            self._loop.call_soon_threadsafe(act, *args)
+            self._loop.call_soon_threadsafe(self._act, act, args)
         except RuntimeError:
             logger.debug("a handler used a session whose event loop is closed")
+
+    def _act(self, act: Callable[..., object], args: tuple[object, ...]) -> None:
+        try:
+            act(*args)
+        finally:
+            with self._lock:
+                self._acts_waiting -= 1
 
 
 def _place_of(error: BaseException) -> tuple[str, str, int]:
