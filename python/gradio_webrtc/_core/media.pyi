@@ -117,6 +117,7 @@ class _ReceiverCounts(TypedDict):
     packets_repeated: int
     packets_discarded: int
     packets_broken: int
+    packets_gated: int
     packets_refused: int
     bytes_received: int
     fec_packets_received: int
@@ -184,7 +185,8 @@ class AudioReceiver:
     def stats(self) -> _ReceiverCounts:
         """Returns the counters, named as W3C's Statistics API names them where it has a name.
 
-        `packets_discarded` has the broken and the refused ones in it, but not the repeated ones.
+        `packets_discarded` has the broken and the refused ones in it, but not the repeated ones,
+        nor ``packets_gated``: those without voice that were never decoded, as nobody spoke.
         """
 
 class _SecureCounts(_ReceiverCounts):

@@ -228,6 +228,14 @@ impl Endpointer {
         self.elapsed_windows += 1;
     }
 
+    /// Counts windows of silence, while there is neither a turn nor what may become one.
+    pub fn pass_silence(&mut self, windows: u64) {
+        debug_assert!(self.onset.is_none(), "silence inside a turn brings events");
+        self.elapsed_windows += windows;
+        self.silence += windows;
+        self.is_active = false;
+    }
+
     /// Windows since the start, skipped ones included.
     #[must_use]
     pub fn elapsed_windows(&self) -> u64 {

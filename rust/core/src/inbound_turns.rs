@@ -1,6 +1,7 @@
 //! A session's received audio, from its format to the user's turns.
 
 use crate::memory::reserve;
+use crate::timeline::{gcd, lcm};
 use crate::{AudioError, EventKind, InboundAudio, Layout, PauseDetector, PauseEvent};
 
 /// An event as it was detected, which may be overtaken until it is applied: see
@@ -11,6 +12,21 @@ pub struct DetectedEvent {
     pub event: PauseEvent,
     /// The epoch in which it was detected.
     pub epoch: u64,
+}
+
+/// The longest step of [`QuietTerms`], and the longest pre-roll with which there are any, in
+/// seconds: what is kept undecoded costs memory, and time once a turn begins.
+const MAX_QUIET_S: u64 = 1;
+
+/// How audio without voice may pass undecoded, in samples per channel as it is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuietTerms {
+    /// The audio before the next sample that must still be detected in when voice comes: a turn
+    /// may begin with it.
+    pub pre_roll: u32,
+    /// What is older than that passes in multiples of this: whole frames and whole windows, here
+    /// and in every resampler, so that no position shifts.
+    pub step: u32,
 }
 
 /// An event on the clock of a session: times in seconds of audio received since it began.
@@ -128,6 +144,59 @@ impl InboundTurns {
             }
         }
         Ok(())
+    }
+
+    /// How audio without voice may pass undecoded from now on: not during a turn, or what may become
+    /// one, nor with a detector that may take it for speech, nor while audio is skipped.
+    #[must_use]
+    pub fn quiet_terms(&self, call_rate_hz: u32) -> Option<QuietTerms> {
+        let Self {
+            clocked, rate_hz, ..
+        } = self;
+        if self.is_skipping || clocked.has_gap || !clocked.detector.may_pass_silence() {
+            return None;
+        }
+        let (call_hz, rate_hz) = (u64::from(call_rate_hz), u64::from(*rate_hz));
+        let step = self.quiet_step(call_hz)?;
+        let pre_roll = clocked.detector.pre_roll_samples();
+        let most = MAX_QUIET_S * rate_hz;
+        if step > most || pre_roll > most {
+            return None;
+        }
+        let received = |samples: u64| u32::try_from((samples * call_hz).div_ceil(rate_hz)).ok();
+        Some(QuietTerms {
+            pre_roll: received(pre_roll)?,
+            step: received(step)?,
+        })
+    }
+
+    /// [`QuietTerms::step`] in samples at the handler's rate.
+    fn quiet_step(&self, call_hz: u64) -> Option<u64> {
+        let (rate_hz, frame) = (u64::from(self.rate_hz), self.frame_samples as u64);
+        if frame == 0 || call_hz == 0 {
+            return None;
+        }
+        let whole_received = rate_hz / gcd(rate_hz, call_hz);
+        let windows = self.clocked.detector.whole_windows();
+        Some(lcm(lcm(frame, windows), whole_received))
+    }
+
+    /// Lets audio without voice pass: `samples` per channel as they would have been received, a
+    /// multiple of [`QuietTerms::step`], while there are such terms. It counts as silence.
+    ///
+    /// Where another thread has begun a turn meanwhile, with [`Self::detect`], it is silence in it.
+    ///
+    /// # Errors
+    /// Those of [`Self::detect`].
+    pub fn pass_quiet(&mut self, call_rate_hz: u32, samples: u64) -> Result<(), AudioError> {
+        let samples = samples * u64::from(self.rate_hz) / u64::from(call_rate_hz);
+        self.clocked.pass_quiet(samples)
+    }
+
+    /// The number of calls so far that have overtaken all events before them.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.clocked.epoch
     }
 
     fn insert(
@@ -364,6 +433,20 @@ impl ClockedDetector {
     fn skip(&mut self, samples: u64) {
         self.received += samples;
         self.has_gap = true;
+    }
+
+    fn pass_quiet(&mut self, samples: u64) -> Result<(), AudioError> {
+        if self.has_gap {
+            self.received += samples;
+            return Ok(());
+        }
+        if !self.detector.may_pass_silence() {
+            // Its silence would be part of the turn.
+            return self.process(&vec![0; usize::try_from(samples).unwrap_or(0)]);
+        }
+        self.detector.pass_silence(samples)?;
+        self.received += samples;
+        Ok(())
     }
 
     #[allow(

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::endpointing::check;
 use crate::memory::PIECE_SAMPLES;
+use crate::recent::RecentWindows;
 use crate::timeline::Timeline;
 use crate::vad::Vad;
 use crate::{
@@ -15,6 +16,12 @@ use crate::{
 /// must have a bound (86 MB of int16 at 48 kHz), and nobody talks for a quarter of an hour without
 /// half a second of silence.
 const MAX_TURN_S: f64 = 900.0;
+
+/// The lowest threshold at which audio without voice is certainly no speech.
+const MIN_VOICE_THRESHOLD: f32 = 0.3;
+
+/// Silence, to be stored piece by piece.
+const SILENCE: [i16; 1024] = [0; 1024];
 
 /// The settings of a [`PauseDetector`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,6 +50,8 @@ pub struct PauseDetector {
     sample_rate_hz: u32,
     timeline: Timeline,
     pre_roll_samples: u64,
+    /// `None` if audio without voice may begin a turn.
+    recent: Option<RecentWindows>,
     resampler: Resampler,
     native: Vec<f32>,
     resampled: Vec<f32>,
@@ -93,6 +102,8 @@ impl PauseDetector {
             sample_rate_hz,
             timeline: Timeline::new(sample_rate_hz, vad_rate_hz, window, delay_s),
             pre_roll_samples: sample::samples_in(pre_roll_s, sample_rate_hz),
+            recent: (vad.needs_voice() && endpointing.threshold >= MIN_VOICE_THRESHOLD)
+                .then(|| RecentWindows::new(window)),
             resampler,
             native: Vec::new(),
             resampled: Vec::new(),
@@ -148,6 +159,52 @@ impl PauseDetector {
         result
     }
 
+    /// The length of audio before a turn that belongs to it, in samples.
+    pub(crate) fn pre_roll_samples(&self) -> u64 {
+        self.pre_roll_samples
+    }
+
+    /// True while there is neither a turn nor what may become one, and audio without voice would
+    /// change nothing about that: it may [`Self::pass_silence`] then.
+    pub(crate) fn may_pass_silence(&self) -> bool {
+        self.endpointer.onset().is_none()
+            && self.recent.as_ref().is_some_and(RecentWindows::is_full)
+    }
+
+    /// The least number of samples that fill whole windows: what lies between two windows, here and
+    /// in the resampler, is the same behind them.
+    pub(crate) fn whole_windows(&self) -> u64 {
+        self.timeline.whole_windows()
+    }
+
+    /// Lets time pass as if so many samples were silence, without looking at any: a multiple of
+    /// [`Self::whole_windows`], while [`Self::may_pass_silence`]. The detector of speech is shown
+    /// what came before, as long as that changes anything.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`], and no time has passed. Those of the detector.
+    pub(crate) fn pass_silence(&mut self, samples: u64) -> Result<(), AudioError> {
+        // The pre-roll of the next turn may reach back to here; more of it nobody needs.
+        let mut left = usize::try_from(samples).unwrap_or(usize::MAX);
+        self.utterance.reserve(left)?;
+        while left > 0 {
+            let piece = left.min(SILENCE.len());
+            self.utterance.push(&SILENCE[..piece]);
+            left -= piece;
+        }
+        let windows = self.timeline.windows(samples);
+        self.endpointer.pass_silence(windows);
+        self.probability = 0.0;
+        self.drop_unneeded();
+        for _ in 0..windows {
+            let Some(window) = self.recent.as_mut().and_then(RecentWindows::repeat) else {
+                break;
+            };
+            self.vad.probability(window)?;
+        }
+        Ok(())
+    }
+
     /// Takes the audio of the oldest turn that ended and was not taken yet.
     ///
     /// Turns wait until a later call of [`Self::process`] ends another one.
@@ -201,6 +258,7 @@ impl PauseDetector {
         self.resampler.reset();
         self.windows.clear();
         self.vad.reset();
+        self.recent.iter_mut().for_each(RecentWindows::reset);
         self.endpointer.reset();
         self.utterance.reset();
         self.finished.clear();
@@ -234,6 +292,9 @@ impl PauseDetector {
             let Some(window) = self.windows.read() else {
                 break;
             };
+            if let Some(recent) = &mut self.recent {
+                recent.push(window);
+            }
             let result = self.vad.probability(window).and_then(in_range);
             self.probability = result.inspect_err(|_| self.endpointer.skip())?;
             self.endpointer.push(self.probability, &mut endpoint_events);

@@ -56,6 +56,17 @@ impl Timeline {
         (windows * self.window_samples * self.rate_hz).div_ceil(self.vad_rate_hz)
     }
 
+    /// The number of windows that so many samples fill, rounded down.
+    pub fn windows(&self, samples: u64) -> u64 {
+        samples * self.vad_rate_hz / (self.rate_hz * self.window_samples)
+    }
+
+    /// The least number of samples that fill a whole number of windows.
+    pub fn whole_windows(&self) -> u64 {
+        let window = self.rate_hz * self.window_samples;
+        window / gcd(window, self.vad_rate_hz)
+    }
+
     /// The position at which the audio of a window begins, in samples fed: earlier by the delay.
     pub fn audio_start(&self, window: u64) -> u64 {
         self.fed(window).saturating_sub(self.delay_samples)
@@ -84,9 +95,34 @@ impl Timeline {
     }
 }
 
+/// The greatest common divisor of two numbers, of which one is not 0.
+pub(crate) fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The least common multiple of two numbers above 0.
+pub(crate) fn lcm(a: u64, b: u64) -> u64 {
+    a / gcd(a, b) * b
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_windows_are_whole_samples() {
+        for (rate_hz, samples, windows) in [
+            (16_000, 512, 1),
+            (24_000, 768, 1),
+            (8_000, 256, 1),
+            (44_100, 7_056, 5),
+        ] {
+            let timeline = Timeline::new(rate_hz, 16_000, 512, 0.0);
+            assert_eq!(timeline.whole_windows(), samples);
+            assert_eq!(timeline.windows(samples), windows);
+            assert_eq!(timeline.fed(windows), samples);
+        }
+    }
 
     #[test]
     fn audio_starts_earlier_by_the_delay() {

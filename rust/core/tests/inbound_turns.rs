@@ -419,3 +419,35 @@ fn a_thread_may_have_it() {
     fn sent<T: Send>(_: &T) {}
     sent(&InboundTurns::new(detector(16_000), 320));
 }
+
+#[test]
+fn audio_without_voice_may_pass_while_nobody_speaks() {
+    let mut turns = InboundTurns::new(silero(24_000), 480);
+    assert_eq!(turns.quiet_terms(48_000), None);
+    turns.process(48_000, 1, &vec![100; 48_000]).unwrap();
+    let terms = turns.quiet_terms(48_000).unwrap();
+    // 0.3 s; and 0.16 s, which are 8 frames and 5 windows.
+    assert_eq!((terms.pre_roll, terms.step), (14_400, 7_680));
+    let allowance = turns.min_samples_until_event();
+    turns.pass_quiet(48_000, 60 * 7_680).unwrap();
+    assert_eq!(turns.min_samples_until_event(), allowance);
+    turns.set_skipping(true);
+    assert_eq!(turns.quiet_terms(48_000), None);
+    turns.set_skipping(false);
+    turns.skip(480);
+    assert_eq!(turns.quiet_terms(48_000), None);
+}
+
+#[test]
+fn nothing_passes_a_detector_that_may_take_noise_for_speech() {
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    turns.process(48_000, 1, &vec![SOFT; 48_000]).unwrap();
+    assert_eq!(turns.quiet_terms(48_000), None);
+}
+
+#[test]
+fn nothing_passes_where_whole_frames_and_windows_meet_too_seldom() {
+    let mut turns = InboundTurns::new(silero(22_051), 441);
+    turns.process(48_000, 1, &vec![100; 48_000]).unwrap();
+    assert_eq!(turns.quiet_terms(48_000), None);
+}

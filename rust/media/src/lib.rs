@@ -17,6 +17,7 @@ mod rtcp;
 mod rtp;
 mod secure_receiver;
 mod send;
+mod silence_gate;
 mod srtp;
 mod stream_decoder;
 mod stream_encoder;
@@ -40,6 +41,7 @@ pub use rtp::{
 };
 pub use secure_receiver::{PayloadTypes, Reception, SecureReceiver, SecureStats};
 pub use send::{AudioSender, SendError, SendStats, SenderTerms, Sent};
+pub use silence_gate::GateTerms;
 pub use srtp::{SrtpError, SrtpProfile, SrtpReceiver, SrtpSender};
 pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;

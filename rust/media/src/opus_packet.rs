@@ -66,19 +66,64 @@ impl<'a> OpusPacket<'a> {
         self.bytes.len() <= 2
     }
 
-    /// The encoder's own decision on voice in any frame of the first channel; `None` where the
-    /// packet has none.
+    /// The encoder's own decision on voice in any frame of any channel; `None` where the packet has
+    /// none, or cannot be read.
     ///
     /// Only the speech codec has such flags, one a frame at the very beginning of the range coder's
     /// data (RFC 6716 section 4.2.3), where each of them is one bit as it stands. They can be read
-    /// without decoding in packets of one Opus frame.
+    /// without decoding.
     #[must_use]
     pub fn has_voice(&self) -> Option<bool> {
-        let frames = self.speech_frames()?;
-        if self.is_silence() {
-            return Some(false);
+        let configuration = self.bytes[0] >> 3;
+        if configuration >= FIRST_CELT {
+            return None;
         }
-        Some(self.bytes[1] >> (8 - frames) != 0)
+        // Frames of 20 ms, or one of 10; behind the flags of a channel is that of redundancy.
+        let frames = (frame_samples(configuration) / SAMPLES_PER_MS).div_ceil(20);
+        let mut flags = 0xff_u8 << (8 - frames);
+        if self.is_stereo() {
+            flags |= flags >> (frames + 1);
+        }
+        let mut has_voice = false;
+        // A frame of one byte, or none, has no audio.
+        self.each_frame(|frame| has_voice |= frame.len() > 1 && frame[0] & flags != 0)?;
+        Some(has_voice)
+    }
+
+    /// Calls with each Opus frame (RFC 6716 section 3.2); `None` where their lengths are no packet's.
+    fn each_frame(&self, mut call: impl FnMut(&'a [u8])) -> Option<()> {
+        let (first, rest) = self.bytes.split_first()?;
+        match first & 3 {
+            0 => call(rest),
+            1 => each_of_one_length(rest, 2, call)?,
+            2 => {
+                let (length, rest) = frame_length(rest)?;
+                let (one, other) = rest.split_at_checked(length)?;
+                call(one);
+                call(other);
+            }
+            _ => {
+                let (&layout, rest) = rest.split_first()?;
+                let (is_padded, is_variable) = (layout & 0x40 != 0, layout & 0x80 != 0);
+                let rest = if is_padded { unpadded(rest)? } else { rest };
+                let frames = usize::from(layout & 0x3f);
+                if !is_variable {
+                    return each_of_one_length(rest, frames, call);
+                }
+                let (mut lengths, mut audio) = (rest, rest);
+                for _ in 1..frames {
+                    audio = frame_length(audio)?.1;
+                }
+                for _ in 1..frames {
+                    let (length, others) = frame_length(lengths)?;
+                    let (frame, behind) = audio.split_at_checked(length)?;
+                    call(frame);
+                    (lengths, audio) = (others, behind);
+                }
+                call(audio);
+            }
+        }
+        Some(())
     }
 
     /// True if the packet has a copy of the one before it, at a lower bit rate: in-band forward
@@ -103,6 +148,43 @@ impl<'a> OpusPacket<'a> {
     }
 }
 
+/// Calls with each of so many frames of one length.
+fn each_of_one_length<'a>(
+    audio: &'a [u8],
+    frames: usize,
+    mut call: impl FnMut(&'a [u8]),
+) -> Option<()> {
+    if frames == 0 || !audio.len().is_multiple_of(frames) {
+        return None;
+    }
+    let length = audio.len() / frames;
+    (0..frames).for_each(|frame| call(&audio[frame * length..][..length]));
+    Some(())
+}
+
+/// The length of a frame, and what is behind it (RFC 6716 section 3.2.1).
+fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 252 {
+        return Some((first.into(), rest));
+    }
+    let (&second, rest) = rest.split_first()?;
+    Some((usize::from(first) + 4 * usize::from(second), rest))
+}
+
+/// What is between the length of the padding and the padding (RFC 6716 section 3.2.5).
+fn unpadded(mut rest: &[u8]) -> Option<&[u8]> {
+    let mut padding = 0;
+    loop {
+        let (&length, behind) = rest.split_first()?;
+        rest = behind;
+        padding += usize::from(length.min(254));
+        if length < 255 {
+            return rest.get(..rest.len().checked_sub(padding)?);
+        }
+    }
+}
+
 /// The length of one Opus frame, in samples at 48 kHz (RFC 6716 table 2).
 fn frame_samples(configuration: u8) -> u32 {
     let step = configuration & 3;
@@ -117,6 +199,9 @@ fn frame_samples(configuration: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Configuration 9: speech, wideband, 20 ms.
+    const TWENTY: u8 = 9 << 3;
 
     fn samples(bytes: &[u8]) -> Option<u32> {
         OpusPacket::read(bytes).map(|packet| packet.samples())
@@ -176,6 +261,50 @@ mod tests {
         };
         assert_eq!(read(0b0010_0000), (Some(true), false));
         assert_eq!(read(0b0001_0000), (Some(false), true));
+    }
+
+    #[test]
+    fn flags_of_all_frames_of_a_packet_count() {
+        let has_voice = |bytes: &[u8]| OpusPacket::read(bytes).unwrap().has_voice();
+        let long = [&[TWENTY | 2, 252, 1][..], &[0; 256], &[0x80, 0]].concat();
+        for (expected, bytes) in [
+            (Some(false), &[TWENTY | 1, 0, 9, 0, 9][..]),
+            (Some(true), &[TWENTY | 1, 0, 9, 0x80, 9]),
+            (None, &[TWENTY | 1, 0, 9, 0]),
+            (Some(true), &[TWENTY | 2, 2, 0, 9, 0x80, 9, 9]),
+            (Some(false), &[TWENTY | 2, 2, 0, 9, 0x40, 9, 9]),
+            (None, &[TWENTY | 2, 4, 0, 9]),
+            (Some(true), &long),
+            // Three frames of one length, without padding and with some.
+            (Some(true), &[TWENTY | 3, 3, 0, 9, 0, 9, 0x80, 9]),
+            (
+                Some(false),
+                &[TWENTY | 3, 0x43, 2, 0, 9, 0, 9, 0, 9, 0x80, 9],
+            ),
+            (None, &[TWENTY | 3, 0x43, 9, 0, 9, 0, 9, 0, 9]),
+            // Of different lengths; one has no audio.
+            (Some(true), &[TWENTY | 3, 0x83, 2, 0, 0, 9, 0x80, 9, 9]),
+            (Some(false), &[TWENTY | 3, 0x83, 2, 1, 0, 9, 0x80, 0, 9]),
+            (None, &[TWENTY | 3, 0x83, 2]),
+        ] {
+            assert_eq!(has_voice(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn flags_of_both_channels_count() {
+        let has_voice = |configuration: u8, flags: u8| {
+            let bytes = [configuration << 3 | 4, flags, 0, 0];
+            OpusPacket::read(&bytes).unwrap().has_voice()
+        };
+        // Speech of 20 ms, both codecs of 20 ms, and speech of 60 ms.
+        for (configuration, voice) in [(9, 0b1010_0000), (13, 0b1010_0000), (11, 0b1110_1110)] {
+            for bit in 0..8 {
+                let flag = 1 << bit;
+                let expected = Some(flag & voice != 0);
+                assert_eq!(has_voice(configuration, flag), expected, "{flag:b}");
+            }
+        }
     }
 
     #[test]

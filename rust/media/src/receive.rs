@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gradio_webrtc_core::Layout;
 
-use crate::{JitterBuffer, JitterStats, OpusError, OpusPacket, Slot, StreamDecoder};
+use crate::silence_gate::SilenceGate;
+use crate::{GateTerms, JitterBuffer, JitterStats, OpusError, OpusPacket, Slot, StreamDecoder};
 
 /// Packets that are decoded together at most, even if nobody needs them sooner: with 20 ms each
 /// they take a fraction of a millisecond.
@@ -18,8 +19,19 @@ pub struct ReceiveStats {
     pub jitter: JitterStats,
     /// Packets that are no Opus, behind a header that is: concealed.
     pub packets_broken: u64,
+    /// Packets without voice that came in order and were never decoded, as nobody spoke.
+    pub packets_gated: u64,
     /// The payloads of all packets, in bytes.
     pub bytes_received: u64,
+}
+
+/// Slots in, audio out.
+#[derive(Debug)]
+struct Playback {
+    decoder: StreamDecoder,
+    /// The first packet of a stream that follows another one; `None` once it was decoded.
+    next_stream: Option<u64>,
+    packets_broken: u64,
 }
 
 /// Receives one track: whoever sends may begin another stream at any time (RFC 3550 section 8).
@@ -43,9 +55,8 @@ pub struct ReceiveStats {
 pub struct AudioReceiver {
     ssrc: Option<u32>,
     jitter: JitterBuffer,
-    decoder: StreamDecoder,
-    /// The first packet of a stream that follows another one; `None` once it was decoded.
-    next_stream: Option<u64>,
+    gate: SilenceGate,
+    playback: Playback,
     /// Audio that may wait, in samples at 48 kHz: see [`Self::set_allowance`].
     allowance: u32,
     /// From the next sample to the end of the packet that came last, in samples at 48 kHz: time in
@@ -66,8 +77,12 @@ impl AudioReceiver {
         Ok(Self {
             ssrc: None,
             jitter: JitterBuffer::new(),
-            decoder: StreamDecoder::new(rate_hz, layout)?,
-            next_stream: None,
+            gate: SilenceGate::default(),
+            playback: Playback {
+                decoder: StreamDecoder::new(rate_hz, layout)?,
+                next_stream: None,
+                packets_broken: 0,
+            },
             allowance: 0,
             ahead: 0,
             packets_waiting: 0,
@@ -84,13 +99,13 @@ impl AudioReceiver {
     /// Channels of the audio that was taken last.
     #[must_use]
     pub fn channels(&self) -> usize {
-        self.decoder.channels()
+        self.playback.decoder.channels()
     }
 
     /// The rate of the audio, in Hz.
     #[must_use]
     pub fn rate_hz(&self) -> u32 {
-        self.decoder.rate_hz()
+        self.playback.decoder.rate_hz()
     }
 
     /// The counters until now.
@@ -98,6 +113,8 @@ impl AudioReceiver {
     pub fn stats(&self) -> ReceiveStats {
         ReceiveStats {
             jitter: self.jitter.stats(),
+            packets_broken: self.playback.packets_broken,
+            packets_gated: self.gate.packets_passed(),
             ..self.stats
         }
     }
@@ -106,6 +123,14 @@ impl AudioReceiver {
     /// from it: packets that are decoded together find the processor's caches warm.
     pub fn set_allowance(&mut self, samples: u32) {
         self.allowance = samples;
+    }
+
+    /// Sets how packets without voice may stay undecoded from now on; `None` where all are needed.
+    ///
+    /// The last ones are kept, and decoded with the first that has voice, or may have some: so that
+    /// the decoder has converged there. Time passes for the others: see [`Self::take_passed`].
+    pub fn set_gate(&mut self, terms: Option<GateTerms>) {
+        self.gate.set_terms(terms);
     }
 
     /// See [`JitterBuffer::start`].
@@ -129,7 +154,7 @@ impl AudioReceiver {
     ) {
         if self.ssrc != Some(ssrc) {
             self.ssrc = Some(ssrc);
-            self.next_stream = self.jitter.begin_stream();
+            self.playback.next_stream = self.jitter.begin_stream();
         }
         self.stats.bytes_received += payload.len() as u64;
         let samples = OpusPacket::read(&payload).map_or(0, |packet| packet.samples());
@@ -168,41 +193,73 @@ impl AudioReceiver {
         self.jitter.nacks(now)
     }
 
-    /// Appends all audio that is decided by now, interleaved.
+    /// Appends all audio that is decided by now, interleaved; what [`Self::set_gate`] has kept back
+    /// is not.
     ///
     /// What `audio` has already is doubled where the stream becomes stereo.
     pub fn take(&mut self, now: Duration, audio: &mut Vec<i16>) {
         self.packets_waiting = 0;
+        self.gate.begin();
+        self.take_open(audio);
         while let Some(slot) = self.jitter.next(now) {
-            if let Slot::Packet(packet) = &slot
-                && self
-                    .next_stream
-                    .is_some_and(|first| packet.sequence >= first)
-            {
-                self.next_stream = None;
-                self.decoder.begin_stream();
+            self.gate.note(&slot);
+            if self.gate.is_empty() && !self.gate.is_closed() {
+                self.playback.play(slot, audio);
+            } else {
+                self.gate.keep(slot);
+                self.take_open(audio);
             }
-            let decoder = &mut self.decoder;
-            let (length, outcome) = match slot {
-                Slot::Packet(packet) => (packet.samples, decoder.decode(&packet.payload, audio)),
-                Slot::Missing { samples, copy_in } => (
-                    samples,
-                    match copy_in {
-                        Some(next) => decoder.decode_fec(next, samples, audio),
-                        None => decoder.conceal(samples, audio),
-                    },
-                ),
-                Slot::Silence { samples } => {
-                    decoder.silence(samples, audio);
-                    continue;
-                }
-            };
-            if outcome.is_err() {
-                self.stats.packets_broken += 1;
-                // As if it had not come; where even that fails, time passes all the same.
-                if decoder.conceal(length, audio).is_err() {
-                    decoder.silence(length, audio);
-                }
+        }
+    }
+
+    /// Appends the audio that [`Self::set_gate`] has kept back, which follows what was taken last.
+    pub fn take_kept(&mut self, audio: &mut Vec<i16>) {
+        self.gate.open();
+        self.take_open(audio);
+    }
+
+    /// Returns the audio that has passed undecoded before what was taken last, in samples per channel
+    /// at [`Self::rate_hz`].
+    pub fn take_passed(&mut self) -> u64 {
+        self.gate.take_passed() * u64::from(self.rate_hz()) / 48_000
+    }
+
+    fn take_open(&mut self, audio: &mut Vec<i16>) {
+        while !self.gate.is_closed()
+            && let Some(slot) = self.gate.take()
+        {
+            self.playback.play(slot, audio);
+        }
+    }
+}
+
+impl Playback {
+    fn play(&mut self, slot: Slot<'_>, audio: &mut Vec<i16>) {
+        let decoder = &mut self.decoder;
+        if let Slot::Packet(packet) = &slot
+            && self
+                .next_stream
+                .is_some_and(|first| packet.sequence >= first)
+        {
+            self.next_stream = None;
+            decoder.begin_stream();
+        }
+        let (length, outcome) = match slot {
+            Slot::Packet(packet) => (packet.samples, decoder.decode(&packet.payload, audio)),
+            Slot::Missing { samples, copy_in } => (
+                samples,
+                match copy_in {
+                    Some(next) => decoder.decode_fec(next, samples, audio),
+                    None => decoder.conceal(samples, audio),
+                },
+            ),
+            Slot::Silence { samples } => return decoder.silence(samples, audio),
+        };
+        if outcome.is_err() {
+            self.packets_broken += 1;
+            // As if it had not come; where even that fails, time passes all the same.
+            if decoder.conceal(length, audio).is_err() {
+                decoder.silence(length, audio);
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gradio_webrtc_core as core;
-use gradio_webrtc_media::Reception;
+use gradio_webrtc_media::{self as media, Reception};
 use gradio_webrtc_plane::{Clock, Endpoint, EndpointId, Mailbox, Plane, SocketId};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -68,6 +68,8 @@ pub struct Outlet {
     untaken: Arc<()>,
     /// Samples per channel behind the oldest of them.
     behind: u64,
+    /// The epoch of the turns when audio was last taken.
+    epoch: u64,
 }
 
 impl Outlet {
@@ -81,8 +83,43 @@ impl Outlet {
         if self.waiting > 0 {
             return false;
         }
+        self.epoch = turns.lock().unwrap_or_else(PoisonError::into_inner).epoch();
         self.turns = Some(turns);
         true
+    }
+
+    /// Sets how much may stay undecoded in a receiver: the turns alone decide.
+    ///
+    /// Where a new epoch has begun, what is kept there belongs to the one before, and passes.
+    fn set_gate(&mut self, receiver: &mut media::AudioReceiver, audio: &mut Vec<i16>) {
+        let Some(turns) = &self.turns else { return };
+        let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.epoch() != self.epoch {
+            self.epoch = turns.epoch();
+            audio.clear();
+            receiver.take_kept(audio);
+            if !audio.is_empty() {
+                let channels = u16::try_from(receiver.channels()).unwrap_or(u16::MAX);
+                // As in `detect`: there is nobody for an error.
+                let _ = turns.pass_over(receiver.rate_hz(), channels, audio);
+            }
+        }
+        let terms = turns.quiet_terms(receiver.rate_hz());
+        let scale = 48_000 / receiver.rate_hz();
+        receiver.set_gate(terms.map(|terms| media::GateTerms {
+            pre_roll: terms.pre_roll * scale,
+            step: terms.step * scale,
+        }));
+    }
+
+    /// Lets so many samples per channel pass, which stayed undecoded.
+    fn pass(&mut self, rate_hz: u32, samples: u64) {
+        let Some(turns) = &self.turns else { return };
+        let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = turns.pass_quiet(rate_hz, samples) {
+            drop(turns);
+            self.push(Content::Detected(Err(error), Arc::clone(&self.untaken)));
+        }
     }
 
     /// Takes audio; returns how much of the coming audio may wait, in samples at `rate_hz`.
@@ -156,8 +193,13 @@ impl Endpoint for Receiver {
         if !receiver.is_due() && !is_late {
             return;
         }
+        outlet.set_gate(receiver, audio);
         audio.clear();
         receiver.take(now, audio);
+        let passed = receiver.take_passed();
+        if passed > 0 {
+            outlet.pass(receiver.rate_hz(), passed);
+        }
         if !audio.is_empty() {
             let (rate_hz, channels) = (receiver.rate_hz(), receiver.channels());
             let allowance = outlet.take(rate_hz, channels, audio);
@@ -273,6 +315,7 @@ impl MediaPlane {
             turns: None,
             untaken: Arc::new(()),
             behind: 0,
+            epoch: 0,
         };
         receiver.lock()?.outlet = Some(outlet);
         Ok(self.add(receiver.shared(), mailbox, endpoint))

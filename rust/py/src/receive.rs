@@ -142,6 +142,7 @@ pub fn counts_of(py: Python<'_>, stats: media::ReceiveStats) -> PyResult<Bound<'
     let discarded = jitter.packets_discarded + stats.packets_broken;
     counts.set_item("packets_discarded", discarded)?;
     counts.set_item("packets_broken", stats.packets_broken)?;
+    counts.set_item("packets_gated", stats.packets_gated)?;
     counts.set_item("packets_refused", jitter.packets_refused)?;
     counts.set_item("bytes_received", stats.bytes_received)?;
     counts.set_item("fec_packets_received", jitter.fec_packets_received)?;

@@ -23,6 +23,11 @@ pub trait Vad: Send {
     fn probability(&mut self, window: &[f32]) -> Result<f32, AudioError>;
     /// Discards all state; the next window is the first of a stream.
     fn reset(&mut self);
+    /// True if only a voice is speech to it: windows without any, as the sender judges that, need not
+    /// be shown to it while nobody speaks.
+    fn needs_voice(&self) -> bool {
+        false
+    }
 }
 
 /// Refuses a window that is not `expected` samples long.

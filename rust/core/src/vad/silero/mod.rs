@@ -130,6 +130,10 @@ impl Vad for SileroVad {
         self.memory = Memory::EMPTY;
         self.samples = [0.0; MAX_SAMPLES];
     }
+
+    fn needs_voice(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
