@@ -3,11 +3,15 @@
 //! Everything becomes `gradio_webrtc.errors.AudioError`, except missing memory, for which Python
 //! has `MemoryError`.
 
+#[cfg(unix)]
+use std::io;
 use std::time::Duration;
 
 use gradio_webrtc_core::AudioError as CoreError;
 use gradio_webrtc_media::OpusError;
 use pyo3::exceptions::PyMemoryError;
+#[cfg(unix)]
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::{PyErr, import_exception};
 
@@ -25,6 +29,18 @@ pub fn from_core(error: &CoreError) -> PyErr {
         CoreError::OutOfMemory { .. } => PyMemoryError::new_err(error.to_string()),
         _ => audio_error(error.to_string()),
     }
+}
+
+/// An `OSError` with the number that the operating system has for it, by which a program knows what
+/// to do; PyO3's own has none.
+#[cfg(unix)]
+pub fn os_error(error: io::Error) -> PyErr {
+    let Some(number) = error.raw_os_error() else {
+        return error.into();
+    };
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    PyOSError::new_err((number, text.to_owned()))
 }
 
 /// Makes `?` work on results of the core.

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::array::{row, with_bytes};
-use crate::error::since;
+use crate::error::{os_error, since};
 use crate::inbound_turns::for_python;
 use crate::outbound::OutboundAudio;
 use crate::secure::{Receiver, SecureReceiver};
@@ -223,11 +223,12 @@ pub struct MediaMailbox(Arc<Mailbox<Delivery>>);
 impl MediaMailbox {
     #[new]
     fn new() -> PyResult<Self> {
-        Ok(Self(Arc::new(Mailbox::new()?)))
+        let mailbox = Mailbox::new().map_err(os_error)?;
+        Ok(Self(Arc::new(mailbox)))
     }
 
     fn open_doorbell(&self) -> PyResult<i32> {
-        Ok(self.0.doorbell()?.into_raw_fd())
+        Ok(self.0.doorbell().map_err(os_error)?.into_raw_fd())
     }
 
     fn close(&self) {
@@ -283,7 +284,8 @@ impl MediaPlane {
     #[new]
     fn new(now_s: f64) -> PyResult<Self> {
         let clock = Clock::showing(since(now_s)?);
-        Ok(Self(Arc::new(Plane::new(clock)?)))
+        let plane = Plane::new(clock).map_err(os_error)?;
+        Ok(Self(Arc::new(plane)))
     }
 
     fn bind(
@@ -294,7 +296,8 @@ impl MediaPlane {
         mailbox: &MediaMailbox,
     ) -> PyResult<MediaSocket> {
         let address = address_of(host, port)?;
-        let (id, address) = self.0.bind(address, receive_buffer_bytes, &mailbox.0)?;
+        let bound = self.0.bind(address, receive_buffer_bytes, &mailbox.0);
+        let (id, address) = bound.map_err(os_error)?;
         Ok(MediaSocket {
             plane: Arc::clone(&self.0),
             id,
@@ -411,7 +414,7 @@ impl MediaSocket {
     ) -> PyResult<()> {
         let to = address_of(host, port)?;
         with_bytes(py, datagram, |bytes| {
-            Ok(self.plane.send(self.id, bytes, to)?)
+            self.plane.send(self.id, bytes, to).map_err(os_error)
         })
     }
 

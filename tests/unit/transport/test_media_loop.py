@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import socket
 import time
@@ -131,8 +132,10 @@ async def test_a_port_that_is_taken_is_refused_and_leaves_nothing(stranger: sock
     before = settle(0)
     media = media_loop()
     assert media is not None
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match="in use") as refused:
         media.open(Notes(), HERE, stranger.getsockname()[1], BUFFER_BYTES)
+    # By its number another port is tried: see `OwnSockets`.
+    assert refused.value.errno == errno.EADDRINUSE
     assert settle(before) == before
 
 
