@@ -113,7 +113,7 @@ async def test_what_a_call_sets_ends_with_it(worker: Worker) -> None:
 
 
 async def test_the_watchdog_looks_at_each_call_anew(worker: Worker) -> None:
-    began_s = []
+    began_s: list[float] = []
 
     def look(_argument: object) -> None:
         assert series in WATCHDOG._waits  # noqa: SLF001 - what is tested

@@ -69,6 +69,7 @@ class HardenedReceiver(RTCRtpReceiver):
         self._loss_reports = TokenBucket(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
         self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
         self._due: int | None = None
+        self._reports = True
         self._harden_video(own)
 
     def _harden_video(self, own: dict[str, Any]) -> None:
@@ -120,7 +121,8 @@ class HardenedReceiver(RTCRtpReceiver):
         self._ssrc = ssrc
 
     def end_reports(self) -> None:
-        """Ends aiortc's own reports: somebody else sends them."""
+        """Ends aiortc's own reports: somebody else sends and numbers them."""
+        self._reports = False
         own = vars(self)
         marks = own[names.RECEIVER_RTCP_STARTED], own[names.RECEIVER_RTCP_EXITED]
         cancel_marked(own[names.RECEIVER_TASK], *marks)
@@ -133,6 +135,8 @@ class HardenedReceiver(RTCRtpReceiver):
             vars(self)[names.RECEIVER_RTCP_EXITED].set()
 
     async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
+        if not self._reports:
+            return
         if isinstance(packet, RtcpRrPacket):
             _fit(packet)
         if _is_rate_report(packet) and not self._rate_reports.take():
