@@ -30,7 +30,7 @@ def piece(level: int, frames: int = 1) -> tuple[int, np.ndarray[Any, Any]]:
 
 
 class Player:
-    """Takes frames out of a queue when it is told to, in the place of the core's thread."""
+    """Takes frames out of a queue on request, in the place of the core's thread."""
 
     def __init__(self, buffer: Any) -> None:
         self._buffer = buffer

@@ -112,7 +112,7 @@ async def test_what_a_call_sets_ends_with_it(worker: Worker) -> None:
     assert seen == ["of the task", "of the task"]
 
 
-async def test_the_watchdog_looks_at_each_call_anew(worker: Worker) -> None:
+async def test_the_watchdog_looks_at_each_call_again(worker: Worker) -> None:
     began_s: list[float] = []
 
     def look(_argument: object) -> None:
