@@ -115,7 +115,7 @@ impl SecureReceiver {
     /// # Arguments
     /// `ssrc`: the stream that we send, on which it reports.
     /// `clock_start`: the time between the beginning of 1900 and that of the clock, by which
-    /// [`NtpTime::at`] makes the times of our own reports.
+    /// [`NtpTime::at`](crate::NtpTime::at) makes the times of our own reports.
     pub fn start_reports(&mut self, ssrc: u32, clock_start: Duration) {
         self.reports = Some(RemoteReports::new(ssrc, clock_start));
     }

@@ -32,7 +32,7 @@ pub fn from_core(error: &CoreError) -> PyErr {
 }
 
 /// An `OSError` with the number that the operating system has for it, by which programs distinguish
-/// errors; PyO3's own has none.
+/// errors; `PyO3`'s own has none.
 #[cfg(unix)]
 pub fn os_error(error: io::Error) -> PyErr {
     let Some(number) = error.raw_os_error() else {
