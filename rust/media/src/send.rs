@@ -340,11 +340,6 @@ impl AudioSender {
         Ok(())
     }
 
-    /// The keys, with which the reports of the stream are encrypted, too.
-    pub fn srtp_mut(&mut self) -> &mut SrtpSender {
-        &mut self.srtp
-    }
-
     /// True if a frame is due by now; where nothing was sent, audio in the queue is due at once.
     fn is_due(&mut self, now: Duration) -> bool {
         if !self.pacer.is_idle() {

@@ -10,21 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradio_webrtc._workers.watchdog import WATCHDOG
-from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from gradio_webrtc._workers.workers import Series
+    from gradio_webrtc._workers.workers import Series, Worker
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
-
-
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker("test-worker")
-    yield worker
-    worker.close()
 
 
 class Calls:

@@ -31,19 +31,12 @@ from gradio_webrtc._workers.workers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from types import FrameType
 
 PACKAGE = Path(gradio_webrtc.__file__).parent
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
-
-
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker("test-worker")
-    yield worker
-    worker.close()
 
 
 def fail(error: BaseException) -> None:
