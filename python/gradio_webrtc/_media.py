@@ -1,6 +1,7 @@
 """The package's only door to the compiled media plane.
 
-The classes are documented in ``_core/media.pyi``. Imports nothing else of ours.
+The classes are documented in ``_core/media.pyi`` and ``_core/plane.pyi``. Imports nothing else of
+ours.
 """
 
 import sys
@@ -15,13 +16,8 @@ from ._core.media import (
 )
 
 if sys.platform != "win32":
-    from ._core.media import (
-        MediaEndpoint,
-        MediaMailbox,
-        MediaPlane,
-        MediaSocket,
-        SecureSender,
-    )
+    from ._core.media import SecureSender
+    from ._core.plane import MediaEndpoint, MediaMailbox, MediaPlane, MediaSocket
 
 __all__ = [
     "AudioEncoder",

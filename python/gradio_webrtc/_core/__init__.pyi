@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from . import media, turns
+from . import media, plane, turns
 
 __all__ = [
     "AudioFifo",
@@ -31,6 +31,7 @@ __all__ = [
     "decode_g711",
     "encode_g711",
     "media",
+    "plane",
     "turns",
 ]
 

@@ -223,6 +223,8 @@ class InboundPump:
         if not self._has_begun:
             # Now, since `start_up` may decide about the rate.
             self._has_begun = True
+            self._rate_hz = self._handler.input_sample_rate
+            self._transport.prefer_audio(self._rate_hz, self._handler.expected_layout)
             self._detection = self._handler.session_detection() if self._is_light else None
             if self._detection is not None:
                 self._transport.feed_turns(self._detection.turns, self._take_detected)

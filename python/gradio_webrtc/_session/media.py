@@ -151,6 +151,7 @@ class SessionMedia:
         if self._config.client_receives:
             self._transport.play_audio(self._sinks.audio)
         if self._config.client_sends:
+            self._transport.prefer_audio(handler.input_sample_rate, handler.expected_layout)
             self.audio = InboundPump(self._transport, handler, self._context, self.receive_worker)
             self.inbound += [self.audio.run, self.audio.deliver]
         self.emitted_audio = OutboundPump(handler, self._context, self._sinks, self.emit_worker)

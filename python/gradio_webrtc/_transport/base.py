@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._audio import InboundTurns, OutboundAudio, PauseEvent
-    from gradio_webrtc.types import TransportStats
+    from gradio_webrtc.types import Layout, TransportStats
 
     from .frame import TimedFrame
 
@@ -145,6 +145,16 @@ class Transport(Protocol):
         Args:
             turns: Detects them; the transport may do that in another thread.
             on_detected: Called on the event loop with what was detected.
+        """
+
+    def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
+        """Has audio decoded for whoever needs this format, where that costs less.
+
+        Best called before the answer. Blocks come with their own format, which may be another one.
+
+        Args:
+            rate_hz: In Hz.
+            layout: ``"mono"`` or ``"stereo"``.
         """
 
     def play_audio(self, source: AudioFrameSource) -> None:

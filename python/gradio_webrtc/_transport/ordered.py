@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gradio_webrtc._audio import InboundTurns
+    from gradio_webrtc.types import Layout
 
     from .base import AudioBlock, AudioFrameSource, AudioSink, Detected, VideoFrameSource
     from .frame import TimedFrame
@@ -250,6 +251,9 @@ class OrderedTransport:
         idle_limit_s = self._config.limits.idle_limit_s
         if idle_limit_s is not None and self._config.client_sends:
             self._tasks.start(self._end_when_idle(idle_limit_s))
+
+    def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
+        """Changes nothing: blocks have the format of the client, see `Transport.prefer_audio`."""
 
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Leaves it to the sink; see `Transport.feed_turns`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gradio_webrtc._transport import AudioBlock, AudioSink
+    from gradio_webrtc.types import Layout
 
     from .network import Network
 
@@ -42,7 +43,7 @@ class PacketPath:
 
     Args:
         network: The network.
-        sink: Receives the blocks, 48 kHz, in `receive`.
+        sink: Receives the blocks in `receive`.
         clock: The time in seconds, monotonic.
     """
 
@@ -60,6 +61,10 @@ class PacketPath:
     def deadline_s(self) -> float | None:
         """The time at which the next packet comes; ``None`` if none is under way."""
         return self._link.deadline_s
+
+    def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
+        """Has audio decoded for that; see `Transport.prefer_audio`."""
+        self._receiver.prefer(rate_hz, layout)
 
     def send(self, now_s: float, block: AudioBlock) -> None:
         """Sends 20 ms, 48 kHz mono."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         TimedFrame,
         VideoFrameSource,
     )
+    from gradio_webrtc.types import Layout
 
     from .network import Network
 
@@ -95,6 +96,7 @@ class FakeTransport:
         self._source: AudioFrameSource | None = None
         self._network = network
         self._path: PacketPath | None = None
+        self._preferred: tuple[int, Layout] | None = None
 
     @property
     def duration_s(self) -> float:
@@ -112,6 +114,12 @@ class FakeTransport:
         if self._source is not None:
             self._tasks.start(self._play(self._source))
 
+    def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
+        """Has the receiver of a network decode for that, as those of real sessions do."""
+        self._preferred = (rate_hz, layout)
+        if self._path is not None:
+            self._path.prefer_audio(rate_hz, layout)
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Leaves it to the sink, which runs on the virtual clock."""
 
@@ -125,6 +133,8 @@ class FakeTransport:
 
     async def _carry_packets(self, path: PacketPath) -> NoReturn:
         self._path = path
+        if self._preferred is not None:
+            path.prefer_audio(*self._preferred)
         try:
             while True:
                 deadline_s = path.deadline_s

@@ -25,7 +25,7 @@ mod stream_encoder;
 pub use adaptation::{EncoderAdaptation, EncoderTerms};
 pub use delay::DelayEstimator;
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
-pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError};
+pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError, opus_rate_hz};
 pub use opus_packet::OpusPacket;
 pub use protocol::Protocol;
 pub use receive::{AudioReceiver, ReceiveStats};

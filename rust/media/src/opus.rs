@@ -14,6 +14,14 @@ use crate::OpusPacket;
 /// The rates that libopus decodes to and encodes from, in Hz (RFC 6716 section 2).
 pub const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 
+/// Returns the lowest rate that libopus decodes to and that has all of the band of `rate_hz`, or
+/// the highest one.
+#[must_use]
+pub fn opus_rate_hz(rate_hz: u32) -> u32 {
+    let suits = |rate: &u32| *rate >= rate_hz;
+    OPUS_RATES_HZ.into_iter().find(suits).unwrap_or(48_000)
+}
+
 /// The longest packet of one frame, in bytes (RFC 6716 section 3.4, requirement R2), and one byte
 /// in front of it.
 const MAX_FRAME_BYTES: usize = 1_276;
@@ -432,6 +440,13 @@ fn arguments(rate_hz: u32, channels: usize) -> Result<(i32, c_int), OpusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lowest_rate_with_the_whole_band_suits() {
+        let rates = [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 192_000];
+        let suiting = [8_000, 12_000, 16_000, 24_000, 24_000, 48_000, 48_000];
+        assert_eq!(rates.map(opus_rate_hz), suiting);
+    }
 
     #[test]
     fn settings_outside_their_range_are_refused_by_name() {

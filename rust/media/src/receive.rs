@@ -133,6 +133,21 @@ impl AudioReceiver {
         self.gate.set_terms(terms);
     }
 
+    /// Decodes to another rate and layout, as of [`Self::new`], from the next packet on.
+    ///
+    /// The new decoder has not converged (RFC 7845 section 4.6): in a stream that is under way, the
+    /// first tenth of a second is fainter.
+    ///
+    /// # Errors
+    /// As of [`Self::new`]; nothing changes then.
+    pub fn decode_to(&mut self, rate_hz: u32, layout: Option<Layout>) -> Result<(), OpusError> {
+        let decoder = &mut self.playback.decoder;
+        if (decoder.rate_hz(), decoder.layout()) != (rate_hz, layout) {
+            *decoder = StreamDecoder::new(rate_hz, layout)?;
+        }
+        Ok(())
+    }
+
     /// See [`JitterBuffer::start`].
     pub fn start(&mut self, now: Duration) {
         self.jitter.start(now);
@@ -350,6 +365,24 @@ mod tests {
         assert_eq!((audio.len(), receiver.channels()), (3_840, 2));
         assert_eq!(receiver.ssrc(), Some(2));
         assert_eq!(receiver.stats().jitter.packets_received, 2);
+    }
+
+    #[test]
+    fn another_rate_and_layout_begin_with_the_next_packet() {
+        let mut receiver = AudioReceiver::new(48_000, None).unwrap();
+        let packets = packets(4, 2);
+        assert_eq!(receive(&mut receiver, 0, &packets[0]).len(), 1_920);
+        receiver.decode_to(16_000, Some(Layout::Mono)).unwrap();
+        let mono = receive(&mut receiver, 1, &packets[1]);
+        assert_eq!((mono.len(), receiver.channels()), (320, 1));
+        assert_eq!(receiver.rate_hz(), 16_000);
+        // Nothing changes: the decoder keeps its state, and the signal is whole.
+        receiver.decode_to(16_000, Some(Layout::Mono)).unwrap();
+        let mono = receive(&mut receiver, 2, &packets[2]);
+        let loud = mono.iter().filter(|sample| sample.abs() > 1_000);
+        assert!(loud.count() > 200);
+        assert!(receiver.decode_to(44_100, None).is_err());
+        assert_eq!(receive(&mut receiver, 3, &packets[3]).len(), 320);
     }
 
     #[test]

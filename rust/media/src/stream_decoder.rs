@@ -12,7 +12,7 @@ use crate::{OpusDecoder, OpusError, OpusPacket};
 #[derive(Debug)]
 pub struct StreamDecoder {
     decoder: OpusDecoder,
-    follows: bool,
+    layout: Option<Layout>,
 }
 
 impl StreamDecoder {
@@ -37,7 +37,7 @@ impl StreamDecoder {
         let channels = if layout == Some(Layout::Stereo) { 2 } else { 1 };
         Ok(Self {
             decoder: OpusDecoder::new(rate_hz, channels)?,
-            follows: layout.is_none(),
+            layout,
         })
     }
 
@@ -45,6 +45,12 @@ impl StreamDecoder {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.decoder.channels()
+    }
+
+    /// The layout of [`Self::new`].
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        self.layout
     }
 
     /// The rate of the decoded audio, in Hz.
@@ -66,7 +72,7 @@ impl StreamDecoder {
     /// As of [`OpusDecoder::decode`].
     pub fn decode(&mut self, packet: &[u8], audio: &mut Vec<i16>) -> Result<usize, OpusError> {
         let is_stereo = OpusPacket::read(packet).is_some_and(|packet| packet.is_stereo());
-        if self.follows && is_stereo && self.channels() == 1 {
+        if self.layout.is_none() && is_stereo && self.channels() == 1 {
             self.decoder = OpusDecoder::new(self.rate_hz(), 2)?;
             *audio = audio.iter().flat_map(|&sample| [sample; 2]).collect();
         }

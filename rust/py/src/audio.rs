@@ -320,7 +320,7 @@ fn check_channels(got: usize) -> PyResult<()> {
     )))
 }
 
-fn layout_of(name: &str) -> PyResult<core::Layout> {
+pub fn layout_of(name: &str) -> PyResult<core::Layout> {
     match name {
         "mono" => Ok(core::Layout::Mono),
         "stereo" => Ok(core::Layout::Stereo),

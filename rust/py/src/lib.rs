@@ -39,9 +39,6 @@ mod _core {
         use crate::netem::NetworkLink;
         #[pymodule_export]
         use crate::opus::{AudioEncoder, OpusDecoder, opus_packet_samples};
-        #[cfg(unix)]
-        #[pymodule_export]
-        use crate::plane::{MediaEndpoint, MediaMailbox, MediaPlane, MediaSocket};
         #[pymodule_export]
         use crate::receive::AudioReceiver;
         #[pymodule_export]
@@ -49,6 +46,14 @@ mod _core {
         #[cfg(unix)]
         #[pymodule_export]
         use crate::secure_sender::SecureSender;
+    }
+
+    /// The thread that owns the sockets.
+    #[cfg(unix)]
+    #[pymodule]
+    mod plane {
+        #[pymodule_export]
+        use crate::plane::{MediaEndpoint, MediaMailbox, MediaPlane, MediaSocket};
     }
 
     /// The user's turns.
@@ -66,7 +71,12 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         // A module inside of a compiled one is found by `import` only where it is registered.
         let modules = module.py().import("sys")?.getattr("modules")?;
-        for name in ["media", "turns"] {
+        let names: &[&str] = if cfg!(unix) {
+            &["media", "plane", "turns"]
+        } else {
+            &["media", "turns"]
+        };
+        for name in names {
             let full = format!("gradio_webrtc._core.{name}");
             modules.set_item(full, module.getattr(name)?)?;
         }

@@ -41,8 +41,12 @@ pub struct Delivery {
 
 /// The kinds of that.
 pub enum Content {
-    /// Audio, and the number of channels in it.
-    Audio(usize, Vec<i16>),
+    /// Audio, interleaved.
+    Audio {
+        rate_hz: u32,
+        channels: usize,
+        samples: Vec<i16>,
+    },
     /// What was detected in audio that the session does not need itself; and what shows that it waits.
     Detected(
         Result<Vec<core::DetectedEvent>, core::AudioError>,
@@ -122,7 +126,7 @@ impl Outlet {
         }
     }
 
-    /// Takes audio; returns how much of the coming audio may wait, in samples at `rate_hz`.
+    /// Takes audio; returns how much of the coming audio may wait, in samples at 48 kHz.
     fn take(&mut self, rate_hz: u32, channels: usize, samples: &[i16]) -> u32 {
         if let Some(turns) = self.turns.clone() {
             // A lock that is poisoned has panicked in the interpreter's thread, which has the error.
@@ -131,7 +135,11 @@ impl Outlet {
         }
         if self.waiting + samples.len() <= MAX_WAITING {
             self.waiting += samples.len();
-            self.push(Content::Audio(channels, samples.to_vec()));
+            self.push(Content::Audio {
+                rate_hz,
+                channels,
+                samples: samples.to_vec(),
+            });
         }
         // Until the session has processed this, it may need the next packet at once.
         0
@@ -161,7 +169,7 @@ impl Outlet {
         if detected.is_err() {
             self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
         }
-        turns.batch_allowance(rate_hz)
+        turns.batch_allowance(48_000)
     }
 
     fn push(&self, content: Content) {
@@ -216,7 +224,7 @@ impl Endpoint for Receiver {
 }
 
 /// See [`Mailbox`].
-#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+#[pyclass(frozen, module = "gradio_webrtc._core.plane")]
 pub struct MediaMailbox(Arc<Mailbox<Delivery>>);
 
 #[pymethods]
@@ -249,9 +257,13 @@ impl MediaMailbox {
         }
         for Delivery { endpoint, content } in mail.items {
             match content {
-                Content::Audio(channels, samples) => {
+                Content::Audio {
+                    rate_hz,
+                    channels,
+                    samples,
+                } => {
                     let samples = row(py, &samples)?;
-                    deliveries.append((endpoint, samples, channels))?;
+                    deliveries.append((endpoint, (rate_hz, channels, samples)))?;
                 }
                 Content::Detected(detected, _) => {
                     // An error is an item of its own: it must not take the others with it.
@@ -259,16 +271,16 @@ impl MediaMailbox {
                         Ok(events) => PyList::new(py, events)?.into_any(),
                         Err(error) => error.into_value(py).into_bound(py).into_any(),
                     };
-                    deliveries.append((endpoint, detected, 0))?;
+                    deliveries.append((endpoint, detected))?;
                 }
                 Content::Packet(packet) => {
                     let bytes = PyBytes::new(py, &packet.bytes);
-                    deliveries.append((endpoint, bytes, 0))?;
+                    deliveries.append((endpoint, bytes))?;
                 }
                 Content::Sent(reply_delay_s) => {
-                    deliveries.append((endpoint, (reply_delay_s,), 0))?;
+                    deliveries.append((endpoint, (reply_delay_s,)))?;
                 }
-                Content::Failed => deliveries.append((endpoint, py.None(), 0))?,
+                Content::Failed => deliveries.append((endpoint, py.None()))?,
             }
         }
         Ok((datagrams, deliveries))
@@ -276,7 +288,7 @@ impl MediaMailbox {
 }
 
 /// See [`Plane`].
-#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+#[pyclass(frozen, module = "gradio_webrtc._core.plane")]
 pub struct MediaPlane(Arc<Plane>);
 
 #[pymethods]
@@ -369,7 +381,7 @@ impl MediaPlane {
 }
 
 /// A socket of a plane.
-#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+#[pyclass(frozen, module = "gradio_webrtc._core.plane")]
 pub struct MediaSocket {
     plane: Arc<Plane>,
     id: SocketId,
@@ -434,7 +446,7 @@ impl MediaSocket {
 }
 
 /// An endpoint of a plane.
-#[pyclass(frozen, module = "gradio_webrtc._core.media")]
+#[pyclass(frozen, module = "gradio_webrtc._core.plane")]
 pub struct MediaEndpoint {
     plane: Arc<Plane>,
     id: EndpointId,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use gradio_webrtc_core::Layout;
 use gradio_webrtc_media as media;
 use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::array::{row, with_bytes};
+use crate::audio::layout_of;
 use crate::error::{IntoPyResult, since};
 use crate::exclusive_cell::ExclusiveCell;
 
@@ -52,6 +54,10 @@ impl AudioReceiver {
         let Receiver { receiver, audio } = &mut *guard;
         receiver.insert(now, ssrc, sequence_number, timestamp, payload);
         take_due(py, receiver, audio, now, allowance_s)
+    }
+
+    fn decode_for(&self, py: Python<'_>, rate_hz: i64, layout: &str) -> PyResult<u32> {
+        decode_for(&mut self.0.lock(py)?.receiver, rate_hz, layout)
     }
 
     fn take<'py>(
@@ -124,6 +130,19 @@ pub fn take_due<'py>(
     } else {
         Ok(None)
     }
+}
+
+/// Has audio decoded that suits whoever needs `rate_hz` and a layout; returns its rate.
+pub fn decode_for(
+    receiver: &mut media::AudioReceiver,
+    rate_hz: i64,
+    layout: &str,
+) -> PyResult<u32> {
+    let rate_hz = media::opus_rate_hz(crate::error::rate_hz(rate_hz)?);
+    // Who needs two channels can double one; who needs one has none of them decoded for nothing.
+    let layout = Some(layout_of(layout)?).filter(|layout| *layout == Layout::Mono);
+    receiver.decode_to(rate_hz, layout).into_py_result()?;
+    Ok(rate_hz)
 }
 
 /// Audio that may wait, in samples at 48 kHz, of seconds.

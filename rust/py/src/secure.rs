@@ -92,6 +92,10 @@ impl SecureReceiver {
         })
     }
 
+    fn decode_for(&self, rate_hz: i64, layout: &str) -> PyResult<u32> {
+        receive::decode_for(self.lock()?.secure.audio_mut(), rate_hz, layout)
+    }
+
     #[cfg(unix)]
     fn delivered(&self, samples: usize, allowance_s: f64) -> PyResult<()> {
         let mut receiver = self.lock()?;

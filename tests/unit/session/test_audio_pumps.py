@@ -20,7 +20,7 @@ from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport import AudioBlock
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.errors import AudioError
-from gradio_webrtc.testing import FakeTransport, simulate
+from gradio_webrtc.testing import FakeTransport, Network, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,9 +100,10 @@ class Decided(Slow):
 
 
 def test_what_start_up_decides_counts_for_the_first_frame() -> None:
-    session = simulate(Decided(), (48_000, tone(0.5, 440)))
-    assert isinstance(session.handler, Decided)
-    assert session.handler.formats == {(16_000, (1, 640))}
+    for network in (None, Network()):
+        session = simulate(Decided(), (48_000, tone(0.5, 440)), network=network)
+        assert isinstance(session.handler, Decided)
+        assert session.handler.formats == {(16_000, (1, 640))}
 
 
 class Patient(StreamHandler):
@@ -253,6 +254,9 @@ class Line:
     async def carry_audio(self, sink: AudioSink) -> None:
         self.sink = sink
         await asyncio.Event().wait()
+
+    def prefer_audio(self, *_format: object) -> None:
+        """Blocks have what the test gives them."""
 
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         self.offered, self.on_detected = turns, on_detected

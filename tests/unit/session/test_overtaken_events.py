@@ -39,6 +39,9 @@ class Ahead:
         sink(AudioBlock(48_000, 1, np.zeros((1, BLOCK), np.int16)))
         await asyncio.Event().wait()
 
+    def prefer_audio(self, *_format: object) -> None:
+        """Blocks have what the test gives them."""
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         self.turns, self._on_detected = turns, on_detected
 

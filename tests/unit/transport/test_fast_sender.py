@@ -324,7 +324,7 @@ class Exchange:
         self._ends = ends
         self.srtp = Session(Policy(key=KEYS.key + KEYS.salt, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
         self.secured = SecureReceiver(AudioReceiver(), *KEYS, [OPUS])
-        self._attached = ends.media.attach(self.secured, lambda _audio, _channels: None)
+        self._attached = ends.media.attach(self.secured, lambda _audio: None)
         ends.threaded.start_reports(self.secured, "us")
 
     def receive(self, *packets: Any) -> bool:

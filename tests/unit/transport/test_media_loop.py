@@ -173,7 +173,7 @@ def left_open() -> tuple[tuple[str, int], MediaTransport, weakref.ref[Any]]:
         secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
         loop = asyncio.get_running_loop()
 
-        def deliver(_samples: Delivery, _channels: int) -> None:
+        def deliver(_audio: Delivery) -> None:
             loop.time()
 
         attached = media.attach(secured, deliver)
@@ -236,11 +236,9 @@ async def test_media_of_an_admitted_source_are_received_by_the_thread(
     stranger: socket.socket,
 ) -> None:
     media, notes, transport = opened()
-    blocks: asyncio.Queue[tuple[Delivery, int]] = asyncio.Queue()
+    blocks: asyncio.Queue[Delivery] = asyncio.Queue()
     secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
-    attached = media.attach(
-        secured, lambda samples, channels: blocks.put_nowait((samples, channels))
-    )
+    attached = media.attach(secured, blocks.put_nowait)
     sender = Session(Policy(key=KEY + SALT, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
     packets = [sender.protect(_packet(number)) for number in range(4)]
     ours = transport.get_extra_info("sockname")
@@ -251,9 +249,10 @@ async def test_media_of_an_admitted_source_are_received_by_the_thread(
         stranger.sendto(each, ours)
     received = 0
     while received < 3 * 960:
-        samples, channels = await blocks.get()
-        assert isinstance(samples, np.ndarray)
-        assert (len(samples), channels) == (1, 1)
+        block = await blocks.get()
+        assert isinstance(block, tuple)
+        rate_hz, channels, samples = block
+        assert (rate_hz, channels, len(samples)) == (48_000, 1, 1)
         received += samples.size
     assert received == 3 * 960
     # Another codec, and reports, are for aiortc.
@@ -280,9 +279,9 @@ async def test_a_blocked_loop_loses_nothing(stranger: socket.socket) -> None:
     has_all = asyncio.Event()
     secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
 
-    def deliver(delivery: Delivery, _channels: int) -> None:
-        assert isinstance(delivery, np.ndarray)
-        received.append(delivery.size)
+    def deliver(delivery: Delivery) -> None:
+        assert isinstance(delivery, tuple)
+        received.append(delivery[2].size)
         if sum(received) >= 50 * 960:
             has_all.set()
 
@@ -302,13 +301,16 @@ async def test_a_blocked_loop_loses_nothing(stranger: socket.socket) -> None:
 
 async def test_what_the_loop_received_itself_comes_by_the_thread() -> None:
     media, _notes, transport = opened()
-    blocks: asyncio.Queue[int] = asyncio.Queue()
+    blocks: asyncio.Queue[Delivery] = asyncio.Queue()
     secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
-    attached = media.attach(secured, lambda samples, _channels: blocks.put_nowait(len(samples[0])))  # type: ignore[index]
+    assert secured.decode_for(22_050, "mono") == 24_000
+    attached = media.attach(secured, blocks.put_nowait)
     sender = Session(Policy(key=KEY + SALT, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
     assert secured.receive_datagram(1.0, sender.protect(_packet(0)))
     attached.wake()
-    assert await blocks.get() == 960
+    block = await blocks.get()
+    assert isinstance(block, tuple)
+    assert (*block[:2], block[2].shape) == (24_000, 1, (1, 480))
     attached.close()
     transport.close()
 
@@ -316,7 +318,7 @@ async def test_what_the_loop_received_itself_comes_by_the_thread() -> None:
 async def test_audio_without_a_socket_is_refused() -> None:
     secured = SecureReceiver(AudioReceiver(), "SRTP_AES128_CM_SHA1_80", KEY, SALT, [OPUS])
     with pytest.raises(RuntimeError, match="with a socket of the plane"):
-        MediaLoop().attach(secured, lambda _samples, _channels: None)
+        MediaLoop().attach(secured, lambda _audio: None)
 
 
 async def test_the_switch_keeps_media_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

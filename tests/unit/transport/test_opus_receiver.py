@@ -17,6 +17,7 @@ from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport import AudioBlock
 from gradio_webrtc._transport.webrtc.aiortc_internals.opus_coding import OpusJitterBuffer
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
+from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._transport import AudioSink
+    from gradio_webrtc.types import Layout
 
 OPUS, PCMU = 96, 0
 SAID = chirp(2.0)
@@ -303,6 +305,36 @@ def test_packets_that_are_no_opus_are_concealed_and_logged_once(
     assert receiver.discarded == 5
     receiver.close()
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("preferred", "rate_hz", "channels"),
+    [((16_000, "mono"), 16_000, 1), ((22_050, "stereo"), 24_000, 2), ((96_000, "mono"), 48_000, 1)],
+)
+def test_opus_is_decoded_at_the_rate_that_suits(
+    preferred: tuple[int, Layout], rate_hz: int, channels: int
+) -> None:
+    blocks: list[AudioBlock] = []
+    clock = Clock()
+    receiver = OpusReceiver([OPUS], refuse, clock, clock.call_later)
+    receiver.sink = take_into(blocks)
+    receiver.prefer(*preferred)
+    encoder = AudioEncoder(2)
+    for number in range(50):
+        receiver.add(packet(number, encoder.encode(np.full((1, 1920), 7_000, np.int16))))
+        clock.advance()
+    assert {(block.rate_hz, block.channels) for block in blocks} == {(rate_hz, channels)}
+    assert length(blocks) == rate_hz
+    receiver.close()
+
+
+def test_a_negative_rate_is_refused_and_changes_nothing() -> None:
+    receiver = OpusReceiver([OPUS], refuse)
+    with pytest.raises(AudioError, match="from 8000 to 192000 Hz, got -1 Hz"):
+        receiver.prefer(-1, "mono")
+    receiver.sink = take_into(blocks := list[AudioBlock]())
+    receiver.add(spoken()[0])
+    assert (blocks[0].rate_hz, length(blocks)) == (48_000, 960)
 
 
 def test_other_codecs_are_left_to_aiortc() -> None:

@@ -84,12 +84,12 @@ class Stage:
                 self._other.send(np.zeros(PACKET, np.int16))
                 select.select([self._doorbell], [], [])
                 _, deliveries = self._other_mailbox.take(1)
-                self._other.secured.delivered(sum(each[1].size for each in deliveries), 0.0)  # type: ignore[union-attr, misc]
+                self._other.secured.delivered(sum(audio[2].size for _, audio in deliveries), 0.0)  # type: ignore[misc, index, union-attr]
 
     def take(self) -> list[Any]:
         """What waits in the mailbox: the events."""
         _, deliveries = self.mailbox.take(1)
-        return [event for _, events, _ in deliveries for event in events]  # type: ignore[union-attr]
+        return [event for _, events in deliveries for event in events]  # type: ignore[union-attr]
 
     def close(self) -> None:
         os.close(self._doorbell)

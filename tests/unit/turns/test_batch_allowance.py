@@ -64,6 +64,9 @@ class Wire:
         self._sink = sink
         await asyncio.Event().wait()
 
+    def prefer_audio(self, *_format: object) -> None:
+        """Has 48 kHz decoded: frames are counted by it."""
+
     def feed_turns(self, *_detection: object) -> None:
         """Leaves it to the sink."""
 

@@ -6,6 +6,8 @@ Imports neither sessions nor handlers.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 from typing import TYPE_CHECKING, Any
 
 from aiortc.mediastreams import MediaStreamError
@@ -15,7 +17,7 @@ from gradio_webrtc._transport.base import AudioBlock
 from gradio_webrtc._transport.opus import S16, view_samples
 from gradio_webrtc.errors import ConnectionLost
 
-from .aiortc_internals import deliver_inline, drop_inline, feed_inline
+from .aiortc_internals import deliver_inline, drop_inline, opus_receiver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._audio import InboundTurns
     from gradio_webrtc._transport.base import AudioSink, Detected
+    from gradio_webrtc.types import Layout
 
 
 class AudioReceiver:
@@ -52,9 +55,19 @@ class AudioReceiver:
         finally:
             drop_inline(self._receiver)
 
+    def prefer(self, rate_hz: int, layout: Layout) -> None:
+        """Has Opus decoded for that; see `Transport.prefer_audio`."""
+        if (opus := opus_receiver_of(self._receiver)) is not None:
+            opus.prefer(rate_hz, layout)
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
-        """Has turns detected; see `Transport.feed_turns`."""
-        feed_inline(self._receiver, turns, on_detected)
+        """Has turns detected by the thread that receives, if one does; see `Transport.feed_turns`.
+
+        ``on_detected`` runs in the current context, as a sink does.
+        """
+        if (opus := opus_receiver_of(self._receiver)) is not None:
+            run: Any = contextvars.copy_context().run
+            opus.feed(turns, functools.partial(run, on_detected))
 
 
 def read_block(item: object) -> AudioBlock:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .opus_receiver import Delivery
 
     SendNote = bytes | tuple[float | None] | None
-    DeliverAudio = Callable[[Delivery, int], None]
-    DeliverNote = Callable[[SendNote, int], None]
+    DeliverAudio = Callable[[Delivery], None]
+    DeliverNote = Callable[[SendNote], None]
 
 logger = logging.getLogger(__name__)
 
@@ -226,9 +226,8 @@ class MediaLoop:
 
         Args:
             receiver: Of the session.
-            deliver: Called on the event loop with samples, int16 ``(1, n)``, and the number of
-                channels in them; or with what was detected in them, see `OpusReceiver.deliver`;
-                with ``None`` when the core has failed, and delivers no more.
+            deliver: Called on the event loop with audio, or with what was detected in it; or with
+                ``None`` when the core has failed. See `OpusReceiver.deliver`.
         """
         share, number = self._number(deliver)
         endpoint = share.plane.attach(receiver, share.mailbox, number)
@@ -248,7 +247,7 @@ class MediaLoop:
             deliver: Called on the event loop with a packet that is to be sent; or with a tuple of
                 the delay of a reply or ``None``, when what was requested has happened, see
                 `MediaPlane.attach_sender`; with ``None`` when the core has failed, and sends no
-                more. The number is of no use.
+                more.
         """
         share, number = self._number(deliver)
         endpoint = share.plane.attach_sender(sender, queue, share.mailbox, number)
@@ -298,10 +297,10 @@ class MediaLoop:
         if self._share is None:
             return
         datagrams, deliveries = self._share.mailbox.take(MAX_BATCH)
-        for number, delivery, channels in deliveries:
+        for number, delivery in deliveries:
             deliver = self._endpoints.get(number)
             if deliver is not None:
-                _guarded(deliver, delivery, channels)
+                _guarded(deliver, delivery)
         for number, data, source in datagrams:
             transport = self._transports.get(number)
             if transport is not None:

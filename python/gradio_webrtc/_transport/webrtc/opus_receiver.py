@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._audio import InboundTurns
     from gradio_webrtc._transport.base import AudioSink, Detected
+    from gradio_webrtc.types import Layout
 
-    Delivery: TypeAlias = NDArray[np.int16] | Detected | None
+    Delivery: TypeAlias = tuple[int, int, NDArray[np.int16]] | Detected | None
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class OpusReceiver:
         self._queue = queue
         self._clock = clock
         self._receiver: AudioReceiver | SecureReceiver = AudioReceiver(SESSION_RATE_HZ, clock())
+        self._rate_hz = SESSION_RATE_HZ
         self._batch_allowance_s = 0.0
         self._call_later = call_later
         self._timer: Timer | None = None
@@ -152,7 +154,7 @@ class OpusReceiver:
             self._batch_allowance_s,
         )
         if samples is not None:
-            self._deliver(samples, self._receiver.channels)
+            self._deliver(AudioBlock(self._rate_hz, self._receiver.channels, samples))
         if self._attached is not None:
             self._attached.wake()
         elif self._timer is None:
@@ -193,7 +195,7 @@ class OpusReceiver:
             return True
         samples = secured.take_due(now_s, self._batch_allowance_s)
         if samples is not None:
-            self._deliver(samples, secured.channels)
+            self._deliver(AudioBlock(self._rate_hz, secured.channels, samples))
         if self._timer is None and secured.deadline_s is not None:
             self._wait()
         return True
@@ -221,14 +223,23 @@ class OpusReceiver:
         """
         self._turns, self._on_detected = turns, on_detected
 
-    def deliver(self, secured: SecureReceiver, delivery: Delivery, channels: int) -> None:
+    def prefer(self, rate_hz: int, layout: Layout) -> None:
+        """Decodes for whoever needs this format, from the next packet on.
+
+        Opus has five rates, and the lowest that will do costs least.
+
+        Raises:
+            AudioError: The rate is negative, or there is no such layout.
+        """
+        self._rate_hz = self._receiver.decode_for(rate_hz, layout)
+
+    def deliver(self, secured: SecureReceiver, delivery: Delivery) -> None:
         """Delivers what the thread has received, on the event loop.
 
         Args:
             secured: The result of `secure`.
-            delivery: Audio, int16 ``(1, n)``; or what was detected in it; ``None`` when the core
-                has failed.
-            channels: The number of channels in the audio.
+            delivery: The fields of an `AudioBlock`; or what was detected in audio; ``None`` when
+                the core has failed.
         """
         if delivery is None:
             self._queue(ConnectionLost("the receiver of audio has failed: its thread panicked"))
@@ -236,8 +247,9 @@ class OpusReceiver:
             if self._on_detected is not None:
                 self._on_detected(delivery)
         else:
-            self._deliver(delivery, channels)
-            secured.delivered(delivery.size, self._batch_allowance_s)
+            block = AudioBlock(*delivery)
+            self._deliver(block)
+            secured.delivered(block.samples.size, self._batch_allowance_s)
             if self._turns is not None and secured.feed(self._turns):
                 self._turns = None
 
@@ -266,11 +278,10 @@ class OpusReceiver:
         self._timer = None
         samples = self._receiver.take(self._clock())
         if samples is not None:
-            self._deliver(samples, self._receiver.channels)
+            self._deliver(AudioBlock(self._rate_hz, self._receiver.channels, samples))
         self._wait()
 
-    def _deliver(self, samples: NDArray[np.int16], channels: int) -> None:
-        block = AudioBlock(SESSION_RATE_HZ, channels, samples)
+    def _deliver(self, block: AudioBlock) -> None:
         if (sink := self.sink) is None:
             self._queue(block)
         else:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         VideoFrameSource,
     )
     from gradio_webrtc._transport.frame import TimedFrame
-    from gradio_webrtc.types import TransportStats
+    from gradio_webrtc.types import Layout, TransportStats
 
     from .media_loop import MediaLoop
     from .offer import Offer
@@ -194,6 +194,7 @@ class PeerTransport:
         self._tracks.settle()
         answer = await self._pc.createAnswer()
         internals.code_inline(self._pc, answer.sdp)
+        self._tracks.prefer()
         self._guards = internals.guard_sockets(self._pc)
         return answer
 
@@ -262,6 +263,10 @@ class PeerTransport:
     async def receive_video_frame(self) -> TimedFrame:
         """Returns the newest video frame; see `Transport.receive_video_frame`."""
         return await self._tracks.receive_video_frame()
+
+    def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
+        """Has audio decoded for that; see `Transport.prefer_audio`."""
+        self._tracks.prefer_audio(rate_hz, layout)
 
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected off the event loop; see `Transport.feed_turns`."""

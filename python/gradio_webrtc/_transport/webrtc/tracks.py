@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from gradio_webrtc._transport.frame import TimedFrame
     from gradio_webrtc._workers.task_scope import TaskScope
+    from gradio_webrtc.types import Layout
 
 
 class Tracks:
@@ -48,6 +49,7 @@ class Tracks:
         self._video: VideoReceiver | None = None
         self._audio_sender: AudioSender | None = None
         self._video_sender: VideoSender | None = None
+        self._preferred: tuple[int, Layout] | None = None
         pc.on("track", self._offered.append)
 
     @property
@@ -87,6 +89,16 @@ class Tracks:
         if self._audio is None:
             raise ConnectionLost("the remote peer sends no audio")
         await self._audio.carry(sink)
+
+    def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
+        """Has audio decoded for that; see `Transport.prefer_audio`."""
+        self._preferred = (rate_hz, layout)
+        self.prefer()
+
+    def prefer(self) -> None:
+        """Has the decoder do what `prefer_audio` was called for, once there is one."""
+        if self._audio is not None and self._preferred is not None:
+            self._audio.prefer(*self._preferred)
 
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected; see `Transport.feed_turns`."""

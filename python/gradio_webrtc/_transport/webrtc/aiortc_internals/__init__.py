@@ -37,7 +37,7 @@ from .fast_path import install_fast_path
 from .fast_sender import install_fast_sender
 from .host_addresses import host_addresses, offer_loopback_when_alone
 from .objects import become
-from .opus_coding import code_inline, deliver_inline, drop_inline, feed_inline
+from .opus_coding import code_inline, deliver_inline, drop_inline, opus_receiver_of
 from .own_sockets import use_addresses
 from .receiver import HardenedReceiver
 from .sender import HardenedSender, encode_by
@@ -62,13 +62,13 @@ __all__ = [
     "detach",
     "drop_inline",
     "encode_by",
-    "feed_inline",
     "guard_sockets",
     "harden",
     "host_addresses",
     "install_fast_path",
     "install_fast_sender",
     "offer_loopback_when_alone",
+    "opus_receiver_of",
     "read_counters",
     "use_addresses",
 ]

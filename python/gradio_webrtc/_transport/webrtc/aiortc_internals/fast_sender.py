@@ -165,7 +165,7 @@ class ThreadedSender:
         if self._attached is not None:
             self._attached.send_from(pair.protocol.transport, pair.remote_addr)
 
-    def _take(self, note: SendNote, _number: int) -> None:
+    def _take(self, note: SendNote) -> None:
         if isinstance(note, bytes):
             pair = None if self._pairs is None else self._pairs.get(COMPONENT)
             if pair is not None:

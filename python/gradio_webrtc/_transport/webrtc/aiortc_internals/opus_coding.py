@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from aiortc.rtcrtpparameters import RTCRtpParameters
     from aiortc.rtp import RtpPacket
 
-    from gradio_webrtc._audio import InboundTurns
-    from gradio_webrtc._transport.base import AudioBlock, AudioSink, Detected
+    from gradio_webrtc._transport.base import AudioBlock, AudioSink
 
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """RFC 6464."""
@@ -135,19 +134,6 @@ def deliver_inline(
     # Not a function of ours, which would be one call more for each packet.
     run: Any = contextvars.copy_context().run
     opus.sink = functools.partial(run, sink)
-
-
-def feed_inline(
-    receiver: RTCRtpReceiver, turns: InboundTurns, on_detected: Callable[[Detected], None]
-) -> None:
-    """Has turns detected by the thread that receives, if one does; see `Transport.feed_turns`.
-
-    ``on_detected`` runs in the current context, as a sink does.
-    """
-    opus = opus_receiver_of(receiver)
-    if opus is not None:
-        run: Any = contextvars.copy_context().run
-        opus.feed(turns, functools.partial(run, on_detected))
 
 
 def drop_inline(receiver: RTCRtpReceiver) -> None:
