@@ -111,8 +111,8 @@ impl PauseDetector {
             vad,
             endpointer,
             endpoint_events: Vec::with_capacity(2),
-            // Segments of a second: few allocations in a turn, little memory in silence.
-            utterance: Utterance::new(sample_rate_hz as usize),
+            // Of an eighth of a second: few allocations in a turn, little memory in silence.
+            utterance: Utterance::new(sample_rate_hz as usize / 8),
             cut: 0,
             finished: VecDeque::new(),
             probability: 0.0,

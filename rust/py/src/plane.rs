@@ -33,6 +33,10 @@ const MAX_WAITING: usize = 5 * 2 * 48_000;
 /// one that is dead costs no more memory than this audio does, and the turn before it.
 const MAX_UNTAKEN_S: u64 = 10;
 
+/// Samples of all channels for which a receiver keeps memory: 100 ms in stereo, more than comes as
+/// a rule.
+const MAX_KEPT_SAMPLES: usize = 2 * 4_800;
+
 /// What an endpoint has for its session.
 pub struct Delivery {
     pub endpoint: u64,
@@ -161,13 +165,16 @@ impl Outlet {
             let _ = turns.pass_over(rate_hz, channels, samples);
             return 0;
         }
-        let mut detected = turns.process(rate_hz, channels, samples);
-        while detected.as_ref().is_ok_and(|events| !events.is_empty()) {
-            self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
-            detected = turns.proceed();
-        }
-        if detected.is_err() {
-            self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
+        // Much comes at once where a silence ends. In pieces it leaves no large buffers behind.
+        for piece in samples.chunks(MAX_KEPT_SAMPLES) {
+            let mut detected = turns.process(rate_hz, channels, piece);
+            while detected.as_ref().is_ok_and(|events| !events.is_empty()) {
+                self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
+                detected = turns.proceed();
+            }
+            if detected.is_err() {
+                self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
+            }
         }
         turns.batch_allowance(48_000)
     }
@@ -212,6 +219,8 @@ impl Endpoint for Receiver {
             let (rate_hz, channels) = (receiver.rate_hz(), receiver.channels());
             let allowance = outlet.take(rate_hz, channels, audio);
             receiver.set_allowance(allowance);
+            audio.clear();
+            audio.shrink_to(MAX_KEPT_SAMPLES);
         }
     }
 
