@@ -28,7 +28,7 @@ from support.serving import SessionServer  # isort: skip
 from support.spliced import RATE_HZ, utterances  # isort: skip
 
 import gradio_webrtc
-from gradio_webrtc import ReplyOnPause, StreamHandler
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
 from gradio_webrtc._audio import Resampler
 
 if TYPE_CHECKING:
@@ -76,6 +76,26 @@ class Echo(StreamHandler):
         return Echo()
 
 
+class AsyncEcho(AsyncStreamHandler):
+    """The same on the event loop, with an asyncio queue between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def receive(self, frame: Any) -> None:
+        """Queues the frame."""
+        self.frames.put_nowait(frame)
+
+    async def emit(self) -> Any:
+        """Waits for a frame."""
+        return await self.frames.get()
+
+    def copy(self) -> AsyncEcho:
+        """Returns another one."""
+        return AsyncEcho()
+
+
 def reply(_audio: object) -> Iterator[None]:
     """Answers nothing."""
     yield from ()
@@ -90,6 +110,7 @@ SCENARIOS: Final = {
     "silent": (lambda: ReplyOnPause(reply), lambda: np.zeros(0, np.int16)),
     "listening": (lambda: ReplyOnPause(reply), speech),
     "sync echo, both ways": (Echo, speech),
+    "async echo, both ways": (AsyncEcho, speech),
 }
 """The handler of a session, and what its client sends."""
 
