@@ -20,7 +20,12 @@ from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler, StreamHan
 from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc._turns.detector import claimed
-from gradio_webrtc._workers.user_code import describe_callable, guard, is_being_cancelled
+from gradio_webrtc._workers.user_code import (
+    describe_callable,
+    guard,
+    is_being_cancelled,
+    running_task,
+)
 from gradio_webrtc._workers.workers import UserFunction
 from gradio_webrtc.errors import AudioError, HandlerError
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport import AudioBlock, Detected, Transport
     from gradio_webrtc._turns.detector import InboundDetection
+    from gradio_webrtc._workers.user_code import WatchedFunction
     from gradio_webrtc._workers.workers import Series, Worker
     from gradio_webrtc.types import CloseStream
 
@@ -128,11 +134,11 @@ class InboundPump:
         self._waiting: deque[NDArray[np.int16]] = deque(
             maxlen=max(2, round(MAX_INBOUND_S / self._frame_s))
         )
-        self._arrived = asyncio.Event()
         # Of what waits, and of what takes it: a thread, if ``receive`` blocks.
         self._lock = threading.Lock()
         self._series: Series | None = None
         self._is_receiving = False
+        self._more: asyncio.Future[None] | None = None
 
     @property
     def backlog_s(self) -> float:
@@ -152,22 +158,29 @@ class InboundPump:
         if self._receive_of_user.is_blocking:
             await self._deliver_in_thread()
             return
-        while not is_being_cancelled():
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._waiting:
-                try:
-                    frame = (self._rate_hz, self._waiting.popleft())
-                    returned = await self._receive_of_user(frame)
-                    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-                        self._context.report(HandlerError(RECEIVE_YIELDS))
-                except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
-                    self._context.report(error)
-                if self._waiting:
-                    if is_being_cancelled():
-                        return
-                    # A ``receive`` that never awaits would keep the loop until it has caught up.
-                    await asyncio.sleep(0)
+        receive = self._receive_of_user.on_loop or self._receive_of_user
+        loop, task = asyncio.get_running_loop(), running_task()
+        try:
+            while not task.cancelling():
+                if not self._waiting:
+                    # As an Event, whose every wait is a coroutine of its own.
+                    self._more = loop.create_future()
+                    await self._more
+                while self._waiting and not task.cancelling():
+                    try:
+                        frame = (self._rate_hz, self._waiting.popleft())
+                        returned = await receive(frame)
+                        if returned is not None and _is_generator(returned):
+                            self._context.report(HandlerError(RECEIVE_YIELDS))
+                    except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
+                        self._context.report(error)
+                    if self._waiting:
+                        # A ``receive`` that never awaits would keep the loop for all that waits.
+                        await asyncio.sleep(0)
+        finally:
+            # A cancelled task refers to its error, that to this frame, and nothing frees a cycle.
+            self._more = None
+            del task
 
     async def _deliver_in_thread(self) -> None:
         """Lets `_take` pass frames to the thread, and has the loop do what is left to it."""
@@ -181,7 +194,7 @@ class InboundPump:
                     self._receive_of_user.begin(series)
                 try:
                     returned = await self._receive_of_user.refused_by(series)
-                    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+                    if _is_generator(returned):
                         self._context.report(HandlerError(RECEIVE_YIELDS))
                 except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
                     self._context.report(error)
@@ -208,8 +221,8 @@ class InboundPump:
             self._count_dropped()
         if series is not None:
             self._receive_of_user.begin(series)
-        else:
-            self._arrived.set()
+        elif self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
     async def send_silence(self) -> None:
         """Passes one frame of silence, which wakes a handler that waits for input."""
@@ -294,6 +307,10 @@ def _is_none(result: object) -> bool:
     return result is None
 
 
+def _is_generator(result: object) -> bool:
+    return inspect.isgenerator(result) or inspect.isasyncgen(result)
+
+
 class EmitSinks(NamedTuple):
     """The destinations of what a handler emits.
 
@@ -346,9 +363,8 @@ class OutboundPump:
         self._written: Written | None = None
         ready = getattr(handler.wait_until_ready, "__func__", None)
         self._is_always_ready = ready is StreamHandlerBase.wait_until_ready
-        self._may_stay = (
-            self._emit_of_user.is_blocking and self._is_always_ready and self._sinks.plays
-        )
+        may_repeat = self._emit_of_user.is_blocking or self._emit_of_user.on_loop is not None
+        self._may_repeat = may_repeat and self._is_always_ready and self._sinks.plays
 
     async def run(self) -> None:
         """Calls ``emit`` whenever it may have something, until cancelled or closed by it."""
@@ -376,13 +392,33 @@ class OutboundPump:
                 self._is_over = True
 
     def _next_item(self) -> Awaitable[Any]:
-        """Calls ``emit``, in its thread again and again while its items can be queued there."""
-        if self._may_stay and self._buffer.is_lent:
+        """Calls ``emit``, again and again while its items need no more than to be queued."""
+        if self._may_repeat and self._buffer.is_lent:
+            if (emit := self._emit_of_user.on_loop) is not None:
+                return self._emit_on_loop(emit)
             series = self._emit_of_user.series(self._begin_emit, self._play)
             self._emit_of_user.begin(series)
             return self._emit_of_user.refused_by(series)
         self._begin_emit()
         return self._emit_of_user()
+
+    async def _emit_on_loop(self, emit: WatchedFunction) -> Any:
+        """Returns the first item that is left to `run`, as a series in a thread does."""
+        task = running_task()
+        try:
+            while not task.cancelling():
+                self._begin_emit()
+                suspensions = emit.suspensions
+                item = await emit()
+                if not self._play(item):
+                    return item
+                # The loop has turned where the call has waited.
+                if emit.suspensions == suspensions:
+                    await asyncio.sleep(0)
+            return None
+        finally:
+            # As in `deliver`.
+            del task
 
     def _begin_emit(self) -> tuple[()] | None:
         """Notes a call of ``emit``, on the event loop or in the thread; ``None`` at the end."""
@@ -394,7 +430,7 @@ class OutboundPump:
         return ()
 
     def _play(self, item: object) -> bool:
-        """Queues what comes 50 times a second; in the thread, whose next call of ``emit`` follows.
+        """Queues what comes 50 times a second; on the event loop or in the thread of ``emit``.
 
         Returns:
             False for anything else, and where the order or the pace is the event loop's to keep.
@@ -410,7 +446,7 @@ class OutboundPump:
             if (
                 self._is_over
                 or self._interruptions != self._context.interruptions
-                or self._context.has_acts_waiting
+                or self._context.acts_waiting
             ):
                 return False
             try:
@@ -418,7 +454,8 @@ class OutboundPump:
             except AudioError:
                 # It is no audio, which the event loop finds, too, and reports.
                 return False
-        self._scale.look(samples)
+        if samples.dtype.kind == "f":
+            self._scale.look(samples)
         is_whole = written.samples == OutboundAudio.samples_per_channel(samples)
         return is_whole and written.samples >= rate * MEDIA_S
 

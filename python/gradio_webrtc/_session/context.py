@@ -60,6 +60,8 @@ class SessionContext:
         interruptions: The number of replies that barge-in ended. What a step that began before the
             last of them returns is not played.
         events: The number of events by name.
+        acts_waiting: The number of uses of this by threads that the event loop has not come to yet;
+            may be read in any thread.
     """
 
     def __init__(
@@ -73,13 +75,13 @@ class SessionContext:
         self.webrtc_id = webrtc_id
         self.interruptions = 0
         self.events: Counter[str] = Counter()
+        self.acts_waiting = 0
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._buffer = buffer
         self._sender = sender
         self._on_event = on_event
         self._lock = threading.Lock()
-        self._acts_waiting = 0
         self._replied = asyncio.Event()
         self._replied.set()
         self._reported: dict[tuple[str, str, int, str], float] = {}
@@ -89,11 +91,6 @@ class SessionContext:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the session."""
         return self._loop
-
-    @property
-    def has_acts_waiting(self) -> bool:
-        """True if a thread has used this, and the event loop has not come to it yet; any thread."""
-        return self._acts_waiting > 0
 
     @property
     def played_s(self) -> float:
@@ -212,7 +209,7 @@ class SessionContext:
             act(*args)
             return
         with self._lock:
-            self._acts_waiting += 1
+            self.acts_waiting += 1
         try:
             self._loop.call_soon_threadsafe(self._act, act, args)
         except RuntimeError:
@@ -223,7 +220,7 @@ class SessionContext:
             act(*args)
         finally:
             with self._lock:
-                self._acts_waiting -= 1
+                self.acts_waiting -= 1
 
 
 def _place_of(error: BaseException) -> tuple[str, str, int]:

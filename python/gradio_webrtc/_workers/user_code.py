@@ -12,13 +12,15 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import time
+import types
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 
 from .watchdog import WATCHDOG, Expect, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
 CALLBACK_POSITIONS: Final = {"call_later": 1, "call_at": 1, "call_soon_threadsafe": 0}
 """Methods of event loops, and the position of the callback among their arguments."""
@@ -120,6 +122,18 @@ def contained(raised: BaseException, label: str) -> Exception:
 def cancelled_from_within() -> RuntimeError:
     """Returns the substitute for a CancelledError that nothing outside the user's code caused."""
     return RuntimeError("the function was cancelled from within and gives nothing more")
+
+
+def running_task() -> asyncio.Task[Any]:
+    """Returns the running task, for code that asks it often whether it is being cancelled.
+
+    Raises:
+        RuntimeError: No task is running.
+    """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("expected a running task, found none")
+    return task
 
 
 def is_being_cancelled() -> bool:
@@ -229,6 +243,110 @@ class WatchedCoroutine(Coroutine[Any, Any, Any]):
         raise kind if error is None else error
 
 
+class WatchedFunction:
+    """An async function of the user's: each step is watched, and what it raises is an Exception.
+
+    It is called 50 times a second for each direction of a session. Therefore one generator is all
+    that is resumed between the task and the user's coroutine, it writes the watchdog's marks
+    itself, and code that never waits leaves no other object.
+
+    Args:
+        fn: The function. What it returns without being awaitable is the result.
+        label: The code's name in the log.
+        expect: The expected behaviour, by which the watchdog decides to name it when it takes long.
+        root: The object for the watchdog to look into; by default the function's coroutine.
+
+    Attributes:
+        suspensions: Grows whenever the code waits, which lets the event loop turn.
+    """
+
+    __slots__ = ("_expect", "_fn", "_label", "_root", "suspensions")
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        label: str,
+        expect: Expect = Expect.RETURN,
+        root: object = None,
+    ) -> None:
+        self.suspensions = 0
+        self._fn = fn
+        self._label = label
+        self._expect = expect
+        self._root = root
+
+    @types.coroutine
+    def __call__(self, *args: object) -> Generator[Any, Any, Any]:
+        """Returns the function's result for these arguments; to be awaited.
+
+        Raises:
+            RuntimeError: In place of SystemExit, KeyboardInterrupt and their like, and of a
+                CancelledError that came from within.
+            CancelledError: The running task is being cancelled.
+            Exception: Whatever else the function raises.
+        """
+        coroutine = self._fn(*args)
+        if type(coroutine) is not types.CoroutineType:
+            return (yield from self._finish(coroutine))
+        marks, wait = WATCHDOG.here.marks, None
+        advance, argument = coroutine.send, None
+        try:
+            while True:
+                # As `enter` and `leave` around each step, without their calls.
+                outer, marks.label = marks.label, self._label
+                marks.began_s = time.monotonic()
+                if not marks.is_watched:
+                    WATCHDOG.watch(marks)
+                try:
+                    awaited = advance(argument)
+                finally:
+                    # An error refers to the frames that it passed, and may be the argument.
+                    marks.label, argument = outer, None
+                self.suspensions += 1
+                wait = wait or self._begin_wait(coroutine, marks.began_s)
+                advance = coroutine.send
+                try:
+                    argument = yield awaited
+                except GeneratorExit:
+                    coroutine.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - raised where the code waits
+                    advance, argument = coroutine.throw, error
+        except StopIteration as end:
+            return end.value
+        except BaseException as raised:
+            substitute = _substitute(raised, self._label)
+            if substitute is None:
+                raise
+            raise substitute from substitute.__cause__
+        finally:
+            WATCHDOG.waits.discard(wait)
+
+    @types.coroutine
+    def _finish(self, result: Any) -> Generator[Any, Any, Any]:
+        """Returns what the function has returned, after awaiting it if it is some awaitable."""
+        # The usual results first: to ask the abstract classes takes longer than all of this.
+        if result is None or isinstance(result, tuple) or not inspect.isawaitable(result):
+            return result
+        return (yield from await_user_code(result, self._label, self._expect, self._root))
+
+    def _begin_wait(self, coroutine: object, began_s: float) -> Wait:
+        """Notes that the session waits for a call, which may have to be named one day."""
+        loop = asyncio.get_running_loop()
+        awaited = coroutine if self._root is None else self._root
+        wait = Wait(self._label, self._expect, awaitable=awaited, loop=loop, began_s=began_s)
+        return WATCHDOG.begin(wait)
+
+
+def _substitute(raised: BaseException, label: str) -> Exception | None:
+    """Returns the error in place of what async code has raised, unless that can stay as it is."""
+    if isinstance(raised, asyncio.CancelledError):
+        return None if is_being_cancelled() else cancelled_from_within()
+    if isinstance(raised, Exception | GeneratorExit):
+        return None
+    return contained(raised, label)
+
+
 def contain_user_code(
     loop: asyncio.AbstractEventLoop, is_in_session: Callable[[contextvars.Context], bool]
 ) -> None:
@@ -315,7 +433,7 @@ async def await_user_code(
     awaitable: Awaitable[T],
     label: str,
     expect: Expect = Expect.RETURN,
-    root: AsyncIterator[object] | None = None,
+    root: object = None,
 ) -> T:
     """Awaits user code on the event loop, watched, so that whatever it raises is an Exception.
 
@@ -331,16 +449,15 @@ async def await_user_code(
         CancelledError: The running task is being cancelled.
         Exception: Whatever else the code raises.
     """
-    loop = asyncio.get_running_loop()
-    wait = WATCHDOG.begin(Wait(label, expect, awaitable=root or awaitable, loop=loop))
-    try:
-        return await WatchedCoroutine(awaitable, label)  # type: ignore[no-any-return]  # `cast` is a call
-    except asyncio.CancelledError:
-        if is_being_cancelled():
-            raise
-        raise cancelled_from_within() from None
-    finally:
-        WATCHDOG.end(wait)
+    # Any iterator will do for an awaitable; a coroutine around it takes values and exceptions.
+    is_coroutine = type(awaitable) is types.CoroutineType
+    coroutine = awaitable if is_coroutine else _await(awaitable)
+    watched = WatchedFunction(lambda: coroutine, label, expect, root or awaitable)
+    return await watched()  # type: ignore[no-any-return]  # `cast` is a call
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
 
 def call_user_code(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

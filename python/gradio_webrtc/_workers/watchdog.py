@@ -95,20 +95,41 @@ class Wait:
 
 
 @dataclass(eq=False, slots=True)
-class _Turning:
-    """One event loop, the code that is in the middle of a step on it, and the step's beginning."""
+class LoopMarks:
+    """One event loop, the code that is in the middle of a step on it, and the step's beginning.
+
+    Attributes:
+        thread: The identifier of the loop's thread.
+        label: The code, as the log names it; empty between steps.
+        began_s: The beginning of the latest step, in seconds of the monotonic clock.
+        is_watched: True while the watchdog looks at these marks.
+    """
 
     thread: int
     label: str = ""
     began_s: float = -math.inf
+    is_watched: bool = False
+
+
+class _OfThread(threading.local):
+    """The marks of the event loop in this thread."""
+
+    def __init__(self) -> None:
+        self.marks = LoopMarks(threading.get_ident())
 
 
 class Watchdog:
     """Watches user code of one process. Its methods cost about a microsecond; any thread.
 
+    Code that is called for every packet writes its marks itself, as `enter` and `leave` do.
+
     Args:
         loop_limit_s: Seconds that code may hold an event loop.
-        wait_limit_s: Seconds that a session may wait for code.
+        wait_limit_s: Seconds that a session may wait for code, not less than ``loop_limit_s``.
+
+    Attributes:
+        here: Has the marks of the event loop in this thread.
+        waits: Under way. Waits that end may be discarded here without `end`.
     """
 
     def __init__(
@@ -116,8 +137,9 @@ class Watchdog:
     ) -> None:
         self._loop_limit_s = loop_limit_s
         self._wait_limit_s = wait_limit_s
-        self._loops: dict[int, _Turning] = {}
-        self._waits: set[Wait] = set()
+        self.here = _OfThread()
+        self._loops: set[LoopMarks] = set()
+        self.waits: set[Wait] = set()
         self._named: set[tuple[str, Place]] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -129,7 +151,7 @@ class Watchdog:
         """True while there is something to watch, and so a thread that does it."""
         return self._thread is not None
 
-    def enter(self, label: str) -> tuple[_Turning, str]:
+    def enter(self, label: str) -> tuple[LoopMarks, str]:
         """Notes that user code begins a step on the running event loop.
 
         Args:
@@ -138,39 +160,40 @@ class Watchdog:
         Returns:
             The argument of `leave`, which follows when the step is over.
         """
-        thread = threading.get_ident()
-        turning = self._loops.get(thread)
-        if turning is None:
-            turning = self._loops[thread] = _Turning(thread)
-        outer, turning.label = turning.label, label
-        turning.began_s = time.monotonic()
-        if turning.began_s + self._loop_limit_s < self._due_s:
-            self._wake(turning)
-        return turning, outer
+        marks = self.here.marks
+        outer, marks.label = marks.label, label
+        marks.began_s = time.monotonic()
+        if not marks.is_watched:
+            self.watch(marks)
+        return marks, outer
 
-    def leave(self, step: tuple[_Turning, str]) -> None:
+    def leave(self, step: tuple[LoopMarks, str]) -> None:
         """Notes that the step is over, and the one around it goes on."""
-        turning, outer = step
-        turning.label = outer
+        marks, outer = step
+        marks.label = outer
+
+    def watch(self, marks: LoopMarks) -> None:
+        """Looks at marks from now on, until their loop has been idle for as long as the limit."""
+        with self._changed:
+            marks.is_watched = True
+            self._loops.add(marks)
+            self._wake()
 
     def begin(self, wait: Wait) -> Wait:
         """Notes that a session begins to wait; `end` follows."""
         if wait.expect is not Expect.NOTHING:
             self._has_begun = True
-            self._waits.add(wait)
+            self.waits.add(wait)
             if wait.began_s + self._wait_limit_s < self._due_s:
                 self._wake()
         return wait
 
     def end(self, wait: Wait) -> None:
         """Notes that the code has returned."""
-        self._waits.discard(wait)
+        self.waits.discard(wait)
 
-    def _wake(self, turning: _Turning | None = None) -> None:
+    def _wake(self) -> None:
         with self._changed:
-            if turning is not None:
-                # The watchdog's thread may have just removed it.
-                self._loops[turning.thread] = turning
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
                 self._thread.start()
@@ -207,37 +230,41 @@ class Watchdog:
         Code that holds the interpreter, and so this thread, works meanwhile, and is named.
         """
         now_s = time.monotonic()
-        for turning in list(self._loops.values()):
-            turning.began_s = now_s
-        for wait in list(self._waits):
+        for marks in list(self._loops):
+            marks.began_s = now_s
+        for wait in list(self.waits):
             wait.began_s = now_s
 
     def _next_due_s(self) -> float | None:
-        dues_s = [turning.began_s + self._loop_limit_s for turning in self._loops.values()]
+        dues_s = [marks.began_s + self._loop_limit_s for marks in self._loops]
         dues_s += [
-            wait.began_s + self._wait_limit_s
-            for wait in list(self._waits)
-            if not wait.was_looked_at
+            wait.began_s + self._wait_limit_s for wait in list(self.waits) if not wait.was_looked_at
         ]
         return min(dues_s, default=None)
 
     def _look(self) -> None:
         now_s = time.monotonic()
         # Lists, since other threads add and remove meanwhile.
-        for turning in list(self._loops.values()):
-            began_s = turning.began_s
+        for marks in list(self._loops):
+            began_s = marks.began_s
             if began_s + self._loop_limit_s <= now_s:
-                if turning.label:
-                    self._name_blocking(turning, began_s)
-                with self._changed:
-                    # A loop that has been idle for as long is removed; one that has begun a step
-                    # since stays.
-                    if turning.began_s == began_s:
-                        self._loops.pop(turning.thread, None)
-        for wait in list(self._waits):
+                if marks.label:
+                    self._name_blocking(marks, began_s)
+                self._remove_idle(marks, began_s)
+        for wait in list(self.waits):
             if not wait.was_looked_at and wait.began_s + self._wait_limit_s <= now_s:
                 wait.was_looked_at = True
                 self._look_at(wait)
+
+    def _remove_idle(self, marks: LoopMarks, began_s: float) -> None:
+        """Removes a loop that has begun no step since ``began_s``."""
+        with self._changed:
+            # In this order: a step that begins meanwhile sees this, or is seen below.
+            marks.is_watched = False
+            if marks.began_s == began_s:
+                self._loops.discard(marks)
+            else:
+                marks.is_watched = True
 
     def _look_at(self, wait: Wait) -> None:
         if wait.loop is None:
@@ -250,7 +277,7 @@ class Watchdog:
             _logger.debug("the event loop of %s is closed", wait.label)
 
     def _name_awaited(self, wait: Wait) -> None:
-        if wait in self._waits:
+        if wait in self.waits:
             self._name_waited(wait, list(_frames_awaited(wait.awaitable)))
 
     def _name_waited(self, wait: Wait, frames: list[Place]) -> None:
@@ -265,11 +292,11 @@ class Watchdog:
             f"has not returned for {self._wait_limit_s:g} s, and its session waits for it{advice}",
         )
 
-    def _name_blocking(self, turning: _Turning, began_s: float) -> None:
-        label, frames = turning.label, _frames_of_thread(turning.thread)
+    def _name_blocking(self, marks: LoopMarks, began_s: float) -> None:
+        label, frames = marks.label, _frames_of_thread(marks.thread)
         place = _innermost_of_user(frames)
         # It may have returned meanwhile.
-        if place is not None and label == turning.label and began_s == turning.began_s:
+        if place is not None and label == marks.label and began_s == marks.began_s:
             self._name(
                 label,
                 place,

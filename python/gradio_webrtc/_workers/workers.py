@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Never, ParamSpec, TypeVar
 from gradio_webrtc.errors import ConnectionLost
 
 from .user_code import (
+    WatchedFunction,
     await_user_code,
     call_on_loop,
     contained,
@@ -396,6 +397,8 @@ class UserFunction:
     Attributes:
         is_async: True if the function runs on the event loop.
         is_blocking: True if it runs in the worker's thread.
+        on_loop: The function where it is async and not one of ours, for a pump that calls it with
+            every packet: calls are the same, and cost less.
     """
 
     def __init__(
@@ -407,9 +410,11 @@ class UserFunction:
         self._label = worker.label(describe_callable(inner or fn))
         self._is_ours = is_never_blocking(fn)
         self.is_blocking = not (self.is_async or self._is_ours)
-        self._begin = fn
-        if self.is_async and not runs_nothing_when_called(fn):
-            self._begin = functools.partial(call_on_loop, self._label, fn)
+        self.on_loop: WatchedFunction | None = None
+        if self.is_async and not self._is_ours:
+            runs_nothing = runs_nothing_when_called(fn)
+            begin = fn if runs_nothing else functools.partial(call_on_loop, self._label, fn)
+            self.on_loop = WatchedFunction(begin, self._label, worker.expect)
 
     async def __call__(self, *args: object) -> Any:
         """Returns the function's result for these arguments.
@@ -420,14 +425,13 @@ class UserFunction:
         if self._is_ours:
             result = self._fn(*args)
             return await result if inspect.isawaitable(result) else result
-        if self.is_async:
-            result = self._begin(*args)
-        else:
-            # A copy, since a context cannot be entered in two threads at once, and since variables
-            # that user code sets are to end with the call. It shares its content with the
-            # original: no more than an allocation.
-            context = contextvars.copy_context()
-            result = await self._worker.submit(context, self._label, self._fn, *args)
+        if self.on_loop is not None:
+            return await self.on_loop(*args)
+        # A copy, since a context cannot be entered in two threads at once, and since variables that
+        # user code sets are to end with the call. It shares its content with the original: no more
+        # than an allocation.
+        context = contextvars.copy_context()
+        result = await self._worker.submit(context, self._label, self._fn, *args)
         # The usual results first: to ask the abstract classes takes longer than all of this.
         if result is None or isinstance(result, tuple) or not inspect.isawaitable(result):
             return result

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support.lending import LendingTransport
 
 from gradio_webrtc import AdditionalOutputs, CloseStream, StreamHandler
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.session import Session
-from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from gradio_webrtc._transport import AudioFrameSource
 
 RATE_HZ = 48_000
 SOON_S = 30.0
@@ -27,41 +25,6 @@ SOON_S = 30.0
 
 def piece(level: int, frames: int = 1) -> tuple[int, np.ndarray[Any, Any]]:
     return (RATE_HZ, np.full((1, 960 * frames), level, np.int16))
-
-
-class Player:
-    """Takes frames out of a queue on request, in the place of the core's thread."""
-
-    def __init__(self, buffer: Any) -> None:
-        self._buffer = buffer
-        self._is_room_wanted = False
-
-    def expect_reply(self) -> None:
-        pass
-
-    def notify_room(self) -> None:
-        self._is_room_wanted = True
-
-    def notify_drained(self) -> None:
-        self._is_room_wanted = True
-
-    def play(self) -> int | None:
-        """Returns the first sample of the next frame."""
-        frame = self._buffer.queue.pull()
-        if frame is not None and self._is_room_wanted:
-            self._is_room_wanted = False
-            self._buffer.note_sent(None)
-        return None if frame is None else int(frame[0, 0])
-
-
-class LendingTransport(FakeTransport):
-    """Plays by itself, what it is asked to."""
-
-    player: Player
-
-    def play_audio(self, source: AudioFrameSource) -> None:
-        self.player = Player(source)
-        assert source.lend(self.player)  # type: ignore[attr-defined]
 
 
 class Talker(StreamHandler):
@@ -128,10 +91,7 @@ class Held:
         assert self.played() == [1]
 
     def played(self) -> list[int]:
-        levels = []
-        while (level := self.transport.player.play()) is not None:
-            levels.append(level)
-        return levels
+        return self.transport.player.play_all()
 
     async def end(self) -> str:
         self.session.end("over")

@@ -16,6 +16,7 @@ from gradio_webrtc._workers import user_code
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import (
     WatchedCoroutine,
+    WatchedFunction,
     await_user_code,
     call_on_loop,
     call_user_code,
@@ -26,11 +27,14 @@ from gradio_webrtc._workers.user_code import (
     is_being_cancelled,
     is_never_blocking,
     never_blocks,
+    running_task,
 )
+from gradio_webrtc._workers.watchdog import WATCHDOG, Expect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 in_session: contextvars.ContextVar[bool] = contextvars.ContextVar("in_session", default=False)
 
 
@@ -231,6 +235,164 @@ class Keeper:
 async def _and_keep(awaitable: Awaitable[Any], kept: Keeper) -> None:
     await awaitable
     del kept
+
+
+async def test_the_running_task_is_found_where_there_is_one() -> None:
+    assert running_task() is asyncio.current_task()
+    errors: list[BaseException] = []
+
+    def look() -> None:
+        with guard(errors.append):
+            running_task()
+
+    asyncio.get_running_loop().call_soon(look)
+    await asyncio.sleep(0)
+    assert [str(error) for error in errors] == ["expected a running task, found none"]
+
+
+# WatchedFunction
+
+
+async def test_the_result_and_the_arguments_are_those_of_the_function() -> None:
+    async def add(first: int, second: int) -> int:
+        await asyncio.sleep(0)
+        return first + second
+
+    assert await WatchedFunction(add, "add")(1, 2) == 3
+    assert await WatchedFunction(lambda: (48_000, b""), "sync")() == (48_000, b"")
+    assert await WatchedFunction(lambda: asyncio.sleep(0, "slept"), "sleep")() == "slept"
+    assert await WatchedFunction(lambda: Stepwise(2), "steps")() is None
+
+
+async def test_a_call_that_never_waits_leaves_no_trace() -> None:
+    seen: list[bool] = []
+
+    async def look() -> None:
+        seen.append(any(wait.label == "look" for wait in WATCHDOG.waits))
+        assert WATCHDOG.here.marks.label == "look"
+        assert WATCHDOG.here.marks.is_watched
+
+    watched = WatchedFunction(look, "look")
+    await watched()
+    assert (seen, watched.suspensions) == ([False], 0)
+    assert WATCHDOG.here.marks.label == ""
+
+
+async def test_a_call_that_waits_is_watched_until_it_ends() -> None:
+    may_end = asyncio.Event()
+
+    async def wait() -> None:
+        await may_end.wait()
+
+    def labels() -> list[str]:
+        return [wait.label for wait in WATCHDOG.waits]
+
+    watched = WatchedFunction(wait, "wait")
+    calls = [asyncio.get_running_loop().create_task(_await(watched())) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert (labels().count("wait"), watched.suspensions) == (2, 2)
+    assert WATCHDOG.here.marks.label == ""
+    may_end.set()
+    await asyncio.gather(*calls)
+    assert "wait" not in labels()
+
+
+async def test_variables_that_a_call_sets_are_there_for_the_next() -> None:
+    async def replace(value: str) -> str:
+        before = variable.get()
+        variable.set(value)
+        await asyncio.sleep(0)
+        return before
+
+    variable.set("outside")
+    watched = WatchedFunction(replace, "replace")
+    assert [await watched("first"), await watched("second")] == ["outside", "first"]
+    assert variable.get() == "second"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("error", STEERING[1:])
+async def test_what_steers_becomes_an_error(error: BaseException, *, waits: bool) -> None:
+    async def end() -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__) as raised:
+        await WatchedFunction(end, "end")()
+    assert raised.value.__cause__ is error
+
+
+async def test_an_error_keeps_its_context() -> None:
+    async def end() -> None:
+        try:
+            fail(KeyError("first"))
+        except KeyError:
+            raise ValueError("second")  # noqa: B904 - its context is what is tested
+
+    with pytest.raises(ValueError, match="second") as raised:
+        await WatchedFunction(end, "end")()
+    assert isinstance(raised.value.__context__, KeyError)
+    assert not raised.value.__suppress_context__
+
+
+async def test_code_may_catch_its_cancellation_and_wait_again() -> None:
+    caught = asyncio.Event()
+
+    async def hold() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            caught.set()
+        await asyncio.sleep(0)
+        return "held"
+
+    holding = asyncio.get_running_loop().create_task(_await(WatchedFunction(hold, "hold")()))
+    await asyncio.sleep(0)
+    holding.cancel()
+    assert await holding == "held"
+    assert caught.is_set()
+
+
+def test_closing_a_call_ends_the_code_where_it_waits() -> None:
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await old_style()
+        finally:
+            ended.append(WATCHDOG.here.marks.label)
+
+    call: Any = _await(WatchedFunction(wait, "wait", Expect.NOTHING)())
+    with asyncio.Runner() as runner:
+        runner.get_loop().call_soon(call.send, None)
+        runner.run(asyncio.sleep(0))
+    call.close()
+    assert ended == [""]
+
+
+@pytest.mark.parametrize("ends", ["returns", "raises", "is cancelled"])
+async def test_a_call_is_freed_without_a_garbage_collection(ends: str) -> None:
+    async def keep(kept: Keeper) -> None:
+        await _and_keep(asyncio.sleep(10 if ends == "is cancelled" else 0), kept)
+        if ends == "raises":
+            raise ValueError
+
+    gc.disable()
+    try:
+        kept = Keeper()
+        reference = weakref.ref(kept)
+        call = asyncio.get_running_loop().create_task(_await(WatchedFunction(keep, "keep")(kept)))
+        await asyncio.sleep(0)
+        if ends == "is cancelled":
+            call.cancel()
+        await asyncio.wait({call})
+        del kept
+        assert call.cancelled() or (call.exception() is None) == (ends == "returns")
+        del call
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 # await_user_code

@@ -271,6 +271,33 @@ async def test_a_start_up_may_take_as_long_as_the_session(dog: Watchdog, named: 
         assert named.texts == []
 
 
+async def test_an_awaitable_that_is_no_coroutine_is_looked_into(named: Named) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()  # hangs
+
+    loop = asyncio.get_running_loop()
+    inner = loop.create_task(hang())
+    outer = loop.create_task(await_user_code(inner, "a task"))
+    text = await named.until()
+    outer.cancel()
+    await asyncio.gather(inner, outer, return_exceptions=True)
+    assert text.startswith("a task has not returned")
+    assert f"test_watchdog.py:{line_of(hang, '# hangs')}" in text
+
+
+async def test_a_step_that_took_too_long_may_hang_afterwards(named: Named) -> None:
+    async def block_and_hang() -> None:
+        named.wait()
+        await asyncio.Event().wait()
+
+    hanging = asyncio.get_running_loop().create_task(await_user_code(block_and_hang(), "both"))
+    await named.until(2)
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
+    assert "blocks the event loop" in named.texts[0]
+    assert "has not returned" in named.texts[1]
+
+
 async def test_a_place_is_named_once(named: Named) -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
@@ -292,6 +319,18 @@ async def test_its_thread_ends_when_there_is_nothing_to_watch(dog: Watchdog, nam
         while dog.is_awake:  # noqa: ASYNC110 - as above
             await asyncio.sleep(SOON_S)
     assert named.texts == []
+
+
+async def test_a_loop_that_was_idle_for_long_is_watched_again(dog: Watchdog, named: Named) -> None:
+    await await_user_code(asyncio.sleep(0), "quick")
+    while dog.is_awake:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(SOON_S)
+
+    async def block() -> None:
+        named.wait()
+
+    await await_user_code(block(), "block")
+    assert named.texts[0].startswith("block blocks the event loop")
 
 
 async def test_quick_jobs_one_after_the_other_share_its_thread(
