@@ -44,6 +44,31 @@ class Echo(AsyncStreamHandler):
         return await self.frames.get()
 
 
+class Assistant(AsyncStreamHandler):
+    """Emits the replies of a service, in chunks of 24 kHz as they arrive."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=24_000, output_sample_rate=24_000)
+        self.replies: asyncio.Queue[Frame] = asyncio.Queue()
+        self.has_received = asyncio.Event()
+        self.copies: list[Assistant] = []
+
+    def copy(self) -> Assistant:
+        self.copies.append(Assistant())
+        return self.copies[-1]
+
+    async def receive(self, _frame: Frame) -> None:
+        self.has_received.set()
+        await asyncio.sleep(0)
+
+    async def emit(self) -> Frame:
+        return await self.replies.get()
+
+    def reply(self, audio: NDArray[np.int16]) -> None:
+        for chunk in np.split(audio, audio.size // 4_800):
+            self.replies.put_nowait((24_000, chunk.reshape(1, -1)))
+
+
 class Spy:
     """Counts what sessions do."""
 
@@ -104,6 +129,33 @@ async def test_an_echo_is_whole_with_the_thread_and_without(
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places)
     assert found == sorted(found)
+
+
+@pytest.mark.parametrize("value", ["on", "off"])
+async def test_replies_come_whole_although_the_queue_was_cleared_while_emit_waited(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, value)
+    template, sent = Assistant(), chirp(2.0)
+    manager = serve(template)
+    client = Client(manager)
+    await client.call()
+    (assistant,) = template.copies
+    await assistant.has_received.wait()
+    for turn in (1, 2):
+        # All replies were taken, and ``emit`` waits.
+        assistant.clear_queue()
+        assistant.reply(chirp(2.0, 24_000))
+        enough_s = 1.95 * turn
+        await client.until(lambda: client.loud_seconds() >= enough_s)  # noqa: B023 - awaited here
+    await client.hang_up()
+    await manager.wait_idle()
+    received = client.received_audio()
+    for half in np.array_split(received, 2):
+        places = pieces_found(half, sent)
+        found = [place for place in places if place >= 0]
+        assert len(found) >= 0.8 * len(places)
+        assert found == sorted(found)
 
 
 @pytest.mark.parametrize("can_interrupt", [True, False])
