@@ -35,8 +35,20 @@ help: ## list the commands
 demo: $(STAMPS)/package ## talk to it: starts demo/talk.py and prints the page's address
 	$(BIN)/python demo/talk.py
 
+# Tests that wait for real time leave most of the processor free. The others run beside them, and give way.
+IN_REAL_TIME := tests/browser tests/guide tests/integration tests/conformance
+SYSTEM := chromium firefox coturn gstreamer networks
+
 .PHONY: test
-test: test-rust test-page test-python ## run every test
+test: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package $(SYSTEM) ## run every test
+	mkdir -p build
+	nice -n 19 $(MAKE) --no-print-directory test-at-once >build/test-at-once.log 2>&1 & at_once=$$!; \
+	$(BIN)/python -m pytest $(IN_REAL_TIME); failed=$$?; \
+	wait $$at_once || failed=1; cat build/test-at-once.log; exit $$failed
+
+.PHONY: test-at-once
+test-at-once: test-rust test-page
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_REAL_TIME))
 
 .PHONY: test-rust
 test-rust: $(STAMPS)/packages
@@ -47,7 +59,7 @@ test-page: frontend/node_modules/.dev
 	$(NPM) --prefix frontend test
 
 .PHONY: test-python
-test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package chromium firefox coturn gstreamer networks
+test-python: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package $(SYSTEM)
 	$(BIN)/python -m pytest
 
 SECONDS_OF_SOAK ?= 3600
