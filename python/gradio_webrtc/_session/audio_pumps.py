@@ -53,8 +53,16 @@ AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
 logger = logging.getLogger(__name__)
 
 MAX_INBOUND_S: Final = 1.0
-"""Inbound audio that waits for a slow ``receive``, in seconds. Beyond it the oldest frames are
-dropped: in a conversation, audio that is a second old is of no use any more."""
+"""The longest that a frame waits for a slow ``receive``, in seconds. Beyond it the oldest are
+dropped: in a conversation, audio that is a second old is of no use any more. What comes at once,
+since the network or the event loop stood still, has not waited here."""
+
+MAX_WAITING_S: Final = 6.0
+"""Inbound audio that waits for ``receive`` at most, in seconds: as much as a transport may deliver
+at once, and what a slow ``receive`` may have left before it."""
+
+MIN_WAITING: Final = 2
+"""Frames that may wait however long each of them is."""
 
 IDLE_WAIT_S: Final = 0.02
 """The wait after an ``emit`` that returned nothing: one frame, so it is called at most 50 times a
@@ -131,9 +139,9 @@ class InboundPump:
         self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
         self._frame_s = handler.input_frame_size / handler.input_sample_rate
-        self._waiting: deque[NDArray[np.int16]] = deque(
-            maxlen=max(2, round(MAX_INBOUND_S / self._frame_s))
-        )
+        # With the time at which each was queued.
+        self._waiting: deque[tuple[float, NDArray[np.int16]]] = deque()
+        self._most_waiting = max(MIN_WAITING, round(MAX_WAITING_S / self._frame_s))
         # Of what waits, and of what takes it: a thread, if ``receive`` blocks.
         self._lock = threading.Lock()
         self._series: Series | None = None
@@ -168,7 +176,7 @@ class InboundPump:
                     await self._more
                 while self._waiting and not task.cancelling():
                     try:
-                        frame = (self._rate_hz, self._waiting.popleft())
+                        frame = (self._rate_hz, self._waiting.popleft()[1])
                         returned = await receive(frame)
                         if returned is not None and _is_generator(returned):
                             self._context.report(HandlerError(RECEIVE_YIELDS))
@@ -206,23 +214,32 @@ class InboundPump:
         """Returns the next frame, in the thread; with none left the series is over."""
         with self._lock:
             if self._waiting and self._series is not None:
-                return ((self._rate_hz, self._waiting.popleft()),)
+                return ((self._rate_hz, self._waiting.popleft()[1]),)
             self._is_receiving = False
             return None
 
-    def _queue(self, frame: NDArray[np.int16]) -> None:
-        """Leaves a frame to `deliver`, in the place of the oldest if too many wait."""
+    def _queue(self, frame: NDArray[np.int16], now_s: float) -> None:
+        """Leaves a frame to `deliver`, in the place of those that have waited for too long."""
         with self._lock:
-            is_full = len(self._waiting) == self._waiting.maxlen
-            self._waiting.append(frame)
+            self._waiting.append((now_s, frame))
+            before = len(self._waiting)
+            while self._is_too_long(now_s):
+                self._waiting.popleft()
+            dropped = before - len(self._waiting)
             series = None if self._is_receiving else self._series
             self._is_receiving = self._is_receiving or series is not None
-        if is_full:
-            self._count_dropped()
+        if dropped:
+            self._count_dropped(dropped)
         if series is not None:
             self._receive_of_user.begin(series)
         elif self._more is not None and not self._more.done():
             self._more.set_result(None)
+
+    def _is_too_long(self, now_s: float) -> bool:
+        waiting = self._waiting
+        if len(waiting) <= MIN_WAITING:
+            return False
+        return len(waiting) > self._most_waiting or now_s - waiting[0][0] > MAX_INBOUND_S
 
     async def send_silence(self) -> None:
         """Passes one frame of silence, which wakes a handler that waits for input."""
@@ -248,8 +265,9 @@ class InboundPump:
             self._audio = self._make_audio(block)
         frames = self._audio.process(block.samples)
         if not self._is_light:
+            now_s = asyncio.get_running_loop().time()
             for frame in frames:
-                self._queue(frame)
+                self._queue(frame, now_s)
             return -len(self._waiting) * self._frame_s
         for frame in frames:
             try:
@@ -294,9 +312,10 @@ class InboundPump:
             frame_samples=self._handler.input_frame_size,
         )
 
-    def _count_dropped(self) -> None:
-        self.dropped_frames += 1
-        if self.dropped_frames == 1:
+    def _count_dropped(self, frames: int) -> None:
+        is_first = self.dropped_frames == 0
+        self.dropped_frames += frames
+        if is_first:
             logger.warning(
                 "receive() of %s is slower than real time: dropping the oldest audio",
                 type(self._handler).__name__,

@@ -24,9 +24,8 @@ use crate::outbound::OutboundAudio;
 use crate::secure::{Receiver, SecureReceiver};
 use crate::secure_sender::{Packet, SecureSender, Wake};
 
-/// Audio that may wait in a mailbox, in samples of all channels: five seconds in stereo. What comes
-/// while there is so much is dropped.
-const MAX_WAITING: usize = 5 * 2 * 48_000;
+/// Audio that may wait in a mailbox, in seconds. What comes while there is so much is dropped.
+const MAX_WAITING_S: usize = 5;
 
 /// Audio that turns are detected in while an event waits in a mailbox, in seconds: what comes then
 /// passes without detection. An event loop that is slow for a while misses no end of a turn, and
@@ -137,7 +136,7 @@ impl Outlet {
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
             return self.detect(&mut turns, rate_hz, channels, samples);
         }
-        if self.waiting + samples.len() <= MAX_WAITING {
+        if self.waiting + samples.len() <= MAX_WAITING_S * rate_hz as usize * channels {
             self.waiting += samples.len();
             self.push(Content::Audio {
                 rate_hz,

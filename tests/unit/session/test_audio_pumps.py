@@ -360,3 +360,56 @@ async def test_a_block_that_is_no_audio_is_reported() -> None:
         assert line.sink(AudioBlock(48_000, 2, np.zeros((1, 1920), np.int16))) > 0.0
         running.cancel()
         assert [type(error) for error in talk.session.errors] == [AudioError]
+
+
+class Attentive(AsyncStreamHandler):
+    """Takes no time for a frame; notes the frames by their first samples."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000)
+        self.got: list[int] = []
+        self.has_all = threading.Event()
+
+    async def receive(self, frame: Frame) -> None:
+        self.note(frame)
+
+    def note(self, frame: Frame) -> None:
+        self.got.append(int(frame[1][0, 0]))
+        if self.got[-1] == AT_ONCE:
+            self.has_all.set()
+
+    async def emit(self) -> EmitType:
+        await asyncio.Event().wait()
+        return None
+
+    def copy(self) -> Attentive:
+        return type(self)()
+
+
+class AttentiveInThread(Attentive):
+    def receive(self, frame: Frame) -> None:  # type: ignore[override]
+        self.note(frame)
+
+
+AT_ONCE: Final = 200
+"""Frames that come in one turn of the event loop: four seconds, for which it stood still."""
+
+
+@pytest.mark.parametrize("make", [Attentive, AttentiveInThread])
+async def test_what_comes_at_once_is_received_whole(make: type[Attentive]) -> None:
+    line, worker = Line(), Worker("receive")
+    async with conversing(make()) as talk:
+        handler = cast("Attentive", talk.handler)
+        pump = InboundPump(cast("Any", line), handler, cast("Any", talk.session), worker)
+        loop = asyncio.get_running_loop()
+        running = [loop.create_task(pump.run()), loop.create_task(pump.deliver())]
+        await asyncio.sleep(0)
+        for number in range(1, AT_ONCE + 1):
+            line.sink(AudioBlock(48_000, 1, np.full((1, 960), number, np.int16)))
+        assert await asyncio.to_thread(handler.has_all.wait, 60.0)
+        assert handler.got == list(range(1, AT_ONCE + 1))
+        assert pump.dropped_frames == 0
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    worker.close()
