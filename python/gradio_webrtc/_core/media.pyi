@@ -186,7 +186,7 @@ class AudioReceiver:
             timestamp: 32 bits, at 48 kHz.
             payload: One packet of Opus. What is none is concealed.
             allowance_s: The length of coming audio that may wait, in seconds; packets are decoded
-                together then, five at most.
+                together then, seven at most.
 
         Raises:
             AudioError: For a negative time.

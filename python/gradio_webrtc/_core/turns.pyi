@@ -204,8 +204,8 @@ class PauseDetector:
     def min_samples_until_event(self) -> int:
         """The number of samples that can follow without an event, whatever they contain.
 
-        They may wait and be fed in one batch: with the defaults, while nobody talks, about 0.2 s. 0
-        during a turn.
+        They may wait and be fed in one batch: with the defaults, while nobody talks, and while
+        somebody does, about 0.2 s. `utterance_so_far` is as far behind then.
         """
 
     @property
@@ -330,7 +330,7 @@ class InboundTurns:
     def min_samples_until_event(self) -> int:
         """The number of samples that can follow without an event, whatever they contain.
 
-        At the handler's rate; 0 during a turn, and while audio is skipped.
+        At the handler's rate; 0 while a turn may be over, and while audio is skipped.
         """
 
     @property

@@ -192,7 +192,9 @@ class StopWordDetector:
         """The samples that can follow without an event, and without a segment to transcribe."""
         if self.is_awake:
             return self._turns.min_samples_until_event
-        return 0 if self._is_due else self._detector.min_samples_until_event
+        # What is said is looked at long before it is over.
+        is_needed = self._is_due or self._detector.is_speaking
+        return 0 if is_needed else self._detector.min_samples_until_event
 
     def skip(self, count: int) -> None:
         """Lets time pass without detection, in samples. The audio before is discarded."""

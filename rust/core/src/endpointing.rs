@@ -250,14 +250,20 @@ impl Endpointer {
 
     /// The number of windows that can follow without an event, whatever they contain.
     ///
-    /// That is all but the last of the windows that would make a turn if they were speech; 0 during
-    /// a turn.
+    /// That is all but the last of the windows that would make a turn if they were speech, or that
+    /// may end it if they were silence; 0 while a turn may be over, which any speech cancels.
     #[must_use]
     pub fn min_windows_until_event(&self) -> u64 {
-        if self.is_started {
+        let limits = &self.limits;
+        let Some(onset) = self.onset.filter(|_| self.is_started) else {
+            return limits.started_talking - self.speech - 1;
+        };
+        if self.has_candidate {
             return 0;
         }
-        self.limits.started_talking - self.speech - 1
+        let until_silence = limits.candidate.min(limits.pause) - self.silence;
+        let until_forced = limits.max_speech - (self.elapsed_windows - onset);
+        until_silence.min(until_forced) - 1
     }
 
     /// The first window of speech of the turn, or of what may become one.

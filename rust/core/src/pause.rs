@@ -232,14 +232,9 @@ impl PauseDetector {
     }
 
     /// The number of samples that can follow without an event, whatever they contain: they may wait
-    /// and be fed in one batch.
-    ///
-    /// 0 during a turn, because [`Self::utterance_so_far`] must not lag behind.
+    /// and be fed in one batch. [`Self::utterance_so_far`] is as far behind then.
     #[must_use]
     pub fn min_samples_until_event(&self) -> u64 {
-        if self.is_speaking() {
-            return 0;
-        }
         let earliest =
             self.endpointer.elapsed_windows() + self.endpointer.min_windows_until_event() + 1;
         self.timeline

@@ -39,7 +39,7 @@ fn a_turn_starts_may_end_and_ends() {
 }
 
 #[test]
-fn the_batch_allowance_is_all_windows_but_the_one_that_may_begin_a_turn() {
+fn the_batch_allowance_is_all_windows_but_the_one_that_may_begin_or_end_a_turn() {
     let mut endpointer = endpointer(EndpointingOptions::default());
     let mut allowance_after = |windows| {
         run(&mut endpointer, &[windows]);
@@ -48,9 +48,30 @@ fn the_batch_allowance_is_all_windows_but_the_one_that_may_begin_a_turn() {
     assert_eq!(allowance_after((0.0, 10)), 6);
     assert_eq!(allowance_after((0.9, 1)), 5);
     assert_eq!(allowance_after((0.9, 5)), 0);
-    assert_eq!(allowance_after((0.9, 1)), 0, "the turn begins");
+    assert_eq!(allowance_after((0.9, 1)), 5, "the turn begins");
+    assert_eq!(allowance_after((0.0, 2)), 3);
+    assert_eq!(allowance_after((0.9, 1)), 5);
+    assert_eq!(allowance_after((0.0, 5)), 0);
+    assert_eq!(
+        allowance_after((0.0, 1)),
+        0,
+        "speech would cancel the candidate"
+    );
+    assert_eq!(allowance_after((0.9, 1)), 5);
     assert_eq!(allowance_after((0.0, 15)), 0);
     assert_eq!(allowance_after((0.0, 1)), 6, "the turn is over");
+}
+
+#[test]
+fn the_batch_allowance_ends_before_a_turn_that_is_too_long() {
+    let mut endpointer = endpointer(EndpointingOptions {
+        max_speech_s: 12.0 * 0.032,
+        ..EndpointingOptions::default()
+    });
+    for (windows, expected) in [(7, 4), (4, 0), (1, 6)] {
+        run(&mut endpointer, &[(0.9, windows)]);
+        assert_eq!(endpointer.min_windows_until_event(), expected);
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::silence_gate::SilenceGate;
 use crate::{GateTerms, JitterBuffer, JitterStats, OpusError, OpusPacket, Slot, StreamDecoder};
 
 /// Packets that are decoded together at most, even if nobody needs them sooner: with 20 ms each
-/// they take a fraction of a millisecond.
-const MAX_TOGETHER: usize = 5;
+/// they take a millisecond.
+const MAX_TOGETHER: usize = 7;
 
 /// What a receiver counted, of all its streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

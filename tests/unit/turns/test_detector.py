@@ -97,6 +97,8 @@ def test_an_event_takes_the_allowance_before_it_away(detector: PauseTurnDetector
     assert allowed > 0
     assert feed(detector, audio_at(0.9, allowed / WINDOW_SAMPLES)) == []
     feed(detector, audio_at(0.9, 20))
+    assert detector.min_samples_until_event < allowed
+    feed(detector, audio_at(0.0, 6))
     assert detector.min_samples_until_event == 0
 
 
