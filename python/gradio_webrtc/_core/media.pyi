@@ -116,8 +116,10 @@ class _ReceiverCounts(TypedDict):
     packets_broken: int
     packets_gated: int
     packets_refused: int
+    red_packets_refused: int
     bytes_received: int
     fec_packets_received: int
+    fec_packets_discarded: int
     concealed_samples: int
 
 @final
@@ -176,6 +178,7 @@ class AudioReceiver:
         timestamp: int,
         payload: Buffer,
         allowance_s: float,
+        red_formats: Sequence[int] | None = None,
     ) -> NDArray[np.int16] | None:
         """Receives a packet, and returns the audio that is due, as `take` does.
 
@@ -187,6 +190,9 @@ class AudioReceiver:
             payload: One packet of Opus. What is none is concealed.
             allowance_s: The length of coming audio that may wait, in seconds; packets are decoded
                 together then, seven at most.
+            red_formats: The payload types of Opus in redundant audio (RFC 2198), which the payload
+                is then: packets that it carries beside its own fill holes. What is none is dropped
+                and counted. `None` for one packet of Opus.
 
         Raises:
             AudioError: For a negative time.
@@ -199,7 +205,9 @@ class AudioReceiver:
         """Returns the counters, named as W3C's Statistics API names them where it has a name.
 
         `packets_discarded` has the broken and the refused ones in it, but not the repeated ones,
-        nor ``packets_gated``: those without voice that were never decoded, as nobody spoke.
+        nor ``packets_gated``: those without voice that were never decoded, as nobody spoke. Copies
+        in redundant audio are ``fec_packets_received``; the ones of packets that were there already
+        are discarded, as are copies in Opus itself that nobody needed.
         """
 
 class _SecureCounts(_ReceiverCounts):
@@ -226,6 +234,7 @@ class SecureReceiver:
         key: The remote peer's master key: 16 or 32 bytes.
         salt: Its salt: 14 or 12 bytes.
         payload_types: Those of Opus, 0 to 127.
+        red_type: That of redundant audio (RFC 2198) in those; `None` where there is none.
 
     Raises:
         AudioError: For another profile, and for a key or a salt of another length.
@@ -240,6 +249,7 @@ class SecureReceiver:
         key: Buffer,
         salt: Buffer,
         payload_types: Sequence[int],
+        red_type: int | None = None,
     ) -> SecureReceiver: ...
     @property
     def channels(self) -> int:
@@ -265,6 +275,7 @@ class SecureReceiver:
         timestamp: int,
         payload: Buffer,
         allowance_s: float,
+        red_formats: Sequence[int] | None = None,
     ) -> NDArray[np.int16] | None:
         """Receives a packet that was decrypted elsewhere; see `AudioReceiver.receive`."""
 

@@ -28,6 +28,7 @@ pub fn write(corpus: &Path) -> io::Result<()> {
         ),
         ("receive", "streams", calls(|at| vec![3, at / 8])),
         ("receive", "batches", calls(|at| vec![4, at / 4])),
+        ("receive", "redundant", redundant_calls()),
     ];
     // Bytes that the target reads as operations: packets that come in another order, twice, changed,
     // and reports between them, in each profile.
@@ -57,15 +58,43 @@ fn calls(before: impl Fn(u8) -> Vec<u8>) -> Seed {
         encoder.encode(&tone, &mut packet)?;
         packet.truncate(MOST_PACKET_BYTES);
         operations.extend_from_slice(&before(at));
-        operations.extend_from_slice(&[0, 20, 6]);
-        // As `Bytes::length` reads it: of the numbers with this remainder, one whose lowest bits
-        // choose it.
-        let length = u16::try_from(packet.len())?;
-        let number = (0..4).map(|n| length + n * 61).find(|n| n % 4 > 1);
-        operations.extend_from_slice(&number.unwrap_or(0).to_le_bytes());
-        operations.extend_from_slice(&packet);
+        insert(&mut operations, 6, &packet)?;
     }
     Ok(operations)
+}
+
+/// Operations of `receive`: packets that carry those before them, of which some are lost.
+fn redundant_calls() -> Seed {
+    let (mut encoder, mut operations) = (RedEncoder::new(111), vec![4, 0]);
+    encoder.set_redundancy(2);
+    for at in 0..24_u8 {
+        let mut payload = Vec::new();
+        encoder.encode(u32::from(at) * 960, &[0x48, at, 2, 3, 4, 5], &mut payload);
+        if at % 8 > 2 {
+            insert(&mut operations, 5, &payload)?;
+        } else {
+            // Nothing comes in the place of one.
+            operations.extend_from_slice(&[0, 20, 1, 1, 2]);
+            operations.extend_from_slice(&(u32::from(at + 1) * 960).to_le_bytes());
+        }
+    }
+    Ok(operations)
+}
+
+/// Adds 20 ms and the operation that inserts a payload.
+fn insert(
+    operations: &mut Vec<u8>,
+    operation: u8,
+    payload: &[u8],
+) -> Result<(), std::num::TryFromIntError> {
+    operations.extend_from_slice(&[0, 20, operation]);
+    // As `Bytes::length` reads it: of the numbers with this remainder, one whose lowest bits choose
+    // it.
+    let length = u16::try_from(payload.len())?;
+    let number = (0..4).map(|n| length + n * 61).find(|n| n % 4 > 1);
+    operations.extend_from_slice(&number.unwrap_or(0).to_le_bytes());
+    operations.extend_from_slice(payload);
+    Ok(())
 }
 
 /// The longest payload that `receive` reads.

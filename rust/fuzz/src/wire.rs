@@ -47,6 +47,7 @@ fn receive(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let (rate_hz, layout) = (bytes.one_of(&OPUS_RATES_HZ), bytes.one_of(&LAYOUTS));
     let mut receiver = AudioReceiver::new(rate_hz, layout).expect("a rate of Opus");
+    let formats = (0..=127).collect();
     let (mut now, mut taken) = (Duration::ZERO, 0u64);
     let (mut sequence_number, mut timestamp, mut ssrc) = (0u16, 0u32, 1);
     while !bytes.is_empty() {
@@ -59,15 +60,15 @@ fn receive(input: &[u8]) {
             2 => timestamp = u32::from_le_bytes(bytes.take()),
             3 => ssrc = u32::from(bytes.byte() % 3),
             4 => receiver.set_allowance(u32::from(bytes.byte()) * 960),
-            5 => {
+            operation => {
                 let length = bytes.length(60);
                 let payload = bytes.slice(length);
-                receiver.insert_redundant(now, sequence_number, timestamp, payload);
-            }
-            _ => {
-                let length = bytes.length(60);
-                let payload = bytes.slice(length).to_vec();
-                receiver.insert(now, ssrc, sequence_number, timestamp, payload);
+                let (number, time) = (sequence_number, timestamp);
+                if operation == 5 {
+                    receiver.insert_red(now, ssrc, number, time, payload, formats);
+                } else {
+                    receiver.insert(now, ssrc, number, time, payload.to_vec());
+                }
                 sequence_number = sequence_number.wrapping_add(1);
                 timestamp = timestamp.wrapping_add(960);
             }

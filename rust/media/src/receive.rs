@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use gradio_webrtc_core::Layout;
 
+use crate::red::RedPacket;
 use crate::silence_gate::SilenceGate;
-use crate::{GateTerms, JitterBuffer, JitterStats, OpusError, OpusPacket, Slot, StreamDecoder};
+use crate::{
+    GateTerms, JitterBuffer, JitterStats, OpusError, OpusPacket, PayloadTypes, Slot, StreamDecoder,
+};
 
 /// Packets that are decoded together at most, even if nobody needs them sooner: with 20 ms each
 /// they take a millisecond.
@@ -21,6 +24,8 @@ pub struct ReceiveStats {
     pub packets_broken: u64,
     /// Packets without voice that came in order and were never decoded, as nobody spoke.
     pub packets_gated: u64,
+    /// Packets that were to be redundant audio, and are none: dropped.
+    pub red_packets_refused: u64,
     /// The payloads of all packets, in bytes.
     pub bytes_received: u64,
 }
@@ -178,16 +183,32 @@ impl AudioReceiver {
         self.ahead = self.jitter.samples_before_last() + u64::from(samples);
     }
 
-    /// See [`JitterBuffer::insert_redundant`].
-    pub fn insert_redundant(
+    /// Receives a packet of redundant audio (RFC 2198): the packet itself as [`Self::insert`] does, and
+    /// those before it that it carries where they are missing.
+    ///
+    /// What is no such, or has another format than one of `formats`, is dropped before it costs
+    /// anything, and counted.
+    pub fn insert_red(
         &mut self,
         now: Duration,
+        ssrc: u32,
         sequence_number: u16,
         timestamp: u32,
         payload: &[u8],
+        formats: PayloadTypes,
     ) {
-        self.jitter
-            .insert_redundant(now, sequence_number, timestamp, payload);
+        let Some(packet) = RedPacket::read(payload, timestamp, formats) else {
+            self.stats.red_packets_refused += 1;
+            return;
+        };
+        // First: it may begin another stream, whose numbers are its own.
+        self.insert(now, ssrc, sequence_number, timestamp, packet.own.to_vec());
+        self.stats.bytes_received += (payload.len() - packet.own.len()) as u64;
+        for (behind, copy) in packet.copies() {
+            let number = sequence_number.wrapping_sub(behind);
+            self.jitter
+                .insert_redundant(now, number, copy.timestamp, copy.data);
+        }
     }
 
     /// True if so much has come that it should be taken.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::OpusPacket;
+use crate::{OpusPacket, PayloadTypes};
 
 /// The largest number of redundant blocks in a packet, as many as are kept and read. Chromium sends
 /// one unless an experiment is on, and then up to nine.
@@ -149,6 +149,50 @@ fn split_header([_, high, middle, low]: [u8; HEADER_BYTES]) -> (u32, usize) {
     let bits = u32::from_be_bytes([0, high, middle, low]);
     let bytes = usize::from(u16::from_be_bytes([middle & 3, low]));
     (bits >> 10, bytes)
+}
+
+/// A redundant payload of Opus.
+#[derive(Debug, Clone)]
+pub(crate) struct RedPacket<'a> {
+    /// The packet itself.
+    pub(crate) own: &'a [u8],
+    timestamp: u32,
+    formats: PayloadTypes,
+    /// The newest at the end.
+    redundant: Vec<RedBlock<'a>>,
+}
+
+impl<'a> RedPacket<'a> {
+    /// Reads a payload; `None` if it is none, or if the packet itself has another format than one of
+    /// `formats`.
+    pub(crate) fn read(payload: &'a [u8], timestamp: u32, formats: PayloadTypes) -> Option<Self> {
+        let mut redundant: Vec<_> = RedBlocks::read(payload, timestamp).ok()?.collect();
+        let own = redundant.pop()?;
+        formats.contains(own.payload_type).then_some(Self {
+            own: own.data,
+            timestamp,
+            formats,
+            redundant,
+        })
+    }
+
+    /// The packets before this one, the newest first, each with how many before it was.
+    ///
+    /// A block has a time, and no sequence number: that is certain only where the audio of each ends
+    /// where the next one begins. What is behind a gap is left out, since packets may have been sent
+    /// in it, or not; so is what has another format.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (u16, RedBlock<'a>)> {
+        let mut next = self.timestamp;
+        (1..)
+            .zip(self.redundant.iter().rev())
+            .map_while(move |(behind, block)| {
+                let samples = OpusPacket::read(block.data)?.samples();
+                let is_next = self.formats.contains(block.payload_type)
+                    && block.timestamp.wrapping_add(samples) == next;
+                next = block.timestamp;
+                is_next.then_some((behind, *block))
+            })
+    }
 }
 
 /// Writes redundant payloads of Opus: each packet with as many of those before it as are worth their bytes.
@@ -343,6 +387,58 @@ mod tests {
         // A packet that does not fit itself is sent alone.
         let payload = encoded(&mut encoder, 3_840, &opus(4, 1_200));
         assert_eq!(payload.len(), 1_201);
+    }
+
+    /// How many packets before it each copy in a payload was, and its first content byte.
+    fn copies(payload: &[u8], timestamp: u32) -> Vec<(u16, u8)> {
+        let packet = RedPacket::read(payload, timestamp, PayloadTypes::from_iter([111])).unwrap();
+        let copies = packet.copies();
+        copies
+            .map(|(behind, copy)| (behind, copy.data[1]))
+            .collect()
+    }
+
+    #[test]
+    fn copies_are_the_packets_before_one() {
+        let mut encoder = encoder(3);
+        let mut payload = Vec::new();
+        for number in 0..5_u8 {
+            let timestamp = (960 * u32::from(number)).wrapping_sub(1_920);
+            payload = encoded(&mut encoder, timestamp, &opus(number, 9));
+        }
+        assert_eq!(copies(&payload, 1_920), [(1, 3), (2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn copies_from_before_a_gap_have_no_number() {
+        let mut encoder = encoder(3);
+        encoded(&mut encoder, 0, &opus(1, 9));
+        // Twice as far as the packet is long.
+        encoded(&mut encoder, 1_920, &opus(2, 9));
+        let payload = encoded(&mut encoder, 2_880, &opus(3, 9));
+        assert_eq!(blocks(&payload, 2_880).len(), 3);
+        assert_eq!(copies(&payload, 2_880), [(1, 2)]);
+    }
+
+    #[test]
+    fn copies_of_any_length_follow_each_other() {
+        // 60 ms in SILK, before 20 ms.
+        let long = [&[11 << 3, 7][..], &[0; 7]].concat();
+        let payload = [&[0xef, 0x2d, 0, 9, 111][..], &long, &opus(2, 9)].concat();
+        assert_eq!(copies(&payload, 5_000), [(1, 7)]);
+        // The same from 20 ms before.
+        let payload = [&[0xef, 0x0f, 0, 9, 111][..], &long, &opus(2, 9)].concat();
+        assert_eq!(copies(&payload, 5_000), []);
+    }
+
+    #[test]
+    fn other_formats_are_no_copies_and_no_packets() {
+        let opus = PayloadTypes::from_iter([111]);
+        let copy = [&[0x80, 0x0f, 0, 2, 111, 0x48, 1][..], &[0x48, 2]].concat();
+        assert_eq!(copies(&copy, 960), []);
+        for payload in [&[][..], &[0x6f | 0x80, 0, 0], &[0, 0x48, 1]] {
+            assert!(RedPacket::read(payload, 0, opus).is_none());
+        }
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct SecureReceiver {
     srtp: SrtpReceiver,
     receiver: AudioReceiver,
     payload_types: PayloadTypes,
+    /// The payload type of redundant audio; `None` where there is none.
+    red_type: Option<u8>,
     stream: Option<Stream>,
     former: Vec<u32>,
     stats: SecureStats,
@@ -102,12 +104,18 @@ impl SecureReceiver {
             srtp,
             receiver,
             payload_types,
+            red_type: None,
             stream: None,
             former: Vec::new(),
             stats: SecureStats::default(),
             report: None,
             reports: None,
         }
+    }
+
+    /// Has packets of this payload type read as redundant audio (RFC 2198) in the other ones.
+    pub fn set_red(&mut self, payload_type: u8) {
+        self.red_type = Some(payload_type);
     }
 
     /// Has the reports of the remote peer read, which were somebody else's until now.
@@ -153,13 +161,13 @@ impl SecureReceiver {
             return Reception::Refused;
         };
         let header = packet.header();
-        self.receiver.insert(
-            now,
-            header.ssrc,
-            header.sequence_number,
-            header.timestamp,
-            payload,
-        );
+        let (ssrc, number, timestamp) = (header.ssrc, header.sequence_number, header.timestamp);
+        if self.red_type == Some(header.payload_type) {
+            self.receiver
+                .insert_red(now, ssrc, number, timestamp, &payload, self.payload_types);
+        } else {
+            self.receiver.insert(now, ssrc, number, timestamp, payload);
+        }
         Reception::Received
     }
 
@@ -227,9 +235,10 @@ impl SecureReceiver {
     }
 
     fn is_ours(&self, datagram: &[u8]) -> bool {
+        let is_taken = |it| self.payload_types.contains(it) || self.red_type == Some(it);
         SIZES.contains(&datagram.len())
             && Protocol::of(datagram) == Some(Protocol::Rtp)
-            && self.payload_types.contains(datagram[1] & 0x7f)
+            && is_taken(datagram[1] & 0x7f)
     }
 
     /// Decrypts a packet, and notes it in the statistics.
@@ -345,6 +354,22 @@ mod tests {
         let stats = receiver.stats();
         assert_eq!((stats.packets_received, stats.packets_lost), (5, 0));
         assert_eq!(stats.last, Some(80 * MS));
+    }
+
+    #[test]
+    fn packets_of_redundant_audio_are_the_tracks_where_that_was_agreed() {
+        let mut receiver = receiver();
+        let mut bytes = packet(&mut sender(), 1, 0, 63);
+        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Foreign);
+        receiver.set_red(63);
+        // Its payload is one packet of Opus, and no redundant audio.
+        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Received);
+        let mut next = packet(&mut sender(), 1, 1, OPUS);
+        assert_eq!(receiver.receive(MS, &mut next), Reception::Received);
+        assert_eq!(take(&mut receiver, MS), 960);
+        let stats = receiver.stats();
+        assert_eq!(stats.packets_received, 2);
+        assert_eq!(stats.audio.red_packets_refused, 1);
     }
 
     #[test]

@@ -37,6 +37,9 @@ impl AudioReceiver {
         Ok(Self(ExclusiveCell::new(Receiver { receiver, audio })))
     }
 
+    #[pyo3(signature = (
+        now_s, ssrc, sequence_number, timestamp, payload, allowance_s, red_formats=None
+    ))]
     #[allow(clippy::too_many_arguments)] // what an RTP packet has
     fn receive<'py>(
         &self,
@@ -47,12 +50,13 @@ impl AudioReceiver {
         timestamp: u32,
         payload: &Bound<'py, PyAny>,
         allowance_s: f64,
+        red_formats: Option<Vec<u8>>,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
         let now = since(now_s)?;
-        let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
+        let packet = Arrived::new(py, ssrc, sequence_number, timestamp, payload, red_formats)?;
         let mut guard = self.0.lock(py)?;
         let Receiver { receiver, audio } = &mut *guard;
-        receiver.insert(now, ssrc, sequence_number, timestamp, payload);
+        packet.insert_into(receiver, now);
         take_due(py, receiver, audio, now, allowance_s)
     }
 
@@ -98,6 +102,45 @@ impl AudioReceiver {
         let mut guard = self.0.lock(py)?;
         let new = media::AudioReceiver::new(guard.receiver.rate_hz(), None).into_py_result()?;
         Ok(std::mem::replace(&mut guard.receiver, new))
+    }
+}
+
+/// A packet that was decrypted by somebody else.
+pub struct Arrived {
+    ssrc: u32,
+    sequence_number: u16,
+    timestamp: u32,
+    payload: Vec<u8>,
+    /// The formats in redundant audio; `None` for one packet of Opus.
+    red_formats: Option<media::PayloadTypes>,
+}
+
+impl Arrived {
+    pub fn new(
+        py: Python<'_>,
+        ssrc: u32,
+        sequence_number: u16,
+        timestamp: u32,
+        payload: &Bound<'_, PyAny>,
+        red_formats: Option<Vec<u8>>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            ssrc,
+            sequence_number,
+            timestamp,
+            payload: with_bytes(py, payload, |payload| Ok(payload.to_vec()))?,
+            red_formats: red_formats.map(|formats| formats.into_iter().collect()),
+        })
+    }
+
+    pub fn insert_into(self, receiver: &mut media::AudioReceiver, now: Duration) {
+        let (ssrc, number, timestamp) = (self.ssrc, self.sequence_number, self.timestamp);
+        match self.red_formats {
+            None => receiver.insert(now, ssrc, number, timestamp, self.payload),
+            Some(formats) => {
+                receiver.insert_red(now, ssrc, number, timestamp, &self.payload, formats);
+            }
+        }
     }
 }
 
@@ -158,13 +201,15 @@ pub fn counts_of(py: Python<'_>, stats: media::ReceiveStats) -> PyResult<Bound<'
     counts.set_item("packets_received", jitter.packets_received)?;
     counts.set_item("packets_lost", jitter.packets_lost)?;
     counts.set_item("packets_repeated", jitter.packets_repeated)?;
-    let discarded = jitter.packets_discarded + stats.packets_broken;
+    let discarded = jitter.packets_discarded + stats.packets_broken + stats.red_packets_refused;
     counts.set_item("packets_discarded", discarded)?;
     counts.set_item("packets_broken", stats.packets_broken)?;
     counts.set_item("packets_gated", stats.packets_gated)?;
+    counts.set_item("red_packets_refused", stats.red_packets_refused)?;
     counts.set_item("packets_refused", jitter.packets_refused)?;
     counts.set_item("bytes_received", stats.bytes_received)?;
     counts.set_item("fec_packets_received", jitter.fec_packets_received)?;
+    counts.set_item("fec_packets_discarded", jitter.fec_packets_discarded)?;
     counts.set_item("concealed_samples", jitter.concealed_samples)?;
     Ok(counts)
 }

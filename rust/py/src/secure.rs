@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 use crate::array::with_bytes;
 use crate::error::{audio_error, since};
 use crate::exclusive_cell::lock_attached;
-use crate::receive::{self, AudioReceiver, counts_of};
+use crate::receive::{self, Arrived, AudioReceiver, counts_of};
 
 /// A receiver, and the memory of its packets and its audio.
 pub struct Receiver {
@@ -34,6 +34,7 @@ pub struct SecureReceiver(Arc<Mutex<Receiver>>);
 #[pymethods]
 impl SecureReceiver {
     #[new]
+    #[pyo3(signature = (receiver, profile, key, salt, payload_types, red_type=None))]
     fn new(
         py: Python<'_>,
         receiver: &AudioReceiver,
@@ -41,11 +42,16 @@ impl SecureReceiver {
         key: &Bound<'_, PyAny>,
         salt: &Bound<'_, PyAny>,
         payload_types: Vec<u8>,
+        red_type: Option<u8>,
     ) -> PyResult<Self> {
         let srtp = with_keys(py, profile, key, salt, media::SrtpReceiver::new)?;
         let types = payload_types.into_iter().collect();
+        let mut secure = media::SecureReceiver::new(srtp, receiver.take_out(py)?, types);
+        if let Some(red_type) = red_type {
+            secure.set_red(red_type);
+        }
         Ok(Self(Arc::new(Mutex::new(Receiver {
-            secure: media::SecureReceiver::new(srtp, receiver.take_out(py)?, types),
+            secure,
             datagram: Vec::new(),
             audio: Vec::new(),
             is_ahead: false,
@@ -54,6 +60,9 @@ impl SecureReceiver {
         }))))
     }
 
+    #[pyo3(signature = (
+        now_s, ssrc, sequence_number, timestamp, payload, allowance_s, red_formats=None
+    ))]
     #[allow(clippy::too_many_arguments)] // what an RTP packet has
     fn receive<'py>(
         &self,
@@ -64,12 +73,12 @@ impl SecureReceiver {
         timestamp: u32,
         payload: &Bound<'py, PyAny>,
         allowance_s: f64,
+        red_formats: Option<Vec<u8>>,
     ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
         let now = since(now_s)?;
-        let payload = with_bytes(py, payload, |payload| Ok(payload.to_vec()))?;
+        let packet = Arrived::new(py, ssrc, sequence_number, timestamp, payload, red_formats)?;
         let mut guard = self.lock()?;
-        let audio = guard.secure.audio_mut();
-        audio.insert(now, ssrc, sequence_number, timestamp, payload);
+        packet.insert_into(guard.secure.audio_mut(), now);
         guard.is_ahead = true;
         guard.take_due(py, now, allowance_s)
     }
