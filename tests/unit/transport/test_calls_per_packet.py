@@ -85,7 +85,7 @@ async def test_an_outbound_packet_takes_seven() -> None:
     offer = await client.createOffer()
     await callee.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
     callee.addTrack(AudioSender(Ready()))
-    code_inline(callee, (await callee.createAnswer()).sdp)
+    code_inline(callee, (await callee.createAnswer()).sdp, {})
     next_frame: Any = getattr(callee.getSenders()[0], names.NEXT_FRAME)
     await next_frame()
     with counting() as called:

@@ -14,6 +14,7 @@ from support.offers import BROWSERS, make_sdp
 
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._transport import PeerTransport, read_offer
+from gradio_webrtc._transport.webrtc.aiortc_internals import names, probe
 from gradio_webrtc._video_terms import VideoTerms
 from gradio_webrtc.errors import SignalingError
 
@@ -92,6 +93,52 @@ async def ask(sdp: str) -> str:
 @pytest.mark.parametrize("browser", BROWSERS)
 async def test_what_browsers_offer_is_answered(browser: str) -> None:
     assert await ask(BROWSERS[browser]) == ""
+
+
+async def codecs_answered(sdp: str) -> list[str]:
+    """The payload types of audio in the answer, in their order."""
+    peer = PeerTransport([], CONFIG)
+    try:
+        answer = await peer.answer(read_offer({"type": "offer", "sdp": sdp}, CONFIG))
+    finally:
+        await peer.close()
+    (line,) = re.findall(r"^m=audio (.*?)\r?$", str(answer["sdp"]), re.MULTILINE)
+    return list(line.split()[2:])
+
+
+@pytest.mark.parametrize(
+    ("browser", "codecs"),
+    [
+        ("chromium-audio", ["63", "111", "9", "0", "8"]),
+        ("chromium-audio-video", ["63", "111", "9", "0", "8"]),
+        ("firefox-audio", ["109", "9", "0", "8"]),
+        ("firefox-audio-video", ["109", "9", "0", "8"]),
+    ],
+)
+async def test_redundant_audio_is_accepted_and_comes_first(browser: str, codecs: list[str]) -> None:
+    assert await codecs_answered(BROWSERS[browser]) == codecs
+
+
+@pytest.mark.parametrize("aspect", ["DECODING", "RECEIVER"])
+async def test_redundant_audio_is_not_accepted_where_aiortc_would_drop_it(
+    aspect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = getattr(names, aspect)
+    monkeypatch.setattr(probe, "has", lambda each: each is not missing)
+    assert await codecs_answered(BROWSERS["chromium-audio"]) == ["111", "9", "0", "8"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a=fmtp:63 111/111", "a=fmtp:63 9/9"),
+        ("a=fmtp:63 111/111", "a=fmtp:63 9/111"),
+        ("a=fmtp:63 111/111\r\n", ""),
+    ],
+)
+async def test_redundant_audio_that_is_no_opus_is_not_accepted(old: str, new: str) -> None:
+    sdp = BROWSERS["chromium-audio"].replace(old, new, 1)
+    assert await codecs_answered(sdp) == ["111", "9", "0", "8"]
 
 
 @pytest.mark.parametrize(

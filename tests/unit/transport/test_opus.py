@@ -186,7 +186,7 @@ async def _answered(sender: AudioSender, preferred: str) -> RTCPeerConnection:
     await callee.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
     callee.addTrack(sender)
     answer = await callee.createAnswer()
-    code_inline(callee, answer.sdp)
+    code_inline(callee, answer.sdp, {})
     await client.close()
     return callee
 

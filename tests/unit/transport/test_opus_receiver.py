@@ -11,6 +11,7 @@ from aiortc.codecs.opus import OpusDecoder as TheirDecoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
+from support.redundancy import pack_red
 from support.signals import chirp, pieces_found
 
 from gradio_webrtc._media import AudioEncoder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._transport import AudioSink
     from gradio_webrtc.types import Layout
 
-OPUS, PCMU = 96, 0
+OPUS, PCMU, RED = 96, 0, 63
 SAID = chirp(2.0)
 
 ALLOWED_RATE, ALLOWED_AT_ONCE_S = 1.5, 1.0
@@ -178,6 +179,49 @@ def audio_of_frames(frames: Sequence[AudioFrame]) -> NDArray[np.int16]:
 def lost(blocks: Sequence[AudioBlock]) -> int:
     """The tenths of a second of `SAID` that are not in them."""
     return pieces_found(audio(blocks), SAID).count(-1)
+
+
+def with_copies(packets: Sequence[RtpPacket], depth: int = 2) -> list[RtpPacket]:
+    """The packets as redundant audio: each carries so many of those before it."""
+    packed = []
+    for at, each in enumerate(packets):
+        blocks = [(one.timestamp, one.payload) for one in packets[max(0, at - depth) : at + 1]]
+        made = RtpPacket(RED, 1, each.sequence_number, each.timestamp, each.ssrc)
+        made.payload = pack_red(blocks, OPUS)
+        packed.append(made)
+    return packed
+
+
+def test_lost_packets_that_a_later_one_carries_are_decoded_in_their_place() -> None:
+    packets, clock, blocks = spoken(), Clock(), list[AudioBlock]()
+    receiver = OpusReceiver([OPUS], refuse, clock, clock.call_later)
+    receiver.red_type, receiver.sink = RED, take_into(blocks)
+    for at, each in enumerate(with_copies(packets)):
+        if at % 10 not in (7, 8):
+            receiver.add(each)
+        clock.advance()
+    assert np.array_equal(audio(blocks), audio(receive(packets)))
+    assert (receiver.concealed_samples, receiver.discarded) == (0, 0)
+
+
+def test_a_packet_that_is_no_redundant_audio_is_discarded() -> None:
+    packets, clock, blocks = spoken(), Clock(), list[AudioBlock]()
+    receiver = OpusReceiver([OPUS], refuse, clock, clock.call_later)
+    receiver.red_type, receiver.sink = RED, take_into(blocks)
+    first, second, third = with_copies(packets[:3])
+    second.payload = bytes([PCMU]) + packets[1].payload
+    for each in (first, second, third):
+        receiver.add(each)
+    # The next one carries what was in it.
+    assert np.array_equal(audio(blocks), audio(receive(packets[:3])))
+    assert receiver.discarded == 1
+
+
+def test_packets_of_opus_and_of_redundant_audio_alone_are_taken() -> None:
+    receiver = OpusReceiver([OPUS, None], refuse)
+    assert [receiver.takes(each) for each in (OPUS, PCMU, RED)] == [True, False, False]
+    receiver.red_type = RED
+    assert [receiver.takes(each) for each in (OPUS, PCMU, RED)] == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,10 @@ class OpusPacket(Protocol):
     """As much of an RTP packet as matters here: `RtpAudioPacket`, and aiortc's own."""
 
     @property
+    def payload_type(self) -> int:
+        """Seven bits."""
+
+    @property
     def sequence_number(self) -> int:
         """16 bits."""
 
@@ -52,7 +56,7 @@ class OpusPacket(Protocol):
 
     @property
     def payload(self) -> bytes:
-        """One packet of Opus."""
+        """One packet of Opus, or redundant audio that is made of such."""
 
 
 class RtpAudioPacket(NamedTuple):
@@ -87,6 +91,8 @@ class OpusReceiver:
 
     Attributes:
         payload_types: Those that are Opus.
+        red_type: That of redundant audio (RFC 2198) of those; ``None`` where there is none. Set it
+            before the first packet.
         sink: Receives the decoded blocks; ``None`` puts them in the track's queue. Returns how much
             of the coming audio may wait, in seconds: see `AudioSink`.
 
@@ -106,6 +112,8 @@ class OpusReceiver:
         call_later: Callable[[float, Callable[[], None]], Timer] | None = None,
     ) -> None:
         self.payload_types = frozenset(payload_types)
+        self.red_type: int | None = None
+        self._formats = [each for each in self.payload_types if each is not None]
         self.sink: AudioSink | None = None
         self._queue = queue
         self._clock = clock
@@ -139,6 +147,10 @@ class OpusReceiver:
         counts = self._receiver.stats()
         return counts["packets_discarded"] + counts["packets_repeated"]
 
+    def takes(self, payload_type: int) -> bool:
+        """True if packets of this payload type are for `add`."""
+        return payload_type in self.payload_types or payload_type == self.red_type
+
     def add(self, packet: OpusPacket) -> None:
         """Receives a packet, on the event loop.
 
@@ -152,6 +164,7 @@ class OpusReceiver:
             packet.timestamp,
             packet.payload,
             self._batch_allowance_s,
+            self._formats if packet.payload_type == self.red_type else None,
         )
         if samples is not None:
             self._deliver(AudioBlock(self._rate_hz, self._receiver.channels, samples))
@@ -173,8 +186,7 @@ class OpusReceiver:
         """
         if not isinstance(self._receiver, AudioReceiver):
             raise TypeError("expected a track of audio without keys, got one that has some")
-        types = [each for each in self.payload_types if each is not None]
-        secured = SecureReceiver(self._receiver, profile, key, salt, types)
+        secured = SecureReceiver(self._receiver, profile, key, salt, self._formats, self.red_type)
         self._receiver = secured
         return secured
 

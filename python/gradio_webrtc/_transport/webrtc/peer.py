@@ -28,7 +28,7 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
 
 from . import aiortc_internals as internals
-from .answer import state_opus_terms
+from .answer import Red, read_red, state_terms
 from .candidates import CandidateGate
 from .foreign_logs import filter_foreign_logs
 from .media_loop import media_loop
@@ -162,7 +162,7 @@ class PeerTransport:
             self._waiting.clear()
         try:
             async with offer_queue().passing():
-                answer = await self._make_answer(offer)
+                answer, red = await self._make_answer(offer)
         except InvalidOffer:
             raise
         except OperationError as error:
@@ -177,13 +177,14 @@ class PeerTransport:
         if not done:
             return {
                 "type": "answer",
-                "sdp": state_opus_terms(answer.sdp),
+                "sdp": state_terms(answer.sdp, red),
                 "candidates_follow": True,
             }
         self._gathering.result()
-        return {"type": "answer", "sdp": state_opus_terms(self._description().sdp)}
+        return {"type": "answer", "sdp": state_terms(self._description().sdp, red)}
 
-    async def _make_answer(self, offer: Offer) -> RTCSessionDescription:
+    async def _make_answer(self, offer: Offer) -> tuple[RTCSessionDescription, dict[str, Red]]:
+        """Returns aiortc's answer, and the redundant audio that is to be in ours."""
         await self._pc.setRemoteDescription(offer.description)
         for candidate in offer.candidates:
             await self._add(candidate)
@@ -193,10 +194,10 @@ class PeerTransport:
             self._media = media
         self._tracks.settle()
         answer = await self._pc.createAnswer()
-        internals.code_inline(self._pc, answer.sdp)
+        red = internals.code_inline(self._pc, answer.sdp, read_red(offer.description.sdp))
         self._tracks.prefer()
         self._guards = internals.guard_sockets(self._pc)
-        return answer
+        return answer, red
 
     async def candidates(self) -> list[dict[str, object]]:
         """Returns all of our own candidates, once gathered, as W3C ``RTCIceCandidateInit``."""

@@ -20,9 +20,10 @@ from gradio_webrtc._transport.webrtc.audio import AudioSender, level_dbov
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 from . import names, probe
+from .receiver import HardenedReceiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
     from aiortc.jitterbuffer import JitterBuffer, JitterFrame
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from aiortc.rtp import RtpPacket
 
     from gradio_webrtc._transport.base import AudioBlock, AudioSink
+    from gradio_webrtc._transport.webrtc.answer import Red
 
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """RFC 6464."""
@@ -57,34 +59,57 @@ class OpusJitterBuffer:
             False, since no key frame is needed, and the frame left to aiortc to decode: none of
             Opus.
         """
-        if packet.payload_type not in self.opus.payload_types:
+        if not self.opus.takes(packet.payload_type):
             return self._original.add(packet)
         self.opus.add(packet)
         return False, None
 
 
-def code_inline(pc: RTCPeerConnection, answer_sdp: str) -> None:
+def code_inline(
+    pc: RTCPeerConnection, answer_sdp: str, offered_red: Mapping[str, Red]
+) -> dict[str, Red]:
     """Decodes and encodes Opus on the event loop, wherever the answer agrees on it.
 
     Args:
         pc: The answering side, whose answer is made but not yet applied.
         answer_sdp: The answer.
+        offered_red: The redundant audio in the offer, by the names of media sections.
+
+    Returns:
+        That of it which the answer may accept: where Opus is received here. aiortc has no name for
+        such packets, and would drop them.
     """
     agreed = {
         media.rtp.muxId: media.rtp
         for media in SessionDescription.parse(answer_sdp).media
         if media.kind == "audio"
     }
+    accepted = {}
     for transceiver in pc.getTransceivers():
-        if (rtp := agreed.get(str(transceiver.mid))) is None:
+        mid = str(transceiver.mid)
+        if (rtp := agreed.get(mid)) is None:
             continue
         types = [codec.payloadType for codec in rtp.codecs if codec.name.lower() == "opus"]
         # A remote peer that sends nothing has no track.
         if probe.has(names.DECODING) and transceiver.receiver.track is not None:
             decode_inline(transceiver.receiver, types)
+            red = offered_red.get(mid)
+            if red is not None and red.opus in types and _accept_red(transceiver.receiver, red):
+                accepted[mid] = red
         # aiortc sends in the codec that comes first.
         if types and rtp.codecs[0].payloadType == types[0] and probe.has(names.ENCODING):
             encode_inline(transceiver.sender, rtp)
+    return accepted
+
+
+def _accept_red(receiver: RTCRtpReceiver, red: Red) -> bool:
+    """Has packets of redundant audio received, too; False where the receiver is not one of ours."""
+    opus = opus_receiver_of(receiver)
+    if opus is None or opus.takes(red.payload_type) or not isinstance(receiver, HardenedReceiver):
+        return False
+    opus.red_type = red.payload_type
+    receiver.accept_red(red.payload_type)
+    return True
 
 
 def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None]) -> None:

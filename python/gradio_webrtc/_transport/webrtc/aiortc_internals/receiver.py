@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCRtpReceiver
 from aiortc.rate import RateCounter
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPacket
 
@@ -20,6 +21,7 @@ from .decoder_queue import DecoderQueue
 from .objects import become, cancel_marked
 
 if TYPE_CHECKING:
+    from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
     from aiortc.rtp import AnyRtcpPacket, RtpPacket
 
     from gradio_webrtc._limits import Limits
@@ -69,6 +71,7 @@ class HardenedReceiver(RTCRtpReceiver):
         self._loss_reports = TokenBucket(LOSS_REPORTS_PER_S, LOSS_REPORTS_PER_S)
         self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
         self._due: int | None = None
+        self._red_type: int | None = None
         self._reports = True
         self._harden_video(own)
 
@@ -77,6 +80,23 @@ class HardenedReceiver(RTCRtpReceiver):
             own[names.NACK_GENERATOR] = HardenedLosses()
         if (estimator := own[names.RATE_ESTIMATOR]) is not None and probe.has(names.RATE):
             become(estimator.incoming_bitrate, HardenedRateCounter)
+
+    def accept_red(self, payload_type: int) -> None:
+        """Has packets of redundant audio come to the jitter buffer, as those of other codecs do.
+
+        Call it before the receiver starts.
+        """
+        self._red_type = payload_type
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Begins to receive; aiortc drops packets of codecs that are not among the parameters."""
+        if self._red_type is not None:
+            # Another list: the sender has this one, and would send in the codec that comes first.
+            red = RTCRtpCodecParameters(
+                mimeType="audio/red", clockRate=48_000, channels=2, payloadType=self._red_type
+            )
+            parameters.codecs = [*parameters.codecs, red]
+        await super().receive(parameters)
 
     @property
     def refused_frames(self) -> int:
