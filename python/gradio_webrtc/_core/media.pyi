@@ -351,6 +351,8 @@ class SecureSender:
         mid_id: The identifier of that header extension, 1 to 14.
         audio_level_id: The identifier of the extension with the level (RFC 6464), 1 to 14.
         has_nack: True if the remote peer may request packets again.
+        red_payload_type: That of redundant audio (RFC 2198), which is sent where packets are
+            reported lost: each carries the one before it. `None` where that was not agreed on.
 
     Raises:
         AudioError: For a value outside its range, and a queue of another rate.
@@ -373,6 +375,7 @@ class SecureSender:
         mid_id: int | None = None,
         audio_level_id: int | None = None,
         has_nack: bool = False,
+        red_payload_type: int | None = None,
     ) -> SecureSender: ...
     def send_from(self, socket: MediaSocket, host: str, port: int) -> None:
         """Sends from a socket to an address, from the next packet on.

@@ -11,6 +11,10 @@ const BIT_RATES: [i32; 4] = [64_000, 32_000, 16_000, 12_000];
 /// The share of lost packets from which copies of them pay, with a tenth of the bits or more.
 const LOSS_FOR_FEC: f32 = 0.03;
 
+/// Bits a second of a channel that a packet must have room for beside its copy of the one before: what
+/// the speech codec needs for wideband.
+const LEAST_WITH_COPY: i32 = 16_000;
+
 /// The share from which the path is taken to be too narrow: half of it and more is usual on bad
 /// radio links, at any bit rate.
 const LOSS_OF_A_NARROW_PATH: f32 = 0.1;
@@ -42,6 +46,9 @@ pub struct EncoderTerms {
     pub has_fec: bool,
     /// The share of packets that the path loses, in percent.
     pub expected_loss: i32,
+    /// The packets before it that each one is to carry as redundant audio (RFC 2198): 0 or 1. They
+    /// share the bit rate of the path, so that the encoder has half of it with one.
+    pub redundancy: usize,
 }
 
 /// Follows the receiver reports of a remote peer (RFC 3550 section 6.4).
@@ -50,6 +57,9 @@ pub struct EncoderTerms {
 /// on their path, or more than a tenth is lost; it stays where falling did not help, since a bad
 /// radio link loses as much at any. It rises a step after a calm, ever more rarely where that
 /// failed.
+///
+/// Where redundant audio was negotiated, it is sent from the same loss on, while nothing queues up and
+/// the bit rate has room for two: a path that is too narrow needs fewer bytes, and not more of them.
 ///
 /// # Examples
 /// ```
@@ -65,6 +75,8 @@ pub struct EncoderTerms {
 #[derive(Debug, Default)]
 pub struct EncoderAdaptation {
     step: usize,
+    may_repeat: bool,
+    is_queueing: bool,
     loss: f32,
     has_fec: bool,
     shortest: Option<Duration>,
@@ -81,8 +93,14 @@ impl EncoderAdaptation {
     pub fn terms(&self) -> EncoderTerms {
         #[allow(clippy::cast_possible_truncation)] // 0 to 100
         let percent = (self.loss * 100.0).ceil() as i32;
+        let half = BIT_RATES[self.step] / 2;
+        let repeats = self.may_repeat
+            && !self.is_queueing
+            && self.loss >= LOSS_FOR_FEC
+            && half >= LEAST_WITH_COPY;
         EncoderTerms {
-            bits_per_s: BIT_RATES[self.step],
+            bits_per_s: if repeats { half } else { BIT_RATES[self.step] },
+            redundancy: usize::from(repeats),
             has_fec: self.has_fec,
             expected_loss: if self.has_fec {
                 percent.clamp(0, 100)
@@ -90,6 +108,11 @@ impl EncoderAdaptation {
                 0
             },
         }
+    }
+
+    /// Lets packets carry those before them from now on: redundant audio was negotiated.
+    pub fn allow_redundancy(&mut self) {
+        self.may_repeat = true;
     }
 
     /// Takes a report in.
@@ -104,8 +127,8 @@ impl EncoderAdaptation {
         } else {
             self.loss + LOSS_WEIGHT * (lost - self.loss)
         };
-        let has_queue = self.has_queue(round_trip);
-        if has_queue || self.is_too_much(lost) {
+        self.is_queueing = self.has_queue(round_trip);
+        if self.is_queueing || self.is_too_much(lost) {
             self.lower(now, lost);
         } else if lost >= LOSS_FOR_FEC {
             self.calm_since = None;
@@ -270,6 +293,53 @@ mod tests {
         let gaps: Vec<u64> = raised.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(gaps.is_sorted(), "{gaps:?}");
         assert!(*gaps.last().unwrap() >= 60, "{gaps:?}");
+    }
+
+    fn redundant() -> EncoderAdaptation {
+        let mut adaptation = EncoderAdaptation::default();
+        adaptation.allow_redundancy();
+        adaptation
+    }
+
+    #[test]
+    fn a_packet_is_repeated_from_three_percent_on_and_shares_the_bit_rate() {
+        let mut adaptation = redundant();
+        let mut seen = Vec::new();
+        for (k, lost) in [(0, 0.02), (1, 0.05), (2, 0.05), (3, 0.0), (4, 0.0)] {
+            report(&mut adaptation, k, lost, 40);
+            let terms = adaptation.terms();
+            seen.push((terms.redundancy, terms.bits_per_s));
+        }
+        let (whole, half) = ((0, 64_000), (1, 32_000));
+        assert_eq!(seen, [whole, half, half, whole, whole]);
+        // A tenth lost is a step down, and the half of that.
+        report(&mut adaptation, 5, 0.1, 40);
+        let terms = adaptation.terms();
+        assert_eq!((terms.redundancy, terms.bits_per_s), (1, 16_000));
+    }
+
+    #[test]
+    fn nothing_is_repeated_on_a_path_that_is_narrow_or_fills_up() {
+        let mut adaptation = redundant();
+        report(&mut adaptation, 0, 0.05, 40);
+        assert_eq!(adaptation.terms().redundancy, 1);
+        report(&mut adaptation, 1, 0.05, 200);
+        let terms = adaptation.terms();
+        assert_eq!((terms.redundancy, terms.bits_per_s), (0, 32_000));
+        // The queue is gone; a step further down there is no room.
+        report(&mut adaptation, 2, 0.05, 40);
+        assert_eq!(adaptation.terms().redundancy, 1);
+        report(&mut adaptation, 3, 0.3, 40);
+        let terms = adaptation.terms();
+        assert_eq!((terms.redundancy, terms.bits_per_s), (0, 16_000));
+    }
+
+    #[test]
+    fn nothing_is_repeated_where_that_was_not_negotiated() {
+        let mut adaptation = EncoderAdaptation::default();
+        report(&mut adaptation, 0, 0.05, 40);
+        let terms = adaptation.terms();
+        assert_eq!((terms.redundancy, terms.bits_per_s), (0, 64_000));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod level;
 mod pacer;
 mod reporter;
 
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use pacer::AudioPacer;
 use reporter::Reporter;
 
 use crate::{
-    AudioLevel, ExtensionIds, NtpTime, ReportBlock, RtpExtensions, RtpHeader, SenderInfo,
-    SrtpSender, StreamEncoder,
+    AudioLevel, ExtensionIds, NtpTime, RedEncoder, ReportBlock, RtpExtensions, RtpHeader,
+    SenderInfo, SrtpSender, StreamEncoder,
 };
 
 /// The clock of Opus over RTP (RFC 7587 section 4.1).
@@ -35,6 +36,8 @@ pub struct SenderTerms {
     pub ssrc: u32,
     /// The number of Opus, 0 to 127.
     pub payload_type: u8,
+    /// The number of redundant audio in that (RFC 2198), 0 to 127; `None` where there is none.
+    pub red_payload_type: Option<u8>,
     /// The header extensions of the packets. Their transport sequence numbers count the packets of
     /// this sender from 0: no other stream of the transport may have them.
     pub extension_ids: ExtensionIds,
@@ -95,6 +98,7 @@ pub struct SendStats {
 /// let terms = SenderTerms {
 ///     ssrc: 0xcafe,
 ///     payload_type: 111,
+///     red_payload_type: None,
 ///     extension_ids: ExtensionIds::default(),
 ///     mid: None,
 ///     sequence_number: 7,
@@ -131,6 +135,9 @@ pub struct AudioSender {
     /// The frame that is sent; a frame of silence keeps the layout of the last one of audio.
     frame: Vec<i16>,
     payload: Vec<u8>,
+    /// Packs the payloads of packets; `None` where no redundant audio was negotiated.
+    red: Option<RedEncoder>,
+    packed: Vec<u8>,
     next_sequence_number: u16,
     next_transport_sequence_number: u16,
     /// The timestamp of the last packet, and the time at which that was due.
@@ -161,11 +168,14 @@ impl AudioSender {
             return Err(SendError::QueueRate { frame_samples });
         }
         // Later packets differ in their numbers alone.
-        header(&terms, terms.sequence_number, terms.timestamp, true).write(
-            terms.extension_ids,
-            &extensions(&terms, 0, 0),
-            &mut Vec::new(),
-        )?;
+        let (number, timestamp) = (terms.sequence_number, terms.timestamp);
+        for payload_type in iter::once(terms.payload_type).chain(terms.red_payload_type) {
+            header(&terms, payload_type, number, timestamp, true).write(
+                terms.extension_ids,
+                &extensions(&terms, 0, 0),
+                &mut Vec::new(),
+            )?;
+        }
         Ok(Self {
             queue,
             pacer: AudioPacer::new(),
@@ -174,6 +184,10 @@ impl AudioSender {
             history: History::new(terms.has_nack),
             frame: vec![0; FRAME_SAMPLES as usize],
             payload: Vec::new(),
+            red: terms
+                .red_payload_type
+                .map(|_| RedEncoder::new(terms.payload_type)),
+            packed: Vec::new(),
             next_sequence_number: terms.sequence_number,
             next_transport_sequence_number: 0,
             last: None,
@@ -368,14 +382,21 @@ impl AudioSender {
             Some(_) => level::below_full_scale_db(&self.frame),
             None => 0,
         };
-        let encoded = encode(&mut self.encoder, &self.frame, &mut self.payload);
+        let encoded = self.encode();
         if is_audio {
             self.note_pulled(now);
         }
         encoded?;
         let position = low_32_bits(place.position);
         let timestamp = self.terms.timestamp.wrapping_add(position);
-        let header = header(&self.terms, sequence_number, timestamp, place.is_first);
+        let payload_type = self.pack(timestamp);
+        let header = header(
+            &self.terms,
+            payload_type,
+            sequence_number,
+            timestamp,
+            place.is_first,
+        );
         self.send_packet(&header, level_db, datagrams)?;
         self.last = Some((timestamp, place.due));
         Ok(())
@@ -395,6 +416,37 @@ impl AudioSender {
             self.frame.fill(0);
         }
         is_audio
+    }
+
+    /// Encodes the frame; the first one makes the encoder.
+    fn encode(&mut self) -> Result<(), SendError> {
+        let channels = self.frame.len() / FRAME_SAMPLES as usize;
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            None => self.encoder.insert(StreamEncoder::new(channels)?),
+        };
+        if self.red.is_some() {
+            encoder.allow_redundancy();
+        }
+        encoder.set_channels(channels)?;
+        Ok(encoder.encode(&self.frame, &mut self.payload)?)
+    }
+
+    /// Adds packets before it to the encoded frame where the path loses some; returns the payload type.
+    fn pack(&mut self, timestamp: u32) -> u8 {
+        let encoder = self.encoder.as_ref();
+        let redundancy = encoder.map_or(0, |encoder| encoder.terms().redundancy);
+        let (Some(red), Some(red_type)) = (&mut self.red, self.terms.red_payload_type) else {
+            return self.terms.payload_type;
+        };
+        red.set_redundancy(redundancy);
+        self.packed.clear();
+        red.encode(timestamp, &self.payload, &mut self.packed);
+        if redundancy == 0 {
+            return self.terms.payload_type;
+        }
+        std::mem::swap(&mut self.payload, &mut self.packed);
+        red_type
     }
 
     /// Notes that a frame of audio left the queue.
@@ -432,9 +484,15 @@ impl AudioSender {
 }
 
 /// The header of a packet.
-fn header(terms: &SenderTerms, sequence_number: u16, timestamp: u32, is_first: bool) -> RtpHeader {
+fn header(
+    terms: &SenderTerms,
+    payload_type: u8,
+    sequence_number: u16,
+    timestamp: u32,
+    is_first: bool,
+) -> RtpHeader {
     RtpHeader {
-        payload_type: terms.payload_type,
+        payload_type,
         // The first packet after a time without any (RFC 3551 section 4.1): a jitter buffer may
         // adapt there.
         marker: is_first,
@@ -455,21 +513,6 @@ fn extensions(terms: &SenderTerms, level_db: u8, transport_number: u16) -> RtpEx
         mid: terms.mid.as_deref(),
         transport_sequence_number: Some(transport_number),
     }
-}
-
-/// Replaces the content of `payload`; the first frame makes the encoder.
-fn encode(
-    encoder: &mut Option<StreamEncoder>,
-    frame: &[i16],
-    payload: &mut Vec<u8>,
-) -> Result<(), SendError> {
-    let channels = frame.len() / FRAME_SAMPLES as usize;
-    let encoder = match encoder {
-        Some(encoder) => encoder,
-        None => encoder.insert(StreamEncoder::new(channels)?),
-    };
-    encoder.set_channels(channels)?;
-    Ok(encoder.encode(frame, payload)?)
 }
 
 /// Replaces the content of `frame`.

@@ -61,6 +61,11 @@ impl StreamEncoder {
         Ok(())
     }
 
+    /// See [`EncoderAdaptation::allow_redundancy`]; [`Self::terms`] has the number of copies.
+    pub fn allow_redundancy(&mut self) {
+        self.adaptation.allow_redundancy();
+    }
+
     /// Takes a receiver report in; see [`EncoderAdaptation::report`].
     pub fn report(&mut self, now: Duration, fraction_lost: f32, round_trip: Option<Duration>) {
         self.adaptation.report(now, fraction_lost, round_trip);

@@ -206,7 +206,7 @@ impl SecureSender {
     #[new]
     #[pyo3(signature = (
         queue, profile, key, salt, *, ssrc, payload_type, sequence_number, timestamp,
-        mid=None, mid_id=None, audio_level_id=None, has_nack=false,
+        mid=None, mid_id=None, audio_level_id=None, has_nack=false, red_payload_type=None,
     ))]
     #[allow(clippy::too_many_arguments)] // what was negotiated
     fn new(
@@ -223,11 +223,13 @@ impl SecureSender {
         mid_id: Option<u8>,
         audio_level_id: Option<u8>,
         has_nack: bool,
+        red_payload_type: Option<u8>,
     ) -> PyResult<Self> {
         let srtp = with_keys(py, profile, key, salt, media::SrtpSender::new)?;
         let terms = media::SenderTerms {
             ssrc,
             payload_type,
+            red_payload_type,
             extension_ids: media::ExtensionIds {
                 audio_level: audio_level_id,
                 mid: mid_id,

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport.webrtc.media_loop import MediaTransport
 
-OPUS, SSRC = 111, 77
+OPUS, RED, SSRC = 111, 63, 77
 KEYS = SrtpKeys("SRTP_AES128_CM_SHA1_80", bytes(range(16)), bytes(range(16, 30)))
 HERE = "127.0.0.1"
 SILENT = 127
@@ -125,9 +125,13 @@ class Protocol(asyncio.DatagramProtocol):
 
 
 class Ends:
-    """A queue that the thread sends to a peer."""
+    """A queue that the thread sends to a peer.
 
-    def __init__(self) -> None:
+    Args:
+        red_type: The payload type of redundant audio.
+    """
+
+    def __init__(self, red_type: int | None = None) -> None:
         media = media_loop()
         assert media is not None
         self.media: MediaLoop = media
@@ -143,7 +147,7 @@ class Ends:
             note(reply_delay_s)
 
         self.buffer.note_sent = noted  # type: ignore[method-assign]
-        secured = make_sender(self.buffer.queue, KEYS, SSRC, PARAMETERS)
+        secured = make_sender(self.buffer.queue, KEYS, SSRC, PARAMETERS, red_type)
         self.threaded = ThreadedSender(secured, self.buffer)
 
     def __enter__(self) -> Self:
@@ -190,6 +194,21 @@ async def test_packets_are_as_they_were_negotiated() -> None:
         assert numbers == list(range(10))
         assert times == [960 * number for number in numbers]
         assert ends.threaded.counts[0] >= 10
+
+
+@pytest.mark.parametrize(("red_type", "expected"), [(RED, RED), (None, OPUS)])
+async def test_packets_carry_the_one_before_once_some_are_lost(
+    red_type: int | None, expected: int
+) -> None:
+    with Ends(red_type) as ends:
+        await ends.buffer.write(48_000, tone(0.8, 440))
+        assert (await ends.peer.receive_audio(2))[0].payload_type == OPUS
+        ends.threaded.report(0.05, 0.04)
+        before, last = (await ends.peer.receive_audio(38))[-2:]
+        assert (before.payload_type, last.payload_type) == (expected, expected)
+        # With its time, 20 ms before, and its length (RFC 2198 section 3).
+        head = int.from_bytes(last.payload[:4], "big")
+        assert (head == (1 << 31 | OPUS << 24 | 960 << 10 | head & 1023)) == (expected == RED)
 
 
 async def test_a_queue_without_audio_costs_nothing() -> None:

@@ -95,11 +95,11 @@ async def test_what_browsers_offer_is_answered(browser: str) -> None:
     assert await ask(BROWSERS[browser]) == ""
 
 
-async def codecs_answered(sdp: str) -> list[str]:
+async def codecs_answered(sdp: str, config: SessionConfig = CONFIG) -> list[str]:
     """The payload types of audio in the answer, in their order."""
-    peer = PeerTransport([], CONFIG)
+    peer = PeerTransport([], config)
     try:
-        answer = await peer.answer(read_offer({"type": "offer", "sdp": sdp}, CONFIG))
+        answer = await peer.answer(read_offer({"type": "offer", "sdp": sdp}, config))
     finally:
         await peer.close()
     (line,) = re.findall(r"^m=audio (.*?)\r?$", str(answer["sdp"]), re.MULTILINE)
@@ -117,6 +117,12 @@ async def codecs_answered(sdp: str) -> list[str]:
 )
 async def test_redundant_audio_is_accepted_and_comes_first(browser: str, codecs: list[str]) -> None:
     assert await codecs_answered(BROWSERS[browser]) == codecs
+
+
+async def test_redundant_audio_is_sent_to_a_client_that_only_receives() -> None:
+    sdp = BROWSERS["chromium-audio"].replace("a=sendrecv", "a=recvonly", 1)
+    codecs = await codecs_answered(sdp, SessionConfig(mode="receive", modality="audio"))
+    assert codecs == ["63", "111", "9", "0", "8"]
 
 
 @pytest.mark.parametrize("aspect", ["DECODING", "RECEIVER"])

@@ -21,6 +21,9 @@ pub const START: Duration = Duration::from_millis(7_003);
 /// The stream.
 pub const SSRC: u32 = 0xcafe;
 
+/// The payload type of redundant audio, where it is agreed on.
+pub const RED: u8 = 63;
+
 /// Half the period, in samples, of the audio that is pushed.
 const HALF_PERIOD: usize = 48;
 
@@ -40,6 +43,7 @@ pub fn terms() -> SenderTerms {
     SenderTerms {
         ssrc: SSRC,
         payload_type: 111,
+        red_payload_type: None,
         extension_ids: ExtensionIds {
             audio_level: Some(1),
             mid: Some(4),
@@ -191,7 +195,8 @@ impl Network {
     fn receive(&mut self, mut bytes: Vec<u8>) {
         let packet = self.srtp.unprotect_rtp(&mut bytes).unwrap();
         let header = *packet.header();
-        assert_eq!((header.ssrc, header.payload_type), (SSRC, 111));
+        assert_eq!(header.ssrc, SSRC);
+        assert!([111, RED].contains(&header.payload_type));
         let extensions = packet.extensions(&bytes, terms().extension_ids);
         let level = extensions.audio_level.unwrap();
         let payload = bytes[packet.payload()].to_vec();

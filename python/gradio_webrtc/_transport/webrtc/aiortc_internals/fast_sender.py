@@ -198,7 +198,9 @@ def install_fast_sender(
     if not isinstance(source, QueuedAudioSource):
         return None
     ssrc: int = vars(sender)[names.SENDER_SSRC]
-    threaded = ThreadedSender(make_sender(source.queue, keys, ssrc, parameters), source)
+    threaded = ThreadedSender(
+        make_sender(source.queue, keys, ssrc, parameters, sender.red_type), source
+    )
     if not source.lend(threaded):
         return None
     threaded.begin(media, source.queue, getattr(sender.transport.transport, names.CONNECTION))
@@ -227,7 +229,11 @@ def _find(
 
 
 def make_sender(
-    queue: OutboundAudio, keys: SrtpKeys, ssrc: int, parameters: RTCRtpSendParameters
+    queue: OutboundAudio,
+    keys: SrtpKeys,
+    ssrc: int,
+    parameters: RTCRtpSendParameters,
+    red_type: int | None = None,
 ) -> SecureSender:
     """Returns the core's sender of a stream, as it was negotiated."""
     codec = parameters.codecs[0]
@@ -244,4 +250,5 @@ def make_sender(
         mid_id=ids.get(MID) if parameters.muxId else None,
         audio_level_id=ids.get(AUDIO_LEVEL),
         has_nack=any(each.type == "nack" and not each.parameter for each in codec.rtcpFeedback),
+        red_payload_type=red_type,
     )

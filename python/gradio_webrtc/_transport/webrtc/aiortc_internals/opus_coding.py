@@ -21,11 +21,12 @@ from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver
 
 from . import names, probe
 from .receiver import HardenedReceiver
+from .sender import HardenedSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+    from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
     from aiortc.jitterbuffer import JitterBuffer, JitterFrame
     from aiortc.rtcrtpparameters import RTCRtpParameters
     from aiortc.rtp import RtpPacket
@@ -76,8 +77,8 @@ def code_inline(
         offered_red: The redundant audio in the offer, by the names of media sections.
 
     Returns:
-        That of it which the answer may accept: where Opus is received here. aiortc has no name for
-        such packets, and would drop them.
+        That of it which the answer may accept: where Opus is decoded here, or none is received.
+        aiortc has no name for such packets, and would drop them.
     """
     agreed = {
         media.rtp.muxId: media.rtp
@@ -93,22 +94,28 @@ def code_inline(
         # A remote peer that sends nothing has no track.
         if probe.has(names.DECODING) and transceiver.receiver.track is not None:
             decode_inline(transceiver.receiver, types)
-            red = offered_red.get(mid)
-            if red is not None and red.opus in types and _accept_red(transceiver.receiver, red):
-                accepted[mid] = red
+        red = offered_red.get(mid)
+        if red is not None and red.opus in types and _accept_red(transceiver, red):
+            accepted[mid] = red
         # aiortc sends in the codec that comes first.
         if types and rtp.codecs[0].payloadType == types[0] and probe.has(names.ENCODING):
             encode_inline(transceiver.sender, rtp)
     return accepted
 
 
-def _accept_red(receiver: RTCRtpReceiver, red: Red) -> bool:
-    """Has packets of redundant audio received, too; False where the receiver is not one of ours."""
-    opus = opus_receiver_of(receiver)
-    if opus is None or opus.takes(red.payload_type) or not isinstance(receiver, HardenedReceiver):
-        return False
-    opus.red_type = red.payload_type
-    receiver.accept_red(red.payload_type)
+def _accept_red(transceiver: RTCRtpTransceiver, red: Red) -> bool:
+    """Has redundant audio received, and sent by a sender that can; False where it would be lost."""
+    receiver, sender = transceiver.receiver, transceiver.sender
+    if receiver.track is not None:
+        opus = opus_receiver_of(receiver)
+        if opus is None or not isinstance(receiver, HardenedReceiver):
+            return False
+        if opus.takes(red.payload_type):
+            return False
+        opus.red_type = red.payload_type
+        receiver.accept_red(red.payload_type)
+    if isinstance(sender, HardenedSender):
+        sender.red_type = red.payload_type
     return True
 
 

@@ -85,10 +85,12 @@ class HardenedSender(RTCRtpSender):
     Attributes:
         plan: By which video is encoded; ``None`` for aiortc's way.
         parameters: That were negotiated, once it sends.
+        red_type: The payload type of redundant audio that may be sent; ``None`` for none.
         threaded: Sends the packets in aiortc's place; ``None`` where it does not.
     """
 
     parameters: RTCRtpSendParameters | None = None
+    red_type: int | None = None
     threaded: ThreadedSender | None = None
 
     def harden(self) -> None:
