@@ -1,10 +1,12 @@
 """A page for `test_redundant.py`: an echo that notes what came over the wire of each session.
 
-On the way to the client two packets in a row are lost, of twenty.
+On the way to the client two packets in a row are lost, of twenty. In its answers redundant audio is
+before Opus, where Chromium sends it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -13,7 +15,9 @@ from support.notes import note
 
 from gradio_webrtc import WebRTC
 from gradio_webrtc._transport.webrtc import aiortc_internals as internals
+from gradio_webrtc._transport.webrtc import peer
 from gradio_webrtc._transport.webrtc.aiortc_internals import fast_sender
+from gradio_webrtc._transport.webrtc.answer import state_terms
 
 if TYPE_CHECKING:
     from aioice.ice import CandidatePair
@@ -54,7 +58,7 @@ class LossySender(fast_sender.ThreadedSender):
     def _follow(self, pair: CandidatePair) -> None:
         """Leaves the packets to the event loop, where they can be lost."""
 
-    def _take(self, sent: SendNote, number: int) -> None:
+    def _take(self, sent: SendNote) -> None:
         if isinstance(sent, bytes) and not 192 <= sent[1] <= 223:
             self._count += 1
             if not self._carries and sent[1] & 0x7F == RED:
@@ -62,9 +66,14 @@ class LossySender(fast_sender.ThreadedSender):
                 note("carries")
             if self._count % 20 >= 18:
                 return
-        super()._take(sent, number)
+        super()._take(sent)
 
 
+def state_red_first(sdp: str, red: Any) -> str:
+    return re.sub(rf"(m=audio \S+ \S+)(.*?) {RED}\b", rf"\1 {RED}\2", state_terms(sdp, red))
+
+
+vars(peer)["state_terms"] = state_red_first
 internals.install_fast_path = install_and_keep  # type: ignore[assignment]  # the same arguments
 fast_sender.ThreadedSender = LossySender  # type: ignore[misc]  # where one is made
 

@@ -1,4 +1,4 @@
-"""Redundant audio (RFC 2198) with Chromium, which sends it where the answer has it first."""
+"""Redundant audio (RFC 2198) with Chromium, which sends it where an answer has it first."""
 
 from __future__ import annotations
 

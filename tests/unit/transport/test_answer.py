@@ -29,13 +29,13 @@ def test_an_answer_without_opus_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
-def test_redundant_audio_comes_first_in_its_section_alone(end: str) -> None:
+def test_redundant_audio_comes_last_in_its_section_alone(end: str) -> None:
     lines = ["v=0", "m=audio 9 X 111 0", "a=mid:0", "a=rtpmap:111 opus/48000/2"]
     lines += ["m=audio 9 X 111", "a=rtpmap:111 opus/48000/2", "a=mid:1", ""]
     stated = state_terms(end.join(lines), {"1": RED}).split(end)
     assert stated[1] == lines[1]
     assert stated[5:-1] == [
-        "m=audio 9 X 63 111",
+        "m=audio 9 X 111 63",
         "a=rtpmap:63 red/48000/2",
         "a=fmtp:63 111/111",
         "a=rtpmap:111 opus/48000/2",
