@@ -176,13 +176,24 @@ def test_no_event_can_follow_from_the_samples_that_may_wait(case: Case) -> None:
     assert feed(detector, worst) == []
 
 
-def test_during_a_turn_nothing_may_wait(case: Case) -> None:
+def test_no_end_of_a_turn_can_follow_from_the_samples_that_may_wait(case: Case) -> None:
     detector = case.make()
     case.arm(detector)
     audio = case.speech()
     feed(detector, silence(0.6), audio[:, : round(0.8 * audio.shape[1])])
     assert size_of(detector) > 0
-    assert detector.min_samples_until_event == 0
+    allowance = detector.min_samples_until_event
+    assert feed(detector, np.zeros((1, allowance), np.int16)) == []
+    assert size_of(detector) > 0
+
+
+def test_less_than_a_window_may_wait_while_a_turn_may_be_over(case: Case) -> None:
+    detector = case.make()
+    case.arm(detector)
+    audio = case.speech()
+    feed(detector, silence(0.6), audio[:, : round(0.8 * audio.shape[1])], silence(0.4))
+    assert size_of(detector) > 0
+    assert detector.min_samples_until_event < 0.032 * RATE_HZ
 
 
 def test_the_open_turn_grows_and_reset_discards_it(case: Case) -> None:

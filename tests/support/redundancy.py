@@ -50,7 +50,7 @@ class RedundantClient(Client):
     Attributes:
         is_lost: Called with the number of each packet of audio, from 0; true for those that vanish.
         redundancy: The packets that each one carries beside its own; ``None`` to offer none.
-        accepted: True if the answer has redundant audio before Opus.
+        accepted: True if the answer has redundant audio.
     """
 
     redundancy: int | None = 2
@@ -72,7 +72,7 @@ class RedundantClient(Client):
         (media,) = (
             line for line in self.answer["sdp"].split("\r\n") if line.startswith("m=audio ")
         )
-        return bool(media.split()[3] == str(RED_TYPE))
+        return str(RED_TYPE) in media.split()[3:]
 
     async def _send_audio(self, data: bytes) -> None:
         if 64 <= data[1] & 0x7F <= 95 and data[1] >= 192:  # RTCP (RFC 5761 section 4)
