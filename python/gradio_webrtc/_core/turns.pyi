@@ -330,7 +330,8 @@ class InboundTurns:
     def min_samples_until_event(self) -> int:
         """The number of samples that can follow without an event, whatever they contain.
 
-        At the handler's rate; 0 while a turn may be over, and while audio is skipped.
+        At the handler's rate; less than a window while a turn may be over, and 0 while audio is
+        skipped.
         """
 
     @property

@@ -113,7 +113,7 @@ class InboundTurnDetector:
 
     @property
     def min_samples_until_event(self) -> int:
-        """The samples that can follow without an event; 0 while a turn may be over."""
+        """The samples that can follow without an event; few while a turn may be over."""
         return self.inbound.min_samples_until_event
 
     def skip(self, count: int) -> None:
@@ -182,7 +182,7 @@ class PauseTurnDetector:
 
     @property
     def min_samples_until_event(self) -> int:
-        """The samples that can follow without an event; 0 while a turn may be over."""
+        """The samples that can follow without an event; few while a turn may be over."""
         return 0 if self._has_gap else self._detector.min_samples_until_event
 
     def _placed(self, event: PauseEvent) -> TurnEvent:

@@ -284,7 +284,7 @@ impl InboundTurns {
     }
 
     /// The number of samples at the handler's rate that can follow without an event, whatever they
-    /// contain; 0 while a turn may be over, and while audio is skipped.
+    /// contain; less than a window while a turn may be over, 0 while audio is skipped.
     #[must_use]
     pub fn min_samples_until_event(&self) -> u64 {
         let clocked = &self.clocked;
