@@ -50,6 +50,9 @@ class Programs:
         self._news = threading.Condition()
         self._has_ended = False
 
+    def _serves(self, number: int) -> bool:
+        return len(self._addresses) > number or self._has_ended
+
     @property
     def output(self) -> str:
         """Everything the process has written so far, to either stream; long lines are cut."""
@@ -65,9 +68,7 @@ class Programs:
         """
         number = self._names.index(program) if isinstance(program, str) else program
         with self._news:
-            self._news.wait_for(
-                lambda: len(self._addresses) > number or self._has_ended, START_LIMIT_S
-            )
+            self._news.wait_for(lambda: self._serves(number), START_LIMIT_S)
         assert len(self._addresses) > number, f"the program did not start:\n{self.output}"
         return self._addresses[number]
 
@@ -106,9 +107,13 @@ class Programs:
     def interrupt(self) -> None:
         """Press Ctrl-C and wait until the process has ended.
 
+        In the middle of starting a program it would write the traceback that Python has for that.
+
         Raises:
             AssertionError: It had to be killed.
         """
+        with self._news:
+            self._news.wait_for(lambda: self._serves(len(self._names) - 1), START_LIMIT_S)
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(STOP_LIMIT_S)
