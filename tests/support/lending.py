@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
+
+from gradio_webrtc._config import SessionConfig
+from gradio_webrtc._handlers import StreamHandlerBase
+from gradio_webrtc._session.session import Session
 from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gradio_webrtc._transport import AudioFrameSource
+
+RATE_HZ = 48_000
+SOON_S = 30.0
+
+T = TypeVar("T", bound=StreamHandlerBase)
+
+
+def piece(level: int, frames: int = 1) -> tuple[int, np.ndarray[Any, Any]]:
+    """An item for ``emit`` all of whose samples have this level."""
+    return (RATE_HZ, np.full((1, 960 * frames), level, np.int16))
 
 
 class Player:
@@ -50,3 +68,49 @@ class LendingTransport(FakeTransport):
     def play_audio(self, source: AudioFrameSource) -> None:
         self.player = Player(source)
         assert source.lend(self.player)  # type: ignore[attr-defined]
+
+
+class Held(Generic[T]):
+    """A session with such a transport, under way.
+
+    Args:
+        handler: Emits what is put into its ``items``, a queue.
+    """
+
+    def __init__(self, handler: T) -> None:
+        self.handler = handler
+        self.transport = LendingTransport(RATE_HZ, np.zeros(960, np.int16))
+        self.session = Session("client", self.transport, handler, SessionConfig(has_outputs=True))
+        self.running = asyncio.get_running_loop().create_task(self.session.run())
+
+    @property
+    def buffer(self) -> Any:
+        return self.session.audio_buffer
+
+    def put(self, *items: Any) -> None:
+        """Has the handler emit this."""
+        handler: Any = self.handler
+        for item in items:
+            handler.items.put_nowait(item)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(SOON_S):
+            while not is_so():  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.001)
+
+    async def until_it_waits(self) -> None:
+        """Returns when the handler waits in ``emit`` and has nothing left."""
+        calls = self.session.stats().emits
+        self.put(piece(1))
+        await self.until(lambda: self.buffer.buffered_s > 0)
+        await self.until(lambda: self.session.stats().emits > calls)
+        assert self.played() == [1]
+
+    def played(self) -> list[int]:
+        """The first sample of each frame that waits to be played."""
+        return self.transport.player.play_all()
+
+    async def end(self) -> str:
+        """Returns the reason for which the session has ended."""
+        self.session.end("over")
+        return await self.running

@@ -10,21 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.lending import LendingTransport
+from support.lending import SOON_S, Held, piece
 
 from gradio_webrtc import AdditionalOutputs, CloseStream, StreamHandler
-from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._session.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-RATE_HZ = 48_000
-SOON_S = 30.0
-
-
-def piece(level: int, frames: int = 1) -> tuple[int, np.ndarray[Any, Any]]:
-    return (RATE_HZ, np.full((1, 960 * frames), level, np.int16))
 
 
 class Talker(StreamHandler):
@@ -58,46 +49,6 @@ class Talker(StreamHandler):
         self.items.put(None)
 
 
-class Held:
-    """A session of a talker, under way."""
-
-    def __init__(self) -> None:
-        self.handler = Talker()
-        self.transport = LendingTransport(RATE_HZ, np.zeros(960, np.int16))
-        self.session = Session(
-            "client", self.transport, self.handler, SessionConfig(has_outputs=True)
-        )
-        self._running = asyncio.get_running_loop().create_task(self.session.run())
-
-    @property
-    def buffer(self) -> Any:
-        return self.session.audio_buffer
-
-    def put(self, *items: Any) -> None:
-        for item in items:
-            self.handler.items.put(item)
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SOON_S):
-            while not is_so():  # noqa: ASYNC110 - there is no event for it
-                await asyncio.sleep(0.001)
-
-    async def until_it_waits(self) -> None:
-        """Returns when the handler waits in ``emit`` and has nothing left."""
-        calls = self.session.stats().emits
-        self.put(piece(1))
-        await self.until(lambda: self.buffer.buffered_s > 0)
-        await self.until(lambda: self.session.stats().emits > calls)
-        assert self.played() == [1]
-
-    def played(self) -> list[int]:
-        return self.transport.player.play_all()
-
-    async def end(self) -> str:
-        self.session.end("over")
-        return await self._running
-
-
 def wait_blocking(is_so: Callable[[], bool]) -> None:
     """Waits, and holds the event loop meanwhile."""
     limit_s = time.monotonic() + SOON_S
@@ -108,14 +59,14 @@ def wait_blocking(is_so: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def held() -> Any:
-    held = Held()
+    held = Held(Talker())
     await held.until(lambda: held.session.stats().emits > 0)
     await held.until_it_waits()
     yield held
     await held.end()
 
 
-async def test_items_are_queued_while_the_event_loop_is_blocked(held: Held) -> None:
+async def test_items_are_queued_while_the_event_loop_is_blocked(held: Held[Talker]) -> None:
     emits = held.session.stats().emits
     held.put(piece(2), piece(3), piece(4))
     wait_blocking(lambda: held.buffer.buffered_s >= 0.06)
@@ -127,7 +78,7 @@ async def test_items_are_queued_while_the_event_loop_is_blocked(held: Held) -> N
     assert names == {"emit", "receive"}
 
 
-async def test_a_full_queue_holds_up_emit(held: Held) -> None:
+async def test_a_full_queue_holds_up_emit(held: Held[Talker]) -> None:
     levels = list(range(2, 9))
     held.put(*(piece(level, frames=15) for level in levels))
     await held.until(lambda: held.buffer.buffered_s > 0.99)
@@ -146,7 +97,9 @@ async def test_a_full_queue_holds_up_emit(held: Held) -> None:
     assert played == [level for level in levels for _ in range(15)]
 
 
-async def test_what_emit_clears_first_is_dropped_and_its_own_item_is_not(held: Held) -> None:
+async def test_what_emit_clears_first_is_dropped_and_its_own_item_is_not(
+    held: Held[Talker],
+) -> None:
     def clear_and_emit() -> Any:
         held.handler.clear_queue()
         return piece(4)
@@ -156,7 +109,9 @@ async def test_what_emit_clears_first_is_dropped_and_its_own_item_is_not(held: H
     assert held.played() == [4, 5]
 
 
-async def test_what_emit_returns_after_it_has_stopped_the_reply_is_dropped(held: Held) -> None:
+async def test_what_emit_returns_after_it_has_stopped_the_reply_is_dropped(
+    held: Held[Talker],
+) -> None:
     def stop_and_emit() -> Any:
         held.handler.stop_reply()
         return piece(4)
@@ -166,7 +121,7 @@ async def test_what_emit_returns_after_it_has_stopped_the_reply_is_dropped(held:
     assert held.played() == [5]
 
 
-async def test_barge_in_drops_the_item_of_the_emit_that_runs(held: Held) -> None:
+async def test_barge_in_drops_the_item_of_the_emit_that_runs(held: Held[Talker]) -> None:
     held.put(piece(2))
     await held.until(lambda: held.buffer.buffered_s >= 0.02)
     emits = held.session.stats().emits
@@ -179,7 +134,7 @@ async def test_barge_in_drops_the_item_of_the_emit_that_runs(held: Held) -> None
 
 
 async def test_a_mistake_is_reported_and_the_next_item_comes(
-    held: Held, caplog: pytest.LogCaptureFixture
+    held: Held[Talker], caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> Any:
         raise ValueError("no voice today")
@@ -192,7 +147,7 @@ async def test_a_mistake_is_reported_and_the_next_item_comes(
     assert "cannot use what" in caplog.text
 
 
-async def test_outputs_come_between_the_items_they_were_emitted_between(held: Held) -> None:
+async def test_outputs_come_between_the_items_they_were_emitted_between(held: Held[Talker]) -> None:
     held.put(piece(2), AdditionalOutputs("first"), (piece(3), AdditionalOutputs("second")))
     await held.until(lambda: held.buffer.buffered_s >= 0.04)
     outputs = [held.session.outputs.take() for _ in range(2)]
@@ -201,13 +156,13 @@ async def test_outputs_come_between_the_items_they_were_emitted_between(held: He
 
 
 async def test_a_closed_stream_plays_what_came_before() -> None:
-    held = Held()
+    held = Held(Talker())
     held.put(piece(2), piece(3), CloseStream("enough"))
     levels: list[int] = []
 
     def is_over() -> bool:
         levels.extend(held.played())
-        return held._running.done()  # noqa: SLF001 - its own
+        return held.running.done()
 
     await held.until(is_over)
     assert levels == [2, 3]
@@ -215,7 +170,7 @@ async def test_a_closed_stream_plays_what_came_before() -> None:
 
 
 async def test_nothing_is_queued_nor_asked_for_behind_the_end() -> None:
-    held = Held()
+    held = Held(Talker())
     await held.until(lambda: held.session.stats().emits > 0)
     await held.until_it_waits()
     # A frame of silence is what wakes it at the end, long after the only frame.

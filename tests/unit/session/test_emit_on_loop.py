@@ -5,25 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
-from support.lending import LendingTransport
+from support.lending import Held, piece
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, CloseStream
-from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._session.session import Session
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-RATE_HZ = 48_000
-SOON_S = 30.0
-
-
-def piece(level: int, frames: int = 1) -> tuple[int, np.ndarray[Any, Any]]:
-    return (RATE_HZ, np.full((1, 960 * frames), level, np.int16))
 
 
 class Talker(AsyncStreamHandler):
@@ -50,48 +38,9 @@ class Talker(AsyncStreamHandler):
         return item() if callable(item) else item
 
 
-class Held:
-    """A session of a talker, under way."""
-
-    def __init__(self, handler: Talker | None = None) -> None:
-        self.handler = handler or Talker()
-        self.transport = LendingTransport(48_000, np.zeros(960, np.int16))
-        self.session = Session(
-            "client", self.transport, self.handler, SessionConfig(has_outputs=True)
-        )
-        self.running = asyncio.get_running_loop().create_task(self.session.run())
-
-    @property
-    def buffer(self) -> Any:
-        return self.session.audio_buffer
-
-    def put(self, *items: Any) -> None:
-        for item in items:
-            self.handler.items.put_nowait(item)
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SOON_S):
-            while not is_so():  # noqa: ASYNC110 - there is no event for it
-                await asyncio.sleep(0.001)
-
-    async def until_it_waits(self) -> None:
-        """Returns when the handler waits in ``emit`` and has nothing left."""
-        calls = self.session.stats().emits
-        self.put(piece(1))
-        await self.until(lambda: self.session.stats().emits > calls)
-        assert self.played() == [1]
-
-    def played(self) -> list[int]:
-        return self.transport.player.play_all()
-
-    async def end(self) -> str:
-        self.session.end("over")
-        return await self.running
-
-
 @pytest.fixture
 async def held() -> Any:
-    held = Held()
+    held = Held(Talker())
     await held.until(lambda: held.session.stats().emits > 0)
     await held.until_it_waits()
     yield held
@@ -105,14 +54,14 @@ async def count_turns(turns: list[int]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_items_are_played_in_their_order(held: Held) -> None:
+async def test_items_are_played_in_their_order(held: Held[Talker]) -> None:
     held.put(piece(2), piece(3), piece(4))
     await held.until(lambda: held.buffer.buffered_s >= 0.06)
     assert held.played() == [2, 3, 4]
     assert held.session.context.played_s == pytest.approx(0.08)
 
 
-async def test_an_emit_that_has_waited_is_called_again_in_the_same_turn(held: Held) -> None:
+async def test_an_emit_that_has_waited_is_called_again_in_the_same_turn(held: Held[Talker]) -> None:
     emits = held.session.stats().emits
     for level in (2, 3, 4):
         held.put(piece(level))
@@ -144,7 +93,7 @@ async def test_an_emit_that_never_waits_lets_the_loop_turn_between_two_items() -
     await held.end()
 
 
-async def test_a_full_queue_holds_up_emit(held: Held) -> None:
+async def test_a_full_queue_holds_up_emit(held: Held[Talker]) -> None:
     levels = list(range(2, 9))
     held.put(*(piece(level, frames=15) for level in levels))
     await held.until(lambda: held.buffer.buffered_s > 0.99)
@@ -163,7 +112,7 @@ async def test_a_full_queue_holds_up_emit(held: Held) -> None:
     assert played == [level for level in levels for _ in range(15)]
 
 
-async def test_replies_of_a_service_are_played_whole(held: Held) -> None:
+async def test_replies_of_a_service_are_played_whole(held: Held[Talker]) -> None:
     for _ in range(4):
         held.put((24_000, np.full((1, 4_800), 5_000, np.int16)))
     await held.until(lambda: held.buffer.buffered_s >= 0.79)
@@ -176,7 +125,9 @@ async def test_replies_of_a_service_are_played_whole(held: Held) -> None:
     assert max(held.played()) >= 5_900
 
 
-async def test_what_emit_clears_first_is_dropped_and_its_own_item_is_not(held: Held) -> None:
+async def test_what_emit_clears_first_is_dropped_and_its_own_item_is_not(
+    held: Held[Talker],
+) -> None:
     def clear_and_emit() -> Any:
         held.handler.clear_queue()
         return piece(4)
@@ -186,7 +137,7 @@ async def test_what_emit_clears_first_is_dropped_and_its_own_item_is_not(held: H
     assert held.played() == [4, 5]
 
 
-async def test_clearing_while_emit_waits_loses_nothing(held: Held) -> None:
+async def test_clearing_while_emit_waits_loses_nothing(held: Held[Talker]) -> None:
     for level in (2, 3, 4):
         held.handler.clear_queue()
         held.put(piece(level))
@@ -194,7 +145,9 @@ async def test_clearing_while_emit_waits_loses_nothing(held: Held) -> None:
         assert held.played() == [level]
 
 
-async def test_what_emit_returns_after_it_has_stopped_the_reply_is_dropped(held: Held) -> None:
+async def test_what_emit_returns_after_it_has_stopped_the_reply_is_dropped(
+    held: Held[Talker],
+) -> None:
     def stop_and_emit() -> Any:
         held.handler.stop_reply()
         return piece(4)
@@ -204,7 +157,7 @@ async def test_what_emit_returns_after_it_has_stopped_the_reply_is_dropped(held:
     assert held.played() == [5]
 
 
-async def test_barge_in_drops_the_item_of_the_emit_that_runs(held: Held) -> None:
+async def test_barge_in_drops_the_item_of_the_emit_that_runs(held: Held[Talker]) -> None:
     emits = held.session.stats().emits
     held.handler.stop_reply()
     held.put(piece(3))
@@ -215,7 +168,7 @@ async def test_barge_in_drops_the_item_of_the_emit_that_runs(held: Held) -> None
 
 
 async def test_a_mistake_is_reported_and_the_next_item_comes(
-    held: Held, caplog: pytest.LogCaptureFixture
+    held: Held[Talker], caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> Any:
         raise SystemExit(3)
@@ -229,14 +182,14 @@ async def test_a_mistake_is_reported_and_the_next_item_comes(
 
 
 async def test_floats_in_the_scale_of_int16_are_named(
-    held: Held, caplog: pytest.LogCaptureFixture
+    held: Held[Talker], caplog: pytest.LogCaptureFixture
 ) -> None:
     held.put((48_000, np.full((1, 960), 9_000.0)))
     await held.until(lambda: held.buffer.buffered_s >= 0.02)
     assert "gives float samples up to 9000" in caplog.text
 
 
-async def test_outputs_come_between_the_items_they_were_emitted_between(held: Held) -> None:
+async def test_outputs_come_between_the_items_they_were_emitted_between(held: Held[Talker]) -> None:
     held.put(piece(2), AdditionalOutputs("first"), (piece(3), AdditionalOutputs("second")))
     await held.until(lambda: held.buffer.buffered_s >= 0.04)
     outputs = [held.session.outputs.take() for _ in range(2)]
@@ -245,7 +198,7 @@ async def test_outputs_come_between_the_items_they_were_emitted_between(held: He
 
 
 async def test_a_closed_stream_plays_what_came_before() -> None:
-    held = Held()
+    held = Held(Talker())
     held.put(piece(2), piece(3), CloseStream("enough"))
     levels: list[int] = []
 
@@ -273,7 +226,7 @@ async def test_an_emit_that_swallows_its_cancellation_is_not_called_again() -> N
 async def test_the_pumps_are_freed_with_the_session_without_a_garbage_collection() -> None:
     gc.disable()
     try:
-        held = Held()
+        held = Held(Talker())
         await held.until(lambda: held.session.stats().emits > 0)
         await held.until_it_waits()
         media = held.session._media  # noqa: SLF001 - what is to be freed
