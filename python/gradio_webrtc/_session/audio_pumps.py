@@ -177,9 +177,8 @@ class InboundPump:
                 while self._waiting and not task.cancelling():
                     try:
                         frame = (self._rate_hz, self._waiting.popleft()[1])
-                        returned = await receive(frame)
-                        if returned is not None and _is_generator(returned):
-                            self._context.report(HandlerError(RECEIVE_YIELDS))
+                        if (returned := await receive(frame)) is not None:
+                            self._check_returned(returned)
                     except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
                         self._context.report(error)
                     if self._waiting:
@@ -189,6 +188,11 @@ class InboundPump:
             # A cancelled task refers to its error, that to this frame, and nothing frees a cycle.
             self._more = None
             del task
+
+    def _check_returned(self, returned: object) -> None:
+        """Reports a ``receive`` that was written as an ``emit``."""
+        if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+            self._context.report(HandlerError(RECEIVE_YIELDS))
 
     async def _deliver_in_thread(self) -> None:
         """Lets `_take` pass frames to the thread, and has the loop do what is left to it."""
@@ -201,9 +205,7 @@ class InboundPump:
                 if self._is_receiving:
                     self._receive_of_user.begin(series)
                 try:
-                    returned = await self._receive_of_user.refused_by(series)
-                    if _is_generator(returned):
-                        self._context.report(HandlerError(RECEIVE_YIELDS))
+                    self._check_returned(await self._receive_of_user.refused_by(series))
                 except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
                     self._context.report(error)
         finally:
@@ -324,10 +326,6 @@ class InboundPump:
 
 def _is_none(result: object) -> bool:
     return result is None
-
-
-def _is_generator(result: object) -> bool:
-    return inspect.isgenerator(result) or inspect.isasyncgen(result)
 
 
 class EmitSinks(NamedTuple):
