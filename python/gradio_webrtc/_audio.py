@@ -21,12 +21,13 @@ from ._core import (
     decode_g711,
     encode_g711,
 )
-from ._core.turns import InboundTurns, PauseDetector, PauseEvent, SileroVad
+from ._core.turns import MAX_STALL_S, InboundTurns, PauseDetector, PauseEvent, SileroVad
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
 __all__ = [
+    "MAX_STALL_S",
     "AudioFifo",
     "InboundAudio",
     "InboundTurns",

@@ -196,6 +196,45 @@ def test_less_than_a_window_may_wait_while_a_turn_may_be_over(case: Case) -> Non
     assert detector.min_samples_until_event < 0.032 * RATE_HZ
 
 
+def test_it_is_open_while_only_audio_can_decide_about_a_turn(case: Case) -> None:
+    detector = case.make()
+    case.arm(detector)
+    feed(detector, silence(0.6))
+    assert not detector.is_open
+    audio = case.speech()
+    feed(detector, audio[:, : round(0.8 * audio.shape[1])])
+    assert detector.is_open
+    feed(detector, silence(2.0))
+    assert not detector.is_open
+
+
+@pytest.mark.parametrize("act", ["reset", "skip"])
+def test_a_turn_that_is_discarded_is_not_open(case: Case, act: str) -> None:
+    detector = case.make()
+    case.arm(detector)
+    feed(detector, silence(0.6), case.speech())
+    if act == "skip":
+        detector.skip(FRAME)
+    else:
+        detector.reset()
+    # Skipped audio does not end a turn in blocks.
+    assert detector.is_open == (size_of(detector) > 0)
+
+
+def test_what_may_become_a_turn_is_open(case: Case) -> None:
+    detector = case.make()
+    case.arm(detector)
+    audio = case.speech()
+    step, first = round(0.02 * RATE_HZ), len(feed(detector, silence(0.6)))
+    assert first == 0
+    open_before = 0
+    for start in range(0, audio.shape[1], step):
+        if feed(detector, audio[:, start : start + step]):
+            break
+        open_before += detector.is_open
+    assert open_before > 0
+
+
 def test_the_open_turn_grows_and_reset_discards_it(case: Case) -> None:
     detector = case.make()
     case.arm(detector)

@@ -107,6 +107,19 @@ async def test_a_page_that_was_written_for_fastrtc_talks() -> None:
         assert stats.transport.heard_s is None
 
 
+async def test_a_page_that_sends_no_more_is_answered() -> None:
+    stream = Stream(
+        ReplyOnPause(lambda audio: iter([audio]), input_sample_rate=RATE_HZ), modality="audio"
+    )
+    said = spoken()
+    packets = np.array_split(said, said.size // (RATE_HZ // 50))
+    async with served(stream) as host, called(host, RATE_HZ) as page:
+        for packet in packets:
+            await page.send_audio(packet)
+        await page.until(lambda: page.samples > said.size)
+        assert correlation(page.audio(), said[RATE_HZ // 2 :])[0] > 0.95
+
+
 async def test_handlers_get_blocks_as_over_webrtc() -> None:
     stream = Stream(Silent(), modality="audio")
     async with served(stream) as host, called(host) as page:

@@ -311,6 +311,13 @@ class SecureReceiver:
             False, and nothing has changed, while delivered audio was not processed.
         """
 
+    def take_undelivered(self, now_s: float) -> NDArray[np.int16] | None:
+        """Does what `take` does for a plane whose thread detects no turns.
+
+        Returns:
+            `None` also while delivered audio was not processed, and where the thread detects turns.
+        """
+
     def take_due(self, now_s: float, allowance_s: float) -> NDArray[np.int16] | None:
         """Returns the audio that is due; see `AudioReceiver.receive`."""
 

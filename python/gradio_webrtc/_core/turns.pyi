@@ -9,11 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "MAX_STALL_S",
     "InboundTurns",
     "PauseDetector",
     "PauseEvent",
     "SileroVad",
 ]
+
+MAX_STALL_S: float
+"""The seconds without audio in which an open turn goes on; what has not come then is silence.
+
+Shorter would end turns in the stalls of a radio network, which last a second as a rule.
+"""
 
 class _Vad(Protocol):
     """A voice activity detector: returns the probability of speech in each window.
@@ -201,6 +208,10 @@ class PauseDetector:
         """True while a turn is under way: from `speech_started` until `pause`."""
 
     @property
+    def is_open(self) -> bool:
+        """True while a turn is under way, or what may become one: only more audio decides."""
+
+    @property
     def min_samples_until_event(self) -> int:
         """The number of samples that can follow without an event, whatever they contain.
 
@@ -325,6 +336,13 @@ class InboundTurns:
 
     def reset(self) -> None:
         """Discards the open turn; the next frame begins a new one, and the clock goes on."""
+
+    @property
+    def is_open(self) -> bool:
+        """True while a turn is under way, or what may become one: only more audio decides.
+
+        Where none comes, silence in its place. False while audio is skipped.
+        """
 
     @property
     def min_samples_until_event(self) -> int:

@@ -254,6 +254,11 @@ class ReplyOnPause(TurnHandler):
         return InboundDetection(turns, self._rtc_take_events)
 
     @property
+    def has_open_turn(self) -> bool:
+        """True while the user has begun a turn, or what may become one; from any thread."""
+        return self._rtc_detector is not None and self._rtc_detector.is_open
+
+    @property
     def batch_allowance_s(self) -> float:
         """The inbound audio that may wait, in seconds: most of what makes a turn begin."""
         if self._rtc_ignores_audio():

@@ -212,6 +212,14 @@ class StreamHandlerBase(ABC):
         return False
 
     @property
+    def has_open_turn(self) -> bool | None:
+        """True while the user has begun a turn, or what may become one; ``None`` without turns.
+
+        Only audio ends it. Where none comes any more, the session passes silence.
+        """
+        return None
+
+    @property
     def batch_allowance_s(self) -> float:
         """The inbound audio that may wait, in seconds, since no event could follow from it.
 

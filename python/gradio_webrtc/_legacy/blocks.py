@@ -169,6 +169,12 @@ class BlockTurnDetector:
         return TurnEvent("pause_detected", now_s, start_s, end_s, audio, rate_hz)
 
     @property
+    def is_open(self) -> bool:
+        """True during a turn, and while there is audio, less than a block, that may begin one."""
+        state = self._handler.state
+        return state.started_talking or (state.buffer is not None and bool(np.any(state.buffer)))
+
+    @property
     def min_samples_until_event(self) -> int:
         """0: the handler's code may act on any sample."""
         return 0

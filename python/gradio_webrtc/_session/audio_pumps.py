@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from gradio_webrtc._audio import InboundAudio, OutboundAudio
+from gradio_webrtc._audio import MAX_STALL_S, InboundAudio, OutboundAudio
 from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler, StreamHandlerBase
 from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
 from gradio_webrtc._mistakes import ScaleWatch
+from gradio_webrtc._transport import AudioBlock
 from gradio_webrtc._turns.detector import claimed
 from gradio_webrtc._workers.user_code import (
     describe_callable,
@@ -30,13 +31,14 @@ from gradio_webrtc._workers.workers import UserFunction
 from gradio_webrtc.errors import AudioError, HandlerError
 
 from .emissions import NOTHING, read_audio
+from .stalls import StallTimer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from numpy.typing import NDArray
 
-    from gradio_webrtc._transport import AudioBlock, Detected, Transport
+    from gradio_webrtc._transport import Detected, Transport
     from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc._workers.user_code import WatchedFunction
     from gradio_webrtc._workers.workers import Series, Worker
@@ -109,6 +111,10 @@ class Rounds:
 class InboundPump:
     """Passes audio of the transport to ``handler.receive``.
 
+    While the user's turn is open, and no audio has come for `MAX_STALL_S`, silence is passed in its
+    place: a client that sends nothing any more, with a key of push to talk released or a track
+    removed, has its turn end as by a pause. What comes later belongs to the next turn.
+
     Args:
         transport: The source of the audio.
         handler: Its ``receive`` gets frames of the handler's rate, layout and frame size.
@@ -133,6 +139,9 @@ class InboundPump:
         self._audio: InboundAudio | None = None
         self._detection: InboundDetection | None = None
         self._has_begun = False
+        self._has_turns = False
+        self._stall = StallTimer()
+        self._last: AudioBlock | None = None
         self._format = (0, 0)
         self._rate_hz = handler.input_sample_rate
         self._receive_at_once = handler.session_receive
@@ -159,7 +168,10 @@ class InboundPump:
         Raises:
             ConnectionLost: The client sends no more.
         """
-        await self._transport.carry_audio(self._take)
+        try:
+            await self._transport.carry_audio(self._take)
+        finally:
+            self._stall.cancel()
 
     async def deliver(self) -> None:
         """Passes queued frames to a ``receive`` that takes its time. Runs until cancelled."""
@@ -250,16 +262,20 @@ class InboundPump:
         with guard(self._context.report):
             await self._receive_of_user((self._rate_hz, silence))
 
+    def _begin(self) -> None:
+        # Now, since `start_up` may decide about the rate.
+        self._has_begun = True
+        self._rate_hz = self._handler.input_sample_rate
+        self._transport.prefer_audio(self._rate_hz, self._handler.expected_layout)
+        self._has_turns = self._handler.has_open_turn is not None
+        self._detection = self._handler.session_detection() if self._is_light else None
+        if self._detection is not None:
+            self._transport.feed_turns(self._detection.turns, self._take_detected)
+
     def _take(self, block: AudioBlock) -> float:
         """Runs for every packet; see `AudioSink`."""
         if not self._has_begun:
-            # Now, since `start_up` may decide about the rate.
-            self._has_begun = True
-            self._rate_hz = self._handler.input_sample_rate
-            self._transport.prefer_audio(self._rate_hz, self._handler.expected_layout)
-            self._detection = self._handler.session_detection() if self._is_light else None
-            if self._detection is not None:
-                self._transport.feed_turns(self._detection.turns, self._take_detected)
+            self._begin()
         if self._detection is not None:
             return self._detect(block, self._detection)
         if self._audio is None or self._format != (block.rate_hz, block.channels):
@@ -270,12 +286,17 @@ class InboundPump:
             now_s = asyncio.get_running_loop().time()
             for frame in frames:
                 self._queue(frame, now_s)
+            if self._has_turns:
+                # Whatever is open now: these frames may open one when they are received.
+                self._note_audio(block)
             return -len(self._waiting) * self._frame_s
         for frame in frames:
             try:
                 self._receive_at_once((self._rate_hz, frame))
             except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
                 self._context.report(error)
+        if self._stall.is_running or self._handler.has_open_turn:
+            self._note_audio(block)
         # The core holds up to one incomplete frame, which the handler has not received.
         return self._handler.batch_allowance_s - self._frame_s
 
@@ -292,7 +313,41 @@ class InboundPump:
         except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
             self._context.report(error)
             return 0.0
+        if self._stall.is_running or turns.is_open:
+            self._note_audio(block)
         return allowance_s
+
+    def _note_audio(self, block: AudioBlock) -> None:
+        self._last = block
+        self._stall.note(self)
+
+    def may_have_open_turn(self) -> bool:
+        """See `AudioTaker`."""
+        # Frames that wait for ``receive`` may open one.
+        return not self._is_light or bool(self._handler.has_open_turn)
+
+    def end_open_turn(self) -> None:
+        """Passes silence in the place of audio that has not come, if it could end a turn."""
+        last, self._last = self._last, None
+        with guard(self._context.report):
+            # First what waits in the transport, which is part of the turn.
+            if last is None or not self._transport.flush_audio():
+                return
+            if self._waiting:
+                # For a slow ``receive``, which may open a turn.
+                self._note_audio(last)
+            elif self._handler.has_open_turn:
+                self._pass_silence(last)
+
+    def _pass_silence(self, last: AudioBlock) -> None:
+        """Passes as much silence as there was no audio, in the format of the last block."""
+        rate_hz, channels, _ = last
+        silence = AudioBlock(rate_hz, channels, np.zeros((1, rate_hz // 50 * channels), np.int16))
+        for _ in range(round(MAX_STALL_S * 50)):
+            self._take(silence)
+            # Other detectors get all of it: what ends a turn is theirs to decide.
+            if self._detection is not None and not self._detection.turns.is_open:
+                break
 
     def _take_detected(self, detected: Detected) -> None:
         """Takes what a transport has detected that feeds the core by itself, some time ago."""

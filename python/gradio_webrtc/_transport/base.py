@@ -140,11 +140,19 @@ class Transport(Protocol):
         """Has turns detected by the transport, if it can: then the sink gets no more audio.
 
         Call it within the sink; the block that the sink has is the last one before the next that
-        is detected in, or some more follow.
+        is detected in, or some more follow. Where no audio has come for `MAX_STALL_S` the
+        transport ends an open turn, as by a pause.
 
         Args:
             turns: Detects them; the transport may do that in another thread.
             on_detected: Called on the event loop with what was detected.
+        """
+
+    def flush_audio(self) -> bool:
+        """Calls the sink with the audio that waits, since no event could follow from it.
+
+        Returns:
+            False where the transport detects turns by itself: it ends open ones by itself, too.
         """
 
     def prefer_audio(self, rate_hz: int, layout: Layout) -> None:

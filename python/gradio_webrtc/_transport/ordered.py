@@ -255,6 +255,10 @@ class OrderedTransport:
     def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
         """Changes nothing: blocks have the format of the client, see `Transport.prefer_audio`."""
 
+    def flush_audio(self) -> bool:
+        """Does nothing: audio waits for no more of it here; see `Transport.flush_audio`."""
+        return True
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Leaves it to the sink; see `Transport.feed_turns`."""
 

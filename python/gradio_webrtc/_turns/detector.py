@@ -61,6 +61,13 @@ class TurnDetector(Protocol):
         """Returns the events that follow from the next samples, int16 ``(1, n)``."""
 
     @property
+    def is_open(self) -> bool:
+        """True while there is a turn, or what may become one, about which only audio decides.
+
+        From any thread, while another one detects, and without waiting for it.
+        """
+
+    @property
     def min_samples_until_event(self) -> int:
         """The samples that can follow without an event, whatever is in them."""
 
@@ -112,6 +119,11 @@ class InboundTurnDetector:
         return list(claimed(self.inbound, events)) if events else []
 
     @property
+    def is_open(self) -> bool:
+        """True while there is a turn, or what may become one, about which only audio decides."""
+        return self.inbound.is_open
+
+    @property
     def min_samples_until_event(self) -> int:
         """The samples that can follow without an event; few while a turn may be over."""
         return self.inbound.min_samples_until_event
@@ -158,9 +170,14 @@ class PauseTurnDetector:
     Args:
         detector: Takes mono audio at ``rate_hz``.
         rate_hz: The rate of the inbound audio, in Hz.
+
+    Attributes:
+        is_open: True while there is a turn, or what may become one, about which only audio decides.
     """
 
     def __init__(self, detector: PauseDetector, rate_hz: int) -> None:
+        # Copied, since the detector is locked while a slow one of the user's own computes.
+        self.is_open = False
         self._detector = detector
         self._rate_hz = rate_hz
         self._received_samples = 0
@@ -176,7 +193,10 @@ class PauseTurnDetector:
         if self._has_gap:
             self.reset()
         self._received_samples += samples.size
-        events = self._detector.process(samples)
+        try:
+            events = self._detector.process(samples)
+        finally:
+            self.is_open = self._detector.is_open
         # Most frames bring no event: the objects for one are made for those that do.
         return [self._placed(event) for event in events] if events else []
 
@@ -201,6 +221,7 @@ class PauseTurnDetector:
         self._received_samples += count
         # The detector is reset by the next samples only: skipping may go on for minutes.
         self._has_gap = True
+        self.is_open = False
 
     def utterance_so_far(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``; empty when nobody speaks."""
@@ -212,4 +233,4 @@ class PauseTurnDetector:
         """Discards the open turn; the next samples begin a new one, and the clock goes on."""
         self._detector.reset()
         self._origin_s = self._received_samples / self._rate_hz
-        self._has_gap = False
+        self._has_gap = self.is_open = False

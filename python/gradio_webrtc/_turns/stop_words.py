@@ -168,6 +168,8 @@ class StopWordDetector:
         self._origin = self._segment = self._seen = 0
         self._segment_end: int | None = None
         self._is_due = self._is_speech = False
+        # Copied, since the detector is locked while a slow one of the user's own computes.
+        self._has_speech = False
 
     def process(self, samples: NDArray[np.int16]) -> list[TurnEvent]:
         """Returns the events from the next samples, int16 ``(1, n)``; none before the word.
@@ -179,13 +181,22 @@ class StopWordDetector:
         if self.is_awake:
             return self._process_turn(samples)
         self._keep(samples)
-        for event in self._detector.process(samples):
+        try:
+            events = self._detector.process(samples)
+        finally:
+            self._has_speech = self._detector.is_open
+        for event in events:
             self._note(event)
         goes_on = self._detector.is_speaking and self._unseen >= TRANSCRIBE_EVERY_S * self._rate_hz
         if goes_on or self._is_due:
             self._is_due = True
             self._on_due()
         return []
+
+    @property
+    def is_open(self) -> bool:
+        """True during a turn behind the word, or while there is speech that may have it in it."""
+        return self._turns.is_open if self.is_awake else self._has_speech
 
     @property
     def min_samples_until_event(self) -> int:
@@ -250,7 +261,7 @@ class StopWordDetector:
         self._detector.reset()
         self._origin = self._segment = self._seen = self._received
         self._segment_end = None
-        self._is_due = self._is_speech = False
+        self._is_due = self._is_speech = self._has_speech = False
         self._kept.clear()
         self._kept_samples = 0
 

@@ -66,6 +66,10 @@ class PacketPath:
         """Has audio decoded for that; see `Transport.prefer_audio`."""
         self._receiver.prefer(rate_hz, layout)
 
+    def flush_audio(self) -> None:
+        """Delivers the packets that wait; see `Transport.flush_audio`."""
+        self._receiver.flush()
+
     def send(self, now_s: float, block: AudioBlock) -> None:
         """Sends 20 ms, 48 kHz mono."""
         timestamp = self._sequence * FRAME_SAMPLES % (1 << 32)

@@ -120,6 +120,12 @@ class FakeTransport:
         if self._path is not None:
             self._path.prefer_audio(rate_hz, layout)
 
+    def flush_audio(self) -> bool:
+        """Delivers what waits behind a network; see `Transport.flush_audio`."""
+        if self._path is not None:
+            self._path.flush_audio()
+        return True
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Leaves it to the sink, which runs on the virtual clock."""
 

@@ -283,6 +283,13 @@ impl InboundTurns {
         self.clocked.skip(samples);
     }
 
+    /// True while a turn is under way, or what may become one: only more audio decides about it, and
+    /// where none comes, silence in its place. False while audio is skipped.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.is_skipping && !self.clocked.has_gap && self.clocked.detector.is_open()
+    }
+
     /// The number of samples at the handler's rate that can follow without an event, whatever they
     /// contain; less than a window while a turn may be over, 0 while audio is skipped.
     #[must_use]

@@ -231,6 +231,12 @@ impl PauseDetector {
         self.endpointer.is_started()
     }
 
+    /// True while a turn is under way, or what may become one: only more audio decides about it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.endpointer.onset().is_some()
+    }
+
     /// The number of samples that can follow without an event, whatever they contain: they may wait
     /// and be fed in one batch. [`Self::utterance_so_far`] is as far behind then.
     #[must_use]

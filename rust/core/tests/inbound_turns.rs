@@ -421,6 +421,31 @@ fn a_thread_may_have_it() {
 }
 
 #[test]
+fn a_turn_is_open_until_it_is_over_or_discarded() {
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    let is_open_after = |turns: &mut InboundTurns, level, seconds: usize| {
+        received(turns, 48_000, 1, &vec![level; 48_000 * seconds]);
+        turns.is_open()
+    };
+    assert!(!is_open_after(&mut turns, SOFT, 1));
+    assert!(is_open_after(&mut turns, LOUD, 1));
+    assert!(!is_open_after(&mut turns, SOFT, 1));
+    is_open_after(&mut turns, LOUD, 1);
+    turns.reset();
+    assert!(!turns.is_open());
+    is_open_after(&mut turns, LOUD, 1);
+    turns.set_skipping(true);
+    assert!(!turns.is_open());
+    turns.set_skipping(false);
+    turns.skip(320);
+    assert!(!turns.is_open());
+    // Too short for a turn, so far.
+    turns.reset();
+    assert_eq!(turns.process(48_000, 1, &[LOUD; 1_920]).unwrap(), []);
+    assert!(turns.is_open());
+}
+
+#[test]
 fn audio_without_voice_may_pass_while_nobody_speaks() {
     let mut turns = InboundTurns::new(silero(24_000), 480);
     assert_eq!(turns.quiet_terms(48_000), None);

@@ -19,6 +19,7 @@ mod secure_receiver;
 mod send;
 mod silence_gate;
 mod srtp;
+mod stall_timer;
 mod stream_decoder;
 mod stream_encoder;
 
@@ -43,5 +44,6 @@ pub use secure_receiver::{PayloadTypes, Reception, SecureReceiver, SecureStats};
 pub use send::{AudioSender, SendError, SendStats, SenderTerms, Sent};
 pub use silence_gate::GateTerms;
 pub use srtp::{SrtpError, SrtpProfile, SrtpReceiver, SrtpSender};
+pub use stall_timer::{MAX_STALL, StallTimer};
 pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;

@@ -69,6 +69,7 @@ pub struct AudioReceiver {
     ahead: u64,
     /// The number of packets that came since the last `take`.
     packets_waiting: usize,
+    last_packet: Option<Duration>,
     stats: ReceiveStats,
 }
 
@@ -91,6 +92,7 @@ impl AudioReceiver {
             allowance: 0,
             ahead: 0,
             packets_waiting: 0,
+            last_packet: None,
             stats: ReceiveStats::default(),
         })
     }
@@ -99,6 +101,12 @@ impl AudioReceiver {
     #[must_use]
     pub fn ssrc(&self) -> Option<u32> {
         self.ssrc
+    }
+
+    /// The time at which the last packet came; `None` before the first one.
+    #[must_use]
+    pub fn last_packet(&self) -> Option<Duration> {
+        self.last_packet
     }
 
     /// Channels of the audio that was taken last.
@@ -179,6 +187,7 @@ impl AudioReceiver {
         self.stats.bytes_received += payload.len() as u64;
         let samples = OpusPacket::read(&payload).map_or(0, |packet| packet.samples());
         self.packets_waiting += 1;
+        self.last_packet = Some(now);
         self.jitter.insert(now, sequence_number, timestamp, payload);
         self.ahead = self.jitter.samples_before_last() + u64::from(samples);
     }

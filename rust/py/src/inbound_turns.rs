@@ -112,6 +112,11 @@ impl InboundTurns {
     }
 
     #[getter]
+    fn is_open(&self) -> PyResult<bool> {
+        Ok(self.lock()?.is_open())
+    }
+
+    #[getter]
     fn min_samples_until_event(&self) -> PyResult<u64> {
         Ok(self.lock()?.min_samples_until_event())
     }

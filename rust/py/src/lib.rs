@@ -65,6 +65,10 @@ mod _core {
         use crate::pause::{PauseDetector, PauseEvent};
         #[pymodule_export]
         use crate::vad::SileroVad;
+
+        /// See [`gradio_webrtc_media::MAX_STALL`].
+        #[pymodule_export]
+        const MAX_STALL_S: f64 = gradio_webrtc_media::MAX_STALL.as_secs_f64();
     }
 
     #[pymodule_init]

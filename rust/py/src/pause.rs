@@ -187,6 +187,11 @@ impl PauseDetector {
     }
 
     #[getter]
+    fn is_open(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.state.lock(py)?.detector()?.is_open())
+    }
+
+    #[getter]
     fn min_samples_until_event(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.state.lock(py)?.detector()?.min_samples_until_event())
     }

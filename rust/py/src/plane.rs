@@ -36,6 +36,9 @@ const MAX_UNTAKEN_S: u64 = 10;
 /// a rule.
 const MAX_KEPT_SAMPLES: usize = 2 * 4_800;
 
+/// Silence that is detected in, in the place of audio that does not come.
+static SILENCE: [i16; MAX_KEPT_SAMPLES] = [0; MAX_KEPT_SAMPLES];
+
 /// What an endpoint has for its session.
 pub struct Delivery {
     pub endpoint: u64,
@@ -77,6 +80,9 @@ pub struct Outlet {
     behind: u64,
     /// The epoch of the turns when audio was last taken.
     epoch: u64,
+    /// True if a turn was open behind the audio that was taken last.
+    is_open: bool,
+    stall: media::StallTimer,
 }
 
 impl Outlet {
@@ -85,14 +91,44 @@ impl Outlet {
         self.waiting = self.waiting.saturating_sub(samples);
     }
 
+    /// True while delivered audio was not processed yet, and where turns are detected in its place.
+    pub fn is_delivering(&self) -> bool {
+        self.waiting > 0 || self.turns.is_some()
+    }
+
     /// Has turns detected from now on, in place of delivering audio; false while some is under way.
+    /// A turn that is open already may have had its last packet: see [`Self::watch`].
     pub fn feed(&mut self, turns: Arc<Mutex<core::InboundTurns>>) -> bool {
         if self.waiting > 0 {
             return false;
         }
-        self.epoch = turns.lock().unwrap_or_else(PoisonError::into_inner).epoch();
+        let shared = turns.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.epoch, self.is_open) = (shared.epoch(), shared.is_open());
+        drop(shared);
         self.turns = Some(turns);
         true
+    }
+
+    /// Has the timer run while a turn is open that the last packet of a client may have left so.
+    pub fn watch(&mut self, last_packet: Option<Duration>) {
+        self.stall.watch(self.is_open, last_packet);
+    }
+
+    /// Has silence detected in, in the place of audio that did not come, until no turn is open;
+    /// returns what [`Self::take`] does.
+    fn end_turn(&mut self, rate_hz: u32, channels: usize) -> u32 {
+        let Some(turns) = self.turns.clone() else {
+            return 0;
+        };
+        let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled_s = usize::try_from(media::MAX_STALL.as_secs()).unwrap_or(0);
+        let mut left = stalled_s * rate_hz as usize * channels;
+        while turns.is_open() && left > 0 {
+            let piece = left.min(SILENCE.len());
+            self.detect(&mut turns, rate_hz, channels, &SILENCE[..piece]);
+            left -= piece;
+        }
+        turns.batch_allowance(48_000)
     }
 
     /// Sets how much may stay undecoded in a receiver: the turns alone decide.
@@ -162,6 +198,7 @@ impl Outlet {
         if self.behind > MAX_UNTAKEN_S * u64::from(rate_hz) {
             // Should it be refused, it is dropped all the same: an error would wait for nobody, too.
             let _ = turns.pass_over(rate_hz, channels, samples);
+            self.is_open = false;
             return 0;
         }
         // Much comes at once where a silence ends. In pieces it leaves no large buffers behind.
@@ -175,6 +212,7 @@ impl Outlet {
                 self.push(Content::Detected(detected, Arc::clone(&self.untaken)));
             }
         }
+        self.is_open = turns.is_open();
         turns.batch_allowance(48_000)
     }
 
@@ -204,7 +242,8 @@ impl Endpoint for Receiver {
         };
         let receiver = secure.audio_mut();
         let is_late = receiver.deadline().is_some_and(|deadline| deadline <= now);
-        if !receiver.is_due() && !is_late {
+        let has_stalled = outlet.stall.has_stalled(now, receiver.last_packet());
+        if !receiver.is_due() && !is_late && !has_stalled {
             return;
         }
         outlet.set_gate(receiver, audio);
@@ -221,13 +260,21 @@ impl Endpoint for Receiver {
             audio.clear();
             audio.shrink_to(MAX_KEPT_SAMPLES);
         }
+        if has_stalled {
+            // Behind the packets that have waited to be decoded.
+            let allowance = outlet.end_turn(receiver.rate_hz(), receiver.channels());
+            receiver.set_allowance(allowance);
+        }
+        outlet.watch(receiver.last_packet());
     }
 
     fn deadline(&self) -> Option<Duration> {
         if self.is_ahead {
             return Some(Duration::ZERO);
         }
-        self.secure.audio().deadline()
+        let stall = self.outlet.as_ref().and_then(|it| it.stall.deadline());
+        let hole = self.secure.audio().deadline();
+        stall.into_iter().chain(hole).min()
     }
 }
 
@@ -339,6 +386,8 @@ impl MediaPlane {
             untaken: Arc::new(()),
             behind: 0,
             epoch: 0,
+            is_open: false,
+            stall: media::StallTimer::default(),
         };
         receiver.lock()?.outlet = Some(outlet);
         Ok(self.add(receiver.shared(), mailbox, endpoint))

@@ -11,6 +11,8 @@ use pyo3::types::PyDict;
 use crate::array::with_bytes;
 use crate::error::{audio_error, since};
 use crate::exclusive_cell::lock_attached;
+#[cfg(unix)]
+use crate::plane::Outlet;
 use crate::receive::{self, Arrived, AudioReceiver, counts_of};
 
 /// A receiver, and the memory of its packets and its audio.
@@ -22,7 +24,7 @@ pub struct Receiver {
     pub is_ahead: bool,
     /// Takes the audio, where a plane calls.
     #[cfg(unix)]
-    pub outlet: Option<crate::plane::Outlet>,
+    pub outlet: Option<Outlet>,
 }
 
 /// See [`media::SecureReceiver`].
@@ -119,10 +121,27 @@ impl SecureReceiver {
     #[cfg(unix)]
     fn feed(&self, turns: &crate::inbound_turns::InboundTurns) -> PyResult<bool> {
         let mut receiver = self.lock()?;
-        Ok(receiver
-            .outlet
-            .as_mut()
-            .is_some_and(|outlet| outlet.feed(turns.shared())))
+        let last_packet = receiver.secure.audio().last_packet();
+        let Some(outlet) = &mut receiver.outlet else {
+            return Ok(false);
+        };
+        let is_fed = outlet.feed(turns.shared());
+        outlet.watch(last_packet);
+        Ok(is_fed)
+    }
+
+    #[cfg(unix)]
+    fn take_undelivered<'py>(
+        &self,
+        py: Python<'py>,
+        now_s: f64,
+    ) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let now = since(now_s)?;
+        let mut receiver = self.lock()?;
+        if receiver.outlet.as_ref().is_some_and(Outlet::is_delivering) {
+            return Ok(None);
+        }
+        receiver.take(py, now)
     }
 
     fn take_due<'py>(

@@ -60,6 +60,11 @@ class AudioReceiver:
         if (opus := opus_receiver_of(self._receiver)) is not None:
             opus.prefer(rate_hz, layout)
 
+    def flush(self) -> bool:
+        """Delivers the packets that wait; see `Transport.flush_audio`."""
+        opus = opus_receiver_of(self._receiver)
+        return opus is None or opus.flush()
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected by the thread that receives, if one does; see `Transport.feed_turns`.
 

@@ -124,6 +124,7 @@ class OpusReceiver:
         self._timer: Timer | None = None
         self._attached: Attached | None = None
         self._turns: InboundTurns | None = None
+        self._is_fed = False
         self._on_detected: Callable[[Detected], None] | None = None
 
     @property
@@ -263,7 +264,23 @@ class OpusReceiver:
             self._deliver(block)
             secured.delivered(block.samples.size, self._batch_allowance_s)
             if self._turns is not None and secured.feed(self._turns):
-                self._turns = None
+                self._turns, self._is_fed = None, True
+                if self._attached is not None:
+                    # No packet may ever come that has it look at the open turn.
+                    self._attached.wake()
+
+    def flush(self) -> bool:
+        """Delivers the packets that wait, on the event loop; see `Transport.flush_audio`."""
+        if self._is_fed:
+            return False
+        receiver, now_s = self._receiver, self._clock()
+        if self._attached is not None and isinstance(receiver, SecureReceiver):
+            samples = receiver.take_undelivered(now_s)
+        else:
+            samples = receiver.take(now_s)
+        if samples is not None:
+            self._deliver(AudioBlock(self._rate_hz, receiver.channels, samples))
+        return True
 
     def close(self) -> None:
         """Drops what still comes, and logs what could not be decoded."""

@@ -269,6 +269,10 @@ class PeerTransport:
         """Has audio decoded for that; see `Transport.prefer_audio`."""
         self._tracks.prefer_audio(rate_hz, layout)
 
+    def flush_audio(self) -> bool:
+        """Delivers the packets that wait; see `Transport.flush_audio`."""
+        return self._tracks.flush_audio()
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected off the event loop; see `Transport.feed_turns`."""
         self._tracks.feed_turns(turns, on_detected)

@@ -100,6 +100,10 @@ class Tracks:
         if self._audio is not None and self._preferred is not None:
             self._audio.prefer(*self._preferred)
 
+    def flush_audio(self) -> bool:
+        """Delivers the packets that wait; see `Transport.flush_audio`."""
+        return self._audio is None or self._audio.flush()
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         """Has turns detected; see `Transport.feed_turns`."""
         if self._audio is not None:
