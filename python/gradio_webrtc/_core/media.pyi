@@ -198,6 +198,12 @@ class AudioReceiver:
             AudioError: For a negative time.
         """
 
+    def keep_pauses(self) -> None:
+        """Has time in which the sender sent nothing be silence from now on, up to three seconds.
+
+        For whoever detects the pauses in it; otherwise more than half a second is left out.
+        """
+
     def take(self, now_s: float) -> NDArray[np.int16] | None:
         """Returns all audio that is decided by now, `(1, n * channels)` interleaved, if any is."""
 
@@ -294,6 +300,9 @@ class SecureReceiver:
 
     def decode_for(self, rate_hz: int, layout: Literal["mono", "stereo"]) -> int:
         """As `AudioReceiver.decode_for`."""
+
+    def keep_pauses(self) -> None:
+        """See `AudioReceiver.keep_pauses`."""
 
     def delivered(self, samples: int, allowance_s: float) -> None:
         """Notes that so many samples which a plane has delivered were processed.

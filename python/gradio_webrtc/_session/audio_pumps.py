@@ -268,6 +268,8 @@ class InboundPump:
         self._rate_hz = self._handler.input_sample_rate
         self._transport.prefer_audio(self._rate_hz, self._handler.expected_layout)
         self._has_turns = self._handler.has_open_turn is not None
+        if self._has_turns:
+            self._transport.keep_pauses()
         self._detection = self._handler.session_detection() if self._is_light else None
         if self._detection is not None:
             self._transport.feed_turns(self._detection.turns, self._take_detected)

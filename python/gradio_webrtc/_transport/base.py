@@ -148,6 +148,12 @@ class Transport(Protocol):
             on_detected: Called on the event loop with what was detected.
         """
 
+    def keep_pauses(self) -> None:
+        """Has time in which the remote peer sent nothing be silence from now on, for some seconds.
+
+        For whoever detects the pauses in it. A transport whose audio carries no times cannot.
+        """
+
     def flush_audio(self) -> bool:
         """Calls the sink with the audio that waits, since no event could follow from it.
 

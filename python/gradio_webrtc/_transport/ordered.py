@@ -255,6 +255,9 @@ class OrderedTransport:
     def prefer_audio(self, rate_hz: int, layout: Layout) -> None:
         """Changes nothing: blocks have the format of the client, see `Transport.prefer_audio`."""
 
+    def keep_pauses(self) -> None:
+        """Does nothing: audio carries no times; see `Transport.keep_pauses`."""
+
     def flush_audio(self) -> bool:
         """Does nothing: audio waits for no more of it here; see `Transport.flush_audio`."""
         return True

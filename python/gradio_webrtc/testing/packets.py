@@ -66,6 +66,10 @@ class PacketPath:
         """Has audio decoded for that; see `Transport.prefer_audio`."""
         self._receiver.prefer(rate_hz, layout)
 
+    def keep_pauses(self) -> None:
+        """Has gaps in timestamps be silence; see `Transport.keep_pauses`."""
+        self._receiver.keep_pauses()
+
     def flush_audio(self) -> None:
         """Delivers the packets that wait; see `Transport.flush_audio`."""
         self._receiver.flush()

@@ -120,6 +120,11 @@ class FakeTransport:
         if self._path is not None:
             self._path.prefer_audio(rate_hz, layout)
 
+    def keep_pauses(self) -> None:
+        """Has gaps in the timestamps of packets be silence; see `Transport.keep_pauses`."""
+        if self._path is not None:
+            self._path.keep_pauses()
+
     def flush_audio(self) -> bool:
         """Delivers what waits behind a network; see `Transport.flush_audio`."""
         if self._path is not None:

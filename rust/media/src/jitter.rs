@@ -6,6 +6,7 @@
 
 mod filling;
 mod lateness;
+mod pauses;
 mod requests;
 mod ring;
 mod slots;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::budget::AudioBudget;
 use filling::Filling;
 use lateness::Lateness;
+use pauses::Pauses;
 use requests::Requests;
 use ring::{Place, Ring};
 pub use slots::{Insertion, Packet, Slot};
@@ -75,6 +77,7 @@ pub struct JitterBuffer {
     last_timestamp: u64,
     /// The extended timestamp of the next sample to leave.
     next_timestamp: u64,
+    pauses: Pauses,
     /// True before the first packet.
     is_new: bool,
     /// True before the first packet of another stream.
@@ -113,6 +116,7 @@ impl JitterBuffer {
             first: FIRST_SEQUENCE,
             last_timestamp: FIRST_TIMESTAMP,
             next_timestamp: FIRST_TIMESTAMP,
+            pauses: Pauses::default(),
             is_new: true,
             is_renumbered: false,
             is_hole: false,
@@ -138,6 +142,11 @@ impl JitterBuffer {
     /// and a round trip takes as long as this, measured or assumed.
     pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.requests.round_trip = round_trip;
+    }
+
+    /// Has pauses of the sender be silence also beyond half a second, for those who detect them.
+    pub fn keep_pauses(&mut self) {
+        self.pauses.keep();
     }
 
     /// Receives another stream from now on, whose counters have nothing to do with those before: the
@@ -461,7 +470,7 @@ impl JitterBuffer {
                 continue;
             }
             let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
-            let filling = Filling::of(gap, self.is_hole, packet);
+            let filling = Filling::of(gap, self.is_hole, packet, self.pauses.before(packet));
             let samples = packet.samples + filling.samples();
             if self.budget.take(now, samples) {
                 self.begin_filling(filling);
@@ -507,6 +516,7 @@ impl JitterBuffer {
         self.filling = None;
         self.is_hole = false;
         self.held_bytes -= packet.payload.len();
+        self.pauses.note(&packet);
         let samples = u64::from(packet.samples);
         self.next_timestamp = packet.timestamp.wrapping_add(samples);
         let held = now.saturating_sub(packet.received);

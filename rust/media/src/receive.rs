@@ -166,6 +166,11 @@ impl AudioReceiver {
         self.jitter.start(now);
     }
 
+    /// See [`JitterBuffer::keep_pauses`].
+    pub fn keep_pauses(&mut self) {
+        self.jitter.keep_pauses();
+    }
+
     /// See [`JitterBuffer::set_round_trip`].
     pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.jitter.set_round_trip(round_trip);

@@ -64,6 +64,11 @@ impl AudioReceiver {
         decode_for(&mut self.0.lock(py)?.receiver, rate_hz, layout)
     }
 
+    fn keep_pauses(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.lock(py)?.receiver.keep_pauses();
+        Ok(())
+    }
+
     fn take<'py>(
         &self,
         py: Python<'py>,

@@ -107,6 +107,11 @@ impl SecureReceiver {
         receive::decode_for(self.lock()?.secure.audio_mut(), rate_hz, layout)
     }
 
+    fn keep_pauses(&self) -> PyResult<()> {
+        self.lock()?.secure.audio_mut().keep_pauses();
+        Ok(())
+    }
+
     #[cfg(unix)]
     fn delivered(&self, samples: usize, allowance_s: f64) -> PyResult<()> {
         let mut receiver = self.lock()?;

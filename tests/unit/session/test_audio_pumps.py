@@ -258,6 +258,9 @@ class Line:
     def prefer_audio(self, *_format: object) -> None:
         """Blocks have what the test gives them."""
 
+    def keep_pauses(self) -> None:
+        """Has no pauses of its own."""
+
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         self.offered, self.on_detected = turns, on_detected
 

@@ -189,6 +189,9 @@ class Line:
     def prefer_audio(self, *_format: object) -> None:
         """Blocks have what the test gives them."""
 
+    def keep_pauses(self) -> None:
+        """Has no pauses of its own."""
+
     def feed_turns(self, *_detection: object) -> None:
         """Leaves it to the sink."""
 

@@ -67,6 +67,9 @@ class Wire:
     def prefer_audio(self, *_format: object) -> None:
         """Has 48 kHz decoded: frames are counted by it."""
 
+    def keep_pauses(self) -> None:
+        """Has no pauses of its own."""
+
     def feed_turns(self, *_detection: object) -> None:
         """Leaves it to the sink."""
 

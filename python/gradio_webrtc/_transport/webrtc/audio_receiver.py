@@ -60,6 +60,11 @@ class AudioReceiver:
         if (opus := opus_receiver_of(self._receiver)) is not None:
             opus.prefer(rate_hz, layout)
 
+    def keep_pauses(self) -> None:
+        """Has gaps in timestamps of Opus be silence; see `Transport.keep_pauses`."""
+        if (opus := opus_receiver_of(self._receiver)) is not None:
+            opus.keep_pauses()
+
     def flush(self) -> bool:
         """Delivers the packets that wait; see `Transport.flush_audio`."""
         opus = opus_receiver_of(self._receiver)

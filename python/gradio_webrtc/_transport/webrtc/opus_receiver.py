@@ -269,6 +269,10 @@ class OpusReceiver:
                     # No packet may ever come that has it look at the open turn.
                     self._attached.wake()
 
+    def keep_pauses(self) -> None:
+        """Has gaps in timestamps be silence; see `Transport.keep_pauses`."""
+        self._receiver.keep_pauses()
+
     def flush(self) -> bool:
         """Delivers the packets that wait, on the event loop; see `Transport.flush_audio`."""
         if self._is_fed:

@@ -269,6 +269,10 @@ class PeerTransport:
         """Has audio decoded for that; see `Transport.prefer_audio`."""
         self._tracks.prefer_audio(rate_hz, layout)
 
+    def keep_pauses(self) -> None:
+        """Has gaps in timestamps be silence; see `Transport.keep_pauses`."""
+        self._tracks.keep_pauses()
+
     def flush_audio(self) -> bool:
         """Delivers the packets that wait; see `Transport.flush_audio`."""
         return self._tracks.flush_audio()

@@ -100,6 +100,11 @@ class Tracks:
         if self._audio is not None and self._preferred is not None:
             self._audio.prefer(*self._preferred)
 
+    def keep_pauses(self) -> None:
+        """Has gaps in timestamps be silence; see `Transport.keep_pauses`."""
+        if self._audio is not None:
+            self._audio.keep_pauses()
+
     def flush_audio(self) -> bool:
         """Delivers the packets that wait; see `Transport.flush_audio`."""
         return self._audio is None or self._audio.flush()

@@ -8,7 +8,8 @@ use super::slots::Step;
 const MAX_CONCEALED: u32 = 2_880;
 
 /// Half a second at 48 kHz. A sender with discontinuous transmission sends every 400 ms at least
-/// (RFC 7587 section 3.1.3), so a longer gap is a session that stood still, and its silence is over.
+/// (RFC 7587 section 3.1.3), so a longer gap is a sender that made a pause, or a session that stood
+/// still, and its silence is over: what is played on would be late by all of it.
 const MAX_FILLED: u32 = 24_000;
 
 /// Samples in 2.5 ms. Concealment is made in multiples of it.
@@ -25,10 +26,21 @@ pub(super) struct Filling {
 impl Filling {
     /// Decides what stands for a gap of samples before a packet: silence if nothing is missing in
     /// the sequence, and nothing if it is too long, or goes backwards by wrapping.
-    pub(super) fn of(gap: u64, is_hole: bool, packet: &Packet) -> Self {
+    ///
+    /// # Arguments
+    /// `pause`: the silence that stands for a longer gap in which nothing is missing, at most.
+    pub(super) fn of(gap: u64, is_hole: bool, packet: &Packet, pause: u32) -> Self {
+        let is_backwards = gap > u64::MAX / 2;
         let gap = u32::try_from(gap).unwrap_or(u32::MAX);
         if gap > MAX_FILLED {
-            return Self::default();
+            return Self {
+                silent: if is_hole || is_backwards {
+                    0
+                } else {
+                    gap.min(pause)
+                },
+                ..Self::default()
+            };
         }
         if !is_hole {
             return Self {
