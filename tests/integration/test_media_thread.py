@@ -190,3 +190,28 @@ async def test_the_thread_detects_turns_and_wakes_the_loop_for_events_alone(
         assert turns.qsize() == 1
     await client.hang_up()
     await manager.wait_idle()
+
+
+@pytest.mark.parametrize("value", ["on", "off"])
+async def test_a_sender_that_goes_on_with_an_earlier_stream_is_received_whole(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, value)
+    sent = chirp(3.0)
+    manager = serve(Echo())
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), sent]))
+    await client.call()
+    (sender,) = client.pc.getSenders()
+    first = vars(sender)["_ssrc"]
+    for second_s, ssrc in [(1.0, first ^ 1), (2.0, first)]:
+        await client.until(lambda: client.loud_seconds() >= second_s)  # noqa: B023 - awaited here
+        vars(sender)["_ssrc"] = ssrc
+    await client.until(lambda: client.loud_seconds() >= 2.9)
+    (session,) = manager.all_stats()
+    assert session.transport.packets_lost == 0
+    await client.hang_up()
+    await manager.wait_idle()
+    places = pieces_found(client.received_audio(), sent)
+    found = [place for place in places if place >= 0]
+    assert len(found) >= 0.8 * len(places)
+    assert found == sorted(found)

@@ -6,6 +6,7 @@
 mod adaptation;
 mod budget;
 mod delay;
+mod former_streams;
 mod jitter;
 mod opus;
 mod opus_packet;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::former_streams::{FormerStream, FormerStreams};
 use crate::remote_reports::RemoteReports;
 use crate::{
     AudioReceiver, Protocol, ReceiveStats, ReceptionStatistics, RemoteReport, ReportBlock,
@@ -15,10 +16,6 @@ const CLOCK_HZ: u32 = 48_000;
 /// The bytes of a datagram: from a header of RTP (RFC 3550 section 5.1) to the MTU of Ethernet; a
 /// packet of 20 ms has some hundred.
 const SIZES: Range<usize> = 12..1_501;
-
-/// The streams that may give way to another one in a session: a sender that is started again and again
-/// has a new one each time. Each is remembered, so that its packets cannot be repeated.
-const MAX_FORMER: usize = 64;
 
 /// The payload types of RTP that are taken: seven bits (RFC 3550 section 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,7 +76,8 @@ struct Stream {
 /// Receives one track of audio, encrypted: an [`AudioReceiver`] behind SRTP.
 ///
 /// A track has one stream at a time. Whoever sends may begin another one, which takes the place of
-/// the one before for good; only a packet that is authenticated can do so.
+/// the one before, or go on with an earlier one; only a packet that is authenticated can do so, and
+/// one that was not received before.
 pub struct SecureReceiver {
     srtp: SrtpReceiver,
     receiver: AudioReceiver,
@@ -87,7 +85,7 @@ pub struct SecureReceiver {
     /// The payload type of redundant audio; `None` where there is none.
     red_type: Option<u8>,
     stream: Option<Stream>,
-    former: Vec<u32>,
+    former: FormerStreams,
     stats: SecureStats,
     /// The last report, of the current stream.
     report: Option<ReportBlock>,
@@ -106,7 +104,7 @@ impl SecureReceiver {
             payload_types,
             red_type: None,
             stream: None,
-            former: Vec::new(),
+            former: FormerStreams::default(),
             stats: SecureStats::default(),
             report: None,
             reports: None,
@@ -248,32 +246,54 @@ impl SecureReceiver {
         datagram: &mut [u8],
     ) -> Result<(RtpPacket, Vec<u8>), SrtpError> {
         let ssrc = u32::from_be_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
-        if self.former.contains(&ssrc) {
-            return Err(SrtpError::Replayed);
-        }
-        let is_new = self
-            .stream
-            .as_ref()
-            .is_some_and(|stream| stream.ssrc != ssrc);
-        if is_new && self.former.len() >= MAX_FORMER {
-            return Err(SrtpError::TooManyStreams { ssrc });
-        }
-        let packet = self.srtp.unprotect_rtp(datagram)?;
+        let packet = match self.former.find(ssrc) {
+            Some(former) => self.decrypt_former(now, former, datagram)?,
+            None if self.is_another(ssrc) && self.former.is_full() => {
+                return Err(SrtpError::TooManyStreams { ssrc });
+            }
+            None => self.srtp.unprotect_rtp(datagram)?,
+        };
         let payload = datagram[packet.payload()].to_vec();
         self.stats.packets_received += 1;
         self.stats.last = Some(now);
         let header = packet.header();
-        self.stream_of(ssrc)
+        self.stream_of(ssrc, now)
             .receive(header.sequence_number, header.timestamp, now);
         Ok((packet, payload))
     }
 
+    fn is_another(&self, ssrc: u32) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.ssrc != ssrc)
+    }
+
+    /// Decrypts a packet of a stream that gave way, which is none any more then.
+    fn decrypt_former(
+        &mut self,
+        now: Duration,
+        former: FormerStream,
+        datagram: &mut [u8],
+    ) -> Result<RtpPacket, SrtpError> {
+        if now < former.free_at {
+            return Err(SrtpError::Replayed);
+        }
+        self.srtp.resume_rtp(former.ssrc, former.newest)?;
+        let packet = self.srtp.unprotect_rtp(datagram);
+        if packet.is_ok() {
+            self.former.remove(former.ssrc);
+        } else {
+            self.srtp.remove_rtp(former.ssrc);
+        }
+        packet
+    }
+
     /// The statistics of a stream, which is the current one from now on.
-    fn stream_of(&mut self, ssrc: u32) -> &mut ReceptionStatistics {
+    fn stream_of(&mut self, ssrc: u32, now: Duration) -> &mut ReceptionStatistics {
         if let Some(former) = self.stream.take_if(|stream| stream.ssrc != ssrc) {
             self.stats.packets_lost += count_lost(&former);
-            self.former.push(former.ssrc);
-            self.srtp.remove_rtp(former.ssrc);
+            let newest = self.srtp.remove_rtp(former.ssrc);
+            self.former.insert(former.ssrc, newest, now);
             self.report = None;
         }
         let stream = self.stream.get_or_insert_with(|| Stream {
@@ -410,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_stream_takes_the_place_of_the_old_one_for_good() {
+    fn a_new_stream_takes_the_place_of_the_old_one_at_once() {
         let (mut sender, mut receiver) = (sender(), receiver());
         for (ssrc, number, expected) in [
             (1, 0, Reception::Received),

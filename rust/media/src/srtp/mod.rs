@@ -141,12 +141,25 @@ impl SrtpReceiver {
         Ok(packet.with_payload_end(bytes, end)?)
     }
 
-    /// Makes room for another RTP stream.
+    /// Makes room for another RTP stream, and returns the index of the newest packet of this one.
     ///
-    /// The window of this one is lost: the caller must pass none of its packets again, which could
-    /// be repeated ones.
-    pub fn remove_rtp(&mut self, ssrc: u32) {
+    /// Its window is lost: pass none of its packets again, which could be repeated ones, before
+    /// [`Self::resume_rtp`].
+    pub fn remove_rtp(&mut self, ssrc: u32) -> u64 {
+        let window = self.0.rtp_streams.get(ssrc).unwrap_or_default();
         self.0.rtp_streams.remove(ssrc);
+        window.newest()
+    }
+
+    /// Continues an RTP stream that was removed: no packet up to this index is received again.
+    ///
+    /// # Errors
+    /// The stream is a ninth one.
+    pub fn resume_rtp(&mut self, ssrc: u32, newest: u64) -> Result<(), SrtpError> {
+        self.0.rtp_streams.get(ssrc)?;
+        let window = IndexWindow::starting_behind(newest);
+        self.0.rtp_streams.set(ssrc, window);
+        Ok(())
     }
 
     /// Decrypts a compound RTCP packet in place, and returns it without index and tag.

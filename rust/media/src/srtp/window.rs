@@ -31,6 +31,11 @@ impl IndexWindow {
         Self { newest, used }
     }
 
+    /// The newest index that was used; 0 in a new window.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// True if no index was used.
     pub fn is_empty(&self) -> bool {
         self.used == 0
