@@ -110,7 +110,8 @@ class PausingMicrophone(Microphone):
             self._frames = behind
         frame = await super().recv()
         # aiortc's encoder counts samples: the timestamps of its packets have no gaps.
-        packet = Packet(self._encoder.encode(frame.to_ndarray()))
+        samples: Any = frame.to_ndarray()
+        packet: Any = Packet(self._encoder.encode(samples))
         packet.pts, packet.time_base = frame.pts, frame.time_base
         return packet
 

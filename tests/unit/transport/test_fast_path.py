@@ -149,14 +149,17 @@ def test_a_packet_that_waited_for_aiortc_is_counted() -> None:
     assert ends.statistics.packets_received == 4
 
 
-def test_another_stream_takes_the_place_of_the_first() -> None:
+def test_another_stream_takes_the_place_of_the_first_which_may_go_on() -> None:
     ends = Ends()
-    ends.send(packet(1))
+    first = ends.send(packet(1))
     ends.send(packet(2, ssrc=NEXT_SSRC))
     assert next(iter(ends.streams.items()))[0] == NEXT_SSRC
     assert ends.statistics.packets_received == 3
-    ends.send(packet(2))
+    ends.receive(first, 1)
     assert ends.statistics.packets_received == 3
+    ends.send(packet(2))
+    assert next(iter(ends.streams.items()))[0] == SSRC
+    assert ends.statistics.packets_received == 4
     assert ends.passed_on == []
 
 
