@@ -237,7 +237,7 @@ class InboundPump:
         with self._lock:
             self._waiting.append((now_s, frame))
             before = len(self._waiting)
-            while self._is_too_long(now_s):
+            while len(self._waiting) > MIN_WAITING and self._is_too_long(now_s):
                 self._waiting.popleft()
             dropped = before - len(self._waiting)
             series = None if self._is_receiving else self._series
@@ -251,8 +251,6 @@ class InboundPump:
 
     def _is_too_long(self, now_s: float) -> bool:
         waiting = self._waiting
-        if len(waiting) <= MIN_WAITING:
-            return False
         return len(waiting) > self._most_waiting or now_s - waiting[0][0] > MAX_INBOUND_S
 
     async def send_silence(self) -> None:
