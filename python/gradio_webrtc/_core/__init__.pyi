@@ -325,6 +325,14 @@ class OutboundAudio:
         After more than a second a source has to prove again that it is live.
         """
 
+    def expect_late(self, seconds: float) -> None:
+        """Notes that inbound audio was held back for so long, before it can be pushed.
+
+        A live source that plays on what it is given is late by as much, ten seconds at most. In the
+        next two that is worked off at once, also where a push had to wait for room; a block that
+        may be a whole reply is not.
+        """
+
     def end(self) -> None:
         """Ends the stream: its tail and its last partial frame become whole frames.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -62,6 +63,10 @@ since the network or the event loop stood still, has not waited here."""
 MAX_WAITING_S: Final = 6.0
 """Inbound audio that waits for ``receive`` at most, in seconds: as much as a transport may deliver
 at once, and what a slow ``receive`` may have left before it."""
+
+LATE_AFTER_S: Final = 0.2
+"""The time without inbound audio after which it was held back, in seconds: by a network or an event
+loop that stood still. What was held back comes at once then."""
 
 MIN_WAITING: Final = 2
 """Frames that may wait however long each of them is."""
@@ -120,6 +125,9 @@ class InboundPump:
         handler: Its ``receive`` gets frames of the handler's rate, layout and frame size.
         context: Reports errors of ``receive``.
         worker: Runs a ``receive`` that is no coroutine function and may block.
+        on_late: Called with the time for which audio was held back, in seconds, before ``receive``
+            gets it: a handler that plays on what it receives is as late. ``None`` where nothing is
+            played.
 
     Attributes:
         dropped_frames: Frames that ``receive`` was too slow for.
@@ -131,8 +139,11 @@ class InboundPump:
         handler: AudioHandler,
         context: SessionContext,
         worker: Worker,
+        on_late: Callable[[float], None] | None = None,
     ) -> None:
         self.dropped_frames = 0
+        self._on_late = on_late
+        self._last_s = math.inf
         self._transport = transport
         self._handler = handler
         self._context = context
@@ -234,6 +245,9 @@ class InboundPump:
 
     def _queue(self, frame: NDArray[np.int16], now_s: float) -> None:
         """Leaves a frame to `deliver`, in the place of those that have waited for too long."""
+        if now_s > self._last_s + LATE_AFTER_S and self._on_late is not None:
+            self._on_late(now_s - self._last_s)
+        self._last_s = now_s
         with self._lock:
             self._waiting.append((now_s, frame))
             before = len(self._waiting)

@@ -152,7 +152,10 @@ class SessionMedia:
             self._transport.play_audio(self._sinks.audio)
         if self._config.client_sends:
             self._transport.prefer_audio(handler.input_sample_rate, handler.expected_layout)
-            self.audio = InboundPump(self._transport, handler, self._context, self.receive_worker)
+            on_late = self._sinks.audio.expect_late if self._config.client_receives else None
+            self.audio = InboundPump(
+                self._transport, handler, self._context, self.receive_worker, on_late
+            )
             self.inbound += [self.audio.run, self.audio.deliver]
         self.emitted_audio = OutboundPump(handler, self._context, self._sinks, self.emit_worker)
         self.outbound.append(self.emitted_audio.run)

@@ -36,6 +36,10 @@ const LEFT_QUARTERS: usize = 5;
 /// time begins with more.
 const LONG_BLOCK_FRAMES: usize = 4;
 
+/// Frames in which audio that is late is expected, after it was announced: two seconds. What was held
+/// back comes at once, as fast as the queue has room.
+const LATE_FRAMES: u32 = 100;
+
 /// Measures what waits before each pull, and decides how much of it is an excess.
 ///
 /// Lengths are in samples per channel.
@@ -53,6 +57,9 @@ pub(crate) struct Backlog {
     /// The head of the queue up to the end of the last block that may be a whole reply.
     kept: usize,
     excess: usize,
+    /// What may come late: it was held back on its way to the source.
+    late: usize,
+    late_frames: u32,
     is_playing: bool,
 }
 
@@ -98,6 +105,8 @@ impl Backlog {
             usual: 0,
             kept: 0,
             excess: 0,
+            late: 0,
+            late_frames: 0,
             is_playing: false,
         }
     }
@@ -112,20 +121,54 @@ impl Backlog {
         if self.kept > 0 {
             return 0;
         }
-        self.excess.min(waiting.saturating_sub(self.frame))
+        let late = if waiting > MAX_LEAST_FRAMES * self.frame {
+            self.late.min(waiting - self.left())
+        } else {
+            0
+        };
+        self.excess
+            .max(late)
+            .min(waiting.saturating_sub(self.frame))
+    }
+
+    /// What is left of a backlog that is removed.
+    fn left(&self) -> usize {
+        LEFT_QUARTERS * self.frame / 4
+    }
+
+    /// Notes that audio on its way to the source was held back: as much of what comes from a live
+    /// one at once is late, and no reply that is ahead.
+    pub(crate) fn expect_late(&mut self, samples: usize) {
+        if self.is_live {
+            self.late = samples;
+            self.late_frames = LATE_FRAMES;
+        }
+    }
+
+    /// True while audio may come that was held back.
+    pub(crate) fn expects_late(&self) -> bool {
+        self.late > 0
     }
 
     /// Notes a block that was queued; `waiting` with it.
     pub(crate) fn delivered(&mut self, samples: usize, waiting: usize) {
         self.delivered += samples;
-        if samples >= LONG_BLOCK_FRAMES * self.frame && samples > 2 * self.usual {
+        if self.is_long(samples) {
             self.kept = waiting;
         }
     }
 
-    /// Notes that a producer has to wait for room. What comes from it is no backlog.
-    pub(crate) fn filled_up(&mut self) {
-        self.forget();
+    /// True for a block that may be a whole reply.
+    fn is_long(&self, samples: usize) -> bool {
+        samples >= LONG_BLOCK_FRAMES * self.frame && samples > 2 * self.usual
+    }
+
+    /// Notes that a producer has to wait for room for a block of this length. What comes from it is no
+    /// backlog, unless it is late.
+    pub(crate) fn filled_up(&mut self, samples: usize) {
+        if !self.expects_late() || self.is_long(samples) {
+            self.forget();
+        }
     }
 
     /// Notes that the queue held less than a frame when one was due; returns true for the first one
@@ -139,9 +182,11 @@ impl Backlog {
 
     /// Notes that samples were removed. The rest of the excess is given up where it is too little.
     pub(crate) fn removed(&mut self, samples: usize, least: usize) {
-        self.excess = self.excess.saturating_sub(samples);
-        if self.excess < least {
-            self.excess = 0;
+        for rest in [&mut self.excess, &mut self.late] {
+            *rest = rest.saturating_sub(samples);
+            if *rest < least {
+                *rest = 0;
+            }
         }
     }
 
@@ -150,6 +195,10 @@ impl Backlog {
         self.is_playing = true;
         self.kept = self.kept.saturating_sub(self.frame);
         let delivered = std::mem::take(&mut self.delivered);
+        self.late_frames = self.late_frames.saturating_sub(1);
+        if self.late_frames == 0 {
+            self.late = 0;
+        }
         if self.excess > 0 {
             return;
         }
@@ -215,7 +264,7 @@ impl Backlog {
         }
         let is_sure = run.spans >= LIVE_SPANS || (self.is_live && run.calm_spans >= CALM_SPANS);
         if is_sure && run.least > MAX_LEAST_FRAMES * self.frame && self.kept == 0 {
-            self.excess = run.least - LEFT_QUARTERS * self.frame / 4;
+            self.excess = run.least - self.left();
             self.measure_again();
         }
     }
@@ -310,7 +359,7 @@ mod tests {
         }
         let mut backlog = live();
         for _ in 0..200 {
-            backlog.filled_up();
+            backlog.filled_up(FRAME);
             go_on(&mut backlog, 1, 50);
         }
         assert_eq!(

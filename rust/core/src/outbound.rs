@@ -13,6 +13,9 @@ const FRAMES_PER_SECOND: u32 = 50;
 /// The longest silence inside the audio of a live source, in seconds: an outage, no new beginning.
 const MAX_LIVE_IDLE_S: f64 = 1.0;
 
+/// The most audio that may come late at once, in seconds: no more waits on its way in.
+const MAX_LATE_S: f64 = 10.0;
+
 /// The stream that is being converted: one rate and one number of channels.
 #[derive(Debug)]
 struct Source {
@@ -121,7 +124,9 @@ impl OutboundAudio {
         let waiting = self.planes[0].len();
         self.backlog.delivered(waiting - before, waiting);
         if taken < chunk.samples() {
-            self.backlog.filled_up();
+            let length = chunk.samples() as u64 * u64::from(self.call_rate_hz) / u64::from(rate_hz);
+            self.backlog
+                .filled_up(usize::try_from(length).unwrap_or(usize::MAX));
         }
         Ok(taken)
     }
@@ -189,9 +194,22 @@ impl OutboundAudio {
     /// Notes for how long nothing was pulled since nothing was there. What comes after more than a
     /// second is another source until it has proved otherwise.
     pub fn note_idle(&mut self, seconds: f64) {
-        if seconds > MAX_LIVE_IDLE_S {
+        if seconds > MAX_LIVE_IDLE_S && !self.backlog.expects_late() {
             self.backlog.forget();
         }
+    }
+
+    /// Notes that inbound audio was held back for so long, by a blocked event loop or a network that
+    /// stood still. A live source that plays on what it is given is late by as much: that is worked
+    /// off at once, also where it had to wait for room. Call it before that audio can be pushed.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bounded"
+    )]
+    pub fn expect_late(&mut self, seconds: f64) {
+        let samples = seconds.clamp(0.0, MAX_LATE_S) * f64::from(self.call_rate_hz);
+        self.backlog.expect_late(samples as usize);
     }
 
     /// Makes the frame that is pulled now ready at the head of the queue.

@@ -81,6 +81,44 @@ fn after_a_stall_the_delay_is_back_within_a_second() {
 }
 
 #[test]
+fn audio_that_was_held_back_for_seconds_leaves_no_delay_behind() {
+    for signal in [voice, noise, talk] {
+        for (frames, jitter_s) in [(1, 0.0), (1, 0.018), (3, 0.01)] {
+            for length_s in [0.3, 1.0, 1.5, 2.0, 5.0] {
+                let stall = stalled(length_s);
+                let mut playing = Playing::new(signal, false);
+                playing.known_stall = Some(stall);
+                playing.run(&live(20.0, frames, jitter_s, Some(stall)), 20.0);
+                let end_s = STALL_S + length_s;
+                let before = playing.least_ms(5.0, STALL_S - 0.1);
+                let after = playing.least_ms(end_s + 1.0, end_s + 1.5);
+                let last = playing.least_ms(19.0, 19.5);
+                assert!(
+                    after <= before + 20 && last <= before + 20,
+                    "{frames} frames, {length_s} s: {before} to {after}, {last} ms"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reply_that_is_not_late_is_played_exactly() {
+    // As long as what could have been late, faster than real time, behind a live source.
+    let mut outbound = behind(0);
+    outbound.expect_late(2.0);
+    let reply: Vec<i16> = (0..96_000).map(voice).collect();
+    let mut at = outbound.push(48_000, Chunk::Mono(&reply)).unwrap();
+    let mut played: Vec<i16> = Vec::new();
+    for _ in 0..4 * SECOND {
+        played.extend(outbound.pull(false).unwrap_or_default());
+        at += outbound.push(48_000, Chunk::Mono(&reply[at..])).unwrap();
+    }
+    assert_eq!(outbound.removed(), 0);
+    assert!(played.windows(48_000).any(|it| it == &reply[..48_000]));
+}
+
+#[test]
 fn long_blocks_in_real_time_take_some_of_them_longer() {
     for length_s in [0.1, 0.3, 0.5] {
         let source = live(20.0, 10, 0.02, Some(stalled(length_s)));

@@ -89,6 +89,11 @@ impl OutboundAudio {
         Ok(())
     }
 
+    fn expect_late(&self, seconds: f64) -> PyResult<()> {
+        self.lock()?.expect_late(seconds);
+        Ok(())
+    }
+
     fn end(&self) -> PyResult<()> {
         self.lock()?.end();
         self.changed();

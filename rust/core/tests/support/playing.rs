@@ -132,6 +132,8 @@ pub struct Playing {
     pushed: usize,
     queue: VecDeque<usize>,
     silent: usize,
+    /// A stall that the outbound buffer is notified of.
+    pub known_stall: Option<Stall>,
 }
 
 impl Playing {
@@ -148,6 +150,7 @@ impl Playing {
             pushed: 0,
             queue: VecDeque::new(),
             silent: IDLE_AFTER,
+            known_stall: None,
         }
     }
 
@@ -162,6 +165,14 @@ impl Playing {
         let mut deliveries = deliveries.iter().peekable();
         for frame in 0..(until_s / FRAME_S) as usize {
             let now_s = frame as f64 * FRAME_S + PHASE_S;
+            if let Some(stall) = self
+                .known_stall
+                .take_if(|it| it.from_s + it.length_s <= now_s)
+            {
+                self.outbound.expect_late(stall.length_s);
+                let idle_s = stall.length_s - FRAME_S * IDLE_AFTER as f64;
+                self.outbound.note_idle(idle_s.max(0.0));
+            }
             while let Some(delivery) = deliveries.next_if(|it| it.at_s <= now_s) {
                 self.queue.push_back(delivery.samples);
             }
