@@ -33,7 +33,10 @@ export class WebSocketCarrier implements Carrier {
   }
 
   takes(frames: number, isUrgent: boolean): boolean {
-    return (frames > 0 || isUrgent) && this.#socket.bufferedAmount < MAX_BUFFERED_BYTES;
+    const { readyState, bufferedAmount } = this.#socket;
+    // What a closing socket is given is lost, with an error for each in the browser's log.
+    const isFree = readyState === WebSocket.OPEN && bufferedAmount < MAX_BUFFERED_BYTES;
+    return isFree && (frames > 0 || isUrgent);
   }
 
   send(bytes: Bytes): void {

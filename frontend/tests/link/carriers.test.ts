@@ -48,6 +48,12 @@ describe("a WebSocket", () => {
     expect([carrier.takes(5, false), carrier.takes(5, true)]).toEqual([false, false]);
   });
 
+  it("takes nothing while it is closing", () => {
+    const [carrier, socket] = open();
+    socket.readyState = 2;
+    expect([carrier.takes(1, false), carrier.takes(0, true)]).toEqual([false, false]);
+  });
+
   it.each([
     [1006, "broken"],
     [1001, "broken"],

@@ -12,6 +12,8 @@ export class FakeSocket {
   /** The socket that was created last, and all of them. */
   static last: FakeSocket;
   static all: FakeSocket[] = [];
+  static readonly OPEN = 1;
+  readyState = FakeSocket.OPEN;
   binaryType = "blob";
   bufferedAmount = 0;
   sent: Bytes[] = [];
