@@ -7,6 +7,7 @@
 mod filling;
 mod lateness;
 mod pauses;
+mod redundancy;
 mod requests;
 mod ring;
 mod slots;
@@ -193,46 +194,6 @@ impl JitterBuffer {
         self.insert_near(now, sequence, timestamp, payload)
     }
 
-    /// Receives the copy of a packet that came with a later one (RFC 2198), before that one itself
-    /// or after it. A copy of what is there already is dropped without an allocation.
-    pub fn insert_redundant(
-        &mut self,
-        now: Duration,
-        sequence_number: u16,
-        timestamp: u32,
-        payload: &[u8],
-    ) {
-        self.stats.fec_packets_received += 1;
-        let sequence = if self.is_new || self.is_renumbered {
-            None
-        } else {
-            self.extend(sequence_number)
-        };
-        let is_of_use = sequence.is_some_and(|sequence| {
-            sequence >= self.front
-                && matches!(
-                    self.ring.place(sequence),
-                    Place::Missing(_) | Place::Unknown
-                )
-        });
-        let (true, Some(sequence)) = (is_of_use, sequence) else {
-            self.stats.fec_packets_discarded += 1;
-            return;
-        };
-        let packet = Packet {
-            is_copy: true,
-            ..read(
-                now,
-                sequence,
-                self.extend_timestamp(timestamp),
-                payload.to_vec(),
-            )
-        };
-        if packet.samples == 0 || self.hold(now, packet) != Insertion::Held {
-            self.stats.fec_packets_discarded += 1;
-        }
-    }
-
     /// Returns the next stretch of audio if it is decided by now; to be called again until there is
     /// none.
     ///
@@ -370,23 +331,24 @@ impl JitterBuffer {
         if sequence < self.front {
             return self.insert_late(now, sequence);
         }
-        let replaces = match self.ring.place(sequence) {
-            Place::Held(packet) if packet.is_copy && self.filling.is_none() => true,
+        let copy = match self.ring.place(sequence) {
+            Place::Held(packet) if packet.is_copy && self.filling.is_none() => {
+                self.take_copy(sequence)
+            }
             Place::Held(_) => {
                 self.stats.packets_repeated += 1;
                 return Insertion::Repeated;
             }
             Place::Missing(since) => {
                 self.count_late(now, sequence, *since);
-                false
+                None
             }
-            _ => false,
+            _ => None,
         };
         let result = self.hold(now, read(now, sequence, timestamp, payload));
-        if result == Insertion::Full {
-            self.stats.packets_discarded += 1;
-        } else {
-            self.stats.fec_packets_discarded += u64::from(replaces);
+        self.stats.packets_discarded += u64::from(result == Insertion::Full);
+        if let Some(copy) = copy {
+            self.put_back(copy);
         }
         result
     }
@@ -423,11 +385,7 @@ impl JitterBuffer {
     /// Puts a packet in its place, at the front or behind it.
     fn hold(&mut self, now: Duration, packet: Packet) -> Insertion {
         let sequence = packet.sequence;
-        let replaced = self
-            .ring
-            .held(sequence)
-            .map_or(0, |copy| copy.payload.len());
-        let bytes = self.held_bytes - replaced + packet.payload.len();
+        let bytes = self.held_bytes + packet.payload.len();
         if sequence - self.front >= ring::MOST || bytes > MAX_HELD_BYTES {
             self.overdue_before = self.highest + 1;
             return Insertion::Full;
@@ -467,6 +425,10 @@ impl JitterBuffer {
             };
             if packet.samples == 0 {
                 self.drop_front();
+                continue;
+            }
+            if packet.is_copy && packet.timestamp < self.next_timestamp {
+                self.drop_copy();
                 continue;
             }
             let gap = packet.timestamp.wrapping_sub(self.next_timestamp);

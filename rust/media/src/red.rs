@@ -176,11 +176,11 @@ impl<'a> RedPacket<'a> {
         })
     }
 
-    /// The packets before this one, the newest first, each with how many before it was.
+    /// The packets before this one, the newest first, each with how many before it was, at least.
     ///
-    /// A block has a time, and no sequence number: that is certain only where the audio of each ends
-    /// where the next one begins. What is behind a gap is left out, since packets may have been sent
-    /// in it, or not; so is what has another format.
+    /// A block has a time, and no sequence number: numbers in between may have been used for what is
+    /// no audio. What is behind a gap is left out, since packets may have been sent in it, or not; so
+    /// is what has another format.
     pub(crate) fn copies(&self) -> impl Iterator<Item = (u16, RedBlock<'a>)> {
         let mut next = self.timestamp;
         (1..)

@@ -183,6 +183,46 @@ fn another_stream_takes_no_copies_of_the_one_before() {
     assert_eq!(jitter.fec_packets_discarded, 1);
 }
 
+/// Sends packets, each with so many before it. `send` changes a payload, given its packet's place and
+/// the length of the copies, and returns how many numbers before it are used for something else.
+fn receive_changed(
+    packets: &[Vec<u8>],
+    redundancy: usize,
+    send: impl Fn(usize, usize, &mut Vec<u8>) -> u16,
+) -> (Vec<i16>, ReceiveStats) {
+    let (mut encoder, mut receiver) = (RedEncoder::new(OPUS), Receiver::new());
+    encoder.set_redundancy(redundancy);
+    let mut number = 65_500_u16;
+    for (at, packet) in (0..).zip(packets) {
+        let now = FRAME * at;
+        let timestamp = (at * SAMPLES).wrapping_sub(20 * SAMPLES);
+        let mut payload = Vec::new();
+        encoder.encode(timestamp, packet, &mut payload);
+        let copies = payload.len() - packet.len();
+        number = number.wrapping_add(1 + send(at as usize, copies, &mut payload));
+        receiver.take(now);
+        let formats = PayloadTypes::from_iter([OPUS]);
+        let inner = &mut receiver.receiver;
+        inner.insert_red(now, 1, number, timestamp, &payload, formats);
+        receiver.take(now);
+    }
+    receiver.end()
+}
+
+#[test]
+fn numbers_without_audio_double_and_conceal_none() {
+    let packets = packets(120);
+    let (whole, _) = receive(&packets, 7, None, |_| false);
+    for redundancy in 0..=3 {
+        let (audio, stats) = receive_changed(&packets, redundancy, |at, _, _| {
+            u16::from(at % 10 == 9) + 2 * u16::from(at % 17 == 16)
+        });
+        assert!(whole == audio, "the audio differs");
+        assert_eq!(stats.jitter.concealed_samples, 0);
+        assert_eq!(stats.jitter.resynchronizations, 0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
