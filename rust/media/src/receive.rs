@@ -185,20 +185,15 @@ impl AudioReceiver {
         timestamp: u32,
         payload: Vec<u8>,
     ) {
-        if self.ssrc != Some(ssrc) {
-            self.ssrc = Some(ssrc);
-            self.playback.next_stream = self.jitter.begin_stream();
-        }
-        self.stats.bytes_received += payload.len() as u64;
+        self.note(now, ssrc, payload.len());
         let samples = OpusPacket::read(&payload).map_or(0, |packet| packet.samples());
-        self.packets_waiting += 1;
-        self.last_packet = Some(now);
         self.jitter.insert(now, sequence_number, timestamp, payload);
         self.ahead = self.jitter.samples_before_last() + u64::from(samples);
     }
 
     /// Receives a packet of redundant audio (RFC 2198): the packet itself as [`Self::insert`] does, and
-    /// those before it that it carries where they are missing.
+    /// those before it that it carries where they are missing. Where the packet itself is empty or no
+    /// Opus, it is missing, too.
     ///
     /// What is no such, or has another format than one of `formats`, is dropped before it costs
     /// anything, and counted.
@@ -216,7 +211,12 @@ impl AudioReceiver {
             return;
         };
         // First: it may begin another stream, whose numbers are its own.
-        self.insert(now, ssrc, sequence_number, timestamp, packet.own.to_vec());
+        if packet.has_audio() {
+            self.insert(now, ssrc, sequence_number, timestamp, packet.own.to_vec());
+        } else {
+            // It would take the place of its copy in the next packet.
+            self.note(now, ssrc, packet.own.len());
+        }
         self.stats.bytes_received += (payload.len() - packet.own.len()) as u64;
         for (behind, copy) in packet.copies() {
             let number = sequence_number.wrapping_sub(behind);
@@ -272,6 +272,17 @@ impl AudioReceiver {
     /// at [`Self::rate_hz`].
     pub fn take_passed(&mut self) -> u64 {
         self.gate.take_passed() * u64::from(self.rate_hz()) / 48_000
+    }
+
+    /// Notes that a packet of a stream came.
+    fn note(&mut self, now: Duration, ssrc: u32, bytes: usize) {
+        if self.ssrc != Some(ssrc) {
+            self.ssrc = Some(ssrc);
+            self.playback.next_stream = self.jitter.begin_stream();
+        }
+        self.stats.bytes_received += bytes as u64;
+        self.packets_waiting += 1;
+        self.last_packet = Some(now);
     }
 
     fn take_open(&mut self, audio: &mut Vec<i16>) {

@@ -176,6 +176,11 @@ impl<'a> RedPacket<'a> {
         })
     }
 
+    /// True if the packet itself is there, and Opus.
+    pub(crate) fn has_audio(&self) -> bool {
+        OpusPacket::read(self.own).is_some()
+    }
+
     /// The packets before this one, the newest first, each with how many before it was, at least.
     ///
     /// A block has a time, and no sequence number: numbers in between may have been used for what is

@@ -223,6 +223,40 @@ fn numbers_without_audio_double_and_conceal_none() {
     }
 }
 
+#[test]
+fn a_packet_that_is_empty_or_no_opus_is_rebuilt_by_the_next_one() {
+    let packets = packets(121);
+    let (whole, _) = receive(&packets, 7, None, |_| false);
+    for own in [&[][..], &[31 << 3 | 3, 0]] {
+        let (audio, stats) = receive_changed(&packets, 1, |at, copies, payload| {
+            if at % 4 == 3 {
+                payload.truncate(copies);
+                payload.extend(own);
+            }
+            0
+        });
+        assert!(whole == audio, "the audio differs");
+        assert_eq!(stats.jitter.concealed_samples, 0);
+        assert_eq!(stats.red_packets_refused, 0);
+    }
+}
+
+#[test]
+fn a_packet_that_is_empty_still_has_its_copies() {
+    let packets = packets(121);
+    let (whole, _) = receive(&packets, 7, None, |_| false);
+    // Two in a row are empty; the second has the one before the first, too.
+    let (audio, stats) = receive_changed(&packets, 2, |at, copies, payload| {
+        if at % 10 >= 8 {
+            payload.truncate(copies);
+        }
+        0
+    });
+    assert!(whole == audio, "the audio differs");
+    assert_eq!(stats.jitter.concealed_samples, 0);
+    assert!(stats.jitter.packets_lost > 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
