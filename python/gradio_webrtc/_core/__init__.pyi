@@ -208,6 +208,21 @@ class InboundAudio:
         layout: _Layout = "mono",
         frame_samples: int = 960,
     ) -> InboundAudio: ...
+    def change_to(
+        self,
+        call_rate_hz: int,
+        call_channels: int,
+        handler_rate_hz: int,
+        *,
+        layout: _Layout = "mono",
+        frame_samples: int = 960,
+    ) -> None:
+        """Goes on with other formats, those of the class: what waits is converted, not dropped.
+
+        Raises:
+            AudioError: For a value outside its range; nothing changes then.
+        """
+
     def process(self, samples: NDArray[np.int16]) -> list[NDArray[np.int16]]:
         """Takes received audio; returns the frames that are full now.
 

@@ -161,7 +161,7 @@ class AudioReceiver:
 
         Args:
             rate_hz: In Hz.
-            layout: One channel whatever comes with ``"mono"``, else as many as come.
+            layout: One channel with ``"mono"``, two with ``"stereo"``, however many come.
 
         Returns:
             The rate of the audio: the lowest of Opus that has all of the band, or 48,000 Hz.

@@ -292,10 +292,10 @@ class InboundPump:
             self._begin()
         if self._detection is not None:
             return self._detect(block, self._detection)
-        if self._audio is None or self._format != (block.rate_hz, block.channels):
-            self._rate_hz = self._handler.input_sample_rate
-            self._audio = self._make_audio(block)
-        frames = self._audio.process(block.samples)
+        audio = self._audio
+        if audio is None or self._format != (block.rate_hz, block.channels):
+            audio = self._convert_from(block)
+        frames = audio.process(block.samples)
         if not self._is_light:
             now_s = asyncio.get_running_loop().time()
             for frame in frames:
@@ -373,15 +373,18 @@ class InboundPump:
             turns, on_events = self._detection
             on_events(claimed(turns, detected))
 
-    def _make_audio(self, block: AudioBlock) -> InboundAudio:
-        self._format = (block.rate_hz, block.channels)
-        return InboundAudio(
-            block.rate_hz,
-            block.channels,
-            self._rate_hz,
-            layout=self._handler.expected_layout,
-            frame_samples=self._handler.input_frame_size,
-        )
+    def _convert_from(self, block: AudioBlock) -> InboundAudio:
+        """Takes blocks of another format from now on; what waits for a whole frame stays."""
+        handler, source = self._handler, (block.rate_hz, block.channels)
+        if self._audio is None:
+            self._rate_hz = handler.input_sample_rate
+        rate_hz, layout, frame = self._rate_hz, handler.expected_layout, handler.input_frame_size
+        if self._audio is None:
+            self._audio = InboundAudio(*source, rate_hz, layout=layout, frame_samples=frame)
+        else:
+            self._audio.change_to(*source, rate_hz, layout=layout, frame_samples=frame)
+        self._format = source
+        return self._audio
 
     def _count_dropped(self, frames: int) -> None:
         is_first = self.dropped_frames == 0

@@ -33,8 +33,18 @@ impl Converter {
     /// would be an audible gap.
     pub fn continuing(from_hz: u32, to_hz: u32) -> Result<Self, AudioError> {
         let mut converter = Self::new(from_hz, to_hz)?;
-        converter.lead = converter.resampler.delay_samples();
+        converter.skip_delay();
         Ok(converter)
+    }
+
+    /// Cuts the delay off the next samples; see [`Self::continuing`].
+    pub fn skip_delay(&mut self) {
+        self.lead = self.delay_samples();
+    }
+
+    /// The samples by which the output lags, and the most that [`Self::flush`] returns.
+    pub fn delay_samples(&self) -> usize {
+        self.resampler.delay_samples()
     }
 
     /// The most samples that [`Self::convert`] returns for `input_len`.

@@ -108,7 +108,7 @@ impl InboundTurns {
     /// Takes interleaved samples as they are received, and detects up to the first frame that
     /// brings events, which are returned.
     ///
-    /// Where the rate or the channels are other ones than before, the incomplete frame is dropped.
+    /// The rate and the channels may be other ones than before: see [`InboundAudio::change_to`].
     ///
     /// # Errors
     /// Those of [`InboundAudio`], where no sample is taken, and those of
@@ -205,22 +205,20 @@ impl InboundTurns {
         call_channels: u16,
         samples: &[i16],
     ) -> Result<(), AudioError> {
+        let (handler_hz, frame) = (self.rate_hz, self.frame_samples);
+        let (rate_hz, channels) = (call_rate_hz, call_channels);
         let inbound = match &mut self.inbound {
-            Some((inbound, rate_hz, channels))
-                if (*rate_hz, *channels) == (call_rate_hz, call_channels) =>
-            {
+            Some((inbound, rate, count)) => {
+                if (*rate, *count) != (rate_hz, channels) {
+                    inbound.change_to(rate_hz, channels, handler_hz, Layout::Mono, frame)?;
+                    (*rate, *count) = (rate_hz, channels);
+                }
                 inbound
             }
-            other => {
-                let (handler_hz, frame) = (self.rate_hz, self.frame_samples);
-                let inbound = InboundAudio::new(
-                    call_rate_hz,
-                    call_channels,
-                    handler_hz,
-                    Layout::Mono,
-                    frame,
-                )?;
-                &mut other.insert((inbound, call_rate_hz, call_channels)).0
+            none => {
+                let inbound =
+                    InboundAudio::new(rate_hz, channels, handler_hz, Layout::Mono, frame)?;
+                &mut none.insert((inbound, rate_hz, channels)).0
             }
         };
         inbound.process(samples)

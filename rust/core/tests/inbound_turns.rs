@@ -66,14 +66,10 @@ impl Parts {
     fn receive(&mut self, samples: &[i16], channels: u16) -> Vec<TurnEvent> {
         if channels != self.channels {
             self.channels = channels;
-            self.inbound = InboundAudio::new(
-                self.call_hz,
-                channels,
-                self.rate_hz,
-                Layout::Mono,
-                self.frame,
-            )
-            .unwrap();
+            let (call_hz, rate_hz) = (self.call_hz, self.rate_hz);
+            self.inbound
+                .change_to(call_hz, channels, rate_hz, Layout::Mono, self.frame)
+                .unwrap();
         }
         self.inbound.process(samples).unwrap();
         let mut events = Vec::new();

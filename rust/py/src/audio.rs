@@ -272,6 +272,26 @@ impl InboundAudio {
         Ok(Self(ExclusiveCell::new(inbound.into_py_result()?)))
     }
 
+    #[pyo3(signature = (
+        call_rate_hz, call_channels, handler_rate_hz, *, layout="mono", frame_samples=960
+    ))]
+    fn change_to(
+        &self,
+        py: Python<'_>,
+        call_rate_hz: i64,
+        call_channels: u16,
+        handler_rate_hz: i64,
+        layout: &str,
+        frame_samples: usize,
+    ) -> PyResult<()> {
+        let (from_hz, to_hz) = (rate_hz(call_rate_hz)?, rate_hz(handler_rate_hz)?);
+        let layout = layout_of(layout)?;
+        self.0
+            .lock(py)?
+            .change_to(from_hz, call_channels, to_hz, layout, frame_samples)
+            .into_py_result()
+    }
+
     fn process<'py>(
         &self,
         py: Python<'py>,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use gradio_webrtc_core::Layout;
 use gradio_webrtc_media as media;
 use numpy::PyArray2;
 use pyo3::prelude::*;
@@ -187,9 +186,10 @@ pub fn decode_for(
     layout: &str,
 ) -> PyResult<u32> {
     let rate_hz = media::opus_rate_hz(crate::error::rate_hz(rate_hz)?);
-    // Who needs two channels can double one; who needs one has none of them decoded for nothing.
-    let layout = Some(layout_of(layout)?).filter(|layout| *layout == Layout::Mono);
-    receiver.decode_to(rate_hz, layout).into_py_result()?;
+    // Also two channels of a sender that has one, which may become two: a decoder with more channels
+    // would be a new one, that has not converged.
+    let layout = layout_of(layout)?;
+    receiver.decode_to(rate_hz, Some(layout)).into_py_result()?;
     Ok(rate_hz)
 }
 

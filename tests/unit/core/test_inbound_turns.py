@@ -52,17 +52,13 @@ class Parts:
         self.detector = PauseTurnDetector(PauseDetector(rate_hz), rate_hz)
         self.is_skipping = False
         self._rate_hz = rate_hz
-        self._audio: dict[int, InboundAudio] = {}
+        self._audio = InboundAudio(CALL_HZ, 1, rate_hz, frame_samples=rate_hz // 50)
 
     def receive(self, channels: int, block: NDArray[np.int16]) -> list[TurnEvent]:
-        if channels not in self._audio:
-            self._audio = {
-                channels: InboundAudio(
-                    CALL_HZ, channels, self._rate_hz, frame_samples=self._rate_hz // 50
-                )
-            }
+        rate_hz = self._rate_hz
+        self._audio.change_to(CALL_HZ, channels, rate_hz, frame_samples=rate_hz // 50)
         events: list[TurnEvent] = []
-        for frame in self._audio[channels].process(block):
+        for frame in self._audio.process(block):
             if self.is_skipping:
                 self.detector.skip(frame.size)
             else:

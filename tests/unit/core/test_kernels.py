@@ -51,6 +51,16 @@ def test_inbound_frames_do_not_depend_on_views_or_cuts() -> None:
     assert np.array_equal(np.concatenate(whole), np.concatenate(list(chain(*pieces))))
 
 
+def test_inbound_audio_that_waits_is_kept_where_a_format_changes() -> None:
+    inbound = InboundAudio(48_000, 1, 48_000, layout="stereo", frame_samples=4)
+    assert inbound.process(np.array([1, 2, 3], np.int16)) == []
+    with pytest.raises(AudioError, match="got 3"):
+        inbound.change_to(48_000, 3, 48_000, layout="stereo", frame_samples=4)
+    inbound.change_to(48_000, 2, 48_000, layout="stereo", frame_samples=5)
+    [frame] = inbound.process(np.array([4, 5, 6, 7], np.int16))
+    assert frame.tolist() == [[1, 1, 2, 2, 3, 3, 4, 5, 6, 7]]
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [

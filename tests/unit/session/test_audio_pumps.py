@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import tracemalloc
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pytest
-from support.conversing import conversing
+from support.conversing import Dialogue, conversing
 from support.signals import speech, speech_at_48k, tone
 
 from gradio_webrtc import AlgoOptions, AsyncStreamHandler, ReplyOnPause, StreamHandler
@@ -23,7 +24,7 @@ from gradio_webrtc.errors import AudioError
 from gradio_webrtc.testing import FakeTransport, Network, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -365,6 +366,55 @@ async def test_a_block_that_is_no_audio_is_reported() -> None:
         assert [type(error) for error in talk.session.errors] == [AudioError]
 
 
+class Wide(AsyncStreamHandler):
+    """Receives two channels in frames of 60 ms, which are longer than blocks."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000, expected_layout="stereo")
+        self.input_frame_size = 2_880
+        self.got: asyncio.Queue[Frame] = asyncio.Queue()
+
+    async def receive(self, frame: Frame) -> None:
+        self.got.put_nowait(frame)
+
+    async def emit(self) -> EmitType:
+        await asyncio.Event().wait()
+        return None
+
+    def copy(self) -> Wide:
+        return Wide()
+
+
+@contextlib.asynccontextmanager
+async def pumping(handler: Any, line: Line, worker: Worker) -> AsyncIterator[Dialogue]:
+    """Runs the inbound pump of a session whose audio a test gives to the line's sink."""
+    async with conversing(handler) as talk:
+        pump = InboundPump(cast("Any", line), talk.handler, cast("Any", talk.session), worker)
+        loop = asyncio.get_running_loop()
+        running = [loop.create_task(pump.run()), loop.create_task(pump.deliver())]
+        await asyncio.sleep(0)
+        yield talk
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_a_sender_that_changes_its_format_loses_nothing() -> None:
+    line = Line()
+    async with pumping(Wide(), line, Worker("nobody")) as talk:
+        mono, stereo = np.full((1, 960), 5, np.int16), np.full((1, 1920), 6, np.int16)
+        for block in (AudioBlock(48_000, 1, mono), AudioBlock(48_000, 2, stereo)) * 3:
+            line.sink(block)
+        for _ in range(7):
+            # Half the rate: as long as two blocks before.
+            line.sink(AudioBlock(24_000, 2, stereo))
+        async with asyncio.timeout(10.0):
+            got = [await talk.handler.got.get() for _ in range(6)]
+        assert {(rate, frame.shape) for rate, frame in got} == {(48_000, (1, 5_760))}
+        assert [frame[0, ::1_920].tolist() for _, frame in got[:2]] == [[5, 6, 5], [6, 5, 6]]
+        assert np.abs(got[-1][1] - 6).max() <= 1
+
+
 class Attentive(AsyncStreamHandler):
     """Takes no time for a frame; notes the frames by their first samples."""
 
@@ -401,18 +451,10 @@ AT_ONCE: Final = 200
 @pytest.mark.parametrize("make", [Attentive, AttentiveInThread])
 async def test_what_comes_at_once_is_received_whole(make: type[Attentive]) -> None:
     line, worker = Line(), Worker("receive")
-    async with conversing(make()) as talk:
+    async with pumping(make(), line, worker) as talk:
         handler = cast("Attentive", talk.handler)
-        pump = InboundPump(cast("Any", line), handler, cast("Any", talk.session), worker)
-        loop = asyncio.get_running_loop()
-        running = [loop.create_task(pump.run()), loop.create_task(pump.deliver())]
-        await asyncio.sleep(0)
         for number in range(1, AT_ONCE + 1):
             line.sink(AudioBlock(48_000, 1, np.full((1, 960), number, np.int16)))
         assert await asyncio.to_thread(handler.has_all.wait, 60.0)
         assert handler.got == list(range(1, AT_ONCE + 1))
-        assert pump.dropped_frames == 0
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
     worker.close()

@@ -12,7 +12,7 @@ from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from support.redundancy import pack_red
-from support.signals import chirp, pieces_found
+from support.signals import chirp, pieces_found, tone
 
 from gradio_webrtc._media import AudioEncoder
 from gradio_webrtc._transport import AudioBlock
@@ -369,6 +369,27 @@ def test_opus_is_decoded_at_the_rate_that_suits(
         clock.advance()
     assert {(block.rate_hz, block.channels) for block in blocks} == {(rate_hz, channels)}
     assert length(blocks) == rate_hz
+    receiver.close()
+
+
+def test_a_sender_that_becomes_stereo_is_decoded_on_by_the_same_decoder() -> None:
+    blocks: list[AudioBlock] = []
+    clock = Clock()
+    receiver = OpusReceiver([OPUS], refuse, clock, clock.call_later)
+    receiver.sink = take_into(blocks)
+    receiver.prefer(48_000, "stereo")
+    mono, stereo = AudioEncoder(1), AudioEncoder(2)
+    for number in range(50):
+        said = tone(0.02, 500).reshape(1, -1)
+        wide = number >= 25
+        payload = stereo.encode(said.repeat(2, axis=1)) if wide else mono.encode(said)
+        receiver.add(packet(number, payload))
+        clock.advance()
+    assert {block.channels for block in blocks} == {2}
+    left = np.concatenate([block.samples[0, ::2] for block in blocks])
+    levels = np.abs(left.astype(int)).reshape(50, -1).max(axis=1)
+    # A decoder that begins in the middle of a stream is fainter at first.
+    assert levels[5:].min() > 0.9 * np.median(levels)
     receiver.close()
 
 
