@@ -280,15 +280,15 @@ class WatchedFunction:
         """Returns the function's result for these arguments; to be awaited.
 
         Raises:
-            RuntimeError: In place of SystemExit, KeyboardInterrupt and their like, and of a
-                CancelledError that came from within.
+            RuntimeError: In place of SystemExit, KeyboardInterrupt, GeneratorExit and their like,
+                and of a CancelledError that came from within.
             CancelledError: The running task is being cancelled.
             Exception: Whatever else the function raises.
         """
         coroutine = self._fn(*args)
         if type(coroutine) is not types.CoroutineType:
             return (yield from self._finish(coroutine))
-        marks, wait = WATCHDOG.here.marks, None
+        marks, wait, is_closed = WATCHDOG.here.marks, None, False
         advance, argument = coroutine.send, None
         try:
             while True:
@@ -308,6 +308,7 @@ class WatchedFunction:
                 try:
                     argument = yield awaited
                 except GeneratorExit:
+                    is_closed = True
                     coroutine.close()
                     raise
                 except BaseException as error:  # noqa: BLE001 - raised where the code waits
@@ -316,7 +317,8 @@ class WatchedFunction:
             return end.value
         except BaseException as raised:
             substitute = _substitute(raised, self._label)
-            if substitute is None:
+            # Whoever closes a coroutine expects the GeneratorExit that it was closed with.
+            if substitute is None or (is_closed and isinstance(raised, GeneratorExit)):
                 raise
             raise substitute from substitute.__cause__
         finally:
@@ -342,7 +344,7 @@ def _substitute(raised: BaseException, label: str) -> Exception | None:
     """Returns the error in place of what async code has raised, unless that can stay as it is."""
     if isinstance(raised, asyncio.CancelledError):
         return None if is_being_cancelled() else cancelled_from_within()
-    if isinstance(raised, Exception | GeneratorExit):
+    if isinstance(raised, Exception):
         return None
     return contained(raised, label)
 
@@ -444,8 +446,8 @@ async def await_user_code(
         root: The async generator whose next item is awaited, for the watchdog to look into.
 
     Raises:
-        RuntimeError: In place of SystemExit, KeyboardInterrupt and their like, and of a
-            CancelledError that came from within.
+        RuntimeError: In place of SystemExit, KeyboardInterrupt, GeneratorExit and their like, and
+            of a CancelledError that came from within.
         CancelledError: The running task is being cancelled.
         Exception: Whatever else the code raises.
     """

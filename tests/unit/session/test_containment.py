@@ -42,7 +42,14 @@ class Ending(BaseException):
     """No Exception, and nothing that any code expects."""
 
 
-ERRORS = [SystemExit(3), KeyboardInterrupt(), Ending(), ValueError("no"), asyncio.CancelledError()]
+ERRORS = [
+    SystemExit(3),
+    KeyboardInterrupt(),
+    GeneratorExit(),
+    Ending(),
+    ValueError("no"),
+    asyncio.CancelledError(),
+]
 IDS = [type(error).__name__ for error in ERRORS]
 
 
