@@ -149,7 +149,7 @@ class InboundPump:
         self._context = context
         self._audio: InboundAudio | None = None
         self._detection: InboundDetection | None = None
-        self._has_begun = False
+        self._has_run = self._has_begun = False
         self._has_turns = False
         self._stall = StallTimer()
         self._last: AudioBlock | None = None
@@ -178,7 +178,11 @@ class InboundPump:
 
         Raises:
             ConnectionLost: The client sends no more.
+            RuntimeError: It has run before: no transport carries its audio twice.
         """
+        if self._has_run:
+            raise RuntimeError("the task that takes the audio of the client was cancelled")
+        self._has_run = True
         try:
             await self._transport.carry_audio(self._take)
         finally:
@@ -457,6 +461,7 @@ class OutboundPump:
 
     async def run(self) -> None:
         """Calls ``emit`` whenever it may have something, until cancelled or closed by it."""
+        self._is_over = False
         try:
             while not is_being_cancelled():
                 if not self._is_always_ready:

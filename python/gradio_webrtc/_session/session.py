@@ -19,7 +19,12 @@ from gradio_webrtc import _handlers as handlers
 from gradio_webrtc._config import DEFAULT_CONFIG
 from gradio_webrtc._messages import create_ending, create_message
 from gradio_webrtc._workers.task_scope import TaskScope
-from gradio_webrtc._workers.user_code import call_user_code, contain_user_code, guard
+from gradio_webrtc._workers.user_code import (
+    call_user_code,
+    contain_user_code,
+    foreign_cancellation,
+    guard,
+)
 from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import ServerStopping, TransportError
 from gradio_webrtc.types import SessionStats
@@ -358,6 +363,7 @@ class Session:
         """Runs the session's tasks until one of them, or anybody else, ends the session."""
         # Its first steps come before the first step of any other task.
         self._starting_up = self._tasks.start(self._start_up())
+        self._starting_up.add_done_callback(self._note_foreign_cancellation)
         self.repeat_inputs()
         outbound = self._media.outbound
         if not self._config.client_sends:
@@ -365,10 +371,9 @@ class Session:
             # They start it; those of a client that sent them by itself are there already.
             if not self._has_inputs.is_set():
                 self.context.request_inputs()
-        tasks: set[asyncio.Task[Any]] = {
-            self._tasks.start(self._until_closed()),
-            *(self._start_pump(pump) for pump in [*self._media.inbound, *outbound]),
-        }
+        tasks: set[asyncio.Task[Any]] = {self._tasks.start(self._until_closed())}
+        for pump in [*self._media.inbound, *outbound]:
+            self._start_pump(pump, tasks)
         if self._config.time_limit_s is not None:
             tasks.add(self._tasks.start(self._until_time_limit(self._config.time_limit_s)))
         try:
@@ -395,17 +400,23 @@ class Session:
                 limit_s,
             )
 
-    def _start_pump(self, pump: Pump) -> asyncio.Task[Any]:
+    def _start_pump(self, pump: Pump, tasks: set[asyncio.Task[Any]]) -> None:
         """Runs a pump in a task of its own, whose failure ends the session and is never lost.
 
         A callback looks at the failure: a coroutine around the pump would be resumed with each of
         its steps, which is several times a packet.
+
+        Args:
+            pump: The pump.
+            tasks: Gets its task.
         """
         task = self._tasks.start(pump())
-        task.add_done_callback(self._note_pump_over)
-        return task
+        tasks.add(task)
+        task.add_done_callback(functools.partial(self._note_pump_over, pump, tasks))
 
-    def _note_pump_over(self, task: asyncio.Task[Any]) -> None:
+    def _note_pump_over(
+        self, pump: Pump, tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any]
+    ) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, TransportError):
             logger.debug("%s: the transport ended", self.webrtc_id)
@@ -413,6 +424,16 @@ class Session:
             # A fault of ours: the user is shown the end of the session.
             shown = report_error(error, f"a task of {self.webrtc_id}", "the session ends")
             self.end("" if shown is None else shown.text)
+        elif self._note_foreign_cancellation(task):
+            tasks.discard(task)
+            self._start_pump(pump, tasks)
+
+    def _note_foreign_cancellation(self, task: asyncio.Task[Any]) -> bool:
+        """Reports a task that user code has cancelled: an error of it, as what it raises is."""
+        error = None if self.is_over else foreign_cancellation(task)
+        if error is not None:
+            self.context.report(error)
+        return error is not None
 
     async def _run_after_inputs(self, pump: Pump) -> None:
         """Runs a pump from the inputs of the click that started the session (mode "receive")."""

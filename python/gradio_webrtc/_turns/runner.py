@@ -19,6 +19,7 @@ from gradio_webrtc._workers.user_code import (
     await_user_code,
     cancelled_from_within,
     describe_callable,
+    foreign_cancellation,
     guard,
     is_async_callable,
     is_being_cancelled,
@@ -268,10 +269,20 @@ class AsyncGeneratorTask:
         self._is_closed = False
         self._tasks = TaskScope()
         self._task = self._tasks.start(self._drive(), context=context)
+        self._task.add_done_callback(self._note_over)
 
     async def step(self) -> Step:
-        """Returns the next item, or `FINISHED`."""
-        if self._interruption.is_set() or self._task.done():
+        """Returns the next item, or `FINISHED`.
+
+        Raises:
+            Exception: Whatever the generator raises.
+            RuntimeError: The generator has cancelled its own task.
+        """
+        if self._interruption.is_set():
+            return FINISHED
+        if self._task.done():
+            if (error := foreign_cancellation(self._task)) is not None:
+                raise error
             return FINISHED
         self._answer = asyncio.get_running_loop().create_future()
         self._asked.set()
@@ -301,6 +312,12 @@ class AsyncGeneratorTask:
         await self._clean_up()
         if not self._task.cancelled():
             self._task.result()
+
+    def _note_over(self, task: asyncio.Task[None]) -> None:
+        if self._answer is not None and not self._answer.done():
+            error = foreign_cancellation(task)
+            if error is not None:
+                self._answer.set_exception(error)
 
     async def _drive(self) -> None:
         try:

@@ -124,6 +124,33 @@ def cancelled_from_within() -> RuntimeError:
     return RuntimeError("the function was cancelled from within and gives nothing more")
 
 
+def foreign_cancellation(task: asyncio.Task[Any]) -> Exception | None:
+    """Returns the error of a task that was cancelled and is over, for an owner that did not ask.
+
+    Args:
+        task: Is over, by its cancellation, or as code that saw it and went no further.
+
+    Returns:
+        The error, whose ``__cause__`` has the place where the cancellation was raised, if it was;
+        ``None`` for a task that was never cancelled, and one that has failed with another error.
+    """
+    if not task.cancelled() and (task.exception() is not None or not task.cancelling()):
+        return None
+    error = RuntimeError(
+        "a task of the session was cancelled, and not by the session: the code that ran in it, or "
+        "another part of the program, called cancel() of asyncio.current_task()"
+    )
+    try:
+        task.result()
+    except asyncio.CancelledError as cancelled:
+        error.__cause__ = cancelled
+    try:
+        return error
+    finally:
+        # The cause refers to this frame.
+        del error
+
+
 def running_task() -> asyncio.Task[Any]:
     """Returns the running task, for code that asks it often whether it is being cancelled.
 

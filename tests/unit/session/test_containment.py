@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -131,6 +133,89 @@ def test_a_clean_up_may_raise_it_too(error: BaseException) -> None:
     simulation = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
     assert len(simulation.turns) == 2
     assert any(_is_of(each, error) for each in _errors(simulation))
+
+
+class SelfCancelling(Fine):
+    """Cancels the task that runs its code, once, in the way of a test."""
+
+    def __init__(self, hook: str, how: str) -> None:
+        super().__init__()
+        self.hook, self.how = hook, how
+        self.calls: Counter[str] = Counter()
+
+    def copy(self) -> Any:
+        return SelfCancelling(self.hook, self.how)
+
+    async def _cancel(self, hook: str) -> None:
+        self.calls[hook] += 1
+        task = asyncio.current_task()
+        if hook != self.hook or self.calls[hook] != 2 or task is None:
+            return
+        if self.how == "by a timer":
+            asyncio.get_running_loop().call_soon(task.cancel)
+        else:
+            task.cancel()
+        if self.how == "and swallows it":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        elif self.how != "and returns":
+            await asyncio.sleep(0.01)
+
+    async def receive(self, _frame: Any) -> None:
+        await self._cancel("receive")
+
+    async def emit(self) -> EmitType:
+        await self._cancel("emit")
+        return await super().emit()
+
+
+@pytest.mark.parametrize("how", ["and returns", "and waits", "and swallows it", "by a timer"])
+@pytest.mark.parametrize("hook", ["receive", "emit"])
+def test_code_that_cancels_its_own_task_is_reported_and_called_again(hook: str, how: str) -> None:
+    simulation = simulate(SelfCancelling(hook, how), SAID)
+    assert isinstance(simulation.handler, SelfCancelling)
+    [error] = _errors(simulation)
+    assert "was cancelled, and not by the session" in str(error)
+    assert (error.__cause__ is None) == (how == "and swallows it")
+    assert simulation.handler.calls["receive"] >= 24
+    assert simulation.handler.calls["emit"] > 4
+    assert np.abs(simulation.audio[1]).max() > 200
+    assert simulation.end_reason == "the recording is over"
+
+
+def test_a_start_up_that_cancels_its_own_task_is_reported() -> None:
+    class StartUp(Fine):
+        async def start_up(self) -> None:
+            asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one
+            await asyncio.sleep(0)
+
+    simulation = simulate(StartUp(), SAID)
+    [error] = _errors(simulation)
+    assert "was cancelled, and not by the session" in str(error)
+    assert np.abs(simulation.audio[1]).max() > 200
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_reply_that_cancels_its_own_task_ends_and_the_next_is_given(*, waits: bool) -> None:
+    calls = 0
+
+    async def reply(_audio: Any) -> AsyncIterator[Any]:
+        nonlocal calls
+        calls += 1
+        yield PIECE
+        if calls == 1:
+            asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one
+            if waits:
+                await asyncio.sleep(0)
+            yield PIECE
+
+    rate_hz, hello = speech("asterisk_hello_world_16k")
+    silence = np.zeros(2 * rate_hz, np.int16)
+    simulation = simulate(ReplyOnPause(reply), (rate_hz, np.concatenate([hello, silence, hello])))
+    [error] = _errors(simulation)
+    assert "was cancelled, and not by the session" in str(error)
+    assert "interrupted" not in [event.name for event in simulation.events]
+    assert calls == 2
 
 
 class Camera(FakeTransport):
