@@ -35,20 +35,23 @@ help: ## list the commands
 demo: $(STAMPS)/package ## talk to it: starts demo/talk.py and prints the page's address
 	$(BIN)/python demo/talk.py
 
-# Tests that wait for real time leave most of the processor free. The others run beside them, and give way.
-IN_REAL_TIME := tests/browser tests/guide tests/integration tests/conformance
+# Browsers play, and must not stutter. The tests behind them wait for real time and leave most of the
+# processor free: the others run beside them, and give way.
+IN_BROWSERS := tests/browser tests/guide
+IN_REAL_TIME := tests/integration tests/conformance
 SYSTEM := chromium firefox coturn gstreamer networks
 
 .PHONY: test
 test: frontend/node_modules/.dev $(STAMPS)/dev $(STAMPS)/package $(SYSTEM) ## run every test
 	mkdir -p build
+	failed=0; $(BIN)/python -m pytest $(IN_BROWSERS) || failed=1; \
 	nice -n 19 $(MAKE) --no-print-directory test-at-once >build/test-at-once.log 2>&1 & at_once=$$!; \
-	$(BIN)/python -m pytest $(IN_REAL_TIME); failed=$$?; \
+	$(BIN)/python -m pytest $(IN_REAL_TIME) || failed=1; \
 	wait $$at_once || failed=1; cat build/test-at-once.log; exit $$failed
 
 .PHONY: test-at-once
 test-at-once: test-rust test-page
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_REAL_TIME))
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(IN_BROWSERS) $(IN_REAL_TIME))
 
 .PHONY: test-rust
 test-rust: $(STAMPS)/packages
