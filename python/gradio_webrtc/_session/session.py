@@ -70,6 +70,10 @@ moment: the last outputs and the reason are for it. Its place is taken meanwhile
 GOODBYE_S: Final = 0.1
 """The part of the grace time in which connections are closed."""
 
+RESTART_AFTER_S: Final = 0.02
+"""The time before a pump that user code has cancelled runs again, in seconds: code that does so
+each time is called no more often than an ``emit`` that has nothing."""
+
 STOPPING: Final = "The server is stopping."
 """The end reason of all sessions that end with the server."""
 
@@ -400,7 +404,7 @@ class Session:
                 limit_s,
             )
 
-    def _start_pump(self, pump: Pump, tasks: set[asyncio.Task[Any]]) -> None:
+    def _start_pump(self, pump: Pump, tasks: set[asyncio.Task[Any]], after_s: float = 0.0) -> None:
         """Runs a pump in a task of its own, whose failure ends the session and is never lost.
 
         A callback looks at the failure: a coroutine around the pump would be resumed with each of
@@ -409,8 +413,9 @@ class Session:
         Args:
             pump: The pump.
             tasks: Gets its task.
+            after_s: The time before it begins, in seconds.
         """
-        task = self._tasks.start(pump())
+        task = self._tasks.start(_run_later(pump, after_s) if after_s else pump())
         tasks.add(task)
         task.add_done_callback(functools.partial(self._note_pump_over, pump, tasks))
 
@@ -426,7 +431,7 @@ class Session:
             self.end("" if shown is None else shown.text)
         elif self._note_foreign_cancellation(task):
             tasks.discard(task)
-            self._start_pump(pump, tasks)
+            self._start_pump(pump, tasks, RESTART_AFTER_S)
 
     def _note_foreign_cancellation(self, task: asyncio.Task[Any]) -> bool:
         """Reports a task that user code has cancelled: an error of it, as what it raises is."""
@@ -522,3 +527,8 @@ class Session:
     async def _run_shutdown(self) -> None:
         with guard(self.context.report):
             await UserFunction(self.handler.shutdown, self._media.receive_worker)()
+
+
+async def _run_later(pump: Pump, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    await pump()

@@ -183,6 +183,33 @@ def test_code_that_cancels_its_own_task_is_reported_and_called_again(hook: str, 
     assert simulation.end_reason == "the recording is over"
 
 
+class AlwaysCancelling(AsyncStreamHandler):
+    """Cancels its task in each ``emit``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times_s: list[float] = []
+
+    def copy(self) -> Any:
+        return AlwaysCancelling()
+
+    async def receive(self, _frame: Any) -> None: ...
+
+    async def emit(self) -> EmitType:
+        self.times_s.append(asyncio.get_running_loop().time())
+        asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one
+        await asyncio.sleep(0)
+        return None
+
+
+def test_code_that_cancels_its_task_each_time_is_called_at_most_50_times_a_second() -> None:
+    handler = simulate(AlwaysCancelling(), SAID).handler
+    assert isinstance(handler, AlwaysCancelling)
+    times_s = handler.times_s
+    assert len(times_s) > 10
+    assert min(np.diff(times_s)) > 0.019
+
+
 def test_a_start_up_that_cancels_its_own_task_is_reported() -> None:
     class StartUp(Fine):
         async def start_up(self) -> None:
