@@ -152,7 +152,8 @@ class SessionMedia:
             self._transport.play_audio(self._sinks.audio)
         if self._config.client_sends:
             self._transport.prefer_audio(handler.input_sample_rate, handler.expected_layout)
-            on_late = self._sinks.audio.expect_late if self._config.client_receives else None
+            plays_late = self._config.client_receives and not self._transport.is_reliable
+            on_late = self._sinks.audio.expect_late if plays_late else None
             self.audio = InboundPump(
                 self._transport, handler, self._context, self.receive_worker, on_late
             )

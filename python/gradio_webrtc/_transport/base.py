@@ -118,6 +118,10 @@ class Transport(Protocol):
     on_message: Callable[[str], None]
     """Called on the event loop with each text that the client sends."""
 
+    is_reliable: bool
+    """True if all of the audio comes in the end, whatever the network does, and the transport
+    itself catches up with what was late."""
+
     async def connect(self) -> None:
         """Returns once audio can flow.
 

@@ -104,6 +104,8 @@ class OrderedTransport:
             that confirms none.
     """
 
+    is_reliable = True
+
     def __init__(
         self, dialect: Dialect, config: SessionConfig = DEFAULT_CONFIG, *, lead_s: float = 0.0
     ) -> None:

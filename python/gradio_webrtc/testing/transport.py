@@ -69,6 +69,8 @@ class FakeTransport:
         last_audio_s: The time at which the last audible frame was sent.
     """
 
+    is_reliable = False
+
     def __init__(
         self,
         rate_hz: int,

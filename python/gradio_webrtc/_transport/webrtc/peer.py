@@ -106,6 +106,8 @@ class PeerTransport:
             more may pass.
     """
 
+    is_reliable = False
+
     def __init__(
         self,
         ice_servers: Sequence[Mapping[str, Any]] = (),
