@@ -1,9 +1,9 @@
-"""Clients that have no WebRTC: their transports are `FakeTransport`, and come by a factory."""
+"""Transports without WebRTC: of clients that come by a factory, and of pumps alone."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from gradio_webrtc.testing import FakeTransport
 
 if TYPE_CHECKING:
     from gradio_webrtc._config import SessionConfig
+    from gradio_webrtc._transport import AudioSink
 
 SILENCE = np.zeros(480, np.int16)
 
@@ -81,3 +82,26 @@ class LineFactory:
             self.configs.append(config)
         if self._fails_in == name:
             raise self._error
+
+
+class BareLine:
+    """As much of a transport as an inbound pump calls; a test calls the sink.
+
+    Attributes:
+        sink: That of the pump.
+    """
+
+    sink: AudioSink
+
+    async def carry_audio(self, sink: AudioSink) -> None:
+        self.sink = sink
+        await asyncio.Event().wait()
+
+    def prefer_audio(self, *_format: object) -> None:
+        """Blocks have what the test gives them."""
+
+    def keep_pauses(self) -> None:
+        """Has no pauses of its own."""
+
+    def feed_turns(self, *_detection: Any) -> None:
+        """Leaves it to the sink."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.conversing import Dialogue, conversing
 from support.signals import speech, speech_at_48k, tone
+from support.transports import BareLine
 
 from gradio_webrtc import AlgoOptions, AsyncStreamHandler, ReplyOnPause, StreamHandler
 from gradio_webrtc._config import SessionConfig
@@ -246,21 +247,11 @@ def test_turns_are_the_same_whether_frames_come_by_receive_or_not(options: Any) 
         assert np.array_equal(one.audio[1], other.audio[1])
 
 
-class Line:
+class Line(BareLine):
     """A transport that hands over what a test gives it."""
 
     def __init__(self) -> None:
         self.turns: InboundTurns | None = None
-
-    async def carry_audio(self, sink: AudioSink) -> None:
-        self.sink = sink
-        await asyncio.Event().wait()
-
-    def prefer_audio(self, *_format: object) -> None:
-        """Blocks have what the test gives them."""
-
-    def keep_pauses(self) -> None:
-        """Has no pauses of its own."""
 
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         self.offered, self.on_detected = turns, on_detected

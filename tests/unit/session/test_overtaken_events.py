@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from support.conversing import Dialogue, Endless, conversing
 from support.signals import speech_at_48k
+from support.transports import BareLine
 
 from gradio_webrtc import ReplyOnPause
 from gradio_webrtc._session.audio_pumps import InboundPump
@@ -29,7 +30,7 @@ SAID = speech_at_48k("austen_0880_16k")
 PAUSE = np.zeros(48_000, np.int16)
 
 
-class Ahead:
+class Ahead(BareLine):
     """A transport that detects turns by itself, and delivers them when a test has it so."""
 
     def __init__(self) -> None:
@@ -38,12 +39,6 @@ class Ahead:
     async def carry_audio(self, sink: AudioSink) -> None:
         sink(AudioBlock(48_000, 1, np.zeros((1, BLOCK), np.int16)))
         await asyncio.Event().wait()
-
-    def prefer_audio(self, *_format: object) -> None:
-        """Blocks have what the test gives them."""
-
-    def keep_pauses(self) -> None:
-        """Has no pauses of its own."""
 
     def feed_turns(self, turns: InboundTurns, on_detected: Callable[[Detected], None]) -> None:
         self.turns, self._on_detected = turns, on_detected

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.conversing import RATE_HZ, ScriptedVad, audio_at, conversing
 from support.signals import speech_at_48k
+from support.transports import BareLine
 
 from gradio_webrtc import AlgoOptions, ReplyOnPause, ReplyOnStopWords
 from gradio_webrtc._audio import MAX_STALL_S
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradio_webrtc._session.stalls import StallTimer
-    from gradio_webrtc._transport import AudioSink
     from gradio_webrtc.types import SessionHandle
 
 Frame = tuple[int, "NDArray[np.int16]"]
@@ -169,7 +169,7 @@ def test_a_word_is_looked_for_in_speech_that_was_not_over() -> None:
     assert words == pytest.approx([LAST_WORD_S + MAX_STALL_S], abs=TOGETHER_S + 0.02)
 
 
-class Line:
+class Line(BareLine):
     """A transport that passes what a test gives it, and holds the rest back.
 
     Attributes:
@@ -181,19 +181,6 @@ class Line:
         self.held: list[AudioBlock] = []
         self.is_detecting = False
         self.flushes = 0
-
-    async def carry_audio(self, sink: AudioSink) -> None:
-        self.sink = sink
-        await asyncio.Event().wait()
-
-    def prefer_audio(self, *_format: object) -> None:
-        """Blocks have what the test gives them."""
-
-    def keep_pauses(self) -> None:
-        """Has no pauses of its own."""
-
-    def feed_turns(self, *_detection: object) -> None:
-        """Leaves it to the sink."""
 
     def flush_audio(self) -> bool:
         self.flushes += 1

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from support.conversing import conversing
 from support.signals import speech_at_48k
+from support.transports import BareLine
 
 from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gradio_webrtc._handlers import StreamHandlerBase
-    from gradio_webrtc._transport import AudioBlock, AudioSink
+    from gradio_webrtc._transport import AudioBlock
 
 OPUS = 96
 SILENCE = np.zeros(48_000, np.int16)
@@ -39,7 +40,7 @@ SAID = np.concatenate(
 FRAMES = SAID[: SAID.size // 960 * 960].reshape(-1, 1, 960)
 
 
-class Wire:
+class Wire(BareLine):
     """The audio part of a transport, in packets of 20 ms.
 
     Args:
@@ -55,23 +56,10 @@ class Wire:
         self.together: list[int] = []
         self._hurries = hurries
         self._frames = 0
-        self._sink: AudioSink = lambda _block: 0.0
+        self.sink = lambda _block: 0.0
         self._encoder = AudioEncoder(1)
         self._receiver = OpusReceiver([OPUS], _refuse, lambda: 0.02 * self.sent)
         self._receiver.sink = self._hand_over
-
-    async def carry_audio(self, sink: AudioSink) -> None:
-        self._sink = sink
-        await asyncio.Event().wait()
-
-    def prefer_audio(self, *_format: object) -> None:
-        """Has 48 kHz decoded: frames are counted by it."""
-
-    def keep_pauses(self) -> None:
-        """Has no pauses of its own."""
-
-    def feed_turns(self, *_detection: object) -> None:
-        """Leaves it to the sink."""
 
     def send(self, frame: NDArray[np.int16]) -> None:
         payload = self._encoder.encode(frame)
@@ -83,7 +71,7 @@ class Wire:
 
     def _hand_over(self, block: AudioBlock) -> float:
         self._frames += block.samples.size // 960
-        batch_allowance_s = self._sink(block)
+        batch_allowance_s = self.sink(block)
         return 0.0 if self._hurries else batch_allowance_s
 
 
