@@ -380,13 +380,12 @@ class InboundPump:
     def _convert_from(self, block: AudioBlock) -> InboundAudio:
         """Takes blocks of another format from now on; what waits for a whole frame stays."""
         handler, source = self._handler, (block.rate_hz, block.channels)
+        layout, frame = handler.expected_layout, handler.input_frame_size
         if self._audio is None:
             self._rate_hz = handler.input_sample_rate
-        rate_hz, layout, frame = self._rate_hz, handler.expected_layout, handler.input_frame_size
-        if self._audio is None:
-            self._audio = InboundAudio(*source, rate_hz, layout=layout, frame_samples=frame)
+            self._audio = InboundAudio(*source, self._rate_hz, layout=layout, frame_samples=frame)
         else:
-            self._audio.change_to(*source, rate_hz, layout=layout, frame_samples=frame)
+            self._audio.change_to(*source, self._rate_hz, layout=layout, frame_samples=frame)
         self._format = source
         return self._audio
 
