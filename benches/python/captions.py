@@ -6,9 +6,9 @@ from typing import Final
 
 # As in rust/media/src/adaptation.rs where nothing is lost, which is all benches but the network.
 OURS: Final = """
-ours sends Opus in mono at 64 kbit/s, application "lowdelay", complexity 2, without in-band FEC as
-long as nothing is lost (from 3 % of loss on with it, by the speech codec, at lower bit rates where
-packets queue up); it decodes mono until a sender uses stereo, and sends nothing in a silence of
+ours sends Opus in mono at 32 kbit/s, from five seconds of a free path on at 64, application
+"lowdelay", complexity 2, without in-band FEC as long as nothing is lost (from 3 % of loss on with
+it, by the speech codec, at lower bit rates where packets queue up); it decodes mono until a sender uses stereo, and sends nothing in a silence of
 more than twelve frames"""
 
 AIORTC: Final = """

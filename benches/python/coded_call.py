@@ -44,6 +44,7 @@ class Packet(NamedTuple):
     at_s: float
     sequence: int
     payload: bytes
+    timestamp: int
 
 
 class RelayedServer:
@@ -103,7 +104,9 @@ class CodedClient(Client):
         async def note(data: bytes, arrival_time_ms: int) -> None:
             packet = RtpPacket.parse(data)
             at_s = asyncio.get_running_loop().time()
-            self.packets.append(Packet(at_s, packet.sequence_number, packet.payload))
+            self.packets.append(
+                Packet(at_s, packet.sequence_number, packet.payload, packet.timestamp)
+            )
             self._heard.set()
             await theirs(data, arrival_time_ms=arrival_time_ms)
 
@@ -199,7 +202,7 @@ def decode(packets: list[Packet], begin_s: float) -> Line:
     came_s: list[float] = []
     played_s: list[float] = []
     expected: int | None = None
-    for at_s, sequence, payload in packets:
+    for at_s, sequence, payload, _ in packets:
         missing = 0 if expected is None else (sequence - expected) % SEQUENCES
         if missing >= SEQUENCES // 2:
             continue
@@ -240,6 +243,24 @@ def evaluate(packets: list[Packet], begin_s: float) -> Echo:
         newest = max(newest, frame.nth)
     played_s = line.played_s[packet] + within / coded_audio.RATE_HZ
     return Echo(list(frames.values()), played_s, windows.is_loud, repeated)
+
+
+def by_timestamp(packets: list[Packet], begin_s: float) -> Echo:
+    """The frames by the timestamps of their packets, whatever is in them.
+
+    At bit rates that a narrow path leaves, no code of 20 ms survives. Their delay is that of the
+    path alone, and the first one has none.
+    """
+    decoder = coded_audio.Decoder()
+    frames: list[Frame] = []
+    first = packets[0]
+    for packet in packets:
+        since = (packet.timestamp - first.timestamp) % (1 << 32)
+        sent_s = first.at_s - begin_s + since / coded_audio.RATE_HZ
+        count = decoder.decode(packet.payload).size // coded_audio.FRAME_SAMPLES
+        nth = round(sent_s / FRAME_S)
+        frames += [Frame(nth + k, packet.at_s - begin_s) for k in range(count)]
+    return Echo(frames, np.zeros(0), np.zeros(0, np.bool_), 0)
 
 
 def _certain(found: list[tuple[int, float]]) -> Iterator[Frame]:

@@ -75,6 +75,7 @@ class Row(NamedTuple):
         lose: Packets of audio that are lost, one after the other, at the beginning of the fault.
         seconds: The length of the fault, where it belongs to it.
         fec: The client sends a coarse copy of each frame in the next packet.
+        by_packets: Delays are those of the packets, whatever is in them.
         audio: The least share of the time with audio, in percent.
         real: The least share of the frames that come, in percent.
         late_ms: The most that the delay may be above the one before, p95, during the fault.
@@ -87,6 +88,7 @@ class Row(NamedTuple):
     lose: int = 0
     seconds: float | None = None
     fec: bool = False
+    by_packets: bool = False
     audio: float | None = None
     real: float | None = None
     late_ms: float | None = None
@@ -130,8 +132,12 @@ ROWS: Final = {
     "reorder25": Row({"reorder": 0.25}, path={"delay_ms": 50}, audio=99.0, real=99.0, late_ms=20.0),
     "duplicate10": Row({"duplicate": 0.1}, audio=99.0, real=99.0, late_ms=20.0),
     "corrupt2": Row({"corrupt": 0.02}, audio=99.0, real=97.0, late_ms=160.0),
-    "cap48-down": Row(down={"kbit_per_s": 48, "queue_ms": 5_000}, real=95.0, late_ms=500.0),
-    "cap24-down": Row(down={"kbit_per_s": 24, "queue_ms": 5_000}, real=90.0, late_ms=500.0),
+    "cap48-down": Row(
+        down={"kbit_per_s": 48, "queue_ms": 5_000}, by_packets=True, real=95.0, late_ms=500.0
+    ),
+    "cap24-down": Row(
+        down={"kbit_per_s": 24, "queue_ms": 5_000}, by_packets=True, real=90.0, late_ms=500.0
+    ),
     "blackout0.5": Row({"loss": 1.0}, {"loss": 1.0}, seconds=0.5),
     "blackout3": Row({"loss": 1.0}, {"loss": 1.0}, seconds=3.0),
     "blackout10": Row({"loss": 1.0}, {"loss": 1.0}, seconds=10.0),
@@ -199,7 +205,7 @@ async def measure(stack: str, name: str, asked: Asked) -> Measured:
     while len(found) < asked.tries:
         with clients.precedence(server):
             call = await _try(server, ROWS[name], asked)
-        found.append(evaluate(call))
+        found.append(evaluate(call, by_packets=ROWS[name].by_packets))
         if found[-1].result.held_up <= HELD_UP_MS:
             break
         print(f"  held up for {found[-1].result.held_up:.0f} ms", flush=True)
@@ -238,9 +244,13 @@ async def _try(server: Server, row: Row, asked: Asked) -> Call:
             await client.hang_up()
 
 
-def evaluate(call: Call) -> Measured:
+def evaluate(call: Call, *, by_packets: bool = False) -> Measured:
     """Finds out what came back."""
-    echo = coded_call.evaluate(call.client.packets, call.client.begin_s)
+    packets, origin_s = call.client.packets, call.client.begin_s
+    echo = coded_call.evaluate(packets, origin_s)
+    if by_packets:
+        frames = coded_call.by_timestamp(packets, origin_s).frames
+        echo = echo._replace(frames=frames, repeated=0)
     result = judge(echo, call.begin_s, call.end_s)
     trace = [
         (each.nth * coded_call.FRAME_S - call.begin_s, 1000 * each.delay_s) for each in echo.frames

@@ -1,12 +1,14 @@
 //! The settings of an encoder as the path to the remote peer allows them.
 
+mod step;
+
 use std::time::Duration;
 
-/// Bits a second of one channel, from a free path to a narrow one. The first is the upper end that
-/// RFC 7587 section 3.1.1 recommends for music in fullband, the others those for speech in
-/// fullband, wideband and narrowband, rounded down: 12 kbit/s leave a path of 24 kbit/s the
-/// headers of its packets.
-const BIT_RATES: [i32; 4] = [64_000, 32_000, 16_000, 12_000];
+use crate::least::RecentLeast;
+use step::{FIRST_STEP, STEPS, Step};
+
+/// The share of what a path carries that is used while it has a queue, which becomes shorter by it.
+const SHARE_OF_A_FULL_PATH: f64 = 0.85;
 
 /// The share of lost packets from which copies of them pay, with a tenth of the bits or more.
 const LOSS_FOR_FEC: f32 = 0.03;
@@ -24,6 +26,21 @@ const LOSS_OF_A_BLOCKED_PATH: f32 = 0.3;
 
 /// A round trip longer than the shortest one by so much has a queue in it.
 const QUEUE: Duration = Duration::from_millis(100);
+
+/// The time after which a shortest round trip is discarded, at the latest twice as long: the path may
+/// have become another one.
+const ROUND_TRIP_WINDOW: Duration = Duration::from_secs(30);
+
+/// The deviations by which a time may be longer without a queue. Of a normal deviation, which is
+/// 0.9 times the mean one between two packets, these are 95 % of all.
+const DEVIATIONS: u32 = 2;
+
+/// How many times longer than the packets that arrive those may wait that are sent now: a path that
+/// carries a quarter of what is sent.
+const MOST_GROWTH: u32 = 4;
+
+/// Doublings of [`CALM`] before a bit rate is tried that the path did not carry.
+const FAILURES_OF_TOO_MUCH: u32 = 2;
 
 /// The time without loss and without a queue after which a higher bit rate is tried; doubled each
 /// time that it failed.
@@ -49,14 +66,51 @@ pub struct EncoderTerms {
     /// The packets before it that each one is to carry as redundant audio (RFC 2198): 0 or 1. They
     /// share the bit rate of the path, so that the encoder has half of it with one.
     pub redundancy: usize,
+    /// Frames of 20 ms in a packet: 1, or 3 where headers would take most of a narrow path.
+    pub frames: usize,
+}
+
+/// What is known of a path when a report of the remote peer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct PathReport {
+    /// The packets that were lost since the report before, 0 to 1 of those expected.
+    pub fraction_lost: f32,
+    /// The time there and back; `None` where it was not measured since the report before.
+    pub round_trip: Option<Duration>,
+    /// For how long the oldest packet that has not arrived is under way, and the report on it.
+    pub behind: Option<Duration>,
+    /// The bits from that packet on, with headers.
+    pub bits_behind: f64,
+    /// The mean deviation of such times, both ways.
+    pub jitter: Duration,
+    /// For how much longer than the fastest of late the packets of the remote peer are under way.
+    pub late: Duration,
+    /// The bits a second, with headers, that arrived since the report before.
+    pub arrived_bits_per_s: Option<f64>,
+}
+
+impl PathReport {
+    /// One that has no more than this.
+    #[must_use]
+    pub fn new(fraction_lost: f32, round_trip: Option<Duration>) -> Self {
+        Self {
+            fraction_lost,
+            round_trip,
+            ..Self::default()
+        }
+    }
 }
 
 /// Follows the receiver reports of a remote peer (RFC 3550 section 6.4).
 ///
-/// Loss of 3 % and more turns error correction on. The bit rate falls a step where packets queue up
-/// on their path, or more than a tenth is lost; it stays where falling did not help, since a bad
-/// radio link loses as much at any. It rises a step after a calm, ever more rarely where that
-/// failed.
+/// Loss of 3 % and more turns error correction on. The bit rate falls where packets queue up on their
+/// path, to what arrives of them or by a step, and by a step where more than a tenth is lost; it
+/// stays where falling did not help, since a bad radio link loses as much at any. It rises a step
+/// after a calm, ever more rarely where that failed.
+///
+/// It begins with 32 kbit/s, which is also what the first loss leaves: with less, libopus makes no
+/// copies.
 ///
 /// Where redundant audio was negotiated, it is sent from the same loss on, while nothing queues up and
 /// the bit rate has room for two: a path that is too narrow needs fewer bytes, and not more of them.
@@ -64,22 +118,26 @@ pub struct EncoderTerms {
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use gradio_webrtc_media::EncoderAdaptation;
+/// use gradio_webrtc_media::{EncoderAdaptation, PathReport};
 ///
-/// let mut adaptation = EncoderAdaptation::default();
-/// assert_eq!(adaptation.terms().bits_per_s, 64_000);
-/// adaptation.report(Duration::from_secs(1), 0.2, None);
+/// let mut adaptation = EncoderAdaptation::new(1);
+/// assert_eq!(adaptation.terms().bits_per_s, 32_000);
+/// adaptation.report(Duration::from_secs(1), &PathReport::new(0.2, None));
 /// assert!(adaptation.terms().has_fec);
 /// assert_eq!(adaptation.terms().bits_per_s, 32_000);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EncoderAdaptation {
+    channels: usize,
     step: usize,
+    /// True from a step down until the highest bit rate.
+    is_lowered: bool,
     may_repeat: bool,
     is_queueing: bool,
     loss: f32,
-    has_fec: bool,
-    shortest: Option<Duration>,
+    shortest: RecentLeast<Duration>,
+    /// The most bits a second that the path carried when it had a queue last.
+    carried: Option<f64>,
     /// The loss at the last step down; `None` if there was none, or the path is free again.
     loss_before: Option<f32>,
     calm_since: Option<Duration>,
@@ -88,25 +146,51 @@ pub struct EncoderAdaptation {
 }
 
 impl EncoderAdaptation {
+    /// That of an encoder of so many channels, at the beginning of a call.
+    #[must_use]
+    pub fn new(channels: usize) -> Self {
+        Self {
+            channels,
+            step: FIRST_STEP,
+            is_lowered: false,
+            may_repeat: false,
+            is_queueing: false,
+            loss: 0.0,
+            shortest: RecentLeast::new(ROUND_TRIP_WINDOW),
+            carried: None,
+            loss_before: None,
+            calm_since: None,
+            raised: None,
+            failures: 0,
+        }
+    }
+
+    /// Sets the number of channels, each of which has the bit rate.
+    pub fn set_channels(&mut self, channels: usize) {
+        self.channels = channels;
+    }
+
     /// The settings as of the last report.
     #[must_use]
     pub fn terms(&self) -> EncoderTerms {
         #[allow(clippy::cast_possible_truncation)] // 0 to 100
         let percent = (self.loss * 100.0).ceil() as i32;
-        let half = BIT_RATES[self.step] / 2;
+        let step = STEPS[self.step];
+        // Off again only at the highest rate: the speech codec is the better one at all others.
+        let has_fec = self.is_lowered || self.loss >= LOSS_FOR_FEC;
+        // A call that has just begun has no reason yet to save bits where packets are lost.
+        let most = if self.is_lowered { step } else { STEPS[0] };
+        let half = most.bits_per_s / 2;
         let repeats = self.may_repeat
             && !self.is_queueing
             && self.loss >= LOSS_FOR_FEC
             && half >= LEAST_WITH_COPY;
         EncoderTerms {
-            bits_per_s: if repeats { half } else { BIT_RATES[self.step] },
+            bits_per_s: if repeats { half } else { step.bits_per_s },
             redundancy: usize::from(repeats),
-            has_fec: self.has_fec,
-            expected_loss: if self.has_fec {
-                percent.clamp(0, 100)
-            } else {
-                0
-            },
+            frames: step.frames,
+            has_fec,
+            expected_loss: if has_fec { percent.clamp(0, 100) } else { 0 },
         }
     }
 
@@ -115,37 +199,64 @@ impl EncoderAdaptation {
         self.may_repeat = true;
     }
 
-    /// Takes a report in.
-    ///
-    /// # Arguments
-    /// `fraction_lost`: of the packets since the last report, 0 to 1. `round_trip`: if the report
-    /// has what it takes to compute it.
-    pub fn report(&mut self, now: Duration, fraction_lost: f32, round_trip: Option<Duration>) {
-        let lost = fraction_lost.clamp(0.0, 1.0);
+    /// Takes a report in; returns the time that the packets sent now wait in a queue on their path,
+    /// which is zero below 100 ms.
+    pub fn report(&mut self, now: Duration, path: &PathReport) -> Duration {
+        let lost = path.fraction_lost.clamp(0.0, 1.0);
         self.loss = if lost > self.loss {
             lost
         } else {
             self.loss + LOSS_WEIGHT * (lost - self.loss)
         };
-        self.is_queueing = self.has_queue(round_trip);
-        if self.is_queueing || self.is_too_much(lost) {
-            self.lower(now, lost);
+        let queue = self.queue(now, path);
+        self.is_queueing = !queue.is_zero();
+        if self.is_queueing {
+            self.make_room(now, path.arrived_bits_per_s, lost);
+        } else if self.is_too_much(lost) {
+            let is_first = !self.is_lowered && lost < LOSS_OF_A_BLOCKED_PATH;
+            self.lower(now, if is_first { FIRST_STEP } else { self.step + 1 }, lost);
         } else if lost >= LOSS_FOR_FEC {
             self.calm_since = None;
         } else {
             self.rise(now);
         }
-        // Off again only at the highest rate: the speech codec is the better one at all others.
-        self.has_fec = self.step > 0 || self.loss >= LOSS_FOR_FEC;
+        queue
     }
 
-    fn has_queue(&mut self, round_trip: Option<Duration>) -> bool {
-        let Some(round_trip) = round_trip else {
-            return false;
+    fn queue(&mut self, now: Duration, path: &PathReport) -> Duration {
+        if let Some(round_trip) = path.round_trip {
+            self.shortest.add(now, round_trip);
+        }
+        let usual = self.shortest.get().map(|shortest| {
+            let deviation = path.jitter.saturating_mul(DEVIATIONS);
+            shortest + path.late + deviation
+        });
+        let times = path.round_trip.into_iter().chain(path.behind);
+        let (Some(usual), Some(longest)) = (usual, times.max()) else {
+            return Duration::ZERO;
         };
-        let shortest = self.shortest.map_or(round_trip, |it| it.min(round_trip));
-        self.shortest = Some(shortest);
-        round_trip > shortest + QUEUE
+        let queue = longest.saturating_sub(usual);
+        if queue <= QUEUE {
+            return Duration::ZERO;
+        }
+        // What is sent now waits longer than what arrives now did: until all before it has arrived.
+        let rest_s = path.arrived_bits_per_s.map(|rate| path.bits_behind / rate);
+        let rest = rest_s.and_then(|rest_s| Duration::try_from_secs_f64(rest_s).ok());
+        let rest = rest.unwrap_or_default().saturating_sub(usual);
+        queue.max(rest.min(queue * MOST_GROWTH))
+    }
+
+    /// Lowers the bit rate to what a full path carries. While one that fits already takes its queue
+    /// away, it stays.
+    fn make_room(&mut self, now: Duration, carried: Option<f64>, lost: f32) {
+        let Some(carried) = carried else {
+            self.lower(now, self.step + 1, lost);
+            return;
+        };
+        self.carried = Some(carried);
+        let fits = |step: &Step| step.total(self.channels) <= SHARE_OF_A_FULL_PATH * carried;
+        let needed = STEPS.iter().position(fits).unwrap_or(STEPS.len() - 1);
+        self.lower(now, needed, lost);
     }
 
     fn is_too_much(&self, lost: f32) -> bool {
@@ -157,13 +268,15 @@ impl EncoderAdaptation {
         }
     }
 
-    fn lower(&mut self, now: Duration, lost: f32) {
+    fn lower(&mut self, now: Duration, needed: usize, lost: f32) {
         self.calm_since = None;
         self.loss_before = Some(lost);
-        if self.step + 1 == BIT_RATES.len() {
+        self.is_lowered = true;
+        let needed = needed.min(STEPS.len() - 1);
+        if needed <= self.step {
             return;
         }
-        self.step += 1;
+        self.step = needed;
         if self.raised.take().is_some_and(|at| now < at + TRIAL) {
             self.failures = (self.failures + 1).min(8);
         }
@@ -171,11 +284,20 @@ impl EncoderAdaptation {
 
     fn rise(&mut self, now: Duration) {
         let since = *self.calm_since.get_or_insert(now);
-        let calm = CALM.saturating_mul(1 << self.failures).min(MOST_CALM);
-        if self.step == 0 || now < since + calm {
+        let Some(next) = self.step.checked_sub(1) else {
+            return;
+        };
+        let is_too_much = |carried| STEPS[next].total(self.channels) > carried;
+        let failures = if self.carried.is_some_and(is_too_much) {
+            self.failures.max(FAILURES_OF_TOO_MUCH)
+        } else {
+            self.failures
+        };
+        if now < since + CALM.saturating_mul(1 << failures).min(MOST_CALM) {
             return;
         }
-        self.step -= 1;
+        self.step = next;
+        self.is_lowered &= next > 0;
         self.loss_before = None;
         self.raised = Some(now);
         self.calm_since = Some(now);
@@ -191,12 +313,100 @@ mod tests {
     }
 
     fn report(adaptation: &mut EncoderAdaptation, at_s: u64, lost: f32, round_trip_ms: u64) {
-        adaptation.report(s(at_s), lost, Some(Duration::from_millis(round_trip_ms)));
+        let round_trip = Some(Duration::from_millis(round_trip_ms));
+        adaptation.report(s(10 + at_s), &PathReport::new(lost, round_trip));
+    }
+
+    /// One that has seen a free path for a while.
+    fn free() -> EncoderAdaptation {
+        let mut adaptation = EncoderAdaptation::new(1);
+        let clean = PathReport::new(0.0, Some(Duration::from_millis(40)));
+        for k in 0..=5 {
+            adaptation.report(s(k), &clean);
+        }
+        assert_eq!(adaptation.terms().bits_per_s, 64_000);
+        adaptation
+    }
+
+    #[test]
+    fn a_call_begins_with_less_until_its_path_was_seen() {
+        let mut adaptation = EncoderAdaptation::new(1);
+        let terms = adaptation.terms();
+        assert_eq!((terms.bits_per_s, terms.has_fec), (32_000, false));
+        // The first loss turns copies on, for which less would be too little.
+        adaptation.report(s(1), &PathReport::new(0.2, None));
+        let terms = adaptation.terms();
+        assert_eq!((terms.bits_per_s, terms.has_fec), (32_000, true));
+        adaptation.report(s(2), &PathReport::new(0.3, None));
+        assert_eq!(adaptation.terms().bits_per_s, 16_000);
+    }
+
+    #[test]
+    fn a_full_path_gets_what_it_carries_at_once() {
+        for (carried, bits_per_s) in [(48e3, 16_000), (24e3, 12_000), (70e3, 32_000)] {
+            let mut adaptation = free();
+            let full = PathReport {
+                behind: Some(Duration::from_millis(700)),
+                arrived_bits_per_s: Some(carried),
+                ..PathReport::new(0.0, None)
+            };
+            let queue = adaptation.report(s(10), &full);
+            assert_eq!(queue, Duration::from_millis(660));
+            assert_eq!(adaptation.terms().bits_per_s, bits_per_s);
+            // The queue becomes shorter by that.
+            adaptation.report(s(11), &full);
+            assert_eq!(adaptation.terms().bits_per_s, bits_per_s);
+            // What is known to be too much is tried after 20 s, not 5.
+            let mut raised = (0..60).filter(|k| {
+                let before = adaptation.terms().bits_per_s;
+                report(&mut adaptation, 2 + k, 0.0, 40);
+                adaptation.terms().bits_per_s > before
+            });
+            assert_eq!(raised.next(), Some(20));
+        }
+    }
+
+    #[test]
+    fn packets_of_two_channels_are_longer() {
+        let mut adaptation = EncoderAdaptation::new(2);
+        adaptation.report(s(0), &PathReport::new(0.0, Some(Duration::ZERO)));
+        let full = PathReport {
+            behind: Some(Duration::from_millis(200)),
+            arrived_bits_per_s: Some(60e3),
+            ..PathReport::default()
+        };
+        adaptation.report(s(1), &full);
+        assert_eq!(adaptation.terms().bits_per_s, 12_000);
+        assert_eq!(adaptation.terms().frames, 3);
+    }
+
+    #[test]
+    fn times_that_vary_are_no_queue() {
+        let late = |jitter, late| PathReport {
+            round_trip: Some(Duration::from_millis(340)),
+            jitter: Duration::from_millis(jitter),
+            late: Duration::from_millis(late),
+            ..PathReport::default()
+        };
+        let ms = Duration::from_millis;
+        for (jitter, late_ms, queue) in [(0, 0, 300), (50, 0, 200), (0, 150, 150), (60, 90, 0)] {
+            let mut adaptation = free();
+            assert_eq!(adaptation.report(s(10), &late(jitter, late_ms)), ms(queue));
+        }
+    }
+
+    #[test]
+    fn a_path_that_became_longer_is_no_queue_for_ever() {
+        let mut adaptation = free();
+        for k in 0..150 {
+            report(&mut adaptation, k, 0.0, 400);
+        }
+        assert_eq!(adaptation.terms().bits_per_s, 64_000);
     }
 
     #[test]
     fn a_clean_path_changes_nothing() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         let free = adaptation.terms();
         assert_eq!((free.bits_per_s, free.has_fec), (64_000, false));
         for k in 0..100 {
@@ -207,7 +417,7 @@ mod tests {
 
     #[test]
     fn copies_are_sent_from_three_percent_on_and_until_the_loss_is_over() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         report(&mut adaptation, 0, 0.05, 40);
         let terms = adaptation.terms();
         assert_eq!((terms.bits_per_s, terms.has_fec), (64_000, true));
@@ -221,7 +431,7 @@ mod tests {
 
     #[test]
     fn loss_that_a_lower_rate_does_not_cure_costs_one_step() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         for k in 0..30 {
             report(&mut adaptation, k, 0.2, 40);
         }
@@ -232,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_queue_in_the_path_lowers_the_rate_until_it_is_gone() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         report(&mut adaptation, 0, 0.0, 40);
         for (k, round_trip) in [(1, 200), (2, 500), (3, 300)] {
             report(&mut adaptation, k, 0.0, round_trip);
@@ -249,7 +459,7 @@ mod tests {
 
     #[test]
     fn a_path_that_loses_what_does_not_fit_is_followed_down() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         for (k, lost) in [(0, 0.7), (1, 0.5), (2, 0.3)] {
             report(&mut adaptation, k, lost, 40);
         }
@@ -258,7 +468,7 @@ mod tests {
 
     #[test]
     fn the_rate_comes_back_a_step_at_a_time() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         for k in 0..3 {
             report(&mut adaptation, k, 0.5, 40);
         }
@@ -277,7 +487,7 @@ mod tests {
 
     #[test]
     fn a_rate_that_failed_is_tried_ever_more_rarely() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         let mut raised = Vec::new();
         report(&mut adaptation, 0, 0.0, 40);
         let mut before = 64_000;
@@ -296,7 +506,7 @@ mod tests {
     }
 
     fn redundant() -> EncoderAdaptation {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         adaptation.allow_redundancy();
         adaptation
     }
@@ -336,7 +546,7 @@ mod tests {
 
     #[test]
     fn nothing_is_repeated_where_that_was_not_negotiated() {
-        let mut adaptation = EncoderAdaptation::default();
+        let mut adaptation = free();
         report(&mut adaptation, 0, 0.05, 40);
         let terms = adaptation.terms();
         assert_eq!((terms.redundancy, terms.bits_per_s), (0, 64_000));
@@ -344,10 +554,10 @@ mod tests {
 
     #[test]
     fn shares_outside_their_range_are_cut_off() {
-        let mut adaptation = EncoderAdaptation::default();
-        adaptation.report(s(0), 7.0, None);
+        let mut adaptation = free();
+        adaptation.report(s(10), &PathReport::new(7.0, None));
         assert_eq!(adaptation.terms().expected_loss, 100);
-        adaptation.report(s(1), -1.0, None);
+        adaptation.report(s(11), &PathReport::new(-1.0, None));
         assert_eq!(adaptation.terms().expected_loss, 50);
     }
 }

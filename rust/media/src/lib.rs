@@ -8,6 +8,7 @@ mod budget;
 mod delay;
 mod former_streams;
 mod jitter;
+mod least;
 mod opus;
 mod opus_packet;
 mod protocol;
@@ -24,7 +25,7 @@ mod stall_timer;
 mod stream_decoder;
 mod stream_encoder;
 
-pub use adaptation::{EncoderAdaptation, EncoderTerms};
+pub use adaptation::{EncoderAdaptation, EncoderTerms, PathReport};
 pub use delay::DelayEstimator;
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
 pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError, opus_rate_hz};

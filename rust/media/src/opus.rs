@@ -359,6 +359,15 @@ impl OpusEncoder {
         self.set(sys::OPUS_SET_INBAND_FEC_REQUEST, c_int::from(is_on))
     }
 
+    /// Makes all packets equally long, which costs quality; otherwise, and at first, they have the bit
+    /// rate in the long run, and tones of some seconds half as much again.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn set_constant(&mut self, is_constant: bool) -> Result<(), OpusError> {
+        self.set(sys::OPUS_SET_VBR_REQUEST, c_int::from(!is_constant))
+    }
+
     /// Replaces the content of `packet` with the packet of one frame, of at most 1,276 bytes.
     ///
     /// # Arguments

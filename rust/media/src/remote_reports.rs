@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use crate::rtcp::from_units;
 use crate::{NtpTime, ReportBlock, RtcpError, RtcpPart, RtcpParts, round_trip};
+
+/// Of the timestamps of Opus (RFC 7587 section 4.1), in which a report has the jitter.
+const CLOCK_HZ: u32 = 48_000;
 
 /// A longer round trip results from a clock that was set, or from a report that is wrong.
 const MOST_ROUND_TRIP: Duration = Duration::from_secs(10);
@@ -13,8 +17,17 @@ const MOST_ROUND_TRIP: Duration = Duration::from_secs(10);
 pub struct RemoteReport {
     /// The packets that it has lost since its report before, 0 to 1 of those expected.
     pub fraction_lost: f32,
-    /// The time that a packet takes there and back; `None` while it has no report of ours.
+    /// The time that a packet takes there and back; `None` where it has no report of ours, or the
+    /// same one as before.
     pub round_trip: Option<Duration>,
+    /// For how long our report was under way and with the remote peer, if there is a round trip.
+    pub age: Duration,
+    /// The highest sequence number that it has received.
+    pub highest: u16,
+    /// The mean deviation of what it receives.
+    pub jitter: Duration,
+    /// When it came.
+    pub at: Duration,
 }
 
 /// Reads compound packets, and keeps the newest report on one stream.
@@ -23,6 +36,8 @@ pub struct RemoteReports {
     ssrc: u32,
     clock_start: Duration,
     newest: Option<RemoteReport>,
+    /// The report of ours that the last round trip was measured by.
+    measured: u32,
 }
 
 impl RemoteReports {
@@ -32,6 +47,7 @@ impl RemoteReports {
             ssrc,
             clock_start,
             newest: None,
+            measured: 0,
         }
     }
 
@@ -74,10 +90,18 @@ impl RemoteReports {
     fn note(&mut self, blocks: impl Iterator<Item = ReportBlock>, now: Duration) {
         let ntp_time = NtpTime::at(now, self.clock_start);
         for block in blocks.filter(|block| block.ssrc == self.ssrc) {
-            let trip = round_trip(ntp_time, &block);
+            let last = block.last_sender_report;
+            let is_new = std::mem::replace(&mut self.measured, last) != last;
+            let trip = round_trip(ntp_time, &block).filter(|_| is_new);
+            let round_trip = trip.filter(|trip| *trip <= MOST_ROUND_TRIP);
+            let [.., high, low] = block.highest_sequence_number.to_be_bytes();
             self.newest = Some(RemoteReport {
                 fraction_lost: f32::from(block.fraction_lost) / 256.0,
-                round_trip: trip.filter(|trip| *trip <= MOST_ROUND_TRIP),
+                round_trip,
+                age: round_trip.unwrap_or_default() + from_units(block.delay_since_report),
+                highest: u16::from_be_bytes([high, low]),
+                jitter: Duration::from_secs(block.jitter.into()) / CLOCK_HZ,
+                at: now,
             });
         }
     }

@@ -131,6 +131,14 @@ impl SecureReceiver {
         self.reports.as_mut()?.take()
     }
 
+    /// The mean deviation of what is received, and for how much longer than the fastest packet of
+    /// late the last one was under way.
+    #[must_use]
+    pub fn path(&self) -> (Duration, Duration) {
+        let statistics = self.stream.as_ref().map(|stream| &stream.statistics);
+        statistics.map_or_else(Default::default, |it| (it.jitter(), it.late()))
+    }
+
     /// The receiver behind SRTP.
     #[must_use]
     pub fn audio(&self) -> &AudioReceiver {
@@ -187,15 +195,13 @@ impl SecureReceiver {
     #[must_use]
     pub fn stats(&self) -> SecureStats {
         let lost = self.stream.as_ref().map_or(0, count_lost);
+        let samples = self.path().0.as_secs_f64() * f64::from(CLOCK_HZ);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+        let jitter = samples.round() as u32;
         SecureStats {
             audio: self.receiver.stats(),
             packets_lost: self.stats.packets_lost + lost,
-            jitter: self.stream.as_ref().map_or(0, |stream| {
-                let samples = stream.statistics.jitter().as_secs_f64() * f64::from(CLOCK_HZ);
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
-                let samples = samples.round() as u32;
-                samples
-            }),
+            jitter,
             ..self.stats
         }
     }
@@ -311,6 +317,7 @@ fn count_lost(stream: &Stream) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::Reception::{Foreign, Received, Refused};
     use super::*;
     use crate::{
         NtpTime, OpusApplication, OpusEncoder, RtcpWriter, RtpExtensions, RtpHeader, SenderInfo,
@@ -368,7 +375,7 @@ mod tests {
         for number in 0..5 {
             let now = number * 20 * MS;
             let mut bytes = packet(&mut sender, 1, number, OPUS);
-            assert_eq!(receiver.receive(now, &mut bytes), Reception::Received);
+            assert_eq!(receiver.receive(now, &mut bytes), Received);
             assert_eq!(take(&mut receiver, now), 960);
         }
         let stats = receiver.stats();
@@ -380,12 +387,12 @@ mod tests {
     fn packets_of_redundant_audio_are_the_tracks_where_that_was_agreed() {
         let mut receiver = receiver();
         let mut bytes = packet(&mut sender(), 1, 0, 63);
-        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Foreign);
+        assert_eq!(receiver.receive(MS, &mut bytes), Foreign);
         receiver.set_red(63);
         // Its payload is one packet of Opus, and no redundant audio.
-        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Received);
+        assert_eq!(receiver.receive(MS, &mut bytes), Received);
         let mut next = packet(&mut sender(), 1, 1, OPUS);
-        assert_eq!(receiver.receive(MS, &mut next), Reception::Received);
+        assert_eq!(receiver.receive(MS, &mut next), Received);
         assert_eq!(take(&mut receiver, MS), 960);
         let stats = receiver.stats();
         assert_eq!(stats.packets_received, 2);
@@ -406,7 +413,7 @@ mod tests {
             Vec::new(),
         ] {
             let before = bytes.clone();
-            assert_eq!(receiver.receive(MS, &mut bytes), Reception::Foreign);
+            assert_eq!(receiver.receive(MS, &mut bytes), Foreign);
             assert_eq!(bytes, before);
         }
         assert_eq!(receiver.stats(), SecureStats::default());
@@ -416,14 +423,11 @@ mod tests {
     fn forged_and_repeated_packets_are_refused() {
         let (mut sender, mut receiver) = (sender(), receiver());
         let bytes = packet(&mut sender, 1, 0, OPUS);
-        assert_eq!(
-            receiver.receive(MS, &mut bytes.clone()),
-            Reception::Received
-        );
-        assert_eq!(receiver.receive(MS, &mut bytes.clone()), Reception::Refused);
+        assert_eq!(receiver.receive(MS, &mut bytes.clone()), Received);
+        assert_eq!(receiver.receive(MS, &mut bytes.clone()), Refused);
         let mut forged = packet(&mut sender, 1, 1, OPUS);
         *forged.last_mut().unwrap() ^= 1;
-        assert_eq!(receiver.receive(2 * MS, &mut forged), Reception::Refused);
+        assert_eq!(receiver.receive(2 * MS, &mut forged), Refused);
         let stats = receiver.stats();
         assert_eq!((stats.packets_received, stats.packets_refused), (1, 2));
         assert_eq!(stats.last, Some(MS));
@@ -433,11 +437,11 @@ mod tests {
     fn a_new_stream_takes_the_place_of_the_old_one_at_once() {
         let (mut sender, mut receiver) = (sender(), receiver());
         for (ssrc, number, expected) in [
-            (1, 0, Reception::Received),
-            (1, 3, Reception::Received),
-            (2, 9, Reception::Received),
-            (1, 4, Reception::Refused),
-            (2, 10, Reception::Received),
+            (1, 0, Received),
+            (1, 3, Received),
+            (2, 9, Received),
+            (1, 4, Refused),
+            (2, 10, Received),
         ] {
             let mut bytes = packet(&mut sender, ssrc, number, OPUS);
             assert_eq!(receiver.receive(MS, &mut bytes), expected);
@@ -453,29 +457,25 @@ mod tests {
         for ssrc in 0..=70 {
             // A sender has few streams itself.
             let mut bytes = packet(&mut sender(), ssrc, 0, OPUS);
-            let expected = if ssrc <= 64 {
-                Reception::Received
-            } else {
-                Reception::Refused
-            };
+            let expected = if ssrc <= 64 { Received } else { Refused };
             assert_eq!(receiver.receive(MS, &mut bytes), expected, "{ssrc}");
         }
         let mut again = packet(&mut sender(), 3, 0, OPUS);
-        assert_eq!(receiver.receive(MS, &mut again), Reception::Refused);
+        assert_eq!(receiver.receive(MS, &mut again), Refused);
         let mut last = packet(&mut sender(), 64, 1, OPUS);
-        assert_eq!(receiver.receive(MS, &mut last), Reception::Received);
+        assert_eq!(receiver.receive(MS, &mut last), Received);
     }
 
     #[test]
     fn a_forged_packet_begins_no_stream() {
         let (mut sender, mut receiver) = (sender(), receiver());
         let mut first = packet(&mut sender, 1, 0, OPUS);
-        assert_eq!(receiver.receive(MS, &mut first), Reception::Received);
+        assert_eq!(receiver.receive(MS, &mut first), Received);
         let mut forged = packet(&mut sender, 2, 0, OPUS);
         forged[20] ^= 1;
-        assert_eq!(receiver.receive(MS, &mut forged), Reception::Refused);
+        assert_eq!(receiver.receive(MS, &mut forged), Refused);
         let mut second = packet(&mut sender, 1, 1, OPUS);
-        assert_eq!(receiver.receive(MS, &mut second), Reception::Received);
+        assert_eq!(receiver.receive(MS, &mut second), Received);
     }
 
     #[test]
@@ -488,7 +488,7 @@ mod tests {
         let srtp = SrtpReceiver::new(SrtpProfile::ALL[0], &KEY.0, &KEY.1).unwrap();
         let mut receiver = SecureReceiver::new(srtp, audio, PayloadTypes::from_iter([OPUS]));
         let mut bytes = packet(&mut sender, 1, 65_536, OPUS);
-        assert_eq!(receiver.receive(20 * MS, &mut bytes), Reception::Received);
+        assert_eq!(receiver.receive(20 * MS, &mut bytes), Received);
         assert_eq!(receiver.stats().audio.jitter.packets_received, 2);
     }
 
@@ -515,13 +515,10 @@ mod tests {
     fn reports_are_read_where_that_was_requested() {
         let (mut sender, mut receiver) = (sender(), receiver());
         let mut bytes = reports(&mut sender, |writer| writer.receiver_report(1, &[block(0)]));
-        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Foreign);
+        assert_eq!(receiver.receive(MS, &mut bytes), Foreign);
         receiver.start_reports(9, CLOCK_START);
-        assert_eq!(
-            receiver.receive(MS, &mut bytes.clone()),
-            Reception::Received
-        );
-        assert_eq!(receiver.receive(MS, &mut bytes), Reception::Refused);
+        assert_eq!(receiver.receive(MS, &mut bytes.clone()), Received);
+        assert_eq!(receiver.receive(MS, &mut bytes), Refused);
         let report = receiver.take_remote_report().unwrap();
         assert_eq!((report.fraction_lost, report.round_trip), (0.25, None));
         assert_eq!(receiver.take_remote_report(), None);
@@ -533,7 +530,7 @@ mod tests {
         let (mut sender, mut receiver) = (sender(), receiver());
         receiver.start_reports(9, CLOCK_START);
         let mut first = packet(&mut sender, 1, 0, OPUS);
-        assert_eq!(receiver.receive(MS, &mut first), Reception::Received);
+        assert_eq!(receiver.receive(MS, &mut first), Received);
         let sent = NtpTime::at(100 * MS, CLOCK_START);
         let info = SenderInfo {
             ntp_time: NtpTime(0x1234_5678_9abc_def0),
@@ -550,7 +547,7 @@ mod tests {
             writer.sender_report(1, &info, &blocks);
             writer.name(1, "you").unwrap();
         });
-        assert_eq!(receiver.receive(350 * MS, &mut bytes), Reception::Received);
+        assert_eq!(receiver.receive(350 * MS, &mut bytes), Received);
         let trip = receiver.take_remote_report().unwrap().round_trip.unwrap();
         assert!(trip.abs_diff(250 * MS) < MS, "{trip:?}");
         let answer = receiver.report(850 * MS).unwrap();
@@ -571,7 +568,7 @@ mod tests {
             writer.nack(1, 9, &[3]);
         });
         let mut seen = bytes.clone();
-        assert_eq!(receiver.receive(MS, &mut seen), Reception::Foreign);
+        assert_eq!(receiver.receive(MS, &mut seen), Foreign);
         assert_eq!(seen, bytes);
         assert!(receiver.take_remote_report().is_some());
     }
@@ -582,11 +579,11 @@ mod tests {
         receiver.start_reports(9, CLOCK_START);
         let mut forged = reports(&mut sender, |writer| writer.receiver_report(1, &[block(0)]));
         forged[10] ^= 1;
-        assert_eq!(receiver.receive(MS, &mut forged), Reception::Refused);
+        assert_eq!(receiver.receive(MS, &mut forged), Refused);
         assert_eq!(receiver.stats().last, None);
         let mut broken = vec![0x81, 201, 0, 9, 0, 0, 0, 1];
         sender.protect_rtcp(&mut broken).unwrap();
-        assert_eq!(receiver.receive(MS, &mut broken), Reception::Refused);
+        assert_eq!(receiver.receive(MS, &mut broken), Refused);
         assert_eq!(receiver.take_remote_report(), None);
         assert_eq!(receiver.stats().packets_refused, 2);
     }

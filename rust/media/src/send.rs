@@ -1,9 +1,12 @@
 //! Outbound audio: audio of any rate in, packets of Opus every 20 ms out.
 
+mod departures;
 mod error;
 mod history;
 mod level;
 mod pacer;
+mod path;
+mod pending;
 mod reporter;
 
 use std::iter;
@@ -15,11 +18,13 @@ use gradio_webrtc_core::OutboundAudio;
 pub use error::SendError;
 use history::History;
 use pacer::AudioPacer;
+use path::Path;
+use pending::Pending;
 use reporter::Reporter;
 
 use crate::{
-    AudioLevel, ExtensionIds, NtpTime, RedEncoder, ReportBlock, RtpExtensions, RtpHeader,
-    SenderInfo, SrtpSender, StreamEncoder,
+    AudioLevel, ExtensionIds, NtpTime, PathReport, RedEncoder, RemoteReport, ReportBlock,
+    RtpExtensions, RtpHeader, SenderInfo, SrtpSender, StreamEncoder,
 };
 
 /// The clock of Opus over RTP (RFC 7587 section 4.1).
@@ -28,6 +33,9 @@ const RATE_HZ: u32 = 48_000;
 /// Samples per channel in 20 ms: the packet time that WebRTC stacks use by default (RFC 7587
 /// section 4.2).
 const FRAME_SAMPLES: u32 = 960;
+
+/// The headers below RTP: IPv4 (RFC 791) and UDP (RFC 768).
+const DATAGRAM_HEADER_BYTES: usize = 28;
 
 /// What was negotiated about a stream, and where its numbers start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,8 +140,10 @@ pub struct AudioSender {
     encoder: Option<StreamEncoder>,
     srtp: SrtpSender,
     history: History,
-    /// The frame that is sent; a frame of silence keeps the layout of the last one of audio.
+    path: Path,
+    /// The frame that was pulled; one of silence keeps the layout of the last one of audio.
     frame: Vec<i16>,
+    pending: Pending,
     payload: Vec<u8>,
     /// Packs the payloads of packets; `None` where no redundant audio was negotiated.
     red: Option<RedEncoder>,
@@ -182,7 +192,9 @@ impl AudioSender {
             encoder: None,
             srtp,
             history: History::new(terms.has_nack),
+            path: Path::default(),
             frame: vec![0; FRAME_SAMPLES as usize],
+            pending: Pending::default(),
             payload: Vec::new(),
             red: terms
                 .red_payload_type
@@ -213,10 +225,11 @@ impl AudioSender {
     /// When to [`Self::poll`]; a time in the past means at once, `None` that nothing is to be sent.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
+        let held_until = self.path.held_until();
         if !self.pacer.is_idle() {
-            return Some(self.pacer.due());
+            return Some(self.pacer.due().max(held_until));
         }
-        (!self.queue().is_empty()).then_some(Duration::ZERO)
+        (!self.queue().is_empty()).then_some(held_until)
     }
 
     /// Measures the time from now to the next frame of audio, for [`Sent::reply_delay`].
@@ -246,14 +259,32 @@ impl AudioSender {
         Ok(std::mem::take(&mut self.sent))
     }
 
-    /// Takes a receiver report in, of 0 to 1 lost packets; `None` where it has no round trip.
-    pub fn report(&mut self, now: Duration, fraction_lost: f32, round_trip: Option<Duration>) {
-        if let Some(round_trip) = round_trip {
+    /// Takes a receiver report in.
+    ///
+    /// Where it shows that packets wait in a queue on their path for 0.3 s and more, none is sent for
+    /// as long, a second at most: what is in our own queue meanwhile is either a reply, which loses
+    /// nothing by it, or of a live source, whose delay is worked off there.
+    pub fn report(&mut self, now: Duration, path: &PathReport) {
+        if let Some(round_trip) = path.round_trip {
             self.history.set_round_trip(round_trip);
         }
-        if let Some(encoder) = &mut self.encoder {
-            encoder.report(now, fraction_lost, round_trip);
+        let Some(encoder) = &mut self.encoder else {
+            return;
+        };
+        let queue = encoder.report(now, path);
+        if let Some(held) = self.path.hold(now, queue) {
+            self.queue().expect_late(held.as_secs_f64());
         }
+    }
+
+    /// Takes a report in that was read here.
+    ///
+    /// # Arguments
+    /// `jitter`, `late`: the mean deviation of what is received from the remote peer, and for how
+    /// much longer than the fastest of it the last packet was under way.
+    pub fn report_remote(&mut self, report: &RemoteReport, jitter: Duration, late: Duration) {
+        let path = self.path.measure(report, jitter, late);
+        self.report(report.at, &path);
     }
 
     /// Sends lost packets again, the same bytes; returns how many.
@@ -356,6 +387,9 @@ impl AudioSender {
 
     /// True if a frame is due by now; where nothing was sent, audio in the queue is due at once.
     fn is_due(&mut self, now: Duration) -> bool {
+        if now < self.path.held_until() {
+            return false;
+        }
         if !self.pacer.is_idle() {
             return self.pacer.is_due(now);
         }
@@ -367,7 +401,8 @@ impl AudioSender {
         true
     }
 
-    /// Sends the frame that is due: audio, or the silence that fills a gap.
+    /// Takes the frame that is due, audio or the silence that fills a gap, and sends the packet that
+    /// is whole with it.
     fn send_frame(
         &mut self,
         now: Duration,
@@ -375,17 +410,39 @@ impl AudioSender {
     ) -> Result<(), SendError> {
         let is_audio = self.pull();
         let place = self.pacer.advance(now, is_audio);
-        // A frame that fails is a lost packet to the receiver, which conceals it.
-        let sequence_number = self.next_sequence_number;
-        self.next_sequence_number = sequence_number.wrapping_add(1);
-        let level_db = match self.terms.extension_ids.audio_level {
-            Some(_) => level::below_full_scale_db(&self.frame),
-            None => 0,
-        };
-        let encoded = self.encode();
         if is_audio {
             self.note_pulled(now);
         }
+        let sent = if self.pending.takes(place, self.frame.len()) {
+            Ok(())
+        } else {
+            self.send_pending(now, datagrams)
+        };
+        self.pending.push(place, &self.frame);
+        let needed = self.encoder.as_ref().map_or(1, StreamEncoder::frames);
+        if self.pending.frames() >= needed || self.pacer.is_idle() {
+            self.send_pending(now, datagrams)?;
+        }
+        sent
+    }
+
+    /// Sends the frames that were taken as one packet.
+    fn send_pending(
+        &mut self,
+        now: Duration,
+        datagrams: &mut impl FnMut(&[u8]),
+    ) -> Result<(), SendError> {
+        // A packet that fails is a lost one to the receiver, which conceals it.
+        let sequence_number = self.next_sequence_number;
+        self.next_sequence_number = sequence_number.wrapping_add(1);
+        let level_db = match self.terms.extension_ids.audio_level {
+            Some(_) => level::below_full_scale_db(self.pending.samples()),
+            None => 0,
+        };
+        let encoded = self.encode();
+        let Some(place) = self.pending.clear() else {
+            return Ok(());
+        };
         encoded?;
         let position = low_32_bits(place.position);
         let timestamp = self.terms.timestamp.wrapping_add(position);
@@ -397,7 +454,7 @@ impl AudioSender {
             timestamp,
             place.is_first,
         );
-        self.send_packet(&header, level_db, datagrams)?;
+        self.send_packet(now, &header, level_db, datagrams)?;
         self.last = Some((timestamp, place.due));
         Ok(())
     }
@@ -418,9 +475,10 @@ impl AudioSender {
         is_audio
     }
 
-    /// Encodes the frame; the first one makes the encoder.
+    /// Encodes the frames; the first one makes the encoder.
     fn encode(&mut self) -> Result<(), SendError> {
-        let channels = self.frame.len() / FRAME_SAMPLES as usize;
+        let samples = self.pending.samples();
+        let channels = samples.len() / (FRAME_SAMPLES as usize * self.pending.frames());
         let encoder = match &mut self.encoder {
             Some(encoder) => encoder,
             None => self.encoder.insert(StreamEncoder::new(channels)?),
@@ -429,7 +487,7 @@ impl AudioSender {
             encoder.allow_redundancy();
         }
         encoder.set_channels(channels)?;
-        Ok(encoder.encode(&self.frame, &mut self.payload)?)
+        Ok(encoder.encode(samples, &mut self.payload)?)
     }
 
     /// Adds packets before it to the encoded frame where the path loses some; returns the payload type.
@@ -461,6 +519,7 @@ impl AudioSender {
     /// Encrypts the encoded frame, and sends it.
     fn send_packet(
         &mut self,
+        now: Duration,
         header: &RtpHeader,
         level_db: u8,
         datagrams: &mut impl FnMut(&[u8]),
@@ -474,6 +533,8 @@ impl AudioSender {
         )?;
         packet.extend_from_slice(&self.payload);
         self.srtp.protect_rtp(packet)?;
+        let bytes = packet.len() + DATAGRAM_HEADER_BYTES;
+        self.path.note(now, header.sequence_number, bytes);
         datagrams(self.history.keep(header.sequence_number));
         self.next_transport_sequence_number = transport_number.wrapping_add(1);
         self.sent.packets += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{EncoderAdaptation, EncoderTerms, OpusApplication, OpusEncoder, OpusError};
+use crate::{EncoderAdaptation, EncoderTerms, OpusApplication, OpusEncoder, OpusError, PathReport};
 
 /// The work of the transform codec, of 0 to 10. From two on it looks for transients in full; ten
 /// takes twice as long for half a decibel.
@@ -29,7 +29,7 @@ impl StreamEncoder {
     /// # Errors
     /// As of [`OpusEncoder::new`].
     pub fn new(channels: usize) -> Result<Self, OpusError> {
-        let adaptation = EncoderAdaptation::default();
+        let adaptation = EncoderAdaptation::new(channels);
         let terms = adaptation.terms();
         Ok(Self {
             encoder: encoder(channels, terms)?,
@@ -57,6 +57,7 @@ impl StreamEncoder {
     pub fn set_channels(&mut self, channels: usize) -> Result<(), OpusError> {
         if channels != self.channels() {
             self.encoder = encoder(channels, self.terms)?;
+            self.adaptation.set_channels(channels);
         }
         Ok(())
     }
@@ -66,9 +67,15 @@ impl StreamEncoder {
         self.adaptation.allow_redundancy();
     }
 
+    /// The frames of 20 ms that the next packet is to have; any other number is encoded as well.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.adaptation.terms().frames
+    }
+
     /// Takes a receiver report in; see [`EncoderAdaptation::report`].
-    pub fn report(&mut self, now: Duration, fraction_lost: f32, round_trip: Option<Duration>) {
-        self.adaptation.report(now, fraction_lost, round_trip);
+    pub fn report(&mut self, now: Duration, path: &PathReport) -> Duration {
+        self.adaptation.report(now, path)
     }
 
     /// Replaces the content of `packet`; see [`OpusEncoder::encode`].
@@ -115,6 +122,8 @@ fn set(encoder: &mut OpusEncoder, terms: EncoderTerms) -> Result<(), OpusError> 
         bits_per_s
     };
     encoder.set_bit_rate(bits_per_s)?;
+    // Where little is left beside the headers, what is more than asked for becomes a queue.
+    encoder.set_constant(terms.frames > 1)?;
     encoder.set_expected_loss(terms.expected_loss)
 }
 
@@ -158,7 +167,7 @@ mod tests {
         for channels in [1, 2] {
             let mut encoder = StreamEncoder::new(channels).unwrap();
             assert_eq!(encode(&mut encoder, 50).1, 0);
-            encoder.report(Duration::ZERO, 0.1, None);
+            encoder.report(Duration::ZERO, &PathReport::new(0.1, None));
             let (_, copies) = encode(&mut encoder, 50);
             assert!(copies > 30, "{copies} of 50 with {channels} channels");
         }
@@ -169,16 +178,16 @@ mod tests {
         let mut encoder = StreamEncoder::new(1).unwrap();
         let (free, _) = encode(&mut encoder, 50);
         for k in 0..4 {
-            encoder.report(Duration::from_secs(k), 0.5, None);
+            encoder.report(Duration::from_secs(k), &PathReport::new(0.5, None));
         }
         let (narrow, _) = encode(&mut encoder, 50);
-        assert!(narrow * 3 < free, "{narrow} of {free} bytes");
+        assert!(narrow * 2 < free, "{narrow} of {free} bytes");
     }
 
     #[test]
     fn the_settings_outlive_a_change_of_channels() {
         let mut encoder = StreamEncoder::new(1).unwrap();
-        encoder.report(Duration::ZERO, 0.1, None);
+        encoder.report(Duration::ZERO, &PathReport::new(0.1, None));
         encode(&mut encoder, 1);
         encoder.set_channels(2).unwrap();
         assert_eq!(encoder.channels(), 2);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use gradio_webrtc_core::Chunk;
 use gradio_webrtc_media::{
-    AudioReceiver, PayloadTypes, ReceiveStats, RedBlocks, RtpError, SendError, SenderTerms,
-    SrtpProfile,
+    AudioReceiver, PathReport, PayloadTypes, ReceiveStats, RedBlocks, RtpError, SendError,
+    SenderTerms, SrtpProfile,
 };
 use sending::{Network, RED, Received, SAMPLES, SSRC, terms};
 
@@ -51,7 +51,9 @@ fn speak(terms: SenderTerms, losses: &[f32]) -> Network {
             .push(48_000, Chunk::Mono(second))
             .unwrap();
         network.run_frames(1);
-        network.sender.report(network.now, lost / 100.0, ROUND_TRIP);
+        network
+            .sender
+            .report(network.now, &PathReport::new(lost / 100.0, ROUND_TRIP));
         network.run_frames(49);
     }
     network

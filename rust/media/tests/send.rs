@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use gradio_webrtc_core::{Chunk, OutboundAudio};
 use gradio_webrtc_media::{
-    AudioSender, NtpTime, OpusPacket, RtpError, SendError, SenderTerms, SrtpError, SrtpProfile,
+    AudioSender, NtpTime, OpusPacket, PathReport, RtpError, SendError, SenderTerms, SrtpError,
+    SrtpProfile,
 };
 use proptest::prelude::*;
 use sending::{FRAME, Network, SAMPLES, SSRC, START, at_frame, queue, srtp, terms};
@@ -322,7 +323,7 @@ fn packets_sent_again_are_the_same_bytes_within_bounds() {
     // A reported round trip is the time until another request of the same packets counts.
     network
         .sender
-        .report(now, 0.0, Some(Duration::from_millis(30)));
+        .report(now, &PathReport::new(0.0, Some(Duration::from_millis(30))));
     let again = |sender: &mut AudioSender, ms| {
         sender.nack(now + Duration::from_millis(ms), [first], |_| ())
     };
@@ -392,7 +393,9 @@ fn the_roll_over_counter_follows_the_wrap_around() {
 #[test]
 fn losses_that_are_reported_get_copies() {
     let mut network = Network::new();
-    network.sender.report(Duration::ZERO, 0.1, None);
+    network
+        .sender
+        .report(Duration::ZERO, &PathReport::new(0.1, None));
     network.push(10);
     network.run_frames(10);
     let copies = |network: &Network, from: usize| {
@@ -401,7 +404,9 @@ fn losses_that_are_reported_get_copies() {
             .count()
     };
     assert_eq!(copies(&network, 0), 0, "a report of no packets");
-    network.sender.report(network.now, 0.1, None);
+    network
+        .sender
+        .report(network.now, &PathReport::new(0.1, None));
     network.push(40);
     network.run_frames(40);
     assert!(copies(&network, 10) > 20, "{}", copies(&network, 10));

@@ -52,7 +52,7 @@ impl AudioEncoder {
         let now = since(now_s)?;
         let round_trip = round_trip_s.map(since).transpose()?;
         let encoder = &mut self.0.lock(py)?.encoder;
-        encoder.report(now, fraction_lost, round_trip);
+        encoder.report(now, &media::PathReport::new(fraction_lost, round_trip));
         Ok(())
     }
 

@@ -133,7 +133,7 @@ impl Sender {
         }
     }
 
-    /// Sends the report that is due, and adapts to the newest one of the remote peer.
+    /// Adapts to the newest report of the remote peer, and sends our own where it is due.
     fn exchange_reports(&mut self, now: Duration) {
         let Self {
             audio,
@@ -144,23 +144,24 @@ impl Sender {
         else {
             return;
         };
-        if audio.report_deadline().is_none_or(|due| now < due) {
-            return;
-        }
-        let (received, remote) = {
+        let is_due = audio.report_deadline().is_some_and(|due| now >= due);
+        let (received, remote, (jitter, late)) = {
             // Should it have panicked, its numbers are reported all the same.
             let lock = reports.receiver.lock();
             let secure = &mut lock.unwrap_or_else(PoisonError::into_inner).secure;
-            (secure.report(now), secure.take_remote_report())
+            let received = if is_due { secure.report(now) } else { None };
+            (received, secure.take_remote_report(), secure.path())
         };
         if let Some(remote) = remote {
-            audio.report(now, remote.fraction_lost, remote.round_trip);
+            audio.report_remote(&remote, jitter, late);
             // A report without a round trip leaves the one before.
             reports.round_trip = remote.round_trip.or(reports.round_trip);
         }
-        let ntp_time = media::NtpTime::at(now, reports.clock_start);
-        // One that is not encrypted is a report less.
-        let _ = audio.send_report(now, ntp_time, received, |packet| outlet.send(packet));
+        if is_due {
+            let ntp_time = media::NtpTime::at(now, reports.clock_start);
+            // One that is not encrypted is a report less.
+            let _ = audio.send_report(now, ntp_time, received, |packet| outlet.send(packet));
+        }
     }
 }
 
@@ -285,7 +286,8 @@ impl SecureSender {
     fn report(&self, now_s: f64, fraction_lost: f32, round_trip_s: Option<f64>) -> PyResult<()> {
         let now = since(now_s)?;
         let round_trip = round_trip_s.map(since).transpose()?;
-        self.lock()?.audio.report(now, fraction_lost, round_trip);
+        let path = media::PathReport::new(fraction_lost, round_trip);
+        self.lock()?.audio.report(now, &path);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod writer;
 use std::fmt;
 
 pub use feedback::{FirRequests, LostNumbers, Remb, SdesChunks, Ssrcs};
+pub(crate) use report::from_units;
 pub use report::{NtpTime, ReportBlock, ReportBlocks, SenderInfo, round_trip};
 pub use statistics::ReceptionStatistics;
 pub use transport::{PacketReception, PacketReceptions, TransportFeedback};

@@ -197,6 +197,11 @@ pub(super) fn to_units(time: Duration) -> u32 {
     u32::try_from(units).unwrap_or(u32::MAX)
 }
 
+/// The time of a number of [`to_units`].
+pub(crate) fn from_units(units: u32) -> Duration {
+    Duration::from_nanos((u64::from(units) * 1_000_000_000) >> 16)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +271,7 @@ mod tests {
     #[test]
     fn times_of_blocks_are_65536ths_of_a_second() {
         assert_eq!(to_units(Duration::from_millis(5_250)), 0x0005_4000);
+        assert_eq!(from_units(0x0005_4000), Duration::from_millis(5_250));
         assert_eq!(to_units(Duration::from_secs(86_400)), u32::MAX);
     }
 }

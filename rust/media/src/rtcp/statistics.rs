@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use super::report::{NtpTime, ReportBlock, to_units};
+use crate::least::RecentLeast;
 
 /// A step forward from which on the sequence has started again (appendix A.1).
 const MAX_DROPOUT: u16 = 3_000;
 
 /// A step back up to which a packet is late, and not of a sequence that has started again.
 const MAX_MISORDER: u16 = 100;
+
+/// The time in which the fastest packet is looked for, at least; at most it is twice as long. The
+/// clocks of two machines differ by up to 100 ppm, 1 ms in 10 s.
+const FASTEST_WINDOW: Duration = Duration::from_secs(10);
 
 /// The reception of one stream.
 ///
@@ -20,6 +25,9 @@ pub struct ReceptionStatistics {
     sequence: Option<Sequence>,
     /// The time on the way of the newest packet, on the clock of the stream with any offset.
     transit: Option<u32>,
+    /// The transits of the first packet, and of the fastest of late as a difference from it.
+    first_transit: u32,
+    fastest: RecentLeast<i32>,
     /// 16 times the jitter.
     jitter: u64,
     /// The middle of the last sender report's time, and when it was received.
@@ -100,6 +108,8 @@ impl ReceptionStatistics {
             clock_rate_hz,
             sequence: None,
             transit: None,
+            first_transit: 0,
+            fastest: RecentLeast::new(FASTEST_WINDOW),
             jitter: 0,
             sender_report: None,
         }
@@ -116,7 +126,10 @@ impl ReceptionStatistics {
             let deviation = transit.wrapping_sub(before).cast_signed().unsigned_abs();
             self.jitter += u64::from(deviation);
             self.jitter -= (self.jitter - u64::from(deviation) + 8) >> 4;
+        } else {
+            self.first_transit = transit;
         }
+        self.fastest.add(now, self.since_first(transit));
     }
 
     /// Stores the time of the sender's report that was received at `now`.
@@ -151,6 +164,21 @@ impl ReceptionStatistics {
         let nanoseconds = u64::from(self.jitter_units()) * 1_000_000_000;
         let rate = u64::from(self.clock_rate_hz);
         Duration::from_nanos(nanoseconds.checked_div(rate).unwrap_or(0))
+    }
+
+    /// For how much longer than the fastest packet of the last 10 to 20 s the last one was under way.
+    #[must_use]
+    pub fn late(&self) -> Duration {
+        let (Some(transit), Some(fastest)) = (self.transit, self.fastest.get()) else {
+            return Duration::ZERO;
+        };
+        let late = self.since_first(transit).saturating_sub(fastest);
+        let rate = self.clock_rate_hz.max(1);
+        Duration::from_secs(u64::try_from(late).unwrap_or(0)) / rate
+    }
+
+    fn since_first(&self, transit: u32) -> i32 {
+        transit.wrapping_sub(self.first_transit).cast_signed()
     }
 
     /// The packets lost since the stream started; less than 0 where packets came twice.
