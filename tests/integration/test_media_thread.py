@@ -13,8 +13,8 @@ from support.serving import SessionServer
 from support.signals import chirp, pieces_found, speech_at_48k, tone
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
-from gradio_webrtc._session.audio_pumps import InboundPump
 from gradio_webrtc._session.buffers import OutboundAudioBuffer
+from gradio_webrtc._session.inbound_pump import InboundPump
 from gradio_webrtc._transport.webrtc.media_loop import SWITCH, MediaLoop
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler, VideoFunc
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
 
-from .audio_pumps import InboundPump, OutboundPump
 from .inbound_messages import InboundMessages
+from .inbound_pump import InboundPump
+from .outbound_pump import OutboundPump
 from .video_pumps import (
     VideoEmittingHandler,
     VideoFunctionPump,
@@ -27,11 +28,11 @@ from .video_pumps import (
 
 if TYPE_CHECKING:
     from gradio_webrtc._config import SessionConfig
-    from gradio_webrtc._handlers import StreamHandlerBase
+    from gradio_webrtc._handlers import StreamHandlerBase, StreamHandlerImpl
     from gradio_webrtc._transport import Transport
 
-    from .audio_pumps import AudioHandler, EmitSinks
     from .context import SessionContext
+    from .sinks import EmitSinks
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class SessionMedia:
         self.audio = self.emitted_audio = self._video = None
         del self._sinks
 
-    def _add_audio(self, handler: AudioHandler) -> None:
+    def _add_audio(self, handler: StreamHandlerImpl) -> None:
         if self._config.client_receives:
             self._transport.play_audio(self._sinks.audio)
         if self._config.client_sends:

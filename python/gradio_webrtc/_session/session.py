@@ -29,7 +29,6 @@ from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import ServerStopping, TransportError
 from gradio_webrtc.types import SessionStats
 
-from .audio_pumps import FLUSH_S, EmitSinks
 from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from .client_inputs import ClientInputs
 from .context import SessionContext
@@ -38,6 +37,7 @@ from .messages import MessageSender
 from .output_queue import OutputQueue
 from .plain_values import plain_values
 from .reporting import report_error
+from .sinks import FLUSH_S, EmitSinks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

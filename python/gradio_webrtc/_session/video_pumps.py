@@ -28,8 +28,8 @@ from gradio_webrtc._workers.user_code import (
 )
 from gradio_webrtc._workers.workers import UserFunction
 
-from .audio_pumps import FLUSH_S, Rounds
 from .emissions import NOTHING, Emission, read_frame
+from .rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import FrameFormat
 
-    from .audio_pumps import EmitSinks
     from .context import SessionContext
+    from .sinks import EmitSinks
 
 VideoReceivingHandler: TypeAlias = AudioVideoStreamHandler | AsyncAudioVideoStreamHandler
 VideoEmittingHandler: TypeAlias = VideoReceivingHandler | VideoGenerator
@@ -90,9 +90,7 @@ async def route_rest(emission: Emission, sinks: EmitSinks) -> bool:
     if emission.close is None:
         return False
     await sinks.video.finish()
-    await sinks.outputs.drain()
-    await asyncio.sleep(FLUSH_S)
-    sinks.end(emission.close.msg)
+    await sinks.close(emission.close.msg)
     return True
 
 

@@ -19,12 +19,12 @@ from gradio_webrtc import (
 )
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._handlers import VideoFunction, VideoGenerator
-from gradio_webrtc._session.audio_pumps import EmitSinks
 from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._session.context import SessionContext
 from gradio_webrtc._session.media import WORKERS, SessionMedia
 from gradio_webrtc._session.messages import MessageSender
 from gradio_webrtc._session.output_queue import OutputQueue
+from gradio_webrtc._session.sinks import EmitSinks
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:

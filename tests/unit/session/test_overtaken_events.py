@@ -13,7 +13,7 @@ from support.signals import speech_at_48k
 from support.transports import BareLine
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc._session.audio_pumps import InboundPump
+from gradio_webrtc._session.inbound_pump import InboundPump
 from gradio_webrtc._transport import AudioBlock
 from gradio_webrtc._workers.workers import Worker
 

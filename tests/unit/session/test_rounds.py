@@ -15,7 +15,7 @@ from gradio_webrtc import (
     StreamHandler,
 )
 from gradio_webrtc._config import SessionConfig
-from gradio_webrtc._session.audio_pumps import MAX_ROUNDS_WITHOUT_MEDIA, Rounds
+from gradio_webrtc._session.rounds import MAX_ROUNDS_WITHOUT_MEDIA, Rounds
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._ui.streaming import make_template
 from gradio_webrtc.testing import FakeTransport

@@ -13,7 +13,7 @@ from support.transports import BareLine
 
 from gradio_webrtc import AlgoOptions, ReplyOnPause, ReplyOnStopWords
 from gradio_webrtc._audio import MAX_STALL_S
-from gradio_webrtc._session.audio_pumps import InboundPump
+from gradio_webrtc._session.inbound_pump import InboundPump
 from gradio_webrtc._transport import AudioBlock
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.testing import Network, Simulation, simulate

@@ -14,9 +14,9 @@ from support.frames import colour_of, number_of, numbered
 
 from gradio_webrtc import VideoStreamHandler
 from gradio_webrtc._handlers import VideoFunction
-from gradio_webrtc._session.audio_pumps import EmitSinks
 from gradio_webrtc._session.buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from gradio_webrtc._session.output_queue import OutputQueue
+from gradio_webrtc._session.sinks import EmitSinks
 from gradio_webrtc._session.video_pumps import FramePacer, VideoFunctionPump
 from gradio_webrtc._transport import FrameRateLimiter, PixelConverter, TimedFrame
 from gradio_webrtc._transport.frame import fit

@@ -16,7 +16,7 @@ from gradio_webrtc import AlgoOptions, ReplyOnPause
 from gradio_webrtc._audio import PauseDetector
 from gradio_webrtc._handlers.reply_on_stopwords import QUICKEST_WORD_S
 from gradio_webrtc._media import AudioEncoder
-from gradio_webrtc._session.audio_pumps import InboundPump
+from gradio_webrtc._session.inbound_pump import InboundPump
 from gradio_webrtc._transport.webrtc.opus_receiver import OpusReceiver, RtpAudioPacket
 from gradio_webrtc._turns.detector import PauseTurnDetector
 from gradio_webrtc._turns.stop_words import StopWordDetector

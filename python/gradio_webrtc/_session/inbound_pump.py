@@ -1,7 +1,7 @@
-"""The two audio tasks of a session: inbound audio to ``receive``, emitted audio to the buffer.
+"""The inbound audio task of a session: the client's audio to ``receive``, or to turn detection.
 
-Run on the event loop; blocking user code runs in the session's workers. Imports no transport but
-its protocol.
+Runs on the event loop; a ``receive`` that blocks runs in a worker of the session. Imports no
+transport but its protocol.
 """
 
 from __future__ import annotations
@@ -12,46 +12,31 @@ import logging
 import math
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gradio_webrtc._audio import MAX_STALL_S, InboundAudio, OutboundAudio
-from gradio_webrtc._handlers import AsyncStreamHandler, StreamHandler, StreamHandlerBase
+from gradio_webrtc._audio import MAX_STALL_S, InboundAudio
 from gradio_webrtc._handlers.signatures import RECEIVE_YIELDS
-from gradio_webrtc._mistakes import ScaleWatch
 from gradio_webrtc._transport import AudioBlock
 from gradio_webrtc._turns.detector import claimed
-from gradio_webrtc._workers.user_code import (
-    describe_callable,
-    guard,
-    is_being_cancelled,
-    running_task,
-)
+from gradio_webrtc._workers.user_code import guard, is_being_cancelled, running_task
 from gradio_webrtc._workers.workers import UserFunction
-from gradio_webrtc.errors import AudioError, HandlerError
+from gradio_webrtc.errors import HandlerError
 
-from .emissions import NOTHING, read_audio
 from .stalls import StallTimer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from gradio_webrtc._handlers import StreamHandlerImpl
     from gradio_webrtc._transport import Detected, Transport
     from gradio_webrtc._turns.detector import InboundDetection
-    from gradio_webrtc._workers.user_code import WatchedFunction
     from gradio_webrtc._workers.workers import Series, Worker
-    from gradio_webrtc.types import CloseStream
 
-    from .buffers import OutboundAudioBuffer, OutboundVideoBuffer, Written
     from .context import SessionContext
-    from .emissions import AudioOutput, Emission
-    from .output_queue import OutputQueue
-
-AudioHandler: TypeAlias = StreamHandler | AsyncStreamHandler
-"""A handler of audio. Whether a method of it is a coroutine function is looked up, not assumed."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,47 +55,6 @@ loop that stood still. What was held back comes at once then."""
 
 MIN_WAITING: Final = 2
 """Frames that may wait however long each of them is."""
-
-IDLE_WAIT_S: Final = 0.02
-"""The wait after an ``emit`` that returned nothing: one frame, so it is called at most 50 times a
-second."""
-
-MAX_ROUNDS_WITHOUT_MEDIA: Final = 50
-"""Rounds a second that may bring no media, as many as there are frames. Nothing else slows down a
-handler that emits outputs only, or media that nobody receives."""
-
-MEDIA_S: Final = 0.001
-"""The shortest audio that counts as media, in seconds: a handler that emits single samples is
-called no more often than one that emits nothing."""
-
-FLUSH_S: Final = 0.3
-"""The time between the last frame sent and the end of the session. What the network and the jitter
-buffer of the client still hold is played out in it."""
-
-
-class Rounds:
-    """The pace of a pump: a turn of the event loop in each round, few rounds for idle handlers."""
-
-    def __init__(self) -> None:
-        self._without_media: deque[float] = deque(maxlen=MAX_ROUNDS_WITHOUT_MEDIA)
-
-    async def end(self, *, has_media: bool, has_anything: bool = True) -> None:
-        """Returns when the next round may begin, always after a turn of the event loop.
-
-        Args:
-            has_media: The round filled a buffer, whose back-pressure sets the pace.
-            has_anything: The round brought outputs, at least.
-        """
-        if has_media:
-            # The first packet leaves before the next item is computed, which may take a while.
-            await asyncio.sleep(0)
-            return
-        now_s = asyncio.get_running_loop().time()
-        wait_s = 0.0 if has_anything else IDLE_WAIT_S
-        if len(self._without_media) == MAX_ROUNDS_WITHOUT_MEDIA:
-            wait_s = max(wait_s, self._without_media[0] + 1.0 - now_s)
-        self._without_media.append(now_s + wait_s)
-        await asyncio.sleep(wait_s)
 
 
 class InboundPump:
@@ -136,7 +80,7 @@ class InboundPump:
     def __init__(
         self,
         transport: Transport,
-        handler: AudioHandler,
+        handler: StreamHandlerImpl,
         context: SessionContext,
         worker: Worker,
         on_late: Callable[[float], None] | None = None,
@@ -401,180 +345,3 @@ class InboundPump:
 
 def _is_none(result: object) -> bool:
     return result is None
-
-
-class EmitSinks(NamedTuple):
-    """The destinations of what a handler emits.
-
-    Attributes:
-        audio: Takes audio.
-        video: Takes video frames.
-        plays: False if the client plays and shows nothing (mode "send"): media are dropped at once.
-        outputs: Takes AdditionalOutputs.
-        end: Ends the session, with a reason for the client.
-    """
-
-    audio: OutboundAudioBuffer
-    video: OutboundVideoBuffer
-    plays: bool
-    outputs: OutputQueue
-    end: Callable[[str], None]
-
-
-class OutboundPump:
-    """Passes what ``handler.emit`` returns to the audio buffer, the outputs or the session's end.
-
-    Args:
-        handler: Its ``emit`` is called again and again.
-        context: Reports errors of ``emit``.
-        sinks: The destinations.
-        worker: Runs an ``emit`` that is no coroutine function.
-
-    Attributes:
-        emits: Number of calls of ``emit``.
-    """
-
-    def __init__(
-        self,
-        handler: AudioHandler,
-        context: SessionContext,
-        sinks: EmitSinks,
-        worker: Worker,
-    ) -> None:
-        self.emits = 0
-        self._handler = handler
-        self._context = context
-        self._sinks = sinks
-        self._buffer = sinks.audio
-        self._emit_of_user = UserFunction(handler.session_emit, worker)
-        self._name = describe_callable(getattr(handler, "fn", handler.session_emit))
-        self._scale = ScaleWatch(self._name)
-        self._rounds = Rounds()
-        self._is_over = False
-        self._interruptions = 0
-        self._written: Written | None = None
-        ready = getattr(handler.wait_until_ready, "__func__", None)
-        self._is_always_ready = ready is StreamHandlerBase.wait_until_ready
-        may_repeat = self._emit_of_user.is_blocking or self._emit_of_user.on_loop is not None
-        self._may_repeat = may_repeat and self._is_always_ready and self._sinks.plays
-
-    async def run(self) -> None:
-        """Calls ``emit`` whenever it may have something, until cancelled or closed by it."""
-        self._is_over = False
-        try:
-            while not is_being_cancelled():
-                if not self._is_always_ready:
-                    await self._handler.wait_until_ready()
-                emission, has_media, has_anything = NOTHING, False, False
-                # One coroutine for each step of this loop would be resumed with every packet.
-                try:
-                    item = await self._next_item()
-                    # Barge-in while the step ran: what it returns is of a reply that is over.
-                    if item is not None and self._interruptions == self._context.interruptions:
-                        emission = self._read(item)
-                        has_media = await self._route(emission)
-                        has_anything = True
-                except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
-                    self._context.report(error)
-                if emission.close is not None:
-                    await self._close(emission.close)
-                    return
-                await self._rounds.end(has_media=has_media, has_anything=has_anything)
-        finally:
-            with self._buffer.lock:
-                self._is_over = True
-
-    def _next_item(self) -> Awaitable[Any]:
-        """Calls ``emit``, again and again while its items need no more than to be queued."""
-        if self._may_repeat and self._buffer.is_lent:
-            if (emit := self._emit_of_user.on_loop) is not None:
-                return self._emit_on_loop(emit)
-            series = self._emit_of_user.series(self._begin_emit, self._play)
-            self._emit_of_user.begin(series)
-            return self._emit_of_user.refused_by(series)
-        self._begin_emit()
-        return self._emit_of_user()
-
-    async def _emit_on_loop(self, emit: WatchedFunction) -> Any:
-        """Returns the first item that is left to `run`, as a series in a thread does."""
-        task = running_task()
-        try:
-            while not task.cancelling():
-                self._begin_emit()
-                suspensions = emit.suspensions
-                item = await emit()
-                if not self._play(item):
-                    return item
-                # The loop has turned where the call has waited.
-                if emit.suspensions == suspensions:
-                    await asyncio.sleep(0)
-            return None
-        finally:
-            # As in `deliver`.
-            del task
-
-    def _begin_emit(self) -> tuple[()] | None:
-        """Notes a call of ``emit``, on the event loop or in the thread; ``None`` at the end."""
-        if self._is_over:
-            return None
-        self.emits += 1
-        self._interruptions = self._context.interruptions
-        self._written = None
-        return ()
-
-    def _play(self, item: object) -> bool:
-        """Queues what comes 50 times a second; on the event loop or in the thread of ``emit``.
-
-        Returns:
-            False for anything else, and where the order or the pace is the event loop's to keep.
-        """
-        if type(item) is not tuple or len(item) != 2:  # noqa: PLR2004 - rate and samples
-            return False
-        rate, samples = item
-        if type(rate) is not int or type(samples) is not np.ndarray:
-            return False
-        # A barge-in counts before it takes the lock to drop what is queued: it is seen here, or it
-        # drops this. What ``emit`` itself did to the session comes before what it returns.
-        with self._buffer.lock:
-            if (
-                self._is_over
-                or self._interruptions != self._context.interruptions
-                or self._context.acts_waiting
-            ):
-                return False
-            try:
-                self._written = written = self._buffer.write_now(rate, samples)
-            except AudioError:
-                # It is no audio, which the event loop finds, too, and reports.
-                return False
-        if samples.dtype.kind == "f":
-            self._scale.look(samples)
-        is_whole = written.samples == OutboundAudio.samples_per_channel(samples)
-        return is_whole and written.samples >= rate * MEDIA_S
-
-    def _read(self, item: object) -> Emission:
-        try:
-            return read_audio(item)
-        except HandlerError as error:
-            raise HandlerError(f"cannot use what {self._name} emitted: {error}") from error
-
-    async def _route(self, emission: Emission) -> bool:
-        """Passes outputs and audio on; returns True if audio was queued."""
-        if emission.outputs is not None:
-            self._sinks.outputs.put(emission.outputs)
-        audio: AudioOutput | None = emission.media
-        if audio is None or not self._sinks.plays:
-            return False
-        self._scale.look(audio.samples)
-        try:
-            queued = await self._buffer.write(*audio, written=self._written)
-        except AudioError as error:
-            raise HandlerError(f"cannot play what {self._name} emitted: {error}") from error
-        return queued >= audio.rate_hz * MEDIA_S
-
-    async def _close(self, close: CloseStream) -> None:
-        self._buffer.end_reply()
-        await self._buffer.drain()
-        await self._sinks.outputs.drain()
-        await asyncio.sleep(FLUSH_S)
-        self._sinks.end(close.msg)
