@@ -10,7 +10,7 @@ import pytest
 from support.conversing import CHUNK, LOUDNESS, RATE_HZ, Dialogue, ScriptedVad, conversing
 
 from gradio_webrtc import ReplyOnPause
-from gradio_webrtc._handlers.reply_on_pause import Intake
+from gradio_webrtc._handlers.intake import Intake
 from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
