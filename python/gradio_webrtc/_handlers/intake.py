@@ -13,10 +13,12 @@ import numpy as np
 
 from gradio_webrtc.errors import AudioError
 
-from .stream_handler import RATE_RANGE_HZ
+from .input_settings import RATE_RANGE_HZ
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gradio_webrtc.types import Layout
 
 MOST_CHANNELS: Final = 8
 """The most channels in a two-dimensional array: a shorter side beyond it is no number of them."""
@@ -37,17 +39,21 @@ class Intake:
 
     Args:
         rate_hz: The rate of a session's frames.
-        channels: The number of channels that are packed in a session's frames.
+        layout: That of a session's frames, whose channels are packed.
 
     Attributes:
         rate_hz: The rate of the frames of this session, in Hz: that of the first of them.
     """
 
-    def __init__(self, rate_hz: int, channels: int) -> None:
+    def __init__(self, rate_hz: int, layout: Layout) -> None:
         self.rate_hz = rate_hz
-        self._channels = channels
         self._has_begun = False
         self._is_wide = False
+        self.note_layout(layout)
+
+    def note_layout(self, layout: Layout) -> None:
+        """Takes frames of this layout from now on."""
+        self._channels = 2 if layout == "stereo" else 1
 
     def take(self, frame: Any) -> NDArray[np.int16]:
         """Returns the samples of a frame, int16 ``(1, n)``.

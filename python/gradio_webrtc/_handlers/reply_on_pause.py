@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 
 import numpy as np
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
     from gradio_webrtc.types import AudioFrame, Layout, SessionHandle, VoiceActivityDetector
 
+_logger = logging.getLogger(__name__)
+
 
 class ReplyOnPause(TurnHandler):
     """Answers each time the user has said something and pauses.
@@ -70,7 +73,8 @@ class ReplyOnPause(TurnHandler):
         expected_layout: ``"stereo"`` is averaged to mono: there is one user.
         output_sample_rate: See `StreamHandlerBase`.
         output_frame_size: See `StreamHandlerBase`.
-        input_sample_rate: The rate of the audio that ``fn`` gets, in Hz.
+        input_sample_rate: The rate of the audio that ``fn`` gets, in Hz. This, the layout and the
+            length of frames stay once there is audio, unless a subclass has its own ``receive``.
         model: A detector of your own: a `VoiceActivityDetector`, which gets each window, or a
             `PauseDetectionModel`, which gets blocks of ``audio_chunk_duration``. A
             `VoiceActivityDetector` keeps state: pass the class, or an object with ``copy()``, and
@@ -103,6 +107,9 @@ class ReplyOnPause(TurnHandler):
 
     _rtc_is_direct = False
     """The core detects by itself: nothing else looks up whether audio is ignored."""
+
+    _rtc_input_lock: ClassVar = threading.Lock()
+    """What a thread sets counts for the detection that begins meanwhile, or is refused."""
 
     @overload
     def __init__(
@@ -153,11 +160,10 @@ class ReplyOnPause(TurnHandler):
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()
         self._rtc_detector, self._rtc_is_direct = None, False
-        self._rtc_intake = Intake(
-            self.input_sample_rate, 2 if self.expected_layout == "stereo" else 1
-        )
+        self._rtc_intake = Intake(self.input_sample_rate, self.expected_layout)
         self._rtc_detector_rate_hz = self.input_sample_rate
         self._rtc_begin_s = 0.0
+        self._rtc_refused: set[str] = set()
         # A detector of the user's own runs in a worker, while `trigger_response` may come from any
         # thread.
         self._rtc_detector_lock = threading.Lock()
@@ -210,13 +216,46 @@ class ReplyOnPause(TurnHandler):
             and not self._rtc_overrides("receive")
         )
 
+    def session_input(self, on_change: Callable[[], None] | None) -> None:
+        """Has ``on_change`` called when the form of frames is set; see `StreamHandlerBase`."""
+        with self._rtc_input_lock:
+            super().session_input(on_change)
+        self._rtc_intake.note_layout(self.expected_layout)
+
+    def _rtc_set_input(self, name: str, value: object) -> None:
+        """Sets an `InputSetting`, unless detection has begun in frames of another form.
+
+        A subclass's own ``receive`` may pass on frames of any form, and does so in one rate.
+        """
+        with self._rtc_input_lock:
+            has_begun = self._rtc_on_input_change is not None
+            is_refused = has_begun and not self._rtc_receives_itself
+            if not is_refused:
+                super()._rtc_set_input(name, value)
+        if is_refused:
+            self._rtc_warn_of_refusal(name, value)
+        elif has_begun:
+            self._rtc_intake.note_layout(self.expected_layout)
+
+    def _rtc_warn_of_refusal(self, name: str, value: object) -> None:
+        if value != vars(self)[name] and name not in self._rtc_refused:
+            self._rtc_refused.add(name)
+            _logger.warning(
+                "%s.%s stays %r, and does not become %r: turns are detected already, in audio of "
+                "one form; set it in __init__() or copy(), which come before the first audio",
+                type(self).__name__,
+                name,
+                vars(self)[name],
+                value,
+            )
+
     def session_detection(self) -> InboundDetection | None:
         """The built-in detector itself, where nothing of a program's own comes before it."""
         rate_hz, intake = self.input_sample_rate, self._rtc_intake
         # The ``emit`` of a subclass's own notes in ``state`` when it is responding.
         is_direct = (
             self.receive_is_light
-            and "receive" not in vars(self)
+            and not self._rtc_receives_itself
             and not self._rtc_emit_is_overridden
             and not self._rtc_overrides("can_interrupt")
             and not self._rtc_overrides("state")
@@ -348,6 +387,10 @@ class ReplyOnPause(TurnHandler):
             or self._rtc_overrides("determine_pause")
             or self._rtc_overrides("process_audio")
         )
+
+    @property
+    def _rtc_receives_itself(self) -> bool:
+        return self._rtc_overrides("receive") or "receive" in vars(self)
 
     def _rtc_ignores_audio(self) -> bool:
         return not self.can_interrupt and bool(self._rtc_is_responding)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import numbers
 import threading
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import guard, never_blocks
 from gradio_webrtc._workers.workers import Done
-from gradio_webrtc.errors import AudioError, ConnectionLost
-from gradio_webrtc.types import Layout, WebRTCData
+from gradio_webrtc.errors import ConnectionLost
+from gradio_webrtc.types import WebRTCData
 
+from .input_settings import InputSetting, check_frame_size, check_layout, check_rate
 from .notices import Channel, as_message
 from .resampling import FrameResampler
 from .signatures import report_mistakes
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         AudioFrame,
         DataChannel,
         EmitType,
+        Layout,
         SessionHandle,
         VideoEmitType,
         VideoFrame,
@@ -53,9 +54,6 @@ values that arrive later, so this is more than any client takes that is still th
 
 RELEASE_TASKS_S: Final = 1.0
 """Seconds that the end of a session waits for coroutines of the user's that were cancelled."""
-
-RATE_RANGE_HZ: Final = (8_000, 192_000)
-"""The rates that the resampler of the core takes, in Hz."""
 
 
 @asynccontextmanager
@@ -94,9 +92,19 @@ class StreamHandlerBase(ABC):
         args_set: Set once the client has sent values; `reset` clears it.
         channel_set: Set once messages may be sent, from `bind` on: messages sent before the data
             channel opens are kept for it.
+        input_sample_rate: As given. This one and the next two may be set at any time, for instance
+            in `start_up`: frames that are made from then on follow, and no audio is lost. A value
+            out of range raises `AudioError`.
+        expected_layout: As given.
         input_frame_size: Samples per channel handed to ``receive`` at a time.
         phone_mode: True if the client has no inputs to wait for, as a telephone.
     """
+
+    input_sample_rate = InputSetting[int](check_rate)
+    expected_layout = InputSetting["Layout"](check_layout)
+    input_frame_size = InputSetting[int](check_frame_size)
+
+    _rtc_on_input_change: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -106,11 +114,8 @@ class StreamHandlerBase(ABC):
         input_sample_rate: int = 48000,
         fps: int = 30,
     ) -> None:
-        if expected_layout not in get_args(Layout):
-            raise AudioError(f"expected_layout is 'mono' or 'stereo', got {expected_layout!r}")
-        _check_rate("output_sample_rate", output_sample_rate)
-        _check_rate("input_sample_rate", input_sample_rate)
-        self.expected_layout: Layout = expected_layout
+        check_rate("output_sample_rate", output_sample_rate)
+        self.expected_layout = expected_layout
         self.output_sample_rate = output_sample_rate
         self.output_frame_size = output_frame_size or output_sample_rate // 50
         self.input_sample_rate = input_sample_rate
@@ -132,6 +137,7 @@ class StreamHandlerBase(ABC):
         self._resampler: FrameResampler | None = None
         self._rtc_loop_thread: int | None = None
         self._rtc_tasks = TaskScope()
+        self._rtc_on_input_change = None
 
     # Life of a session
 
@@ -154,6 +160,20 @@ class StreamHandlerBase(ABC):
         handler: Any = self
         receive: Callable[..., Any] = handler.receive
         return receive
+
+    def session_input(self, on_change: Callable[[], None] | None) -> None:
+        """Has ``on_change`` called when the form of frames is set; with the first audio.
+
+        Args:
+            on_change: Called in the thread that sets it. ``None`` behind the last audio.
+        """
+        self._rtc_on_input_change = on_change
+
+    def _rtc_set_input(self, name: str, value: object) -> None:
+        """Sets an `InputSetting`; in any thread."""
+        vars(self)[name] = value
+        if (on_change := self._rtc_on_input_change) is not None:
+            on_change()
 
     def session_detection(self) -> InboundDetection | None:
         """Returns what a session passes received audio to in place of ``receive``, if anything.
@@ -576,9 +596,3 @@ class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
     @abstractmethod
     async def video_emit(self) -> VideoEmitType:
         """Returns the next video frame in the same form, or ``None`` for nothing now."""
-
-
-def _check_rate(name: str, rate_hz: int) -> None:
-    lowest, highest = RATE_RANGE_HZ
-    if not (isinstance(rate_hz, numbers.Integral) and lowest <= rate_hz <= highest):
-        raise AudioError(f"{name} is a whole number from {lowest} to {highest} Hz, got {rate_hz!r}")

@@ -29,12 +29,11 @@ from .stalls import StallTimer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from gradio_webrtc._handlers import StreamHandlerImpl
     from gradio_webrtc._transport import Detected, Transport
     from gradio_webrtc._turns.detector import InboundDetection
     from gradio_webrtc._workers.workers import Series, Worker
+    from gradio_webrtc.types import AudioFrame, Layout
 
     from .context import SessionContext
 
@@ -45,13 +44,16 @@ MAX_INBOUND_S: Final = 1.0
 dropped: in a conversation, audio that is a second old is of no use any more. What comes at once,
 since the network or the event loop stood still, has not waited here."""
 
-MAX_WAITING_S: Final = 6.0
-"""Inbound audio that waits for ``receive`` at most, in seconds: as much as a transport may deliver
-at once, and what a slow ``receive`` may have left before it."""
+MAX_WAITING_NS: Final = 6_000_000_000
+"""Inbound audio that waits for ``receive`` at most, in nanoseconds: as much as a transport may
+deliver at once, and what a slow ``receive`` may have left before it."""
 
 LATE_AFTER_S: Final = 0.2
 """The time without inbound audio after which it was held back, in seconds: by a network or an event
 loop that stood still. What was held back comes at once then."""
+
+NO_FORMAT: Final = (0, 0)
+"""The format of no block: the next one is converted as the handler is set then."""
 
 MIN_WAITING: Final = 2
 """Frames that may wait however long each of them is."""
@@ -66,7 +68,8 @@ class InboundPump:
 
     Args:
         transport: The source of the audio.
-        handler: Its ``receive`` gets frames of the handler's rate, layout and frame size.
+        handler: Its ``receive`` gets frames of the handler's rate, layout and frame size, which
+            may change at any time.
         context: Reports errors of ``receive``.
         worker: Runs a ``receive`` that is no coroutine function and may block.
         on_late: Called with the time for which audio was held back, in seconds, before ``receive``
@@ -97,15 +100,16 @@ class InboundPump:
         self._has_turns = False
         self._stall = StallTimer()
         self._last: AudioBlock | None = None
-        self._format = (0, 0)
-        self._rate_hz = handler.input_sample_rate
+        self._format = NO_FORMAT
+        self._preferred: tuple[int, Layout] | None = None
+        self._rate_hz = 0
+        self._frame_ns = 0
         self._receive_at_once = handler.session_receive
         self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
-        self._frame_s = handler.input_frame_size / handler.input_sample_rate
-        # With the time at which each was queued.
-        self._waiting: deque[tuple[float, NDArray[np.int16]]] = deque()
-        self._most_waiting = max(MIN_WAITING, round(MAX_WAITING_S / self._frame_s))
+        # With the time at which each was queued, and its length.
+        self._waiting: deque[tuple[float, int, AudioFrame]] = deque()
+        self._waiting_ns = 0
         # Of what waits, and of what takes it: a thread, if ``receive`` blocks.
         self._lock = threading.Lock()
         self._series: Series | None = None
@@ -115,7 +119,7 @@ class InboundPump:
     @property
     def backlog_s(self) -> float:
         """The length of the audio that waits for ``receive``, in seconds."""
-        return len(self._waiting) * self._frame_s
+        return self._waiting_ns / 1e9
 
     async def run(self) -> None:
         """Takes the transport's audio until it ends; the transport never waits for the handler.
@@ -131,6 +135,8 @@ class InboundPump:
             await self._transport.carry_audio(self._take)
         finally:
             self._stall.cancel()
+            # The handler may be kept by its user.
+            self._handler.session_input(None)
 
     async def deliver(self) -> None:
         """Passes queued frames to a ``receive`` that takes its time. Runs until cancelled."""
@@ -147,7 +153,8 @@ class InboundPump:
                     await self._more
                 while self._waiting and not task.cancelling():
                     try:
-                        frame = (self._rate_hz, self._waiting.popleft()[1])
+                        _, frame_ns, frame = self._waiting.popleft()
+                        self._waiting_ns -= frame_ns
                         if (returned := await receive(frame)) is not None:
                             self._check_returned(returned)
                     except Exception as error:  # noqa: BLE001 - as `guard`, without its calls
@@ -183,24 +190,27 @@ class InboundPump:
             with self._lock:
                 self._series = None
 
-    def _next_waiting(self) -> tuple[tuple[int, NDArray[np.int16]]] | None:
+    def _next_waiting(self) -> tuple[AudioFrame] | None:
         """Returns the next frame, in the thread; with none left the series is over."""
         with self._lock:
             if self._waiting and self._series is not None:
-                return ((self._rate_hz, self._waiting.popleft()[1]),)
+                _, frame_ns, frame = self._waiting.popleft()
+                self._waiting_ns -= frame_ns
+                return (frame,)
             self._is_receiving = False
             return None
 
-    def _queue(self, frame: NDArray[np.int16], now_s: float) -> None:
+    def _queue(self, frame: AudioFrame, now_s: float) -> None:
         """Leaves a frame to `deliver`, in the place of those that have waited for too long."""
         if now_s > self._last_s + LATE_AFTER_S and self._on_late is not None:
             self._on_late(now_s - self._last_s)
         self._last_s = now_s
         with self._lock:
-            self._waiting.append((now_s, frame))
+            self._waiting.append((now_s, self._frame_ns, frame))
+            self._waiting_ns += self._frame_ns
             before = len(self._waiting)
             while len(self._waiting) > MIN_WAITING and self._is_too_long(now_s):
-                self._waiting.popleft()
+                self._waiting_ns -= self._waiting.popleft()[1]
             dropped = before - len(self._waiting)
             series = None if self._is_receiving else self._series
             self._is_receiving = self._is_receiving or series is not None
@@ -212,21 +222,22 @@ class InboundPump:
             self._more.set_result(None)
 
     def _is_too_long(self, now_s: float) -> bool:
-        waiting = self._waiting
-        return len(waiting) > self._most_waiting or now_s - waiting[0][0] > MAX_INBOUND_S
+        is_late = now_s - self._waiting[0][0] > MAX_INBOUND_S
+        return is_late or self._waiting_ns > MAX_WAITING_NS
 
     async def send_silence(self) -> None:
         """Passes one frame of silence, which wakes a handler that waits for input."""
-        channels = 2 if self._handler.expected_layout == "stereo" else 1
-        silence = np.zeros((1, self._handler.input_frame_size * channels), np.int16)
+        handler = self._handler
+        channels = 2 if handler.expected_layout == "stereo" else 1
+        silence = np.zeros((1, handler.input_frame_size * channels), np.int16)
         with guard(self._context.report):
-            await self._receive_of_user((self._rate_hz, silence))
+            await self._receive_of_user((handler.input_sample_rate, silence))
 
     def _begin(self) -> None:
-        # Now, since `start_up` may decide about the rate.
         self._has_begun = True
-        self._rate_hz = self._handler.input_sample_rate
-        self._transport.prefer_audio(self._rate_hz, self._handler.expected_layout)
+        # First: what is set from now on is a change.
+        self._handler.session_input(self._note_change)
+        self._prefer(self._handler.input_sample_rate, self._handler.expected_layout)
         self._has_turns = self._handler.has_open_turn is not None
         if self._has_turns:
             self._transport.keep_pauses()
@@ -247,11 +258,11 @@ class InboundPump:
         if not self._is_light:
             now_s = asyncio.get_running_loop().time()
             for frame in frames:
-                self._queue(frame, now_s)
+                self._queue((self._rate_hz, frame), now_s)
             if self._has_turns:
                 # Whatever is open now: these frames may open one when they are received.
                 self._note_audio(block)
-            return -len(self._waiting) * self._frame_s
+            return -self._waiting_ns / 1e9
         for frame in frames:
             try:
                 self._receive_at_once((self._rate_hz, frame))
@@ -260,7 +271,7 @@ class InboundPump:
         if self._stall.is_running or self._handler.has_open_turn:
             self._note_audio(block)
         # The core holds up to one incomplete frame, which the handler has not received.
-        return self._handler.batch_allowance_s - self._frame_s
+        return self._handler.batch_allowance_s - self._frame_ns / 1e9
 
     def _detect(self, block: AudioBlock, detection: InboundDetection) -> float:
         """Passes a block to the core itself, whose events are all that Python gets."""
@@ -321,17 +332,33 @@ class InboundPump:
             turns, on_events = self._detection
             on_events(claimed(turns, detected))
 
+    def _note_change(self) -> None:
+        """Has the next block converted as the handler is set then; from any thread."""
+        self._format = NO_FORMAT
+
     def _convert_from(self, block: AudioBlock) -> InboundAudio:
-        """Takes blocks of another format from now on; what waits for a whole frame stays."""
-        handler, source = self._handler, (block.rate_hz, block.channels)
-        layout, frame = handler.expected_layout, handler.input_frame_size
+        """Converts blocks like this to frames as the handler is set, from now on.
+
+        What waits for a whole frame becomes part of the next one, in its format.
+        """
+        # First: what is set meanwhile is a change.
+        self._format = source = (block.rate_hz, block.channels)
+        handler = self._handler
+        rate_hz, layout = handler.input_sample_rate, handler.expected_layout
+        samples = handler.input_frame_size
         if self._audio is None:
-            self._rate_hz = handler.input_sample_rate
-            self._audio = InboundAudio(*source, self._rate_hz, layout=layout, frame_samples=frame)
+            self._audio = InboundAudio(*source, rate_hz, layout=layout, frame_samples=samples)
         else:
-            self._audio.change_to(*source, self._rate_hz, layout=layout, frame_samples=frame)
-        self._format = source
+            self._audio.change_to(*source, rate_hz, layout=layout, frame_samples=samples)
+        self._rate_hz = rate_hz
+        self._frame_ns = round(samples * 1e9 / rate_hz)
+        self._prefer(rate_hz, layout)
         return self._audio
+
+    def _prefer(self, rate_hz: int, layout: Layout) -> None:
+        if self._preferred != (rate_hz, layout):
+            self._preferred = (rate_hz, layout)
+            self._transport.prefer_audio(rate_hz, layout)
 
     def _count_dropped(self, frames: int) -> None:
         is_first = self.dropped_frames == 0

@@ -119,7 +119,7 @@ async def test_frames_may_be_longer_and_shorter_and_empty(options: Any) -> None:
 def test_float_samples_at_the_scale_of_int16_are_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    intake = Intake(RATE_HZ, 1)
+    intake = Intake(RATE_HZ, "mono")
     with caplog.at_level(logging.WARNING):
         for level in (16000.0, 0.5, 1000.0):
             [taken] = intake.take((RATE_HZ, np.full(3, level, np.float32)))
@@ -129,13 +129,13 @@ def test_float_samples_at_the_scale_of_int16_are_reported_once(
 
 
 def test_nan_is_silence_and_what_is_too_loud_saturates() -> None:
-    [taken] = Intake(RATE_HZ, 1).take((RATE_HZ, np.array([np.nan, 1.5, -1.5])))
+    [taken] = Intake(RATE_HZ, "mono").take((RATE_HZ, np.array([np.nan, 1.5, -1.5])))
     assert taken.tolist() == [0, 32767, -32768]
 
 
 def test_stereo_is_averaged_packed_and_planar() -> None:
     for samples in ([[1, 3, 5, 7]], [[1, 5], [3, 7]]):
-        [taken] = Intake(RATE_HZ, 2).take((RATE_HZ, np.array(samples, np.int16)))
+        [taken] = Intake(RATE_HZ, "stereo").take((RATE_HZ, np.array(samples, np.int16)))
         assert taken.tolist() == [2, 6]
 
 
@@ -153,12 +153,12 @@ def test_stereo_is_averaged_packed_and_planar() -> None:
 )
 def test_a_frame_without_audio_is_refused_with_a_reason(frame: Any, said: str) -> None:
     with pytest.raises(TypeError, match="receive takes") as raised:
-        Intake(RATE_HZ, 1).take(frame)
+        Intake(RATE_HZ, "mono").take(frame)
     assert said in str(raised.value)
 
 
 def test_rates_that_cannot_be_are_refused_in_words() -> None:
-    intake = Intake(RATE_HZ, 1)
+    intake = Intake(RATE_HZ, "mono")
     with pytest.raises(AudioError, match="8000 to 192000 Hz, got 50"):
         intake.take((50, np.zeros(960, np.int16)))
     intake.take((RATE_HZ, np.zeros(960, np.int16)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import pytest
 from support.conversing import Dialogue, conversing
-from support.signals import speech_at_48k, tone
+from support.signals import chirp, speech_at_48k, tone
 from support.transports import BareLine
 
 from gradio_webrtc import AlgoOptions, AsyncStreamHandler, ReplyOnPause
@@ -308,6 +308,168 @@ async def test_a_sender_that_changes_its_format_loses_nothing() -> None:
         assert {(rate, frame.shape) for rate, frame in got} == {(48_000, (1, 5_760))}
         assert [frame[0, ::1_920].tolist() for _, frame in got[:2]] == [[5, 6, 5], [6, 5, 6]]
         assert np.abs(got[-1][1] - 6).max() <= 1
+
+
+class Open(AsyncStreamHandler):
+    """Notes its frames; may be held back."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=48_000)
+        self.got: list[Frame] = []
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+        self.moved = asyncio.Event()
+
+    async def receive(self, frame: Frame) -> None:
+        await self.may_go_on.wait()
+        self.got.append(frame)
+        self.moved.set()
+
+    async def emit(self) -> EmitType:
+        await asyncio.Event().wait()
+        return None
+
+    async def until(self, frames: int) -> None:
+        async with asyncio.timeout(10.0):
+            while len(self.got) < frames:
+                self.moved.clear()
+                await self.moved.wait()
+
+    def copy(self) -> Open:
+        return type(self)()
+
+
+class OpenInThread(Open):
+    def receive(self, frame: Frame) -> None:  # type: ignore[override]
+        future = asyncio.run_coroutine_threadsafe(super().receive(frame), self.loop)
+        future.result()
+
+
+class PreferringLine(Line):
+    """Notes what blocks are preferred in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.preferred: list[object] = []
+
+    def prefer_audio(self, *form: object) -> None:
+        self.preferred.append(form)
+
+
+def blocks(samples: NDArray[np.int16]) -> Iterator[AudioBlock]:
+    for start in range(0, samples.size, 960):
+        yield AudioBlock(48_000, 1, samples[start : start + 960].reshape(1, -1))
+
+
+@pytest.mark.parametrize("make", [Open, OpenInThread])
+async def test_frames_follow_the_handler_and_those_that_wait_keep_their_rate(
+    make: type[Open],
+) -> None:
+    line, worker = PreferringLine(), Worker("receive")
+    async with pumping(make(), line, worker) as talk:
+        handler = cast("Open", talk.handler)
+        said = chirp(2.0)
+        handler.may_go_on.clear()
+        for block in blocks(said[:24_000]):
+            line.sink(block)
+        handler.input_sample_rate, handler.input_frame_size = 16_000, 320
+        for block in blocks(said[24_000:48_000]):
+            line.sink(block)
+        handler.may_go_on.set()
+        await handler.until(49)
+        handler.expected_layout = "stereo"
+        for block in blocks(said[48_000:]):
+            line.sink(block)
+        await handler.until(98)
+    forms = [(rate, frame.shape) for rate, frame in handler.got]
+    assert forms[:25] == [(48_000, (1, 960))] * 25
+    assert set(forms[25:49]) == {(16_000, (1, 320))}
+    # A frame may be completed by the change, of which the channels are copies.
+    assert set(forms[50:]) == {(16_000, (1, 640))}
+    assert line.preferred == [(48_000, "mono"), (16_000, "mono"), (16_000, "stereo")]
+    got = np.concatenate([frame.reshape(-1) for _, frame in handler.got[25:49]])
+    expected = chirp(2.0, 16_000)[8_000:][: got.size]
+    assert np.abs(got[:-320] - expected[:-320]).max() < 1_000
+    worker.close()
+
+
+async def test_longer_frames_drop_none_of_those_that_wait() -> None:
+    line = Line()
+    async with pumping(Open(), line, Worker("nobody")) as talk:
+        handler = cast("Open", talk.handler)
+        handler.may_go_on.clear()
+        for number in range(1, AT_ONCE + 1):
+            line.sink(AudioBlock(48_000, 1, np.full((1, 960), number, np.int16)))
+        # Ten frames of this would be more than may wait.
+        handler.input_frame_size = 48_000
+        for _ in range(100):
+            line.sink(AudioBlock(48_000, 1, np.full((1, 960), AT_ONCE, np.int16)))
+        handler.may_go_on.set()
+        await handler.until(AT_ONCE + 1)
+        assert [int(frame[0, 0]) for _, frame in handler.got[:AT_ONCE]] == [*range(1, AT_ONCE + 1)]
+        assert {frame.size for _, frame in handler.got[AT_ONCE:]} == {48_000}
+
+
+async def test_a_session_that_is_over_follows_its_handler_no_more() -> None:
+    line = Line()
+    async with pumping(Open(), line, Worker("nobody")) as talk:
+        handler = cast("Open", talk.handler)
+        line.sink(AudioBlock(48_000, 1, np.zeros((1, 960), np.int16)))
+        assert handler._rtc_on_input_change is not None  # noqa: SLF001 - what would keep the pump
+    assert handler._rtc_on_input_change is None  # noqa: SLF001 - as above
+
+
+@pytest.mark.parametrize("make_line", [FeedingLine, Line])
+async def test_a_rate_set_while_turns_are_detected_changes_none_of_them(
+    make_line: type[Line], caplog: pytest.LogCaptureFixture
+) -> None:
+    line = make_line()
+    async with pumping(ReplyOnPause(answer), line, Worker("nobody")) as talk:
+        for number, block in enumerate(blocks(people())):
+            line.sink(block)
+            await talk.until_idle()
+            if number % 50 == 1:
+                talk.handler.input_sample_rate = 16_000
+        assert talk.session.errors == []
+        turns = [data["audio"] for name, data in talk.session.events if "audio" in data]
+        assert len(turns) > 1
+        assert {cast("Frame", audio)[0] for audio in turns} == {48_000}
+        assert talk.handler.input_sample_rate == 48_000
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("ReplyOnPause.input_sample_rate stays 48000")
+
+
+WRONG: Final = [
+    *(("input_sample_rate", rate) for rate in (0, -1, "x", 12_345.5)),
+    *(("expected_layout", layout) for layout in ("quad", 2)),
+    *(("input_frame_size", size) for size in (0, -1, "x", 12_345.5)),
+]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_reported_once_and_the_former_stays(
+    name: str,
+    value: Any,
+    is_async: bool,  # noqa: FBT001
+) -> None:
+    class Wrong(Decided):
+        async def start_up(self) -> None:
+            setattr(self, name, value)
+
+        def copy(self) -> Wrong:
+            return type(self)()
+
+    class WrongInThread(Wrong):
+        def start_up(self) -> None:  # type: ignore[override]
+            setattr(self, name, value)
+
+    session = simulate((Wrong if is_async else WrongInThread)(), (48_000, tone(0.5, 440)))
+    (error,) = [event.data["error"] for event in session.events if event.name == "error"]
+    assert isinstance(error, AudioError)
+    assert str(error).startswith(f"{name} is ")
+    assert cast("Decided", session.handler).formats == {(48_000, (1, 960))}
+    assert session.end_reason == "the recording is over"
 
 
 class Attentive(AsyncStreamHandler):

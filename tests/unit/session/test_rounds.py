@@ -201,7 +201,7 @@ async def test_a_receive_that_never_waits_lets_the_loop_turn_between_two_frames(
     inbound = session._media.audio  # noqa: SLF001 - the frames that came while it was busy
     assert inbound is not None
     for _ in range(5):
-        inbound._waiting.append((0.0, np.zeros((1, 960), np.int16)))  # noqa: SLF001 - as above
+        inbound._waiting.append((0.0, 0, (48_000, np.zeros((1, 960), np.int16))))  # noqa: SLF001 - as above
     delivering = asyncio.get_running_loop().create_task(inbound.deliver())
     while handler.frames < 5:  # noqa: ASYNC110 - it takes a turn of the loop each
         await asyncio.sleep(0)
