@@ -8,8 +8,8 @@ from typing import Final
 OURS: Final = """
 ours sends Opus in mono at 32 kbit/s, from five seconds of a free path on at 64, application
 "lowdelay", complexity 2, without in-band FEC as long as nothing is lost (from 3 % of loss on with
-it, by the speech codec, at lower bit rates where packets queue up); it decodes mono until a sender uses stereo, and sends nothing in a silence of
-more than twelve frames"""
+it, by the speech codec, at lower bit rates where packets queue up); it decodes mono until a sender
+uses stereo, and sends nothing in a silence of more than twelve frames"""
 
 AIORTC: Final = """
 aiortc, which is also below fastrtc and pipecat, sends stereo at 96 kbit/s, application "voip",
