@@ -259,32 +259,31 @@ impl AudioSender {
         Ok(std::mem::take(&mut self.sent))
     }
 
-    /// Takes a receiver report in.
-    ///
-    /// Where it shows that packets wait in a queue on their path for 0.3 s and more, none is sent for
-    /// as long, a second at most: what is in our own queue meanwhile is either a reply, which loses
-    /// nothing by it, or of a live source, whose delay is worked off there.
-    pub fn report(&mut self, now: Duration, path: &PathReport) {
+    /// Takes a receiver report in that somebody else has read; returns the time that packets wait
+    /// in a queue on their path, as [`crate::EncoderAdaptation::report`] does.
+    pub fn report(&mut self, now: Duration, path: &PathReport) -> Duration {
         if let Some(round_trip) = path.round_trip {
             self.history.set_round_trip(round_trip);
         }
-        let Some(encoder) = &mut self.encoder else {
-            return;
-        };
-        let queue = encoder.report(now, path);
-        if let Some(held) = self.path.hold(now, queue) {
-            self.queue().expect_late(held.as_secs_f64());
-        }
+        let encoder = self.encoder.as_mut();
+        encoder.map_or(Duration::ZERO, |encoder| encoder.report(now, path))
     }
 
     /// Takes a report in that was read here.
+    ///
+    /// Where it shows a queue of 0.3 s and more, nothing is sent for as long, two seconds at most:
+    /// what is in our own queue meanwhile is either a reply, which loses nothing by it, or of a live
+    /// source, whose delay is worked off there.
     ///
     /// # Arguments
     /// `jitter`, `late`: the mean deviation of what is received from the remote peer, and for how
     /// much longer than the fastest of it the last packet was under way.
     pub fn report_remote(&mut self, report: &RemoteReport, jitter: Duration, late: Duration) {
         let path = self.path.measure(report, jitter, late);
-        self.report(report.at, &path);
+        let queue = self.report(report.at, &path);
+        if let Some(held) = self.path.hold(report.at, queue) {
+            self.queue().expect_late(held.as_secs_f64());
+        }
     }
 
     /// Sends lost packets again, the same bytes; returns how many.
