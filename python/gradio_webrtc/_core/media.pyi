@@ -416,8 +416,27 @@ class SecureSender:
     def expect_reply(self, now_s: float) -> None:
         """Measures the time from now to the next frame of audio, for a notice in the mailbox."""
 
-    def report(self, now_s: float, fraction_lost: float, round_trip_s: float | None) -> None:
-        """Takes a report of the remote peer: lost packets, 0 to 1, and the round trip."""
+    def report(
+        self,
+        now_s: float,
+        ntp_time: int,
+        fraction_lost: int,
+        highest_sequence_number: int,
+        jitter: int,
+        last_sender_report: int,
+        delay_since_report: int,
+    ) -> None:
+        """Takes the remote peer's block about this stream (RFC 3550 section 6.4.1), which came now.
+
+        Args:
+            now_s: The time in seconds.
+            ntp_time: The same as a time of day, 64 bits of NTP.
+            fraction_lost: 0 to 255.
+            highest_sequence_number: 32 bits, as the following ones.
+            jitter: At 48 kHz.
+            last_sender_report: The middle of the time in our last report.
+            delay_since_report: In 1/65,536 s.
+        """
 
     def nack(self, now_s: float, lost: Sequence[int]) -> int:
         """Sends lost packets again, within bounds; returns how many."""

@@ -30,6 +30,31 @@ pub struct RemoteReport {
     pub at: Duration,
 }
 
+impl RemoteReport {
+    /// Reads a block that was received at `now`, which is that time of day; `measured` is the report
+    /// of ours that the last round trip was measured by.
+    pub(crate) fn read(
+        block: &ReportBlock,
+        now: Duration,
+        ntp_time: NtpTime,
+        measured: &mut u32,
+    ) -> Self {
+        let last = block.last_sender_report;
+        let is_new = std::mem::replace(measured, last) != last;
+        let trip = round_trip(ntp_time, block).filter(|_| is_new);
+        let round_trip = trip.filter(|trip| *trip <= MOST_ROUND_TRIP);
+        let [.., high, low] = block.highest_sequence_number.to_be_bytes();
+        Self {
+            fraction_lost: f32::from(block.fraction_lost) / 256.0,
+            round_trip,
+            age: round_trip.unwrap_or_default() + from_units(block.delay_since_report),
+            highest: u16::from_be_bytes([high, low]),
+            jitter: Duration::from_secs(block.jitter.into()) / CLOCK_HZ,
+            at: now,
+        }
+    }
+}
+
 /// Reads compound packets, and keeps the newest report on one stream.
 #[derive(Debug)]
 pub struct RemoteReports {
@@ -90,19 +115,8 @@ impl RemoteReports {
     fn note(&mut self, blocks: impl Iterator<Item = ReportBlock>, now: Duration) {
         let ntp_time = NtpTime::at(now, self.clock_start);
         for block in blocks.filter(|block| block.ssrc == self.ssrc) {
-            let last = block.last_sender_report;
-            let is_new = std::mem::replace(&mut self.measured, last) != last;
-            let trip = round_trip(ntp_time, &block).filter(|_| is_new);
-            let round_trip = trip.filter(|trip| *trip <= MOST_ROUND_TRIP);
-            let [.., high, low] = block.highest_sequence_number.to_be_bytes();
-            self.newest = Some(RemoteReport {
-                fraction_lost: f32::from(block.fraction_lost) / 256.0,
-                round_trip,
-                age: round_trip.unwrap_or_default() + from_units(block.delay_since_report),
-                highest: u16::from_be_bytes([high, low]),
-                jitter: Duration::from_secs(block.jitter.into()) / CLOCK_HZ,
-                at: now,
-            });
+            let report = RemoteReport::read(&block, now, ntp_time, &mut self.measured);
+            self.newest = Some(report);
         }
     }
 }

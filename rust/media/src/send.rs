@@ -141,6 +141,8 @@ pub struct AudioSender {
     srtp: SrtpSender,
     history: History,
     path: Path,
+    /// Our report by which a block of somebody else's measured the round trip.
+    measured: u32,
     /// The frame that was pulled; one of silence keeps the layout of the last one of audio.
     frame: Vec<i16>,
     pending: Pending,
@@ -193,6 +195,7 @@ impl AudioSender {
             srtp,
             history: History::new(terms.has_nack),
             path: Path::default(),
+            measured: 0,
             frame: vec![0; FRAME_SAMPLES as usize],
             pending: Pending::default(),
             payload: Vec::new(),
@@ -259,8 +262,8 @@ impl AudioSender {
         Ok(std::mem::take(&mut self.sent))
     }
 
-    /// Takes a receiver report in that somebody else has read; returns the time that packets wait
-    /// in a queue on their path, as [`crate::EncoderAdaptation::report`] does.
+    /// Takes what a receiver report shows of the path; returns the time that packets wait in a queue
+    /// there, as [`crate::EncoderAdaptation::report`] does.
     pub fn report(&mut self, now: Duration, path: &PathReport) -> Duration {
         if let Some(round_trip) = path.round_trip {
             self.history.set_round_trip(round_trip);
@@ -269,7 +272,14 @@ impl AudioSender {
         encoder.map_or(Duration::ZERO, |encoder| encoder.report(now, path))
     }
 
-    /// Takes a report in that was read here.
+    /// As [`Self::report_remote`], of a block that somebody else has read: received at `now`, which is
+    /// that time of day.
+    pub fn report_block(&mut self, now: Duration, ntp_time: NtpTime, block: &ReportBlock) {
+        let report = RemoteReport::read(block, now, ntp_time, &mut self.measured);
+        self.report_remote(&report, Duration::ZERO, Duration::ZERO);
+    }
+
+    /// Takes a receiver report in.
     ///
     /// Where it shows a queue of 0.3 s and more, nothing is sent for as long, two seconds at most:
     /// what is in our own queue meanwhile is either a reply, which loses nothing by it, or of a live
@@ -445,14 +455,9 @@ impl AudioSender {
         encoded?;
         let position = low_32_bits(place.position);
         let timestamp = self.terms.timestamp.wrapping_add(position);
+        let (number, is_first) = (sequence_number, place.is_first);
         let payload_type = self.pack(timestamp);
-        let header = header(
-            &self.terms,
-            payload_type,
-            sequence_number,
-            timestamp,
-            place.is_first,
-        );
+        let header = header(&self.terms, payload_type, number, timestamp, is_first);
         self.send_packet(now, &header, level_db, datagrams)?;
         self.last = Some((timestamp, place.due));
         Ok(())

@@ -283,11 +283,28 @@ impl SecureSender {
         Ok(())
     }
 
-    fn report(&self, now_s: f64, fraction_lost: f32, round_trip_s: Option<f64>) -> PyResult<()> {
+    #[allow(clippy::too_many_arguments)] // as in the block
+    fn report(
+        &self,
+        now_s: f64,
+        ntp_time: u64,
+        fraction_lost: u8,
+        highest_sequence_number: u32,
+        jitter: u32,
+        last_sender_report: u32,
+        delay_since_report: u32,
+    ) -> PyResult<()> {
         let now = since(now_s)?;
-        let round_trip = round_trip_s.map(since).transpose()?;
-        let path = media::PathReport::new(fraction_lost, round_trip);
-        self.lock()?.audio.report(now, &path);
+        let block = media::ReportBlock {
+            fraction_lost,
+            highest_sequence_number,
+            jitter,
+            last_sender_report,
+            delay_since_report,
+            ..media::ReportBlock::default()
+        };
+        let audio = &mut self.lock()?.audio;
+        audio.report_block(now, media::NtpTime(ntp_time), &block);
         Ok(())
     }
 

@@ -196,6 +196,19 @@ async def test_packets_are_as_they_were_negotiated() -> None:
         assert ends.threaded.counts[0] >= 10
 
 
+def block(*, lost: int) -> RtcpReceiverInfo:
+    """A report on what is sent, with this share of 256 lost."""
+    return RtcpReceiverInfo(
+        ssrc=SSRC,
+        fraction_lost=lost,
+        packets_lost=lost,
+        highest_sequence=0,
+        jitter=0,
+        lsr=0,
+        dlsr=0,
+    )
+
+
 @pytest.mark.parametrize(("red_type", "expected"), [(RED, RED), (None, OPUS)])
 async def test_packets_carry_the_one_before_once_some_are_lost(
     red_type: int | None, expected: int
@@ -203,7 +216,7 @@ async def test_packets_carry_the_one_before_once_some_are_lost(
     with Ends(red_type) as ends:
         await ends.buffer.write(48_000, tone(0.8, 440))
         assert (await ends.peer.receive_audio(2))[0].payload_type == OPUS
-        ends.threaded.report(0.05, 0.04)
+        ends.threaded.report(block(lost=13))
         before, last = (await ends.peer.receive_audio(38))[-2:]
         assert (before.payload_type, last.payload_type) == (expected, expected)
         # With its time, 20 ms before, and its length (RFC 2198 section 3).
@@ -333,7 +346,7 @@ async def test_reports_have_the_numbers_of_the_thread() -> None:
         packets, sent_bytes = ends.threaded.counts
         assert packets >= info[1] >= 5
         assert sent_bytes >= info[2] > 0
-        ends.threaded.report(0.1, 0.05)
+        ends.threaded.report(block(lost=25))
 
 
 class Exchange:

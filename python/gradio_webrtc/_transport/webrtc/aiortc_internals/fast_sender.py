@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aioice.ice import CandidatePair
     from aiortc import RTCPeerConnection
     from aiortc.rtcrtpparameters import RTCRtpSendParameters
+    from aiortc.rtp import RtcpReceiverInfo
 
     from gradio_webrtc._audio import OutboundAudio
     from gradio_webrtc._media import SecureReceiver
@@ -149,9 +150,17 @@ class ThreadedSender:
         """Requests a note when the queue becomes empty; see `AudioPlayer`."""
         self._secured.notify_drained()
 
-    def report(self, fraction_lost: float, round_trip_s: float | None) -> None:
-        """Takes a report of the remote peer: lost packets, 0 to 1, and the round trip."""
-        self._secured.report(self._clock(), fraction_lost, round_trip_s)
+    def report(self, block: RtcpReceiverInfo) -> None:
+        """Takes a report of the remote peer on what is sent."""
+        self._secured.report(
+            self._clock(),
+            current_ntp_time(),
+            block.fraction_lost,
+            block.highest_sequence,
+            block.jitter,
+            block.lsr,
+            block.dlsr,
+        )
 
     def resend(self, lost: Iterable[int]) -> None:
         """Sends lost packets again."""

@@ -194,7 +194,7 @@ class HardenedSender(RTCRtpSender):
             lost = report.fraction_lost / LOST_SCALE
             if self.threaded is not None:
                 if not self.threaded.reports:
-                    self.threaded.report(lost, read_round_trip_s(report))
+                    self.threaded.report(report)
             elif isinstance(self.track, AudioSender):
                 self.track.writer.adapt(lost, read_round_trip_s(report))
             elif self.plan is not None:
