@@ -343,9 +343,10 @@ class OutboundAudio:
     def expect_late(self, seconds: float) -> None:
         """Notes that inbound audio was held back for so long, before it can be pushed.
 
-        A live source that plays on what it is given is late by as much, ten seconds at most. In the
-        next two that is worked off at once, also where a push had to wait for room; a block that
-        may be a whole reply is not.
+        A live source that plays on what it is given is late by as much, ten seconds at most. From
+        half a second on, that is worked off at once in the next two seconds, also where a push had
+        to wait for room; a block that may be a whole reply is not. What was held back for less is
+        left to wait for the next hole, 400 ms at most, until audio comes evenly for 160 ms.
         """
 
     def end(self) -> None:

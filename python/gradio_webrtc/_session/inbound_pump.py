@@ -48,9 +48,10 @@ MAX_WAITING_NS: Final = 6_000_000_000
 """Inbound audio that waits for ``receive`` at most, in nanoseconds: as much as a transport may
 deliver at once, and what a slow ``receive`` may have left before it."""
 
-LATE_AFTER_S: Final = 0.2
-"""The time without inbound audio after which it was held back, in seconds: by a network or an event
-loop that stood still. What was held back comes at once then."""
+LATE_AFTER_S: Final = 0.03
+"""The time, beyond a frame's, without inbound audio after which it was held back, in seconds: by a
+network or an event loop that stood still. What was held back comes at once then. A packet that was
+lost holds back what comes after it for 40 ms."""
 
 NO_FORMAT: Final = (0, 0)
 """The format of no block: the next one is converted as the handler is set then."""
@@ -104,6 +105,7 @@ class InboundPump:
         self._preferred: tuple[int, Layout] | None = None
         self._rate_hz = 0
         self._frame_ns = 0
+        self._late_after_s = LATE_AFTER_S
         self._receive_at_once = handler.session_receive
         self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
@@ -202,7 +204,7 @@ class InboundPump:
 
     def _queue(self, frame: AudioFrame, now_s: float) -> None:
         """Leaves a frame to `deliver`, in the place of those that have waited for too long."""
-        if now_s > self._last_s + LATE_AFTER_S and self._on_late is not None:
+        if now_s > self._last_s + self._late_after_s and self._on_late is not None:
             self._on_late(now_s - self._last_s)
         self._last_s = now_s
         with self._lock:
@@ -352,6 +354,7 @@ class InboundPump:
             self._audio.change_to(*source, rate_hz, layout=layout, frame_samples=samples)
         self._rate_hz = rate_hz
         self._frame_ns = round(samples * 1e9 / rate_hz)
+        self._late_after_s = samples / rate_hz + LATE_AFTER_S
         self._prefer(rate_hz, layout)
         return self._audio
 

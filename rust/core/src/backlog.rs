@@ -6,6 +6,10 @@
 //! itself: it is no backlog. The two are distinguished by the *least* audio that waits over some
 //! hundred milliseconds. It rises for what is faster than real time, falls for what has ended, and
 //! stands still for a live source.
+//!
+//! Where the source plays on what a bad network delivers, the least rises and falls as well. There
+//! the holes that were played are counted: what waits beyond the usual by no more than these is
+//! late, and no reply that is ahead. While it comes unevenly, it is left to wait for the next hole.
 
 /// Frames of which the least backlog is taken at once: 160 ms, several deliveries of most sources.
 const SPAN_FRAMES: u32 = 8;
@@ -40,6 +44,23 @@ const LONG_BLOCK_FRAMES: usize = 4;
 /// back comes at once, as fast as the queue has room.
 const LATE_FRAMES: u32 = 100;
 
+/// Frames held back on their way from which on all that comes is too late to be kept for the next
+/// hole: half a second.
+const MIN_LATE_FRAMES: usize = 25;
+
+/// The longest delay that is kept for the next hole, in frames: 400 ms. A conversation is not possible
+/// beyond it (ITU-T G.114), and no packet is waited for longer. Of the packets of a path with a normal
+/// deviation of 200 ms that keeps their order, 90 % are in time then.
+const MAX_OWED_FRAMES: usize = 20;
+
+/// Frames by which the least backlog may be above the holes that were played before a source counts
+/// as ahead: what a settled one has, and as much for the jitter of deliveries.
+const MAX_UNEXPLAINED_FRAMES: usize = 4;
+
+/// The backlog, in quarters of a frame, above which it is worked off as far as holes were played, 30
+/// ms: less than where nothing shows that it is one.
+const MAX_OWED_QUARTERS: usize = 6;
+
 /// Measures what waits before each pull, and decides how much of it is an excess.
 ///
 /// Lengths are in samples per channel.
@@ -60,6 +81,10 @@ pub(crate) struct Backlog {
     /// What may come late: it was held back on its way to the source.
     late: usize,
     late_frames: u32,
+    /// The holes that were played in the audio of a live source, and not made up for.
+    owed: usize,
+    /// A usual delivery while the source was steady.
+    steady: usize,
     is_playing: bool,
 }
 
@@ -107,6 +132,8 @@ impl Backlog {
             excess: 0,
             late: 0,
             late_frames: 0,
+            owed: 0,
+            steady: 0,
             is_playing: false,
         }
     }
@@ -128,7 +155,31 @@ impl Backlog {
         };
         self.excess
             .max(late)
+            .max(self.overdue(waiting))
             .min(waiting.saturating_sub(self.frame))
+    }
+
+    /// The samples of silence that may be removed at the head: what stands for lost packets is behind
+    /// the hole that they have left already.
+    pub(crate) fn removable_silence(&self, waiting: usize) -> usize {
+        if self.kept > 0 || !self.is_disturbed() {
+            return 0;
+        }
+        self.owed.min(waiting.saturating_sub(self.left()))
+    }
+
+    /// What is too late to be kept for the next hole.
+    fn overdue(&self, waiting: usize) -> usize {
+        if !self.is_disturbed() {
+            return 0;
+        }
+        let overdue = self.owed.saturating_sub(MAX_OWED_FRAMES * self.frame);
+        overdue.min(waiting.saturating_sub(self.left()))
+    }
+
+    /// True while a live source plays on audio that comes late.
+    fn is_disturbed(&self) -> bool {
+        self.is_live && self.late_frames > 0
     }
 
     /// What is left of a backlog that is removed.
@@ -139,10 +190,13 @@ impl Backlog {
     /// Notes that audio on its way to the source was held back: as much of what comes from a live
     /// one at once is late, and no reply that is ahead.
     pub(crate) fn expect_late(&mut self, samples: usize) {
-        if self.is_live {
-            self.late = samples;
-            self.late_frames = LATE_FRAMES;
+        if !self.is_live {
+            return;
         }
+        if samples >= MIN_LATE_FRAMES * self.frame {
+            self.late = samples;
+        }
+        self.late_frames = LATE_FRAMES;
     }
 
     /// True while audio may come that was held back.
@@ -176,13 +230,21 @@ impl Backlog {
     pub(crate) fn ran_dry(&mut self) -> bool {
         self.kept = 0;
         self.excess = 0;
+        self.idled(self.frame);
         self.measure_again();
         std::mem::take(&mut self.is_playing) && self.is_live
     }
 
+    /// Notes a time in which nothing was there to be played.
+    pub(crate) fn idled(&mut self, samples: usize) {
+        if self.is_live {
+            self.owed += samples;
+        }
+    }
+
     /// Notes that samples were removed. The rest of the excess is given up where it is too little.
     pub(crate) fn removed(&mut self, samples: usize, least: usize) {
-        for rest in [&mut self.excess, &mut self.late] {
+        for rest in [&mut self.excess, &mut self.late, &mut self.owed] {
             *rest = rest.saturating_sub(samples);
             if *rest < least {
                 *rest = 0;
@@ -219,9 +281,11 @@ impl Backlog {
         }
     }
 
-    /// Notes that the frame pulled last ends in padding, which is no audio to go on with.
-    pub(crate) fn padded(&mut self) {
+    /// Notes that the frame pulled last has so many samples before its padding, which is no audio to
+    /// go on with.
+    pub(crate) fn padded(&mut self, samples: usize) {
         self.is_playing = false;
+        self.owed = self.owed.saturating_sub(samples);
     }
 
     /// Begins as with the first sample.
@@ -237,7 +301,12 @@ impl Backlog {
     fn close_span(&mut self) {
         let span = std::mem::replace(&mut self.span, Span::EMPTY);
         self.usual = span.delivered / span.deliveries as usize;
-        let is_calm = span.most - span.least <= self.usual.max(self.frame);
+        let usual = if self.is_disturbed() {
+            self.usual.min(self.steady)
+        } else {
+            self.usual
+        };
+        let is_calm = span.most - span.least <= usual.max(self.frame);
         let run = &mut self.run;
         if run.spans == 0 || span.least.abs_diff(run.first) > self.frame {
             *run = Run {
@@ -250,6 +319,19 @@ impl Backlog {
         run.calm_spans = if is_calm { run.calm_spans + 1 } else { 0 };
         run.least = run.least.min(span.least);
         self.judge();
+        self.make_up(span);
+    }
+
+    /// Has what was late be an excess once it comes evenly, as far as holes were played.
+    fn make_up(&mut self, span: Span) {
+        let most_apart = self.usual.min(self.steady).max(self.frame) + self.frame;
+        let is_even = span.most - span.least <= most_apart;
+        let is_long = 4 * span.least > MAX_OWED_QUARTERS * self.frame;
+        let is_sure = self.is_disturbed() && is_even && is_long && self.kept == 0;
+        if is_sure && self.owed > 0 && self.excess == 0 {
+            self.excess = self.owed.min(span.least - self.left());
+            self.measure_again();
+        }
     }
 
     /// Decides whether the source is live, and whether its backlog is too long.
@@ -258,7 +340,15 @@ impl Backlog {
         if run.spans >= LIVE_SPANS {
             self.is_live = true;
             self.unsteady_spans = 0;
-        } else {
+            if run.calm_spans >= LIVE_SPANS {
+                // Nothing is late any more. What stands for the other holes never came.
+                self.owed = self.owed.min(run.least.saturating_sub(self.left()));
+            }
+            if !self.is_disturbed() {
+                self.owed = 0;
+                self.steady = self.usual;
+            }
+        } else if !self.is_explained(run.least) {
             self.unsteady_spans += 1;
             self.is_live &= self.unsteady_spans <= MAX_UNSTEADY_SPANS;
         }
@@ -267,6 +357,11 @@ impl Backlog {
             self.excess = run.least - self.left();
             self.measure_again();
         }
+    }
+
+    /// True if holes explain the least backlog: the source is late, and no faster than real time.
+    fn is_explained(&self, least: usize) -> bool {
+        self.is_disturbed() && least <= self.owed + MAX_UNEXPLAINED_FRAMES * self.frame
     }
 }
 
@@ -387,5 +482,74 @@ mod tests {
         backlog.forget();
         go_on(&mut backlog, 1, 1);
         assert!(!backlog.ran_dry());
+    }
+
+    /// A live source of which so many frames were missing, which came late.
+    fn late(frames: usize) -> Backlog {
+        let mut backlog = live();
+        backlog.expect_late(frames * FRAME);
+        for _ in 0..frames {
+            backlog.ran_dry();
+        }
+        backlog
+    }
+
+    #[test]
+    fn what_came_late_is_an_excess_after_a_sixth_of_a_second_as_far_as_holes_were_played() {
+        let mut backlog = late(3);
+        go_on(&mut backlog, 7, 5);
+        assert_eq!(backlog.removable(5 * FRAME), 0);
+        go_on(&mut backlog, 1, 5);
+        assert_eq!(backlog.removable(5 * FRAME), 3 * FRAME);
+        let mut backlog = late(3);
+        go_on(&mut backlog, 8, 2);
+        assert_eq!(backlog.removable(2 * FRAME), 720);
+    }
+
+    #[test]
+    fn what_comes_unevenly_is_kept_for_the_next_hole_up_to_400_ms() {
+        for (frames, removable) in [(20, 0), (22, 2 * FRAME)] {
+            let mut backlog = late(frames);
+            for nth in 0..16 {
+                let waiting = (frames - 6 * (nth % 3)) * FRAME;
+                backlog.delivered(FRAME, waiting);
+                backlog.pulled(waiting);
+            }
+            assert_eq!(backlog.removable(frames * FRAME), removable, "{frames}");
+            assert!(backlog.is_live());
+        }
+    }
+
+    #[test]
+    fn holes_explain_a_backlog_for_two_seconds_after_the_last_that_came_late() {
+        let mut backlog = late(20);
+        for span in 1..=5 {
+            go_on(&mut backlog, 8, 4 * span);
+        }
+        assert!(backlog.is_live());
+        let mut backlog = late(0);
+        for span in 1..=15 {
+            go_on(&mut backlog, 8, 4 * span);
+        }
+        assert!(!backlog.is_live());
+    }
+
+    #[test]
+    fn silence_is_removable_as_far_as_holes_were_played_in_what_comes_late() {
+        assert_eq!(live().removable_silence(20 * FRAME), 0);
+        let backlog = late(3);
+        assert_eq!(backlog.removable_silence(20 * FRAME), 3 * FRAME);
+        assert_eq!(backlog.removable_silence(2 * FRAME), 720);
+        assert_eq!(backlog.removable_silence(FRAME), 0);
+    }
+
+    #[test]
+    fn what_was_held_back_for_half_a_second_is_removable_at_once() {
+        for (frames, removable) in [(24, 0), (25, 25 * FRAME)] {
+            let mut backlog = live();
+            backlog.expect_late(frames * FRAME);
+            assert_eq!(backlog.removable(40 * FRAME), removable);
+            assert_eq!(backlog.expects_late(), removable > 0);
+        }
     }
 }

@@ -170,10 +170,11 @@ impl OutboundAudio {
         if self.has_frame() {
             self.prepare();
         } else if partial {
+            let left = self.planes[0].len();
             self.end_stream();
             if self.has_frame() {
                 self.prepare();
-                self.backlog.padded();
+                self.backlog.padded(left);
             }
         } else {
             if self.backlog.ran_dry() {
@@ -197,19 +198,28 @@ impl OutboundAudio {
         if seconds > MAX_LIVE_IDLE_S && !self.backlog.expects_late() {
             self.backlog.forget();
         }
+        let samples = self.samples_in(seconds);
+        self.backlog.idled(samples);
     }
 
     /// Notes that inbound audio was held back for so long, by a blocked event loop or a network that
-    /// stood still. A live source that plays on what it is given is late by as much: that is worked
-    /// off at once, also where it had to wait for room. Call it before that audio can be pushed.
+    /// stood still. Call it before that audio can be pushed.
+    ///
+    /// A live source that plays on what it is given is late by as much. From half a second on that is
+    /// worked off at once, also where it had to wait for room. What was held back for less waits for
+    /// the next hole, 400 ms at most, and is worked off once audio comes evenly for 160 ms.
+    pub fn expect_late(&mut self, seconds: f64) {
+        let samples = self.samples_in(seconds);
+        self.backlog.expect_late(samples);
+    }
+
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "bounded"
     )]
-    pub fn expect_late(&mut self, seconds: f64) {
-        let samples = seconds.clamp(0.0, MAX_LATE_S) * f64::from(self.call_rate_hz);
-        self.backlog.expect_late(samples as usize);
+    fn samples_in(&self, seconds: f64) -> usize {
+        (seconds.clamp(0.0, MAX_LATE_S) * f64::from(self.call_rate_hz)) as usize
     }
 
     /// Makes the frame that is pulled now ready at the head of the queue.
@@ -234,6 +244,13 @@ impl OutboundAudio {
         let excess = self.backlog.removable(self.planes[0].len());
         if excess > 0 {
             let removed = self.stretcher.shorten(&mut self.planes, excess);
+            self.backlog.removed(removed, self.stretcher.least());
+            self.removed += removed as u64;
+            return;
+        }
+        let silence = self.backlog.removable_silence(self.planes[0].len());
+        if silence > 0 {
+            let removed = self.stretcher.drop_empty(&mut self.planes, silence);
             self.backlog.removed(removed, self.stretcher.least());
             self.removed += removed as u64;
         }

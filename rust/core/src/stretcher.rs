@@ -21,6 +21,13 @@ const PERIOD: [usize; 2] = [25, 150];
 /// fast.
 const FAST: [usize; 2] = [100, 250];
 
+/// The lags of an excess that is a delay in a conversation: 400 ms, the most that a live source is
+/// late, are gone within 0.4 s.
+const FASTER: [usize; 2] = [150, 300];
+
+/// The excess above which the lags are these, in tenths of a millisecond: 200 ms.
+const FASTER_ABOVE: usize = 2_000;
+
 /// The stretch that is compared and overlapped, in tenths of a millisecond: a period of a low voice.
 const OVERLAP: usize = 100;
 
@@ -57,6 +64,10 @@ const FADE_IN: usize = 50;
 
 /// The mean square below which int16 audio is silence: -50 dB of full scale.
 const SILENCE: f32 = 100.0 * 100.0;
+
+/// The mean square of what has no content at all, such as what stands for lost packets; a pause of
+/// somebody who speaks has noise.
+const EMPTY: f32 = 1.0;
 
 /// Stretches and shortens the planes of one queue, all at the same places.
 #[derive(Debug)]
@@ -100,7 +111,7 @@ impl Stretcher {
         if excess < self.least() {
             return 0;
         }
-        let silent = self.silent_samples(planes, excess);
+        let silent = self.silent_samples(planes, excess, SILENCE);
         if silent >= self.least() {
             return remove(planes, silent, self.samples(SILENT_BLOCK), 1.0);
         }
@@ -126,14 +137,30 @@ impl Stretcher {
         remove(planes, first + offset, overlap, similarity)
     }
 
+    /// Removes up to `most` samples at the head that have no content; returns how many per channel.
+    pub(crate) fn drop_empty(&self, planes: &mut [AudioFifo<i16>], most: usize) -> usize {
+        let empty = self.silent_samples(planes, most, EMPTY);
+        if empty < self.least() {
+            return 0;
+        }
+        remove(planes, empty, self.samples(SILENT_BLOCK), 1.0)
+    }
+
     /// The shortest and the longest stretch to remove at once.
     fn lags(&self, excess: usize) -> [usize; 2] {
-        let is_small = excess <= self.samples(FAST_ABOVE);
-        let [first, last] = if is_small { PERIOD } else { FAST }.map(|it| self.samples(it));
         let beyond = excess.saturating_sub(self.samples(CUT_ABOVE));
         if beyond > 0 {
-            return [beyond + last - self.samples(PERIOD[1]), beyond + last];
+            let last = beyond + self.samples(FAST[1]);
+            return [last - self.samples(PERIOD[1]), last];
         }
+        let lags = if excess <= self.samples(FAST_ABOVE) {
+            PERIOD
+        } else if excess <= self.samples(FASTER_ABOVE) {
+            FAST
+        } else {
+            FASTER
+        };
+        let [first, last] = lags.map(|it| self.samples(it));
         [first, last.min(excess)]
     }
 
@@ -215,14 +242,14 @@ impl Stretcher {
         self.rate_hz * tenths_of_ms / 10_000
     }
 
-    /// The samples at the head that are silence in all planes, without the overlap behind them; not
-    /// more than `most`.
-    fn silent_samples(&self, planes: &[AudioFifo<i16>], most: usize) -> usize {
+    /// The samples at the head of at most this mean square in all planes, without the overlap behind
+    /// them; not more than `most`.
+    fn silent_samples(&self, planes: &[AudioFifo<i16>], most: usize, power: f32) -> usize {
         let block = self.samples(SILENT_BLOCK);
         let is_silent = |start: usize| {
             planes.iter().all(|plane| {
                 let samples = &plane.waiting()[start..start + block];
-                dot(samples, samples) <= SILENCE * as_f32(block)
+                dot(samples, samples) <= power * as_f32(block)
             })
         };
         let blocks = (planes[0].len() / block).min(most / block + 1);
@@ -392,6 +419,7 @@ mod tests {
         for (excess, range) in [
             (1_900, 120..=720),
             (9_600, 480..=1_200),
+            (19_200, 720..=1_440),
             (38_400, 14_880..=15_600),
         ] {
             let mut planes = [plane(tone(200.0), 0, 48_000)];
@@ -427,6 +455,18 @@ mod tests {
             let start = 4_800 - removed;
             assert_eq!(&planes[0].waiting()[start..start + 4_800], left);
         }
+    }
+
+    #[test]
+    fn what_has_no_content_is_dropped_and_a_pause_with_noise_is_not() {
+        for (level, expected) in [(0.0, 3_720), (1.0, 3_720), (20.0, 0)] {
+            let signal = move |at: usize| if at < 3_840 { level } else { 8_000.0 };
+            let mut planes = [plane(signal, 0, 9_600)];
+            let removed = Stretcher::new(48_000).drop_empty(&mut planes, 9_600);
+            assert_eq!(removed, expected, "{level}");
+        }
+        let mut planes = [plane(|_| 0.0, 0, 9_600)];
+        assert_eq!(Stretcher::new(48_000).drop_empty(&mut planes, 100), 0);
     }
 
     #[test]

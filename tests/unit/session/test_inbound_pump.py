@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pytest
+from support.clock import run_virtual
 from support.conversing import Dialogue, conversing
 from support.signals import chirp, speech_at_48k, tone
 from support.transports import BareLine
@@ -515,3 +516,22 @@ async def test_what_comes_at_once_is_received_whole(make: type[Attentive]) -> No
         assert await asyncio.to_thread(handler.has_all.wait, 60.0)
         assert handler.got == list(range(1, AT_ONCE + 1))
     worker.close()
+
+
+def test_audio_that_comes_later_than_a_frame_is_late_before_it_is_received() -> None:
+    announced: list[float] = []
+
+    async def receive() -> None:
+        line = Line()
+        async with conversing(Attentive()) as talk:
+            transport, session = cast("Any", line), cast("Any", talk.session)
+            worker = Worker("nobody")
+            pump = InboundPump(transport, talk.handler, session, worker, announced.append)
+            running = asyncio.get_running_loop().create_task(pump.run())
+            for wait_s in (0.02, 0.045, 0.02, 0.06, 0.02, 0.5):
+                await asyncio.sleep(wait_s)
+                line.sink(AudioBlock(48_000, 1, np.zeros((1, 960), np.int16)))
+            running.cancel()
+
+    run_virtual(receive())
+    assert announced == pytest.approx([0.06, 0.5])

@@ -12,7 +12,8 @@
 mod faults;
 mod receivers;
 
-pub use faults::{Faults, Link};
+#[allow(unused_imports, reason = "not every test needs chance")]
+pub use faults::{Faults, Link, Random};
 #[allow(unused_imports, reason = "not every test has a link")]
 pub use receivers::{Reception, TROUBLE, receive, receive_by_count};
 
