@@ -276,10 +276,12 @@ def _certain(found: list[tuple[int, float]]) -> Iterator[Frame]:
         apart = np.abs((around + period // 2) % period - period // 2)
         if (apart <= ALIKE_FRAMES).sum() <= WITNESSES:
             continue
-        # The period is the one nearest to the last delay; and nothing comes before it was sent.
-        delay = int(late[nth]) + period * round((delay - int(late[nth])) / period)
-        if delay < -1:
-            delay += period
+        # The period is the one nearest to the last delay; and nothing comes before it was sent: a
+        # number that says so is a wrong one, and no delay of a whole period more.
+        found_delay = int(late[nth]) + period * round((delay - int(late[nth])) / period)
+        if found_delay < -1:
+            continue
+        delay = found_delay
         index = round(at_s / FRAME_S) - delay
         if index >= 0:
             yield Frame(index, at_s)

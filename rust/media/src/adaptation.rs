@@ -84,7 +84,7 @@ pub struct PathReport {
     pub bits_behind: f64,
     /// The mean deviation of such times, both ways.
     pub jitter: Duration,
-    /// For how much longer than the fastest of late the packets of the remote peer are under way.
+    /// For how much longer than others the slowest packets of the remote peer were under way of late.
     pub late: Duration,
     /// The bits a second, with headers, that arrived since the report before.
     pub arrived_bits_per_s: Option<f64>,

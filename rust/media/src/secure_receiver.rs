@@ -131,8 +131,8 @@ impl SecureReceiver {
         self.reports.as_mut()?.take()
     }
 
-    /// The mean deviation of what is received, and for how much longer than the fastest packet of
-    /// late the last one was under way.
+    /// The mean deviation of what is received, and for how much longer than others its slowest packets
+    /// of late were under way; see [`crate::ReceptionStatistics`].
     #[must_use]
     pub fn path(&self) -> (Duration, Duration) {
         let statistics = self.stream.as_ref().map(|stream| &stream.statistics);

@@ -287,7 +287,7 @@ impl AudioSender {
     ///
     /// # Arguments
     /// `jitter`, `late`: the mean deviation of what is received from the remote peer, and for how
-    /// much longer than the fastest of it the last packet was under way.
+    /// much longer than others its slowest packets of late were under way.
     pub fn report_remote(&mut self, report: &RemoteReport, jitter: Duration, late: Duration) {
         let path = self.path.measure(report, jitter, late);
         let queue = self.report(report.at, &path);

@@ -15,6 +15,10 @@ const MAX_MISORDER: u16 = 100;
 /// clocks of two machines differ by up to 100 ppm, 1 ms in 10 s.
 const FASTEST_WINDOW: Duration = Duration::from_secs(10);
 
+/// The time in which the slowest one is looked for: packets that were held up come at once, the first
+/// one with the longest delay, and a report is one of them.
+const SLOWEST_WINDOW: Duration = Duration::from_millis(500);
+
 /// The reception of one stream.
 ///
 /// Counts every packet that comes, also one that comes twice; packets are authenticated, so that the
@@ -28,6 +32,8 @@ pub struct ReceptionStatistics {
     /// The transits of the first packet, and of the fastest of late as a difference from it.
     first_transit: u32,
     fastest: RecentLeast<i32>,
+    /// The same of the slowest, with the other sign.
+    slowest: RecentLeast<i32>,
     /// 16 times the jitter.
     jitter: u64,
     /// The middle of the last sender report's time, and when it was received.
@@ -110,6 +116,7 @@ impl ReceptionStatistics {
             transit: None,
             first_transit: 0,
             fastest: RecentLeast::new(FASTEST_WINDOW),
+            slowest: RecentLeast::new(SLOWEST_WINDOW),
             jitter: 0,
             sender_report: None,
         }
@@ -129,7 +136,9 @@ impl ReceptionStatistics {
         } else {
             self.first_transit = transit;
         }
-        self.fastest.add(now, self.since_first(transit));
+        let since_first = self.since_first(transit);
+        self.fastest.add(now, since_first);
+        self.slowest.add(now, since_first.saturating_neg());
     }
 
     /// Stores the time of the sender's report that was received at `now`.
@@ -166,13 +175,14 @@ impl ReceptionStatistics {
         Duration::from_nanos(nanoseconds.checked_div(rate).unwrap_or(0))
     }
 
-    /// For how much longer than the fastest packet of the last 10 to 20 s the last one was under way.
+    /// For how much longer than the fastest packet of the last 10 to 20 s the slowest one of the last
+    /// 0.5 to 1 s was under way.
     #[must_use]
     pub fn late(&self) -> Duration {
-        let (Some(transit), Some(fastest)) = (self.transit, self.fastest.get()) else {
+        let (Some(fastest), Some(slowest)) = (self.fastest.get(), self.slowest.get()) else {
             return Duration::ZERO;
         };
-        let late = self.since_first(transit).saturating_sub(fastest);
+        let late = slowest.saturating_neg().saturating_sub(fastest);
         let rate = self.clock_rate_hz.max(1);
         Duration::from_secs(u64::try_from(late).unwrap_or(0)) / rate
     }
@@ -221,6 +231,22 @@ mod tests {
 
     fn report(statistics: &mut ReceptionStatistics) -> ReportBlock {
         statistics.report(1, ms(0)).unwrap()
+    }
+
+    #[test]
+    fn packets_are_late_by_the_slowest_of_a_short_time_and_the_fastest_of_a_long_one() {
+        let mut statistics = statistics(0..50);
+        assert_eq!(statistics.late(), ms(0));
+        // Held up for 200 ms, the packets come at once.
+        for number in 50..60_u16 {
+            statistics.receive(number, u32::from(number) * 960, ms(1_200));
+        }
+        assert_eq!(statistics.late(), ms(200));
+        for number in 60..120_u16 {
+            let at = u32::from(number);
+            statistics.receive(number, at * 960, ms(u64::from(at) * 20 + 10));
+        }
+        assert_eq!(statistics.late(), ms(10));
     }
 
     #[test]
