@@ -277,7 +277,7 @@ def _certain(found: list[tuple[int, float]]) -> Iterator[Frame]:
         if (apart <= ALIKE_FRAMES).sum() <= WITNESSES:
             continue
         # The period is the one nearest to the last delay; and nothing comes before it was sent: a
-        # number that says so is a wrong one, and no delay of a whole period more.
+        # number that shows one is wrong, and no delay of a whole period more.
         found_delay = int(late[nth]) + period * round((delay - int(late[nth])) / period)
         if found_delay < -1:
             continue
