@@ -442,8 +442,8 @@ impl AudioSender {
         datagrams: &mut impl FnMut(&[u8]),
     ) -> Result<(), SendError> {
         // A packet that fails is a lost one to the receiver, which conceals it.
-        let sequence_number = self.next_sequence_number;
-        self.next_sequence_number = sequence_number.wrapping_add(1);
+        let number = self.next_sequence_number;
+        self.next_sequence_number = number.wrapping_add(1);
         let level_db = match self.terms.extension_ids.audio_level {
             Some(_) => level::below_full_scale_db(self.pending.samples()),
             None => 0,
@@ -455,11 +455,13 @@ impl AudioSender {
         encoded?;
         let position = low_32_bits(place.position);
         let timestamp = self.terms.timestamp.wrapping_add(position);
-        let (number, is_first) = (sequence_number, place.is_first);
         let payload_type = self.pack(timestamp);
-        let header = header(&self.terms, payload_type, number, timestamp, is_first);
+        let header = header(&self.terms, payload_type, number, timestamp, place.is_first);
         self.send_packet(now, &header, level_db, datagrams)?;
-        self.last = Some((timestamp, place.due));
+        let before = self.last.replace((timestamp, place.due));
+        if let (None, Some(reporter)) = (before, &mut self.reporter) {
+            reporter.begin(now);
+        }
         Ok(())
     }
 

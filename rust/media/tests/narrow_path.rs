@@ -229,6 +229,17 @@ fn a_path_that_becomes_narrow_has_a_short_queue_after_two_reports() {
 }
 
 #[test]
+fn a_path_that_is_narrow_from_the_beginning_on_is_found_out_as_well() {
+    for bits_per_s in [48e3, 24e3] {
+        let mut call = Call::new();
+        call.bits_per_s = bits_per_s;
+        call.run(10, live());
+        let later = call.in_time(3_500 * MS);
+        assert!(later >= 1.0, "{bits_per_s}: {later} of those later in time");
+    }
+}
+
+#[test]
 fn a_reply_loses_nothing_while_it_is_held_back() {
     let (mut call, mut left) = (Call::new(), 400);
     let mut reply = |now| {

@@ -17,7 +17,7 @@ pub(super) struct Departures {
     count: usize,
     next: u16,
     bytes: u32,
-    /// The last report: when it came, and the bytes until the packet in it.
+    /// The last report, or the first packet: when it came, and the bytes until the packet in it.
     reported: Option<(Duration, u32)>,
 }
 
@@ -30,6 +30,7 @@ impl Departures {
         if sequence_number != self.next {
             self.count = 0;
         }
+        self.reported.get_or_insert((now, self.bytes));
         self.bytes = self.bytes.wrapping_add(low_32_bits(bytes as u128));
         self.places[usize::from(sequence_number) % PACKETS] =
             (low_32_bits(now.as_millis()), self.bytes);
@@ -52,20 +53,19 @@ impl Departures {
         8.0 * f64::from(bytes.map_or(0, |bytes| self.bytes.wrapping_sub(bytes)))
     }
 
-    /// Returns how many bits a second came since the report before, headers included; `highest` is the
-    /// newest packet that a report has. `None` for the first one, and after too short a time.
+    /// Returns how many bits a second came since the report before, or since the first packet, headers
+    /// included; `highest` is the newest packet that a report has. `None` after too short a time.
     pub(super) fn arrived_bits_per_s(&mut self, now: Duration, highest: u16) -> Option<f64> {
         let (_, bytes) = self.place(highest)?;
-        let (before, bytes_before) = self.reported.unwrap_or((now, bytes));
+        let (before, bytes_before) = self.reported?;
         let passed = now.saturating_sub(before);
-        if self.reported.is_some() && passed < LEAST_INTERVAL {
+        if passed < LEAST_INTERVAL {
             return None;
         }
         self.reported = Some((now, bytes));
         let came = bytes.wrapping_sub(bytes_before);
         // One that goes back is of another time.
-        let is_known = passed >= LEAST_INTERVAL && came < u32::MAX / 2;
-        is_known.then(|| f64::from(came) * 8.0 / passed.as_secs_f64())
+        (came < u32::MAX / 2).then(|| f64::from(came) * 8.0 / passed.as_secs_f64())
     }
 
     fn place(&self, sequence_number: u16) -> Option<(u32, u32)> {
@@ -124,22 +124,26 @@ mod tests {
     #[test]
     fn the_rate_is_that_of_what_came_between_two_reports() {
         let mut departures = departures(0..200);
-        assert_eq!(departures.arrived_bits_per_s(1_000 * MS, 20), None);
+        let rate = departures.arrived_bits_per_s(1_050 * MS, 20).unwrap();
+        assert!(
+            (rate - 16_000.0).abs() < 1e-6,
+            "since the first packet: {rate}"
+        );
         assert_eq!(
-            departures.arrived_bits_per_s(1_100 * MS, 22),
+            departures.arrived_bits_per_s(1_150 * MS, 22),
             None,
             "too soon"
         );
-        let rate = departures.arrived_bits_per_s(2_000 * MS, 40).unwrap();
+        let rate = departures.arrived_bits_per_s(2_050 * MS, 40).unwrap();
         assert!((rate - 16_000.0).abs() < 1e-6, "{rate}");
-        assert_eq!(departures.arrived_bits_per_s(3_000 * MS, 40), Some(0.0));
+        assert_eq!(departures.arrived_bits_per_s(3_050 * MS, 40), Some(0.0));
         assert_eq!(
-            departures.arrived_bits_per_s(4_000 * MS, 30),
+            departures.arrived_bits_per_s(4_050 * MS, 30),
             None,
             "goes back"
         );
         assert_eq!(
-            departures.arrived_bits_per_s(5_000 * MS, 300),
+            departures.arrived_bits_per_s(5_050 * MS, 300),
             None,
             "not sent"
         );

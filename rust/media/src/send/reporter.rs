@@ -38,6 +38,12 @@ impl Reporter {
         self.due
     }
 
+    /// Has a report be due at once, as RFC 3550 section 6.2 allows for the first one between two: what
+    /// comes behind the first packet measures the path before that has a queue.
+    pub fn begin(&mut self, now: Duration) {
+        self.due = now;
+    }
+
     /// Writes the report that is due, and schedules the next one; empty where there is nothing to
     /// report.
     pub fn write(
