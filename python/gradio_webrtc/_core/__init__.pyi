@@ -340,13 +340,19 @@ class OutboundAudio:
         After more than a second a source has to prove again that it is live.
         """
 
-    def expect_late(self, seconds: float) -> None:
-        """Notes that inbound audio was held back for so long, before it can be pushed.
+    def note_received(self, now_s: float, seconds: float) -> None:
+        """Notes that so much inbound audio was received, before it can be pushed.
 
-        A live source that plays on what it is given is late by as much, ten seconds at most. From
-        half a second on, that is worked off at once in the next two seconds, also where a push had
-        to wait for room; a block that may be a whole reply is not. What was held back for less is
-        left to wait for the next hole, 400 ms at most, until audio comes evenly for 160 ms.
+        Of a source that for two seconds has pushed as much as was received, an echo, it shows what
+        was held back on its way: that comes at once. From half a second on, the delay of it is
+        worked off at once in the next two seconds, also where a push had to wait for room; a block
+        that may be a whole reply is not. What was held back for less is left to wait for the next
+        hole, 400 ms at most, until audio comes evenly for 160 ms. Nothing is removed from any other
+        source.
+
+        Args:
+            now_s: The time in seconds, on a clock that never goes back.
+            seconds: The length of the audio.
         """
 
     def end(self) -> None:

@@ -195,10 +195,6 @@ class OutboundAudioBuffer:
                 await self._space.wait()
         return taken
 
-    def expect_late(self, seconds: float) -> None:
-        """Notes that inbound audio was held back for so long; see `OutboundAudio.expect_late`."""
-        self.queue.expect_late(seconds)
-
     def expect_reply(self) -> None:
         """Measures the time from now to the next frame, for `reply_delays_s`."""
         if self._player is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import math
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -48,11 +47,6 @@ MAX_WAITING_NS: Final = 6_000_000_000
 """Inbound audio that waits for ``receive`` at most, in nanoseconds: as much as a transport may
 deliver at once, and what a slow ``receive`` may have left before it."""
 
-LATE_AFTER_S: Final = 0.03
-"""The time, beyond a frame's, without inbound audio after which it was held back, in seconds: by a
-network or an event loop that stood still. What was held back comes at once then. A packet that was
-lost holds back what comes after it for 40 ms."""
-
 NO_FORMAT: Final = (0, 0)
 """The format of no block: the next one is converted as the handler is set then."""
 
@@ -73,9 +67,8 @@ class InboundPump:
             may change at any time.
         context: Reports errors of ``receive``.
         worker: Runs a ``receive`` that is no coroutine function and may block.
-        on_late: Called with the time for which audio was held back, in seconds, before ``receive``
-            gets it: a handler that plays on what it receives is as late. ``None`` where nothing is
-            played.
+        on_frame: Called with the loop's time, and with the length of a frame in seconds, before
+            ``receive`` gets it. ``None`` where nobody compares it with what is played.
 
     Attributes:
         dropped_frames: Frames that ``receive`` was too slow for.
@@ -87,11 +80,10 @@ class InboundPump:
         handler: StreamHandlerImpl,
         context: SessionContext,
         worker: Worker,
-        on_late: Callable[[float], None] | None = None,
+        on_frame: Callable[[float, float], None] | None = None,
     ) -> None:
         self.dropped_frames = 0
-        self._on_late = on_late
-        self._last_s = math.inf
+        self._on_frame = on_frame
         self._transport = transport
         self._handler = handler
         self._context = context
@@ -105,7 +97,6 @@ class InboundPump:
         self._preferred: tuple[int, Layout] | None = None
         self._rate_hz = 0
         self._frame_ns = 0
-        self._late_after_s = LATE_AFTER_S
         self._receive_at_once = handler.session_receive
         self._receive_of_user = UserFunction(handler.session_receive, worker)
         self._is_light = handler.receive_is_light and not self._receive_of_user.is_async
@@ -204,9 +195,8 @@ class InboundPump:
 
     def _queue(self, frame: AudioFrame, now_s: float) -> None:
         """Leaves a frame to `deliver`, in the place of those that have waited for too long."""
-        if now_s > self._last_s + self._late_after_s and self._on_late is not None:
-            self._on_late(now_s - self._last_s)
-        self._last_s = now_s
+        if self._on_frame is not None:
+            self._on_frame(now_s, self._frame_ns / 1e9)
         with self._lock:
             self._waiting.append((now_s, self._frame_ns, frame))
             self._waiting_ns += self._frame_ns
@@ -354,7 +344,6 @@ class InboundPump:
             self._audio.change_to(*source, rate_hz, layout=layout, frame_samples=samples)
         self._rate_hz = rate_hz
         self._frame_ns = round(samples * 1e9 / rate_hz)
-        self._late_after_s = samples / rate_hz + LATE_AFTER_S
         self._prefer(rate_hz, layout)
         return self._audio
 

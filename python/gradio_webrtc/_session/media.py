@@ -154,9 +154,9 @@ class SessionMedia:
         if self._config.client_sends:
             self._transport.prefer_audio(handler.input_sample_rate, handler.expected_layout)
             plays_late = self._config.client_receives and not self._transport.is_reliable
-            on_late = self._sinks.audio.expect_late if plays_late else None
+            on_frame = self._sinks.audio.queue.note_received if plays_late else None
             self.audio = InboundPump(
-                self._transport, handler, self._context, self.receive_worker, on_late
+                self._transport, handler, self._context, self.receive_worker, on_frame
             )
             self.inbound += [self.audio.run, self.audio.deliver]
         self.emitted_audio = OutboundPump(handler, self._context, self._sinks, self.emit_worker)

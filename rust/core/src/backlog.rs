@@ -199,6 +199,11 @@ impl Backlog {
         self.late_frames = LATE_FRAMES;
     }
 
+    /// Notes that the source does not play on what it receives: nothing of it is late.
+    pub(crate) fn expect_none_late(&mut self) {
+        (self.late, self.late_frames, self.owed) = (0, 0, 0);
+    }
+
     /// True while audio may come that was held back.
     pub(crate) fn expects_late(&self) -> bool {
         self.late > 0

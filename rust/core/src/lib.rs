@@ -10,6 +10,7 @@
 
 mod backlog;
 mod converter;
+mod echo_watch;
 mod endpointing;
 mod error;
 mod fifo;

@@ -2,6 +2,7 @@
 
 use crate::backlog::Backlog;
 use crate::converter::Converter;
+use crate::echo_watch::{EchoWatch, Expected};
 use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Chunk, Layout, Sample};
 use crate::stretcher::Stretcher;
@@ -42,6 +43,8 @@ pub struct OutboundAudio {
     non_finite: u64,
     backlog: Backlog,
     stretcher: Stretcher,
+    echo: EchoWatch,
+    pushed: u64,
     removed: u64,
     inserted: u64,
 }
@@ -92,6 +95,8 @@ impl OutboundAudio {
             non_finite: 0,
             backlog: Backlog::new(frame_samples),
             stretcher,
+            echo: EchoWatch::new(),
+            pushed: 0,
             removed: 0,
             inserted: 0,
         })
@@ -122,6 +127,7 @@ impl OutboundAudio {
             self.take(&rest_of(chunk, start), samples);
         }
         let waiting = self.planes[0].len();
+        self.pushed += (waiting - before) as u64;
         self.backlog.delivered(waiting - before, waiting);
         if taken < chunk.samples() {
             let length = chunk.samples() as u64 * u64::from(self.call_rate_hz) / u64::from(rate_hz);
@@ -211,6 +217,21 @@ impl OutboundAudio {
     pub fn expect_late(&mut self, seconds: f64) {
         let samples = self.samples_in(seconds);
         self.backlog.expect_late(samples);
+    }
+
+    /// Notes that so many seconds of inbound audio were received at `now_s`, on a clock that never
+    /// goes back. Call it before that audio can be pushed.
+    ///
+    /// From a source that has pushed as much as was received for two seconds, an echo, all that comes
+    /// ahead of real time is late; see [`Self::expect_late`]. What any other source pushes is not.
+    #[allow(clippy::cast_precision_loss, reason = "exact for 6,000 years")]
+    pub fn note_received(&mut self, now_s: f64, seconds: f64) {
+        let pushed_s = self.pushed as f64 / f64::from(self.call_rate_hz);
+        match self.echo.receive(now_s, seconds, pushed_s) {
+            Expected::Same => {}
+            Expected::Late(late_s) => self.expect_late(late_s),
+            Expected::NotLate => self.backlog.expect_none_late(),
+        }
     }
 
     #[allow(

@@ -1,10 +1,12 @@
 //! The settings of an encoder as the path to the remote peer allows them.
 
+mod path_report;
 mod step;
 
 use std::time::Duration;
 
 use crate::least::RecentLeast;
+pub use path_report::PathReport;
 use step::{FIRST_STEP, STEPS, Step};
 
 /// The share of what a path carries that is used while it has a queue, which becomes shorter by it.
@@ -35,6 +37,9 @@ const ROUND_TRIP_WINDOW: Duration = Duration::from_secs(30);
 /// 0.9 times the mean one between two packets, these are 95 % of all.
 const DEVIATIONS: u32 = 2;
 
+/// The share of what was sent that arrives at least on a path that does not fill up.
+const SHARE_THAT_ARRIVES: f64 = 0.95;
+
 /// How many times longer than the packets that arrive those may wait that are sent now: a path that
 /// carries a quarter of what is sent.
 const MOST_GROWTH: u32 = 4;
@@ -56,7 +61,7 @@ const LOSS_WEIGHT: f32 = 0.5;
 /// The settings of an encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncoderTerms {
-    /// Bits a second for one channel; two get twice as many.
+    /// Bits a second for one channel; two get twice as many, but for packets of more than one frame.
     pub bits_per_s: i32,
     /// True for the speech codec with copies of earlier packets; false for the transform codec,
     /// which has none and costs a third.
@@ -68,38 +73,6 @@ pub struct EncoderTerms {
     pub redundancy: usize,
     /// Frames of 20 ms in a packet: 1, or 3 where headers would take most of a narrow path.
     pub frames: usize,
-}
-
-/// What is known of a path when a report of the remote peer comes.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-#[non_exhaustive]
-pub struct PathReport {
-    /// The packets that were lost since the report before, 0 to 1 of those expected.
-    pub fraction_lost: f32,
-    /// The time there and back; `None` where it was not measured since the report before.
-    pub round_trip: Option<Duration>,
-    /// For how long the oldest packet that has not arrived is under way, and the report on it.
-    pub behind: Option<Duration>,
-    /// The bits from that packet on, with headers.
-    pub bits_behind: f64,
-    /// The mean deviation of such times, both ways.
-    pub jitter: Duration,
-    /// For how much longer than others the slowest packets of the remote peer were under way of late.
-    pub late: Duration,
-    /// The bits a second, with headers, that arrived since the report before.
-    pub arrived_bits_per_s: Option<f64>,
-}
-
-impl PathReport {
-    /// One that has no more than this.
-    #[must_use]
-    pub fn new(fraction_lost: f32, round_trip: Option<Duration>) -> Self {
-        Self {
-            fraction_lost,
-            round_trip,
-            ..Self::default()
-        }
-    }
 }
 
 /// Follows the receiver reports of a remote peer (RFC 3550 section 6.4).
@@ -136,6 +109,8 @@ pub struct EncoderAdaptation {
     is_queueing: bool,
     loss: f32,
     shortest: RecentLeast<Duration>,
+    /// The time of the last report that was longer than usual.
+    longest: Duration,
     /// The most bits a second that the path carried when it had a queue last.
     carried: Option<f64>,
     /// The loss at the last step down; `None` if there was none, or the path is free again.
@@ -157,6 +132,7 @@ impl EncoderAdaptation {
             is_queueing: false,
             loss: 0.0,
             shortest: RecentLeast::new(ROUND_TRIP_WINDOW),
+            longest: Duration::ZERO,
             carried: None,
             loss_before: None,
             calm_since: None,
@@ -211,7 +187,7 @@ impl EncoderAdaptation {
         let queue = self.queue(now, path);
         self.is_queueing = !queue.is_zero();
         if self.is_queueing {
-            self.make_room(now, path.arrived_bits_per_s, lost);
+            self.make_room(now, path, lost);
         } else if self.is_too_much(lost) {
             let is_first = !self.is_lowered && lost < LOSS_OF_A_BLOCKED_PATH;
             self.lower(now, if is_first { FIRST_STEP } else { self.step + 1 }, lost);
@@ -231,12 +207,22 @@ impl EncoderAdaptation {
             let deviation = path.jitter.saturating_mul(DEVIATIONS);
             shortest + path.late + deviation
         });
-        let times = path.round_trip.into_iter().chain(path.behind);
-        let (Some(usual), Some(longest)) = (usual, times.max()) else {
+        let (Some(usual), Some(longest)) = (usual, path.behind.or(path.round_trip)) else {
             return Duration::ZERO;
         };
         let queue = longest.saturating_sub(usual);
         if queue <= QUEUE {
+            return Duration::ZERO;
+        }
+        let rates = path.arrived_bits_per_s.zip(path.sent_bits_per_s);
+        let arrives = rates.is_some_and(|(came, sent)| came >= SHARE_THAT_ARRIVES * sent);
+        let before = std::mem::replace(&mut self.longest, longest);
+        if arrives {
+            if longest.abs_diff(before) <= QUEUE / 2 {
+                // And no sooner than before: the path has become longer.
+                self.shortest = RecentLeast::new(ROUND_TRIP_WINDOW);
+                self.shortest.add(now, longest);
+            }
             return Duration::ZERO;
         }
         // What is sent now waits longer than what arrives now did: until all before it has arrived.
@@ -248,11 +234,14 @@ impl EncoderAdaptation {
 
     /// Lowers the bit rate to what a full path carries. While one that fits already takes its queue
     /// away, it stays.
-    fn make_room(&mut self, now: Duration, carried: Option<f64>, lost: f32) {
-        let Some(carried) = carried else {
+    fn make_room(&mut self, now: Duration, path: &PathReport, lost: f32) {
+        let Some(arrived) = path.arrived_bits_per_s else {
             self.lower(now, self.step + 1, lost);
             return;
         };
+        // More came before the path became narrow, at some time since the report before.
+        let share = path.sent_bits_per_s.map_or(1.0, |sent| arrived / sent);
+        let carried = arrived * share.min(1.0);
         self.carried = Some(carried);
         let fits = |step: &Step| step.total(self.channels) <= SHARE_OF_A_FULL_PATH * carried;
         let needed = STEPS.iter().position(fits).unwrap_or(STEPS.len() - 1);
@@ -343,11 +332,12 @@ mod tests {
 
     #[test]
     fn a_full_path_gets_what_it_carries_at_once() {
-        for (carried, bits_per_s) in [(48e3, 16_000), (24e3, 12_000), (70e3, 32_000)] {
+        for (carried, bits_per_s) in [(65e3, 16_000), (24e3, 12_000), (77e3, 32_000)] {
             let mut adaptation = free();
             let full = PathReport {
                 behind: Some(Duration::from_millis(700)),
                 arrived_bits_per_s: Some(carried),
+                sent_bits_per_s: Some(88e3),
                 ..PathReport::new(0.0, None)
             };
             let queue = adaptation.report(s(10), &full);
@@ -373,6 +363,7 @@ mod tests {
         let full = PathReport {
             behind: Some(Duration::from_millis(200)),
             arrived_bits_per_s: Some(60e3),
+            sent_bits_per_s: Some(90e3),
             ..PathReport::default()
         };
         adaptation.report(s(1), &full);
@@ -393,6 +384,28 @@ mod tests {
             let mut adaptation = free();
             assert_eq!(adaptation.report(s(10), &late(jitter, late_ms)), ms(queue));
         }
+    }
+
+    #[test]
+    fn a_path_on_which_all_arrives_is_only_longer() {
+        let mut adaptation = free();
+        let longer = PathReport {
+            behind: Some(Duration::from_millis(640)),
+            arrived_bits_per_s: Some(87e3),
+            sent_bits_per_s: Some(88e3),
+            ..PathReport::new(0.0, Some(Duration::from_millis(640)))
+        };
+        for k in 10..20 {
+            assert_eq!(adaptation.report(s(k), &longer), Duration::ZERO);
+        }
+        assert_eq!(adaptation.terms().bits_per_s, 64_000);
+        // And a queue is one beyond that.
+        let full = PathReport {
+            behind: Some(Duration::from_millis(900)),
+            arrived_bits_per_s: Some(60e3),
+            ..longer
+        };
+        assert_eq!(adaptation.report(s(20), &full), Duration::from_millis(260));
     }
 
     #[test]

@@ -110,7 +110,8 @@ fn encoder(channels: usize, terms: EncoderTerms) -> Result<OpusEncoder, OpusErro
 }
 
 fn set(encoder: &mut OpusEncoder, terms: EncoderTerms) -> Result<(), OpusError> {
-    let bits_per_s = if encoder.channels() == 2 {
+    // Both channels share the lowest bit rate: twice as much would be too much for its path.
+    let bits_per_s = if encoder.channels() == 2 && terms.frames == 1 {
         2 * terms.bits_per_s
     } else {
         terms.bits_per_s

@@ -89,8 +89,8 @@ impl OutboundAudio {
         Ok(())
     }
 
-    fn expect_late(&self, seconds: f64) -> PyResult<()> {
-        self.lock()?.expect_late(seconds);
+    fn note_received(&self, now_s: f64, seconds: f64) -> PyResult<()> {
+        self.lock()?.note_received(now_s, seconds);
         Ok(())
     }
 

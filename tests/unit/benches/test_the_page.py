@@ -53,10 +53,14 @@ def test_a_ratio_that_another_processor_does_not_reach_is_marked(
 
 
 def test_a_caption_states_the_bit_rate_that_our_encoder_begins_with(load: Any) -> None:
-    adaptation = (ROOT / "rust" / "media" / "src" / "adaptation.rs").read_text("utf-8")
-    found = re.search(r"BIT_RATES: \[i32; \d\] = \[([\d_]+),", adaptation)
-    assert found is not None
-    assert f"mono at {int(found[1]) // 1000} kbit/s" in load("captions").caption("calls")
+    steps = (ROOT / "rust" / "media" / "src" / "adaptation" / "step.rs").read_text("utf-8")
+    rates = [int(each) // 1000 for each in re.findall(r"Step::new\(([\d_]+), \d\)", steps)]
+    first = re.search(r"FIRST_STEP: usize = (\d);", steps)
+    assert first is not None
+    begins = (
+        f"mono at {rates[int(first[1])]} kbit/s, from five seconds of a free path on at {rates[0]}"
+    )
+    assert begins in " ".join(load("captions").caption("calls").split())
 
 
 def test_every_environment_of_a_peer_is_pinned_and_goes_stale_with_its_pins(

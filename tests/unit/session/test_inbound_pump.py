@@ -518,20 +518,27 @@ async def test_what_comes_at_once_is_received_whole(make: type[Attentive]) -> No
     worker.close()
 
 
-def test_audio_that_comes_later_than_a_frame_is_late_before_it_is_received() -> None:
-    announced: list[float] = []
+def test_each_frame_is_noted_with_its_time_and_length_before_it_is_received() -> None:
+    noted: list[tuple[float, float]] = []
 
     async def receive() -> None:
         line = Line()
         async with conversing(Attentive()) as talk:
             transport, session = cast("Any", line), cast("Any", talk.session)
             worker = Worker("nobody")
-            pump = InboundPump(transport, talk.handler, session, worker, announced.append)
-            running = asyncio.get_running_loop().create_task(pump.run())
-            for wait_s in (0.02, 0.045, 0.02, 0.06, 0.02, 0.5):
+            pump = InboundPump(
+                transport, talk.handler, session, worker, lambda *each: noted.append(each)
+            )
+            loop = asyncio.get_running_loop()
+            running, begin_s = loop.create_task(pump.run()), loop.time()
+            for wait_s in (0.02, 0.045, 0.5):
                 await asyncio.sleep(wait_s)
                 line.sink(AudioBlock(48_000, 1, np.zeros((1, 960), np.int16)))
             running.cancel()
+            noted[:] = [(at_s - begin_s, seconds) for at_s, seconds in noted]
 
     run_virtual(receive())
-    assert announced == pytest.approx([0.06, 0.5])
+    expected = [(0.02, 0.02), (0.065, 0.02), (0.565, 0.02)]
+    assert [item for each in noted for item in each] == pytest.approx(
+        [item for each in expected for item in each]
+    )

@@ -3,7 +3,7 @@
 /// What a path may have to carry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    /// Of one channel.
+    /// Of one channel; at the lowest one, of both.
     pub(super) bits_per_s: i32,
     /// Frames of 20 ms in a packet.
     pub(super) frames: usize,
@@ -16,6 +16,7 @@ impl Step {
 
     /// The bits a second of all packets with their headers.
     pub(super) fn total(self, channels: usize) -> f64 {
+        let channels = if self.frames > 1 { 1 } else { channels };
         #[allow(clippy::cast_precision_loss, reason = "small")]
         let (channels, frames) = (channels as f64, self.frames as f64);
         f64::from(self.bits_per_s) * channels + HEADER_BITS * PACKETS_PER_S / frames

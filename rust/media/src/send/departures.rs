@@ -17,8 +17,24 @@ pub(super) struct Departures {
     count: usize,
     next: u16,
     bytes: u32,
-    /// The last report, or the first packet: when it came, and the bytes until the packet in it.
-    reported: Option<(Duration, u32)>,
+    /// Of the last report, or at the first packet.
+    reported: Option<Reported>,
+}
+
+/// What a report has shown.
+#[derive(Debug, Clone, Copy)]
+struct Reported {
+    at: Duration,
+    /// The bytes until the highest packet in it, and all that were sent then.
+    arrived: u32,
+    sent: u32,
+}
+
+/// Bits a second between two reports, headers included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rates {
+    pub(super) arrived: f64,
+    pub(super) sent: f64,
 }
 
 impl Departures {
@@ -30,7 +46,11 @@ impl Departures {
         if sequence_number != self.next {
             self.count = 0;
         }
-        self.reported.get_or_insert((now, self.bytes));
+        self.reported.get_or_insert(Reported {
+            at: now,
+            arrived: self.bytes,
+            sent: self.bytes,
+        });
         self.bytes = self.bytes.wrapping_add(low_32_bits(bytes as u128));
         self.places[usize::from(sequence_number) % PACKETS] =
             (low_32_bits(now.as_millis()), self.bytes);
@@ -53,19 +73,29 @@ impl Departures {
         8.0 * f64::from(bytes.map_or(0, |bytes| self.bytes.wrapping_sub(bytes)))
     }
 
-    /// Returns how many bits a second came since the report before, or since the first packet, headers
-    /// included; `highest` is the newest packet that a report has. `None` after too short a time.
-    pub(super) fn arrived_bits_per_s(&mut self, now: Duration, highest: u16) -> Option<f64> {
-        let (_, bytes) = self.place(highest)?;
-        let (before, bytes_before) = self.reported?;
-        let passed = now.saturating_sub(before);
+    /// Returns what was sent and what came since the report before, or since the first packet; `highest`
+    /// is the newest packet that a report has. `None` after too short a time, and where nothing came:
+    /// that is an outage, or a peer that counts differently.
+    pub(super) fn rates(&mut self, now: Duration, highest: u16) -> Option<Rates> {
+        let (_, arrived) = self.place(highest)?;
+        let before = self.reported?;
+        let passed = now.saturating_sub(before.at);
         if passed < LEAST_INTERVAL {
             return None;
         }
-        self.reported = Some((now, bytes));
-        let came = bytes.wrapping_sub(bytes_before);
+        let sent = self.bytes;
+        self.reported = Some(Reported {
+            at: now,
+            arrived,
+            sent,
+        });
+        let bits_per_s = |bytes: u32| 8.0 * f64::from(bytes) / passed.as_secs_f64();
+        let came = arrived.wrapping_sub(before.arrived);
         // One that goes back is of another time.
-        (came < u32::MAX / 2).then(|| f64::from(came) * 8.0 / passed.as_secs_f64())
+        (1..u32::MAX / 2).contains(&came).then(|| Rates {
+            arrived: bits_per_s(came),
+            sent: bits_per_s(sent.wrapping_sub(before.sent)),
+        })
     }
 
     fn place(&self, sequence_number: u16) -> Option<(u32, u32)> {
@@ -122,30 +152,23 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_that_of_what_came_between_two_reports() {
-        let mut departures = departures(0..200);
-        let rate = departures.arrived_bits_per_s(1_050 * MS, 20).unwrap();
+    fn the_rates_are_those_between_two_reports() {
+        let mut departures = departures(0..50);
+        let first = departures.rates(1_050 * MS, 20).unwrap();
         assert!(
-            (rate - 16_000.0).abs() < 1e-6,
-            "since the first packet: {rate}"
+            (first.arrived - 16_000.0).abs() < 1e-6,
+            "since the first packet"
         );
-        assert_eq!(
-            departures.arrived_bits_per_s(1_150 * MS, 22),
-            None,
-            "too soon"
-        );
-        let rate = departures.arrived_bits_per_s(2_050 * MS, 40).unwrap();
-        assert!((rate - 16_000.0).abs() < 1e-6, "{rate}");
-        assert_eq!(departures.arrived_bits_per_s(3_050 * MS, 40), Some(0.0));
-        assert_eq!(
-            departures.arrived_bits_per_s(4_050 * MS, 30),
-            None,
-            "goes back"
-        );
-        assert_eq!(
-            departures.arrived_bits_per_s(5_050 * MS, 300),
-            None,
-            "not sent"
-        );
+        assert!((first.sent - 8.0 * 5_000.0 / 1.05).abs() < 1e-6);
+        assert_eq!(departures.rates(1_150 * MS, 22), None, "too soon");
+        for number in 50..100_u16 {
+            departures.note(20 * u32::from(number) * MS, number, 100);
+        }
+        let second = departures.rates(2_050 * MS, 40).unwrap();
+        assert!((second.arrived - 16_000.0).abs() < 1e-6);
+        assert!((second.sent - 40_000.0).abs() < 1e-6);
+        assert_eq!(departures.rates(3_050 * MS, 40), None, "nothing came");
+        assert_eq!(departures.rates(4_050 * MS, 30), None, "goes back");
+        assert_eq!(departures.rates(5_050 * MS, 300), None, "not sent");
     }
 }

@@ -12,14 +12,19 @@ const HOLD_FROM: Duration = Duration::from_millis(300);
 /// What is left of it then, since a report comes later than what it is about.
 const LEFT: Duration = Duration::from_millis(100);
 
-/// The longest time in which nothing is sent: an outage looks like a queue at first.
-const MOST_HELD: Duration = Duration::from_secs(2);
+/// The longest time in which nothing is sent. A live source has room in our own queue for a second, and
+/// is late for good once it had to wait for room.
+const MOST_HELD: Duration = Duration::from_millis(900);
 
 /// Measures the path by the reports of the remote peer.
 #[derive(Debug, Default)]
 pub(super) struct Path {
     departures: Departures,
     held_until: Duration,
+    /// True behind a hold that left no queue, or the second one of those that did.
+    has_held: bool,
+    /// True if the last hold was shorter than the queue.
+    is_rest: bool,
 }
 
 impl Path {
@@ -40,27 +45,33 @@ impl Path {
         late: Duration,
     ) -> PathReport {
         let since_hold = report.at.saturating_sub(self.held_until);
-        let behind = self.departures.behind(report.at, report.highest);
+        let rates = self.departures.rates(report.at, report.highest);
+        // Without an advance there is nothing that the packets behind it show.
+        let behind = rates.and_then(|_| self.departures.behind(report.at, report.highest));
+        let behind = behind.filter(|behind| *behind <= since_hold);
         PathReport {
             fraction_lost: report.fraction_lost,
             round_trip: report.round_trip.filter(|_| report.age <= since_hold),
-            behind: behind.filter(|behind| *behind <= since_hold),
+            behind,
             bits_behind: self.departures.bits_behind(report.highest),
             jitter: report.jitter + jitter,
             late,
-            arrived_bits_per_s: self
-                .departures
-                .arrived_bits_per_s(report.at, report.highest),
+            arrived_bits_per_s: rates.map(|rates| rates.arrived),
+            sent_bits_per_s: rates.map(|rates| rates.sent),
         }
     }
 
     /// Holds back what would only make a queue longer; returns for how long.
     pub(super) fn hold(&mut self, now: Duration, queue: Duration) -> Option<Duration> {
-        if queue < HOLD_FROM {
+        // What seems to be a queue right behind a hold is none, or one of too high a bit rate, which
+        // falls first.
+        if queue < HOLD_FROM || std::mem::take(&mut self.has_held) {
             return None;
         }
         let held = queue.saturating_sub(LEFT).min(MOST_HELD);
         self.held_until = now + held;
+        self.has_held = held < MOST_HELD || self.is_rest;
+        self.is_rest = !self.has_held;
         Some(held)
     }
 
@@ -121,9 +132,16 @@ mod tests {
                 100,
             );
         }
-        let known = path.measure(&report(3_000 * MS, 109, Some(90 * MS)), MS, MS);
+        let known = path.measure(&report(3_300 * MS, 109, Some(90 * MS)), MS, MS);
         assert_eq!(known.round_trip, Some(90 * MS));
-        assert_eq!(known.behind, Some(200 * MS));
-        assert_eq!(path.hold(3_000 * MS, 60_000 * MS), Some(2_000 * MS));
+        assert_eq!(known.behind, Some(500 * MS));
+        assert_eq!(path.hold(3_300 * MS, 400 * MS), None, "right behind a hold");
+        assert_eq!(path.hold(4_000 * MS, 60_000 * MS), Some(900 * MS));
+        assert_eq!(
+            path.hold(6_000 * MS, 60_000 * MS),
+            Some(900 * MS),
+            "the rest"
+        );
+        assert_eq!(path.hold(8_000 * MS, 60_000 * MS), None);
     }
 }
