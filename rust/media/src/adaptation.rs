@@ -226,7 +226,9 @@ impl EncoderAdaptation {
             return Duration::ZERO;
         }
         // What is sent now waits longer than what arrives now did: until all before it has arrived.
-        let rest_s = path.arrived_bits_per_s.map(|rate| path.bits_behind / rate);
+        let rest_s = path
+            .carried_bits_per_s()
+            .map(|rate| path.bits_behind / rate);
         let rest = rest_s.and_then(|rest_s| Duration::try_from_secs_f64(rest_s).ok());
         let rest = rest.unwrap_or_default().saturating_sub(usual);
         queue.max(rest.min(queue * MOST_GROWTH))
@@ -235,13 +237,10 @@ impl EncoderAdaptation {
     /// Lowers the bit rate to what a full path carries. While one that fits already takes its queue
     /// away, it stays.
     fn make_room(&mut self, now: Duration, path: &PathReport, lost: f32) {
-        let Some(arrived) = path.arrived_bits_per_s else {
+        let Some(carried) = path.carried_bits_per_s() else {
             self.lower(now, self.step + 1, lost);
             return;
         };
-        // More came before the path became narrow, at some time since the report before.
-        let share = path.sent_bits_per_s.map_or(1.0, |sent| arrived / sent);
-        let carried = arrived * share.min(1.0);
         self.carried = Some(carried);
         let fits = |step: &Step| step.total(self.channels) <= SHARE_OF_A_FULL_PATH * carried;
         let needed = STEPS.iter().position(fits).unwrap_or(STEPS.len() - 1);

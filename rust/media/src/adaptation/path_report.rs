@@ -34,4 +34,12 @@ impl PathReport {
             ..Self::default()
         }
     }
+
+    /// What a full path carries: less than arrived, where it became narrow at some time since the
+    /// report before.
+    pub(super) fn carried_bits_per_s(&self) -> Option<f64> {
+        let arrived = self.arrived_bits_per_s?;
+        let share = self.sent_bits_per_s.map_or(1.0, |sent| arrived / sent);
+        Some(arrived * share.min(1.0))
+    }
 }
