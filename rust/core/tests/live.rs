@@ -451,3 +451,49 @@ proptest! {
         prop_assert_eq!(playing.outbound.removed(), 0);
     }
 }
+
+/// A user is received while a service streams a reply in real time, and for so long not at all; then a
+/// reply comes that is computed eight times as fast, in blocks of 20 ms.
+fn removed_of_a_computed_reply(microphone_off_s: f64, is_announced: bool) -> u64 {
+    const FRAME: usize = 960;
+    let mut outbound = OutboundAudio::new(48_000, 1.0).unwrap();
+    let block: Vec<i16> = (0..FRAME)
+        .map(|k| (8_000.0 * (k as f64 * 0.13).sin()) as i16)
+        .collect();
+    let mut now_s = 0.0;
+    for _ in 0..200 {
+        now_s += 0.02;
+        outbound.note_received(now_s, 0.02);
+        outbound.push(48_000, Chunk::Mono(&block)).unwrap();
+        outbound.pull(false);
+    }
+    for _ in 0..(microphone_off_s * 50.0) as usize {
+        now_s += 0.02;
+        outbound.pull(false);
+    }
+    if is_announced {
+        outbound.expect_late(microphone_off_s);
+    }
+    let (mut left, removed) = (200, outbound.removed());
+    while left > 0 {
+        now_s += 0.02;
+        outbound.note_received(now_s, 0.02);
+        for _ in 0..8 {
+            if left > 0 && outbound.push(48_000, Chunk::Mono(&block)).unwrap() == FRAME {
+                left -= 1;
+            }
+        }
+        outbound.pull(false);
+    }
+    while outbound.pull(false).is_some() {}
+    outbound.removed() - removed
+}
+
+#[test]
+fn a_reply_loses_nothing_since_the_microphone_was_off() {
+    for microphone_off_s in [0.1, 0.5, 0.9] {
+        assert_eq!(removed_of_a_computed_reply(microphone_off_s, false), 0);
+    }
+    // As if it was an echo.
+    assert!(removed_of_a_computed_reply(0.9, true) > 0);
+}

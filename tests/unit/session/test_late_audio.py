@@ -56,7 +56,7 @@ class Line:
             sink(AudioBlock(RATE_HZ, 1, samples.astype(np.int16).reshape(1, -1)))
 
     async def speak(self, sink: AudioSink, frames: int) -> None:
-        """Delivers and plays so many frames in turn."""
+        """Delivers and plays so many frames in turn, in real time: what comes faster is a burst."""
         for _ in range(frames):
             emits = self.held.session.stats().emits
             self.deliver(sink, 1)
@@ -65,13 +65,14 @@ class Line:
                 await asyncio.sleep(0)
             assert self.held.session.stats().emits > emits or before > 0.9
             self.held.transport.player.play()
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("held_back_s", [0.3, 1.3])
 async def test_the_delay_of_an_echo_is_worked_off_after_a_stall(held_back_s: float) -> None:
     line = Line()
     sink = await line.sinks.get()
-    await line.speak(sink, 100)
+    await line.speak(sink, 130)
     before_s = line.held.buffer.buffered_s
     # The event loop stands still, while the core's thread goes on playing.
     time.sleep(held_back_s)  # noqa: ASYNC251 - on purpose
