@@ -185,17 +185,12 @@ async def events_in_blocks(
 ) -> tuple[list[tuple[str, object]], list[BaseException]]:
     """The events of a session whose audio comes in such blocks, and its errors."""
     line = make_line()
-    async with conversing(handler) as talk:
-        transport, session = cast("Any", line), cast("Any", talk.session)
-        pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
-        running = asyncio.get_running_loop().create_task(pump.run())
-        await asyncio.sleep(0)
+    async with pumping(handler, line, Worker("nobody")) as talk:
         said = people()
         for start in range(0, said.size, block_samples):
             block = said[start : start + block_samples].reshape(1, -1)
             line.sink(AudioBlock(48_000, 1, block))
             await talk.until_idle()
-        running.cancel()
         events = [(name, data.get("time_s")) for name, data in talk.session.events]
         return events, list(talk.session.errors)
 
@@ -225,14 +220,9 @@ async def test_turns_are_the_same_where_the_transport_detects_them(*, can_interr
 
 async def test_an_error_of_a_transports_detection_is_reported() -> None:
     line = Line()
-    async with conversing(ReplyOnPause(answer)) as talk:
-        transport, session = cast("Any", line), cast("Any", talk.session)
-        pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
-        running = asyncio.get_running_loop().create_task(pump.run())
-        await asyncio.sleep(0)
+    async with pumping(ReplyOnPause(answer), line, Worker("nobody")) as talk:
         line.sink(AudioBlock(48_000, 1, np.zeros((1, 960), np.int16)))
         line.on_detected(MemoryError("no memory for a turn"))
-        running.cancel()
         assert [type(error) for error in talk.session.errors] == [MemoryError]
 
 
@@ -251,14 +241,9 @@ async def test_an_event_that_fails_is_reported_and_the_rest_goes_on() -> None:
 
 async def test_a_block_that_is_no_audio_is_reported() -> None:
     line = Line()
-    async with conversing(ReplyOnPause(answer)) as talk:
-        transport, session = cast("Any", line), cast("Any", talk.session)
-        pump = InboundPump(transport, talk.handler, session, Worker("nobody"))
-        running = asyncio.get_running_loop().create_task(pump.run())
-        await asyncio.sleep(0)
+    async with pumping(ReplyOnPause(answer), line, Worker("nobody")) as talk:
         assert line.sink(AudioBlock(48_000, 2, np.zeros((1, 3), np.int16))) == 0.0
         assert line.sink(AudioBlock(48_000, 2, np.zeros((1, 1920), np.int16))) > 0.0
-        running.cancel()
         assert [type(error) for error in talk.session.errors] == [AudioError]
 
 
