@@ -37,6 +37,8 @@ pub(crate) struct EchoWatch {
     looks: usize,
     next: usize,
     looked_s: f64,
+    /// As of the last look.
+    is_echo: bool,
 }
 
 /// What is to be expected of a source.
@@ -61,6 +63,7 @@ impl EchoWatch {
             looks: 0,
             next: 0,
             looked_s: f64::NEG_INFINITY,
+            is_echo: false,
         }
     }
 
@@ -68,7 +71,7 @@ impl EchoWatch {
     pub(crate) fn receive(&mut self, now_s: f64, seconds: f64, played_s: f64) -> Expected {
         let apart_s = now_s - self.last_s;
         self.last_s = now_s;
-        let was_echo = self.is_echo();
+        let was_echo = self.is_echo;
         let late_s = self.late_s();
         // Within a burst what was received just now cannot have been played yet.
         if apart_s < AT_ONCE * seconds {
@@ -78,11 +81,10 @@ impl EchoWatch {
             self.look(now_s, played_s);
         }
         self.received_s += seconds;
-        let is_echo = self.is_echo();
-        if is_echo != was_echo {
+        if self.is_echo != was_echo {
             return Expected::NotLate;
         }
-        if is_echo && self.burst_s > 0.0 && self.late_s() > late_s.max(HELD_BACK_S) {
+        if self.is_echo && self.burst_s > 0.0 && self.late_s() > late_s.max(HELD_BACK_S) {
             return Expected::Late(self.late_s());
         }
         Expected::Same
@@ -101,16 +103,13 @@ impl EchoWatch {
         self.differences_s[self.next] = self.received_s - played_s;
         self.next = (self.next + 1) % LOOKS;
         self.looks = LOOKS.min(self.looks + 1);
-    }
-
-    fn is_echo(&self) -> bool {
         let differences_s = &self.differences_s[..self.looks];
         let least_s = differences_s.iter().copied().fold(f64::INFINITY, f64::min);
         let most_s = differences_s
             .iter()
             .copied()
             .fold(f64::NEG_INFINITY, f64::max);
-        self.looks >= MIN_LOOKS && most_s - least_s <= MOST_APART_S
+        self.is_echo = self.looks >= MIN_LOOKS && most_s - least_s <= MOST_APART_S;
     }
 }
 

@@ -145,14 +145,15 @@ impl Sender {
             return;
         };
         let is_due = audio.report_deadline().is_some_and(|due| now >= due);
-        let (received, remote, (jitter, late)) = {
+        let (received, remote) = {
             // Should it have panicked, its numbers are reported all the same.
             let lock = reports.receiver.lock();
             let secure = &mut lock.unwrap_or_else(PoisonError::into_inner).secure;
             let received = if is_due { secure.report(now) } else { None };
-            (received, secure.take_remote_report(), secure.path())
+            let remote = secure.take_remote_report();
+            (received, remote.map(|remote| (remote, secure.path())))
         };
-        if let Some(remote) = remote {
+        if let Some((remote, (jitter, late))) = remote {
             audio.report_remote(&remote, jitter, late);
             // A report without a round trip leaves the one before.
             reports.round_trip = remote.round_trip.or(reports.round_trip);
