@@ -12,6 +12,7 @@
 #![cfg(unix)]
 
 mod batch;
+mod bells;
 mod clock;
 mod deadlines;
 mod endpoint;
@@ -20,6 +21,7 @@ mod mailbox;
 mod plane;
 mod shared;
 mod socket;
+mod wakes;
 mod worker;
 
 pub use clock::Clock;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::SocketId;
+use crate::bells::{self, Rings};
 use crate::lock;
 
 /// The most datagrams of one socket that wait in a mailbox; newer ones are dropped. With
@@ -60,6 +61,8 @@ struct Contents<Item> {
     waiting: HashMap<SocketId, usize>,
     /// A byte is in the doorbell.
     rung: bool,
+    /// The doorbell will ring at the end of a round.
+    is_left: bool,
     /// `None` once it is closed.
     bell: Option<Bell>,
 }
@@ -78,10 +81,10 @@ struct Bell {
 /// [`MAX_WAITING`] datagrams wait. Items are bounded by whoever pushes them.
 #[derive(Debug)]
 pub struct Mailbox<Item> {
-    contents: Mutex<Contents<Item>>,
+    contents: Arc<Mutex<Contents<Item>>>,
 }
 
-impl<Item> Mailbox<Item> {
+impl<Item: Send + 'static> Mailbox<Item> {
     /// An empty mailbox.
     ///
     /// # Errors
@@ -91,12 +94,13 @@ impl<Item> Mailbox<Item> {
         button.set_nonblocking(true)?;
         doorbell.set_nonblocking(true)?;
         Ok(Self {
-            contents: Mutex::new(Contents {
+            contents: Arc::new(Mutex::new(Contents {
                 mail: Mail::default(),
                 waiting: HashMap::new(),
                 rung: false,
+                is_left: false,
                 bell: Some(Bell { button, doorbell }),
-            }),
+            })),
         })
     }
 
@@ -118,7 +122,7 @@ impl<Item> Mailbox<Item> {
         let mut contents = lock(&self.contents);
         if contents.bell.is_some() {
             contents.mail.items.push(item);
-            contents.ring();
+            self.ring(&mut contents);
         }
     }
 
@@ -172,6 +176,26 @@ impl<Item> Mailbox<Item> {
     }
 }
 
+impl<Item: Send + 'static> Mailbox<Item> {
+    /// Rings for a new content, at once or at the end of the thread's round.
+    fn ring(&self, contents: &mut Contents<Item>) {
+        contents.is_left = contents.is_left || (!contents.rung && bells::leave(&self.contents));
+        if !contents.is_left {
+            contents.ring();
+        }
+    }
+}
+
+impl<Item: Send> Rings for Mutex<Contents<Item>> {
+    fn ring(&self) {
+        let mut contents = lock(self);
+        contents.is_left = false;
+        if !contents.mail.is_empty() {
+            contents.ring();
+        }
+    }
+}
+
 impl<Item> Contents<Item> {
     /// Rings once for contents that nobody has taken. Under the lock, so that each byte belongs to
     /// one `take`.
@@ -194,7 +218,7 @@ pub trait Letterbox: Send + Sync {
     fn post(&self, socket: SocketId, received_at: Duration, letters: &mut Letters<'_>) -> usize;
 }
 
-impl<Item: Send> Letterbox for Mailbox<Item> {
+impl<Item: Send + 'static> Letterbox for Mailbox<Item> {
     fn post(&self, socket: SocketId, received_at: Duration, letters: &mut Letters<'_>) -> usize {
         let mut contents = lock(&self.contents);
         if contents.bell.is_none() {
@@ -214,7 +238,7 @@ impl<Item: Send> Letterbox for Mailbox<Item> {
         if count > 0 {
             waiting += count;
             contents.waiting.insert(socket, waiting);
-            contents.ring();
+            self.ring(&mut contents);
         }
         letters.count()
     }
@@ -223,6 +247,7 @@ impl<Item: Send> Letterbox for Mailbox<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bells::Round;
 
     fn ringing(doorbell: &mut UnixStream) -> usize {
         doorbell.read(&mut [0; 16]).unwrap_or_default()
@@ -272,6 +297,35 @@ mod tests {
         assert!(mailbox.take().is_empty());
         post(&mailbox, SocketId(1), 3);
         mailbox.push(3);
+        assert_eq!(ringing(&mut doorbell), 1);
+    }
+
+    #[test]
+    fn the_doorbell_rings_at_the_end_of_a_round() {
+        let mailbox = Arc::new(Mailbox::new().unwrap());
+        let mut doorbell = mailbox.doorbell().unwrap();
+        let round = Round::begin();
+        mailbox.push(1_u8);
+        post(&mailbox, SocketId(1), 3);
+        assert_eq!(ringing(&mut doorbell), 0);
+        // The round is that of this thread.
+        let other = Arc::new(Mailbox::new().unwrap());
+        let pushing = Arc::clone(&other);
+        std::thread::spawn(move || pushing.push(1_u8))
+            .join()
+            .unwrap();
+        assert_eq!(ringing(&mut other.doorbell().unwrap()), 1);
+        drop(round);
+        assert_eq!(ringing(&mut doorbell), 1);
+        mailbox.push(2);
+        assert_eq!(mailbox.take().items, [1, 2]);
+        // What was taken before the end needs no bell, and what comes later has its own.
+        let round = Round::begin();
+        mailbox.push(3);
+        assert_eq!(mailbox.take().items, [3]);
+        drop(round);
+        assert_eq!(ringing(&mut doorbell), 0);
+        mailbox.push(4);
         assert_eq!(ringing(&mut doorbell), 1);
     }
 

@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
 use crate::batch::{Batch, Media};
+use crate::bells::Round;
 use crate::deadlines::Deadlines;
 use crate::endpoint::Visit;
 use crate::shared::Shared;
 use crate::socket::{Counters, count};
+use crate::wakes::Wakes;
 use crate::{EndpointId, SocketId};
 
 /// The events of a waker. Ids of sockets are counted from 0 on, and never get there.
@@ -31,6 +34,7 @@ pub struct Worker {
     batch: Batch,
     media: Vec<Media>,
     woken: Vec<EndpointId>,
+    wakes: Wakes,
 }
 
 impl Worker {
@@ -44,6 +48,7 @@ impl Worker {
             batch: Batch::new(),
             media: Vec::new(),
             woken: Vec::new(),
+            wakes: Wakes::default(),
         }
     }
 
@@ -53,6 +58,7 @@ impl Worker {
             if self.sleep().is_err() {
                 break;
             }
+            let _round = Round::begin();
             for socket in std::mem::take(&mut self.readable) {
                 if self.read(socket) {
                     self.readable.insert(socket);
@@ -66,6 +72,10 @@ impl Worker {
     /// Waits for a datagram, a deadline or a waker, and not at all if there is more to read.
     fn sleep(&mut self) -> io::Result<()> {
         let timeout = if self.readable.is_empty() {
+            let rest = self.wakes.rest(self.shared.clock.now());
+            if !rest.is_zero() {
+                thread::sleep(rest);
+            }
             let now = self.shared.clock.now();
             self.deadlines.next().map(|due| due.saturating_sub(now))
         } else {
@@ -75,6 +85,7 @@ impl Worker {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
+        self.wakes.note(self.shared.clock.now());
         let tokens = self.events.iter().map(mio::event::Event::token);
         let sockets = tokens.filter(|token| *token != WAKE);
         self.readable.extend(sockets.map(|token| SocketId(token.0)));

@@ -46,6 +46,30 @@ fn an_endpoint_advances_once_after_its_part_of_a_batch() {
 }
 
 #[test]
+fn a_busy_thread_wakes_250_times_a_second() {
+    let bench = Bench::new();
+    let (reporter, calls) = Reporter::new();
+    let (endpoint, _) = bench.attach(reporter);
+    bench.admit(endpoint, &bench.peer);
+    let begin = bench.plane.now();
+    for number in 0..200 {
+        bench.send(&rtp(number));
+        thread::sleep(MS / 2);
+    }
+    bench.settle();
+    let passed = bench.plane.now().saturating_sub(begin);
+    let calls: Vec<_> = calls.try_iter().collect();
+    let advances = calls.iter().filter(|call| matches!(call, Call::Advance(_)));
+    let advances = advances.count();
+    // Eight may come at once.
+    assert!(
+        advances as u128 <= 8 + passed.as_millis() / 4 + 1,
+        "{advances} in {passed:?}"
+    );
+    assert_eq!(calls.len(), 200 + advances);
+}
+
+#[test]
 fn deadlines_come_in_order_and_not_early() {
     let bench = Bench::new();
     let now = bench.plane.now();

@@ -149,7 +149,7 @@ pub fn dtls(number: u8) -> Vec<u8> {
 }
 
 /// Waits for the doorbell, as an event loop does.
-pub fn wait_for_mail<Item>(mailbox: &Mailbox<Item>) -> Mail<Item> {
+pub fn wait_for_mail<Item: Send + 'static>(mailbox: &Mailbox<Item>) -> Mail<Item> {
     let doorbell = mailbox.doorbell().unwrap();
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(1);
