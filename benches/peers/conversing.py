@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from queue import Queue
 
@@ -66,15 +67,43 @@ def make_echo(stream_handler):
     return Echo
 
 
-def make_handler(scenario, stream_handler, reply_on_pause, meter):
+def make_async_echo(async_stream_handler):
+    """The same of a package's own asynchronous base."""
+
+    class AsyncEcho(async_stream_handler):
+        def __init__(self) -> None:
+            super().__init__(input_sample_rate=48_000, output_sample_rate=48_000)
+            self.queue = asyncio.Queue()
+
+        async def receive(self, frame) -> None:
+            self.queue.put_nowait(frame)
+
+        async def emit(self):
+            return await self.queue.get()
+
+        async def start_up(self) -> None:
+            pass
+
+        def copy(self):
+            return AsyncEcho()
+
+    return AsyncEcho
+
+
+def make_handler(scenario, stream_handler, reply_on_pause, meter, async_stream_handler=None):
     """The handler of a scenario, and a count of what it is given and asked.
 
     Args:
-        scenario: "listening", "conversation", "reply" or "echo".
+        scenario: "listening", "conversation", "reply", "echo" or "echo_async".
         stream_handler: The package's base class.
         reply_on_pause: The package's class.
         meter: Counts frames received and calls of ``emit``.
+        async_stream_handler: The package's base class of "echo_async".
     """
+    if scenario == "echo_async":
+        echo = make_async_echo(async_stream_handler)
+        echo.receive = _counting_async(echo.receive, meter)
+        return echo()
     echo = make_echo(stream_handler)
     for handler in (echo, reply_on_pause):
         count(handler, "receive", meter, "received")
@@ -83,6 +112,15 @@ def make_handler(scenario, stream_handler, reply_on_pause, meter):
         return echo()
     functions = {"conversation": answer, "reply": answer_briefly, "listening": stay_silent}
     return reply_on_pause(functions[scenario])
+
+
+def _counting_async(receive, meter):
+    @functools.wraps(receive)
+    async def counting(*args):
+        meter.received += 1
+        await receive(*args)
+
+    return counting
 
 
 def count(handler, method, meter, counter) -> None:

@@ -3,7 +3,7 @@
 import fastrtc_model  # noqa: F401  # before the model is made
 from aiortc import RTCConfiguration
 from conversing import count, make_handler, make_video_function
-from fastrtc import ReplyOnPause, StreamHandler
+from fastrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 
 
@@ -29,7 +29,8 @@ def make_offer(scenario, meter):
     if scenario == "video":
         connections = Connections(make_video_function(meter), "video")
     else:
-        connections = Connections(make_handler(scenario, StreamHandler, ReplyOnPause, meter))
+        handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter, AsyncStreamHandler)
+        connections = Connections(handler)
 
     async def offer(body):
         return await connections.handle_offer(

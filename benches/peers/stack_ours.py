@@ -2,7 +2,7 @@
 
 from conversing import make_handler, make_video_function
 
-from gradio_webrtc import ReplyOnPause, StreamHandler
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._session.manager import SessionManager
 from gradio_webrtc._session.signaling import Signaling
@@ -17,7 +17,7 @@ def make_offer(scenario, meter):
         template = make_template(show, "send-receive", "video", takes_inputs=False)
         manager.serve(template.copy, SessionConfig(modality="video"), concurrency_limit=None)
         return Signaling(manager).handle_request
-    handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter)
+    handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter, AsyncStreamHandler)
     manager.serve(handler.copy, concurrency_limit=None)
     before = {}
 
@@ -26,7 +26,7 @@ def make_offer(scenario, meter):
         for stats in manager.all_stats():
             emits, replies, packets = before.get(stats.webrtc_id, (0, 0, 0))
             meter.emits += stats.emits - emits
-            if scenario != "echo":
+            if not scenario.startswith("echo"):
                 # Where turns are detected without Python, nothing calls `receive`.
                 meter.received += stats.transport.packets_received - packets
             meter.own_ms += [1000 * each for each in stats.reply_delays_s[replies:]]

@@ -11,6 +11,7 @@ import sys
 import uuid
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import av
@@ -30,7 +31,6 @@ from support.signals import speech  # isort: skip  # report makes it importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from figures import Figures
     from numpy.typing import NDArray
@@ -41,6 +41,9 @@ FRAME_S: Final = 0.02
 TIME_BASE: Final = Fraction(1, CALL_RATE_HZ)
 SERVER_CORE: Final = "0"
 CLIENTS_CORE: Final = 1
+BEFORE: Final = "before"
+"""Another checkout of this package, built, which `BENCH_BEFORE` is the path of."""
+
 SHOWN: Final = {
     "aiortc_our_opus": "aiortc, our Opus settings",
     "pipecat_mute": "pipecat, no output",
@@ -230,8 +233,8 @@ class Server:
         """
         process = await asyncio.create_subprocess_exec(
             str(interpreter(stack)),
-            str(peers.SCRIPTS / "call_server.py"),
-            stack,
+            str(_root(stack) / "benches" / "peers" / "call_server.py"),
+            "ours" if stack == BEFORE else stack,
             scenario,
             SERVER_CORE,
             *options,
@@ -335,5 +338,10 @@ def precedence(*servers: Server) -> Iterator[bool]:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
+def _root(stack: str) -> Path:
+    return Path(os.environ["BENCH_BEFORE"]) if stack == BEFORE else ROOT
+
+
 def _python_path(stack: str) -> str:
-    return str(ROOT / "python") if stack.startswith(("ours", "aiortc")) else ""
+    own = stack.startswith(("ours", "aiortc", BEFORE))
+    return str(_root(stack) / "python") if own else ""
