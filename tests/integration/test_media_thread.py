@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support import coded_audio
 from support.client import Client
 from support.serving import SessionServer
 from support.signals import chirp, pieces_found, speech_at_48k, tone
+from support.udp_relay import RelayedServer, UdpRelay
 
 from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
 from gradio_webrtc._session.buffers import OutboundAudioBuffer
 from gradio_webrtc._session.inbound_pump import InboundPump
 from gradio_webrtc._transport.webrtc.media_loop import SWITCH, MediaLoop
+from gradio_webrtc.testing import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,3 +218,26 @@ async def test_a_sender_that_goes_on_with_an_earlier_stream_is_received_whole(
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places)
     assert found == sorted(found)
+
+
+async def test_a_path_that_carries_little_gets_fewer_packets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SWITCH, "on")
+    manager = SessionServer()
+    manager.serve(Echo)
+    # Beside the headers of 50 packets a second it has no room for speech, but a queue of seconds.
+    narrow = Network(kbit_per_s=24, queue_ms=5_000)
+    async with UdpRelay(down=narrow) as relay:
+        server: Any = RelayedServer(manager, relay)
+        client = Client(server, coded_audio.frames(600))
+        await client.call()
+        await client.until(lambda: relay.up.carried >= 400)
+        sent, echoed = relay.up.carried, relay.down.carried
+        await client.until(lambda: relay.up.carried >= sent + 150)
+        sent, echoed = relay.up.carried - sent, relay.down.carried - echoed
+        assert relay.down.stats()["lost"] == 0
+        await client.hang_up()
+        await manager.wait_idle()
+    # Packets of three frames each.
+    assert 0 < echoed <= 0.5 * sent
