@@ -248,13 +248,13 @@ fn a_hole_in_the_audio_of_a_live_source_begins_with_the_audio_before_it() {
     };
     let playing = Playing::of(voice, &live(8.0, 1, 0.0, Some(stall)), 8.0);
     let hole = playing.holes[0];
-    assert_eq!(playing.outbound.inserted(), 3 * 960);
-    let levels = levels_db(&playing.played[(hole - 1) * FRAME..(hole + 3) * FRAME]);
+    assert_eq!(playing.outbound.inserted(), 5 * 960);
+    let levels = levels_db(&playing.played[(hole - 1) * FRAME..(hole + 5) * FRAME]);
     assert!((levels[4] - levels[3]).abs() < 3.0, "{levels:?}");
-    assert!(levels[15] < levels[4] - 12.0, "{levels:?}");
+    assert!(levels[23] < levels[4] - 12.0, "{levels:?}");
     // From one sample to the next, no more than in the voice itself.
     let step = |samples: &[i16]| samples.windows(2).map(|it| it[0].abs_diff(it[1])).max();
-    let around = &playing.played[(hole - 1) * FRAME..(hole + 7) * FRAME];
+    let around = &playing.played[(hole - 1) * FRAME..(hole + 9) * FRAME];
     assert!(step(around) <= step(&playing.source()).map(|it| it + it / 2));
 }
 
@@ -266,7 +266,7 @@ fn the_end_of_a_live_source_is_filled_once() {
         samples: FRAME / 3,
     });
     let playing = Playing::of(voice, &source, 8.0);
-    assert_eq!(playing.outbound.inserted(), 3 * 960);
+    assert_eq!(playing.outbound.inserted(), 5 * 960);
     let rest = &playing.source()[249 * FRAME + 240..];
     assert!(playing.played.windows(rest.len()).any(|it| it == rest));
 }

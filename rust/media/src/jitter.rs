@@ -31,7 +31,7 @@ use transit::TransitJitter;
 /// 3550 appendix A.1).
 const MAX_BEHIND: u64 = 100;
 
-/// Bytes of payloads that are held at most: 400 ms, the longest wait, are 26 kB at Opus' highest
+/// Bytes of payloads that are held at most: 440 ms, the longest wait, are 28 kB at Opus' highest
 /// bit rate of 510 kbit/s.
 const MAX_HELD_BYTES: usize = 64 << 10;
 
@@ -145,7 +145,8 @@ impl JitterBuffer {
         self.requests.round_trip = round_trip;
     }
 
-    /// Has pauses of the sender be silence also beyond half a second, for those who detect them.
+    /// Has pauses of the sender be silence also beyond half a second, and no more than 60 ms of a hole be
+    /// concealed, for those who detect them.
     pub fn keep_pauses(&mut self) {
         self.pauses.keep();
     }
@@ -432,7 +433,7 @@ impl JitterBuffer {
                 continue;
             }
             let gap = packet.timestamp.wrapping_sub(self.next_timestamp);
-            let filling = Filling::of(gap, self.is_hole, packet, self.pauses.before(packet));
+            let filling = Filling::of(gap, self.is_hole, packet, &self.pauses);
             let samples = packet.samples + filling.samples();
             if self.budget.take(now, samples) {
                 self.begin_filling(filling);

@@ -174,7 +174,7 @@ fn of_more_that_are_missing_the_last_is_taken_from_the_copy() {
     assert_eq!(probe.pass(ms(40), [14]), "");
     assert_eq!(
         probe.take(ms(60)),
-        "missing 2880, silence 5760, copy 960 in 14, 14"
+        "missing 4800, silence 3840, copy 960 in 14, 14"
     );
 }
 
@@ -276,7 +276,7 @@ fn what_is_missing_is_requested_once_and_waited_for() {
     assert_eq!(probe.pass(ms(59), [1]), "1, 2");
     let deadline = probe.buffer.deadline().unwrap();
     assert!((ms(60)..=ms(100)).contains(&deadline), "{deadline:?}");
-    assert_eq!(probe.take(ms(100)), "missing 2880, silence 960, 7");
+    assert_eq!(probe.take(ms(100)), "missing 3840, 7");
     assert_eq!(probe.buffer.stats().packets_requested, 5);
 }
 
@@ -321,13 +321,13 @@ fn requests_wait_where_packets_overtake_each_other() {
 }
 
 #[test]
-fn a_hole_is_concealed_for_60_ms_and_silent_for_the_rest() {
+fn a_hole_is_concealed_for_100_ms_and_silent_for_the_rest() {
     let mut probe = Probe::new();
     probe.pass(ms(0), [0, 11]);
-    assert_eq!(probe.take(ms(20)), "missing 2880, silence 6720, 11");
+    assert_eq!(probe.take(ms(20)), "missing 4800, silence 4800, 11");
     let stats = probe.buffer.stats();
     assert_eq!(stats.concealed_samples, 9_600);
-    assert_eq!(stats.silent_concealed_samples, 6_720);
+    assert_eq!(stats.silent_concealed_samples, 4_800);
     assert_eq!(stats.concealment_events, 1);
 }
 

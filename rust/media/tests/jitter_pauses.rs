@@ -47,6 +47,20 @@ fn a_pause_is_silence_for_those_who_detect_it() {
 }
 
 #[test]
+fn a_hole_is_concealed_for_60_ms_for_those_who_detect_pauses() {
+    for (mut buffer, concealed) in [(keeping_pauses(), 2_880), (JitterBuffer::new(), 4_800)] {
+        pass(&mut buffer, ms(0), 0, 0);
+        buffer.insert(ms(200), 10, 10 * SAMPLES, payload(10, false));
+        let deadline = buffer.deadline().unwrap();
+        let missing = Slot::Missing {
+            samples: concealed,
+            copy_in: None,
+        };
+        assert_eq!(buffer.next(deadline), Some(missing));
+    }
+}
+
+#[test]
 fn a_pause_has_a_bound() {
     for pause_ms in [3_001, 60_000, 3_600_000] {
         let passed_ms = u64::from(pause_ms);

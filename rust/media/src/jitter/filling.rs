@@ -1,11 +1,16 @@
 //! What stands for missing audio: its copy, concealment, or silence.
 
 use super::Packet;
+use super::pauses::Pauses;
 use super::slots::Step;
 
-/// Samples per channel in 60 ms: what is concealed of a hole at most. Concealment beyond it is an
-/// artificial tone that fades, and no speech.
-const MAX_CONCEALED: u32 = 2_880;
+/// Samples per channel in 60 ms: what is concealed of a hole at most where turns are detected.
+/// Concealment beyond it is an artificial tone that fades, and no speech.
+const MAX_CONCEALED_FOR_TURNS: u32 = 2_880;
+
+/// Samples per channel in 100 ms: the same for everybody else. libopus goes on with the last pitch for
+/// so long, fainter with each packet, and makes noise behind it (`celt_decode_lost`).
+const MAX_CONCEALED: u32 = 4_800;
 
 /// Half a second at 48 kHz. A sender with discontinuous transmission sends every 400 ms at least
 /// (RFC 7587 section 3.1.3), so a longer gap is a sender that made a pause, or a session that stood
@@ -28,8 +33,8 @@ impl Filling {
     /// the sequence, and nothing if it is too long, or goes backwards by wrapping.
     ///
     /// # Arguments
-    /// `pause`: the silence that stands for a longer gap in which nothing is missing, at most.
-    pub(super) fn of(gap: u64, is_hole: bool, packet: &Packet, pause: u32) -> Self {
+    /// `pauses`: decides what stands for a longer gap in which nothing is missing.
+    pub(super) fn of(gap: u64, is_hole: bool, packet: &Packet, pauses: &Pauses) -> Self {
         let is_backwards = gap > u64::MAX / 2;
         let gap = u32::try_from(gap).unwrap_or(u32::MAX);
         if gap > MAX_FILLED {
@@ -37,7 +42,7 @@ impl Filling {
                 silent: if is_hole || is_backwards {
                     0
                 } else {
-                    gap.min(pause)
+                    gap.min(pauses.before(packet))
                 },
                 ..Self::default()
             };
@@ -54,7 +59,12 @@ impl Filling {
             0
         };
         let rest = gap - copied;
-        let concealed = rest.min(MAX_CONCEALED) / CONCEALED_STEP * CONCEALED_STEP;
+        let most = if pauses.are_kept() {
+            MAX_CONCEALED_FOR_TURNS
+        } else {
+            MAX_CONCEALED
+        };
+        let concealed = rest.min(most) / CONCEALED_STEP * CONCEALED_STEP;
         Self {
             concealed,
             silent: rest - concealed,

@@ -27,6 +27,11 @@ impl Pauses {
         self.most = MAX_PAUSE;
     }
 
+    /// True where somebody detects them.
+    pub fn are_kept(&self) -> bool {
+        self.most > 0
+    }
+
     /// Notes a packet that leaves.
     pub fn note(&mut self, packet: &Packet) {
         self.last_received = packet.received;

@@ -47,7 +47,7 @@ pub enum Slot<'a> {
     Packet(Packet),
     /// Audio that is missing, to be concealed.
     Missing {
-        /// A multiple of 2.5 ms; at most 60 ms of one hole in a row.
+        /// A multiple of 2.5 ms; at most 100 ms of one hole in a row, and 60 where turns are detected.
         samples: u32,
         /// The packet of Opus that has a copy of exactly these samples, if there is one: to be
         /// decoded for its redundancy, and to come again as the next slot.

@@ -38,7 +38,8 @@ pub struct JitterStats {
     pub total_samples_received: u64,
     /// `concealedSamples`: samples of missing packets for which there was no copy.
     pub concealed_samples: u64,
-    /// `silentConcealedSamples`: of those, the ones beyond 60 ms, which are silence.
+    /// `silentConcealedSamples`: of those, the ones beyond 100 ms, or 60 where turns are detected,
+    /// which are silence.
     pub silent_concealed_samples: u64,
     /// `concealmentEvents`: runs of concealed samples.
     pub concealment_events: u64,
