@@ -322,7 +322,7 @@ class OutboundAudio:
         has delivered about as fast as its audio was pulled, to 3 %, and no push had to wait for
         room. From a live source a delay is worked off that stays above 40 ms: silence is dropped,
         and of speech single periods of the pitch are removed, of which a listener notices at most
-        that speech is faster for a moment. Up to 60 ms missing inside its audio repeat the
+        that speech is faster for a moment. Up to 100 ms missing inside its audio repeat the
         last period and fade out.
 
         Args:
@@ -347,8 +347,8 @@ class OutboundAudio:
         was held back on its way: that comes at once. From half a second on, the delay of it is
         worked off at once in the next two seconds, also where a push had to wait for room; a block
         that may be a whole reply is not. What was held back for less is left to wait for the next
-        hole, 400 ms at most, until audio comes evenly for 160 ms. Nothing is removed from any other
-        source.
+        hole, 400 ms at most, until audio comes evenly for 0.3 s, or half of that where it is more
+        than 200 ms. Nothing is removed from any other source.
 
         Args:
             now_s: The time in seconds, on a clock that never goes back.

@@ -170,7 +170,7 @@ impl OutboundAudio {
     ///
     /// Each pull without `partial` is 20 ms of time. From a live source, which for a second has
     /// delivered about as fast as its audio was pulled while no push had to wait for room, a delay
-    /// above 40 ms is worked off here; and the first three frames missing inside its audio are made
+    /// above 40 ms is worked off here; and the first five frames missing inside its audio are made
     /// of what was played before.
     pub fn pull(&mut self, partial: bool) -> Option<&[i16]> {
         if self.has_frame() {
@@ -213,7 +213,8 @@ impl OutboundAudio {
     ///
     /// A live source that plays on what it is given is late by as much. From half a second on that is
     /// worked off at once, also where it had to wait for room. What was held back for less waits for
-    /// the next hole, 400 ms at most, and is worked off once audio comes evenly for 160 ms.
+    /// the next hole, 400 ms at most, and is worked off once audio comes evenly for 0.3 s, or half of
+    /// that where it is more than 200 ms.
     pub fn expect_late(&mut self, seconds: f64) {
         let samples = self.samples_in(seconds);
         self.backlog.expect_late(samples);
