@@ -245,8 +245,8 @@ def test_a_stall_of_audio_in_real_time_delays_it_for_a_second_at_most(
     # All of it counts as played: positions in the source's audio stay what they are.
     assert line.buffer.played_s == pytest.approx(6.0 + stall_s, abs=0.001)
     assert stall_s - 0.1 <= line.buffer.removed_samples / 48_000 <= stall_s
-    # Up to three frames of the stall, of the end, and of one hole between them at most.
-    assert 2 * 960 <= line.buffer.inserted_samples <= 3 * 3 * 960
+    # Up to five frames of the stall, of the end, and of one hole between them at most.
+    assert 2 * 960 <= line.buffer.inserted_samples <= 3 * 5 * 960
 
 
 def test_a_reply_after_a_pause_is_not_shortened() -> None:
