@@ -128,8 +128,8 @@ class AudioReceiver:
     """Receives the packets of one track in any order, and returns their audio without gaps.
 
     A packet whose turn it is leaves at once. What is missing is waited for as long as packets have
-    been late recently, 20 to 200 ms; the copy in the next packet (RFC 6716 section 2.1.7) takes its
-    place then, or a guess of up to 60 ms, and silence after it. Time in which nothing was sent is
+    been late recently, 20 to 400 ms; the copy in the next packet (RFC 6716 section 2.1.7) takes its
+    place then, or a guess of up to 100 ms, and silence after it. Time in which nothing was sent is
     silence. Whoever sends more than 1.5 times real time is cut off.
 
     Args:
@@ -202,7 +202,8 @@ class AudioReceiver:
     def keep_pauses(self) -> None:
         """Has time in which the sender sent nothing be silence from now on, up to three seconds.
 
-        For whoever detects the pauses in it; otherwise more than half a second is left out.
+        For whoever detects the pauses in it; otherwise more than half a second is left out. No more
+        than 60 ms of what is missing are a guess then.
         """
 
     def take(self, now_s: float) -> NDArray[np.int16] | None:

@@ -49,7 +49,7 @@ const LATE_FRAMES: u32 = 100;
 const MIN_LATE_FRAMES: usize = 25;
 
 /// The longest delay that is kept for the next hole, in frames: 400 ms. A conversation is not possible
-/// beyond it (ITU-T G.114), and packets are hardly waited for longer. Of the packets of a path with a normal
+/// beyond it (ITU-T G.114), and no packet is waited for longer. Of the packets of a path with a normal
 /// deviation of 200 ms that keeps their order, 90 % are in time then.
 const MAX_OWED_FRAMES: usize = 20;
 

@@ -31,7 +31,7 @@ use transit::TransitJitter;
 /// 3550 appendix A.1).
 const MAX_BEHIND: u64 = 100;
 
-/// Bytes of payloads that are held at most: 440 ms, the longest wait, are 28 kB at Opus' highest
+/// Bytes of payloads that are held at most: 400 ms, the longest wait, are 26 kB at Opus' highest
 /// bit rate of 510 kbit/s.
 const MAX_HELD_BYTES: usize = 64 << 10;
 
