@@ -5,7 +5,6 @@
 
 mod adaptation;
 mod budget;
-mod delay;
 mod former_streams;
 mod jitter;
 mod least;
@@ -26,7 +25,6 @@ mod stream_decoder;
 mod stream_encoder;
 
 pub use adaptation::{EncoderAdaptation, EncoderTerms, PathReport};
-pub use delay::DelayEstimator;
 pub use jitter::{Insertion, JitterBuffer, JitterStats, Packet, Slot};
 pub use opus::{OPUS_RATES_HZ, OpusApplication, OpusDecoder, OpusEncoder, OpusError, opus_rate_hz};
 pub use opus_packet::OpusPacket;
