@@ -173,6 +173,14 @@ bench-network: $(STAMPS)/dev $(STAMPS)/package ## measure an echo through a bad 
 	$(BIN)/python benches/python/network.py $(NETWORK_OPTIONS)
 	$(BIN)/python benches/python/table.py
 
+# Such as --loss 10 --ways both --delay 25 --runs 1 --stacks ours.
+VIDEO_NETWORK_OPTIONS ?= --runs 3
+
+.PHONY: bench-video-network
+bench-video-network: $(STAMPS)/dev $(STAMPS)/package ## measure video through a lossy network, beside the peers that are installed
+	$(UV) --group bench
+	$(BIN)/python benches/python/video_network.py $(VIDEO_NETWORK_OPTIONS)
+
 .PHONY: bench-rust
 bench-rust: ## time the core's kernels on each instruction set
 	CARGO_TARGET_DIR=target/benches $(CARGO) bench --locked --manifest-path benches/Cargo.toml

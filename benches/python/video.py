@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from support.udp_relay import UdpRelay
 
 STACKS: Final = ("ours", "fastrtc", "aiortc")
 SCENARIOS: Final = {"alone": 0, "beside two busy processes": 2}
@@ -125,16 +126,26 @@ class Viewer:
         self._pc.on("track", self._on_track)
         self._watching: asyncio.Task[None] | None = None
 
-    async def call(self, server: Server) -> None:
-        """Offers a session, and returns when it is answered."""
+    async def call(self, server: Server, relay: UdpRelay | None = None) -> None:
+        """Offers a session, through a relay if there is one, and returns when it is answered."""
         await self._pc.setLocalDescription(await self._pc.createOffer())
+        sdp = self._pc.localDescription.sdp
         body = {
             "type": "offer",
-            "sdp": self._pc.localDescription.sdp,
+            "sdp": sdp if relay is None else relay.rewrite_offer(sdp),
             "webrtc_id": str(uuid.uuid4()),
         }
-        answer = await server.ask("offer", body=body)
-        await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        sdp = (await server.ask("offer", body=body))["sdp"]
+        sdp = sdp if relay is None else relay.rewrite_answer(sdp)
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    def is_looked_at(self, at_s: float) -> bool:
+        """True for the times at which the PSNR is taken, in seconds after the first frame."""
+        return any(abs(at_s - look_s) <= 1 / 2 for look_s in LOOKS_S)
+
+    def now_s(self) -> float:
+        """The time since the first frame was taken."""
+        return asyncio.get_running_loop().time() - self._camera.taken_s[0]
 
     async def received_bytes(self) -> int:
         """The bytes of RTP that came so far, with their encryption."""
@@ -162,8 +173,7 @@ class Viewer:
             if number < 0:
                 continue
             at_s = now_s - taken[0]
-            is_looked_at = any(abs(at_s - look_s) <= 1 / 2 for look_s in LOOKS_S)
-            psnr = self._psnr(frame, number) if is_looked_at else None
+            psnr = self._psnr(frame, number) if self.is_looked_at(at_s) else None
             self.looks.append(Sighting(at_s, now_s - taken[number], psnr))
 
     def _psnr(self, frame: VideoFrame, number: int) -> float:

@@ -13,6 +13,7 @@ from aiortc import (
     RTCIceTransport,
     RTCRtpReceiver,
 )
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -168,6 +169,30 @@ async def test_a_key_frame_that_was_not_asked_for_is_asked_for_at_the_next_packe
     await handle(receiver, packet(7), packet(7))
     assert sent[before:] == [7]
     assert len(handled) == 2
+
+
+async def test_a_missing_packet_of_video_is_requested_until_it_comes(
+    receiver: HardenedReceiver, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = RTCRtpCodecParameters("video/VP8", 90_000, payloadType=VP8)
+    vars(receiver)[names.CODECS] = {VP8: codec}
+    now_s = 0.0
+    monkeypatch.setattr(f"{HardenedReceiver.__module__}.time.monotonic", lambda: now_s)
+    for number in (0, 1, 3, 4, 5, 6, 2, 7):
+        now_s += 0.04
+        await handle(receiver, packet(7, number=number))
+    assert [each for each in sent if isinstance(each, tuple)] == [(7, [2])] * 2
+
+
+async def test_the_time_of_a_packet_that_is_sent_again_is_left_out(
+    receiver: HardenedReceiver, handled: list[RtpPacket]
+) -> None:
+    vars(receiver)[names.RTX_SSRC][8] = 7
+    packets = [packet(7), packet(8, RTX), packet(7, number=1)]
+    for each in packets:
+        each.extensions.abs_send_time = 5
+    await handle(receiver, *packets)
+    assert [each.extensions.abs_send_time for each in handled] == [5, None, 5]
 
 
 async def test_a_report_fits_its_fields_whatever_the_peers_clock_was(

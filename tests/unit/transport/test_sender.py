@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.clock import current_ntp_time
-from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 from support.signals import chirp
 
+from gradio_webrtc._transport.webrtc.aiortc_internals import names
 from gradio_webrtc._transport.webrtc.aiortc_internals.objects import become
 from gradio_webrtc._transport.webrtc.aiortc_internals.sender import (
     HardenedSender,
@@ -108,6 +109,25 @@ async def test_the_plan_gets_the_loss_of_its_own_stream(sender: HardenedSender) 
     for ssrc, fraction in ((own, 128), (own + 1, 255), (own, 0)):
         await sender._handle_rtcp_packet(RtcpRrPacket(1, [report(ssrc, fraction)]))  # noqa: SLF001
     assert plan.losses == [0.5, 0.0]
+
+
+async def test_what_is_sent_again_has_the_time_of_it(
+    sender: HardenedSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packet = RtpPacket(sequence_number=5)
+    packet.extensions.abs_send_time = 0
+    vars(sender)[names.RTP_HISTORY][5] = packet
+    resent: list[int] = []
+
+    async def note(_self: object, number: int) -> None:
+        resent.append(number)
+
+    monkeypatch.setattr(RTCRtpSender, "_retransmit", note)
+    # aiortc reads numbers behind the wrap in this way.
+    await sender._retransmit(65_536 + 5)  # noqa: SLF001 - aiortc calls it
+    now = current_ntp_time() >> 14
+    assert resent == [5]
+    assert (now - packet.extensions.abs_send_time) % (1 << 24) < 10 << 18
 
 
 async def test_without_a_plan_a_report_is_taken_as_aiortc_takes_it(sender: HardenedSender) -> None:

@@ -52,6 +52,7 @@ ACTIVE_SSRC: Final = "_RTCRtpReceiver__active_ssrc"
 CODECS: Final = "_RTCRtpReceiver__codecs"
 DECODER_ERROR: Final = "_RTCRtpReceiver__decoder_error"
 DECODER_QUEUE: Final = "_RTCRtpReceiver__decoder_queue"
+DECODER_THREAD: Final = "_RTCRtpReceiver__decoder_thread"
 JITTER_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
 LSR: Final = "_RTCRtpReceiver__lsr"
 LSR_TIME: Final = "_RTCRtpReceiver__lsr_time"
@@ -62,6 +63,7 @@ RECEIVER_RTCP_EXITED: Final = "_RTCRtpReceiver__rtcp_exited"
 RECEIVER_TASK: Final = "_RTCRtpReceiver__rtcp_task"
 REMOTE_STREAMS: Final = "_RTCRtpReceiver__remote_streams"
 RTX_SSRC: Final = "_RTCRtpReceiver__rtx_ssrc"
+TIMESTAMP_MAPPER: Final = "_RTCRtpReceiver__timestamp_mapper"
 ENABLED: Final = "_enabled"
 HANDLE_RTP_PACKET: Final = "_handle_rtp_packet"
 SEND_RTCP: Final = "_send_rtcp"
@@ -205,6 +207,24 @@ RECEIVER: Final = Aspect(
             SEND_RTCP,
             SEND_RTCP_NACK,
             SEND_RTCP_PLI,
+        ),
+    },
+)
+
+VIDEO_RECEIVING: Final = Aspect(
+    "inbound video freezes for long when packets are lost, and stays late",
+    {
+        "RTCRtpReceiver": (
+            CODECS,
+            DECODER_QUEUE,
+            DECODER_THREAD,
+            HANDLE_RTP_PACKET,
+            JITTER_BUFFER,
+            NACK_GENERATOR,
+            RTX_SSRC,
+            SEND_RTCP_NACK,
+            SEND_RTCP_PLI,
+            TIMESTAMP_MAPPER,
         ),
     },
 )
@@ -369,6 +389,7 @@ ASPECTS: Final = (
     CERTIFICATE,
     ASSOCIATION,
     RECEIVER,
+    VIDEO_RECEIVING,
     RATE,
     SENDER,
     DTLS,

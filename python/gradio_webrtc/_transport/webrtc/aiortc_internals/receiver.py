@@ -6,6 +6,7 @@ Runs on the event loop; coded frames leave it for the decoder thread.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCRtpReceiver
@@ -19,6 +20,7 @@ from gradio_webrtc._transport.buckets import TokenBucket
 from . import names, probe
 from .decoder_queue import DecoderQueue
 from .objects import become, cancel_marked
+from .video_packets import VideoPackets
 
 if TYPE_CHECKING:
     from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
@@ -76,8 +78,13 @@ class HardenedReceiver(RTCRtpReceiver):
         self._harden_video(own)
 
     def _harden_video(self, own: dict[str, Any]) -> None:
+        self._video: VideoPackets | None = None
         if own[names.NACK_GENERATOR] is not None:
             own[names.NACK_GENERATOR] = HardenedLosses()
+            if probe.has(names.VIDEO_RECEIVING):
+                # It requests packets by itself.
+                own[names.NACK_GENERATOR] = None
+                own[names.JITTER_BUFFER] = self._video = VideoPackets()
         if (estimator := own[names.RATE_ESTIMATOR]) is not None and probe.has(names.RATE):
             become(estimator.incoming_bitrate, HardenedRateCounter)
 
@@ -120,9 +127,28 @@ class HardenedReceiver(RTCRtpReceiver):
         if packet.ssrc != self._ssrc and packet.ssrc not in vars(self)[names.RTX_SSRC]:
             self._change_stream(packet.ssrc)
         self.received_bytes += len(packet.payload)
+        if self._video is not None and self._is_sent_again(packet, self._video):
+            # Some senders leave the time of the first sending in it, which looks like a jam.
+            packet.extensions.abs_send_time = None
         await super()._handle_rtp_packet(packet, arrival_time_ms)
+        if self._video is not None:
+            await self._go_on_with(self._video)
         if self._due is not None:
             await self._send_rtcp_pli(self._due)
+
+    def _is_sent_again(self, packet: RtpPacket, video: VideoPackets) -> bool:
+        return packet.ssrc != self._ssrc or video.buffer.is_late(packet.sequence_number)
+
+    async def _go_on_with(self, video: VideoPackets) -> None:
+        """Sends the requests and decodes the frames that a packet led to."""
+        now_s = time.monotonic()
+        video.sort(vars(self), now_s)
+        requests = video.buffer.take_requests(now_s)
+        if requests and self._ssrc is not None:
+            await self._send_rtcp_nack(self._ssrc, requests)
+        if video.buffer.needs_key_frame() and self._ssrc is not None:
+            await self._send_rtcp_pli(self._ssrc)
+        video.decode(vars(self))
 
     def _change_stream(self, ssrc: int) -> None:
         """Discards the former stream, and everything that was counted for it."""
@@ -138,6 +164,8 @@ class HardenedReceiver(RTCRtpReceiver):
                 estimator.ssrcs.pop(self._ssrc, None)
             if own[names.NACK_GENERATOR] is not None:
                 own[names.NACK_GENERATOR] = HardenedLosses()
+            if self._video is not None:
+                self._video.restart()
         self._ssrc = ssrc
 
     def end_reports(self) -> None:

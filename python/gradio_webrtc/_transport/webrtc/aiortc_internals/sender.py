@@ -61,6 +61,10 @@ ROUND_TRIP_S: Final = (0.02, 0.5)
 DEFAULT_ROUND_TRIP_S: Final = 0.1
 """Until there is a report."""
 
+RESEND_ROUND_TRIPS: Final = 0.5
+"""Round trips within which a packet is sent again once: half of one, since the reported one is an
+average, and requests that come in time would be left out when the path has become shorter."""
+
 
 LOST_SCALE: Final = 256
 """A share of lost packets is a fixed-point number of eight bits (RFC 3550 section 6.4.1)."""
@@ -68,6 +72,11 @@ LOST_SCALE: Final = 256
 NTP_SCALE: Final = 1 << 16
 """Times in reports are the middle 32 bits of NTP's, seconds in the upper half of them."""
 
+
+SEQUENCES: Final = 1 << 16
+
+ABS_SEND_TIME_MASK: Final = 0xFFFFFF
+"""24 bits: six of seconds, eighteen below them (draft-alvestrand-rmcat-remb-03 section 3)."""
 
 MOST_ROUND_TRIP_S: Final = 10.0
 """A longer one results from a clock that was set, or from a report that is forged."""
@@ -201,26 +210,31 @@ class HardenedSender(RTCRtpSender):
                 self.plan.note_loss(lost)
 
     async def _retransmit(self, sequence_number: int) -> None:
-        """Sends a packet again: once in a round trip, and in proportion to what is sent at all."""
+        """Sends a packet again: once in half a round trip, and in proportion to what is sent."""
+        # aiortc counts on beyond the largest number within one request.
+        sequence_number %= SEQUENCES
         sent: int = vars(self)[names.PACKET_COUNT]
         earned = (sent - self._counted) * RESENT_SHARE
         self._resend_budget = min(RESENT_BURST, self._resend_budget + earned)
         self._counted = sent
         now_s = time.monotonic()
         place = sequence_number % RTP_HISTORY_SIZE
-        if self._resend_budget < 1 or now_s < self._resent_s.get(place, 0) + self._round_trip_s():
+        if self._resend_budget < 1 or now_s < self._resent_s.get(place, 0) + self._resend_s():
             return
         packet = vars(self)[names.RTP_HISTORY].get(place)
         if packet is None or packet.sequence_number != sequence_number:
             return
         self._resent_s[place] = now_s
         self._resend_budget -= 1
+        # The receiver estimates its bit rate by this: with the first time it looks like a jam.
+        packet.extensions.abs_send_time = (current_ntp_time() >> 14) & ABS_SEND_TIME_MASK
         await super()._retransmit(sequence_number)
 
-    def _round_trip_s(self) -> float:
+    def _resend_s(self) -> float:
         reported: float | None = vars(self)[names.ROUND_TRIP]
         low, high = ROUND_TRIP_S
-        return min(high, max(low, DEFAULT_ROUND_TRIP_S if reported is None else reported))
+        round_trip_s = DEFAULT_ROUND_TRIP_S if reported is None else reported
+        return RESEND_ROUND_TRIPS * min(high, max(low, round_trip_s))
 
     def _send_keyframe(self) -> None:
         if self._keys.take():
