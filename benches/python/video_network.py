@@ -52,6 +52,13 @@ BEFORE_S: Final = 2.0
 AFTER_S: Final = 2.0
 """After the loss, in which what is under way comes."""
 
+LOOP_PERIOD_S: Final = 0.01
+"""Between two looks at the client's event loop."""
+
+HELD_UP_MS: Final = 80.0
+"""From which on a call is made again: a server, or a client, that got no processor for so long has
+a freeze of its own. Machines that are shared do it all the time."""
+
 WHOLE_DB: Final = 18.0
 """PSNR of a frame from which on it counts as one. A frame of coarse bits has 22 dB and more,
 one with a wrong reference loses it in a few frames."""
@@ -69,6 +76,7 @@ class Asked(NamedTuple):
     seconds: float
     delay_ms: float
     seed: int
+    tries: int
 
 
 class Result(NamedTuple):
@@ -82,6 +90,7 @@ class Result(NamedTuple):
         fps: Frames a second that were whole.
         broken: Those that were not, in all.
         kbit_s: The bit rate that came to the client.
+        held_up: The longest time for which the machine let the server or the client wait.
     """
 
     freeze: float
@@ -90,7 +99,8 @@ class Result(NamedTuple):
     p95: float
     fps: float
     broken: float
-    kbit_s: float
+    kbit_s: float = 0.0
+    held_up: float = 0.0
 
 
 class Watcher(Viewer):
@@ -99,16 +109,28 @@ class Watcher(Viewer):
     Args:
         frames: The scene.
         client: One of `CLIENTS`.
+
+    Attributes:
+        late_ms: The longest time for which the client's event loop waited beyond what it had to.
     """
 
     def __init__(self, frames: list[VideoFrame], client: str) -> None:
         super().__init__(frames)
+        self.late_ms = 0.0
         if client == "repeating":
             (transceiver,) = self._pc.getTransceivers()
             receiver = become(transceiver.receiver, HardenedReceiver)
             if receiver is None:
                 raise RuntimeError("expected a receiver of aiortc")
             receiver.harden(Limits())
+
+    async def watch_loop(self) -> None:
+        """Notes how late a timer comes, a hundred times a second, until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + LOOP_PERIOD_S
+            await asyncio.sleep(LOOP_PERIOD_S)
+            self.late_ms = max(self.late_ms, 1000 * (loop.time() - due_s))
 
     def is_looked_at(self, at_s: float) -> bool:
         """True at all times."""
@@ -118,36 +140,52 @@ class Watcher(Viewer):
 async def measure(
     stack: str, frames: list[VideoFrame], loss: int, way: str, asked: Asked
 ) -> Result:
-    """Makes one call of a stack."""
+    """Makes calls of a stack until the machine held up neither side, or often enough.
+
+    Returns:
+        The call that was held up least.
+    """
     path = Network(delay_ms=asked.delay_ms, seed=asked.seed)
     lossy = Network(delay_ms=asked.delay_ms, loss=loss / 100, seed=asked.seed)
     up, down = (path if way == other else lossy for other in ("down", "up"))
-    server = await Server.start(stack, "video", "unwatched")
-    with clients.precedence(server):
-        result = await _call(server, Watcher(frames, asked.client), (up, down, path), asked)
+    server = await Server.start(stack, "video")
+    found: list[Result] = []
+    while len(found) < asked.tries:
+        with clients.precedence(server):
+            viewer = Watcher(frames, asked.client)
+            found.append(await _call(server, viewer, (up, down, path), asked))
+        if found[-1].held_up <= HELD_UP_MS:
+            break
+        print(f"  held up for {found[-1].held_up:.0f} ms", flush=True)
     await server.stop()
-    return result
+    return min(found, key=lambda each: each.held_up)
 
 
 async def _call(
     server: Server, viewer: Watcher, networks: tuple[Network, Network, Network], asked: Asked
 ) -> Result:
+    """One call through networks: up and down during the loss, and the path before and after it."""
     up, down, path = networks
     async with UdpRelay(path, path) as relay:
+        watching = asyncio.get_running_loop().create_task(viewer.watch_loop())
         await viewer.call(server, relay)
         await asyncio.sleep(SETTLE_S)
+        await server.ask("measure")
+        viewer.late_ms = 0.0
         begin_s, received = viewer.now_s(), await viewer.received_bytes()
         relay.up.set_network(up)
         relay.down.set_network(down)
         await asyncio.sleep(asked.seconds)
         end_s, received = viewer.now_s(), await viewer.received_bytes() - received
+        held_up_ms = max(viewer.late_ms, (await server.ask("measure"))["lag_most_ms"])
         relay.up.set_network(path)
         relay.down.set_network(path)
         await asyncio.sleep(AFTER_S)
         watched_s = viewer.now_s()
+        watching.cancel()
         await viewer.hang_up()
     result = judge(viewer.looks, begin_s, end_s, watched_s)
-    return result._replace(kbit_s=8 * received / asked.seconds / 1000)
+    return result._replace(kbit_s=8 * received / asked.seconds / 1000, held_up=held_up_ms)
 
 
 def judge(looks: list[Sighting], begin_s: float, end_s: float, watched_s: float) -> Result:
@@ -164,7 +202,6 @@ def judge(looks: list[Sighting], begin_s: float, end_s: float, watched_s: float)
         1000 * _percentile(during, 95),
         len(during) / (end_s - begin_s),
         float(sum(begin_s <= look.at_s < end_s for look in looks) - len(during)),
-        0.0,
     )
 
 
@@ -200,7 +237,7 @@ def main() -> None:
     frames = scene()
     print(HEAD, flush=True)
     for run in range(figures.runs):
-        options = Asked(asked.client, asked.seconds, asked.delay, asked.seed + run)
+        options = Asked(asked.client, asked.seconds, asked.delay, asked.seed + run, asked.tries)
         for loss in map(int, asked.loss.split(",")):
             for way in asked.ways.split(","):
                 found = {}
@@ -221,13 +258,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stacks", default=",".join(STACKS), help="%(default)s")
     parser.add_argument("--client", choices=CLIENTS, default=CLIENTS[0], help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="of loss (%(default)s)")
+    parser.add_argument(
+        "--tries", type=int, default=3, help="until the machine holds nobody up (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the network (%(default)s)")
     return parser
 
 
 HEAD: Final = (
     "loss         stack     freeze ms  delay ms: before  during p50    p95"
-    "  frames/s  broken  kbit/s"
+    "  frames/s  broken  kbit/s  held up"
 )
 
 
@@ -236,6 +276,7 @@ def line(name: str, stack: str, found: Result) -> str:
     return (
         f"{name:12} {stack:8} {found.freeze:10.0f} {found.before:17.0f} {found.p50:11.0f}"
         f" {found.p95:6.0f} {found.fps:9.1f} {found.broken:7.0f} {found.kbit_s:7.0f}"
+        f" {found.held_up:8.0f}"
     )
 
 
