@@ -18,8 +18,12 @@ pub struct Wakes {
 
 impl Wakes {
     /// Notes a wake at `now`.
+    ///
+    /// A socket that is never empty wakes the thread without a rest, as often as it can: that adds up
+    /// to no more than one, or whoever floods it would have all sessions stand still.
     pub fn note(&mut self, now: Duration) {
-        self.even_at = self.even_at.max(now) + LEAST_INTERVAL;
+        let most = now + LEAST_INTERVAL * (AT_ONCE + 1);
+        self.even_at = (self.even_at.max(now) + LEAST_INTERVAL).min(most);
     }
 
     /// Returns for how long the thread leaves what comes to its next wake.
@@ -57,6 +61,15 @@ mod tests {
             assert!((250..=260).contains(&wakes), "{wakes}");
         }
         assert_eq!(wakes(5_000 * US), 201);
+    }
+
+    #[test]
+    fn wakes_without_a_rest_between_them_cost_one() {
+        let mut flooded = Wakes::default();
+        for k in 0..10_000 {
+            flooded.note(k * 100 * US);
+        }
+        assert_eq!(flooded.rest(9_999 * 100 * US), LEAST_INTERVAL);
     }
 
     #[test]
