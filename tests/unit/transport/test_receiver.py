@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,29 @@ async def test_a_missing_packet_of_video_is_requested_until_it_comes(
         now_s += 0.04
         await handle(receiver, packet(7, number=number))
     assert [each for each in sent if isinstance(each, tuple)] == [(7, [2])] * 2
+
+
+async def test_a_missing_packet_of_video_is_requested_though_nothing_comes(
+    receiver: HardenedReceiver, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = RTCRtpCodecParameters("video/VP8", 90_000, payloadType=VP8)
+    vars(receiver)[names.CODECS] = {VP8: codec}
+    requested = asyncio.Event()
+
+    async def note(_self: object, _ssrc: int, lost: list[int]) -> None:
+        sent.append(lost)
+        if sent.count([2]) > 2:
+            requested.set()
+
+    monkeypatch.setattr(RTCRtpReceiver, "_send_rtcp_nack", note)
+    for number in (0, 1, 3):
+        await handle(receiver, packet(7, number=number))
+    async with asyncio.timeout(30):
+        await requested.wait()
+    await receiver.stop()
+    before = [*sent]
+    await asyncio.sleep(0.1)
+    assert sent == before
 
 
 async def test_the_time_of_a_packet_that_is_sent_again_is_left_out(

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from support.hostile import counted
 
-from gradio_webrtc._transport.webrtc.video_buffer import (
-    CAPACITY,
+from gradio_webrtc._transport.webrtc.packet_requests import (
     FIRST_ROUND_TRIP_S,
-    KEY_WAIT_S,
     MAX_MISSING,
     MAX_REQUESTS,
     REPEAT_ROUND_TRIPS,
+)
+from gradio_webrtc._transport.webrtc.video_buffer import (
+    CAPACITY,
+    KEY_WAIT_S,
+    MAX_FRAME_PACKETS,
+    MAX_UNITS,
+    SILENCE_S,
     VideoJitterBuffer,
 )
 
@@ -83,7 +88,7 @@ class Path:
         for packet in packets:
             self.buffer.add(packet, packet.data, self.now_s, codec=codec)
             self.requested += self.buffer.take_requests(self.now_s)
-            if self.buffer.needs_key_frame():
+            if self.buffer.needs_key_frame(self.now_s):
                 self.keys.append(self.now_s)
             for frame in self.buffer.take_frames():
                 assert frame.payload_type == TYPE
@@ -222,7 +227,7 @@ def test_the_bounds_hold_whatever_is_missing(path: Path) -> None:
             path.send(packet)
     own = vars(path.buffer)
     assert len(own["_waiting"]) <= CAPACITY
-    assert len(own["_missing"]) <= MAX_MISSING
+    assert len(vars(own["_requests"])["_missing"]) <= MAX_MISSING
     assert steps.count < 3 * CAPACITY * 20 * MAX_MISSING
 
 
@@ -264,3 +269,64 @@ def test_frames_of_another_codec_need_no_key_frame_to_begin(path: Path) -> None:
     frames = stream(4, keys=())
     path.send(*chain(*frames), codec="AV1")
     assert path.shown == [0, 1, 2, 3]
+
+
+def test_a_frame_without_end_is_given_up(path: Path) -> None:
+    path.send(*packets_of(0, key=True))
+    for number in range(2 * MAX_FRAME_PACKETS):
+        path.send(Packet(PACKETS + number, 3000, 0, bytes([0x10 if number == 0 else 0, 1, 1, 1])))
+        own = vars(path.buffer)
+        assert len(own["_parts"]) <= MAX_FRAME_PACKETS
+    assert path.keys
+
+
+def test_what_seems_to_be_a_key_frame_is_looked_at_once(path: Path) -> None:
+    path.send(*h264(0, [7, 8, 5], 0), codec="H264")
+    # Behind a missing packet, a frame with a delimiter in front and no key frame in it.
+    for packet in h264(2, [9, *[1] * 400], 4):
+        path.send(packet, codec="H264")
+    with counted(files=("video_buffer.py", "packet_requests.py")) as steps:
+        for number in range(50):
+            path.send(Packet(405 + number, 6000, 0, bytes([0, 0, 0, 0, 1, 1])), codec="H264")
+    assert steps.count < 50 * 200
+    assert path.shown == [0]
+
+
+def test_the_units_of_a_packet_are_counted_up_to_a_bound(path: Path) -> None:
+    path.send(*h264(0, [7, 8, 5], 0), codec="H264")
+    many = bytes([0]) + b"\x00\x00\x01" * 700
+    path.buffer.add(Packet(4, 6000, 1, many), many[1:], path.now_s, codec="H264")
+    (part,) = vars(path.buffer)["_waiting"].values()
+    assert len(part.kinds) <= MAX_UNITS
+
+
+def test_the_rest_of_a_key_frame_of_h264_is_none(path: Path) -> None:
+    path.send(*h264(0, [7, 8, 5], 0), codec="H264")
+    # All but the last slice of a key frame are gone with a leap.
+    path.send(*h264(9, [5], 5_000), *h264(10, [1], 5_001), codec="H264")
+    assert path.shown == [0]
+    assert path.keys
+    # One that begins behind a frame is whole, also without its parameter sets.
+    path.send(*h264(11, [5, 5], 5_002), codec="H264")
+    assert path.shown == [0, 11]
+
+
+def test_a_deadline_is_kept_while_nothing_comes(path: Path) -> None:
+    frames = stream(3)
+    del frames[1][1]
+    path.send(*chain(*frames))
+    assert path.shown == [0]
+    buffer, begin_s = path.buffer, path.now_s
+    requested, keys = 0, 0
+    while (deadline_s := buffer.deadline_s(path.now_s)) is not None:
+        path.now_s = max(path.now_s + 0.005, deadline_s)
+        requested += len(buffer.take_requests(path.now_s))
+        keys += buffer.needs_key_frame(path.now_s)
+    assert requested == MAX_REQUESTS - 1
+    assert keys
+    assert path.now_s <= begin_s + SILENCE_S + 2 * KEY_WAIT_S
+
+
+def test_there_is_no_deadline_while_nothing_is_missing(path: Path) -> None:
+    path.send(*chain(*stream(3)))
+    assert path.buffer.deadline_s(path.now_s) is None

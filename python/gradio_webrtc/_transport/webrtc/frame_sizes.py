@@ -6,7 +6,7 @@ Functions without state, for any thread. Imports nothing of ours.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 MAX_KEPT_MACROBLOCKS: Final = 184_320
@@ -29,6 +29,9 @@ MAX_SEQUENCE_BYTES: Final = 1024
 
 HIGH_PROFILES: Final = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 """``profile_idc`` whose parameter set has the colour format (H.264 section 7.3.2.1.1)."""
+
+MAX_UNITS: Final = 1_024
+"""Of one frame. An encoder makes a slice for each packet at most."""
 
 MAX_GOLOMB_ZEROS: Final = 31
 """A number of 32 bits has no more before its first one (H.264 section 9.1)."""
@@ -61,10 +64,13 @@ def check_h264(data: bytes, most_pixels: int) -> bool:
     Every unit of it is looked at: one of them may change the size in the middle of a stream.
 
     Raises:
-        SizeError: A parameter set in it cannot be read, or is of frames with more pixels.
+        SizeError: A parameter set in it cannot be read, or is of frames with more pixels; or there
+            are more units than `MAX_UNITS`.
     """
     is_key = False
-    begins = [start.end() for start in NAL_START.finditer(data)]
+    begins = [start.end() for start in islice(NAL_START.finditer(data), MAX_UNITS + 1)]
+    if len(begins) > MAX_UNITS:
+        raise SizeError(f"a video frame with more than {MAX_UNITS} units of H.264")
     for begin, following in pairwise([*begins, len(data) + len(NAL_START.pattern)]):
         kind = data[begin] & 0x1F if begin < len(data) else 0
         if kind == NAL_SEQUENCE:

@@ -1,19 +1,19 @@
 """Packets of inbound video, from the network to whole frames in order.
 
-A frame waits for its missing packets, which are requested until they come (RFC 4585 section 6.2.1):
-nearly every frame needs the one before, and a decoder that goes on without shows wrong ones. A
-key frame ends the waiting, and is requested when that takes long. Runs on the event loop, with the
-time as an argument; nothing happens between packets, so that it needs no timer. Imports neither
-aiortc nor sessions.
+A frame waits for its missing packets, which are requested until they come: nearly every frame needs
+the one before, and a decoder that goes on without shows wrong ones. A key frame ends the waiting,
+and is requested when that takes long. Runs on the event loop, with the time as an argument, and
+does nothing by itself: whoever has it keeps its deadline. Imports neither aiortc nor sessions.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from .frame_sizes import NAL_IDR, NAL_SEQUENCE, NAL_START
+from .packet_requests import PacketRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,27 +21,14 @@ if TYPE_CHECKING:
 CAPACITY: Final = 512
 """Packets that may wait behind a missing one: two seconds at full HD, 0.6 MB."""
 
-MAX_MISSING: Final = 256
-"""Packets that are requested, counted back from the newest: senders keep about as many."""
+MAX_FRAME_PACKETS: Final = 1_024
+"""Of one frame: four times full HD in coarse bits. A frame without end would grow for ever."""
 
-MAX_REQUESTS: Final = 10
-"""For one packet: what does not come then is not there any more (libwebrtc,
-modules/video_coding/nack_requester.cc)."""
+MAX_UNITS: Final = 32
+"""Of a packet of H.264 that are looked at: it has one, or some parameter sets before it."""
 
-ROUND_TRIP_S: Final = (0.015, 0.5)
-"""Bounds of the time after which a request is repeated. Below the first a packet that is merely out
-of order would be requested again."""
-
-FIRST_ROUND_TRIP_S: Final = 0.1
-"""Until a packet came that was requested."""
-
-REPEAT_ROUND_TRIPS: Final = 0.5
-"""Round trips between two requests for a packet. Half of one, since a request gets lost as well as
-its answer: senders of browsers leave out what they have sent within a round trip, and ours within
-half of one, so that a second request costs little where the first one came."""
-
-SMOOTHING: Final = 0.25
-"""Weight of a new round trip. Twice that of TCP (RFC 6298 section 2): there are few."""
+SILENCE_S: Final = 2.0
+"""Without any packet, after which nothing is requested: the camera is off, or the client gone."""
 
 KEY_WAIT_S: Final = 0.25
 KEY_WAIT_ROUND_TRIPS: Final = 3.5
@@ -53,6 +40,8 @@ MAX_KEY_STARTS: Final = 4
 """Beginnings of key frames that are kept while a packet is missing."""
 
 SEQUENCES: Final = 1 << 16
+
+NO_KINDS: Final[frozenset[int]] = frozenset()
 
 NAL_DELIMITER: Final = 9
 """``nal_unit_type`` of the mark before an access unit (H.264 table 7-1)."""
@@ -95,31 +84,27 @@ class CodedFrame(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A packet, and its payload without the codec's descriptor."""
+    """A packet, its payload without the codec's descriptor, and the kinds of units in it."""
 
     packet: VideoPacket
     data: bytes
-
-
-@dataclass(slots=True)
-class _Request:
-    """The requests for a missing packet."""
-
-    detected_s: float
-    sent_s: float = 0.0
-    count: int = 0
+    kinds: frozenset[int]
 
 
 class VideoJitterBuffer:
     """Puts packets in order, requests those that are missing, and makes frames of them.
 
-    After each `add` take what there is of `take_frames`, `take_requests` and `needs_key_frame`.
+    After each `add`, and when its `deadline_s` has come, take what there is of `take_frames`,
+    `take_requests` and `needs_key_frame`.
     """
 
     def __init__(self) -> None:
-        self._round_trip_s: float | None = None
+        self._requests = PacketRequests()
         self._newest: int | None = None
         self._next = 0
+        self._came_s = 0.0
+        # True if the packet before the next one ended a frame; the same of the frame that is made.
+        self._is_boundary = self._is_from_boundary = False
         # True until a key frame comes; then, if others came and were left out.
         self._is_broken = True
         self._is_undecodable = False
@@ -127,11 +112,19 @@ class VideoJitterBuffer:
         self._key_is_due = False
         self._parts: list[_Part] = []
         self._waiting: dict[int, _Part] = {}
-        self._missing: OrderedDict[int, _Request] = OrderedDict()
-        self._key_starts: OrderedDict[int, int] = OrderedDict()
+        # By timestamp: where a key frame seems to begin, ``None`` if it is none.
+        self._key_starts: OrderedDict[int, int | None] = OrderedDict()
         self._frames: list[CodedFrame] = []
 
-    def add(self, packet: VideoPacket, data: bytes, now_s: float, *, codec: str) -> None:
+    def add(
+        self,
+        packet: VideoPacket,
+        data: bytes,
+        now_s: float,
+        *,
+        codec: str,
+        is_repair: bool = False,
+    ) -> None:
         """Takes a packet.
 
         Args:
@@ -139,22 +132,24 @@ class VideoJitterBuffer:
             data: Its payload without the codec's descriptor.
             now_s: The time, monotonic, in seconds.
             codec: ``"VP8"`` or ``"H264"``. Of others every frame is taken for a key frame.
+            is_repair: It came as a retransmission (RFC 4588).
         """
         place = self._place_of(packet)
         if self._is_leap(place):
             self._restart(place)
-        self._note(place, now_s)
+        self._came_s = now_s
+        self._note(place, now_s, is_repair=is_repair)
         if place < self._next or place in self._waiting:
             return
-        part = _Part(packet, data)
+        part = _Part(packet, data, _kinds(data) if codec == "H264" else NO_KINDS)
         self._waiting[place] = part
         if place > self._next:
             self._note_key_start(place, part, codec)
             self._jump(place, codec)
         self._advance(codec)
-        if len(self._waiting) > CAPACITY:
+        if len(self._waiting) > CAPACITY or len(self._parts) > MAX_FRAME_PACKETS:
             self._restart(self._latest + 1)
-        self._watch(now_s)
+            self._is_undecodable = True
 
     def take_frames(self) -> list[CodedFrame]:
         """Returns the frames that have become whole, in order, once."""
@@ -163,19 +158,30 @@ class VideoJitterBuffer:
 
     def take_requests(self, now_s: float) -> list[int]:
         """Returns the sequence numbers to request now, ascending: new ones, and those once more."""
-        interval_s = max(ROUND_TRIP_S[0], REPEAT_ROUND_TRIPS * self.round_trip_s)
-        due = []
-        for place, request in self._missing.items():
-            if request.count < MAX_REQUESTS and (
-                not request.count or now_s - request.sent_s >= interval_s
-            ):
-                request.sent_s = now_s
-                request.count += 1
-                due.append(place % SEQUENCES)
-        return sorted(due)
+        return sorted(place % SEQUENCES for place in self._requests.take(now_s))
 
-    def needs_key_frame(self) -> bool:
+    def requests_are_due(self, now_s: float) -> bool:
+        """True if `take_requests` would return some."""
+        due_s = self._requests.deadline_s(now_s)
+        return due_s is not None and now_s >= due_s
+
+    def deadline_s(self, now_s: float) -> float | None:
+        """Returns when to look at requests and key frames again, though no packet has come.
+
+        ``None`` where nothing is missing, and where no packet has come for `SILENCE_S`.
+        """
+        if now_s - self._came_s >= SILENCE_S:
+            return None
+        due_s = [self._requests.deadline_s(now_s)]
+        if self._waiting:
+            requested_s, detected_s = self._key_requested_s, self._requests.detected_s(self._next)
+            since_s = detected_s if requested_s is None else requested_s
+            due_s.append(now_s if since_s is None else since_s + self._key_wait_s())
+        return min((each for each in due_s if each is not None), default=None)
+
+    def needs_key_frame(self, now_s: float) -> bool:
         """True, once, when a key frame is to be requested."""
+        self._watch(now_s)
         is_due, self._key_is_due = self._key_is_due, False
         return is_due
 
@@ -187,11 +193,8 @@ class VideoJitterBuffer:
 
     @property
     def round_trip_s(self) -> float:
-        """The time from a request to its answer, in seconds, within `ROUND_TRIP_S`."""
-        if self._round_trip_s is None:
-            return FIRST_ROUND_TRIP_S
-        low, high = ROUND_TRIP_S
-        return min(high, max(low, self._round_trip_s))
+        """The time from a request to its answer, in seconds; see `PacketRequests.round_trip_s`."""
+        return self._requests.round_trip_s
 
     @property
     def _latest(self) -> int:
@@ -214,31 +217,23 @@ class VideoJitterBuffer:
         self._is_broken = True
         self._parts.clear()
         self._waiting.clear()
-        self._missing.clear()
+        self._requests.clear()
         self._key_starts.clear()
+        self._is_boundary = False
 
-    def _note(self, place: int, now_s: float) -> None:
+    def _note(self, place: int, now_s: float, *, is_repair: bool) -> None:
         """Notes which packets are missing, now that this one came."""
         if place <= self._latest:
-            self._note_late(self._missing.pop(place, None), now_s)
+            self._requests.note_late(place, now_s, is_repair=is_repair)
             return
-        for missing in range(max(self._latest + 1, place - MAX_MISSING), place):
-            self._missing[missing] = _Request(now_s)
+        self._requests.note_gap(self._latest, place, now_s)
         self._newest = place
-        while self._missing and next(iter(self._missing)) < place - MAX_MISSING:
-            self._missing.popitem(last=False)
-
-    def _note_late(self, request: _Request | None, now_s: float) -> None:
-        # Of several requests any may be the one that was answered (RFC 6298 section 3).
-        if request is None or request.count != 1:
-            return
-        took_s = now_s - request.sent_s
-        before_s = took_s if self._round_trip_s is None else self._round_trip_s
-        self._round_trip_s = before_s + SMOOTHING * (took_s - before_s)
 
     def _note_key_start(self, place: int, part: _Part, codec: str) -> None:
-        if _begins_key_frame(part, codec):
-            self._key_starts[part.packet.timestamp] = place
+        timestamp = part.packet.timestamp
+        refused = timestamp in self._key_starts and self._key_starts[timestamp] is None
+        if not refused and _begins_key_frame(part, codec):
+            self._key_starts[timestamp] = place
             while len(self._key_starts) > MAX_KEY_STARTS:
                 self._key_starts.popitem(last=False)
 
@@ -250,9 +245,13 @@ class VideoJitterBuffer:
             if start is None or start <= self._next:
                 continue
             parts = list(self._packets_from(start))
-            if self._is_whole(start, parts) and _is_key_frame(parts, codec):
+            if not self._is_whole(start, parts):
+                continue
+            if _is_key_frame(parts, codec):
                 self._skip_to(start)
                 return
+            # Once for all of its packets, of which there may be hundreds.
+            self._key_starts[parts[0].packet.timestamp] = None
 
     def _packets_from(self, place: int) -> Iterator[_Part]:
         """Yields the packets of one frame that came, up to the first one that is missing."""
@@ -272,10 +271,10 @@ class VideoJitterBuffer:
     def _skip_to(self, start: int) -> None:
         for place in [each for each in self._waiting if each < start]:
             del self._waiting[place]
-        while self._missing and next(iter(self._missing)) < start:
-            self._missing.popitem(last=False)
+        self._requests.drop_before(start)
         self._parts.clear()
         self._next = start
+        self._is_boundary = True
 
     def _advance(self, codec: str) -> None:
         """Makes frames of the packets that are next in order."""
@@ -283,31 +282,41 @@ class VideoJitterBuffer:
             self._next += 1
             if self._parts and part.packet.timestamp != self._parts[0].packet.timestamp:
                 self._complete(codec)
+            if not self._parts:
+                self._is_from_boundary, self._is_boundary = self._is_boundary, False
             self._parts.append(part)
             if part.packet.marker:
                 self._complete(codec)
 
     def _complete(self, codec: str) -> None:
         parts, self._parts = self._parts, []
+        self._is_boundary = True
         data = b"".join(part.data for part in parts)
         if not data:
             # Padding, which some senders send behind a frame.
             return
-        if self._is_broken and not _is_key_frame(parts, codec):
+        if self._is_broken and not self._is_whole_key_frame(parts, codec):
             self._is_undecodable = True
             return
         self._is_broken = self._is_undecodable = False
         first = parts[0].packet
         self._frames.append(CodedFrame(first.payload_type, first.timestamp, data))
 
+    def _is_whole_key_frame(self, parts: list[_Part], codec: str) -> bool:
+        # Of H.264 each slice looks like the first one.
+        begins = self._is_from_boundary or codec != "H264" or _begins_key_frame(parts[0], codec)
+        return begins and _is_key_frame(parts, codec)
+
+    def _key_wait_s(self) -> float:
+        return max(KEY_WAIT_S, KEY_WAIT_ROUND_TRIPS * self.round_trip_s)
+
     def _watch(self, now_s: float) -> None:
         """Requests a key frame where nothing but one helps, or where it takes long to wait."""
         if not self._waiting and not self._is_undecodable:
             self._key_requested_s = None
             return
-        wait_s = max(KEY_WAIT_S, KEY_WAIT_ROUND_TRIPS * self.round_trip_s)
-        hole = self._missing.get(self._next)
-        is_over = self._is_undecodable or hole is None or now_s - hole.detected_s >= wait_s
+        wait_s, hole_s = self._key_wait_s(), self._requests.detected_s(self._next)
+        is_over = self._is_undecodable or hole_s is None or now_s - hole_s >= wait_s
         requested_s = self._key_requested_s
         if is_over and (requested_s is None or now_s - requested_s >= wait_s):
             self._key_requested_s = now_s
@@ -320,7 +329,7 @@ def _begins_key_frame(part: _Part, codec: str) -> bool:
         return False
     if codec == "VP8":
         return _begins_vp8(part) and not part.data[0] & 1
-    return codec == "H264" and bool(_kinds(part.data) & {NAL_SEQUENCE, NAL_DELIMITER})
+    return codec == "H264" and not part.kinds.isdisjoint((NAL_SEQUENCE, NAL_DELIMITER))
 
 
 def _begins_vp8(part: _Part) -> bool:
@@ -332,11 +341,11 @@ def _is_key_frame(parts: list[_Part], codec: str) -> bool:
     if codec == "VP8":
         return _begins_key_frame(parts[0], codec)
     # A parameter set is as good: some encoders refresh a frame in strips, behind one.
-    kinds = _kinds(b"".join(part.data for part in parts))
-    return codec != "H264" or bool(kinds & {NAL_IDR, NAL_SEQUENCE})
+    marks = (NAL_IDR, NAL_SEQUENCE)
+    return codec != "H264" or not all(part.kinds.isdisjoint(marks) for part in parts)
 
 
-def _kinds(data: bytes) -> set[int]:
+def _kinds(data: bytes) -> frozenset[int]:
     """Returns the kinds of the units that begin in data of H.264 in the form of annex B."""
-    ends = (start.end() for start in NAL_START.finditer(data))
-    return {data[end] & 0x1F for end in ends if end < len(data)}
+    ends = (start.end() for start in islice(NAL_START.finditer(data), MAX_UNITS))
+    return frozenset(data[end] & 0x1F for end in ends if end < len(data))

@@ -5,6 +5,7 @@ Runs on the event loop; coded frames leave it for the decoder thread.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -41,8 +42,10 @@ LOSS_REPORTS_PER_S: Final = 100
 RATE_REPORTS_PER_S: Final = 5
 """Messages that we send back by ourselves: requests for a key frame (RFC 4585 section 6.3.1) and
 for lost packets (section 6.2.1), and the bit rate that we can receive. Any packet that comes can
-cause them; the next request for packets makes up for one that is left out, since it names all that
-are missing."""
+cause them; packets that are not requested for that reason are with the next request."""
+
+LEAST_WAIT_S: Final = 0.005
+"""Of the timer for requests, between two of which packets come that were held up on their way."""
 
 SEQUENCES: Final = 1 << 16
 
@@ -79,6 +82,8 @@ class HardenedReceiver(RTCRtpReceiver):
 
     def _harden_video(self, own: dict[str, Any]) -> None:
         self._video: VideoPackets | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waking: asyncio.Task[None] | None = None
         if own[names.NACK_GENERATOR] is not None:
             own[names.NACK_GENERATOR] = HardenedLosses()
             if probe.has(names.VIDEO_RECEIVING):
@@ -127,28 +132,46 @@ class HardenedReceiver(RTCRtpReceiver):
         if packet.ssrc != self._ssrc and packet.ssrc not in vars(self)[names.RTX_SSRC]:
             self._change_stream(packet.ssrc)
         self.received_bytes += len(packet.payload)
-        if self._video is not None and self._is_sent_again(packet, self._video):
-            # Some senders leave the time of the first sending in it, which looks like a jam.
-            packet.extensions.abs_send_time = None
+        if self._video is not None:
+            self._video.is_repair = packet.ssrc != self._ssrc
+            if self._video.is_repair or self._video.buffer.is_late(packet.sequence_number):
+                # Some senders leave the time of the first sending in it, which looks like a jam.
+                packet.extensions.abs_send_time = None
         await super()._handle_rtp_packet(packet, arrival_time_ms)
         if self._video is not None:
             await self._go_on_with(self._video)
         if self._due is not None:
             await self._send_rtcp_pli(self._due)
 
-    def _is_sent_again(self, packet: RtpPacket, video: VideoPackets) -> bool:
-        return packet.ssrc != self._ssrc or video.buffer.is_late(packet.sequence_number)
-
     async def _go_on_with(self, video: VideoPackets) -> None:
-        """Sends the requests and decodes the frames that a packet led to."""
+        """Sends the requests and decodes the frames that a packet led to, or its absence."""
         now_s = time.monotonic()
         video.sort(vars(self), now_s)
-        requests = video.buffer.take_requests(now_s)
-        if requests and self._ssrc is not None:
-            await self._send_rtcp_nack(self._ssrc, requests)
-        if video.buffer.needs_key_frame() and self._ssrc is not None:
-            await self._send_rtcp_pli(self._ssrc)
+        buffer = video.buffer
+        if self._ssrc is not None:
+            if buffer.requests_are_due(now_s) and self._loss_reports.take():
+                await super()._send_rtcp_nack(self._ssrc, buffer.take_requests(now_s))
+            if buffer.needs_key_frame(now_s):
+                await self._send_rtcp_pli(self._ssrc)
         video.decode(vars(self))
+        if self._timer is None and (deadline_s := buffer.deadline_s(now_s)) is not None:
+            wait_s = max(LEAST_WAIT_S, deadline_s - now_s)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._wake, video)
+
+    def _wake(self, video: VideoPackets) -> None:
+        self._timer = None
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.get_running_loop().create_task(self._go_on_with(video))
+
+    async def stop(self) -> None:
+        """Ends: nothing is requested any more."""
+        self._video = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waking is not None:
+            self._waking.cancel()
+        await super().stop()
 
     def _change_stream(self, ssrc: int) -> None:
         """Discards the former stream, and everything that was counted for it."""

@@ -27,10 +27,12 @@ class VideoPackets:
 
     Attributes:
         buffer: Takes the packets.
+        is_repair: True if the next one came as a retransmission.
     """
 
     def __init__(self) -> None:
         self.buffer = VideoJitterBuffer()
+        self.is_repair = False
         self._packet: RtpPacket | None = None
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
@@ -58,7 +60,8 @@ class VideoPackets:
             return
         codec = own[names.CODECS][packet.payload_type]
         data = depayload(codec, packet.payload) if packet.payload else b""
-        self.buffer.add(packet, data, now_s, codec=codec.name)
+        is_repair = self.is_repair
+        self.buffer.add(packet, data, now_s, codec=codec.name, is_repair=is_repair)
 
     def decode(self, own: dict[str, Any]) -> None:
         """Passes the frames that are whole to the decoder thread."""
