@@ -17,6 +17,7 @@ from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPacket
 
 from gradio_webrtc._transport.buckets import TokenBucket
+from gradio_webrtc._workers.task_scope import TaskScope
 
 from . import names, probe
 from .decoder_queue import DecoderQueue
@@ -83,7 +84,7 @@ class HardenedReceiver(RTCRtpReceiver):
     def _harden_video(self, own: dict[str, Any]) -> None:
         self._video: VideoPackets | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._waking: asyncio.Task[None] | None = None
+        self._tasks = TaskScope()
         if own[names.NACK_GENERATOR] is not None:
             own[names.NACK_GENERATOR] = HardenedLosses()
             if probe.has(names.VIDEO_RECEIVING):
@@ -160,8 +161,14 @@ class HardenedReceiver(RTCRtpReceiver):
 
     def _wake(self, video: VideoPackets) -> None:
         self._timer = None
-        if self._waking is None or self._waking.done():
-            self._waking = asyncio.get_running_loop().create_task(self._go_on_with(video))
+        if not len(self._tasks):
+            self._tasks.start(self._go_on_without_packet(video))
+
+    async def _go_on_without_packet(self, video: VideoPackets) -> None:
+        try:
+            await self._go_on_with(video)
+        except Exception:
+            logger.exception("lost packets of video could not be requested")
 
     async def stop(self) -> None:
         """Ends: nothing is requested any more."""
@@ -169,8 +176,7 @@ class HardenedReceiver(RTCRtpReceiver):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waking is not None:
-            self._waking.cancel()
+        self._tasks.cancel()
         await super().stop()
 
     def _change_stream(self, ssrc: int) -> None:
