@@ -155,7 +155,9 @@ class HardenedReceiver(RTCRtpReceiver):
             if buffer.needs_key_frame(now_s):
                 await self._send_rtcp_pli(self._ssrc)
         video.decode(vars(self))
-        if self._timer is None and (deadline_s := buffer.deadline_s(now_s)) is not None:
+        if video is not self._video or self._timer is not None:
+            return
+        if (deadline_s := buffer.deadline_s(now_s)) is not None:
             wait_s = max(LEAST_WAIT_S, deadline_s - now_s)
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._wake, video)
 
