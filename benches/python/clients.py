@@ -47,6 +47,7 @@ BEFORE: Final = "before"
 SHOWN: Final = {
     "aiortc_our_opus": "aiortc, our Opus settings",
     "pipecat_mute": "pipecat, no output",
+    BEFORE: "the other checkout",
 }
 """What a stack is called in figures, if not by its own name."""
 
