@@ -15,7 +15,7 @@ from support.browser import RATE_HZ, WAIT_MS, CallPage, Chromium, chromium
 from support.programs import ROOT, Programs, running
 from support.reverse_proxy import reverse_proxy
 from support.signals import correlation, speech
-from support.speech import Line, transcribe, write_microphone
+from support.speech import Line, write_microphone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from playwright.sync_api import Playwright
-    from talk_speech import Ears
 
 pytestmark = pytest.mark.browser
 
 HEARD_HZ = 16_000
+
+STEP_SAMPLES = RATE_HZ // 100
+
+WHOLE = 0.85
+"""The likeness of a whole echo is 0.90 to 0.94; without its first 0.2 s it is 0.73 at most."""
 
 SPOKEN_AT_S = 2.0
 """After the microphone is opened; and again, since a busy machine may miss the first time."""
@@ -127,10 +131,25 @@ def browser(speaking: Chromium) -> Iterator[Chromium]:
     speaking.close_pages()
 
 
-def words_played(call: CallPage, ears: Ears) -> str:
-    """What the page has played, once it is quiet again."""
+def levels(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The level of each 10 ms at 48 kHz (RMS)."""
+    steps = samples[: samples.size // STEP_SAMPLES * STEP_SAMPLES].reshape(-1, STEP_SAMPLES)
+    found: NDArray[np.float64] = np.sqrt((steps.astype(np.float64) ** 2).mean(axis=1))
+    return found
+
+
+def likeness(call: CallPage) -> float:
+    """The likeness of what the page has played, once it is quiet again, to what was spoken.
+
+    The correlation of their levels, 1 at most. Browsers change the phases of a voice, and speech to
+    text may take the words of a whole recording for others.
+    """
     call.wait_for_quiet(0.7)
-    return transcribe(ears, call.recording()).lower()
+    said = levels(soxr.resample(spoken().astype(np.float32) / 32768, HEARD_HZ, RATE_HZ))
+    played = np.lib.stride_tricks.sliding_window_view(levels(call.recording()), said.size)
+    apart = played - played.mean(axis=1, keepdims=True)
+    scale = np.linalg.norm(apart, axis=1) * np.linalg.norm(said - said.mean())
+    return float(np.max(apart @ (said - said.mean()) / np.maximum(scale, 1e-9)))
 
 
 def devices(page: Page) -> list[str]:
@@ -141,14 +160,14 @@ def devices(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("script", ["", NO_WEBRTC], ids=["webrtc", "link"])
 def test_the_page_in_html_repeats_what_is_said(
-    script: str, programs: Programs, browser: Chromium, ears: Ears, artifacts: Path
+    script: str, programs: Programs, browser: Chromium, artifacts: Path
 ) -> None:
     call = browser.open(f"{programs.url()}/html/", script=DEVICES + script, is_shown=False)
     button, status = call.page.locator("#button"), call.page.get_by_role("status")
     call.page.get_by_label("Volume").fill("0.5")
     button.click()
     expect(status).to_have_text("Speak.", timeout=WAIT_MS)
-    assert "hello" in words_played(call, ears)
+    assert likeness(call) >= WHOLE
     expect(call.page.get_by_role("listitem").first).to_contain_text(
         "s at a volume of 0.5", timeout=WAIT_MS
     )
@@ -173,7 +192,7 @@ def test_the_page_of_the_guide_makes_one_call_at_a_time(
 
 
 def test_the_page_in_react_repeats_what_is_said_and_written(
-    programs: Programs, browser: Chromium, ears: Ears, artifacts: Path
+    programs: Programs, browser: Chromium, artifacts: Path
 ) -> None:
     call = browser.open(f"{programs.url()}/react/", script=DEVICES, is_shown=False)
     call.page.get_by_role("button", name="Start").click()
@@ -181,7 +200,7 @@ def test_the_page_in_react_repeats_what_is_said_and_written(
     call.page.get_by_label("Message").fill("hello")
     call.page.get_by_role("button", name="Send").click()
     expect(call.page.get_by_role("listitem").first).to_have_text("HELLO", timeout=WAIT_MS)
-    assert "hello" in words_played(call, ears)
+    assert likeness(call) >= WHOLE
     expect(call.page.get_by_role("listitem").nth(1)).to_contain_text(
         "You spoke for", timeout=WAIT_MS
     )
