@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import threading
 import time
 from pathlib import Path
@@ -73,6 +74,40 @@ async def test_an_echo_gives_back_everything_in_order_and_in_tune() -> None:
     found = [place for place in places if place >= 0]
     assert len(found) >= 0.8 * len(places), "a busy machine may put gaps into some pieces"
     assert found == sorted(found)
+
+
+async def test_no_thread_waits_for_audio_that_is_decoded_without_one() -> None:
+    manager = serve(BlockingEcho())
+    client = Client(manager, tone(2.0, 440))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 0.5)
+    decoders = [each for each in threading.enumerate() if "decoder" in each.name]
+    await client.hang_up()
+    await manager.wait_idle()
+    assert len(decoders) == 1, "that of the client"
+
+
+async def test_a_client_that_sends_another_codec_than_opus_is_received_as_well() -> None:
+    manager = serve(BlockingEcho())
+    client = Client(manager, tone(3.0, 440))
+    request = manager.handle_request
+
+    async def handle_request(body: dict[str, object]) -> dict[str, object]:
+        answer = await request(body)
+        # aiortc sends in the first one that was agreed on: here PCMU, which is 0.
+        media = re.search(r"m=audio \d+ \S+ (.*)\r", str(answer["sdp"]))
+        assert media is not None
+        assert "0" in media[1].split()[1:]
+        first = " ".join(["0", *(each for each in media[1].split() if each != "0")])
+        return answer | {"sdp": str(answer["sdp"]).replace(media[1], first, 1)}
+
+    vars(manager)["handle_request"] = handle_request
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 2.5)
+    await client.hang_up()
+    await manager.wait_idle()
+    loud = np.concatenate([s for _, s in client.audio_frames if np.abs(s).max() > 200])
+    assert pitch_hz(loud[:48_000], 48_000) == pytest.approx(440, abs=5)
 
 
 async def test_two_clients_receive_only_themselves() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc._limits import DEFAULT_LIMITS
@@ -15,7 +16,6 @@ from gradio_webrtc._transport.buckets import TokenBucket
 from gradio_webrtc._transport.webrtc.frame_sizes import SizeError, check_h264, check_vp8
 
 if TYPE_CHECKING:
-    import threading
     from collections import deque
     from collections.abc import Callable
 
@@ -53,16 +53,43 @@ class DecoderQueue(queue.Queue[Any]):
         self._most_pixels = limits.picture_pixels
         self._frames = TokenBucket(limits.pictures_per_s, limits.pictures_per_s)
         self._needs_key = False
+        self._make_thread: Callable[[], threading.Thread] | None = None
+        self._end: Callable[[], None] = self._clear
+        self._thread: threading.Thread | None = None
+
+    def park(self, make_thread: Callable[[], threading.Thread], end: Callable[[], None]) -> None:
+        """Has no thread wait until there is a frame: audio is decoded elsewhere as a rule.
+
+        Call it before there is a thread; the one that aiortc starts ends at once.
+
+        Args:
+            make_thread: Returns a decoder's thread, not started yet.
+            end: Stands for the thread at the end, where there was none.
+        """
+        self._make_thread, self._end = make_thread, end
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002  # as the base class has it
+        """Returns the next frame and its codec, or ``None`` at the end; in a decoder's thread."""
+        if self._make_thread is not None and threading.current_thread() is not self._thread:
+            return None
+        return super().get(block, timeout)
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # as the base class has it
         """Takes a frame and its codec, or the mark of the end, which waits for nothing."""
+        is_parked = self._make_thread is not None and self._thread is None
         if item is None:
             self._clear()
+            if is_parked:
+                self._end()
+                return
         elif not self._is_taken(*item):
             self.refused += 1
             self._failed.set()
             return
         super().put(item, block, timeout)
+        if is_parked and self._make_thread is not None:
+            self._thread = self._make_thread()
+            self._thread.start()
 
     def _is_taken(self, codec: Any, frame: Any) -> bool:
         # Without a byte it would be the end of the stream to FFmpeg, and no frame after it decoded.

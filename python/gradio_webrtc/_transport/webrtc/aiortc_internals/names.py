@@ -229,6 +229,14 @@ VIDEO_RECEIVING: Final = Aspect(
     },
 )
 
+PARKING: Final = Aspect(
+    "each session has a thread that decodes nothing",
+    {
+        "RTCRtpReceiver": (DECODER_ERROR, DECODER_QUEUE, DECODER_THREAD),
+        "RemoteStreamTrack": (QUEUE,),
+    },
+)
+
 RATE: Final = Aspect(
     "sessions with video are not protected from a clock that jumps",
     {"RateCounter": RATE_COUNTER},
@@ -390,6 +398,7 @@ ASPECTS: Final = (
     ASSOCIATION,
     RECEIVER,
     VIDEO_RECEIVING,
+    PARKING,
     RATE,
     SENDER,
     DTLS,

@@ -129,6 +129,8 @@ def decode_inline(receiver: RTCRtpReceiver, payload_types: Collection[int | None
     frames = getattr(receiver.track, names.QUEUE)
     opus = OpusReceiver(payload_types, frames.put_nowait)
     own[names.JITTER_BUFFER] = OpusJitterBuffer(opus, own[names.JITTER_BUFFER])
+    if isinstance(receiver, HardenedReceiver):
+        receiver.park_decoder()
 
 
 def opus_receiver_of(receiver: RTCRtpReceiver) -> OpusReceiver | None:

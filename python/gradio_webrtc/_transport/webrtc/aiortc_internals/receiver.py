@@ -6,14 +6,16 @@ Runs on the event loop; coded frames leave it for the decoder thread.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCRtpReceiver
 from aiortc.rate import RateCounter
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtcrtpreceiver import NackGenerator
+from aiortc.rtcrtpreceiver import NackGenerator, decoder_worker
 from aiortc.rtp import RTCP_PSFB_APP, RTP_HISTORY_SIZE, RtcpPsfbPacket, RtcpRrPacket
 
 from gradio_webrtc._transport.buckets import TokenBucket
@@ -78,6 +80,7 @@ class HardenedReceiver(RTCRtpReceiver):
         self._rate_reports = TokenBucket(RATE_REPORTS_PER_S, RATE_REPORTS_PER_S)
         self._due: int | None = None
         self._red_type: int | None = None
+        self._parks = False
         self._reports = True
         self._harden_video(own)
 
@@ -109,7 +112,40 @@ class HardenedReceiver(RTCRtpReceiver):
                 mimeType="audio/red", clockRate=48_000, channels=2, payloadType=self._red_type
             )
             parameters.codecs = [*parameters.codecs, red]
-        await super().receive(parameters)
+        if not self._parks:
+            await super().receive(parameters)
+            return
+        track: Any = self.track
+        frames = getattr(track, names.QUEUE)
+        vars(self)[names.DECODER_QUEUE].park(
+            functools.partial(self._make_decoder, asyncio.get_running_loop(), frames),
+            functools.partial(frames.put_nowait, None),
+        )
+        # The thread that is started now ends at once, and marks the end of whatever is here.
+        setattr(track, names.QUEUE, asyncio.Queue())
+        try:
+            await super().receive(parameters)
+        finally:
+            setattr(track, names.QUEUE, frames)
+
+    def park_decoder(self) -> None:
+        """Leaves the thread out that decodes, until a packet comes that is decoded nowhere else.
+
+        Call it before the receiver starts, for audio that is decoded by us: each session has a
+        thread otherwise that does nothing.
+        """
+        self._parks = probe.has(names.PARKING)
+
+    def _make_decoder(
+        self, loop: asyncio.AbstractEventLoop, frames: asyncio.Queue[Any]
+    ) -> threading.Thread:
+        own = vars(self)
+        own[names.DECODER_THREAD] = thread = threading.Thread(
+            target=decoder_worker,
+            name="audio-decoder",
+            args=(loop, own[names.DECODER_QUEUE], frames, own[names.DECODER_ERROR]),
+        )
+        return thread
 
     @property
     def refused_frames(self) -> int:
