@@ -196,6 +196,21 @@ class PauseDetector:
             int16 `(1, n)`; `n` is 0 while there is no turn.
         """
 
+    def candidate(self) -> NDArray[np.int16] | None:
+        """Copies the audio of the turn under way, while it may be over.
+
+        Returns:
+            As `utterance_so_far` does; `None` before a `pause_candidate`, behind a
+            `pause_cancelled` and behind a `pause`.
+        """
+
+    def set_pause(self, pause_s: float) -> None:
+        """Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
+
+        Raises:
+            AudioError: It is not above 0; nothing is changed.
+        """
+
     def reset(self) -> None:
         """Discards all state; time counts from 0 again.
 
@@ -325,6 +340,21 @@ class InboundTurns:
 
         Returns:
             int16 `(1, n)`; `n` is 0 while there is no turn.
+        """
+
+    def candidate(self) -> NDArray[np.int16] | None:
+        """Copies the audio of the turn under way, while it may be over.
+
+        Returns:
+            As `utterance_so_far` does; `None` before a `pause_candidate`, behind a
+            `pause_cancelled` and behind a `pause`.
+        """
+
+    def set_pause(self, pause_s: float) -> None:
+        """Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
+
+        Raises:
+            AudioError: It is not above 0; nothing is changed.
         """
 
     def take_open_turn(self) -> NDArray[np.int16]:

@@ -124,6 +124,8 @@ pub struct EndpointEvent {
 pub struct Endpointer {
     options: EndpointingOptions,
     limits: Limits,
+    /// The length of a window, in samples, and their rate, in Hz.
+    window: (usize, u32),
     /// Windows since the start, those without a probability included.
     elapsed_windows: u64,
     /// True if the last window counts as speech.
@@ -176,6 +178,7 @@ impl Endpointer {
         Ok(Self {
             options,
             limits,
+            window: (window_samples, sample_rate_hz),
             elapsed_windows: 0,
             is_active: false,
             is_started: false,
@@ -184,6 +187,18 @@ impl Endpointer {
             silence: 0,
             onset: None,
         })
+    }
+
+    /// Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
+    ///
+    /// # Errors
+    /// [`AudioError::Setting`] unless it is above 0; nothing is changed then.
+    pub fn set_pause(&mut self, pause_s: f64) -> Result<(), AudioError> {
+        check("pause_s", "above 0", pause_s, pause_s > 0.0)?;
+        let (window_samples, sample_rate_hz) = self.window;
+        self.options.pause_s = pause_s;
+        self.limits.pause = windows_in(pause_s, window_samples, sample_rate_hz);
+        Ok(())
     }
 
     /// Takes the probability of speech of the next window and appends the resulting events, two at
@@ -248,6 +263,12 @@ impl Endpointer {
         self.is_started
     }
 
+    /// True while the turn may be over: from its candidate on, until speech goes on or it is over.
+    #[must_use]
+    pub fn is_candidate(&self) -> bool {
+        self.has_candidate
+    }
+
     /// The number of windows that can follow without an event, whatever they contain.
     ///
     /// That is all but the last of the windows that would make a turn if they were speech, or that
@@ -261,9 +282,13 @@ impl Endpointer {
         if self.has_candidate {
             return 0;
         }
-        let until_silence = limits.candidate.min(limits.pause) - self.silence;
+        // The pause may have become shorter than the silence so far.
+        let until_silence = limits
+            .candidate
+            .min(limits.pause)
+            .saturating_sub(self.silence);
         let until_forced = limits.max_speech - (self.elapsed_windows - onset);
-        until_silence.min(until_forced) - 1
+        until_silence.min(until_forced).saturating_sub(1)
     }
 
     /// The first window of speech of the turn, or of what may become one.

@@ -333,6 +333,25 @@ impl InboundTurns {
         self.clocked.detector.utterance_so_far()
     }
 
+    /// As [`Self::utterance_so_far`], while the turn under way may be over; `None` otherwise.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn candidate(&self) -> Result<Option<Vec<i16>>, AudioError> {
+        if self.is_skipping || self.clocked.has_gap {
+            return Ok(None);
+        }
+        self.clocked.detector.candidate()
+    }
+
+    /// Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
+    ///
+    /// # Errors
+    /// [`AudioError::Setting`] unless it is above 0; nothing is changed then.
+    pub fn set_pause(&mut self, pause_s: f64) -> Result<(), AudioError> {
+        self.clocked.detector.set_pause(pause_s)
+    }
+
     /// Takes the turn under way, up to the last whole frame, and discards it here: the next frame
     /// begins a new one, in a new epoch. Before it comes the audio of turns that have ended, and
     /// whose end was not claimed. Empty where there is nothing of either.

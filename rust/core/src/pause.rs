@@ -225,6 +225,23 @@ impl PauseDetector {
         }
     }
 
+    /// As [`Self::utterance_so_far`], while the turn under way may be over; `None` otherwise.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn candidate(&self) -> Result<Option<Vec<i16>>, AudioError> {
+        let is_candidate = self.endpointer.is_candidate();
+        is_candidate.then(|| self.utterance_so_far()).transpose()
+    }
+
+    /// Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
+    ///
+    /// # Errors
+    /// [`AudioError::Setting`] unless it is above 0; nothing is changed then.
+    pub fn set_pause(&mut self, pause_s: f64) -> Result<(), AudioError> {
+        self.endpointer.set_pause(pause_s)
+    }
+
     /// True while a turn is under way.
     #[must_use]
     pub fn is_speaking(&self) -> bool {

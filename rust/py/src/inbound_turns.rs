@@ -101,6 +101,15 @@ impl InboundTurns {
         planes(py, audio, 1)
     }
 
+    fn candidate<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let audio = self.lock()?.candidate().into_py_result()?;
+        audio.map(|audio| planes(py, audio, 1)).transpose()
+    }
+
+    fn set_pause(&self, pause_s: f64) -> PyResult<()> {
+        self.lock()?.set_pause(pause_s).into_py_result()
+    }
+
     fn take_open_turn<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i16>>> {
         let audio = self.lock()?.take_open_turn().into_py_result()?;
         planes(py, audio, 1)

@@ -161,6 +161,17 @@ impl PauseDetector {
         planes(py, utterance, 1)
     }
 
+    fn candidate<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
+        let candidate = self.state.lock(py)?.detector()?.candidate();
+        let audio = candidate.into_py_result()?;
+        audio.map(|audio| planes(py, audio, 1)).transpose()
+    }
+
+    fn set_pause(&self, py: Python<'_>, pause_s: f64) -> PyResult<()> {
+        let mut state = self.state.lock(py)?;
+        state.detector()?.set_pause(pause_s).into_py_result()
+    }
+
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = self.state.lock(py)?;
         state.detector()?.reset();

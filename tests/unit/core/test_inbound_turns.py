@@ -196,3 +196,29 @@ def ahead(turns: InboundTurns, block: NDArray[np.int16]) -> list[tuple[PauseEven
         events, _ = turns.proceed()
         found += events
     return found
+
+
+def test_the_turn_can_be_read_while_it_may_be_over() -> None:
+    turns = made()
+    seen: list[str] = []
+    for block in np.split(SAID[: SAID.size // 960 * 960], SAID.size // 960):
+        names = [event.name for event in received(turns, 1, block)]
+        seen += names
+        is_candidate = bool(seen) and seen[-1] == "pause_candidate"
+        candidate = turns.candidate()
+        assert (candidate is not None) is is_candidate
+        if candidate is not None:
+            assert np.array_equal(candidate, turns.utterance_so_far())
+    assert {"pause_candidate", "pause_detected"} <= set(seen)
+    turns.skip(960)
+    assert turns.candidate() is None
+
+
+def test_the_pause_can_be_set() -> None:
+    turns = made()
+    turns.set_pause(5.0)
+    names = [event.name for event in received(turns, 1, SAID)]
+    assert "pause_candidate" in names
+    assert "pause_detected" not in names
+    with pytest.raises(AudioError, match="pause_s"):
+        turns.set_pause(0.0)

@@ -96,6 +96,44 @@ def test_the_turn_so_far_and_its_state_can_be_read() -> None:
     assert (detector.is_speaking, detector.utterance_so_far().shape) == (False, (1, 0))
 
 
+def test_the_turn_can_be_read_while_it_may_be_over() -> None:
+    detector = PauseDetector(16_000, vad=LevelVad())
+    fed(detector, TURN[: 55 * WINDOW], 320)
+    assert detector.candidate() is None
+    fed(detector, TURN[55 * WINDOW : 56 * WINDOW], 320)
+    candidate = detector.candidate()
+    assert candidate is not None
+    assert np.array_equal(candidate, TURN[np.newaxis, 20 * WINDOW - 4_800 : 56 * WINDOW])
+    fed(detector, TURN[30 * WINDOW : 31 * WINDOW], 320)
+    assert detector.candidate() is None
+    fed(detector, TURN[50 * WINDOW : 56 * WINDOW], 320)
+    assert detector.candidate() is not None
+    fed(detector, TURN[56 * WINDOW :], 320)
+    assert detector.candidate() is None
+
+
+def test_the_pause_can_be_set_while_there_is_a_turn() -> None:
+    detector = PauseDetector(16_000, vad=LevelVad())
+    fed(detector, TURN[: 60 * WINDOW], 320)
+    detector.set_pause(0.8)
+    assert summary(fed(detector, TURN[60 * WINDOW :], 320)) == [("pause", 75)]
+    fed(detector, TURN[: 45 * WINDOW], 320)
+    detector.set_pause(0.064)
+    assert summary(fed(detector, TURN[45 * WINDOW : 60 * WINDOW], 320)) == [("pause", 132)]
+    fed(detector, TURN[: 55 * WINDOW], 320)
+    for wrong in (0.0, -1.0, math.nan):
+        with pytest.raises(AudioError, match="pause_s"):
+            detector.set_pause(wrong)
+
+
+def test_a_pause_that_is_over_already_when_it_is_set_ends_the_turn_with_the_next_window() -> None:
+    detector = PauseDetector(16_000, vad=LevelVad(), candidate_s=math.inf)
+    fed(detector, TURN[: 60 * WINDOW], 320)
+    detector.set_pause(0.1)
+    assert detector.min_samples_until_event < WINDOW
+    assert summary(fed(detector, TURN[60 * WINDOW :], 320)) == [("pause", 61)]
+
+
 def test_each_setting_has_its_effect() -> None:
     def run(**settings: Any) -> list[tuple[str, int]]:
         audio = windows((SOFT, 5), (LOUD, 10), (SOFT, 10), (LOUD, 10), (SOFT, 20))
