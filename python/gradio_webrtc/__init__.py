@@ -26,6 +26,7 @@ from ._handlers import (
     PauseDetectionModel,
     ReplyOnPause,
     SileroVadOptions,
+    Speculation,
     StreamHandler,
     VideoStreamHandler,
     Warning,  # noqa: A004 - the name in gradio_webrtc 0.0.31 and fastrtc
@@ -33,8 +34,9 @@ from ._handlers import (
     get_silero_model,
 )
 from ._limits import Limits
+from ._turns.current_turn import get_turn
 from ._workers.workers import wait_for_item
-from .errors import AudioError, CredentialsError, WebRTCError
+from .errors import AudioError, CredentialsError, TurnDiscarded, WebRTCError
 from .types import AdditionalOutputs, AudioEmitType, CloseStream, VideoEmitType, WebRTCData
 
 if typing.TYPE_CHECKING:
@@ -78,8 +80,10 @@ __all__ = [
     "ReplyOnStopWords",
     "STTModel",
     "SileroVadOptions",
+    "Speculation",
     "Stream",
     "StreamHandler",
+    "TurnDiscarded",
     "UIArgs",
     "VideoEmitType",
     "VideoStreamHandler",
@@ -101,6 +105,7 @@ __all__ = [
     "get_silero_model",
     "get_stt_model",
     "get_tts_model",
+    "get_turn",
     "get_turn_credentials",
     "get_turn_credentials_async",
     "get_twilio_turn_credentials",

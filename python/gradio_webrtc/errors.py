@@ -26,6 +26,9 @@ Behind a refusal of signalling stands its code, which the client receives as ``m
     ValueError
     └── CredentialsError             no WebRTCError, since its text is not for users
 
+    Exception
+    └── TurnDiscarded                no WebRTCError, since nobody is shown it
+
 Imports nothing of ours.
 """
 
@@ -247,3 +250,21 @@ class CredentialsError(ValueError):
         >>> turn_servers()
         {'iceServers': []}
     """
+
+
+class TurnDiscarded(Exception):
+    """The turn whose answer was begun is not over: the user talked on, or left.
+
+    Raised by ``get_turn().certain()``, so that the answer ends there. Nothing of it reaches the
+    user, and neither does this.
+
+    Args:
+        turn: The number of the turn.
+
+    Example:
+        >>> TurnDiscarded(3)
+        TurnDiscarded('turn 3 goes on: what was begun for it is dropped')
+    """
+
+    def __init__(self, turn: int) -> None:
+        super().__init__(f"turn {turn} goes on: what was begun for it is dropped")

@@ -5,7 +5,7 @@ sessions.
 """
 
 from gradio_webrtc._legacy.blocks import AppState
-from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions
+from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions, Speculation
 from gradio_webrtc._turns.voice_activity import (
     ModelOptions,
     PauseDetectionModel,
@@ -62,6 +62,7 @@ __all__ = [
     "ReplyOnPause",
     "SileroVADModel",
     "SileroVadOptions",
+    "Speculation",
     "StreamHandler",
     "StreamHandlerBase",
     "StreamHandlerImpl",

@@ -453,11 +453,11 @@ class TurnHandler(StreamHandler):
         if self._rtc_reply_queue.is_responding:
             self._rtc_event.mark()
 
-    def _rtc_make_reply(self, turn: Turn) -> Reply:
+    def _rtc_make_reply(self, turn: Turn, kind: Callable[..., Any] = Reply) -> Any:
         fn = self.fn if turn.number else self.startup_fn
         session, worker = self._rtc_bound_session, cast("Worker", self._rtc_worker)
         callee = Callee(cast("Any", fn), session.webrtc_id)
-        return Reply(turn, callee, self._rtc_arguments_for, self._rtc_note_begin, session, worker)
+        return kind(turn, callee, self._rtc_arguments_for, self._rtc_note_begin, session, worker)
 
     def _rtc_note_begin(self, turn: Turn) -> None:
         self.state.responding = True

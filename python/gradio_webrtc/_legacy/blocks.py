@@ -179,6 +179,12 @@ class BlockTurnDetector:
         """0: the handler's code may act on any sample."""
         return 0
 
+    def candidate(self) -> None:
+        """``None``: a block has speech in it, or ends the turn."""
+
+    def set_pause(self, pause_s: float) -> None:
+        """Does nothing: the block decides, or the handler's own code."""
+
     def skip(self, count: int) -> None:
         """Lets time pass without detection, in samples."""
         self._received_samples += count

@@ -15,6 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from gradio_webrtc._messages import SHOWN_S, create_message, create_words, encode_message
+from gradio_webrtc._turns.current_turn import deferred
 
 from .reporting import message_of, report_error
 
@@ -110,7 +111,8 @@ class SessionContext:
             ValueError: It contains itself, or a number that JSON does not have.
         """
         # In the thread of the code that sends it, which gets the error of a value that cannot be.
-        self._on_loop(self._sender.send_encoded, encode_message(message))
+        encoded = encode_message(message)
+        self._in_order(lambda: self._on_loop(self._sender.send_encoded, encoded))
 
     def answer_requests(self, answer: Callable[[], object]) -> None:
         """Lets ``answer`` pass on input values from now on, soon after each request for them.
@@ -122,14 +124,16 @@ class SessionContext:
     def request_inputs(self) -> None:
         """Asks the client for its latest input values."""
         if self._answer_request is None:
-            self.send(create_message("send_input"))
+            # Also for code whose messages are held back: it waits for the answer.
+            request = encode_message(create_message("send_input"))
+            self._on_loop(self._sender.send_encoded, request)
         else:
             # Soon: the code that requests them is about to wait for what comes next.
             self._on_loop(self._loop.call_soon, self._answer_request)
 
     def clear(self) -> None:
         """Drops queued audio, and nothing else."""
-        self._on_loop(self._buffer.clear)
+        self._in_order(lambda: self._on_loop(self._buffer.clear))
 
     def interrupt(self) -> None:
         """Drops queued audio, and what a running ``emit`` still returns."""
@@ -199,6 +203,12 @@ class SessionContext:
     def _interrupt(self) -> None:
         self.interruptions += 1
         self._buffer.clear()
+
+    @staticmethod
+    def _in_order(act: Callable[[], None]) -> None:
+        """Does it; for an answer that is held back, in its order, once that is certain."""
+        if not deferred(act):
+            act()
 
     def _on_loop(self, act: Callable[..., object], *args: object) -> None:
         try:

@@ -77,6 +77,12 @@ class TurnDetector(Protocol):
     def utterance_so_far(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``."""
 
+    def candidate(self) -> NDArray[np.int16] | None:
+        """Returns that audio while the turn may be over, else ``None``."""
+
+    def set_pause(self, pause_s: float) -> None:
+        """Sets the silence that ends a turn, in seconds, more than 0, from now on."""
+
     def reset(self) -> None:
         """Discards the open turn; the next samples begin a new one, and the clock goes on."""
 
@@ -135,6 +141,14 @@ class InboundTurnDetector:
     def utterance_so_far(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``; empty when nobody speaks."""
         return self.inbound.utterance_so_far()
+
+    def candidate(self) -> NDArray[np.int16] | None:
+        """Returns that audio while the turn may be over, else ``None``."""
+        return self.inbound.candidate()
+
+    def set_pause(self, pause_s: float) -> None:
+        """Sets the silence that ends a turn, in seconds, also of the one under way."""
+        self.inbound.set_pause(pause_s)
 
     def take_open_turn(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``, and discards it.
@@ -228,6 +242,14 @@ class PauseTurnDetector:
         if self._has_gap:
             return np.zeros((1, 0), np.int16)
         return self._detector.utterance_so_far().reshape(1, -1)
+
+    def candidate(self) -> NDArray[np.int16] | None:
+        """Returns that audio while the turn may be over, else ``None``."""
+        return None if self._has_gap else self._detector.candidate()
+
+    def set_pause(self, pause_s: float) -> None:
+        """Sets the silence that ends a turn, in seconds, also of the one under way."""
+        self._detector.set_pause(pause_s)
 
     def reset(self) -> None:
         """Discards the open turn; the next samples begin a new one, and the clock goes on."""

@@ -28,6 +28,11 @@ is the silence that ends every turn anyway."""
 CANDIDATE_S: Final = 0.192
 """Seconds of silence after which a pause is announced as a candidate: six windows of Silero."""
 
+CERTAIN_S: Final = 0.832
+"""Seconds of silence after which a pause is certain: 26 windows of Silero. Of 200 turns with one
+pause of 0.2 to 0.8 s in them none to three in a hundred end too early (`benches/python/turns.py`);
+at the half second of turns without speculation it is more than half."""
+
 SILERO_WINDOWS: Final = (512, 256)
 """Samples in a window of Silero 6.2, at 16 and at 8 kHz."""
 
@@ -35,6 +40,25 @@ LONGEST_TURN_S: Final = 120.0
 """Seconds after which a turn ends that has no other limit. A turn is kept in memory: 96 kB a second
 at 48 kHz, so 11.5 MB. Nobody is known to talk for two minutes without half a second of silence, but
 a room of people, a radio and a stranger's noise go on for hours."""
+
+
+class _Derived(float):
+    """A pause that follows from the two older options, and goes on to do so in a copy."""
+
+
+class _PauseSetting:
+    """`AlgoOptions.pause_s`: as it was set, or derived from the two older options."""
+
+    def __get__(self, options: AlgoOptions | None, _: object = None) -> float:
+        if options is None:
+            # The default of the dataclass: not set.
+            return _Derived(math.nan)
+        own_s: float | None = vars(options)["_pause_s"]
+        derived_s = options.audio_chunk_duration - options.speech_threshold
+        return _Derived(derived_s) if own_s is None else own_s
+
+    def __set__(self, options: AlgoOptions, pause_s: float) -> None:
+        vars(options)["_pause_s"] = None if isinstance(pause_s, _Derived) else pause_s
 
 
 @dataclass
@@ -46,8 +70,8 @@ class AlgoOptions:
     ``determine_pause``, where ``audio_chunk_duration`` is the block that they are given.
 
     Attributes:
-        audio_chunk_duration: Less ``speech_threshold``, the silence that ends a turn: 0.5 s by
-            default. Longer lets people think; shorter answers sooner and cuts more people off.
+        audio_chunk_duration: Less ``speech_threshold``, the silence that ends a turn, unless
+            ``pause_s`` is given: 0.5 s by default.
         started_talking_threshold: Seconds of speech that begin a turn. At 0.2 a "yes" of
             0.35 s begins one, while most words shorter than 0.2 s do not. Raise it when coughs are
             detected as words.
@@ -56,9 +80,13 @@ class AlgoOptions:
             among other voices; in seconds from its onset. Speech that merely goes on then does not
             interrupt the answer; the end of the turn that it is part of does. Without a limit of
             yours it is `LONGEST_TURN_S`; 900 s are the most.
+        pause_s: The silence that ends a turn, in seconds, more than 0. Longer lets people think;
+            shorter answers sooner and cuts more people off.
 
     Example:
-        >>> AlgoOptions(audio_chunk_duration=0.9).pause_s  # allows longer pauses
+        >>> AlgoOptions(pause_s=0.8).pause_s  # allows longer pauses
+        0.8
+        >>> AlgoOptions(audio_chunk_duration=0.9).pause_s  # the same, by its older name
         0.8
     """
 
@@ -66,6 +94,7 @@ class AlgoOptions:
     started_talking_threshold: float = 0.2
     speech_threshold: float = 0.1
     max_continuous_speech_s: float = math.inf
+    pause_s: float = _PauseSetting()  # type: ignore[assignment]  # a descriptor, as dataclasses take
 
     def longest_turn_s(self, other_limit_s: float = math.inf) -> float:
         """Returns the length at which a turn ends, in seconds: the least of the given limits.
@@ -76,20 +105,62 @@ class AlgoOptions:
         given_s = min(self.max_continuous_speech_s, other_limit_s)
         return LONGEST_TURN_S if given_s == math.inf else given_s
 
-    @property
-    def pause_s(self) -> float:
-        """The silence that ends a turn, in seconds.
+    def checked_pause_s(self) -> float:
+        """Returns ``pause_s``.
 
         Raises:
             ValueError: It is not more than zero.
         """
-        pause_s = self.audio_chunk_duration - self.speech_threshold
-        if pause_s <= 0:
+        if not self.pause_s > 0:
             raise ValueError(
-                "audio_chunk_duration less speech_threshold is the silence that ends a turn; it "
-                f"must be more than 0 s, got {self.audio_chunk_duration} - {self.speech_threshold}"
+                "pause_s, or else audio_chunk_duration less speech_threshold, is the silence that "
+                f"ends a turn; it must be more than 0 s, got {self.pause_s:g}"
             )
-        return pause_s
+        return self.pause_s
+
+
+@dataclass(frozen=True)
+class Speculation:
+    """The terms on which answers are begun before it is certain that the user's turn is over.
+
+    A short silence has the function begin, on what was said so far. What it gives is held back, in
+    its order, until the silence has lasted: then all of it is played at once. Where the user talks
+    on, it is dropped, and the turn goes on with nothing lost.
+
+    Attributes:
+        after_s: The silence that begins an answer, in seconds, more than 0.
+        pause_s: The silence that makes it certain, and ends the turn, in seconds: longer than
+            ``after_s``. `AlgoOptions.pause_s` counts where that is longer.
+        max_starts: The answers that are begun in one turn, 1 or more. The last one that is allowed
+            may be dropped as well; the turn is answered when it is certain then.
+        max_speech_s: The length of a turn, in seconds, from which on none is begun: a longer one
+            costs more to transcribe than the wait for its end.
+        max_held_s: The audio that is held back, in seconds, more than 0. It is
+            not stepped any further until it is certain.
+
+    Raises:
+        ValueError: A value out of its range.
+
+    Example:
+        >>> handler = ReplyOnPause(lambda audio: audio, speculative=Speculation(max_starts=2))
+    """
+
+    after_s: float = CANDIDATE_S
+    pause_s: float = CERTAIN_S
+    max_starts: int = 3
+    max_speech_s: float = 15.0
+    max_held_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("after_s", "max_speech_s", "max_held_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is more than 0 s, got {getattr(self, name)!r}")
+        if not self.pause_s > self.after_s:
+            raise ValueError(
+                f"pause_s is longer than after_s, got {self.pause_s!r} and {self.after_s!r}"
+            )
+        if not self.max_starts >= 1:
+            raise ValueError(f"max_starts is 1 or more, got {self.max_starts!r}")
 
 
 @dataclass
@@ -126,6 +197,23 @@ class SileroVadOptions:
     speech_pad_ms: int = 400
 
 
+def as_speculation(given: bool | Speculation) -> Speculation | None:  # noqa: FBT001 - a user's
+    """Returns the terms that ``speculative=`` stands for; ``None`` for none."""
+    if isinstance(given, Speculation):
+        return given
+    return Speculation() if given else None
+
+
+def certain_pause_s(algo: AlgoOptions, speculation: Speculation | None) -> float:
+    """Returns the silence that ends a turn, in seconds.
+
+    Raises:
+        ValueError: It is not more than zero.
+    """
+    pause_s = algo.checked_pause_s()
+    return pause_s if speculation is None else max(pause_s, speculation.pause_s)
+
+
 _INSTEAD: Final = {
     "min_speech_duration_ms": "AlgoOptions.started_talking_threshold decides",
     "min_silence_duration_ms": "AlgoOptions.audio_chunk_duration decides",
@@ -160,6 +248,7 @@ def make_detector(
     algo: AlgoOptions,
     silero: SileroVadOptions,
     vad: VoiceActivityDetector | None = None,
+    speculation: Speculation | None = None,
 ) -> PauseDetector:
     """Returns the pause detector that these options describe.
 
@@ -168,10 +257,13 @@ def make_detector(
         algo: The beginning and the end of turns.
         silero: The rules for speech; its ``threshold`` also holds for another ``vad``.
         vad: Returns the probability of speech in place of the built-in Silero.
+        speculation: The terms on which answers are begun before the end.
 
     Raises:
         ValueError: The options contradict themselves or each other.
     """
+    pause_s = certain_pause_s(algo, speculation)
+    candidate_s = CANDIDATE_S if speculation is None else speculation.after_s
     return PauseDetector(
         sample_rate_hz,
         vad=vad,
@@ -179,8 +271,8 @@ def make_detector(
         continue_threshold=silero.threshold * CONTINUE_SHARE,
         release_threshold=silero.threshold * RELEASE_SHARE,
         started_talking_s=algo.started_talking_threshold,
-        pause_s=algo.pause_s,
-        candidate_s=min(CANDIDATE_S, algo.pause_s),
+        pause_s=pause_s,
+        candidate_s=min(candidate_s, pause_s),
         pre_roll_s=silero.speech_pad_ms / 1000 * PRE_ROLL_SHARE,
         max_speech_s=algo.longest_turn_s(silero.max_speech_duration_s),
     )

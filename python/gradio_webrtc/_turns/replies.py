@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from weakref import WeakMethod
@@ -19,6 +20,7 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import guard
 from gradio_webrtc.errors import ConnectionLost
 
+from .current_turn import CurrentTurn, current_turn
 from .runner import FINISHED, RELEASE_S, CancellableWait, GeneratorRun
 
 if TYPE_CHECKING:
@@ -29,10 +31,15 @@ if TYPE_CHECKING:
     from gradio_webrtc._workers.workers import Worker
     from gradio_webrtc.types import SessionHandle
 
+    from .current_turn import Reporter
     from .runner import Playable, Step
+    from .speculation import SpeculativeReply
 
 Arguments: TypeAlias = tuple[object, ...]
 """The positional arguments of a user function."""
+
+GetArguments: TypeAlias = "Callable[[Turn], Arguments | Coroutine[Any, Any, Arguments]]"
+"""Returns the arguments for a turn, or a coroutine that waits for the client's inputs first."""
 
 MAX_CARRIED_S: Final = 60.0
 """Seconds of audio of turns that were never answered that go into the next one. People who talk on
@@ -89,9 +96,9 @@ class Reply:
         self,
         turn: Turn,
         function: BindableFunction,
-        get_arguments: Callable[[Turn], Arguments | Coroutine[Any, Any, Arguments]],
+        get_arguments: GetArguments,
         on_begin: Callable[[Turn], None],
-        session: SessionHandle,
+        session: Reporter,
         worker: Worker,
     ) -> None:
         self.turn = turn
@@ -100,10 +107,12 @@ class Reply:
         self._on_begin = on_begin
         self._session = session
         self._worker = worker
+        self._current = CurrentTurn(turn.number)
         self._tasks = TaskScope()
         self._preparing = CancellableWait()
         self._run: GeneratorRun | None = None
         self._has_no_arguments = False
+        self._closed = asyncio.Event()
 
     @property
     def is_interrupted(self) -> bool:
@@ -146,9 +155,17 @@ class Reply:
             if received is FINISHED:
                 return None
             arguments = received
-        self._on_begin(self.turn)
+        self._note_begin()
         fn, args = self._function.bind(*arguments)
-        return GeneratorRun(fn, args, self._session, self._worker, self.turn.generator)
+        token = current_turn.set(self._current)
+        try:
+            # It takes the context variables for all of its steps now.
+            return GeneratorRun(fn, args, self._session, self._worker, self.turn.generator)
+        finally:
+            current_turn.reset(token)
+
+    def _note_begin(self) -> None:
+        self._on_begin(self.turn)
 
     def interrupt(self) -> None:
         """Ends the step under way at once, and every later one."""
@@ -162,6 +179,21 @@ class Reply:
         Args:
             timeout_s: The longest wait for it, in seconds; ``None`` for as long as it takes.
         """
+        try:
+            await self._clean_up(timeout_s)
+        finally:
+            self._closed.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """True once `close` has returned."""
+        return self._closed.is_set()
+
+    async def wait_closed(self) -> None:
+        """Returns once `close` has returned, which somebody else has called or will."""
+        await self._closed.wait()
+
+    async def _clean_up(self, timeout_s: float | None) -> None:
         if self._run is None and self.turn.generator is not None:
             fn = self._function.fn
             self._run = GeneratorRun(fn, (), self._session, self._worker, self.turn.generator)
@@ -207,8 +239,9 @@ class ReplyQueue:
     """Takes the user's turns and returns the items of the replies to them.
 
     One reply is under way at a time, and at most one turn waits for it to be closed. A turn without
-    an answer because the user talked on is not lost: it is the beginning of the next. Every method
-    is called on the event loop.
+    an answer because the user talked on is not lost: it is the beginning of the next. A reply may
+    be begun before it is certain that the turn is over: it is held, until `commit` or `discard`.
+    Every method is called on the event loop.
 
     Args:
         session: Notified of interruptions and of the ends of replies.
@@ -233,14 +266,18 @@ class ReplyQueue:
         self._silence = silence
         self.on_change: Callable[[], None] = _ignore
         self._waiting: Turn | None = None
+        self._held: SpeculativeReply | None = None
+        self._committed: deque[SpeculativeReply] = deque()
         self._reply: Reply | None = None
+        self._latest: Reply | None = None
+        self._tasks = TaskScope()
         self._carried: NDArray[np.int16] | None = None
         self._ready = asyncio.Event()
 
     @property
     def is_responding(self) -> bool:
-        """True if a turn waits for its reply or is being replied to."""
-        return self._waiting is not None or self._reply is not None
+        """True if a turn waits for its reply or is being replied to; not while one is held."""
+        return self._waiting is not None or self._reply is not None or bool(self._committed)
 
     @property
     def is_speaking(self) -> bool:
@@ -251,6 +288,11 @@ class ReplyQueue:
     def is_engaged(self) -> bool:
         """True if a reply is to come, or is under way and was not interrupted."""
         return self._waiting is not None or self._speaking is not None
+
+    @property
+    def is_closing(self) -> bool:
+        """True while the code of the newest reply has not returned."""
+        return self._latest is not None and not self._latest.is_closed
 
     @property
     def is_preparing(self) -> bool:
@@ -277,13 +319,52 @@ class ReplyQueue:
         Returns:
             The turn with the audio of those before it that were never answered.
         """
+        self.discard()
         if self.is_engaged:
             self.interrupt()
-        if self._carried is not None and turn.number:
-            turn, self._carried = turn.after(self._carried), None
+        turn = self.with_carried(turn)
+        if turn.number:
+            self._carried = None
         self._waiting = turn
         self._update()
         return turn
+
+    def with_carried(self, turn: Turn) -> Turn:
+        """Returns the user's turn behind the audio of those before it that were never answered."""
+        is_alone = self._carried is None or not turn.number
+        return turn if self._carried is None or is_alone else turn.after(self._carried)
+
+    def hold(self, reply: SpeculativeReply, max_held_s: float) -> None:
+        """Begins the reply to a turn that may be over, behind the one that is being closed.
+
+        Args:
+            reply: Not begun yet.
+            max_held_s: The audio of it that is held, in seconds.
+        """
+        reply.start(self._latest if self.is_closing else None, max_held_s)
+        self._held = self._latest = reply
+
+    def discard(self) -> bool:
+        """Ends the reply that is held, for the user talks on; returns False if there is none."""
+        reply, self._held = self._held, None
+        if reply is None:
+            return False
+        reply.interrupt()
+        self._tasks.start(self._close(reply))
+        self._session.event("reply_discarded", turn=reply.turn.number)
+        return True
+
+    def commit(self) -> bool:
+        """Makes the reply that is held the one under way; returns False if there is none."""
+        reply, self._held = self._held, None
+        if reply is None:
+            return False
+        self._carried = None
+        self._committed.append(reply)
+        self._session.event("turn_committed", turn=reply.turn.number)
+        reply.commit()
+        self._update()
+        return True
 
     def interrupt(self, *, is_silenced: bool = True) -> Turn | None:
         """Ends the reply at once and drops its queued audio (barge-in).
@@ -314,21 +395,33 @@ class ReplyQueue:
         An error of the user's code is reported and ends the reply.
         """
         if self._reply is None:
-            if self._waiting is None:
-                return FINISHED
-            self._reply, self._waiting = self._make_reply(self._waiting), None
+            if self._waiting is not None and self._latest is not None:
+                # The code of a reply that was discarded runs to its end first.
+                await self._latest.wait_closed()
+            self._reply = self._next_reply()
         reply = self._reply
+        if reply is None:
+            return FINISHED
         item = await reply.step()
         if item is FINISHED:
             await self._end(reply)
         return item
 
     async def close(self) -> None:
-        """Ends the reply for good; waits no longer than `RELEASE_S` for code that blocks."""
+        """Ends all replies for good; waits no longer than `RELEASE_S` for code that blocks."""
         self._waiting = None
-        if self._reply is not None:
-            reply, self._reply = self._reply, None
-            await reply.close(RELEASE_S)
+        self.discard()
+        replies = [*self._committed] if self._reply is None else [self._reply, *self._committed]
+        self._reply, self._latest = None, None
+        self._committed.clear()
+        for reply in replies:
+            reply.interrupt()
+            self._tasks.start(reply.close(RELEASE_S))
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await self._tasks.wait()
+        except TimeoutError:
+            await self._tasks.close()
 
     def detach(self) -> None:
         """Drops the references to the handler once the session is over; later turns are refused."""
@@ -338,12 +431,28 @@ class ReplyQueue:
 
     @property
     def _speaking(self) -> Reply | None:
-        reply = self._reply
-        return None if reply is None or reply.is_interrupted else reply
+        for reply in (*self._committed, self._reply):
+            if reply is not None and not reply.is_interrupted:
+                return reply
+        return None
+
+    def _next_reply(self) -> Reply | None:
+        if self._committed:
+            return self._committed.popleft()
+        turn, self._waiting = self._waiting, None
+        if turn is not None:
+            self._latest = self._make_reply(turn)
+        return None if turn is None else self._latest
+
+    async def _close(self, reply: Reply) -> None:
+        """Closes a reply; its code may take its time, and the next one waits for it."""
+        await reply.close()
+        if self._latest is reply:
+            self._latest = None
 
     async def _end(self, reply: Reply) -> None:
         # Without a time limit: the worker has one thread, which the next reply needs.
-        await reply.close()
+        await self._close(reply)
         self._reply = None
         if not reply.is_interrupted:
             self._session.end_reply()

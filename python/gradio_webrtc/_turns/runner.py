@@ -30,7 +30,7 @@ from gradio_webrtc._workers.workers import Worker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from gradio_webrtc.types import SessionHandle
+    from .current_turn import Reporter
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class GeneratorRun:
         self,
         fn: Callable[..., Any],
         args: tuple[object, ...],
-        session: SessionHandle,
+        session: Reporter,
         worker: Worker | None = None,
         generator: Playable | None = None,
     ) -> None:

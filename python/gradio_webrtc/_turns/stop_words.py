@@ -220,6 +220,14 @@ class StopWordDetector:
         """Returns the audio of the open turn, int16 ``(1, n)``; empty before the word."""
         return self._turns.utterance_so_far() if self.is_awake else np.zeros((1, 0), np.int16)
 
+    def candidate(self) -> NDArray[np.int16] | None:
+        """Returns that audio while the turn behind the word may be over, else ``None``."""
+        return self._turns.candidate() if self.is_awake else None
+
+    def set_pause(self, pause_s: float) -> None:
+        """Sets the silence that ends the turn behind the word, in seconds."""
+        self._turns.set_pause(pause_s)
+
     def reset(self) -> None:
         """Waits for the word again."""
         self._turns.reset()

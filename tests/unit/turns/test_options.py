@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,11 +169,12 @@ def test_impossible_options_are_refused_before_any_session(
 
 
 def test_names_and_defaults_are_those_of_gradio_webrtc_and_fastrtc() -> None:
-    assert vars(AlgoOptions()) == {
+    assert asdict(AlgoOptions()) == {
         "audio_chunk_duration": 0.6,
         "started_talking_threshold": 0.2,
         "speech_threshold": 0.1,
         "max_continuous_speech_s": math.inf,
+        "pause_s": 0.5,
     }
     assert vars(SileroVadOptions()) == {
         "threshold": 0.5,
@@ -181,6 +184,19 @@ def test_names_and_defaults_are_those_of_gradio_webrtc_and_fastrtc() -> None:
         "window_size_samples": 1024,
         "speech_pad_ms": 400,
     }
+
+
+def test_a_pause_that_was_not_set_follows_from_the_older_options() -> None:
+    options = AlgoOptions(audio_chunk_duration=0.9)
+    assert options.pause_s == pytest.approx(0.8)
+    options.speech_threshold = 0.2
+    assert options.pause_s == pytest.approx(0.7)
+    assert replace(options, audio_chunk_duration=1.0).pause_s == pytest.approx(0.8)
+    options.pause_s = 0.3
+    assert (options.pause_s, replace(options, audio_chunk_duration=2.0).pause_s) == (0.3, 0.3)
+    assert AlgoOptions(0.9, 0.2, 0.1).pause_s == pytest.approx(0.8)
+    assert AlgoOptions(pause_s=0.5) == AlgoOptions()
+    assert copy.copy(options).pause_s == 0.3
 
 
 def test_the_defaults_are_those_of_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
