@@ -99,6 +99,41 @@ def test_messages_outputs_and_audio_of_the_answer_come_together_and_in_order() -
     assert any(event.name == "reply_discarded" for event in result.events)
 
 
+def test_messages_that_come_late_or_in_masses_are_sent_once_it_is_certain() -> None:
+    class Writing(ReplyOnPause):
+        def __init__(self) -> None:
+            super().__init__(self.answer, speculative=True)
+
+        async def answer(self, _audio: object) -> AsyncIterator[Any]:
+            tasks.append(asyncio.get_running_loop().create_task(self.write_later()))
+            yield 24_000, np.full((1, 4 * 24_000), 3_000, np.int16)
+            for number in range(600):
+                self.send({"type": "own", "number": number})
+                await asyncio.sleep(0.005)
+            yield AUDIO
+
+        async def write_later(self) -> None:
+            await asyncio.sleep(12)
+            self.send({"type": "own", "number": "late"})
+
+    tasks: list[asyncio.Task[None]] = []
+    result = simulate(Writing(), speech("asterisk_hello_world_16k"), tail_s=20.0)
+    own = [message["number"] for _, message in result.messages if message["type"] == "own"]
+    assert own == [*range(600), "late"]
+
+
+def test_a_function_may_fill_one_array_again_and_again() -> None:
+    def fn(_audio: object) -> Iterator[Any]:
+        samples = np.zeros((1, 2_400), np.int16)
+        for level in range(1, 6):
+            samples[:] = level * 1_000
+            yield 24_000, samples
+
+    result = simulate(ReplyOnPause(fn, speculative=True), speech("asterisk_hello_world_16k"))
+    levels = np.round(result.audio[1] / 1_000)
+    assert all((levels == level).sum() > 4_000 for level in range(1, 6))
+
+
 def test_a_function_that_is_wrong_is_reported_once_for_the_turn() -> None:
     def fn(_audio: object) -> Iterator[Any]:
         yield AUDIO

@@ -76,9 +76,17 @@ class Hold:
                 return True
             if self.is_certain and not self._kept:
                 return False
-            if len(self._kept) >= MAX_HELD and not self._drop_oldest_act():
-                return True
+            oldest = self._take_oldest_act() if len(self._kept) >= MAX_HELD else None
             self._kept.append((False, act))
+        if oldest is not None and self.is_certain:
+            # Before its audio is better than never.
+            oldest()
+        elif oldest is not None:
+            _logger.warning(
+                "an answer that may still be dropped sends more than %d messages: the oldest are "
+                "dropped; wait for turn.certain() before sending",
+                MAX_HELD,
+            )
         return True
 
     def report(self, error: BaseException) -> None:
@@ -106,7 +114,7 @@ class Hold:
     def drop(self) -> None:
         """Drops what is kept, and everything from now on.
 
-        Of an answer that was certain the messages are sent all the same: they were on their way.
+        Of an answer that is certain no item is kept any more, and the acts are done at once.
         """
         with self._lock:
             self.is_dropped = not self.is_certain
@@ -115,18 +123,13 @@ class Hold:
         for act in acts:
             act()
 
-    def _drop_oldest_act(self) -> bool:
-        """Makes room for another act; returns False where only items are kept."""
-        for index, (is_item, _) in enumerate(self._kept):
+    def _take_oldest_act(self) -> Callable[[], object] | None:
+        for index, (is_item, act) in enumerate(self._kept):
             if not is_item:
                 del self._kept[index]
-                _logger.warning(
-                    "an answer that may still be dropped sends more than %d messages: the oldest "
-                    "are dropped; wait for turn.certain() before sending",
-                    MAX_HELD,
-                )
-                return True
-        return False
+                kept: Callable[[], object] = act
+                return kept
+        return None
 
 
 class CurrentTurn:

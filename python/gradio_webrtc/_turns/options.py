@@ -10,6 +10,8 @@ import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import numpy as np
+
 from gradio_webrtc._audio import PauseDetector
 
 if TYPE_CHECKING:
@@ -109,8 +111,11 @@ class AlgoOptions:
         """Returns ``pause_s``.
 
         Raises:
+            TypeError: It is no number.
             ValueError: It is not more than zero.
         """
+        if not isinstance(self.pause_s, int | float | np.number):
+            raise TypeError(f"pause_s is a number of seconds, got {self.pause_s!r}")
         if not self.pause_s > 0:
             raise ValueError(
                 "pause_s, or else audio_chunk_duration less speech_threshold, is the silence that "

@@ -395,7 +395,7 @@ class ReplyQueue:
         An error of the user's code is reported and ends the reply.
         """
         if self._reply is None:
-            if self._waiting is not None and self._latest is not None:
+            if self._latest is not None and self._waiting is not None and not self._committed:
                 # The code of a reply that was discarded runs to its end first.
                 await self._latest.wait_closed()
             self._reply = self._next_reply()

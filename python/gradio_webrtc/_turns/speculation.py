@@ -11,6 +11,8 @@ import asyncio
 import enum
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from .current_turn import MAX_HELD, CurrentTurn, Hold
 from .replies import Reply
 from .runner import FINISHED
@@ -126,6 +128,7 @@ class SpeculativeReply(Reply):
         super().__init__(turn, function, get_arguments, on_begin, self._hold, worker)
         self._current = CurrentTurn(turn.number, self._hold)
         self._held_s = 0.0
+        self._is_finished = False
         self._changed = asyncio.Event()
         self._pulling: asyncio.Task[None] | None = None
 
@@ -153,6 +156,8 @@ class SpeculativeReply(Reply):
             if held is not None:
                 item: Step = held[0]
                 return item
+            if self._is_finished:
+                return FINISHED
             if self._pulling is None or self._pulling.done():
                 # What the function gave is passed on: from now on it is stepped for each item.
                 return await super().step()
@@ -173,6 +178,8 @@ class SpeculativeReply(Reply):
             await asyncio.wait({self._pulling}, timeout=timeout_s)
         await super()._clean_up(timeout_s)
         self._tasks.cancel()
+        # What tasks of the function's own still send goes on its way from now on.
+        self._hold.drop()
 
     def _note_begin(self) -> None:
         if self._hold.is_certain:
@@ -189,11 +196,12 @@ class SpeculativeReply(Reply):
                     await self._changed.wait()
                     continue
                 item = await super().step()
-                self._held_s += seconds_of(item)
-                self._hold.put(item)
-                self._changed.set()
                 if item is FINISHED:
+                    self._is_finished = True
                     return
+                self._held_s += seconds_of(item)
+                self._hold.put(kept(item))
+                self._changed.set()
         finally:
             self._changed.set()
 
@@ -251,6 +259,13 @@ class Speculator:
     def _follow(self, act: Act) -> None:
         if act is Act.DISCARD and self._replies.discard():
             self._on_discard()
+
+
+def kept(item: object) -> object:
+    """Returns an item that stays as it is, whatever the function writes into its arrays later."""
+    if isinstance(item, tuple):
+        return tuple(kept(part) for part in item)
+    return item.copy() if isinstance(item, np.ndarray) else item
 
 
 def seconds_of(item: object) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -284,6 +285,49 @@ async def test_the_pause_can_be_set_during_a_turn() -> None:
         with pytest.raises(ValueError, match="more than 0 s"):
             talk.handler.pause_s = 0
         assert talk.handler.pause_s == 0.32
+
+
+@pytest.mark.parametrize("request_by", ["a turn", "a trigger", "a generator"])
+async def test_what_comes_while_an_interrupted_answer_still_ends_is_answered(
+    request_by: str,
+) -> None:
+    received: list[int] = []
+    may_end = threading.Event()
+
+    def fn(audio: Any) -> Iterator[Any]:
+        received.append(spoken_windows(audio))
+        if len(received) == 1:
+            may_end.wait()
+        yield AdditionalOutputs(spoken_windows(audio))
+
+    terms = Speculation(max_speech_s=1.2)
+    async with conversing(replying(fn, speculative=terms)) as talk:
+        talk.speak(10)
+        talk.pause(CERTAIN)
+        await talk.until_event("response_starting")
+        talk.speak(11)
+        talk.pause(CERTAIN)
+        assert talk.session.names[-1] == "turn_committed"
+        if request_by == "a turn":
+            talk.speak(40)
+            talk.pause(CERTAIN)
+        elif request_by == "a trigger":
+            talk.speak(12)
+            talk.handler.trigger_response()
+        else:
+            talk.handler.generator = iter([AdditionalOutputs("set")])
+            talk.handler.event.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        may_end.set()
+        await talk.until_said(1)
+        assert len(outputs(talk)) == 1
+        talk.pause(CERTAIN)
+        await talk.until_idle()
+        talk.speak(9)
+        talk.pause(CERTAIN)
+        await talk.until_said(2)
+        assert len(outputs(talk)) == 2
 
 
 async def test_the_end_of_the_session_drops_the_held_answer() -> None:
