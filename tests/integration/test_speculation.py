@@ -122,6 +122,19 @@ def test_messages_that_come_late_or_in_masses_are_sent_once_it_is_certain() -> N
     assert own == [*range(600), "late"]
 
 
+def test_sync_code_may_wait_for_the_end_of_the_turn_on_the_virtual_clock() -> None:
+    def book(_audio: object) -> Iterator[Any]:
+        get_turn().wait_until_certain()
+        yield AdditionalOutputs("booked")
+        yield AUDIO
+
+    spliced = hesitate(np.random.default_rng(5), 0.3, 0.3)
+    handler = ReplyOnPause(book, speculative=True)
+    results = [simulate(handler, (RATE_HZ, spliced.samples)) for _ in range(2)]
+    assert [output.args for output in results[0].outputs] == [("booked",)]
+    assert [event[:2] for event in results[0].events] == [event[:2] for event in results[1].events]
+
+
 def test_a_function_may_fill_one_array_again_and_again() -> None:
     def fn(_audio: object) -> Iterator[Any]:
         samples = np.zeros((1, 2_400), np.int16)

@@ -135,7 +135,7 @@ class ReplyOnPause(SpeculativeTurnHandler):
         needs_args: bool = False,  # noqa: FBT001, FBT002 - as above
         *,
         vad: VoiceActivityDetector | type | None = None,
-        speculative: bool | Speculation = False,
+        speculative: bool | Speculation | None = False,
     ) -> None: ...
     @overload
     def __init__(
@@ -191,7 +191,10 @@ class ReplyOnPause(SpeculativeTurnHandler):
     def pause_s(self) -> float:
         """The silence that ends a turn, in seconds; may be set at any time, also during a turn.
 
+        With speculation that of the `Speculation` counts where it is longer.
+
         Raises:
+            TypeError: It was set to something that is no number.
             ValueError: It was set to a value that is not more than zero.
         """
         return certain_pause_s(self.algo_options, self.speculative)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from gradio_webrtc._turns.options import as_speculation
 from gradio_webrtc._turns.speculation import SpeculativeReply, Speculator
+from gradio_webrtc.types import WebRTCData
 
 from .turn_handler import TurnHandler
 
 if TYPE_CHECKING:
     from gradio_webrtc._legacy.argument_orders import ReplyOptions
     from gradio_webrtc._turns.replies import Turn
-    from gradio_webrtc.types import AudioFrame, SessionHandle, WebRTCData
+    from gradio_webrtc.types import AudioFrame, SessionHandle
 
 
 class SpeculativeTurnHandler(TurnHandler):
@@ -39,6 +40,7 @@ class SpeculativeTurnHandler(TurnHandler):
                 UserWarning,
                 stacklevel=3,
             )
+            self.speculative = None
 
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()
@@ -48,11 +50,10 @@ class SpeculativeTurnHandler(TurnHandler):
     def bind(self, session: SessionHandle) -> None:
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
         super().bind(session)
-        terms = self.speculative
-        if terms is not None and not self._rtc_emit_is_overridden:
+        if self.speculative is not None and not self._rtc_emit_is_overridden:
             make_reply = partial(self._rtc_make_reply, kind=SpeculativeReply)
             self._rtc_speculator = Speculator(
-                terms, self._rtc_reply_queue, make_reply, self._rtc_note_discarded
+                self.speculative, self._rtc_reply_queue, make_reply, self._rtc_note_discarded
             )
 
     async def release(self) -> None:
@@ -60,6 +61,18 @@ class SpeculativeTurnHandler(TurnHandler):
         await super().release()
         # It refers back to the handler, which is to be freed with its session.
         self._rtc_speculator = None
+
+    def set_args(self, args: list[Any]) -> None:
+        """Takes the client's input values and its written text; see `TurnHandler.set_args`."""
+        super().set_args(args)
+        head = self.latest_args[0]
+        if isinstance(head, WebRTCData) and head.textbox:
+            self._rtc_on_loop(self._rtc_note_text)
+
+    def _rtc_note_text(self) -> None:
+        """Drops the answer that is held, and has begun without a text that belongs to its turn."""
+        if self._rtc_speculator is not None and self._rtc_reply_queue.has_begun_early:
+            self._rtc_speculator.resumed()
 
     @property
     def _rtc_is_holding(self) -> bool:

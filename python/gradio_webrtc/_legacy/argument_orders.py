@@ -55,7 +55,7 @@ class ReplyOptions:
     model: Any = None
     needs_args: bool = False
     vad: Any = None
-    speculative: bool | Speculation = False
+    speculative: bool | Speculation | None = False
 
 
 def reply_options(positional: tuple[object, ...], keywords: Mapping[str, object]) -> ReplyOptions:
@@ -101,7 +101,7 @@ def _check(options: ReplyOptions) -> None:
         raise TypeError(f"startup_fn is a function, got {options.startup_fn!r}")
     if not (options.algo_options is None or isinstance(options.algo_options, AlgoOptions)):
         raise TypeError(f"algo_options is an AlgoOptions, got {options.algo_options!r}")
-    if not isinstance(options.speculative, bool | Speculation):
-        raise TypeError(f"speculative is True or a Speculation, got {options.speculative!r}")
+    if not isinstance(options.speculative, bool | Speculation | None):
+        raise TypeError(f"speculative is True, False or a Speculation, got {options.speculative!r}")
     if options.model is not None and options.vad is not None:
         raise TypeError("model and vad are two names for one thing: give one of them")

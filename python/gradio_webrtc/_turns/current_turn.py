@@ -152,6 +152,7 @@ class CurrentTurn:
         self.number = number
         self._hold = hold
         self._is_over: concurrent.futures.Future[bool] = concurrent.futures.Future()
+        self._loop = None if hold is None else asyncio.get_running_loop()
         if hold is None:
             self._is_over.set_result(True)
 
@@ -193,6 +194,10 @@ class CurrentTurn:
                 pass
             else:
                 raise RuntimeError("write await get_turn().certain() in async code")
+            # The virtual clock of `testing` stands still while a thread is busy: this one is not.
+            note_wait = getattr(self._loop, "note_wait", None)
+            if note_wait is not None:
+                note_wait(self._is_over)
         if not self._is_over.result():
             raise TurnDiscarded(self.number)
 
@@ -212,6 +217,11 @@ current_turn: ContextVar[CurrentTurn | None] = ContextVar("current_turn", defaul
 
 def get_turn() -> CurrentTurn:
     """Returns the turn that the running code answers; from any code of a `ReplyOnPause` function.
+
+    Returns:
+        An object with ``number``, which counts the user's turns from 1 (0 for ``startup_fn``), and
+        ``is_certain``. ``await certain()``, or ``wait_until_certain()`` in sync code, returns once
+        the turn is over, and raises `TurnDiscarded` if the user talks on.
 
     Raises:
         RuntimeError: The code answers no turn.

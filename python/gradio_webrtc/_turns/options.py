@@ -144,6 +144,7 @@ class Speculation:
             not stepped any further until it is certain.
 
     Raises:
+        TypeError: A value that is no number.
         ValueError: A value out of its range.
 
     Example:
@@ -157,6 +158,9 @@ class Speculation:
     max_held_s: float = 5.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if not isinstance(value := getattr(self, field.name), int | float | np.number):
+                raise TypeError(f"{field.name} is a number, got {value!r}")
         for name in ("after_s", "max_speech_s", "max_held_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is more than 0 s, got {getattr(self, name)!r}")
@@ -202,7 +206,7 @@ class SileroVadOptions:
     speech_pad_ms: int = 400
 
 
-def as_speculation(given: bool | Speculation) -> Speculation | None:  # noqa: FBT001 - a user's
+def as_speculation(given: bool | Speculation | None) -> Speculation | None:  # noqa: FBT001 - a user's
     """Returns the terms that ``speculative=`` stands for; ``None`` for none."""
     if isinstance(given, Speculation):
         return given

@@ -295,6 +295,11 @@ class ReplyQueue:
         return self._latest is not None and not self._latest.is_closed
 
     @property
+    def has_begun_early(self) -> bool:
+        """True if a reply is held whose function was called."""
+        return self._held is not None and self._held.has_begun
+
+    @property
     def is_preparing(self) -> bool:
         """True if a turn of the user's has no reply yet, and is about to get one."""
         turn = self._waiting
@@ -331,8 +336,9 @@ class ReplyQueue:
 
     def with_carried(self, turn: Turn) -> Turn:
         """Returns the user's turn behind the audio of those before it that were never answered."""
-        is_alone = self._carried is None or not turn.number
-        return turn if self._carried is None or is_alone else turn.after(self._carried)
+        if self._carried is None or not turn.number:
+            return turn
+        return turn.after(self._carried)
 
     def hold(self, reply: SpeculativeReply, max_held_s: float) -> None:
         """Begins the reply to a turn that may be over, behind the one that is being closed.

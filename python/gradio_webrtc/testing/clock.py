@@ -14,6 +14,7 @@ from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
 
 if TYPE_CHECKING:
+    import concurrent.futures
     import contextvars
     from collections.abc import Callable, Sized
 
@@ -46,12 +47,14 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._patient: set[asyncio.Future[Any]] = set()
         self._endless: set[asyncio.Future[Any]] = set()
         self._settled: set[asyncio.Future[Any]] = set()
+        self._waits: list[concurrent.futures.Future[Any]] = []
         super().__init__(_JumpingSelector(self))
 
     @property
     def holds_clock(self) -> bool:
         """True if a job is in flight that the clock waits for, however long it takes."""
         others = len(self._patient) + len(self._endless) + len(self._settled)
+        others += sum(not each.done() for each in self._waits)
         return self.stands_for_jobs and self.jobs_in_flight > others
 
     @property
@@ -84,6 +87,19 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         kind = self._endless if is_endless else self._patient
         kind.add(job)
         job.add_done_callback(self._forget)
+
+    def note_wait(self, outcome: concurrent.futures.Future[Any]) -> None:
+        """Lets the clock move while a job waits for something of the session; from its thread.
+
+        Args:
+            outcome: Done when the job goes on.
+        """
+        self._waits.append(outcome)
+        # The clock may stand still already, for this job.
+        self.call_soon_threadsafe(self._forget_waits)
+
+    def _forget_waits(self) -> None:
+        self._waits = [each for each in self._waits if not each.done()]
 
     def settle(self) -> None:
         """Records that the clock has waited long enough for the endless jobs in flight."""

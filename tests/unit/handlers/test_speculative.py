@@ -269,6 +269,25 @@ async def test_the_inputs_are_asked_for_again_and_the_text_is_kept() -> None:
         assert received[2] == ("", 4, 8)
 
 
+async def test_a_text_that_comes_while_an_answer_is_held_belongs_to_the_turn() -> None:
+    received: list[Any] = []
+
+    async def fn(data: WebRTCData) -> AsyncIterator[Any]:
+        received.append((data.textbox, spoken_windows(data.audio or (0, np.zeros(0)))))
+        yield CHUNK
+
+    async with conversing(replying(fn, speculative=True, needs_args=True)) as talk:
+        talk.session.answer_requests(talk.handler, WebRTCData("client"))
+        talk.speak(10)
+        talk.pause(CANDIDATE)
+        await settle(talk)
+        talk.handler.set_args([WebRTCData("client", textbox="written")])
+        talk.pause(CERTAIN)
+        await talk.until_said(1)
+        assert received == [("", 10), ("written", 10)]
+        assert talk.session.names.count("response_starting") == 1
+
+
 async def test_the_pause_can_be_set_during_a_turn() -> None:
     async with conversing(replying(Answers().asynchronous)) as talk:
         talk.speak(10)
@@ -284,6 +303,8 @@ async def test_the_pause_can_be_set_during_a_turn() -> None:
         assert talk.session.names.count("pause_detected") == 2
         with pytest.raises(ValueError, match="more than 0 s"):
             talk.handler.pause_s = 0
+        with pytest.raises(TypeError, match="pause_s is a number of seconds, got '1'"):
+            talk.handler.pause_s = "1"
         assert talk.handler.pause_s == 0.32
 
 
@@ -443,12 +464,12 @@ def test_what_has_no_effect_is_refused_or_warned_of() -> None:
 
     wrong: Any = 0.2
     with pytest.warns(UserWarning, match="its own emit"):
-        OwnEmit(lambda audio: audio, speculative=True)
+        assert OwnEmit(lambda audio: audio, speculative=True).pause_s == 0.5
     with pytest.raises(ValueError, match="detected in blocks"):
         OwnRule(lambda audio: audio, speculative=True)
-    with pytest.raises(TypeError, match="speculative is True or a Speculation"):
+    with pytest.raises(TypeError, match="speculative is True, False or a Speculation"):
         ReplyOnPause(lambda audio: audio, speculative=wrong)
-    assert ReplyOnPause(lambda audio: audio).speculative is None
+    assert ReplyOnPause(lambda audio: audio, speculative=None).speculative is None
     assert ReplyOnPause(lambda audio: audio, speculative=True).copy().speculative == Speculation()
 
 
@@ -460,10 +481,12 @@ def test_what_has_no_effect_is_refused_or_warned_of() -> None:
         ({"max_starts": 0}, "max_starts is 1 or more, got 0"),
         ({"max_speech_s": float("nan")}, "max_speech_s is more than 0 s, got nan"),
         ({"max_held_s": -1.0}, "max_held_s is more than 0 s"),
+        ({"after_s": "1"}, "after_s is a number, got '1'"),
+        ({"max_starts": None}, "max_starts is a number, got None"),
     ],
 )
 def test_terms_out_of_range_are_refused(terms: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         Speculation(**terms)
 
 
