@@ -31,8 +31,8 @@ CANDIDATE_S: Final = 0.192
 """Seconds of silence after which a pause is announced as a candidate: six windows of Silero."""
 
 CERTAIN_S: Final = 0.832
-"""Seconds of silence after which a pause is certain: 26 windows of Silero. Of 200 turns with one
-pause of 0.2 to 0.8 s in them none to three in a hundred end too early (`benches/python/turns.py`);
+"""Seconds of silence after which a pause is certain: 26 windows of Silero. Of turns with one or two
+pauses of 0.2 to 0.8 s in them one to three in a hundred end too early (`benches/python/turns.py`);
 at the half second of turns without speculation it is more than half."""
 
 SILERO_WINDOWS: Final = (512, 256)
@@ -107,22 +107,6 @@ class AlgoOptions:
         given_s = min(self.max_continuous_speech_s, other_limit_s)
         return LONGEST_TURN_S if given_s == math.inf else given_s
 
-    def checked_pause_s(self) -> float:
-        """Returns ``pause_s``.
-
-        Raises:
-            TypeError: It is no number.
-            ValueError: It is not more than zero.
-        """
-        if not isinstance(self.pause_s, int | float | np.number):
-            raise TypeError(f"pause_s is a number of seconds, got {self.pause_s!r}")
-        if not self.pause_s > 0:
-            raise ValueError(
-                "pause_s, or else audio_chunk_duration less speech_threshold, is the silence that "
-                f"ends a turn; it must be more than 0 s, got {self.pause_s:g}"
-            )
-        return self.pause_s
-
 
 @dataclass(frozen=True)
 class Speculation:
@@ -140,8 +124,8 @@ class Speculation:
             may be dropped as well; the turn is answered when it is certain then.
         max_speech_s: The length of a turn, in seconds, from which on none is begun: a longer one
             costs more to transcribe than the wait for its end.
-        max_held_s: The audio that is held back, in seconds, more than 0. It is
-            not stepped any further until it is certain.
+        max_held_s: The audio that is held back, in seconds, more than 0. With that much the
+            function is not stepped any further until it is certain.
 
     Raises:
         TypeError: A value that is no number.
@@ -217,9 +201,17 @@ def certain_pause_s(algo: AlgoOptions, speculation: Speculation | None) -> float
     """Returns the silence that ends a turn, in seconds.
 
     Raises:
+        TypeError: It is no number.
         ValueError: It is not more than zero.
     """
-    pause_s = algo.checked_pause_s()
+    pause_s = algo.pause_s
+    if not isinstance(pause_s, int | float | np.number):
+        raise TypeError(f"pause_s is a number of seconds, got {pause_s!r}")
+    if not pause_s > 0:
+        raise ValueError(
+            "pause_s, or else audio_chunk_duration less speech_threshold, is the silence that "
+            f"ends a turn; it must be more than 0 s, got {pause_s:g}"
+        )
     return pause_s if speculation is None else max(pause_s, speculation.pause_s)
 
 

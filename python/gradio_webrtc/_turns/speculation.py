@@ -20,11 +20,8 @@ from .runner import FINISHED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gradio_webrtc._workers.workers import Worker
-
-    from .current_turn import Reporter
     from .options import Speculation
-    from .replies import BindableFunction, GetArguments, ReplyQueue, Turn
+    from .replies import ReplyQueue, Turn
     from .runner import Step
 
 MAX_WAITS: Final = 2
@@ -115,18 +112,10 @@ class SpeculativeReply(Reply):
     The arguments are those of `Reply`.
     """
 
-    def __init__(
-        self,
-        turn: Turn,
-        function: BindableFunction,
-        get_arguments: GetArguments,
-        on_begin: Callable[[Turn], None],
-        session: Reporter,
-        worker: Worker,
-    ) -> None:
-        self._hold = Hold(session, turn.number)
-        super().__init__(turn, function, get_arguments, on_begin, self._hold, worker)
-        self._current = CurrentTurn(turn.number, self._hold)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._session = self._hold = Hold(self._session, self.turn.number)
+        self._current = CurrentTurn(self.turn.number, self._hold)
         self._held_s = 0.0
         self._is_finished = False
         self._changed = asyncio.Event()

@@ -14,7 +14,6 @@ from support.conversing import (
     WINDOW_S,
     Dialogue,
     Endless,
-    ScriptedVad,
     conversing,
     replying,
     spoken_windows,
@@ -491,7 +490,6 @@ def test_terms_out_of_range_are_refused(terms: dict[str, Any], message: str) -> 
 
 
 async def test_a_detector_of_the_users_own_and_stereo_are_served_as_well() -> None:
-    assert isinstance(ScriptedVad(), object)
     fn = Answers()
     handler = replying(fn.sync, speculative=True, expected_layout="stereo")
     async with conversing(handler) as talk:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.fake_session import FakeSession
+from support.user_function import Function
 
 from gradio_webrtc._turns.replies import (
     MAX_CARRIED_S,
@@ -36,16 +37,6 @@ def audio(level: int, samples: int = RATE_HZ) -> NDArray[np.int16]:
 
 def turn(number: int = 1, level: int = 1) -> Turn:
     return Turn(number, RATE_HZ, audio(level))
-
-
-class Function:
-    """A user function without arguments besides the turn."""
-
-    def __init__(self, fn: Callable[..., Any]) -> None:
-        self.fn = fn
-
-    def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        return self.fn, args
 
 
 class Desk:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_session import FakeSession
+from support.user_function import Function
 
 from gradio_webrtc._turns.current_turn import MAX_HELD, get_turn
 from gradio_webrtc._turns.options import Speculation
@@ -89,16 +90,6 @@ def test_no_answer_is_queued_up_a_third_time_behind_one_that_does_not_return() -
         progress.resumed()
     assert progress.candidate(1.0, must_wait=True) is Act.NOTHING
     assert progress.candidate(1.0, must_wait=False) is Act.START
-
-
-class Function:
-    """A user function without arguments besides the turn."""
-
-    def __init__(self, fn: Callable[..., Any]) -> None:
-        self.fn = fn
-
-    def bind(self, *args: object) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        return self.fn, args
 
 
 class Held:
