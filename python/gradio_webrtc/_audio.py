@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._core import (
+    ECHO_SCORE,
     AudioFifo,
     InboundAudio,
     OutboundAudio,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
 __all__ = [
+    "ECHO_SCORE",
     "MAX_STALL_S",
     "AudioFifo",
     "InboundAudio",

@@ -211,6 +211,12 @@ class PauseDetector:
             AudioError: It is not above 0; nothing is changed.
         """
 
+    def disregard(self) -> None:
+        """Discards the turn under way, or what may become one.
+
+        Speech that goes on begins another turn, with the pre-roll before it.
+        """
+
     def reset(self) -> None:
         """Discards all state; time counts from 0 again.
 
@@ -362,6 +368,12 @@ class InboundTurns:
 
         Returns:
             As `utterance_so_far` does.
+        """
+
+    def disregard(self) -> None:
+        """Discards the open turn, in a new epoch, and nothing of what the detector has learnt.
+
+        Speech that goes on begins another turn, with the pre-roll before it.
         """
 
     def reset(self) -> None:

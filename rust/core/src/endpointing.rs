@@ -297,6 +297,12 @@ impl Endpointer {
         self.onset
     }
 
+    /// Discards the turn, or what may become one, and nothing else: speech that goes on begins another
+    /// one, once there is enough of it.
+    pub fn disregard(&mut self) {
+        self.end_turn();
+    }
+
     /// Discards all state; time counts from 0 again.
     pub fn reset(&mut self) {
         self.end_turn();

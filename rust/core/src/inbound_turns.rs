@@ -47,7 +47,7 @@ pub struct TurnEvent {
 ///
 /// One thread may detect, and another one apply the events later. A call that discards the turn under
 /// way overtakes all events before it, which mean nothing then: [`Self::reset`],
-/// [`Self::take_open_turn`], [`Self::skip`], and [`Self::set_skipping`] where audio was not skipped
+/// [`Self::take_open_turn`], [`Self::skip`], [`Self::disregard`], and [`Self::set_skipping`] where audio was not skipped
 /// before. Each of them begins a new *epoch*. The audio of a turn that has ended stays here until
 /// its event is claimed, so that [`Self::take_open_turn`] loses nothing of what the user has said.
 ///
@@ -363,6 +363,15 @@ impl InboundTurns {
         let audio = self.clocked.behind_ended(open)?;
         self.reset();
         Ok(audio)
+    }
+
+    /// Discards the open turn in a new epoch, and nothing of what the detector has learnt: speech that
+    /// goes on begins another turn, once there is enough of it, with the pre-roll before that.
+    ///
+    /// For speech that is nobody's, as an echo, which another voice may join.
+    pub fn disregard(&mut self) {
+        self.clocked.begin_epoch();
+        self.clocked.detector.disregard();
     }
 
     /// Discards the open turn; the next frame begins a new one, in a new epoch. The clock goes on,

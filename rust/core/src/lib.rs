@@ -6,10 +6,11 @@
 //! |---|---|---|
 //! | [`InboundAudio`]: a handler's frames | [`Resampler`] | [`OutboundAudio`]: 20 ms frames |
 //! | [`InboundTurns`], [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
-//! | [`vad`], [`Endpointer`], [`Utterance`] | [`Law`]: the coding of telephones | |
+//! | [`vad`], [`Endpointer`], [`Utterance`] | [`Law`]: the coding of telephones | [`SentSnapshot`]: finds its echo |
 
 mod backlog;
 mod converter;
+mod echo_guard;
 mod echo_watch;
 mod endpointing;
 mod error;
@@ -30,6 +31,7 @@ mod timeline;
 mod utterance;
 pub mod vad;
 
+pub use echo_guard::{ECHO_SCORE, EchoMatch, SentSnapshot};
 pub use endpointing::{EndpointEvent, Endpointer, EndpointingOptions, EventKind};
 pub use error::AudioError;
 pub use fifo::AudioFifo;

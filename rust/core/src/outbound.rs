@@ -2,6 +2,7 @@
 
 use crate::backlog::Backlog;
 use crate::converter::Converter;
+use crate::echo_guard::{EchoMatch, SentAudio, SentSnapshot};
 use crate::echo_watch::{EchoWatch, Expected};
 use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Chunk, Layout, Sample};
@@ -44,6 +45,7 @@ pub struct OutboundAudio {
     backlog: Backlog,
     stretcher: Stretcher,
     echo: EchoWatch,
+    sent: SentAudio,
     pushed: u64,
     removed: u64,
     inserted: u64,
@@ -96,6 +98,7 @@ impl OutboundAudio {
             backlog: Backlog::new(frame_samples),
             stretcher,
             echo: EchoWatch::new(),
+            sent: SentAudio::new(frame_samples),
             pushed: 0,
             removed: 0,
             inserted: 0,
@@ -121,6 +124,7 @@ impl OutboundAudio {
         self.follow(rate_hz, chunk.layout())?;
         let taken = chunk.samples().min(self.room(rate_hz));
         self.reserve(taken)?;
+        self.sent.reserve()?;
         let before = self.planes[0].len();
         for start in (0..taken).step_by(PIECE_SAMPLES) {
             let samples = PIECE_SAMPLES.min(taken - start);
@@ -188,13 +192,23 @@ impl OutboundAudio {
             }
             return self.fill();
         }
+        self.take_frame(partial)
+    }
+
+    /// Takes the frame at the head of the queue.
+    fn take_frame(&mut self, partial: bool) -> Option<&[i16]> {
         match self.planes.as_mut_slice() {
             [left, right] => {
                 self.frame.clear();
                 sample::append_interleaved(left.read()?, right.read()?, &mut self.frame);
+                self.sent.note(&self.frame, partial);
                 Some(&self.frame)
             }
-            mono => mono[0].read(),
+            mono => {
+                let frame = mono[0].read()?;
+                self.sent.note(frame, partial);
+                Some(frame)
+            }
         }
     }
 
@@ -206,6 +220,20 @@ impl OutboundAudio {
         }
         let samples = self.samples_in(seconds);
         self.backlog.idled(samples);
+        self.sent.note_silence(samples / self.frame_samples);
+    }
+
+    /// A copy of what was pulled last, to be compared with what is received.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for it.
+    pub fn sent(&self) -> Result<SentSnapshot, AudioError> {
+        self.sent.snapshot()
+    }
+
+    /// Notes what was found in [`Self::sent`]: later echoes are likely to be as late.
+    pub fn expect_echo(&mut self, found: &EchoMatch) {
+        self.sent.expect(found);
     }
 
     /// Notes that inbound audio was held back for so long, by a blocked event loop or a network that
@@ -255,8 +283,10 @@ impl OutboundAudio {
     fn fill(&mut self) -> Option<&[i16]> {
         let samples = self.frame_samples;
         if !self.stretcher.fill(&self.planes, samples, &mut self.frame) {
+            self.sent.note_silence(1);
             return None;
         }
+        self.sent.note(&self.frame, false);
         self.inserted += samples as u64;
         Some(&self.frame)
     }

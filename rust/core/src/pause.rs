@@ -271,6 +271,13 @@ impl PauseDetector {
         self.probability
     }
 
+    /// Discards the turn under way, or what may become one. What is heard goes on: speech that lasts
+    /// begins another turn, with the pre-roll before it.
+    pub fn disregard(&mut self) {
+        self.endpointer.disregard();
+        self.drop_unneeded();
+    }
+
     /// Discards all state; time counts from 0 again.
     pub fn reset(&mut self) {
         self.resampler.reset();

@@ -472,3 +472,18 @@ fn nothing_passes_where_whole_frames_and_windows_meet_too_seldom() {
     turns.process(48_000, 1, &vec![100; 48_000]).unwrap();
     assert_eq!(turns.quiet_terms(48_000), None);
 }
+
+#[test]
+fn a_disregarded_turn_overtakes_its_events_and_the_clock_goes_on() {
+    let mut turns = InboundTurns::new(detector(16_000), 320);
+    let samples = audio(16_000, &[(LOUD, 1.0)]);
+    let begun = turns.process(16_000, 1, &samples[..8_000]).unwrap();
+    assert_eq!(begun.len(), 1);
+    turns.disregard();
+    assert!(turns.claim(&begun[0]).is_none());
+    assert!(!turns.is_open());
+    let again = turns.process(16_000, 1, &samples[8_000..]).unwrap();
+    let event = turns.claim(&again[0]).unwrap().event;
+    assert_eq!(event.kind, EventKind::SpeechStarted);
+    assert!(event.speech_start_s >= begun[0].event.time_s);
+}

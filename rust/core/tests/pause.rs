@@ -256,3 +256,24 @@ fn a_pre_roll_out_of_range_is_refused() {
         );
     }
 }
+
+#[test]
+fn speech_that_goes_on_after_a_disregarded_turn_is_the_next_one_with_its_pre_roll() {
+    let mut detector = detector(16_000);
+    let mut events = Vec::new();
+    let samples = audio(16_000, &[(SOFT, 1.0), (LOUD, 2.0), (SOFT, 1.0)]);
+    // Windows 31 to 37 are the 0.2 s of speech that begin a turn.
+    let (head, tail) = samples.split_at(38 * 512);
+    detector.process(head, &mut events).unwrap();
+    assert_eq!(events.pop().map(|event| event.kind), Some(SpeechStarted));
+    detector.disregard();
+    assert!(!detector.is_open() && detector.utterance_so_far().unwrap().is_empty());
+    detector.process(tail, &mut events).unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [SpeechStarted, PauseCandidate, Pause]);
+    assert_eq!(events[0].speech_start_s, 38.0 * 0.032);
+    assert_eq!(events[0].time_s, 45.0 * 0.032);
+    // Nothing that was heard is lost but what is older than the pre-roll of 0.3 s.
+    let turn = detector.take_utterance().unwrap();
+    assert_eq!(turn[..], samples[38 * 512 - 4_800..][..turn.len()]);
+}

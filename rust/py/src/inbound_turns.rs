@@ -115,6 +115,11 @@ impl InboundTurns {
         planes(py, audio, 1)
     }
 
+    fn disregard(&self) -> PyResult<()> {
+        self.lock()?.disregard();
+        Ok(())
+    }
+
     fn reset(&self) -> PyResult<()> {
         self.lock()?.reset();
         Ok(())

@@ -32,6 +32,10 @@ mod _core {
     #[pymodule_export]
     use crate::outbound::OutboundAudio;
 
+    /// See [`gradio_webrtc_core::ECHO_SCORE`].
+    #[pymodule_export]
+    const ECHO_SCORE: f32 = gradio_webrtc_core::ECHO_SCORE;
+
     /// The media plane.
     #[pymodule]
     mod media {

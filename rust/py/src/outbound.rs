@@ -8,7 +8,7 @@ use numpy::PyArray2;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::array::{detach_if_long, row};
+use crate::array::{detach_if_long, int16, row};
 use crate::audio_input::{AudioInput, ChunkVisitor};
 use crate::error::{IntoPyResult, audio_error, rate_hz};
 use crate::exclusive_cell::lock_attached;
@@ -87,6 +87,23 @@ impl OutboundAudio {
     fn note_idle(&self, seconds: f64) -> PyResult<()> {
         self.lock()?.note_idle(seconds);
         Ok(())
+    }
+
+    fn echo_score(
+        &self,
+        py: Python<'_>,
+        rate_hz: i64,
+        received: &Bound<'_, PyAny>,
+    ) -> PyResult<f32> {
+        let received = int16(received, 1)?;
+        let (rate_hz, received) = (crate::error::rate_hz(rate_hz)?, received.plane(0)?);
+        let sent = self.lock()?.sent().into_py_result()?;
+        // A millisecond: neither the thread that sends nor any other one waits for it.
+        let found = py
+            .detach(|| sent.find(rate_hz, received))
+            .into_py_result()?;
+        self.lock()?.expect_echo(&found);
+        Ok(found.score)
     }
 
     fn note_received(&self, now_s: f64, seconds: f64) -> PyResult<()> {

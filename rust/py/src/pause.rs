@@ -172,6 +172,11 @@ impl PauseDetector {
         state.detector()?.set_pause(pause_s).into_py_result()
     }
 
+    fn disregard(&self, py: Python<'_>) -> PyResult<()> {
+        self.state.lock(py)?.detector()?.disregard();
+        Ok(())
+    }
+
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = self.state.lock(py)?;
         state.detector()?.reset();

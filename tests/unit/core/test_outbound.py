@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.tones import pitch_hz, tone
 
-from gradio_webrtc._audio import OutboundAudio
+from gradio_webrtc._audio import ECHO_SCORE, OutboundAudio
 from gradio_webrtc.errors import AudioError
 
 if TYPE_CHECKING:
@@ -246,3 +246,23 @@ def test_rate_dtype_and_layout_may_change_in_mid_stream() -> None:
 def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(AudioError, match="expected"):
         OutboundAudio(**settings)
+
+
+def test_what_was_pulled_is_found_again_in_what_is_received() -> None:
+    rng = np.random.default_rng(1)
+    # In the band of speech, as speech is.
+    played = np.repeat((rng.normal(size=8_000) * 5_000).astype(np.int16), 6)
+    outbound = OutboundAudio()
+    outbound.push(48_000, played)
+    echo = (played[-36_000:-12_000] // 50).reshape(1, -1)
+    assert outbound.echo_score(48_000, echo) == 0.0
+    assert sum(1 for _ in frames(outbound)) == 50
+    other = (rng.normal(size=(1, 24_000)) * 500).astype(np.int16)
+    assert outbound.echo_score(48_000, other) < ECHO_SCORE / 2
+    assert outbound.echo_score(48_000, echo) > 0.6
+    assert outbound.echo_score(48_000, echo[0]) > 0.6
+    assert outbound.echo_score(48_000, echo[:, :9_000]) == 0.0
+    with pytest.raises(AudioError):
+        outbound.echo_score(48_000, echo.astype(np.float32))
+    with pytest.raises(AudioError):
+        outbound.echo_score(100, echo)
