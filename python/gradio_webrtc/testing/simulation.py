@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._transport import AudioBlock
 
+    from .echo import Echo
     from .network import Network
 
 
@@ -125,6 +126,7 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
     time_limit_s: float | None = None,
     max_duration_s: float = 3600.0,
     network: Network | None = None,
+    echo: Echo | None = None,
 ) -> Simulation:
     """Plays a recording to a handler and returns what a client would have received.
 
@@ -145,6 +147,8 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
         max_duration_s: The seconds after which a session that goes on for ever is ended.
         network: The network that the client's audio goes through, as packets of Opus; messages and
             the handler's audio do not. ``None`` for no network and no codec.
+        echo: The part of the handler's audio that the client's microphone receives, as without
+            headphones and without echo cancellation. ``None`` for nothing.
 
     Returns:
         The turns, the audio, the outputs and all other results of the session.
@@ -169,7 +173,7 @@ def simulate(  # noqa: PLR0913 - each has a name, and a default
     """
     rate_hz, samples = _check_audio(audio)
     template = handler if isinstance(handler, StreamHandlerBase) else ReplyOnPause(handler)
-    client = _Client(rate_hz, samples, tuple(inputs), _encode(messages), network)
+    client = _Client(rate_hz, samples, tuple(inputs), _encode(messages), network, echo)
     run = _Run(template.copy(), client, tail_s, max_duration_s)
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(run.hold(time_limit_s))
@@ -204,6 +208,7 @@ class _Client(NamedTuple):
         inputs: The values of its input components.
         messages: Its messages, each as text behind its time in seconds of the session.
         network: The network that its audio goes through.
+        echo: The way from its speaker to its microphone.
     """
 
     rate_hz: int
@@ -211,6 +216,7 @@ class _Client(NamedTuple):
     inputs: tuple[Any, ...]
     messages: tuple[tuple[float, str], ...]
     network: Network | None
+    echo: Echo | None
 
 
 class _Run:
@@ -312,7 +318,13 @@ class _WatchedTransport(FakeTransport):
     def __init__(
         self, client: _Client, on_message: Callable[[Any], None], on_block: Callable[[], None]
     ) -> None:
-        super().__init__(client.rate_hz, client.samples, on_message, network=client.network)
+        super().__init__(
+            client.rate_hz,
+            client.samples,
+            on_message,
+            network=client.network,
+            echo=client.echo,
+        )
         self._texts = client.messages
         self._on_block = on_block
 

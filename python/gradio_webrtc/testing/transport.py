@@ -15,11 +15,12 @@ import numpy as np
 from gradio_webrtc._audio import Resampler
 from gradio_webrtc._messages import decode_data
 from gradio_webrtc._transport import AudioBlock, AudioPacer
-from gradio_webrtc._transport.pacing import SESSION_RATE_HZ
+from gradio_webrtc._transport.pacing import FRAME_SAMPLES, SESSION_RATE_HZ
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost
 from gradio_webrtc.types import TransportStats
 
+from .echo import EchoPath
 from .packets import PacketPath
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
     from gradio_webrtc.types import Layout
 
+    from .echo import Echo
     from .network import Network
 
 BLOCK_S: Final = 0.02
@@ -61,6 +63,7 @@ class FakeTransport:
         on_page_message: Called with every message to the client.
         network: The network that the audio goes through, as packets of Opus; ``None`` for no
             network and no codec.
+        echo: The way from its speaker to its microphone; ``None`` for none.
 
     Attributes:
         sent: ``(time_s, samples)`` of each audio frame that was sent to the client.
@@ -78,8 +81,9 @@ class FakeTransport:
         on_page_message: Callable[[Any], None] = lambda _message: None,
         *,
         network: Network | None = None,
+        echo: Echo | None = None,
     ) -> None:
-        if network is not None and rate_hz != SESSION_RATE_HZ:
+        if (network or echo) is not None and rate_hz != SESSION_RATE_HZ:
             resampler = Resampler(rate_hz, SESSION_RATE_HZ)
             resampled = [resampler.process(samples.reshape(1, -1)), resampler.flush()]
             rate_hz, samples = SESSION_RATE_HZ, np.concatenate(resampled, axis=1).astype(np.int16)
@@ -97,6 +101,7 @@ class FakeTransport:
         self._tasks = TaskScope()
         self._source: AudioFrameSource | None = None
         self._network = network
+        self._echo = None if echo is None else EchoPath(echo, FRAME_SAMPLES)
         self._path: PacketPath | None = None
         self._preferred: tuple[int, Layout] | None = None
 
@@ -176,6 +181,8 @@ class FakeTransport:
         missing = self._block_samples - block.size
         if missing:
             block = np.pad(block, ((0, 0), (0, missing)))
+        if self._echo is not None:
+            block = self._echo.add_to(block)
         return AudioBlock(self._rate_hz, 1, np.ascontiguousarray(block))
 
     def play_audio(self, source: AudioFrameSource) -> None:
@@ -227,5 +234,7 @@ class FakeTransport:
             frame = await pacer.next_frame()
             if frame.is_audio:
                 self.sent.append((self.now_s, frame.samples))
+                if self._echo is not None:
+                    self._echo.play(self.now_s, frame.samples)
                 if np.abs(frame.samples).max() > AUDIBLE:
                     self.last_audio_s = self.now_s
