@@ -325,6 +325,20 @@ class SessionHandle(Protocol):
     def buffered_s(self) -> float:
         """The emitted audio that waits to be passed on, in seconds; 1 at most."""
 
+    def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
+        """Returns how much received audio resembles the reply that is played, or was until now.
+
+        It takes about a millisecond; on the event loop.
+
+        Args:
+            rate_hz: The rate of the audio, in Hz.
+            received: int16 ``(1, n)`` up to now, of which the last 0.5 s count.
+
+        Returns:
+            The highest normalised correlation with what was sent in the last 1.6 s, 0 to 1: from
+            0.35 on it is an echo. 0 where nothing is played, and with less than 0.2 s of audio.
+        """
+
     def send(self, message: object) -> None:
         """Sends a JSON message to the client, as it is now.
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gradio_webrtc._handlers import StreamHandlerBase
 
 
@@ -26,6 +29,8 @@ class FakeSession:
         self.interruptions = 0
         self.played_s = self.buffered_s = 0.0
         self.ended_replies = 0
+        self.echo_scores: list[float] = []
+        self.compared: list[tuple[int, int]] = []
         self.on_request: Callable[[], None] | None = None
         self._changed = asyncio.Event()
 
@@ -47,6 +52,11 @@ class FakeSession:
         while not condition():
             self._changed.clear()
             await self._changed.wait()
+
+    def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
+        """The next of ``echo_scores``, 0 behind the last; notes rate and length."""
+        self.compared.append((rate_hz, received.size))
+        return self.echo_scores.pop(0) if self.echo_scores else 0.0
 
     def send(self, message: object) -> None:
         self.messages.append(message)

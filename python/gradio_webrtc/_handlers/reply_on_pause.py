@@ -21,6 +21,7 @@ from gradio_webrtc._turns.detector import (
     InboundTurnDetector,
     PauseTurnDetector,
 )
+from gradio_webrtc._turns.echo_guard import EchoGuard
 from gradio_webrtc._turns.options import (
     AlgoOptions,
     SileroVadOptions,
@@ -88,6 +89,8 @@ class ReplyOnPause(SpeculativeTurnHandler):
             all that it gives until a longer one makes it certain: ``True``, or a `Speculation`. The
             answer comes sooner, and fewer people are cut off. ``fn`` may begin more than once a
             turn: see `get_turn` for what it must not do twice.
+        echo_guard: Speech over an answer that is the answer's own echo is ignored, where it would
+            interrupt: each is an event ``echo_ignored``. Not where turns are detected in blocks.
 
     Attributes:
         fn: As given.
@@ -97,6 +100,7 @@ class ReplyOnPause(SpeculativeTurnHandler):
         event: Set while there is a turn to answer, or an answer under way.
         generator: The result of ``fn`` for the answer under way.
         speculative: A `Speculation`, or ``None``.
+        echo_guard: As given; may be set at any time.
 
     Raises:
         TypeError: An argument of the wrong kind.
@@ -136,6 +140,7 @@ class ReplyOnPause(SpeculativeTurnHandler):
         *,
         vad: VoiceActivityDetector | type | None = None,
         speculative: bool | Speculation | None = False,
+        echo_guard: bool = True,
     ) -> None: ...
     @overload
     def __init__(
@@ -153,6 +158,7 @@ class ReplyOnPause(SpeculativeTurnHandler):
         super().__init__(fn, options)
         self.algo_options = options.algo_options or AlgoOptions()
         self.model_options = options.model_options
+        self.echo_guard = options.echo_guard
         given = options.model if options.vad is None else options.vad
         if isinstance(given, SileroVADModel):
             # The value of `model`, and so what a subclass's own `copy` passes on.
@@ -179,11 +185,13 @@ class ReplyOnPause(SpeculativeTurnHandler):
         # thread.
         self._rtc_detector_lock = threading.Lock()
         self._rtc_speech_end_s = -math.inf
+        self._rtc_echo_guard: EchoGuard | None = None
 
     def bind(self, session: SessionHandle) -> None:
         """Ties this copy to its session; once, on the event loop, before `start_up`."""
         super().bind(session)
         self._rtc_detector = self._rtc_make_detector()
+        self._rtc_echo_guard = EchoGuard(session, self._rtc_detector_lock)
         self._rtc_reply_queue.on_change = self._rtc_update_skipping
         self._rtc_begin_s = session.loop.time()
 
@@ -475,6 +483,9 @@ class ReplyOnPause(SpeculativeTurnHandler):
     # On the event loop
 
     def _rtc_on_turn_event(self, event: TurnEvent) -> None:
+        guard, detector = self._rtc_echo_guard, self._rtc_bound_detector
+        if self.echo_guard and guard and guard.covers(event, detector, self._rtc_detector_rate_hz):
+            return
         if event.audio is not None:
             self._rtc_speech_end_s = event.speech_end_s or event.time_s
             self._rtc_answer_event(event, event.audio)

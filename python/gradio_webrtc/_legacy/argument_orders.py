@@ -56,6 +56,7 @@ class ReplyOptions:
     needs_args: bool = False
     vad: Any = None
     speculative: bool | Speculation | None = False
+    echo_guard: bool = True
 
 
 def reply_options(positional: tuple[object, ...], keywords: Mapping[str, object]) -> ReplyOptions:
@@ -103,5 +104,7 @@ def _check(options: ReplyOptions) -> None:
         raise TypeError(f"algo_options is an AlgoOptions, got {options.algo_options!r}")
     if not isinstance(options.speculative, bool | Speculation | None):
         raise TypeError(f"speculative is True, False or a Speculation, got {options.speculative!r}")
+    if not isinstance(options.echo_guard, bool):
+        raise TypeError(f"echo_guard is True or False, got {options.echo_guard!r}")
     if options.model is not None and options.vad is not None:
         raise TypeError("model and vad are two names for one thing: give one of them")

@@ -195,6 +195,18 @@ class OutboundAudioBuffer:
                 await self._space.wait()
         return taken
 
+    def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
+        """Returns how much received audio resembles what was pulled last; any thread.
+
+        Args:
+            rate_hz: Its rate, in Hz.
+            received: int16 ``(1, n)`` up to now, of which the last 0.5 s count.
+
+        Returns:
+            0 to 1; an echo from `ECHO_SCORE` on.
+        """
+        return self.queue.echo_score(rate_hz, received)
+
     def expect_reply(self) -> None:
         """Measures the time from now to the next frame, for `reply_delays_s`."""
         if self._player is not None:

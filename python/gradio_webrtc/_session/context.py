@@ -22,6 +22,9 @@ from .reporting import message_of, report_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .buffers import OutboundAudioBuffer
     from .messages import MessageSender
 
@@ -39,6 +42,10 @@ TURN_ENDS: Final = "pause_detected"
 REPLY_BEGINS: Final = "response_starting"
 
 REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
+
+ECHO_S: Final = 1.1
+"""Seconds after the end of a reply in which its echo may still come: the longest delay at which the
+core looks for one."""
 
 MAX_REPORTED_PLACES: Final = 100
 """The latest places of failure that one session stores, so that each is reported once."""
@@ -85,6 +92,7 @@ class SessionContext:
         self._lock = threading.Lock()
         self._replied = asyncio.Event()
         self._replied.set()
+        self._echo_until_s = -math.inf
         self._reported: dict[tuple[str, str, int, str], float] = {}
         self._answer_request: Callable[[], object] | None = None
 
@@ -102,6 +110,12 @@ class SessionContext:
     def buffered_s(self) -> float:
         """The length of the emitted audio that waits for that, in seconds."""
         return self._buffer.buffered_s
+
+    def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
+        """Returns how much received audio resembles the reply; call on the event loop."""
+        if self._replied.is_set() and self._loop.time() > self._echo_until_s:
+            return 0.0
+        return self._buffer.echo_score(rate_hz, received)
 
     def send(self, message: object) -> None:
         """Sends a JSON message to the client, as it is now.
@@ -197,6 +211,8 @@ class SessionContext:
             self._replied.clear()
         elif name in REPLY_ENDS:
             self._replied.set()
+            # The last second of a reply waits to be sent when the code of it is over.
+            self._echo_until_s = self._loop.time() + self._buffer.buffered_s + ECHO_S
         if name in LOG_EVENTS or name in MORE_LOG_EVENTS:
             self._sender.send_soon(create_message("log", name))
 

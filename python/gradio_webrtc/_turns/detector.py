@@ -150,6 +150,10 @@ class InboundTurnDetector:
         """Sets the silence that ends a turn, in seconds, also of the one under way."""
         self.inbound.set_pause(pause_s)
 
+    def disregard(self) -> None:
+        """Discards the open turn; speech that goes on begins another, with its pre-roll."""
+        self.inbound.disregard()
+
     def take_open_turn(self) -> NDArray[np.int16]:
         """Returns the audio of the open turn, int16 ``(1, n)``, and discards it.
 
@@ -250,6 +254,11 @@ class PauseTurnDetector:
     def set_pause(self, pause_s: float) -> None:
         """Sets the silence that ends a turn, in seconds, also of the one under way."""
         self._detector.set_pause(pause_s)
+
+    def disregard(self) -> None:
+        """Discards the open turn; speech that goes on begins another, with its pre-roll."""
+        self._detector.disregard()
+        self.is_open = self._detector.is_open
 
     def reset(self) -> None:
         """Discards the open turn; the next samples begin a new one, and the clock goes on."""

@@ -7,13 +7,15 @@ import json
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import gradio as gr
 import numpy as np
 import pytest
 
+from gradio_webrtc._audio import ECHO_SCORE
 from gradio_webrtc._session.buffers import MAX_BUFFERED_S, OutboundAudioBuffer
-from gradio_webrtc._session.context import MAX_REPORTED_PLACES, SessionContext
+from gradio_webrtc._session.context import ECHO_S, MAX_REPORTED_PLACES, SessionContext
 from gradio_webrtc._session.messages import MessageSender
 from gradio_webrtc.errors import AudioError, HandlerError, WebRTCError
 
@@ -225,3 +227,23 @@ async def test_the_last_partial_frame_of_a_reply_is_sent_padded() -> None:
     assert second is not None
     assert np.count_nonzero(second) == 40
     await asyncio.wait_for(audio_buffer.drain(), 1)
+
+
+async def test_audio_is_compared_with_a_reply_and_until_its_echo_has_ended() -> None:
+    ears, loop = Ears(), asyncio.get_running_loop()
+    noise = (np.random.default_rng(1).normal(size=48_000) * 5_000).astype(np.int16)
+    await ears.audio_buffer.write(48_000, noise)
+    for _ in range(40):
+        ears.audio_buffer.pull()
+    received = noise[:24_000].reshape(1, -1)
+    assert ears.session.echo_score(48_000, received) == 0.0
+    ears.session.event("response_starting", turn=1)
+    assert ears.session.echo_score(48_000, received) > ECHO_SCORE
+    ears.session.event("response_finished", turn=1)
+    now_s = loop.time()
+    # 0.2 s wait to be sent.
+    last_s = 0.2 + ECHO_S
+    for later_s, is_compared in ((0.0, True), (last_s - 0.1, True), (last_s + 0.1, False)):
+        with patch.object(loop, "time", lambda later_s=later_s: now_s + later_s):
+            score = ears.session.echo_score(48_000, received)
+        assert (score > ECHO_SCORE) is is_compared
