@@ -38,7 +38,7 @@ class SpeculativeTurnHandler(TurnHandler):
             warnings.warn(
                 f"speculative has no effect in {type(self).__name__}: its own emit() answers turns",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             self.speculative = None
 

@@ -232,7 +232,7 @@ def warn_of_idle_options(options: SileroVadOptions) -> None:
         warnings.warn(
             f"SileroVadOptions.{name} has no effect in ReplyOnPause: {reason}",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
