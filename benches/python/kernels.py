@@ -145,7 +145,7 @@ def silero(figures: Figures) -> None:
         target = {"times": 5, "beside": "onnxruntime"}
         figures.add("one Silero window: CPU", "µs", values, target=target)
     name = f"Silero: largest difference from onnxruntime in {total} windows"
-    figures.add(name, "", {"ours": worst}, target={"most": 1.5e-4})
+    figures.add(name, "", {"ours": worst}, target={"most": 4e-4})
     figures.add("Silero: decisions that differ", "", {"ours": flips}, target={"most": 0})
 
 

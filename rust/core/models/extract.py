@@ -48,8 +48,9 @@ TENSORS: tuple[tuple[str, slice], ...] = (
 LARGEST_EXPONENT = 132
 FAR_BELOW = 15
 
-# Bits that are rounded away, of the 24 of a number, a whole byte plane; PROVENANCE.md, "Rounding".
-DROPPED_BITS = 8
+# Bits that are rounded away, of the 24 of a number: a byte plane, and two bits that deflate takes
+# out; PROVENANCE.md, "Rounding".
+DROPPED_BITS = 10
 
 Floats = NDArray[np.float32]
 
