@@ -161,6 +161,11 @@ class CurrentTurn:
         """True once it is certain that the turn is over, and what the code gives is played."""
         return self._is_over.done() and self._is_over.result()
 
+    @property
+    def is_dropped(self) -> bool:
+        """True once the user has talked on, or left: nothing of what the code gives is played."""
+        return self._is_over.done() and not self._is_over.result()
+
     async def certain(self) -> None:
         """Returns once it is certain that the turn is over; await it before side effects.
 

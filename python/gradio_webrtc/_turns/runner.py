@@ -1,7 +1,7 @@
 """Stepping and closing the results of user functions, sync or async, from the event loop.
 
 Sync code runs in a `Worker`, async code in a task of its own. An item is any object: nothing here
-depends on media, turns or handlers.
+depends on media or handlers, and of turns only whether the running one was dropped.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from gradio_webrtc._workers.user_code import (
 )
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
+
+from .current_turn import current_turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -221,7 +223,7 @@ class GeneratorRunner:
             warning.cancel()
 
     def _in_worker(self, fn: Callable[..., T], *args: object) -> asyncio.Future[T]:
-        return self._worker.submit(self._context, self._job_label, fn, *args)
+        return self._worker.submit(self._context, self._job_label, _unless_dropped, fn, *args)
 
     # In the worker
 
@@ -446,6 +448,18 @@ def is_in_use(error: Exception) -> bool:
     # An error of the generator's own brings a frame of it.
     is_refusal = traceback is not None and traceback.tb_next is None
     return is_refusal and any(str(error).endswith(end) for end in _REFUSALS)
+
+
+def _unless_dropped(fn: Callable[..., Any], *args: object) -> Any:
+    """Calls ``fn``. What it raises for a turn that was dropped meanwhile is nobody's concern."""
+    try:
+        return fn(*args)
+    except Exception as error:
+        turn = current_turn.get()
+        if turn is None or not turn.is_dropped:
+            raise
+        _logger.debug("an answer that was dropped has failed", exc_info=error)
+        return FINISHED
 
 
 def _next(generator: Iterator[object]) -> Step:

@@ -262,7 +262,9 @@ async def test_async_code_waits_until_it_is_certain_or_ends_there() -> None:
     assert held.session.errors == []
 
 
-async def test_sync_code_waits_until_it_is_certain_or_ends_there() -> None:
+async def test_sync_code_waits_until_it_is_certain_or_ends_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     waits, happened = threading.Event(), []
 
     def fn(_audio: object) -> Iterator[Any]:
@@ -284,6 +286,26 @@ async def test_sync_code_waits_until_it_is_certain_or_ends_there() -> None:
         await asyncio.to_thread(waits.wait)
     assert happened == ["booked", "discarded"]
     assert held.session.errors == []
+    assert caplog.text == ""
+
+
+async def test_an_error_of_sync_code_whose_turn_was_dropped_is_no_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runs, goes_on = threading.Event(), threading.Event()
+
+    def fn(_audio: object) -> Iterator[Any]:
+        runs.set()
+        goes_on.wait()
+        raise ValueError("nobody takes the answer")
+        yield
+
+    async with Held(fn) as held:
+        await asyncio.to_thread(runs.wait)
+        held.reply.interrupt()
+        goes_on.set()
+    assert held.session.errors == []
+    assert caplog.text == ""
 
 
 async def test_the_next_answer_begins_behind_the_clean_up_of_the_one_before() -> None:
