@@ -116,6 +116,7 @@ def build(responder: TurnResponder) -> gr.Blocks:
                 startup_fn=responder.greet,
                 input_sample_rate=Ears.sample_rate,
                 output_sample_rate=Voice.sample_rate,
+                speculative=True,
             ),
             inputs=[webrtc, messages],
             outputs=[webrtc],
