@@ -6,6 +6,7 @@
 mod adaptation;
 mod budget;
 mod former_streams;
+mod int16;
 mod jitter;
 mod least;
 mod opus;

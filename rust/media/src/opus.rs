@@ -3,13 +3,14 @@
 // Calls of C are unsafe by nature. Nothing outside this module calls any.
 #![allow(unsafe_code)]
 
+use std::cell::RefCell;
 use std::ffi::c_int;
 use std::fmt;
 use std::ptr::{self, NonNull};
 
 use opusic_sys as sys;
 
-use crate::OpusPacket;
+use crate::{OpusPacket, int16};
 
 /// The rates that libopus decodes to and encodes from, in Hz (RFC 6716 section 2).
 pub const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
@@ -103,6 +104,11 @@ fn count(returned: c_int) -> Result<usize, OpusError> {
     usize::try_from(returned).map_err(|_| OpusError::from_number(returned))
 }
 
+thread_local! {
+    /// One packet, decoded: one place for all decoders of a thread, which stays in its cache.
+    static DECODED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Decodes one stream, whatever its sender's settings, at any of five rates, to one or two
 /// channels.
 ///
@@ -113,6 +119,8 @@ pub struct OpusDecoder {
     state: NonNull<sys::OpusDecoder>,
     rate_hz: u32,
     channels: usize,
+    /// What the soft clipping of each channel goes on with in the next packet.
+    clipping: [f32; 2],
 }
 
 // SAFETY: libopus keeps nothing outside of the object, and no thread's state in it; it may be used
@@ -149,6 +157,7 @@ impl OpusDecoder {
             state,
             rate_hz,
             channels,
+            clipping: [0.0; 2],
         })
     }
 
@@ -171,7 +180,33 @@ impl OpusDecoder {
     pub fn decode(&mut self, packet: &[u8], audio: &mut Vec<i16>) -> Result<usize, OpusError> {
         let header = OpusPacket::read(packet).ok_or(OpusError::Packet)?;
         let samples = self.at_rate(header.samples());
-        self.run(Some(packet), samples, false, audio)
+        DECODED.with_borrow_mut(|decoded| {
+            decoded.resize(samples * self.channels, 0.0);
+            let (bytes, length, frame_size) = call_arguments(Some(packet), samples)?;
+            // SAFETY: `bytes` has `length` bytes. `decoded` has room for `frame_size` samples of
+            // each channel, and libopus writes no more than that.
+            let returned = unsafe {
+                let (state, out) = (self.state.as_ptr(), decoded.as_mut_ptr());
+                sys::opus_decode_float(state, bytes, length, out, frame_size, 0)
+            };
+            let count = count(returned)?;
+            self.append(&mut decoded[..count * self.channels], audio);
+            Ok(count)
+        })
+    }
+
+    /// Appends decoded samples as int16, as `opus_decode` does in three passes, to the last bit: what is
+    /// beyond full scale, which is rare, is clipped softly by libopus.
+    fn append(&mut self, decoded: &mut [f32], audio: &mut Vec<i16>) {
+        if self.clipping.map(f32::to_bits) != [0; 2] || int16::is_beyond_full_scale(decoded) {
+            let samples = decoded.len() / self.channels;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // 5760 and 2
+            let (samples, channels) = (samples as c_int, self.channels as c_int);
+            let memory = self.clipping.as_mut_ptr();
+            // SAFETY: `decoded` has `samples` of each channel, and `memory` a number for each of two.
+            unsafe { sys::opus_pcm_soft_clip(decoded.as_mut_ptr(), samples, channels, memory) };
+        }
+        int16::append(decoded, audio);
     }
 
     /// Appends the copy that `next` has of the packet before it: in-band error correction, at a lower bit
@@ -190,7 +225,7 @@ impl OpusDecoder {
     ) -> Result<usize, OpusError> {
         OpusPacket::read(next).ok_or(OpusError::Packet)?;
         let samples = self.missing(samples)?;
-        self.run(Some(next), samples, true, audio)
+        self.fill(Some(next), samples, audio)
     }
 
     /// Appends a guess at what is missing after the last packet; it fades out.
@@ -202,13 +237,14 @@ impl OpusDecoder {
     /// [`OpusError::FrameLength`].
     pub fn conceal(&mut self, samples: u32, audio: &mut Vec<i16>) -> Result<usize, OpusError> {
         let samples = self.missing(samples)?;
-        self.run(None, samples, false, audio)
+        self.fill(None, samples, audio)
     }
 
     /// Resets the decoder, as if another stream began.
     pub fn reset(&mut self) {
         // SAFETY: the request takes no argument, and cannot fail.
         unsafe { sys::opus_decoder_ctl(self.state.as_ptr(), sys::OPUS_RESET_STATE) };
+        self.clipping = [0.0; 2];
     }
 
     /// Samples per channel at the decoder's rate.
@@ -228,45 +264,39 @@ impl OpusDecoder {
         }
     }
 
-    fn run(
+    /// Appends what stands for a missing packet, which libopus does not clip softly.
+    fn fill(
         &mut self,
-        packet: Option<&[u8]>,
+        next: Option<&[u8]>,
         samples: usize,
-        is_fec: bool,
         audio: &mut Vec<i16>,
     ) -> Result<usize, OpusError> {
-        let (bytes, length) = match packet {
-            None => (ptr::null(), 0),
-            Some(packet) => (
-                packet.as_ptr(),
-                i32::try_from(packet.len()).map_err(|_| OpusError::Packet)?,
-            ),
-        };
+        let (bytes, length, frame_size) = call_arguments(next, samples)?;
         let start = audio.len();
         audio.resize(start + samples * self.channels, 0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // up to 5760
-        let frame_size = samples as c_int;
+        let is_fec = c_int::from(next.is_some());
         // SAFETY: `bytes` has `length` bytes, or is null for none. Behind `start`, `audio` has room
         // for `frame_size` samples of each channel, and libopus writes no more than that.
         let returned = unsafe {
-            sys::opus_decode(
-                self.state.as_ptr(),
-                bytes,
-                length,
-                audio[start..].as_mut_ptr(),
-                frame_size,
-                c_int::from(is_fec),
-            )
+            let (state, out) = (self.state.as_ptr(), audio[start..].as_mut_ptr());
+            sys::opus_decode(state, bytes, length, out, frame_size, is_fec)
         };
         let decoded = count(returned);
-        audio.truncate(
-            start
-                + decoded
-                    .as_ref()
-                    .map_or(0, |samples| samples * self.channels),
-        );
+        let written = decoded.as_ref().map_or(0, |count| count * self.channels);
+        audio.truncate(start + written);
         decoded
     }
+}
+
+/// A packet's address and length, null and 0 for none, and a number of samples, as libopus takes them.
+fn call_arguments(
+    packet: Option<&[u8]>,
+    samples: usize,
+) -> Result<(*const u8, i32, c_int), OpusError> {
+    let (bytes, length) = packet.map_or((ptr::null(), 0), |it| (it.as_ptr(), it.len()));
+    let length = i32::try_from(length).map_err(|_| OpusError::Packet)?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // up to 5760
+    Ok((bytes, length, samples as c_int))
 }
 
 impl Drop for OpusDecoder {
@@ -447,76 +477,4 @@ fn arguments(rate_hz: u32, channels: usize) -> Result<(i32, c_int), OpusError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lowest_rate_with_the_whole_band_suits() {
-        let rates = [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 192_000];
-        let suiting = [8_000, 12_000, 16_000, 24_000, 24_000, 48_000, 48_000];
-        assert_eq!(rates.map(opus_rate_hz), suiting);
-    }
-
-    #[test]
-    fn settings_outside_their_range_are_refused_by_name() {
-        let mut encoder = OpusEncoder::new(1, OpusApplication::Voice).unwrap();
-        let refused = encoder.set_bit_rate(5_999).unwrap_err().to_string();
-        assert_eq!(
-            refused,
-            "expected a bit rate from 6000 to 510000 bit/s, got 5999"
-        );
-        assert!(encoder.set_complexity(11).is_err());
-        assert!(encoder.set_expected_loss(-1).is_err());
-        assert!(encoder.set_expected_loss(100).is_ok());
-    }
-
-    #[test]
-    fn rates_and_channels_that_opus_lacks_are_refused() {
-        let refused = OpusDecoder::new(44_100, 1).unwrap_err();
-        assert_eq!(refused, OpusError::Rate { got_hz: 44_100 });
-        let refused = OpusDecoder::new(48_000, 3).unwrap_err();
-        assert_eq!(refused, OpusError::Channels { got: 3 });
-        let refused = OpusEncoder::new(0, OpusApplication::Voice).unwrap_err();
-        assert_eq!(refused, OpusError::Channels { got: 0 });
-    }
-
-    #[test]
-    fn a_frame_of_a_wrong_length_is_refused_and_leaves_no_packet() {
-        let mut encoder = OpusEncoder::new(2, OpusApplication::LowDelay).unwrap();
-        let mut packet = vec![1, 2, 3];
-        let refused = encoder.encode(&[0; 960], &mut packet);
-        assert!(refused.is_ok(), "480 samples of two channels are 10 ms");
-        let refused = encoder.encode(&[0; 961], &mut packet).unwrap_err();
-        assert_eq!(refused, OpusError::FrameLength { got: 480 });
-        assert!(packet.is_empty());
-    }
-
-    #[test]
-    fn bytes_that_are_no_packet_are_an_error_and_add_nothing() {
-        let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
-        let mut audio = vec![7];
-        // Code 3 with no frames.
-        let refused = decoder.decode(&[0xff, 0], &mut audio).unwrap_err();
-        assert_eq!((refused, audio.len()), (OpusError::Packet, 1));
-        // Two frames of equal length in an odd number of bytes.
-        let refused = decoder.decode(&[0xf9, 1, 2, 3], &mut audio).unwrap_err();
-        assert_eq!((refused, audio.len()), (OpusError::Packet, 1));
-    }
-
-    #[test]
-    fn missing_audio_has_the_length_that_was_asked_for() {
-        for rate_hz in OPUS_RATES_HZ {
-            let mut decoder = OpusDecoder::new(rate_hz, 2).unwrap();
-            for samples in [120, 480, 960, 2_880, 5_760] {
-                let mut audio = Vec::new();
-                let filled = decoder.conceal(samples, &mut audio).unwrap();
-                assert_eq!(u32::try_from(filled), Ok(samples * rate_hz / 48_000));
-                assert_eq!(audio.len(), 2 * filled);
-            }
-        }
-        let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
-        for samples in [0, 100, 5_880] {
-            assert!(decoder.conceal(samples, &mut Vec::new()).is_err());
-        }
-    }
-}
+mod tests;
