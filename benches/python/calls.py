@@ -57,8 +57,9 @@ GROWTH: Final = 1.3
 GROWTH_AGAIN: Final = 1.12
 """The same when another run has found a limit."""
 
-MOST_CALLS: Final = 320
-"""More than the clients' own core keeps up with; what it cannot send is no limit of the server."""
+MOST_CALLS: Final = 640
+"""Where the search ends. What the clients' own core cannot send is no limit of the server: with
+three hundred it is a third busy."""
 
 SETTLE_S: Final = 1.0
 MEASURE_S: Final = 2.5
