@@ -12,6 +12,29 @@ from talk_speech import Ears, Voice
 
 pytestmark = pytest.mark.browser
 
+NEAR_SPEAKER = """(() => {
+  const context = new AudioContext();
+  const room = new DelayNode(context, { delayTime: 0.1 });
+  const gain = new GainNode(context, { gain: 0.1 });
+  const microphone = new MediaStreamAudioDestinationNode(context);
+  room.connect(gain).connect(microphone);
+  const hear = (stream) => new MediaStreamAudioSourceNode(context, { mediaStream: stream });
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    await context.resume();
+    hear(await ask(constraints)).connect(microphone);
+    return microphone.stream;
+  };
+  window.RTCPeerConnection = class extends window.RTCPeerConnection {
+    constructor(...options) {
+      super(...options);
+      this.addEventListener("track", ({ track }) => hear(new MediaStream([track])).connect(room));
+    }
+  };
+})();"""
+"""What the page plays comes back into its microphone, 0.1 s later and at -20 dB: a loudspeaker, and
+no echo cancellation."""
+
 
 def words_in(parts: list[Samples], ears: Ears) -> list[str]:
     """The words in each part of a page's recording, in the form of `normalise`."""
@@ -111,3 +134,24 @@ def test_speaking_ends_what_is_being_said(
     numbers = numbers_in(words)
     assert [1, 2, 3] in [numbers[at : at + 3] for at in range(len(numbers))]
     assert words[-1] in {"okay", "ok"}
+
+
+def test_a_speaker_beside_the_microphone_interrupts_nothing(
+    talk_url: str, playwright: Playwright, voice: Voice, tmp_path: Path
+) -> None:
+    microphone = write_microphone(
+        tmp_path / "near.wav", [speak(voice, "Count to twenty.", at_s=11.0)]
+    )
+    with chromium(playwright, microphone) as browser:
+        call = browser.open(talk_url, script=NEAR_SPEAKER)
+        call.press()
+        call.wait_for_state("open")
+        call.wait_for_message(GREETING[-1])
+        call.wait_for_message("20.")
+        call.wait_for_quiet(2.0, after_s=call.received_s)
+        written = call.conversation.inner_text()
+        spoken = utterances(call.recording())
+        hang_up(call)
+    assert "Sorry" not in written
+    assert "You said" not in written, "an echo was answered"
+    assert sum(part.size for part in spoken) / RATE_HZ > counting_s(voice, 20)
