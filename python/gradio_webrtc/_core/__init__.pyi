@@ -382,8 +382,34 @@ class OutboundAudio:
         The next push begins a new stream.
         """
 
+    def keep_pulled(self, seconds: float) -> None:
+        """Keeps so many seconds of what is pulled from now on, 0 to 10, for `hold`."""
+
+    def hold(self, rewind_s: float, unplayed_s: float = 0.0) -> None:
+        """Stops to return frames, and keeps everything, until `release` or `clear`.
+
+        `push` still takes what has room. A hold within a hold has no effect.
+
+        Args:
+            rewind_s: Seconds of what was pulled last that come once more after the hold, if any of
+                it came in the last 100 ms.
+            unplayed_s: Seconds before that, since nobody has played them.
+        """
+
+    def release(self) -> float:
+        """Ends a hold; the first 5 ms of what comes once more are faded in.
+
+        Returns:
+            The seconds that come once more: no more than `keep_pulled` has kept, and nothing from
+            before the last `end` or `clear`. 0 without a hold.
+        """
+
+    @property
+    def is_held(self) -> bool:
+        """True from `hold` to `release` or `clear`."""
+
     def clear(self) -> int:
-        """Drops all waiting samples, as on a barge-in.
+        """Drops all waiting samples, as on a barge-in, and ends a hold.
 
         Returns:
             Samples per channel dropped, at `call_rate_hz`.

@@ -49,6 +49,21 @@ impl<T: Copy + Default> AudioFifo<T> {
         Self { history, ..self }
     }
 
+    /// Keeps as many of the samples that are read from now on.
+    pub(crate) fn keep(&mut self, history: usize) {
+        self.history = history;
+    }
+
+    /// The number of samples that were read and are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.head.min(self.history)
+    }
+
+    /// Has the last of the samples that were read wait again; not more than are kept.
+    pub(crate) fn rewind(&mut self, samples: usize) {
+        self.head -= samples.min(self.kept());
+    }
+
     /// Samples written and not read.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -16,6 +16,7 @@ mod endpointing;
 mod error;
 mod fifo;
 mod g711;
+mod hold;
 mod inbound;
 mod inbound_turns;
 mod memory;

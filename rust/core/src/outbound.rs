@@ -4,6 +4,7 @@ use crate::backlog::Backlog;
 use crate::converter::Converter;
 use crate::echo_guard::{EchoMatch, SentAudio, SentSnapshot};
 use crate::echo_watch::{EchoWatch, Expected};
+use crate::hold::{Hold, fade_in};
 use crate::memory::PIECE_SAMPLES;
 use crate::sample::{self, Chunk, Layout, Sample};
 use crate::stretcher::Stretcher;
@@ -46,6 +47,7 @@ pub struct OutboundAudio {
     stretcher: Stretcher,
     echo: EchoWatch,
     sent: SentAudio,
+    hold: Hold,
     pushed: u64,
     removed: u64,
     inserted: u64,
@@ -99,6 +101,7 @@ impl OutboundAudio {
             stretcher,
             echo: EchoWatch::new(),
             sent: SentAudio::new(frame_samples),
+            hold: Hold::default(),
             pushed: 0,
             removed: 0,
             inserted: 0,
@@ -177,6 +180,10 @@ impl OutboundAudio {
     /// above 40 ms is worked off here; and the first five frames missing inside its audio are made
     /// of what was played before.
     pub fn pull(&mut self, partial: bool) -> Option<&[i16]> {
+        if self.hold.is_held() {
+            self.sent.note_silence(usize::from(!partial));
+            return None;
+        }
         if self.has_frame() {
             self.prepare();
         } else if partial {
@@ -187,6 +194,7 @@ impl OutboundAudio {
                 self.backlog.padded(left);
             }
         } else {
+            self.hold.note_missing();
             if self.backlog.ran_dry() {
                 self.stretcher.begin_filling(&self.planes);
             }
@@ -197,6 +205,7 @@ impl OutboundAudio {
 
     /// Takes the frame at the head of the queue.
     fn take_frame(&mut self, partial: bool) -> Option<&[i16]> {
+        self.hold.note_taken(self.frame_samples);
         match self.planes.as_mut_slice() {
             [left, right] => {
                 self.frame.clear();
@@ -220,6 +229,7 @@ impl OutboundAudio {
         }
         let samples = self.samples_in(seconds);
         self.backlog.idled(samples);
+        self.hold.note_idle(samples / self.frame_samples);
         self.sent.note_silence(samples / self.frame_samples);
     }
 
@@ -313,6 +323,53 @@ impl OutboundAudio {
     pub fn end(&mut self) {
         self.backlog.forget();
         self.end_stream();
+        self.hold.note_end(self.planes[0].len());
+    }
+
+    /// Keeps so many seconds of what was pulled last, for [`Self::hold`].
+    pub fn keep_pulled(&mut self, seconds: f64) {
+        let samples = self.samples_in(seconds);
+        for plane in &mut self.planes {
+            plane.keep(samples.max(self.stretcher.history()));
+        }
+    }
+
+    /// Stops to return frames, and keeps everything, until [`Self::release`] or [`Self::clear`].
+    ///
+    /// What has room is still taken. To a source that is live the hold is an end.
+    ///
+    /// # Arguments
+    /// `rewind_s`: seconds of what was pulled last that are returned again after the hold, if anything
+    /// was pulled right before it. `unplayed_s`: seconds before that, since nobody has played them.
+    pub fn hold(&mut self, rewind_s: f64, unplayed_s: f64) {
+        let [rewind, unplayed] = [rewind_s, unplayed_s].map(|it| self.samples_in(it));
+        self.hold.begin(rewind, unplayed);
+        self.stretcher.drop_filling();
+        self.backlog.forget();
+    }
+
+    /// Ends a hold, from as far back as it was requested: no further than what is kept, than the last
+    /// [`Self::end`], and than the last [`Self::clear`]. Returns that in seconds; 0 without a hold.
+    pub fn release(&mut self) -> f64 {
+        let back = self.hold.end();
+        let kept = self.planes.iter().map(AudioFifo::kept).min().unwrap_or(0);
+        let back = back.min(kept);
+        self.backlog.forget();
+        if back > 0 {
+            self.hold.note_rewound(back);
+            let fade = self.stretcher.fade_in();
+            for plane in &mut self.planes {
+                plane.rewind(back);
+                fade_in(&mut plane.waiting_mut()[..fade.min(back)]);
+            }
+        }
+        self.seconds(back)
+    }
+
+    /// True from [`Self::hold`] to [`Self::release`] or [`Self::clear`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.hold.is_held()
     }
 
     fn end_stream(&mut self) {
@@ -320,8 +377,9 @@ impl OutboundAudio {
         self.planes.iter_mut().for_each(AudioFifo::pad);
     }
 
-    /// Drops all waiting samples; returns how many per channel.
+    /// Drops all waiting samples, and ends a hold; returns how many samples per channel.
     pub fn clear(&mut self) -> usize {
+        self.hold = Hold::default();
         self.source = None;
         self.stretcher.drop_filling();
         self.backlog.forget();
@@ -345,24 +403,28 @@ impl OutboundAudio {
 
     /// The duration of the waiting samples, in seconds.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "an hour at 192 kHz is 30 bits")]
     pub fn buffered_s(&self) -> f64 {
-        self.planes[0].len() as f64 / f64::from(self.call_rate_hz)
+        self.seconds(self.planes[0].len())
     }
 
-    /// True if nothing waits and no stream has begun, of which a resampler may hold back the end: a
-    /// `pull` with `partial` has nothing to return.
+    #[allow(clippy::cast_precision_loss, reason = "an hour at 192 kHz is 30 bits")]
+    fn seconds(&self, samples: usize) -> f64 {
+        samples as f64 / f64::from(self.call_rate_hz)
+    }
+
+    /// True if nothing waits and no stream has begun, of which a resampler may hold back the end, or
+    /// all of it is held: a `pull` with `partial` has nothing to return.
     ///
-    /// Becomes false with the next push, however little that takes.
+    /// Becomes false with the next push, however little that takes, or the end of the hold.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.source.is_none() && self.planes[0].is_empty()
+        self.hold.is_held() || (self.source.is_none() && self.planes[0].is_empty())
     }
 
     /// True if [`Self::pull`] would return a full frame.
     #[must_use]
     pub fn has_frame(&self) -> bool {
-        self.planes[0].has_frame()
+        !self.hold.is_held() && self.planes[0].has_frame()
     }
 
     /// True if a full frame waits that may be pulled before it is due, for a receiver that may be

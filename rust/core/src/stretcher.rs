@@ -170,6 +170,11 @@ impl Stretcher {
         self.samples(PERIOD[1]) + self.samples(OVERLAP)
     }
 
+    /// The samples of a fade to what is played after a hole.
+    pub(crate) fn fade_in(&self) -> usize {
+        self.samples(FADE_IN)
+    }
+
     /// Begins to fill a hole with what was played last; nothing changes if too little was.
     pub(crate) fn begin_filling(&mut self, planes: &[AudioFifo<i16>]) {
         let (history, overlap) = (self.history(), self.samples(OVERLAP));

@@ -117,6 +117,23 @@ impl OutboundAudio {
         Ok(())
     }
 
+    fn keep_pulled(&self, seconds: f64) -> PyResult<()> {
+        self.lock()?.keep_pulled(seconds);
+        Ok(())
+    }
+
+    #[pyo3(signature = (rewind_s, unplayed_s=0.0))]
+    fn hold(&self, rewind_s: f64, unplayed_s: f64) -> PyResult<()> {
+        self.lock()?.hold(rewind_s, unplayed_s);
+        Ok(())
+    }
+
+    fn release(&self) -> PyResult<f64> {
+        let back_s = self.lock()?.release();
+        self.changed();
+        Ok(back_s)
+    }
+
     fn clear(&self) -> PyResult<usize> {
         Ok(self.lock()?.clear())
     }
@@ -129,6 +146,11 @@ impl OutboundAudio {
     #[getter]
     fn buffered_s(&self) -> PyResult<f64> {
         Ok(self.lock()?.buffered_s())
+    }
+
+    #[getter]
+    fn is_held(&self) -> PyResult<bool> {
+        Ok(self.lock()?.is_held())
     }
 
     #[getter]
