@@ -15,6 +15,8 @@ MessageType: TypeAlias = Literal[
     "send_input",
     "fetch_output",
     "stopword",
+    "hold",
+    "resume",
     "warning",
     "error",
     "info",

@@ -364,6 +364,18 @@ class SessionHandle(Protocol):
         Drops queued outbound audio, and the result of an ``emit`` that is running.
         """
 
+    def allow_holds(self) -> None:
+        """Has what `hold_reply` needs kept from now on, some 0.2 s of what was passed on."""
+
+    def hold_reply(self) -> None:
+        """Silences the reply at once, here and at the client, and keeps all of it.
+
+        What waits is not passed on until `resume_reply`; `clear` and `interrupt` drop it as ever.
+        """
+
+    def resume_reply(self) -> None:
+        """Plays on a reply that is held, from 0.2 s before what the client has played."""
+
     def end_reply(self) -> None:
         """Ends the reply: its last partial frame is padded with silence and sent."""
 

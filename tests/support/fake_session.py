@@ -29,6 +29,8 @@ class FakeSession:
         self.interruptions = 0
         self.played_s = self.buffered_s = 0.0
         self.ended_replies = 0
+        self.allows_holds = False
+        self.holds: list[str] = []
         self.echo_scores: list[float] = []
         self.compared: list[tuple[int, int]] = []
         self.on_request: Callable[[], None] | None = None
@@ -74,6 +76,17 @@ class FakeSession:
 
     def interrupt(self) -> None:
         self.interruptions += 1
+        self._note()
+
+    def allow_holds(self) -> None:
+        self.allows_holds = True
+
+    def hold_reply(self) -> None:
+        self.holds.append("hold")
+        self._note()
+
+    def resume_reply(self) -> None:
+        self.holds.append("resume")
         self._note()
 
     def end_reply(self) -> None:

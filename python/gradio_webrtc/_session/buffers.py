@@ -51,6 +51,10 @@ which only a further frame can be; and a still image grows sharper with each rep
 MAX_REPLY_DELAYS: Final = 100
 """Replies whose delay is kept, the latest."""
 
+REWIND_S: Final = 0.2
+"""Audio that comes once more after a hold, in seconds: what a client's jitter buffer still had, and
+enough of the word that was cut."""
+
 LAST_S: Final = 1 / 30
 """The time between the last frame and its repetition."""
 
@@ -81,19 +85,29 @@ class OutboundAudioBuffer:
     until the queue is as short as before. A reply that is ahead of real time is played exactly. See
     `OutboundAudio.pull`.
 
+    Args:
+        on_clear: See below.
+        max_unplayed_s: The most that it returns, in seconds.
+
     Attributes:
         queue: The core's.
         lock: Held while audio is queued or dropped.
         epoch: Grows with every `clear`, which ends each `write` that began before it.
-        on_clear: Called by every `clear`, for audio that has left the queue and was not played.
+        on_clear: Called by every `clear` and `hold`, for audio that has left the queue and was not
+            played; returns how much that is in seconds, as far as is known.
+        is_held: True from `hold` to `release` or `clear`.
         reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
             latest `MAX_REPLY_DELAYS`.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, on_clear: Callable[[], float] = lambda: 0.0, max_unplayed_s: float = 0.0
+    ) -> None:
         self.epoch = 0
         self.lock = threading.Lock()
-        self.on_clear: Callable[[], None] = lambda: None
+        self.on_clear = on_clear
+        self._max_unplayed_s = max_unplayed_s
+        self.is_held = False
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
         self._expected_since_s: float | None = None
         self._accepted_s = 0.0
@@ -187,7 +201,8 @@ class OutboundAudioBuffer:
             taken += accepted
             if self._player is None:
                 self._drained.clear()
-                self._ready.set()
+                if not self.is_held:
+                    self._ready.set()
             if taken < total:
                 self._space.clear()
                 if self._player is not None:
@@ -217,11 +232,36 @@ class OutboundAudioBuffer:
     def end_reply(self) -> None:
         """Pads the last partial frame of a reply, so that it is sent."""
         self.queue.end()
+        if self._player is None and self.queue.buffered_s > 0 and not self.is_held:
+            self._ready.set()
+
+    def allow_holds(self) -> None:
+        """Keeps what `hold` needs of what was played, from now on."""
+        self.queue.keep_pulled(REWIND_S + self._max_unplayed_s)
+
+    def hold(self) -> None:
+        """Stops playing at once, and keeps everything; a `write` still waits for space."""
+        if self.is_held:
+            return
+        self.is_held = True
+        with self.lock:
+            self.queue.hold(REWIND_S, self.on_clear())
+        self._ready.clear()
+
+    def release(self) -> None:
+        """Goes on `REWIND_S` before what the client has played, if it is held."""
+        if not self.is_held:
+            return
+        self.is_held = False
+        with self.lock:
+            self.queue.release()
         if self._player is None and self.queue.buffered_s > 0:
+            self._drained.clear()
             self._ready.set()
 
     def clear(self) -> None:
-        """Drops all queued audio, and ends every `write` that waits for space (barge-in)."""
+        """Drops all queued audio, and ends a hold and every `write` that waits (barge-in)."""
+        self.is_held = False
         with self.lock:
             self.epoch += 1
             # A player may take a frame at any time: what it took was played.

@@ -34,12 +34,14 @@ LOG_EVENTS: Final = frozenset({"started_talking", "pause_detected", "response_st
 """Events that clients of gradio_webrtc 0.0.31 and fastrtc expect as ``log`` messages. Our
 front end shows them as texts."""
 
-MORE_LOG_EVENTS: Final = frozenset({"response_finished", "interrupted"})
+MORE_LOG_EVENTS: Final = frozenset({"response_finished", "interrupted", "reply_resumed"})
 """Events that only our front end shows."""
 
 TURN_ENDS: Final = "pause_detected"
 
 REPLY_BEGINS: Final = "response_starting"
+
+REPLY_RESUMES: Final = "reply_resumed"
 
 REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
 
@@ -147,11 +149,23 @@ class SessionContext:
 
     def clear(self) -> None:
         """Drops queued audio, and nothing else."""
-        self._in_order(lambda: self._on_loop(self._buffer.clear))
+        self._in_order(lambda: self._on_loop(self._end_hold, self._buffer.clear))
 
     def interrupt(self) -> None:
         """Drops queued audio, and what a running ``emit`` still returns."""
         self._on_loop(self._interrupt)
+
+    def allow_holds(self) -> None:
+        """Keeps what `hold_reply` needs, from now on."""
+        self._on_loop(self._buffer.allow_holds)
+
+    def hold_reply(self) -> None:
+        """Silences the reply at once, and keeps all of it."""
+        self._on_loop(self._hold)
+
+    def resume_reply(self) -> None:
+        """Plays a reply on that is held."""
+        self._on_loop(self._end_hold, self._buffer.release)
 
     def end_reply(self) -> None:
         """Pads and sends the last partial frame of a reply."""
@@ -215,10 +229,24 @@ class SessionContext:
             self._echo_until_s = self._loop.time() + self._buffer.buffered_s + ECHO_S
         if name in LOG_EVENTS or name in MORE_LOG_EVENTS:
             self._sender.send_soon(create_message("log", name))
+        if name == REPLY_RESUMES and self._replied.is_set():
+            # The last second of it: nothing else ends it for the client.
+            self._sender.send_soon(create_message("log", "response_finished"))
 
     def _interrupt(self) -> None:
         self.interruptions += 1
-        self._buffer.clear()
+        self._end_hold(self._buffer.clear)
+
+    def _hold(self) -> None:
+        if not self._buffer.is_held:
+            self._buffer.hold()
+            self._sender.send(create_message("hold"))
+
+    def _end_hold(self, act: Callable[[], None]) -> None:
+        if self._buffer.is_held:
+            # First: what comes is played.
+            self._sender.send(create_message("resume"))
+        act()
 
     @staticmethod
     def _in_order(act: Callable[[], None]) -> None:

@@ -70,6 +70,10 @@ moment: the last outputs and the reason are for it. Its place is taken meanwhile
 GOODBYE_S: Final = 0.1
 """The part of the grace time in which connections are closed."""
 
+MAX_UNPLAYED_S: Final = 1.0
+"""Audio that a client, or the way to it, may have and not have played, in seconds, where none of it
+is lost: no more waits in a `SendQueue`. Over RTP it is less than is played once more anyway."""
+
 RESTART_AFTER_S: Final = 0.02
 """The time before a pump that user code has cancelled runs again, in seconds: code that does so
 each time is called no more often than an ``emit`` that has nothing."""
@@ -138,8 +142,8 @@ class Session:
         self.secret = secrets.token_urlsafe(24)
         self.transport = transport
         self.handler = handler
-        self.audio_buffer = OutboundAudioBuffer()
-        self.audio_buffer.on_clear = transport.clear_audio
+        max_unplayed_s = MAX_UNPLAYED_S if transport.is_reliable else 0.0
+        self.audio_buffer = OutboundAudioBuffer(transport.clear_audio, max_unplayed_s)
         self.video_buffer = OutboundVideoBuffer()
         self._sender = sender = MessageSender(transport.send_text)
         # Nothing here may refer back to this object, except what `_free` drops: a session is freed
@@ -465,7 +469,7 @@ class Session:
         self._send_goodbye(reason)
         self.outputs.close()
         # What the client has not played yet is played: only a reply that was interrupted is not.
-        self.audio_buffer.on_clear = lambda: None
+        self.audio_buffer.on_clear = lambda: 0.0
         self.audio_buffer.clear()
         await self._media.unblock(self._limit_s(UNBLOCK_TIMEOUT_S))
         self._media.close_workers()

@@ -193,8 +193,12 @@ class Transport(Protocol):
     def send_text(self, text: str) -> None:
         """Sends text to the client; kept, up to a bound, until the data channel opens."""
 
-    def clear_audio(self) -> None:
-        """Drops sent audio that the client has not played yet, where it has such a thing."""
+    def clear_audio(self) -> float:
+        """Drops sent audio that the client has not played yet, where it has such a thing.
+
+        Returns:
+            The length of that in seconds, as far as is known.
+        """
 
     def stats(self) -> TransportStats:
         """Returns the counters of packets and frames; from any thread, also after the end."""

@@ -19,7 +19,7 @@ from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
 from gradio_webrtc.types import TransportStats
 
 from .buckets import TokenBucket
-from .pacing import AudioPacer
+from .pacing import FRAME_S, AudioPacer
 from .send_queue import SendQueue
 
 if TYPE_CHECKING:
@@ -310,12 +310,19 @@ class OrderedTransport:
         if wire is not None:
             self._put_text(wire)
 
-    def clear_audio(self) -> None:
-        """Drops audio on its way, here and at the client."""
+    def clear_audio(self) -> float:
+        """Drops audio on its way, here and at the client; see `Transport.clear_audio`."""
+        unplayed_s = self._unplayed_s
         self._queue.clear_audio()
         wire = None if self._closed.done() else self._dialect.write_clear()
         if wire is not None:
             self._put_text(wire)
+        return unplayed_s
+
+    @property
+    def _unplayed_s(self) -> float:
+        """The audio that the client has not played, in seconds, as far as is known."""
+        return self._queue.audio_packets * FRAME_S
 
     def stats(self) -> TransportStats:
         """Returns the counters; a packet is 20 ms of audio."""

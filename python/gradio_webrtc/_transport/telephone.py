@@ -114,6 +114,12 @@ class Marks:
         self._none_pending.set()
 
     @property
+    def unconfirmed_s(self) -> float:
+        """The audio that was sent and not confirmed, in seconds."""
+        samples = self._unmarked + sum(samples for _, samples in self._pending)
+        return samples / self._rate_hz
+
+    @property
     def is_due(self) -> bool:
         """True if enough was sent for another mark."""
         return self._unmarked >= MARK_S * self._rate_hz
@@ -227,6 +233,12 @@ class TelephoneTransport(OrderedTransport):
         """Takes a mark that came back."""
         self._marks.confirm(mark)
         self.heard_s = self._marks.heard_s
+
+    @property
+    def _unplayed_s(self) -> float:
+        # Of a client that confirms nothing it is not known.
+        at_client_s = 0.0 if self.heard_s is None else self._marks.unconfirmed_s
+        return super()._unplayed_s + at_client_s
 
     async def _write_marked(self, write: Writer, wire: Wire) -> None:
         if isinstance(wire, str):

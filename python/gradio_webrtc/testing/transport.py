@@ -202,8 +202,9 @@ class FakeTransport:
         self.messages.append((self.now_s, message))
         self._note_message(message)
 
-    def clear_audio(self) -> None:
-        """Does nothing: what was sent counts as played."""
+    def clear_audio(self) -> float:
+        """Drops nothing: what was sent counts as played."""
+        return 0.0
 
     def stats(self) -> TransportStats:
         """Returns the packets that were received and sent, one for each frame of 20 ms."""

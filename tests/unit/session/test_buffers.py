@@ -54,6 +54,73 @@ async def test_of_a_chunk_that_waits_for_space_only_the_accepted_part_counts() -
     assert buffer.played_s == pytest.approx(0.02)
 
 
+async def test_a_hold_keeps_everything_and_goes_on_a_little_further_back() -> None:
+    cleared = []
+
+    def clear() -> float:
+        cleared.append(True)
+        return 0.1
+
+    buffer = OutboundAudioBuffer(clear, 0.5)
+    buffer.allow_holds()
+    loop = asyncio.get_running_loop()
+    writing = loop.create_task(buffer.write(48_000, np.ones((1, 96_000), np.int16)))
+    await asyncio.sleep(0)
+    for _ in range(20):
+        assert buffer.pull() is not None
+    buffer.hold()
+    buffer.hold()
+    assert (buffer.is_held, cleared) == (True, [True])
+    waiting = loop.create_task(buffer.wait_ready())
+    await asyncio.sleep(0)
+    assert buffer.pull() is buffer.pull(partial=True) is buffer.pull_early() is None
+    assert (buffer.played_s, buffer.buffered_s) == pytest.approx((0.4, 1.0))
+    assert not waiting.done()
+    assert not writing.done()
+    buffer.end_reply()
+    assert not waiting.done()
+    buffer.release()
+    await waiting
+    # 0.2 s, and what the client has not played.
+    assert (buffer.played_s, buffer.buffered_s) == pytest.approx((0.1, 1.3))
+    buffer.release()
+    assert buffer.buffered_s == pytest.approx(1.3)
+    buffer.clear()
+    await writing
+
+
+async def test_a_barge_in_ends_a_hold() -> None:
+    buffer = OutboundAudioBuffer()
+    buffer.allow_holds()
+    await buffer.write(48_000, np.ones((1, 24_000), np.int16))
+    buffer.pull()
+    buffer.hold()
+    buffer.clear()
+    assert not buffer.is_held
+    await buffer.drain()
+    await buffer.write(48_000, np.full((1, 960), 7, np.int16))
+    frame = buffer.pull()
+    assert frame is not None
+    assert frame[0, 0] == 7
+
+
+async def test_a_reply_that_had_left_the_queue_is_played_on_and_drained_once_more() -> None:
+    buffer = OutboundAudioBuffer()
+    buffer.allow_holds()
+    await buffer.write(48_000, np.ones((1, 9_600), np.int16))
+    buffer.end_reply()
+    while buffer.pull() is not None:
+        pass
+    buffer.hold()
+    buffer.release()
+    draining = asyncio.get_running_loop().create_task(buffer.drain())
+    await buffer.wait_ready()
+    assert not draining.done()
+    while buffer.pull() is not None:
+        pass
+    await draining
+
+
 async def test_the_newest_take_the_place_of_what_was_not_sent() -> None:
     buffer = OutboundVideoBuffer()
     first, second, third = make_frame(), make_frame(), make_frame()

@@ -247,3 +247,38 @@ async def test_audio_is_compared_with_a_reply_and_until_its_echo_has_ended() -> 
         with patch.object(loop, "time", lambda later_s=later_s: now_s + later_s):
             score = ears.session.echo_score(48_000, received)
         assert (score > ECHO_SCORE) is is_compared
+
+
+async def test_a_client_plays_nothing_while_a_reply_is_held() -> None:
+    ears = Ears()
+    ears.session.allow_holds()
+    for end in (ears.session.resume_reply, ears.session.interrupt, ears.session.clear):
+        await ears.audio_buffer.write(48_000, SECOND[:, :4_800])
+        end()
+        assert ears.messages == []
+        await ears.audio_buffer.write(48_000, SECOND[:, :4_800])
+        ears.session.hold_reply()
+        ears.session.hold_reply()
+        await asyncio.to_thread(end)
+        await asyncio.sleep(0)
+        assert [each["type"] for each in ears.messages] == ["hold", "resume"]
+        assert not ears.audio_buffer.is_held
+        ears.messages.clear()
+        ears.audio_buffer.clear()
+
+
+async def test_a_page_that_has_the_end_of_a_reply_gets_it_once_more_when_it_goes_on() -> None:
+    ears = Ears()
+    ears.session.event("response_starting")
+    ears.session.event("reply_resumed")
+    ears.session.event("response_finished")
+    ears.session.event("reply_resumed")
+    ears.session.send("flushes what waits")
+    logged = [each["data"] for each in ears.messages[:-1]]
+    assert logged == [
+        "response_starting",
+        "reply_resumed",
+        "response_finished",
+        "reply_resumed",
+        "response_finished",
+    ]

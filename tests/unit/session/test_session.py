@@ -514,8 +514,9 @@ class CountingLine(Line):
 
     clears = 0
 
-    def clear_audio(self) -> None:
+    def clear_audio(self) -> float:
         self.clears += 1
+        return 0.0
 
 
 async def test_an_interruption_drops_the_audio_that_the_client_has_not_played_yet() -> None:

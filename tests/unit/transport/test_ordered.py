@@ -284,6 +284,14 @@ async def test_barge_in_reaches_the_client_before_the_next_audio(
     assert written == ["before", '{"type": "clear", "data": "clear"}', "after"]
 
 
+async def test_audio_that_was_not_written_was_not_played(transport: OrderedTransport) -> None:
+    for _ in range(3):
+        transport._queue.put_audio("20 ms")  # noqa: SLF001 - as the pacer does
+    assert transport.clear_audio() == pytest.approx(0.06)
+    assert transport.clear_audio() == 0.0
+    await transport.close()
+
+
 async def test_a_dialect_sends_messages_of_its_own_in_their_order(
     transport: OrderedTransport,
 ) -> None:

@@ -292,6 +292,23 @@ async def test_barge_in_gives_up_what_was_not_confirmed(line: Line) -> None:
     assert line.transport.stats().heard_s == 0
 
 
+@pytest.mark.parametrize(("marks", "unplayed_s"), [(3, 0.0), (2, 0.06), (1, 0.16), (0, 0.0)])
+async def test_what_was_sent_and_not_confirmed_was_not_played_if_the_client_confirms(
+    line: Line, marks: int, unplayed_s: float
+) -> None:
+    line.confirms = False
+    source = Source(np.full(12 * 960, 8_000, np.int16))
+    line.transport.play_audio(source)
+    line.transport.attach(line.take)
+    await line.transport.connect()
+    await source.asleep.wait()
+    for each in [each for each in line.written if each["event"] == "mark"][:marks]:
+        line.client_sends(each)
+    assert line.transport.clear_audio() == pytest.approx(unplayed_s)
+    await asyncio.sleep(0)
+    assert line.transport.clear_audio() == 0.0
+
+
 async def test_no_message_is_sent_to_a_telephone(line: Line) -> None:
     line.transport.attach(line.take)
     line.transport.send_text('{"type":"log"}')

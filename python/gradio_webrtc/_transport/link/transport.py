@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
 from gradio_webrtc._transport.buckets import TokenBucket
 from gradio_webrtc._transport.ordered import CLOSED_BY_SERVER, OrderedTransport
-from gradio_webrtc._transport.pacing import AudioPacer
+from gradio_webrtc._transport.pacing import FRAME_S, AudioPacer
 from gradio_webrtc.errors import ConnectionLost
 
 from .audio import make_codec
@@ -295,11 +295,13 @@ class LinkTransport(OrderedTransport):
         if self._has_video:
             self._outbound_video = OutboundVideo(source)
 
-    def clear_audio(self) -> None:
-        """Drops audio on its way, here and at the client."""
+    def clear_audio(self) -> float:
+        """Drops audio on its way, here and at the client; see `Transport.clear_audio`."""
+        # A client that is there has what was written to it: it acknowledges that later.
+        lacking = self._outbound.audio_frames if self._carrier is None else 0
         self._outbound.drop(FrameKind.AUDIO)
         self._note_room()
-        super().clear_audio()
+        return super().clear_audio() + lacking * FRAME_S
 
     def stats(self) -> TransportStats:
         """Returns the counters; a packet is 20 ms of audio, or a video frame."""

@@ -312,8 +312,9 @@ class PeerTransport:
             return
         self._transmit(self._channel, text)
 
-    def clear_audio(self) -> None:
-        """Does nothing: what is sent is played within a tenth of a second."""
+    def clear_audio(self) -> float:
+        """Drops nothing: what is sent is played within a tenth of a second."""
+        return 0.0
 
     def stats(self) -> TransportStats:
         """Returns the counters of packets and frames; see `Transport.stats`."""
