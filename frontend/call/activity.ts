@@ -11,6 +11,7 @@ const ACTIVITY_AFTER_LOG = new Map<string, Activity>([
   ["started_talking", "listening"],
   ["pause_detected", "thinking"],
   ["response_starting", "speaking"],
+  ["reply_resumed", "speaking"],
 ]);
 
 /**

@@ -6,6 +6,10 @@ export type ServerMessage =
   | { type: "send_input" }
   | { type: "fetch_output" }
   | { type: "stopword" }
+  /** What was sent of the answer is not to be played: the user speaks over it. */
+  | { type: "hold" }
+  /** The answer, or the next one, is to be played again. */
+  | { type: "resume" }
   | ({ type: "warning" } & NoticeText)
   | ({ type: "error" } & NoticeText)
   | ({ type: "info" } & NoticeText)
@@ -52,6 +56,8 @@ export function parseMessage(raw: unknown): ServerMessage | null {
     case "send_input":
     case "fetch_output":
     case "stopword":
+    case "hold":
+    case "resume":
       return { type: parsed.type };
     case "warning":
     case "error":

@@ -109,10 +109,21 @@ export class WebRTCPeer implements Peer {
     };
     channel.onmessage = ({ data }) => {
       const message = parseMessage(data);
-      if (message) this.#listener?.onmessage(message);
+      if (message?.type === "hold" || message?.type === "resume") this.#mute(message.type === "hold");
+      else if (message) this.#listener?.onmessage(message);
       else if (typeof data === "string") this.#listener?.ontext?.(data);
     };
     channel.onclose = () => this.#listener?.onclosed();
+  }
+
+  /**
+   * Mutes the audio that is received. The browser's jitter buffer, which no page can empty, runs dry
+   * meanwhile; what of it was not heard comes once more.
+   */
+  #mute(isMuted: boolean): void {
+    for (const { track } of this.#connection.getReceivers()) {
+      if (track.kind === "audio") track.enabled = !isMuted;
+    }
   }
 
   #addMedia(): void {

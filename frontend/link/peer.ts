@@ -111,6 +111,8 @@ export class LinkPeer implements Peer {
       onclosed: () => this.#listener?.onclosed(),
       ontext: (text) => {
         const message = parseMessage(text);
+        // The frame that clears the audio comes with the one, and nothing is left for the other.
+        if (message?.type === "hold" || message?.type === "resume") return;
         if (message) this.#listener?.onmessage(message);
         else this.#listener?.ontext?.(text);
       },

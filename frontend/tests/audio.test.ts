@@ -73,6 +73,15 @@ describe("LevelMeter", () => {
 });
 
 describe("ActivityTracker", () => {
+  it("speaks on after a word that did not interrupt the answer", () => {
+    const turn = new ActivityTracker();
+    turn.onServerLog("response_starting", 0);
+    expect(turn.onServerLog("started_talking", 1000)).toBe("listening");
+    expect(turn.onServerLog("reply_resumed", 2000)).toBe("speaking");
+    turn.onServerLog("response_finished", 3000);
+    expect(turn.onRemoteLevel(0, 4000)).toBe("ready");
+  });
+
   it("follows the server's log", () => {
     const turn = new ActivityTracker();
     expect(turn.onServerLog("Server received: handshake", 0)).toBe("none");

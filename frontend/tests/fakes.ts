@@ -106,6 +106,8 @@ export class FakePeerConnection {
     this.senders.push(new FakeSender(what instanceof FakeTrack ? what : null));
   }
   getSenders = (): FakeSender[] => this.senders;
+  receivers: { track: FakeTrack }[] = [];
+  getReceivers = (): { track: FakeTrack }[] => this.receivers;
   async setLocalDescription(description: { type: string; sdp: string }): Promise<void> {
     this.localDescription = description;
   }

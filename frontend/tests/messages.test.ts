@@ -6,6 +6,8 @@ describe("parseMessage", () => {
     ['{"type":"send_input","data":[]}', { type: "send_input" }],
     ['{"type":"fetch_output","data":[]}', { type: "fetch_output" }],
     ['{"type":"stopword","data":""}', { type: "stopword" }],
+    ['{"type":"hold","data":[]}', { type: "hold" }],
+    ['{"type":"resume","data":[]}', { type: "resume" }],
     ['{"type":"warning","message":"m","data":"d"}', { type: "warning", text: "d" }],
     ['{"type":"error","message":"m"}', { type: "error", text: "m" }],
     ['{"type":"info","message":"m","title":"Info","duration":10}', { type: "info", text: "m" }],

@@ -207,6 +207,19 @@ describe("the media", () => {
     expect(listener.ontrack).toHaveBeenCalledExactlyOnceWith(track);
   });
 
+  it("is muted while an answer is held, and keeps that to itself", async () => {
+    await create();
+    const [audio, video] = [new FakeTrack("audio"), new FakeTrack("video")];
+    connection().receivers = [{ track: audio }, { track: video }];
+    const receive = (type: string) => connection().channel?.onmessage?.({ data: `{"type":"${type}"}` });
+    receive("hold");
+    expect([audio.enabled, video.enabled]).toEqual([false, true]);
+    receive("resume");
+    expect([audio.enabled, video.enabled]).toEqual([true, true]);
+    expect(listener.onmessage).not.toHaveBeenCalled();
+    expect(listener.ontext).not.toHaveBeenCalled();
+  });
+
   it("can change its source", async () => {
     const peer = await create();
     const track = new FakeTrack("audio");

@@ -190,6 +190,14 @@ describe("a call over a link", () => {
     expect(listener.ontrack).toHaveBeenCalledTimes(tracks);
   });
 
+  it("keeps holds to itself, which come with a frame that empties its buffer", async () => {
+    await open();
+    const message = (number: number, type: string) => frame(KIND.TEXT, number, text(`{"type":"${type}"}`));
+    FakeSocket.last.receive(wire(frame(KIND.CLEAR, 1), message(2, "hold"), message(3, "resume")));
+    expect(node("loudspeaker").port.posted).toEqual([null]);
+    expect(listener.onmessage).not.toHaveBeenCalled();
+  });
+
   it("passes on the messages of the server, and all other texts as they are", async () => {
     await open();
     const message = (number: number, value: string) => frame(KIND.TEXT, number, text(value));
