@@ -12,22 +12,23 @@ import numpy as np
 
 from gradio_webrtc._legacy.argument_orders import reply_options
 from gradio_webrtc._turns.echo_guard import EchoGuard
+from gradio_webrtc._turns.interruption import INTERRUPT_AFTER_S
 from gradio_webrtc._turns.replies import Turn
 
-from .detection import DetectingTurnHandler
+from .resuming import ResumingTurnHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from numpy.typing import NDArray
 
     from gradio_webrtc._turns.detector import TurnEvent
     from gradio_webrtc._turns.options import AlgoOptions, Speculation
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
-    from gradio_webrtc.types import Layout, SessionHandle, VoiceActivityDetector
+    from gradio_webrtc.types import AudioFrame, Layout, SessionHandle, VoiceActivityDetector
 
 
-class ReplyOnPause(DetectingTurnHandler):
+class ReplyOnPause(ResumingTurnHandler):
     """Answers each time the user has said something and pauses.
 
     The user's audio goes through a voice activity detector, window by window. When the pause is
@@ -68,6 +69,15 @@ class ReplyOnPause(DetectingTurnHandler):
             turn: see `get_turn` for what it must not do twice.
         echo_guard: Speech over an answer that is the answer's own echo is ignored, where it would
             interrupt: each is an event ``echo_ignored``. Not where turns are detected in blocks.
+        resume: Speech over the answer silences it, and ends it only if it is an interruption. If
+            not, the answer goes on 0.2 s before the place where it stopped, and the speech is
+            dropped.
+        is_interruption: Decides, with ``resume``, about speech shorter than ``interrupt_after_s``:
+            called 0.4 s after its end with ``(rate, samples)``, int16 ``(1, n)``; returns True or
+            False, within 10 s. Sync code runs in a thread of its own, async code on the event loop.
+            What raises counts as True, and so does ``None`` in place of a function, at once.
+        interrupt_after_s: The speech that is an interruption in any case, in seconds, its pauses
+            not counted; more than ``AlgoOptions.started_talking_threshold``.
 
     Attributes:
         fn: As given.
@@ -110,6 +120,9 @@ class ReplyOnPause(DetectingTurnHandler):
         vad: VoiceActivityDetector | type | None = None,
         speculative: bool | Speculation | None = False,
         echo_guard: bool = True,
+        resume: bool = False,
+        is_interruption: Callable[[AudioFrame], bool | Awaitable[bool]] | None = None,
+        interrupt_after_s: float = INTERRUPT_AFTER_S,
     ) -> None: ...
     @overload
     def __init__(
@@ -126,6 +139,7 @@ class ReplyOnPause(DetectingTurnHandler):
         options = reply_options(args, kwargs)
         super().__init__(fn, options)
         self.echo_guard = options.echo_guard
+        self._rtc_set_resuming(options)
 
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()
@@ -161,8 +175,7 @@ class ReplyOnPause(DetectingTurnHandler):
         if self.echo_guard and guard and guard.covers(event, detector, self._rtc_detector_rate_hz):
             return
         if event.audio is not None:
-            self._rtc_speech_end_s = event.speech_end_s or event.time_s
-            self._rtc_answer_event(event, event.audio)
+            self._rtc_note_end(event)
             return
         self._rtc_bound_session.event(event.name, **event.times())
         if event.name == "started_talking":
@@ -170,12 +183,28 @@ class ReplyOnPause(DetectingTurnHandler):
             # Where a turn was ended for its length, the speech that goes on is no barge-in: among
             # other voices no reply would ever be heard.
             goes_on = event.speech_start_s - self._rtc_speech_end_s < self.pause_s
-            if self.can_interrupt and not goes_on:
-                self._rtc_interrupt()
+            if self.can_interrupt and not (goes_on and not self._rtc_is_held):
+                self._rtc_note_barge_in(event)
         elif event.name == "pause_candidate":
-            self._rtc_note_candidate()
+            if not (self._rtc_interrupter and self._rtc_interrupter.silence(event)):
+                self._rtc_note_candidate()
         elif event.name == "pause_cancelled":
+            if self._rtc_interrupter:
+                self._rtc_interrupter.speech(event)
             self._rtc_note_resumed()
+
+    def _rtc_note_barge_in(self, event: TurnEvent) -> None:
+        if not (self._rtc_interrupter and self._rtc_interrupter.begin(event)):
+            self._rtc_interrupt()
+
+    def _rtc_note_end(self, event: TurnEvent) -> None:
+        if not (self._rtc_interrupter and self._rtc_interrupter.withholds(event)):
+            self._rtc_answer_withheld(event)
+
+    def _rtc_answer_withheld(self, event: TurnEvent) -> None:
+        if event.audio is not None:
+            self._rtc_speech_end_s = event.speech_end_s or event.time_s
+            self._rtc_answer_event(event, event.audio)
 
     def _rtc_note_candidate(self) -> None:
         if self._rtc_speculator is None:
@@ -232,6 +261,8 @@ class ReplyOnPause(DetectingTurnHandler):
     def _rtc_trigger(self) -> None:
         if self._rtc_ignores_audio():
             return
+        if self._rtc_interrupter:
+            self._rtc_interrupter.confirm()
         audio = self._rtc_take_open_turn()
         if not audio.size and self._rtc_reply_queue.is_preparing:
             # A client may ask whenever it sends the inputs, for which that turn waits.

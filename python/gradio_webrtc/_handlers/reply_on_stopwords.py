@@ -111,6 +111,7 @@ class ReplyOnStopWords(ReplyOnPause):
     """
 
     _rtc_is_ready_made = True
+    _rtc_word_interrupts = True
 
     @overload
     def __init__(

@@ -114,8 +114,8 @@ class TurnHandler(StreamHandler):
         Attributes of a subclass are shared with the template unless it overrides this.
         """
         clone = copy.copy(self)
-        for name in ("fn", "startup_fn"):
-            method = getattr(self, name)
+        for name in ("fn", "startup_fn", "_rtc_is_interruption"):
+            method = getattr(self, name, None)
             if isinstance(method, MethodType) and method.__self__ is self:
                 setattr(clone, name, MethodType(method.__func__, clone))
         clone._rtc_forget_session()  # noqa: SLF001 - it is one of us

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from gradio_webrtc._turns.interruption import INTERRUPT_AFTER_S
 from gradio_webrtc._turns.options import AlgoOptions, SileroVadOptions, Speculation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gradio_webrtc.types import Layout
+    from gradio_webrtc.types import AudioFrame, Layout
 
 FASTRTC_ORDER: Final = (
     "startup_fn",
@@ -57,6 +58,9 @@ class ReplyOptions:
     vad: Any = None
     speculative: bool | Speculation | None = False
     echo_guard: bool = True
+    resume: bool = False
+    is_interruption: Callable[[AudioFrame], Any] | None = None
+    interrupt_after_s: float = INTERRUPT_AFTER_S
 
 
 def reply_options(positional: tuple[object, ...], keywords: Mapping[str, object]) -> ReplyOptions:
@@ -106,5 +110,17 @@ def _check(options: ReplyOptions) -> None:
         raise TypeError(f"speculative is True, False or a Speculation, got {options.speculative!r}")
     if not isinstance(options.echo_guard, bool):
         raise TypeError(f"echo_guard is True or False, got {options.echo_guard!r}")
+    _check_resuming(options)
     if options.model is not None and options.vad is not None:
         raise TypeError("model and vad are two names for one thing: give one of them")
+
+
+def _check_resuming(options: ReplyOptions) -> None:
+    if not isinstance(options.resume, bool):
+        raise TypeError(f"resume is True or False, got {options.resume!r}")
+    if not (options.is_interruption is None or callable(options.is_interruption)):
+        raise TypeError(f"is_interruption is a function, got {options.is_interruption!r}")
+    if not isinstance(options.interrupt_after_s, int | float):
+        raise TypeError(f"interrupt_after_s is a number, got {options.interrupt_after_s!r}")
+    if options.is_interruption is not None and not options.resume:
+        raise TypeError("is_interruption is asked with resume=True only")

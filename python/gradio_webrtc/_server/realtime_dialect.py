@@ -165,6 +165,8 @@ class RealtimeDialect:
                 self._begin_turn(data)
             case "pause_detected" if self.terms.detects_turns:
                 self._end_turn(data)
+            case "reply_resumed" if self.terms.detects_turns:
+                self._drop_turn(data)
             case "response_starting":
                 self._begin_reply()
             case "response_finished":
@@ -255,6 +257,13 @@ class RealtimeDialect:
         kind = "input_audio_buffer.speech_stopped"
         self.send(kind, audio_end_ms=end_ms, item_id=self._open_item_id)
         self.commit_turn()
+
+    def _drop_turn(self, data: Mapping[str, Any]) -> None:
+        """Ends a turn that was none: it is no item."""
+        item_id, self._open_item_id = self._open_item_id, ""
+        if item_id:
+            kind = "input_audio_buffer.speech_stopped"
+            self.send(kind, audio_end_ms=_ms_of(data.get("speech_end_s")), item_id=item_id)
 
     def _put_user_words(self, text: str) -> None:
         if text == self._own_text:

@@ -215,6 +215,12 @@ def certain_pause_s(algo: AlgoOptions, speculation: Speculation | None) -> float
     return pause_s if speculation is None else max(pause_s, speculation.pause_s)
 
 
+def candidate_silence_s(algo: AlgoOptions, speculation: Speculation | None) -> float:
+    """Returns the silence after which a turn may be over, in seconds."""
+    candidate_s = CANDIDATE_S if speculation is None else speculation.after_s
+    return min(candidate_s, certain_pause_s(algo, speculation))
+
+
 _INSTEAD: Final = {
     "min_speech_duration_ms": "AlgoOptions.started_talking_threshold decides",
     "min_silence_duration_ms": "AlgoOptions.audio_chunk_duration decides",
@@ -264,7 +270,6 @@ def make_detector(
         ValueError: The options contradict themselves or each other.
     """
     pause_s = certain_pause_s(algo, speculation)
-    candidate_s = CANDIDATE_S if speculation is None else speculation.after_s
     return PauseDetector(
         sample_rate_hz,
         vad=vad,
@@ -273,7 +278,7 @@ def make_detector(
         release_threshold=silero.threshold * RELEASE_SHARE,
         started_talking_s=algo.started_talking_threshold,
         pause_s=pause_s,
-        candidate_s=min(candidate_s, pause_s),
+        candidate_s=candidate_silence_s(algo, speculation),
         pre_roll_s=silero.speech_pad_ms / 1000 * PRE_ROLL_SHARE,
         max_speech_s=algo.longest_turn_s(silero.max_speech_duration_s),
     )

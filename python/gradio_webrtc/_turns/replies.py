@@ -251,6 +251,7 @@ class ReplyQueue:
 
     Attributes:
         on_change: Called when ``is_responding`` may have changed.
+        on_unpaused: Called when the reply that is paused is played on, or ended.
     """
 
     def __init__(
@@ -265,11 +266,15 @@ class ReplyQueue:
         self._on_reply_over = on_reply_over
         self._silence = silence
         self.on_change: Callable[[], None] = _ignore
+        self.on_unpaused: Callable[[], None] = _ignore
+        self._unpaused = asyncio.Event()
+        self._unpaused.set()
         self._waiting: Turn | None = None
         self._held: SpeculativeReply | None = None
         self._committed: deque[SpeculativeReply] = deque()
         self._reply: Reply | None = None
         self._latest: Reply | None = None
+        self._latest_turn = 0
         self._tasks = TaskScope()
         self._carried: NDArray[np.int16] | None = None
         self._ready = asyncio.Event()
@@ -288,6 +293,11 @@ class ReplyQueue:
     def is_engaged(self) -> bool:
         """True if a reply is to come, or is under way and was not interrupted."""
         return self._waiting is not None or self._speaking is not None
+
+    @property
+    def latest_turn(self) -> int:
+        """The number of the turn whose reply waits, is under way or was last; 0 for none."""
+        return self._latest_turn if self._waiting is None else self._waiting.number
 
     @property
     def is_closing(self) -> bool:
@@ -327,6 +337,7 @@ class ReplyQueue:
         self.discard()
         if self.is_engaged:
             self.interrupt()
+        self.unpause()
         turn = self.with_carried(turn)
         if turn.number:
             self._carried = None
@@ -366,11 +377,28 @@ class ReplyQueue:
         if reply is None:
             return False
         self._carried = None
+        self._latest_turn = reply.turn.number
         self._committed.append(reply)
         self._session.event("turn_committed", turn=reply.turn.number)
         reply.commit()
         self._update()
         return True
+
+    def pause(self) -> None:
+        """Silences the reply under way, and what is queued of the last one, until `unpause`.
+
+        Its code runs until the queue is full. A reply that waits is not begun, and none finishes.
+        """
+        self._unpaused.clear()
+        self._session.hold_reply()
+
+    def unpause(self) -> None:
+        """Plays on what is paused, if anything is."""
+        if self._unpaused.is_set():
+            return
+        self._unpaused.set()
+        self._session.resume_reply()
+        self.on_unpaused()
 
     def interrupt(self, *, is_silenced: bool = True) -> Turn | None:
         """Ends the reply at once and drops its queued audio (barge-in).
@@ -390,6 +418,7 @@ class ReplyQueue:
             self._carried = turn.audio
         if is_silenced:
             self._silence()
+        self.unpause()
         if turn is not None:
             self._session.event("interrupted", turn=turn.number)
         self._update()
@@ -404,18 +433,21 @@ class ReplyQueue:
             if self._latest is not None and self._waiting is not None and not self._committed:
                 # The code of a reply that was discarded runs to its end first.
                 await self._latest.wait_closed()
+            await self._unpaused.wait()
             self._reply = self._next_reply()
         reply = self._reply
         if reply is None:
             return FINISHED
         item = await reply.step()
         if item is FINISHED:
+            await self._unpaused.wait()
             await self._end(reply)
         return item
 
     async def close(self) -> None:
         """Ends all replies for good; waits no longer than `RELEASE_S` for code that blocks."""
         self._waiting = None
+        self._unpaused.set()
         self.discard()
         replies = [*self._committed] if self._reply is None else [self._reply, *self._committed]
         self._reply, self._latest = None, None
@@ -433,7 +465,7 @@ class ReplyQueue:
         """Drops the references to the handler once the session is over; later turns are refused."""
         self._make_reply = _refuse
         self._on_reply_over = _ignore
-        self._silence = self.on_change = _ignore
+        self._silence = self.on_change = self.on_unpaused = _ignore
 
     @property
     def _speaking(self) -> Reply | None:
@@ -448,6 +480,7 @@ class ReplyQueue:
         turn, self._waiting = self._waiting, None
         if turn is not None:
             self._latest = self._make_reply(turn)
+            self._latest_turn = turn.number
         return None if turn is None else self._latest
 
     async def _close(self, reply: Reply) -> None:
