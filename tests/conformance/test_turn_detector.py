@@ -288,6 +288,61 @@ def test_the_same_audio_gives_the_same_events(case: Case) -> None:
     assert run() == run()
 
 
+def until_candidate(detector: TurnDetector, case: Case) -> float | None:
+    """Feeds a turn up to its candidate, and returns the end of speech in that."""
+    feed(detector, silence(0.6))
+    audio = case.speech()
+    for part in (audio, silence(1.0)):
+        for start in range(0, part.shape[1], 160):
+            for event in detector.process(part[:, start : start + 160]):
+                if event.name == "pause_candidate" and part is not audio:
+                    return event.speech_end_s
+    return None
+
+
+def test_a_turn_may_be_ended_at_its_candidate(case: Case) -> None:
+    whole = case.make()
+    case.arm(whole)
+    usual = feed(whole, silence(0.6), case.speech(), silence(2.0))[-1]
+    detector = case.make()
+    case.arm(detector)
+    end_s = until_candidate(detector, case)
+    if end_s is None:
+        # In blocks there is no candidate.
+        assert detector.end_turn(1.0) is None
+        return
+    assert detector.end_turn(end_s - 0.1) is None
+    ended = detector.end_turn(end_s)
+    assert ended is not None
+    assert ended.audio is not None
+    assert usual.audio is not None
+    assert (ended.name, ended.is_early, usual.is_early) == ("pause_detected", True, False)
+    assert (ended.speech_start_s, ended.speech_end_s) == (usual.speech_start_s, usual.speech_end_s)
+    assert ended.time_s == pytest.approx(end_s + 0.192, abs=0.05)
+    assert np.array_equal(ended.audio, usual.audio[:, : ended.audio.size])
+    assert not detector.is_open
+    assert size_of(detector) == 0
+    assert detector.end_turn(end_s) is None
+    assert feed(detector, silence(2.0)) == []
+    case.arm(detector)
+    assert feed(detector, case.speech(), silence(2.0))[-1].audio is not None
+
+
+@pytest.mark.parametrize("act", ["speech", "reset", "skip"])
+def test_a_turn_that_is_not_at_that_candidate_any_more_is_not_ended(case: Case, act: str) -> None:
+    detector = case.make()
+    case.arm(detector)
+    end_s = until_candidate(detector, case) or 1.0
+    if act == "speech":
+        audio = case.speech()
+        feed(detector, np.tile(audio, 2)[:, audio.shape[1] // 2 :][:, : audio.shape[1] // 2])
+    elif act == "reset":
+        detector.reset()
+    else:
+        detector.skip(FRAME)
+    assert detector.end_turn(end_s) is None
+
+
 def test_the_word_alone_wakes_a_detector_behind_a_word() -> None:
     detector = behind_a_word()
     assert feed(detector, scripted(), silence(2.0)) == []

@@ -204,6 +204,18 @@ class PauseDetector:
             `pause_cancelled` and behind a `pause`.
         """
 
+    def end_turn(self, speech_end_s: float) -> PauseEvent | None:
+        """Ends the turn under way now, as the `pause` at its end would, if it may be over.
+
+        Its audio is taken with `take_utterance`; that of turns that ended before is dropped.
+
+        Args:
+            speech_end_s: That of the `pause_candidate` since which it may be.
+
+        Returns:
+            The `pause`; `None` where speech has gone on since, and where the turn is over already.
+        """
+
     def set_pause(self, pause_s: float) -> None:
         """Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
 
@@ -354,6 +366,17 @@ class InboundTurns:
         Returns:
             As `utterance_so_far` does; `None` before a `pause_candidate`, behind a
             `pause_cancelled` and behind a `pause`.
+        """
+
+    def end_turn(self, speech_end_s: float) -> _TurnEvent | None:
+        """Ends the turn under way now, if it may be over since the candidate with this time.
+
+        Args:
+            speech_end_s: That of the `pause_candidate`.
+
+        Returns:
+            The `pause` and the audio of the turn, claimed already; `None` where speech has gone on
+            since, and where another call has ended or discarded the turn.
         """
 
     def set_pause(self, pause_s: float) -> None:

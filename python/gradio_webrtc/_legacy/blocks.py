@@ -182,6 +182,9 @@ class BlockTurnDetector:
     def candidate(self) -> None:
         """``None``: a block has speech in it, or ends the turn."""
 
+    def end_turn(self, speech_end_s: float) -> None:
+        """``None``: no turn has a candidate."""
+
     def set_pause(self, pause_s: float) -> None:
         """Does nothing: the block decides, or the handler's own code."""
 

@@ -39,6 +39,7 @@ class TurnEvent(NamedTuple):
         speech_end_s: Its end, as far as is known.
         audio: The turn's audio, int16 ``(1, n)``, when it is over.
         rate_hz: The rate of ``audio``, when it is not that of the inbound audio.
+        is_early: True for the end of a turn that came before its pause, by `TurnDetector.end_turn`.
     """
 
     name: TurnEventName
@@ -47,6 +48,7 @@ class TurnEvent(NamedTuple):
     speech_end_s: float | None
     audio: NDArray[np.int16] | None = None
     rate_hz: int | None = None
+    is_early: bool = False
 
     def times(self) -> dict[str, float]:
         """Returns the times that are known, by name."""
@@ -79,6 +81,14 @@ class TurnDetector(Protocol):
 
     def candidate(self) -> NDArray[np.int16] | None:
         """Returns that audio while the turn may be over, else ``None``."""
+
+    def end_turn(self, speech_end_s: float) -> TurnEvent | None:
+        """Ends the turn now, if it may be over since the candidate with this ``speech_end_s``.
+
+        Returns:
+            The end of the turn, as its pause would have been, with less silence. ``None`` where
+            speech has gone on since, and where the turn is over already.
+        """
 
     def set_pause(self, pause_s: float) -> None:
         """Sets the silence that ends a turn, in seconds, more than 0, from now on."""
@@ -145,6 +155,15 @@ class InboundTurnDetector:
     def candidate(self) -> NDArray[np.int16] | None:
         """Returns that audio while the turn may be over, else ``None``."""
         return self.inbound.candidate()
+
+    def end_turn(self, speech_end_s: float) -> TurnEvent | None:
+        """Ends the turn now, if it may be over since that candidate; see `TurnDetector`."""
+        ended = self.inbound.end_turn(speech_end_s)
+        if ended is None:
+            return None
+        event, audio = ended
+        times = (event.time_s, event.speech_start_s, event.speech_end_s)
+        return TurnEvent(NAMES[event.kind], *times, audio, is_early=True)
 
     def set_pause(self, pause_s: float) -> None:
         """Sets the silence that ends a turn, in seconds, also of the one under way."""
@@ -250,6 +269,14 @@ class PauseTurnDetector:
     def candidate(self) -> NDArray[np.int16] | None:
         """Returns that audio while the turn may be over, else ``None``."""
         return None if self._has_gap else self._detector.candidate()
+
+    def end_turn(self, speech_end_s: float) -> TurnEvent | None:
+        """Ends the turn now, if it may be over since that candidate; see `TurnDetector`."""
+        if self._has_gap:
+            return None
+        event = self._detector.end_turn(speech_end_s - self._origin_s)
+        self.is_open = self._detector.is_open
+        return None if event is None else self._placed(event)._replace(is_early=True)
 
     def set_pause(self, pause_s: float) -> None:
         """Sets the silence that ends a turn, in seconds, also of the one under way."""

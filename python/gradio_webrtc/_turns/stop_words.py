@@ -224,6 +224,13 @@ class StopWordDetector:
         """Returns that audio while the turn behind the word may be over, else ``None``."""
         return self._turns.candidate() if self.is_awake else None
 
+    def end_turn(self, speech_end_s: float) -> TurnEvent | None:
+        """Ends the turn behind the word now, if it may be over; see `TurnDetector`."""
+        ended = self._turns.end_turn(speech_end_s) if self.is_awake else None
+        if ended is not None:
+            self._wait_for_word()
+        return ended
+
     def set_pause(self, pause_s: float) -> None:
         """Sets the silence that ends the turn behind the word, in seconds."""
         self._turns.set_pause(pause_s)

@@ -238,6 +238,19 @@ impl Endpointer {
         }
     }
 
+    /// The pause with which the turn would end now: `None` unless it may be over.
+    #[must_use]
+    pub fn possible_end(&self) -> Option<EndpointEvent> {
+        let onset = self.onset.filter(|_| self.has_candidate)?;
+        Some(EndpointEvent {
+            kind: EventKind::Pause,
+            time: self.elapsed_windows,
+            onset,
+            speech_end: Some(self.elapsed_windows - self.silence),
+            is_forced: false,
+        })
+    }
+
     /// Counts a window that has no probability: time passes, neither speech nor silence grows.
     pub fn skip(&mut self) {
         self.elapsed_windows += 1;

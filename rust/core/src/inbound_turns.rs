@@ -344,6 +344,21 @@ impl InboundTurns {
         self.clocked.detector.candidate()
     }
 
+    /// Ends the turn under way now, if it may be over since `speech_end_s`, as the event of its
+    /// candidate has it; `None` where speech has gone on since, and where another call has ended or
+    /// discarded the turn.
+    ///
+    /// The result needs no [`Self::claim`]. Events that were detected before stay valid.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for its audio; the turn goes on.
+    pub fn end_turn(&mut self, speech_end_s: f64) -> Result<Option<TurnEvent>, AudioError> {
+        if self.is_skipping || self.clocked.has_gap {
+            return Ok(None);
+        }
+        self.clocked.end_turn(speech_end_s)
+    }
+
     /// Sets the silence that ends a turn, in seconds, from now on, also for the one under way.
     ///
     /// # Errors
@@ -434,6 +449,14 @@ impl ClockedDetector {
             utterance = Some(self.ended.remove(at).1);
         }
         Some(TurnEvent { event, utterance })
+    }
+
+    fn end_turn(&mut self, speech_end_s: f64) -> Result<Option<TurnEvent>, AudioError> {
+        let ended = self.detector.end_turn(speech_end_s - self.origin_s)?;
+        Ok(ended.map(|event| TurnEvent {
+            event: event.later(self.origin_s),
+            utterance: Some(self.detector.take_utterance().unwrap_or_default()),
+        }))
     }
 
     /// This audio, and before it that of the turns whose ends were not claimed.

@@ -61,8 +61,8 @@ pub struct PauseDetector {
     /// Reused from window to window, so that a window allocates nothing.
     endpoint_events: Vec<EndpointEvent>,
     utterance: Utterance,
-    /// The position at which the previous turn was ended for its length: the next one begins no
-    /// earlier, so that no sample belongs to both.
+    /// The position at which the previous turn was ended for its length, or the end of the speech of
+    /// one that was ended early: the next one begins no earlier, so that no speech belongs to both.
     cut: u64,
     /// Utterances that were not taken yet, oldest first.
     finished: VecDeque<Vec<i16>>,
@@ -232,6 +232,35 @@ impl PauseDetector {
     pub fn candidate(&self) -> Result<Option<Vec<i16>>, AudioError> {
         let is_candidate = self.endpointer.is_candidate();
         is_candidate.then(|| self.utterance_so_far()).transpose()
+    }
+
+    /// Ends the turn under way now, as the pause at its end would, if it may be over since
+    /// `speech_end_s`: the time in the event of its candidate. `None` where speech has gone on since.
+    ///
+    /// The utterance can be taken then; those that ended before are dropped.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for the utterance; the turn goes on.
+    pub fn end_turn(&mut self, speech_end_s: f64) -> Result<Option<PauseEvent>, AudioError> {
+        let Some(end) = self.endpointer.possible_end() else {
+            return Ok(None);
+        };
+        let event = self.timeline.event(&end);
+        let is_same =
+            |end_s: f64| (end_s - speech_end_s).abs() * f64::from(self.sample_rate_hz) < 0.5;
+        if !event.speech_end_s.is_some_and(is_same) {
+            return Ok(None);
+        }
+        let earlier = std::mem::take(&mut self.finished);
+        if let Err(error) = self.finish_turn(&end) {
+            self.finished = earlier;
+            return Err(error);
+        }
+        // Speech that goes on at once has a pre-roll, which may hold silence and no word twice.
+        let silence = end.speech_end.unwrap_or(end.time);
+        self.cut = self.cut.max(self.timeline.audio_start(silence));
+        self.disregard();
+        Ok(Some(event))
     }
 
     /// Sets the silence that ends a turn, in seconds, from now on, also for the one under way.

@@ -79,11 +79,7 @@ impl InboundTurns {
     ) -> PyResult<Option<TurnEvent<'py>>> {
         let event = event.0;
         let claimed = self.lock()?.claim(&core::DetectedEvent { event, epoch });
-        let Some(core::TurnEvent { event, utterance }) = claimed else {
-            return Ok(None);
-        };
-        let audio = utterance.map(|audio| planes(py, audio, 1)).transpose()?;
-        Ok(Some((PauseEvent(event), audio)))
+        claimed.map(|claimed| turn_event(py, claimed)).transpose()
     }
 
     fn set_skipping(&self, is_skipping: bool) -> PyResult<()> {
@@ -104,6 +100,15 @@ impl InboundTurns {
     fn candidate<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<i16>>>> {
         let audio = self.lock()?.candidate().into_py_result()?;
         audio.map(|audio| planes(py, audio, 1)).transpose()
+    }
+
+    fn end_turn<'py>(
+        &self,
+        py: Python<'py>,
+        speech_end_s: f64,
+    ) -> PyResult<Option<TurnEvent<'py>>> {
+        let ended = self.lock()?.end_turn(speech_end_s).into_py_result()?;
+        ended.map(|ended| turn_event(py, ended)).transpose()
     }
 
     fn set_pause(&self, pause_s: f64) -> PyResult<()> {
@@ -169,4 +174,10 @@ pub fn for_python(
 ) -> PyResult<Vec<DetectedEvent>> {
     let events = events.into_py_result()?.into_iter();
     Ok(events.map(|it| (PauseEvent(it.event), it.epoch)).collect())
+}
+
+fn turn_event(py: Python<'_>, turn_event: core::TurnEvent) -> PyResult<TurnEvent<'_>> {
+    let core::TurnEvent { event, utterance } = turn_event;
+    let audio = utterance.map(|audio| planes(py, audio, 1)).transpose()?;
+    Ok((PauseEvent(event), audio))
 }

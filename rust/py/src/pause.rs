@@ -167,6 +167,11 @@ impl PauseDetector {
         audio.map(|audio| planes(py, audio, 1)).transpose()
     }
 
+    fn end_turn(&self, py: Python<'_>, speech_end_s: f64) -> PyResult<Option<PauseEvent>> {
+        let ended = self.state.lock(py)?.detector()?.end_turn(speech_end_s);
+        Ok(ended.into_py_result()?.map(PauseEvent))
+    }
+
     fn set_pause(&self, py: Python<'_>, pause_s: f64) -> PyResult<()> {
         let mut state = self.state.lock(py)?;
         state.detector()?.set_pause(pause_s).into_py_result()
