@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
 
 Layout: TypeAlias = Literal["mono", "stereo"]
 """The number of channels, one or two. Stereo is planar ``(2, n)`` or packed ``(1, 2 * n)``, left
@@ -170,6 +171,45 @@ class VoiceActivityDetector(Protocol):
 
     def reset(self) -> None:
         """Discards all windows so far; the next one begins a new stream."""
+
+
+@runtime_checkable
+class TurnEndModel(Protocol):
+    """Estimates the probability that a user who has fallen silent has finished.
+
+    ``turn_end`` of `ReplyOnPause`. It is called at the beginning of a pause, once at a time in a
+    session: in a thread of the session, or on the event loop if ``probability`` is async. A model
+    that sessions share is called from several threads at once.
+
+    An attribute ``certain_at``, more than 0, to 1, is the probability from which the turn is over;
+    without one that is 0.5.
+
+    Example:
+        >>> class LongSentences:
+        ...     certain_at = 0.8
+        ...
+        ...     def probability(self, rate_hz, samples, *, speech_s, silence_s):
+        ...         return min(speech_s / 5, 1.0)
+        >>> handler = ReplyOnPause(lambda audio: audio, turn_end=LongSentences())
+    """
+
+    def probability(
+        self, rate_hz: int, samples: NDArray[np.int16], *, speech_s: float, silence_s: float
+    ) -> float | Coroutine[Any, Any, float]:
+        """Returns the probability that the turn is over.
+
+        However long it takes, the pause ends the turn meanwhile as it would without a model.
+
+        Args:
+            rate_hz: The rate of the samples, in Hz: ``input_sample_rate`` of the handler.
+            samples: The audio of the turn so far, int16 ``(1, n)``: 0.3 s before its speech, as far
+                as there were, the speech, and the silence since. An array of its own.
+            speech_s: The seconds from the beginning of the speech to its end.
+            silence_s: The seconds of silence since then, about 0.2.
+
+        Returns:
+            0 for a user who is about to go on, to 1.
+        """
 
 
 class AudioChunk(TypedDict):

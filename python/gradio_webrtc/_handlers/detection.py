@@ -30,7 +30,7 @@ from gradio_webrtc._turns.voice_activity import SileroVADModel, get_silero_model
 from gradio_webrtc._workers.user_code import is_async_callable
 
 from .intake import Intake
-from .speculative import SpeculativeTurnHandler
+from .turn_end import TurnEndHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,13 +46,11 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class DetectingTurnHandler(SpeculativeTurnHandler):
-    """A `SpeculativeTurnHandler` that finds the turns in the user's audio.
+class DetectingTurnHandler(TurnEndHandler):
+    """A `TurnEndHandler` that finds the turns in the user's audio.
 
     A subclass answers them: `_rtc_on_turn_event` gets what was found.
     """
-
-    _rtc_detector: TurnDetector | None = None
 
     _rtc_is_direct = False
     """The core detects by itself: nothing else looks up whether audio is ignored."""
@@ -76,6 +74,7 @@ class DetectingTurnHandler(SpeculativeTurnHandler):
             warn_of_idle_options(self._rtc_silero_options)
         elif self.speculative is not None:
             raise ValueError("speculative has no effect with turns that are detected in blocks")
+        self._rtc_set_turn_end(options.turn_end, in_blocks=self._rtc_detects_in_blocks)
         # Options that contradict each other raise here, and not in the first session.
         self._rtc_make_detector()
 

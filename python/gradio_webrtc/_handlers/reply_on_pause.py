@@ -18,14 +18,20 @@ from gradio_webrtc._turns.replies import Turn
 from .resuming import ResumingTurnHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from numpy.typing import NDArray
 
     from gradio_webrtc._turns.detector import TurnEvent
     from gradio_webrtc._turns.options import AlgoOptions, Speculation
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
-    from gradio_webrtc.types import AudioFrame, Layout, SessionHandle, VoiceActivityDetector
+    from gradio_webrtc.types import (
+        AudioFrame,
+        Layout,
+        SessionHandle,
+        TurnEndModel,
+        VoiceActivityDetector,
+    )
 
 
 class ReplyOnPause(ResumingTurnHandler):
@@ -78,6 +84,10 @@ class ReplyOnPause(ResumingTurnHandler):
             What raises counts as True, and so does ``None`` in place of a function, at once.
         interrupt_after_s: The speech that is an interruption in any case, in seconds, its pauses
             not counted; more than ``AlgoOptions.started_talking_threshold``.
+        turn_end: A `TurnEndModel`, called at a short silence: where it is certain that the turn is
+            over, the turn ends at once, else with its pause. A class, or an object with ``copy()``,
+            gives each session its own model; any other object is shared by all sessions. Without
+            effect where a subclass has an ``emit`` of its own.
 
     Attributes:
         fn: As given.
@@ -88,10 +98,12 @@ class ReplyOnPause(ResumingTurnHandler):
         generator: The result of ``fn`` for the answer under way.
         speculative: A `Speculation`, or ``None``.
         echo_guard: As given; may be set at any time.
+        turn_end: As given.
 
     Raises:
         TypeError: An argument of the wrong kind.
-        ValueError: Options or rates that contradict each other.
+        ValueError: Options or rates that contradict each other, or ``certain_at`` of ``turn_end``
+            is out of range.
 
     Example:
         >>> def echo(audio):
@@ -123,6 +135,7 @@ class ReplyOnPause(ResumingTurnHandler):
         resume: bool = False,
         is_interruption: Callable[[AudioFrame], bool | Awaitable[bool]] | None = None,
         interrupt_after_s: float = INTERRUPT_AFTER_S,
+        turn_end: TurnEndModel | type | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -187,7 +200,7 @@ class ReplyOnPause(ResumingTurnHandler):
                 self._rtc_note_barge_in(event)
         elif event.name == "pause_candidate":
             if not (self._rtc_interrupter and self._rtc_interrupter.silence(event)):
-                self._rtc_note_candidate()
+                self._rtc_note_candidate(event)
         elif event.name == "pause_cancelled":
             if self._rtc_interrupter:
                 self._rtc_interrupter.speech(event)
@@ -203,16 +216,19 @@ class ReplyOnPause(ResumingTurnHandler):
 
     def _rtc_answer_withheld(self, event: TurnEvent) -> None:
         if event.audio is not None:
-            self._rtc_speech_end_s = event.speech_end_s or event.time_s
+            # Speech behind a turn that a model has ended is barge-in, however soon it comes.
+            end_s = event.speech_end_s or event.time_s
+            self._rtc_speech_end_s = -math.inf if event.is_early else end_s
             self._rtc_answer_event(event, event.audio)
 
-    def _rtc_note_candidate(self) -> None:
-        if self._rtc_speculator is None:
+    def _rtc_note_candidate(self, event: TurnEvent) -> None:
+        if self._rtc_speculator is None and self._rtc_turn_ends is None:
             return
         with self._rtc_detector_lock:
             audio = self._rtc_bound_detector.candidate()
         # The user may have gone on since: that event comes next.
         if audio is not None:
+            self._rtc_estimate(event, audio)
             self._rtc_speculate(Turn(self._rtc_turns + 1, self._rtc_detector_rate_hz, audio))
 
     def _rtc_answer_event(self, event: TurnEvent, audio: NDArray[np.int16]) -> None:
@@ -228,11 +244,11 @@ class ReplyOnPause(ResumingTurnHandler):
             # `fn` has begun: it gets no audio of the silence since.
             self._rtc_turns += 1
             turn = self._rtc_reply_queue.with_carried(Turn(self._rtc_turns, rate_hz, audio))
-            self._rtc_notify_of(event.name, turn, event.times())
+            self._rtc_notify_of(event.name, turn, self._rtc_decision(event))
             self._rtc_commit()
             return
         turn = self._rtc_answer(rate_hz, audio)
-        self._rtc_notify_of(event.name, turn, event.times())
+        self._rtc_notify_of(event.name, turn, self._rtc_decision(event))
 
     def _rtc_take_unanswered(self, *, is_kept: bool) -> NDArray[Any]:
         """See `TurnHandler`."""
@@ -254,9 +270,9 @@ class ReplyOnPause(ResumingTurnHandler):
         times = {"time_s": now_s, "speech_start_s": start_s, "speech_end_s": now_s}
         self._rtc_notify_of("pause_detected", turn, times)
 
-    def _rtc_notify_of(self, name: str, turn: Turn, times: dict[str, float]) -> None:
+    def _rtc_notify_of(self, name: str, turn: Turn, data: Mapping[str, object]) -> None:
         audio = (turn.rate_hz, turn.audio)
-        self._rtc_bound_session.event(name, turn=turn.number, audio=audio, **times)
+        self._rtc_bound_session.event(name, turn=turn.number, audio=audio, **data)
 
     def _rtc_trigger(self) -> None:
         if self._rtc_ignores_audio():

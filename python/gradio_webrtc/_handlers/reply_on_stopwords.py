@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from gradio_webrtc._turns.options import AlgoOptions
     from gradio_webrtc._turns.stop_words import SpeechSegment
     from gradio_webrtc._turns.voice_activity import ModelOptions, PauseDetectionModel
-    from gradio_webrtc.types import Layout, SessionHandle, VoiceActivityDetector
+    from gradio_webrtc.types import Layout, SessionHandle, TurnEndModel, VoiceActivityDetector
 
 QUICKEST_WORD_S: Final = 0.1
 """Seconds of speech that are transcribed while waiting for the word: less than a turn needs."""
@@ -91,6 +91,7 @@ class ReplyOnStopWords(ReplyOnPause):
         model: As there; it detects turns, not the word.
         needs_args: As there.
         vad: As there.
+        turn_end: As there; it is called behind the word alone.
         stt_model: Transcribes: an object with ``stt((16000, float32 (n,))) -> str``, which may be
             called from several threads. By default Moonshine tiny, for English, loaded once a
             process.
@@ -130,6 +131,7 @@ class ReplyOnStopWords(ReplyOnPause):
         needs_args: bool = False,  # noqa: FBT001, FBT002 - as above
         *,
         vad: VoiceActivityDetector | type | None = None,
+        turn_end: TurnEndModel | type | None = None,
         stt_model: STTModel | None = None,
     ) -> None: ...
     @overload

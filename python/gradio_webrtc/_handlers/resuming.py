@@ -121,7 +121,7 @@ class ResumingTurnHandler(DetectingTurnHandler):
             note_candidate=self._rtc_note_candidate,
         )
 
-    def _rtc_note_candidate(self) -> None:
+    def _rtc_note_candidate(self, event: TurnEvent) -> None:
         """Begins an answer if the open turn may be over; a subclass does."""
 
     def _rtc_answer_withheld(self, event: TurnEvent) -> None:

@@ -61,6 +61,7 @@ class ReplyOptions:
     resume: bool = False
     is_interruption: Callable[[AudioFrame], Any] | None = None
     interrupt_after_s: float = INTERRUPT_AFTER_S
+    turn_end: Any = None
 
 
 def reply_options(positional: tuple[object, ...], keywords: Mapping[str, object]) -> ReplyOptions:

@@ -165,7 +165,7 @@ class HandlerActs(NamedTuple):
     answer: Callable[[TurnEvent], object]
     disregard: Callable[[], object]
     note_resumed: Callable[[], object]
-    note_candidate: Callable[[], object]
+    note_candidate: Callable[[TurnEvent], object]
 
 
 class Interrupter:
@@ -325,8 +325,8 @@ class Interrupter:
         self._asking = None
         act = self._progress.answered(is_interruption=is_interruption)
         self._act(act)
-        if act is Act.INTERRUPT:
-            self._handler.note_candidate()
+        if act is Act.INTERRUPT and self._event is not None:
+            self._handler.note_candidate(self._event)
 
     async def _ask_in_time(self, audio: AudioFrame) -> bool:
         limit = asyncio.timeout(ANSWER_TIMEOUT_S)

@@ -244,10 +244,15 @@ def warn_of_idle_options(options: SileroVadOptions) -> None:
 
 def own_detector(given: Any) -> VoiceActivityDetector | None:
     """Returns a session's own detector, if there is a way to: by its class, or by ``copy()``."""
+    return cast("VoiceActivityDetector | None", own_instance(given))
+
+
+def own_instance(given: Any) -> Any:
+    """Returns an object of a session's own, by its class or by ``copy()``; else what was given."""
     if isinstance(given, type):
-        return cast("VoiceActivityDetector", given())
+        return given()
     duplicate = getattr(given, "copy", None)
-    return cast("VoiceActivityDetector | None", given if duplicate is None else duplicate())
+    return given if duplicate is None else duplicate()
 
 
 def make_detector(

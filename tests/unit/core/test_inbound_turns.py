@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import random
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -222,3 +224,38 @@ def test_the_pause_can_be_set() -> None:
     assert "pause_detected" not in names
     with pytest.raises(AudioError, match="pause_s"):
         turns.set_pause(0.0)
+
+
+def test_a_turn_is_ended_by_its_pause_or_before_it_and_never_twice() -> None:
+    turns = made()
+    expected = len([event for event in received(made(), 1, SAID) if event.audio is not None])
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def feed() -> None:
+        for start in range(0, SAID.size, 960):
+            events, _ = turns.process(CALL_HZ, 1, SAID[start : start + 960])
+            while events:
+                found.put(events)
+                events, _ = turns.proceed()
+        found.put(None)
+
+    detector = InboundTurnDetector(turns)
+    ends: list[TurnEvent] = []
+    with ThreadPoolExecutor(1) as pool:
+        feeding = pool.submit(feed)
+        while (events := found.get()) is not None:
+            for event in claimed(turns, events):
+                if event.name == "pause_candidate":
+                    assert event.speech_end_s is not None
+                    early = detector.end_turn(event.speech_end_s)
+                    ends += [] if early is None else [early]
+                elif event.audio is not None:
+                    ends.append(event)
+        feeding.result()
+    assert len(ends) >= expected
+    assert all(event.audio is not None and event.audio.size for event in ends)
+    starts = [event.speech_start_s for event in ends]
+    assert starts == sorted(set(starts))
+    for one, following in pairwise(ends):
+        assert one.speech_end_s is not None
+        assert one.speech_end_s <= following.speech_start_s
