@@ -35,6 +35,37 @@ The standard library of Rust is linked into the compiled module, and with it wha
 under MIT or Apache-2.0, most of it "Copyright (c) The Rust Project Contributors"; the text of MIT
 is the one below."""
 
+NOT_CARRIED = """\
+Not in a built package, and used with it where they are installed:
+
+Smart Turn v3.2, the weights of its net (BSD-2-Clause), from the package pipecat-ai or as a file
+
+BSD 2-Clause License
+
+Copyright (c) 2024\u20132026, Daily
+
+Redistribution and use in source and binary forms, with or without
+modification, are permitted provided that the following conditions are met:
+
+1. Redistributions of source code must retain the above copyright notice, this
+   list of conditions and the following disclaimer.
+
+2. Redistributions in binary form must reproduce the above copyright notice,
+   this list of conditions and the following disclaimer in the documentation
+   and/or other materials provided with the distribution.
+
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS"
+AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE
+IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE."""
+"""Code that is ours computes with them: the terms are those of whoever installs them."""
+
 
 class Part(NamedTuple):
     """A third-party part of the wheel.
@@ -102,7 +133,8 @@ def notice(crates: list[Part], packages: list[Part]) -> str:
         together.setdefault(_normal(part.text), []).append(part)
     sections = ["\n".join(map(heading, parts)) + "\n\n" + text for text, parts in together.items()]
     ruler = f"\n\n{'-' * 80}\n\n"
-    return ruler.join([INTRODUCTION.rstrip() + "\n\n" + STANDARD_LIBRARY, *sections]) + "\n"
+    head = INTRODUCTION.rstrip() + "\n\n" + STANDARD_LIBRARY
+    return ruler.join([head, *sections, NOT_CARRIED]) + "\n"
 
 
 def heading(part: Part) -> str:

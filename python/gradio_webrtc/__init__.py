@@ -43,6 +43,7 @@ if typing.TYPE_CHECKING:
     from ._audio_files import audio_to_bytes, audio_to_file
     from ._handlers.realtime import RealtimeHandler
     from ._handlers.reply_on_stopwords import ReplyOnStopWords
+    from ._turns.smart_turn import SmartTurn
     from ._turns.speech_to_text import MoonshineSTT, STTModel, get_stt_model, stt, stt_for_chunks
     from ._turns.text_to_speech import CartesiaTTSOptions, KokoroTTSOptions, get_tts_model
     from .component import WebRTC
@@ -80,6 +81,7 @@ __all__ = [
     "ReplyOnStopWords",
     "STTModel",
     "SileroVadOptions",
+    "SmartTurn",
     "Speculation",
     "Stream",
     "StreamHandler",
@@ -121,6 +123,7 @@ _LATER = {
     "_audio_files": {"audio_to_bytes", "audio_to_file"},
     "_handlers.realtime": {"RealtimeHandler"},
     "_handlers.reply_on_stopwords": {"ReplyOnStopWords"},
+    "_turns.smart_turn": {"SmartTurn"},
     "_turns.text_to_speech": {"CartesiaTTSOptions", "KokoroTTSOptions", "get_tts_model"},
     "stream": {"Stream", "UIArgs"},
     "_turns.speech_to_text": {"MoonshineSTT", "STTModel", "get_stt_model", "stt", "stt_for_chunks"},

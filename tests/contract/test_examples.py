@@ -34,6 +34,7 @@ ELSEWHERE = {
     "SessionHandle": ("StreamHandler", "a handler has one, and methods for all of it"),
     "SimulatedEvent": ("Simulation", "an item of the result"),
     "SimulatedOutput": ("Simulation", "an item of the result"),
+    "SmartTurn": ("TurnEndModel", "the weights are those of another package"),
     "StreamHandlerBase": ("StreamHandler", "users subclass that one"),
     "TTSModel": ("get_tts_model", "it returns one"),
     "TTSOptions": ("HibariTTSOptions", "users pass a subclass of it"),

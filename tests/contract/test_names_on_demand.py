@@ -14,6 +14,7 @@ LATER = (
     "gradio_webrtc._audio_files",
     "gradio_webrtc._handlers.realtime",
     "gradio_webrtc._handlers.reply_on_stopwords",
+    "gradio_webrtc._turns.smart_turn",
     "gradio_webrtc._turns.speech_to_text",
 )
 

@@ -12,8 +12,8 @@ from gradio_webrtc._turns.options import own_instance
 from gradio_webrtc._turns.turn_end import (
     Candidate,
     TurnEndEstimator,
-    certain_at,
     check_turn_end,
+    threshold_of,
 )
 from gradio_webrtc._workers.workers import Worker
 
@@ -70,7 +70,7 @@ class TurnEndHandler(SpeculativeTurnHandler):
         super().bind(session)
         if self.turn_end is not None and not self._rtc_emit_is_overridden:
             model = own_instance(self.turn_end)
-            certain_at(model)
+            threshold_of(model)
             worker = Worker(f"turn-end-{session.webrtc_id[:8]}", type(model).__name__)
             self._rtc_turn_ends = TurnEndEstimator(model, worker, session, self._rtc_note_estimate)
 

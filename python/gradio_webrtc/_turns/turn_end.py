@@ -119,7 +119,7 @@ class TurnEndEstimator:
     async def _run_one(self, candidate: Candidate) -> None:
         with guard(self._session.report) as guarded:
             probability = checked_probability(await self._probability(candidate))
-            is_certain = probability >= certain_at(self._model)
+            is_certain = probability >= threshold_of(self._model)
         if guarded.error is None and self._open is candidate:
             self._on_estimate(candidate, probability, is_certain)
 
@@ -148,10 +148,10 @@ def check_turn_end(given: Any) -> None:
             f"its class, got {given!r}"
         )
     if not isinstance(given, type):
-        certain_at(given)
+        threshold_of(given)
 
 
-def certain_at(model: Any) -> float:
+def threshold_of(model: Any) -> float:
     """Returns the probability from which a model is certain.
 
     Raises:

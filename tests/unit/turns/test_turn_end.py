@@ -14,9 +14,9 @@ from gradio_webrtc._turns.turn_end import (
     CERTAIN_AT,
     Candidate,
     TurnEndEstimator,
-    certain_at,
     check_turn_end,
     checked_probability,
+    threshold_of,
 )
 from gradio_webrtc._workers.workers import Worker
 
@@ -169,4 +169,4 @@ def test_a_class_is_looked_at_when_it_is_made() -> None:
 
 
 def test_certain_at_has_a_default() -> None:
-    assert certain_at(object()) == CERTAIN_AT
+    assert threshold_of(object()) == CERTAIN_AT
