@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from support.nets import write_smart_turn
 from support.signals import DATA, speech
 
 from gradio_webrtc import ReplyOnPause, SmartTurn
@@ -40,27 +39,9 @@ def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     return samples.astype(np.float32) / np.float32(32768)
 
 
-def write_net(path: Path, mels: int = MELS) -> Path:
-    """A net of the same form, whose probability is the sigmoid of the mean of the features."""
-    shape: list[str | int | None] = ["n", mels, FRAMES]
-    graph = helper.make_graph(
-        [
-            helper.make_node("ReduceMean", ["input_features"], ["mean"], axes=[1, 2], keepdims=1),
-            helper.make_node("Flatten", ["mean"], ["flat"]),
-            helper.make_node("Sigmoid", ["flat"], ["logits"]),
-        ],
-        "smart-turn",
-        [helper.make_tensor_value_info("input_features", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1])],
-    )
-    net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    onnx.save(net, str(path))
-    return path
-
-
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    return write_net(tmp_path / "net.onnx")
+    return write_smart_turn(tmp_path / "net.onnx")
 
 
 def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
@@ -144,7 +125,7 @@ def test_weights_come_from_an_installed_package_that_is_not_imported(
     folder = tmp_path / "pipecat" / "audio" / "turn" / "smart_turn" / "data"
     folder.mkdir(parents=True)
     (tmp_path / "pipecat" / "__init__.py").write_text("raise ImportError('of pipecat')")
-    write_net(folder / WEIGHTS.replace("*", ".2"))
+    write_smart_turn(folder / WEIGHTS.replace("*", ".2"))
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     assert 0 < SmartTurn().probability(RATE_HZ, np.zeros(160, np.int16)) < 1
@@ -170,7 +151,7 @@ def test_a_file_that_is_no_net_of_this_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no ONNX model"):
         SmartTurn(tmp_path / "text.onnx")
     with pytest.raises(ValueError, match="is not Smart Turn v3: expected .* 80 by 800, got"):  # noqa: RUF043
-        SmartTurn(write_net(tmp_path / "other.onnx", mels=128))
+        SmartTurn(write_smart_turn(tmp_path / "other.onnx", mels=128))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pipecat") is None, reason="needs pipecat-ai")
