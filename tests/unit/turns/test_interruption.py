@@ -153,7 +153,7 @@ class Talk:
             ),
             disregard=lambda: self._note("disregard"),
             note_resumed=lambda: self._note("resumed"),
-            note_candidate=lambda: self._note("candidate"),
+            note_candidate=lambda _event: self._note("candidate"),
         )
         replies: Any = self.replies
         self.interrupter = Interrupter(self.session, replies, handler, self.ask, LIMIT_S, 0.2)
