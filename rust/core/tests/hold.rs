@@ -1,8 +1,13 @@
 //! A reply that is held while somebody speaks over it, and goes on.
 
-#![allow(clippy::unwrap_used, reason = "a helper of tests")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::unwrap_used,
+    reason = "a helper of tests"
+)]
 
 use gradio_webrtc_core::{Chunk, OutboundAudio};
+use proptest::prelude::*;
 
 fn outbound() -> OutboundAudio {
     OutboundAudio::new(48_000, 1.0).unwrap()
@@ -124,4 +129,62 @@ fn without_being_asked_to_it_keeps_no_more_than_it_needs() {
     pull(&mut outbound, 30);
     outbound.hold(0.2, 0.0);
     assert!(outbound.release() < 0.03);
+}
+
+/// The sample at a place in a reply.
+fn sample(at: usize) -> i16 {
+    i16::try_from(at % 30_000).unwrap()
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Pull(usize),
+    Hold(f64, f64),
+    Release,
+    Idle(f64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (1..30_usize).prop_map(Act::Pull),
+        (0.0..0.4, 0.0..0.2).prop_map(|(rewind_s, unplayed_s)| Act::Hold(rewind_s, unplayed_s)),
+        Just(Act::Release),
+        (0.0..3.0).prop_map(Act::Idle),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whenever_it_is_held_nothing_is_lost_and_nothing_out_of_order(
+        acts in proptest::collection::vec(act(), 1..40),
+    ) {
+        let (mut outbound, mut pushed, mut at, mut faded) = (outbound(), 0, 0, 0);
+        outbound.keep_pulled(0.5);
+        for act in acts {
+            // As much as has room, and more, as of a reply that waits.
+            let chunk: Vec<i16> = (pushed..pushed + 60_000).map(sample).collect();
+            pushed += outbound.push(48_000, Chunk::Mono(&chunk)).unwrap();
+            match act {
+                Act::Pull(frames) => {
+                    for frame in pull(&mut outbound, frames).chunks(960) {
+                        for (place, &got) in (at..).zip(frame) {
+                            prop_assert!(place < faded || got == sample(place), "{place}");
+                        }
+                        at += 960;
+                    }
+                }
+                Act::Hold(rewind_s, unplayed_s) => outbound.hold(rewind_s, unplayed_s),
+                Act::Idle(seconds) => outbound.note_idle(seconds),
+                Act::Release => {
+                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                    let back = (outbound.release() * 48_000.0).round() as usize;
+                    prop_assert!(back <= at.min(24_000));
+                    // Samples that were faded in may be there a second time.
+                    faded = if back > 0 { faded.max(at) } else { faded };
+                    at -= back;
+                }
+            }
+            prop_assert!(is_near(outbound.buffered_s(), (pushed - at) as f64 / 48_000.0));
+        }
+    }
 }

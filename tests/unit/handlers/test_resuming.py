@@ -334,6 +334,18 @@ async def test_a_session_that_ends_in_a_hold_leaves_nothing() -> None:
     assert handler() is None
 
 
+async def test_an_echo_is_ignored_before_it_holds_anything() -> None:
+    fn, question = Endless(), Question()
+    async with conversing(resuming(fn.asynchronous, question)) as talk:
+        before = await begin(talk)
+        talk.session.echo_scores = [0.9]
+        talk.speak(7)
+        talk.pause(30)
+        await asyncio.sleep(0)
+        assert talk.session.names[before:] == ["echo_ignored"]
+        assert talk.session.holds == []
+
+
 async def test_without_a_question_every_word_interrupts_at_once() -> None:
     async with conversing(replying(Endless().asynchronous, resume=True)) as talk:
         await begin(talk)

@@ -144,6 +144,28 @@ async def test_an_interrupted_reply_is_cancelled_at_once(reason: str, expected: 
     assert details["reason"] == "turn_detected"
 
 
+async def test_speech_that_was_no_interruption_is_no_item_and_the_reply_goes_on() -> None:
+    client = Client()
+    client.note("response_starting")
+    client.play()
+    client.note("started_talking")
+    assert client.dialect.is_spoken_to
+    client.put(client.dialect.write_clear())
+    client.note("reply_resumed", turn=1)
+    assert client.kinds()[-2:] == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+    ]
+    assert client.events[-1]["item_id"] == client.events[-2]["item_id"]
+    assert not client.dialect.is_spoken_to
+    response_id = client.last("response.output_audio.delta")["response_id"]
+    client.play()
+    assert client.last("response.output_audio.delta")["response_id"] == response_id
+    client.note("response_finished", failed=False)
+    await asyncio.sleep(0)
+    assert client.last("response.done")["response"]["status"] == "completed"
+
+
 async def test_speech_over_the_last_audio_of_a_reply_cancels_it_as_well() -> None:
     client = Client()
     client.note("response_starting")

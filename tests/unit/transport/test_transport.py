@@ -487,6 +487,20 @@ async def test_audio_is_held_back_for_some_time_and_then_the_newest_counts(
     assert source.pulled - pulled >= 5
 
 
+async def test_audio_that_a_client_which_is_away_lacks_was_not_played(make: Make) -> None:
+    transport = make()
+    for is_there in (True, False):
+        carrier = transport.open(0 if is_there else transport._outbound.acknowledged)  # noqa: SLF001
+        for _ in range(3):
+            transport._queue.put_audio(bytes((AUDIO, 1)))  # noqa: SLF001 - as the pacer does
+        assert transport._next_chunk()  # noqa: SLF001 - as `carry` writes it
+        transport._queue.put_audio(bytes((AUDIO, 1)))  # noqa: SLF001 - as above
+        if not is_there:
+            transport.leave(carrier)
+        assert transport.clear_audio() == pytest.approx(0.02 if is_there else 0.08)
+        transport._queue.pop()  # noqa: SLF001 - the frame that clears
+
+
 async def test_barge_in_reaches_the_client_before_the_next_audio(make: Make) -> None:
     transport, source = make(), Endless()
     transport.play_audio(source)
