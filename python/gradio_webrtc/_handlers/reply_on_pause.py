@@ -81,7 +81,8 @@ class ReplyOnPause(ResumingTurnHandler):
         is_interruption: Decides, with ``resume``, about speech shorter than ``interrupt_after_s``:
             called 0.4 s after its end with ``(rate, samples)``, int16 ``(1, n)``; returns True or
             False, within 10 s. Sync code runs in a thread of its own, async code on the event loop.
-            What raises counts as True, and so does ``None`` in place of a function, at once.
+            An error is reported and counts as True. Without a function speech over an answer is an
+            interruption at once, as without ``resume``.
         interrupt_after_s: The speech that is an interruption in any case, in seconds, its pauses
             not counted; more than ``AlgoOptions.started_talking_threshold``.
         turn_end: A `TurnEndModel`, called at a short silence: where it is certain that the turn is

@@ -89,7 +89,7 @@ class ResumingTurnHandler(DetectingTurnHandler):
     async def release(self) -> None:
         """Ends the reply under way; see `TurnHandler.release`."""
         if self._rtc_interrupter is not None and self._rtc_hook_worker is not None:
-            self._rtc_interrupter.close()
+            await self._rtc_interrupter.close()
             self._rtc_hook_worker.close()
             # It refers back to the handler, which is to be freed with its session.
             self._rtc_interrupter = None

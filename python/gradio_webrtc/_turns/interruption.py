@@ -17,6 +17,8 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import guard
 from gradio_webrtc.errors import HandlerError
 
+from .runner import RELEASE_S
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -202,7 +204,7 @@ class Interrupter:
         self._is_speaking = False
         self._timer: asyncio.TimerHandle | None = None
         self._begin_s = 0.0
-        self._event: TurnEvent | None = None
+        self._times: dict[str, float] = {}
         # A turn that is over, and not answered before it is decided.
         self._withheld: TurnEvent | None = None
         replies.on_unpaused = self._note_over
@@ -237,7 +239,6 @@ class Interrupter:
         self._note_silence(event)
         if not self.is_held:
             return False
-        self._event = event
         self._withheld = event if self._withheld is None else _joined(self._withheld, event)
         self._end_timer()
         self._note_silent()
@@ -255,17 +256,18 @@ class Interrupter:
             self._progress.over()
             self._act(Act.RESUME)
 
-    def close(self) -> None:
-        """Ends it with its session."""
+    async def close(self) -> None:
+        """Ends it with its session; waits no longer than `RELEASE_S` for code that goes on."""
         self._note_over()
         self._replies.on_unpaused = lambda: None
+        await self._tasks.close(RELEASE_S)
 
     @property
     def _is_audible(self) -> bool:
         return self._replies.is_engaged or self._session.buffered_s > 0
 
     def _note_speech(self, event: TurnEvent, begin_s: float) -> None:
-        self._event, self._begin_s, self._is_speaking = event, begin_s, True
+        self._times, self._begin_s, self._is_speaking = event.times(), begin_s, True
         self._act(self._progress.began())
         # By the audio it is certain that it has lasted once no end of it was found meanwhile.
         left_s = self._limit_s - self._progress.speech_s + self._candidate_s
@@ -275,7 +277,7 @@ class Interrupter:
         self._after(left_s, lambda: self._check_length(due_s, last_s))
 
     def _note_silence(self, event: TurnEvent) -> None:
-        self._event, self._is_speaking = event, False
+        self._times, self._is_speaking = event.times(), False
         end_s = event.time_s if event.speech_end_s is None else event.speech_end_s
         self._act(self._progress.ended(max(end_s - self._begin_s, 0.0)))
 
@@ -344,14 +346,13 @@ class Interrupter:
         return bool(answer)
 
     def _resume(self) -> None:
-        turn, event, has_ended = self._replies.latest_turn, self._event, self._withheld is not None
+        turn, has_ended = self._replies.latest_turn, self._withheld is not None
         self._clear()
         if not has_ended:
             self._handler.disregard()
         self._handler.note_resumed()
         self._replies.unpause()
-        times = {} if event is None else event.times()
-        self._session.event("reply_resumed", turn=turn, **times)
+        self._session.event("reply_resumed", turn=turn, **self._times)
 
     def _interrupt(self) -> None:
         withheld = self._withheld

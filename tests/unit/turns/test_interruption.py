@@ -343,7 +343,7 @@ async def test_an_end_by_somebody_else_ends_the_question() -> None:
     assert talk.acts == ["pause", "unpause"]
     assert not talk.pause()
     assert talk.begin()
-    talk.interrupter.close()
+    await talk.interrupter.close()
     assert not talk.interrupter.is_held
 
 
