@@ -14,7 +14,7 @@ from support.serving import SessionServer
 from support.signals import chirp, pieces_found, speech_at_48k, tone
 from support.udp_relay import RelayedServer, UdpRelay
 
-from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
+from gradio_webrtc import AlgoOptions, AsyncStreamHandler, ReplyOnPause
 from gradio_webrtc._session.buffers import OutboundAudioBuffer
 from gradio_webrtc._session.inbound_pump import InboundPump
 from gradio_webrtc._transport.webrtc.media_loop import SWITCH, MediaLoop
@@ -191,6 +191,39 @@ async def test_the_thread_detects_turns_and_wakes_the_loop_for_events_alone(
     else:
         await client.until(lambda: client.loud_seconds() > REPLY_S - 0.3)
         assert turns.qsize() == 1
+    await client.hang_up()
+    await manager.wait_idle()
+
+
+@pytest.mark.parametrize("value", ["on", "off"])
+async def test_a_model_ends_turns_whose_pause_never_would(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, value)
+    turns: Queue[int] = Queue()
+
+    class Certain:
+        def probability(self, *_: Any, **__: Any) -> float:
+            return 1.0
+
+    def answer(audio: Frame) -> Iterator[Frame]:
+        turns.put(audio[1].size)
+        yield 48_000, tone(0.2, 440).reshape(1, -1)
+
+    said = speech_at_48k("asterisk_hello_world_16k")
+    endless = AlgoOptions(pause_s=60.0)
+    manager = serve(ReplyOnPause(answer, algo_options=endless, turn_end=Certain()))
+    client = Client(manager, np.concatenate([np.zeros(24_000, np.int16), said]))
+    await client.call()
+    await client.until(lambda: not turns.empty())
+    ended = turns.get()
+    assert 0.5 * said.size < ended < said.size + 48_000
+    await client.until(lambda: client.loud_seconds() > 0.1)
+    client.microphone.say(said)
+    await client.until(lambda: not turns.empty())
+    (session,) = manager.all_stats()
+    assert session.events["turn_end_estimated"] >= 2
+    assert session.events["pause_detected"] >= 2
     await client.hang_up()
     await manager.wait_idle()
 

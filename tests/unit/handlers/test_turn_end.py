@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -296,6 +297,63 @@ async def test_with_speculation_the_answer_begins_early_and_is_certain_early(
         assert fn.received == [10]
         assert len(talk.items) == 1
         assert talk.session.names.count("pause_detected") == 1
+
+
+class Moody:
+    """A model that returns anything, after a while that a schedule decides."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def probability(self, *_: Any, **__: Any) -> float:
+        wait = asyncio.get_running_loop().create_future()
+        self.waiting.append(wait)
+        await wait
+        if self._rng.random() < 0.1:
+            raise OSError("of the model")
+        return self._rng.random()
+
+    def answer(self) -> None:
+        for wait in self.waiting:
+            if not wait.done():
+                wait.set_result(None)
+
+
+@pytest.mark.parametrize("speculative", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_comes_first_no_word_is_lost_and_none_is_in_two_turns(
+    seed: int,
+    speculative: bool,  # noqa: FBT001 - a parameter of pytest's
+) -> None:
+    rng = random.Random(seed)  # noqa: S311 - a schedule
+    model, spoken = Moody(rng), 0
+    fn = Answers()
+    async with conversing(replying(fn, turn_end=model, speculative=speculative)) as talk:
+        for _ in range(12):
+            names = talk.session.names
+            if names.count("pause_detected") > names.count("response_finished"):
+                # A turn whose answer has not begun is a part of the next one, too.
+                await settle(talk)
+            words = rng.randint(7, 20)
+            spoken += words
+            talk.speak(words)
+            for _ in range(rng.randint(1, 4)):
+                talk.pause(rng.randint(1, 10))
+                if rng.random() < 0.5:
+                    model.answer()
+                if rng.random() < 0.8:
+                    await settle(talk)
+        talk.pause(SPECULATIVE)
+        await settle(talk)
+        decisions = [data for name, data in talk.session.events if name == "pause_detected"]
+        audio: list[Any] = [data["audio"] for data in decisions]
+        ends: list[Any] = [data["speech_end_s"] for data in decisions]
+        starts: list[Any] = [data["speech_start_s"] for data in decisions]
+    assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))
+    found = sum(spoken_windows(each) for each in audio)
+    assert found == spoken
+    assert all(isinstance(error, OSError) for error in talk.session.errors)
 
 
 async def test_a_turn_that_is_answered_on_request_is_not_estimated_any_more() -> None:
