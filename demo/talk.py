@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import gradio as gr
 import numpy as np
 import numpy.typing as npt
-from talk_replies import GREETING, reply_to
+from talk_replies import GREETING, is_interruption, reply_to
 from talk_speech import Ears, Voice
 
 from gradio_webrtc import AdditionalOutputs, ReplyOnPause, WebRTC
@@ -83,6 +83,11 @@ class TurnResponder:
         yield AdditionalOutputs(messages)
         yield from self._speak(reply_to(transcript, datetime.now().astimezone()), messages)
 
+    def is_interruption(self, audio: tuple[int, npt.NDArray[np.int16]]) -> bool:
+        """Returns False if what was said over an answer is a "right" or an "okay"."""
+        _rate_hz, samples = audio
+        return is_interruption(self._ears.transcribe(samples))
+
     def _speak(self, sentences: Iterable[str], messages: list[Message]) -> Iterator[Spoken]:
         # One sentence at a time: the first is audible while the others are still text, and after an
         # interruption the written conversation ends where the voice did.
@@ -116,7 +121,10 @@ def build(responder: TurnResponder) -> gr.Blocks:
                 startup_fn=responder.greet,
                 input_sample_rate=Ears.sample_rate,
                 output_sample_rate=Voice.sample_rate,
+                # Answers sooner, and goes on behind an "mhm".
                 speculative=True,
+                resume=True,
+                is_interruption=responder.is_interruption,
             ),
             inputs=[webrtc, messages],
             outputs=[webrtc],

@@ -15,6 +15,41 @@ GREETING = (
     "Ask me for the time or the date, tell me to count to twenty, or ask for a story.",
 )
 
+BACKCHANNELS = frozenset(
+    {
+        "ah",
+        "aha",
+        "alright",
+        "exactly",
+        "good",
+        "great",
+        "hm",
+        "hmm",
+        "i",
+        "mhm",
+        "mm",
+        "nice",
+        "oh",
+    }
+    | {
+        "ok",
+        "okay",
+        "really",
+        "right",
+        "see",
+        "so",
+        "sure",
+        "true",
+        "uh",
+        "huh",
+        "um",
+        "well",
+        "wow",
+    }
+    | {"yeah", "yep", "yes"}
+)
+"""What people say while they listen, and mean no interruption by."""
+
 STORY = (
     "Once upon a time there was a parrot who never stopped talking.",
     "She talked at breakfast, she talked at dinner, and she talked in her sleep.",
@@ -69,6 +104,16 @@ def normalise(text: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.lower().replace("\u2019", "'"))
     text = re.sub(r"\b(what|that|it)'s\b", r"\1 is", text)
     return " ".join(re.findall(r"[a-z0-9]+", text.replace("'", "")))
+
+
+def is_interruption(transcript: str) -> bool:
+    """True unless `transcript`, said over an answer, is empty or a sign of listening.
+
+    Example:
+        >>> is_interruption("Okay, right."), is_interruption("Stop.")
+        (False, True)
+    """
+    return not BACKCHANNELS.issuperset(normalise(transcript).split())
 
 
 def numbers_in(words: list[str]) -> list[int]:

@@ -136,6 +136,28 @@ def test_speaking_ends_what_is_being_said(
     assert words[-1] in {"okay", "ok"}
 
 
+def test_a_sign_of_listening_interrupts_nothing(
+    talk_url: str, playwright: Playwright, ears: Ears, voice: Voice, tmp_path: Path
+) -> None:
+    microphone = write_microphone(
+        tmp_path / "right.wav",
+        [speak(voice, "Count to ten.", at_s=9.0), speak(voice, "Right.", at_s=14.5)],
+    )
+    with chromium(playwright, microphone) as browser:
+        call = browser.open(talk_url)
+        call.press()
+        call.wait_for_state("open")
+        call.wait_for_message("9, 10.")
+        call.wait_for_quiet(2.0, after_s=call.received_s)
+        written = call.conversation.inner_text()
+        # The answer waits for a second while the user speaks.
+        *_, spoken = words_in(utterances(call.recording(), gap_s=2.0), ears)
+        hang_up(call)
+    assert "right" not in written.lower()
+    # Twice in a row where it goes on a little further back.
+    assert list(dict.fromkeys(numbers_in(spoken.split()))) == list(range(1, 11))
+
+
 def test_a_speaker_beside_the_microphone_interrupts_nothing(
     talk_url: str, playwright: Playwright, voice: Voice, tmp_path: Path
 ) -> None:

@@ -205,6 +205,7 @@ class Interrupter:
         self._timer: asyncio.TimerHandle | None = None
         self._begin_s = 0.0
         self._times: dict[str, float] = {}
+        self._candidate: TurnEvent | None = None
         # A turn that is over, and not answered before it is decided.
         self._withheld: TurnEvent | None = None
         replies.on_unpaused = self._note_over
@@ -228,6 +229,7 @@ class Interrupter:
 
     def silence(self, event: TurnEvent) -> bool:
         """The user was silent for a moment; returns True if a reply is still held."""
+        self._candidate = event
         self._note_silence(event)
         if self.is_held:
             end_s = event.time_s if event.speech_end_s is None else event.speech_end_s
@@ -327,8 +329,8 @@ class Interrupter:
         self._asking = None
         act = self._progress.answered(is_interruption=is_interruption)
         self._act(act)
-        if act is Act.INTERRUPT and self._event is not None:
-            self._handler.note_candidate(self._event)
+        if act is Act.INTERRUPT and self._candidate is not None:
+            self._handler.note_candidate(self._candidate)
 
     async def _ask_in_time(self, audio: AudioFrame) -> bool:
         limit = asyncio.timeout(ANSWER_TIMEOUT_S)

@@ -3,7 +3,15 @@
 from datetime import datetime
 
 import pytest
-from talk_replies import COUNT_LIMIT, GREETING, STORY, normalise, numbers_in, reply_to
+from talk_replies import (
+    COUNT_LIMIT,
+    GREETING,
+    STORY,
+    is_interruption,
+    normalise,
+    numbers_in,
+    reply_to,
+)
 
 NOW = datetime(2026, 11, 22, 15, 42)  # noqa: DTZ001 - the demo speaks the machine's local time
 
@@ -204,3 +212,15 @@ def test_numbers_are_found_as_words_or_digits(words: str, numbers: list[int]) ->
 
 def test_normalise_drops_case_and_punctuation() -> None:
     assert normalise("  Hello,   IRIS! It's 1,250.  ") == "hello iris it is 1250"
+
+
+@pytest.mark.parametrize("transcript", ["", "Mhm.", "Uh-huh.", "Oh, okay.", "Right, I see!"])
+def test_signs_of_listening_interrupt_nothing(transcript: str) -> None:
+    assert not is_interruption(transcript)
+
+
+@pytest.mark.parametrize(
+    "transcript", ["Stop.", "No.", "Right, stop it.", "Okay, what time is it?"]
+)
+def test_anything_else_interrupts(transcript: str) -> None:
+    assert is_interruption(transcript)
