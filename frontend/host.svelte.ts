@@ -49,6 +49,7 @@ const DEFAULTS: WebRTCProps = {
   variant: "wave",
   full_screen: true,
   fallback: "auto",
+  latency: false,
 };
 
 /** This file is served from the app, in a folder with this name below its root. */

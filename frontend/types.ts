@@ -55,6 +55,33 @@ export interface WebRTCProps {
   full_screen: boolean;
   /** The use of the app's own origin where WebRTC does not connect. */
   fallback: Fallback;
+  /** True for a bar that shows where the time of the last answer went. */
+  latency: boolean;
+}
+
+/** The moments of a turn, and the times between them: names of `TurnTimings` in Python. */
+export const TURN_TIMES = [
+  "last_speech_s",
+  "candidate_s",
+  "decision_s",
+  "function_start_s",
+  "first_item_s",
+  "first_packet_s",
+  "heard_s",
+  "response_s",
+  "total_s",
+  "function_s",
+  "pause_s",
+  "wait_s",
+  "sending_s",
+  "delivery_s",
+] as const;
+
+/** One turn of the user's; times in seconds, null for what never came. */
+export interface TurnTimings extends Record<(typeof TURN_TIMES)[number], number | null> {
+  number: number;
+  discarded_starts: number;
+  was_interrupted: boolean;
 }
 
 export type NoticeKind = "warning" | "error" | "info" | "success";

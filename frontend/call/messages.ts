@@ -1,5 +1,5 @@
 /** Messages of the server in a call and its replies to requests: parsed and checked. */
-import type { Credentials } from "../types";
+import { TURN_TIMES, type Credentials, type TurnTimings } from "../types";
 
 /** The messages of the server over the data channel; the twin of `_messages.py`. */
 export type ServerMessage =
@@ -14,6 +14,8 @@ export type ServerMessage =
   | ({ type: "error" } & NoticeText)
   | ({ type: "info" } & NoticeText)
   | ({ type: "success" } & NoticeText)
+  /** A turn of the user's is answered, or ended without; only where the app shows it. */
+  | { type: "turn"; turn: TurnTimings }
   | { type: "end_stream"; text: string; code: string }
   | { type: "log"; text: string };
 
@@ -70,6 +72,8 @@ export function parseMessage(raw: unknown): ServerMessage | null {
         text: textOf(parsed),
         code: typeof parsed.code === "string" ? parsed.code : "",
       };
+    case "turn":
+      return turnOf(asRecord(parsed.data));
     case "log":
       return { type: parsed.type, text: textOf(parsed) };
     default:
@@ -199,6 +203,19 @@ function noticeTextOf(
   const isUsual =
     kind !== "success" && title === USUAL_TITLES[kind] && duration === USUAL_DURATION;
   return isUsual ? { text } : { text, style: { title, duration } };
+}
+
+function turnOf(data: Record<string, unknown> | null): ServerMessage | null {
+  if (typeof data?.number !== "number") return null;
+  const { number, discarded_starts, was_interrupted } = data;
+  const times = TURN_TIMES.map((name) => [name, typeof data[name] === "number" ? data[name] : null]);
+  const turn = {
+    ...(Object.fromEntries(times) as Pick<TurnTimings, (typeof TURN_TIMES)[number]>),
+    number,
+    discarded_starts: typeof discarded_starts === "number" ? discarded_starts : 0,
+    was_interrupted: was_interrupted === true,
+  };
+  return { type: "turn", turn };
 }
 
 /** `message` is the older name of `data`; current servers send both. */

@@ -118,6 +118,32 @@ export interface Level {
   bands: number[];
 }
 
+/**
+ * The moments of a turn in seconds since the session connected, and the times between them, with the
+ * names of `TurnTimings` in Python, whose documentation explains them. Null for what never came.
+ */
+export interface Turn {
+  number: number;
+  last_speech_s: number | null;
+  candidate_s: number | null;
+  decision_s: number | null;
+  function_start_s: number | null;
+  first_item_s: number | null;
+  first_packet_s: number | null;
+  heard_s: number | null;
+  /** From the last speech, or the decision without one, to the first packet of the answer. */
+  response_s: number | null;
+  /** From there to the moment at which it is heard: the sum of pause, wait, sending and delivery. */
+  total_s: number | null;
+  function_s: number | null;
+  pause_s: number | null;
+  wait_s: number | null;
+  sending_s: number | null;
+  delivery_s: number | null;
+  discarded_starts: number;
+  was_interrupted: boolean;
+}
+
 /** The events of a call, and what their listeners get. */
 export interface Events {
   /** The state is another one, or what the call states about it, such as `isUnstable`. */
@@ -132,6 +158,11 @@ export interface Events {
   level: { local: Level; remote: Level };
   /** An event of the conversation, such as "pause_detected", "response_starting" or "stopword". */
   log: string;
+  /**
+   * A turn of the user's is answered, or ended without; from a stream with `latency=True`. Once a
+   * turn, when its answer is on its way.
+   */
+  turn: Turn;
   /** A warning, an information or a success that the handler shows to the user. */
   notice: Notice;
   /**

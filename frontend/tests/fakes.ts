@@ -21,6 +21,7 @@ export const PROPS: WebRTCProps = {
   variant: "wave",
   full_screen: true,
   fallback: "auto",
+  latency: false,
 };
 
 export class FakeTrack extends EventTarget {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { OfferRefused, parseMessage, readAnswer, readCandidates } from "../call/messages";
+import { TURN_TIMES } from "../types";
 
 describe("parseMessage", () => {
   it.each([
@@ -47,6 +48,28 @@ describe("parseMessage", () => {
     ["bytes", new ArrayBuffer(4)],
   ])("leaves out %s", (_name, raw) => {
     expect(parseMessage(raw)).toBeNull();
+  });
+});
+
+describe("the message about a turn", () => {
+  const read = (data: unknown): unknown => parseMessage(JSON.stringify({ type: "turn", data }));
+
+  it("has all times, and null for what never came", () => {
+    const turn = { number: 3, last_speech_s: 1.5, heard_s: null, response_s: "soon" };
+    expect(read({ ...turn, discarded_starts: 1, was_interrupted: true, next: 2 })).toEqual({
+      type: "turn",
+      turn: {
+        ...Object.fromEntries(TURN_TIMES.map((name) => [name, null])),
+        number: 3,
+        last_speech_s: 1.5,
+        discarded_starts: 1,
+        was_interrupted: true,
+      },
+    });
+  });
+
+  it.each([[null], [[]], [{}], [{ number: "3" }]])("is left out with %j", (data) => {
+    expect(read(data)).toBeNull();
   });
 });
 

@@ -34,6 +34,7 @@ from ._handlers import (
     get_silero_model,
 )
 from ._limits import Limits
+from ._turn_timings import TurnTimings
 from ._turns.current_turn import get_turn
 from ._workers.workers import wait_for_item
 from .errors import AudioError, CredentialsError, TurnDiscarded, WebRTCError
@@ -86,6 +87,7 @@ __all__ = [
     "Stream",
     "StreamHandler",
     "TurnDiscarded",
+    "TurnTimings",
     "UIArgs",
     "VideoEmitType",
     "VideoStreamHandler",

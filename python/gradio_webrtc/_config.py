@@ -13,6 +13,9 @@ from ._limits import DEFAULT_LIMITS, Limits
 from ._video_terms import DEFAULT_VIDEO_TERMS, VideoTerms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._turn_timings import TurnTimings
     from .types import Fallback, FrameFormat, Modality, Mode
 
 
@@ -33,6 +36,8 @@ class SessionConfig:
         limits: Bounds of one client, apart from the number and the length of its sessions.
         addresses: The UDP ports and the addresses of the server's side.
         video: The bit rate and the codecs of video.
+        on_turn: Called with each of the user's turns once it is complete; ``None`` for nobody.
+        latency: The client is sent the moments of each turn.
         default_inputs: The values of the inputs for a client that has none of its own: none are
             requested from it, and it fetches no outputs. ``None`` for one that has.
     """
@@ -47,6 +52,8 @@ class SessionConfig:
     limits: Limits = DEFAULT_LIMITS
     addresses: ServerAddresses = DEFAULT_ADDRESSES
     video: VideoTerms = DEFAULT_VIDEO_TERMS
+    on_turn: Callable[[TurnTimings], Any] | None = None
+    latency: bool = False
     default_inputs: tuple[Any, ...] | None = None
 
     @property

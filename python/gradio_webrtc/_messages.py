@@ -17,6 +17,7 @@ MessageType: TypeAlias = Literal[
     "stopword",
     "hold",
     "resume",
+    "turn",
     "warning",
     "error",
     "info",

@@ -63,12 +63,14 @@ if TYPE_CHECKING:
 
     from ._limits import Limits
     from ._session.places import Places
+    from ._turn_timings import TurnTimings
     from .types import Fallback, FrameFormat, Modality, Mode
 
 accept_messages_type()
 
 SERVER_ONLY: Final = frozenset(
-    {"_page", "_signaling", "allow_extra_tracks", "allowed_origins", "server_rtc_configuration"}
+    {"_page", "_signaling", "allow_extra_tracks", "allowed_origins", "on_turn"}
+    | {"server_rtc_configuration"}
 )
 """Arguments that are not sent to a page: there are credentials among them."""
 
@@ -149,6 +151,8 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
         host_candidates: Sequence[str] | Mapping[str, str] | None = None,
         video_bitrate: float | tuple[float, float, float] | None = None,
         codec_preferences: Sequence[str] | None = None,
+        latency: bool = False,
+        on_turn: Callable[[TurnTimings], Any] | None = None,
         _signaling: Signaling | None = None,
         _page: str | None = None,
     ) -> None:
@@ -193,6 +197,8 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
             host_candidates: Addresses that clients reach the server at, in place of those of its own network interfaces: ["203.0.113.7"], or {"10.0.0.5": "203.0.113.7"} for one of them.
             video_bitrate: Bits per second of the video that the server sends, 30,000 to 50,000,000: the most, such as 1_500_000, or the least, the first and the most, (200_000, 800_000, 1_500_000); by default what suits the size of the frames. Within it the rate follows what the client reports.
             codec_preferences: Codecs of video, the best first, such as ["H264", "VP8"]; a codec that is not listed comes after them. By default the client's own order.
+            latency: True for a bar at the bottom that shows where the time of the last answer went.
+            on_turn: A function, sync or async, that is called once with a TurnTimings for each turn of a user, when its answer begins to be heard, or it has ended without one.
         """
         arguments = dict(locals())
         check_mode(mode, modality)
@@ -214,6 +220,7 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
         self.full_screen = full_screen
         self.allow_extra_tracks = allow_extra_tracks
         self.fallback = fallback
+        self.latency = latency
         self.button_labels = {"start": "", "stop": "", "waiting": "", **(button_labels or {})}
         self.track_constraints = track_constraints or default_track_constraints(
             modality, full_screen=full_screen
@@ -228,6 +235,8 @@ class WebRTC(ComponentSessions, ComponentEvents, Component, metaclass=WithoutStu
             limits=limits or DEFAULT_LIMITS,
             addresses=read_addresses(udp_ports, host_candidates),
             video=read_video_terms(video_bitrate, codec_preferences),
+            on_turn=on_turn,
+            latency=latency,
         )
         self.page_session = _page
         # A program that answers clients over routes may pass inputs with `set_input` alone.

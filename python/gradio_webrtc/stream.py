@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ._handlers import StreamHandlerBase
     from ._limits import Limits
     from ._server.whip import Protocol
+    from ._turn_timings import TurnTimings
     from ._workers.workers import Done
     from .types import (
         AdditionalOutputs,
@@ -103,6 +104,8 @@ COMPONENT_SETTINGS: Final = (
     "host_candidates",
     "video_bitrate",
     "codec_preferences",
+    "latency",
+    "on_turn",
 )
 """Arguments that go to the component as they are."""
 
@@ -148,6 +151,10 @@ class Stream:
             what the client reports.
         codec_preferences: Codecs of video, the best first, such as ``["H264", "VP8"]``; a codec
             that is not listed comes after them. By default the client's own order.
+        latency: True for a bar at the bottom of the component that shows where the time of the
+            last answer went; the client of own pages has an event ``turn`` then.
+        on_turn: A function, sync or async, that is called once with a `TurnTimings` for each turn
+            of a user; see the guide.
         whip_token: The bearer token that clients of WHIP and WHEP need: a text, or a function, sync
             or async, that returns if a token is right. ``None`` lets in whoever reaches
             ``/webrtc/offer``, which has no token either.
@@ -205,6 +212,8 @@ class Stream:
         host_candidates: Sequence[str] | Mapping[str, str] | None = None,
         video_bitrate: float | tuple[float, float, float] | None = None,
         codec_preferences: Sequence[str] | None = None,
+        latency: bool = False,
+        on_turn: Callable[[TurnTimings], Any] | None = None,
         whip_token: str | Callable[[str], bool | Awaitable[bool]] | None = None,
         twilio_auth_token: str | None = None,
     ) -> None:

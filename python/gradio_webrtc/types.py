@@ -1,8 +1,11 @@
-"""The types that handlers, sessions and users' programs share. Imports nothing of ours."""
+"""The types that handlers, sessions and users' programs share.
+
+Imports nothing of ours but the moments of a turn.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
 
 import numpy as np
@@ -11,6 +14,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
+
+    from ._turn_timings import TurnTimings
 
 Layout: TypeAlias = Literal["mono", "stereo"]
 """The number of channels, one or two. Stereo is planar ``(2, n)`` or packed ``(1, 2 * n)``, left
@@ -297,6 +302,7 @@ class SessionStats:
         interruptions: Replies that barge-in ended.
         events: The events of the conversation by name, such as ``pause_detected``, each with its
             number.
+        turns: The moments of the user's turns that were answered, or ended without; the latest 100.
 
     Example:
         >>> stats = SessionStats("a session", duration_s=60.0, interruptions=2)
@@ -324,11 +330,18 @@ class SessionStats:
     inbound_messages_dropped: int = 0
     interruptions: int = 0
     events: dict[str, int] = field(default_factory=dict)
+    turns: tuple[TurnTimings, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns all counters in one flat dict, for logs, metrics and JSON."""
-        counters = asdict(self)
-        return {**counters.pop("transport"), **counters}
+        """Returns all counters in one flat dict, for logs, metrics and JSON.
+
+        Of the ``turns`` it has the latest, if there is one, its names behind ``last_turn_``.
+        """
+        counters = asdict(replace(self, turns=()))
+        del counters["turns"]
+        last = self.turns[-1].as_dict() if self.turns else {}
+        turn = {f"last_turn_{name}": value for name, value in last.items()}
+        return {**counters.pop("transport"), **counters, **turn}
 
 
 class DataChannel(Protocol):
@@ -364,6 +377,21 @@ class SessionHandle(Protocol):
     @property
     def buffered_s(self) -> float:
         """The emitted audio that waits to be passed on, in seconds; 1 at most."""
+
+    @property
+    def playout_delay_s(self) -> float:
+        """The time from a packet to the moment at which the client has played it, in seconds.
+
+        An estimate: half of the round trip, and 0.1 s for the client's jitter buffer.
+        """
+
+    def note_moment(self, turn: int, moment: Literal["function_start_s", "first_item_s"]) -> None:
+        """Notes a moment of `TurnTimings` in the answer to a turn; call on the event loop.
+
+        Args:
+            turn: The number of the turn, also of one that may not be over; 0 for none.
+            moment: The moment, which is now.
+        """
 
     def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
         """Returns how much received audio resembles the reply that is played, or was until now.

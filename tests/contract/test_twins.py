@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradio_webrtc import WebRTC
+from gradio_webrtc import TurnTimings, WebRTC
 from gradio_webrtc._messages import MESSAGE_TYPES
 from gradio_webrtc._server import link
 from gradio_webrtc._session import session
@@ -47,6 +47,7 @@ SERVERS = {
     "udp_ports",
     "video_bitrate",
     "codec_preferences",
+    "on_turn",
 }
 """Arguments that only the server has a use for."""
 
@@ -72,6 +73,15 @@ def test_every_message_is_defined_on_both_sides() -> None:
     source = (FRONTEND / "call" / "messages.ts").read_text()
     union = source.split("export type ServerMessage =")[1].split(";\n\n")[0]
     assert set(re.findall(r'type: "(\w+)"', union)) == set(MESSAGE_TYPES)
+
+
+def test_a_turn_has_the_same_times_on_both_sides() -> None:
+    source = (FRONTEND / "types.ts").read_text()
+    times = set(re.findall(r'"(\w+)"', source.split("TURN_TIMES = [")[1].split("]")[0]))
+    rest = {"number", "discarded_starts", "was_interrupted"}
+    assert times | rest == set(TurnTimings(1).as_dict())
+    package = (FRONTEND / "client" / "client.d.ts").read_text()
+    assert _interface(package, "Turn") == times | rest
 
 
 def test_frames_of_links_have_the_same_kinds_on_both_sides() -> None:

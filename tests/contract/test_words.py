@@ -180,6 +180,8 @@ PACKAGE_NAMES = {
 ALLOWED = re.compile(
     # Public fields of `Limits`; programs write them.
     r"picture_pixels|pictures_per_s"
+    # Of a client's jitter buffer, as the W3C has it (`playoutDelay`).
+    r"|playout_delay_s"
     # A message of RTCP (RFC 4585 section 6.3.1).
     r"|[Pp]icture [Ll]oss"
     # An argument of aiortc's methods, which overrides of them have, too.

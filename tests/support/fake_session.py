@@ -27,7 +27,8 @@ class FakeSession:
         self.requests = 0
         self.clears = 0
         self.interruptions = 0
-        self.played_s = self.buffered_s = 0.0
+        self.played_s = self.buffered_s = self.playout_delay_s = 0.0
+        self.moments: list[tuple[int, str]] = []
         self.ended_replies = 0
         self.allows_holds = False
         self.holds: list[str] = []
@@ -59,6 +60,9 @@ class FakeSession:
         """The next of ``echo_scores``, 0 behind the last; notes rate and length."""
         self.compared.append((rate_hz, received.size))
         return self.echo_scores.pop(0) if self.echo_scores else 0.0
+
+    def note_moment(self, turn: int, moment: str) -> None:
+        self.moments.append((turn, moment))
 
     def send(self, message: object) -> None:
         self.messages.append(message)

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from gradio_webrtc import TurnTimings
 from gradio_webrtc.types import SessionStats, TransportStats
 
 
@@ -17,7 +18,8 @@ def names_of(kind: type[SessionStats | TransportStats]) -> set[str]:
 def test_no_counter_hides_another_in_the_flat_dict() -> None:
     assert not names_of(SessionStats) & names_of(TransportStats)
     flat = SessionStats("client").as_dict()
-    assert set(flat) == (names_of(SessionStats) - {"transport"}) | names_of(TransportStats)
+    own = names_of(SessionStats) - {"transport", "turns"}
+    assert set(flat) == own | names_of(TransportStats)
 
 
 def test_the_flat_dict_is_json_and_has_the_values() -> None:
@@ -26,6 +28,15 @@ def test_the_flat_dict_is_json_and_has_the_values() -> None:
     flat = json.loads(json.dumps(stats.as_dict()))
     assert (flat["packets_lost"], flat["jitter_s"], flat["outputs_dropped"]) == (3, 0.02, 2)
     assert (flat["webrtc_id"], flat["events"]) == ("client", {"error": 1})
+
+
+def test_the_flat_dict_has_the_latest_turn() -> None:
+    turns = (TurnTimings(1, 1.0, decision_s=1.5), TurnTimings(2, 4.0, 4.2, 4.5, 4.5, 4.9, 5.0, 5.1))
+    flat = json.loads(json.dumps(SessionStats("client", turns=turns).as_dict()))
+    assert (flat["last_turn_number"], flat["last_turn_response_s"]) == (2, 1.0)
+    assert not any(
+        isinstance(value, (list, dict)) for name, value in flat.items() if "turn_" in name
+    )
 
 
 def test_a_snapshot_cannot_be_changed() -> None:

@@ -96,8 +96,10 @@ class OutboundAudioBuffer:
         on_clear: Called by every `clear` and `hold`, for audio that has left the queue and was not
             played; returns how much that is in seconds, as far as is known.
         is_held: True from `hold` to `release` or `clear`.
-        reply_delays_s: Seconds from each `expect_reply` to the first frame pulled after it, the
-            latest `MAX_REPLY_DELAYS`.
+        reply_delays_s: Seconds from each `expect_reply` that counts to the first frame pulled after
+            it, the latest `MAX_REPLY_DELAYS`.
+        on_reply: Called with the event loop's time at which that frame was pulled, in seconds; also
+            of one that does not count.
     """
 
     def __init__(
@@ -109,7 +111,9 @@ class OutboundAudioBuffer:
         self._max_unplayed_s = max_unplayed_s
         self.is_held = False
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
+        self.on_reply: Callable[[float], None] = ignore_time
         self._expected_since_s: float | None = None
+        self._counts_reply = True
         self._accepted_s = 0.0
         self.queue = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
         self._player: AudioPlayer | None = None
@@ -222,12 +226,16 @@ class OutboundAudioBuffer:
         """
         return self.queue.echo_score(rate_hz, received)
 
-    def expect_reply(self) -> None:
-        """Measures the time from now to the next frame, for `reply_delays_s`."""
+    def expect_reply(self, *, counts: bool = True) -> None:
+        """Measures the time from now to the next frame, for `on_reply`.
+
+        Args:
+            counts: False to leave it out of `reply_delays_s`.
+        """
+        self._counts_reply = counts
+        self._expected_since_s = asyncio.get_running_loop().time()
         if self._player is not None:
             self._player.expect_reply()
-            return
-        self._expected_since_s = asyncio.get_running_loop().time()
 
     def end_reply(self) -> None:
         """Pads the last partial frame of a reply, so that it is sent."""
@@ -275,8 +283,7 @@ class OutboundAudioBuffer:
         if frame is not None:
             if self._expected_since_s is not None:
                 now_s = asyncio.get_running_loop().time()
-                self.reply_delays_s.append(now_s - self._expected_since_s)
-                self._expected_since_s = None
+                self._note_reply(now_s - self._expected_since_s)
             # As `_note_taken`, without a call for each packet.
             self._space.set()
             if self.queue.buffered_s <= 0:
@@ -317,14 +324,25 @@ class OutboundAudioBuffer:
     def note_sent(self, reply_delay_s: float | None) -> None:
         """Takes a note of the player; see `QueuedAudioSource.note_sent`."""
         if reply_delay_s is not None:
-            self.reply_delays_s.append(reply_delay_s)
+            self._note_reply(reply_delay_s)
         self._space.set()
+
+    def _note_reply(self, delay_s: float) -> None:
+        since_s, self._expected_since_s = self._expected_since_s, None
+        if self._counts_reply:
+            self.reply_delays_s.append(delay_s)
+        if since_s is not None:
+            self.on_reply(since_s + delay_s)
 
     def _note_taken(self) -> None:
         self._space.set()
         if self.queue.buffered_s <= 0:
             self._ready.clear()
             self._drained.set()
+
+
+def ignore_time(_time_s: float) -> None:
+    """Stands for an `OutboundAudioBuffer.on_reply` that nobody has set."""
 
 
 class OutboundVideoBuffer:

@@ -12,18 +12,23 @@ import math
 import threading
 import traceback
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradio_webrtc._messages import SHOWN_S, create_message, create_words, encode_message
 from gradio_webrtc._turns.current_turn import deferred
+from gradio_webrtc.types import TransportStats
 
+from .buffers import ignore_time
 from .reporting import message_of, report_error
+from .turn_times import TurnTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from gradio_webrtc._turn_timings import TurnTimings
 
     from .buffers import OutboundAudioBuffer
     from .messages import MessageSender
@@ -49,6 +54,9 @@ ECHO_S: Final = 1.1
 """Seconds after the end of a reply in which its echo may still come: the longest delay at which the
 core looks for one."""
 
+JITTER_BUFFER_S: Final = 0.1
+"""Audio that a client's jitter buffer holds back, in seconds: about that of a browser at rest."""
+
 MAX_REPORTED_PLACES: Final = 100
 """The latest places of failure that one session stores, so that each is reported once."""
 
@@ -72,6 +80,7 @@ class SessionContext:
         events: The number of events by name.
         acts_waiting: The number of uses of this by threads that the event loop has not come to yet;
             may be read in any thread.
+        turn_times: The moments of the user's turns.
     """
 
     def __init__(
@@ -88,6 +97,8 @@ class SessionContext:
         self.acts_waiting = 0
         self._owner = owner
         self._loop = asyncio.get_running_loop()
+        self.turn_times = TurnTimes(self._loop.time())
+        self._transport_stats: Callable[[], TransportStats] = TransportStats
         self._buffer = buffer
         self._sender = sender
         self._on_event = on_event
@@ -112,6 +123,44 @@ class SessionContext:
     def buffered_s(self) -> float:
         """The length of the emitted audio that waits for that, in seconds."""
         return self._buffer.buffered_s
+
+    @property
+    def playout_delay_s(self) -> float:
+        """The time from a packet to the moment at which the client has played it, in seconds."""
+        # A client of `testing`, whose loop has a virtual clock, plays at once.
+        if hasattr(self._loop, "watch_jobs"):
+            return 0.0
+        return JITTER_BUFFER_S + (self._transport_stats().round_trip_time_s or 0.0) / 2
+
+    def begin_turns(
+        self,
+        on_complete: Callable[[TurnTimings, float], object],
+        transport_stats: Callable[[], TransportStats],
+    ) -> None:
+        """Measures the user's turns from now on, until `end_turns`: the session is connected.
+
+        Args:
+            on_complete: Called with each turn, and the time of the event loop from which its
+                moments are counted.
+            transport_stats: Returns the counters of the transport.
+        """
+        origin_s = self._loop.time()
+        self._transport_stats = transport_stats
+        self.turn_times.begin(origin_s, lambda: self.playout_delay_s)
+        self.turn_times.on_complete = lambda turn: on_complete(turn, origin_s)
+        self._buffer.on_reply = self.turn_times.note_packet
+
+    def end_turns(self) -> None:
+        """Completes the turn that is open, and drops what refers back to this."""
+        self.turn_times.end()
+        self._buffer.on_reply = ignore_time
+        self._transport_stats = TransportStats
+
+    def note_moment(self, turn: int, moment: Literal["function_start_s", "first_item_s"]) -> None:
+        """Notes a moment in the answer to a turn; call on the event loop."""
+        queued_s = self._buffer.buffered_s
+        if self.turn_times.note_moment(moment, turn, self._loop.time(), queued_s):
+            self._buffer.expect_reply(counts=False)
 
     def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
         """Returns how much received audio resembles the reply; call on the event loop."""
@@ -218,9 +267,11 @@ class SessionContext:
 
     def _record(self, name: str, data: dict[str, Any]) -> None:
         self.events[name] += 1
-        self._on_event(self._loop.time(), name, data)
-        if name == TURN_ENDS:
-            self._buffer.expect_reply()
+        now_s = self._loop.time()
+        self._on_event(now_s, name, data)
+        is_first = self.turn_times.note_event(name, data, now_s, self._buffer.buffered_s)
+        if is_first or name == TURN_ENDS:
+            self._buffer.expect_reply(counts=name == TURN_ENDS)
         if name == REPLY_BEGINS:
             self._replied.clear()
         elif name in REPLY_ENDS:

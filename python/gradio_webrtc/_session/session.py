@@ -38,6 +38,7 @@ from .output_queue import OutputQueue
 from .plain_values import plain_values
 from .reporting import report_error
 from .sinks import FLUSH_S, EmitSinks
+from .turn_reports import TurnReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,8 +160,7 @@ class Session:
         contain_user_code(loop, lambda variables: handlers.current_session in variables)
         self._end_reason: asyncio.Future[str] = loop.create_future()
         self._note_connected: Callable[[], object] = lambda: None
-        self._end_code = ""
-        self._has_sent_goodbye = False
+        self._end_code, self._has_sent_goodbye = "", False
         self._connected = asyncio.Event()
         self._connected_s: float | None = None
         self._final_stats: SessionStats | None = None
@@ -170,6 +170,7 @@ class Session:
         with handlers.in_session(self.context):
             handler.bind(self.context)
             self._variables = contextvars.copy_context()
+        self._turn_reports = TurnReports(webrtc_id, config, sender, make_worker, self._variables)
         sinks = EmitSinks(
             self.audio_buffer, self.video_buffer, config.client_receives, self.outputs, self.end
         )
@@ -209,6 +210,7 @@ class Session:
             inbound_messages_dropped=self._media.messages.dropped,
             interruptions=self.context.events["interrupted"],
             events=dict(self.context.events),
+            turns=tuple(self.context.turn_times.latest),
         )
 
     def set_inputs(self, args: Sequence[Any]) -> None:
@@ -360,6 +362,8 @@ class Session:
                 return self._end_reason.result()
             connecting.result()
             self._connected_s = asyncio.get_running_loop().time()
+            self.context.turn_times.plays = self._config.client_receives
+            self.context.begin_turns(self._turn_reports.take, self.transport.stats)
             self._note_connected()
             self._connected.set()
             return None
@@ -467,6 +471,7 @@ class Session:
         A step that fails is logged, and keeps no other from what it frees.
         """
         self._send_goodbye(reason)
+        self.context.end_turns()
         self.outputs.close()
         # What the client has not played yet is played: only a reply that was interrupted is not.
         self.audio_buffer.on_clear = lambda: 0.0
@@ -475,6 +480,7 @@ class Session:
         self._media.close_workers()
         await self._shut_down()
         await self._release()
+        await self._turn_reports.close(self._limit_s(CANCEL_TIMEOUT_S))
         self._media.start_up_worker.close()
         self._media.receive_worker.close()
         # Status messages that wait are sent behind the goodbye: they are part of the session.

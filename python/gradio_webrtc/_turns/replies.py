@@ -88,7 +88,7 @@ class Reply:
         get_arguments: Returns the values the function is called with, or a coroutine that waits for
             the client's inputs first.
         on_begin: Called right before the function is.
-        session: Receives the exceptions of the user's code, as reports.
+        session: Receives the exceptions of the user's code, and the moments of the turn.
         worker: Runs the function if it blocks.
     """
 
@@ -98,14 +98,17 @@ class Reply:
         function: BindableFunction,
         get_arguments: GetArguments,
         on_begin: Callable[[Turn], None],
-        session: Reporter,
+        session: SessionHandle,
         worker: Worker,
     ) -> None:
         self.turn = turn
         self._function = function
         self._get_arguments = get_arguments
         self._on_begin = on_begin
-        self._session = session
+        self._session: Reporter = session
+        # Not held back with the answer, which `_session` may be.
+        self._note_moment = session.note_moment
+        self._has_given_audio = False
         self._worker = worker
         self._current = CurrentTurn(turn.number)
         self._tasks = TaskScope()
@@ -145,7 +148,13 @@ class Reply:
             with guard(self._session.report) as preparation:
                 self._run = await self._begin()
             self._has_no_arguments = preparation.error is not None
-        return FINISHED if self._run is None else await self._run.step()
+        if self._run is None:
+            return FINISHED
+        item = await self._run.step()
+        if not self._has_given_audio and isinstance(item, tuple):
+            self._has_given_audio = True
+            self._note_moment(self.turn.number, "first_item_s")
+        return item
 
     async def _begin(self) -> GeneratorRun | None:
         """Returns the run of the function, or ``None`` if it was interrupted before that."""
@@ -156,6 +165,7 @@ class Reply:
                 return None
             arguments = received
         self._note_begin()
+        self._note_moment(self.turn.number, "function_start_s")
         fn, args = self._function.bind(*arguments)
         token = current_turn.set(self._current)
         try:

@@ -49,6 +49,10 @@ def _has_no_video(_mode: str, modality: str) -> bool:
     return modality == "audio"
 
 
+def _has_no_audio(_mode: str, modality: str) -> bool:
+    return modality == "video"
+
+
 def _has_no_camera(mode: str, modality: str) -> bool:
     return mode == "receive" or modality == "audio"
 
@@ -86,6 +90,8 @@ CONSTRUCTOR: Final[Mapping[str, _Ineffective]] = {
     "icon_radius": _Ineffective(_has_video, _VOICE_ONLY),
     "full_screen": _Ineffective(_has_no_video, "without video", default=True),
     "allow_extra_tracks": _Ineffective(_takes_both, _BOTH, default=False),
+    "latency": _Ineffective(_has_no_audio, "without audio", default=False),
+    "on_turn": _Ineffective(_has_no_audio, "without audio"),
 }
 
 STREAM: Final[Mapping[str, _Ineffective]] = {
@@ -117,6 +123,7 @@ def check_constructor(arguments: Mapping[str, Any], mode: Mode, modality: Modali
         )
     check_time_limit(arguments["time_limit"])
     _check_limits(arguments["limits"])
+    _check_on_turn(arguments["on_turn"])
     _check_configuration(arguments["rtc_configuration"])
     _check_server_configuration(arguments["server_rtc_configuration"])
     warnings = _warnings_of("WebRTC", CONSTRUCTOR, arguments, mode, modality)
@@ -190,6 +197,11 @@ def _check_concurrency_limit(limit: object) -> None:
 def _check_limits(limits: object) -> None:
     if not isinstance(limits, Limits | None):
         raise TypeError(f"limits must be Limits(...), imported from gradio_webrtc; got {limits!r}")
+
+
+def _check_on_turn(on_turn: object) -> None:
+    if on_turn is not None and not callable(on_turn):
+        raise TypeError(f"on_turn must be a function of one argument, or None; got {on_turn!r}")
 
 
 def _check_configuration(configuration: object) -> None:

@@ -17,6 +17,7 @@ from gradio_webrtc._handlers import ReplyOnPause, StreamHandlerBase
 from gradio_webrtc._messages import encode_message
 from gradio_webrtc._session.session import Session
 from gradio_webrtc._transport.pacing import FRAME_S, SESSION_RATE_HZ
+from gradio_webrtc._turn_timings import TurnTimings
 from gradio_webrtc._workers.watchdog import Expect
 from gradio_webrtc._workers.workers import Worker
 from gradio_webrtc.types import SessionStats
@@ -69,6 +70,7 @@ class Turn:
         audio: The utterance that the user's function got: rate in Hz and int16 ``(1, n)``.
         reply_start_s: The time at which the first frame of the reply was sent; ``None`` without
             a reply.
+        timings: All moments between the last speech and the first audio of the reply.
     """
 
     speech_start_s: float
@@ -76,6 +78,7 @@ class Turn:
     pause_s: float
     audio: tuple[int, NDArray[np.int16]]
     reply_start_s: float | None
+    timings: TurnTimings = field(default_factory=lambda: TurnTimings(0))
 
 
 @dataclass
@@ -231,6 +234,7 @@ class _Run:
         self._tail_s = tail_s
         self._max_duration_s = max_duration_s
         self._open_replies = 0
+        self._timings: dict[int, TurnTimings] = {}
         self._result = Simulation(handler=handler)
 
     async def hold(self, time_limit_s: float | None) -> Simulation:
@@ -244,6 +248,7 @@ class _Run:
             on_event=self._on_event,
             make_worker=self._make_worker,
         )
+        self._session.context.turn_times.on_change = self._note_turn
         result = self._result
         result.end_reason = await self._session.run()
         result.stats = self._session.stats()
@@ -264,6 +269,9 @@ class _Run:
             self._open_replies += 1
         elif name in ("response_finished", "interrupted") and self._open_replies:
             self._open_replies -= 1
+
+    def _note_turn(self, turn: TurnTimings) -> None:
+        self._timings[turn.number] = turn
 
     def _on_message(self, message: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -304,6 +312,7 @@ class _Run:
                 pause_s=event.time_s,
                 audio=event.data["audio"],
                 reply_start_s=self._first_audio(event.time_s, end_s),
+                timings=self._timings.get(event.data["turn"], TurnTimings(event.data["turn"])),
             )
             for event, end_s in zip(pauses, ends, strict=True)
         ]
