@@ -54,7 +54,19 @@ export const LABELS = {
   blockedAudio: "The browser waits for a click before it plays sound.",
   localVideo: "Your camera",
   remoteVideo: "Live picture",
+  latency: "Time to the last answer",
+  answer: "Answer",
+  noAnswer: "none",
+  interrupted: "interrupted",
 } as const;
+
+/** The parts of the time to an answer, in their order; see `TurnTimings` for each. */
+export const LATENCY_PARTS = [
+  { name: "pause", label: "Pause" },
+  { name: "wait", label: "Function" },
+  { name: "sending", label: "Sending" },
+  { name: "delivery", label: "Network" },
+] as const;
 
 export interface StatusText {
   title: string;
@@ -77,6 +89,10 @@ export function clock(seconds: number): string {
   const tail = String(whole % 60).padStart(2, "0");
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
+
+/** Formats a length of time in milliseconds, such as "1,250 ms". */
+export const milliseconds = (seconds: number): string =>
+  `${Math.round(seconds * 1000).toLocaleString("en")} ms`;
 
 /** Returns the status text of a call. */
 export function describe(

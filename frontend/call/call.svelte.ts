@@ -1,5 +1,5 @@
 /** One call as the page sees it: runes around the life of the call and the devices. */
-import type { CallHost, Credentials, NoticeKind } from "../types";
+import type { CallHost, Credentials, NoticeKind, TurnTimings } from "../types";
 import { CallAudio } from "./audio.svelte";
 import { Capture } from "./capture";
 import { DeviceChoice } from "./choice.svelte";
@@ -29,6 +29,8 @@ export class Call {
   local = $state.raw<MediaStream | null>(null);
   remote = $state.raw<MediaStream | null>(null);
   hasStopword = $state(false);
+  /** The last turn of this call, also after its end; null before the first. */
+  turn = $state.raw<TurnTimings | null>(null);
 
   readonly devices = new DeviceChoice();
   readonly audio = new CallAudio();
@@ -72,6 +74,7 @@ export class Call {
   async start(): Promise<void> {
     if (this.isActive) return;
     this.#isOpen = false;
+    this.turn = null;
     const { mode, fallback } = this.#host.props;
     const sends = mode !== "receive";
     await this.#life.start(sends, async () => {
@@ -195,6 +198,9 @@ export class Call {
       case "info":
       case "success":
         return this.#dispatchNotice(message.type, message);
+      case "turn":
+        this.turn = message.turn;
+        return;
       case "end_stream":
         return this.#life.endWith(message.text, causeOfEnding(message.code));
       case "stopword":

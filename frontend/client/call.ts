@@ -234,6 +234,8 @@ export class ClientCall implements Call {
         return this.#notify(message.type, message);
       case "end_stream":
         return this.#life.endWith(message.text, causeOfEnding(message.code));
+      case "turn":
+        return this.#events.emit("turn", message.turn);
       case "stopword":
         return this.#events.emit("log", message.type);
       case "log":

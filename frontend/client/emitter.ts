@@ -11,6 +11,7 @@ const NAMES: readonly Name[] = [
   "track",
   "level",
   "log",
+  "turn",
   "notice",
   "error",
   "blocked",

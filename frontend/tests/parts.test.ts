@@ -8,6 +8,7 @@ import {
   connection,
   dispatched,
   gradio,
+  live,
   media,
   open,
   show,
@@ -148,5 +149,77 @@ describe("the app's settings", () => {
     expect(await gradio.get()).toMatchObject({ value: { textbox: "Hello" } });
     await tick();
     expect(input.value).toBe("");
+  });
+});
+
+describe("the latency of the last answer", () => {
+  const turn = {
+    number: 1,
+    total_s: 1.2345,
+    pause_s: 0.52,
+    wait_s: 0.5845,
+    sending_s: 0.01,
+    delivery_s: 0.12,
+  };
+  const receive = (data: object): void => {
+    connection().deliver({ type: "turn", data });
+    flushSync();
+  };
+  const shown = (): string => {
+    const rows = screen.getByTestId("webrtc-latency").querySelectorAll("dl > div");
+    return [...rows].map(({ textContent }) => textContent.trim()).join(" ");
+  };
+  const widths = (): string[] => {
+    const segments = screen.getByTestId("webrtc-latency").querySelectorAll<HTMLElement>(".bar > *");
+    return [...segments].map(({ style }) => style.flexGrow);
+  };
+
+  it("is shown from the first turn on, as segments and as text", async () => {
+    show({ latency: true });
+    await open();
+    expect(screen.queryByTestId("webrtc-latency")).toBeNull();
+    receive(turn);
+    expect(screen.getByRole("group", { name: "Time to the last answer" })).toBeTruthy();
+    expect(shown()).toBe(
+      "Answer 1,235 ms Pause 520 ms Function 585 ms Sending 10 ms Network 120 ms",
+    );
+    expect(widths()).toEqual(["0.52", "0.5845", "0.01", "0.12"]);
+    expect(await violations()).toEqual([]);
+  });
+
+  it("is that of the last turn, and is not announced", async () => {
+    show({ latency: true });
+    await open();
+    receive(turn);
+    receive({ ...turn, number: 2, total_s: 62.5, wait_s: 61.85 });
+    expect(shown()).toContain("62,500 ms");
+    expect(live()).toBe("Connected");
+  });
+
+  it("shows what there is of a turn without an answer", async () => {
+    show({ latency: true });
+    await open();
+    receive({ number: 1, pause_s: 0.5, total_s: null });
+    expect(shown()).toBe("Answer none Pause 500 ms");
+    receive({ number: 2, pause_s: 0.5, total_s: null, was_interrupted: true });
+    expect(shown()).toBe("Answer interrupted Pause 500 ms");
+  });
+
+  it("stays when the call has ended, until the next one", async () => {
+    show({ latency: true });
+    await open();
+    receive(turn);
+    button().click();
+    flushSync();
+    expect(shown()).toContain("1,235 ms");
+    await open();
+    expect(screen.queryByTestId("webrtc-latency")).toBeNull();
+  });
+
+  it("is not shown where the app does not ask for it", async () => {
+    show();
+    await open();
+    receive(turn);
+    expect(screen.queryByTestId("webrtc-latency")).toBeNull();
   });
 });

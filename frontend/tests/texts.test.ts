@@ -1,6 +1,15 @@
 import { describe as group, expect, it } from "vitest";
 import { IDLE, type CallState } from "../call/state";
-import { announce, buttonLabel, clock, describe, explain, localize, noteOn } from "../texts";
+import {
+  announce,
+  buttonLabel,
+  clock,
+  describe,
+  explain,
+  localize,
+  milliseconds,
+  noteOn,
+} from "../texts";
 
 const english = (key: string): string =>
   ({ "audio.record": "Record", "audio.stop": "Stop", "audio.waiting": "Waiting" })[key] ?? key;
@@ -28,6 +37,13 @@ it.each([
   [3600, "1:00:00"],
   [-1, "0:00"],
 ])("clock(%d) is %s", (seconds, text) => expect(clock(seconds)).toBe(text));
+
+it.each([
+  [0, "0 ms"],
+  [0.0204, "20 ms"],
+  [1.25, "1,250 ms"],
+  [61.2345, "61,235 ms"],
+])("milliseconds(%d) is %s", (seconds, text) => expect(milliseconds(seconds)).toBe(text));
 
 group("describe", () => {
   const title = (state: CallState, changes = {}): string =>

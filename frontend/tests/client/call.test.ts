@@ -185,6 +185,15 @@ describe("listeners", () => {
     expect(listener).toHaveBeenCalledTimes(3);
   });
 
+  it("get each turn that the server reports", async () => {
+    const call = await open();
+    const listener = vi.fn();
+    call.on("turn", listener);
+    connection().deliver({ type: "turn", data: { number: 2, response_s: 0.9 } });
+    expect(listener).toHaveBeenCalledOnce();
+    expect(listener.mock.calls[0]?.[0]).toMatchObject({ number: 2, response_s: 0.9, pause_s: null });
+  });
+
   it("that another one removes during the event do not get it", async () => {
     const call = await open();
     const later = vi.fn();
