@@ -312,7 +312,7 @@ class _Run:
                 pause_s=event.time_s,
                 audio=event.data["audio"],
                 reply_start_s=self._first_audio(event.time_s, end_s),
-                timings=self._timings.get(event.data["turn"], TurnTimings(event.data["turn"])),
+                timings=self._timings.get(event.data.get("turn", 0), TurnTimings(0)),
             )
             for event, end_s in zip(pauses, ends, strict=True)
         ]
