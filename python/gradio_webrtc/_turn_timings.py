@@ -17,8 +17,8 @@ class TurnTimings:
 
     Attributes:
         number: Counts the user's turns from 1; see `get_turn`.
-        last_speech_s: The end of the user's speech; ``None`` for a turn that was written, or
-            answered on request.
+        last_speech_s: The end of the user's speech; ``None`` for a turn that was written, answered
+            on request, or detected by a service.
         candidate_s: The short silence behind it was long enough that the turn might be over; what
             ``speculative`` and ``turn_end`` begin at. ``None`` where nothing reports it.
         decision_s: It was certain that the turn is over.

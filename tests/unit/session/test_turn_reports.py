@@ -76,18 +76,21 @@ async def test_an_async_function_gets_each_turn_once_in_order_and_has_its_sessio
 
 
 async def test_a_sync_function_runs_in_a_thread_of_the_session() -> None:
-    threads: list[str] = []
+    threads: list[threading.Thread] = []
 
     def on_turn(_turn: TurnTimings) -> None:
-        threads.append(threading.current_thread().name)
+        threads.append(threading.current_thread())
 
     async def use(session: Session) -> None:
         decide(session, 1)
         decide(session, 2)
 
     await hold(use, on_turn=on_turn)
-    assert threads == ["turn-client"] * 2
-    assert "turn-client" not in {each.name for each in threading.enumerate() if each.is_alive()}
+    first, second = threads
+    assert first is second is not threading.main_thread()
+    assert first.name == "turn-client"
+    first.join(10)
+    assert not first.is_alive(), "it ends with the session"
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -133,17 +136,32 @@ async def test_a_function_that_never_returns_holds_up_no_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gradio_webrtc._session.session.CANCEL_TIMEOUT_S", 0.02)
-    began = asyncio.Event()
+    began, ended = asyncio.Event(), asyncio.Event()
 
     async def on_turn(_turn: TurnTimings) -> None:
         began.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
 
     async def use(session: Session) -> None:
         decide(session)
         await began.wait()
 
     await hold(use, on_turn=on_turn)
+    await ended.wait()
+
+
+async def test_where_the_client_receives_nothing_no_packet_is_waited_for() -> None:
+    async def use(session: Session) -> None:
+        session.context.event("response_triggered", turn=1)
+        session.context.note_moment(1, "first_item_s")
+        session.context.event("response_finished", turn=1)
+        (turn,) = session.stats().turns
+        assert (turn.number, turn.first_packet_s) == (1, None)
+
+    await hold(use, mode="send")
 
 
 async def test_turns_that_a_slow_function_is_behind_are_bounded(

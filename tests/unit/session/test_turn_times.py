@@ -289,10 +289,12 @@ def test_moments_of_a_turn_that_is_over_change_nothing() -> None:
     talk = Talk()
     talk.speak()
     talk.send(2.7)
-    talk.begin(2.8)
-    talk.speak(2, until_s=6.0)
+    talk.begin(5.2, 2)
+    talk.begin(5.3, 1)
+    talk.give(5.4, 1)
+    talk.speak(2, until_s=5.0)
     talk.times.complete()
-    assert talk.completed[1].function_start_s is None
+    assert moments(talk.completed[1])[3:5] == (5.2, None)
 
 
 def test_the_latest_turns_are_kept() -> None:
