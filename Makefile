@@ -155,7 +155,7 @@ instructions-record: $(STAMPS)/dev $(STAMPS)/package valgrind ## record both cou
 	$(BIN)/python benches/python/python_calls.py --record
 
 # Each also runs alone: .venv/bin/python benches/python/kernels.py
-BENCHES := turns inbound kernels footprint idle replies calls
+BENCHES := turns smart_turn inbound kernels footprint idle replies calls
 
 .PHONY: bench
 bench: $(STAMPS)/dev $(STAMPS)/package ## measure, beside the peers that are installed: a table and two plots
@@ -190,7 +190,7 @@ bench-peers: $(STAMPS)/packages ## install what make bench measures us beside, e
 	$(BIN)/python benches/python/peers.py
 
 .PHONY: bench-conversations
-bench-conversations: $(STAMPS)/dev $(STAMPS)/package ## speak the conversational test set, for benches of turns
+bench-conversations: $(STAMPS)/dev $(STAMPS)/package ## speak the conversational test set, which make bench then measures turns on too
 	$(call debian,command -v flite,flite,benches/python/conversations.py)
 	$(BIN)/python benches/python/conversations.py
 

@@ -22,7 +22,7 @@ import numpy as np
 import peers
 import rooms
 from report import RESULTS, ROOT
-from rooms import LEAD_S, RATE_HZ
+from rooms import LEAD_S, RATE_HZ, TAIL_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +51,9 @@ VOICES: Final = {
     "openjtalk mei": ("ja", "pyopenjtalk-plus 0.4.1: MIT; HTS Voice Mei, MMDAgent: CC-BY-3.0"),
 }
 """By engine and name in it: the language, and the package with its licence."""
+
+NEURAL: Final = ("hibari", "kokoro")
+"""Engines whose melody comes from people; that of the others follows rules, or is joined from pieces."""
 
 PAUSE: Final = "|"
 BROKEN: Final = "/"
@@ -132,6 +135,11 @@ class Label(NamedTuple):
     def language(self) -> str:
         """Such as "en"."""
         return self.sentence[:2]
+
+    @property
+    def is_neural(self) -> bool:
+        """True if the voice has the melody of people."""
+        return self.voice.startswith(NEURAL)
 
 
 class Utterance(NamedTuple):
@@ -355,24 +363,32 @@ def _edges(label: Label) -> list[int]:
 
 
 @cache
-def load() -> list[Utterance]:
-    """The set as it was made on this machine, in its rooms; none without the speech."""
+def load(*, in_rooms: bool = True) -> list[Utterance]:
+    """The set as it was made on this machine; none without the speech.
+
+    Args:
+        in_rooms: In its rooms with its noises; otherwise between digital silence.
+    """
     if not SPOKEN.exists():
         return []
     with np.load(SPOKEN) as spoken:
         made = [Label(*row) for row in json.loads(str(spoken["labels"]))]
+        dry = [spoken[str(number)] for number in range(len(made))]
+    if not in_rooms:
+        around = [round(each * RATE_HZ) for each in (LEAD_S, TAIL_S)]
         return [
-            Utterance(
-                each,
-                rooms.place(
-                    spoken[str(number)],
-                    each.room,
-                    each.noise,
-                    generator("noise", each.voice, each.sentence),
-                ),
-            )
-            for number, each in enumerate(made)
+            Utterance(each, np.pad(samples, around))
+            for each, samples in zip(made, dry, strict=True)
         ]
+    return [
+        Utterance(
+            each,
+            rooms.place(
+                samples, each.room, each.noise, generator("noise", each.voice, each.sentence)
+            ),
+        )
+        for each, samples in zip(made, dry, strict=True)
+    ]
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def _ours_first(stack: str) -> tuple[bool, str]:
 
 def draw(figures: list[Figure], file: Path) -> None:
     """Audio that arrives against loss, and delay against time around one loss."""
-    canvas, (left, right) = plots.two_axes(3.6)
+    canvas, (left, right) = plots.axes_beside(3.6, 2)
     by_name = {figure["name"]: figure for figure in figures}
     for field, style in (("audio", "o--"), ("real", "o-")):
         found = {loss: by_name.get(f"{row}: {field}") for row, loss in LOSSES.items()}

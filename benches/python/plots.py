@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 GREY: Final = "#8a8a8a"
 COLOURS: Final = {OURS: "#e8762b", "fastrtc": "#4c8dd6", "aiortc": "#5fa65f", "pipecat": "#a35fb5"}
-CUT_PAUSES: Final = "pauses of 0.2 to 0.5 s"
 
 STYLE: Final = {
     "svg.fonttype": "none",
@@ -44,7 +43,7 @@ def calls(figures: list[Figure], file: Path) -> None:
             reach = [[found.median - found.low], [found.high - found.median]]
             axes.barh(position, found.median, 0.8, color=_colour(stack))
             axes.errorbar(found.median, position, xerr=reach, color=GREY, capsize=3)
-            _label(axes, f"{found.median:.0f}", (found.high, position), GREY)
+            label(axes, f"{found.median:.0f}", (found.high, position), GREY)
             ticks.append(position)
             labels.append(f"{scenario}: {_name(stack)}")
             position += 1
@@ -54,29 +53,7 @@ def calls(figures: list[Figure], file: Path) -> None:
     write(canvas, file)
 
 
-def turns(figures: list[Figure], file: Path) -> None:
-    """The latency of decisions that a turn is over, against the share of turns that are cut off."""
-    by_name = {figure["name"]: figure for figure in figures}
-    p50, p90, cut = (
-        by_name[f"turn decided, {CUT_PAUSES}: {field}"] for field in ("p50", "p90", "cut off")
-    )
-    canvas, axes = _axes(4.6)
-    for stack in stacks_of(p50):
-        x, middle, late = (spread(each, stack) for each in (cut, p50, p90))
-        colour = _colour(stack)
-        axes.plot([x.median] * 2, [middle.median, late.median], color=colour)
-        across = [[x.median - x.low], [x.high - x.median]]
-        axes.errorbar(x.median, middle.median, xerr=across, color=colour, fmt="o", capsize=3)
-        axes.plot(x.median, late.median, "_", color=colour, markersize=10)
-        _label(axes, _name(stack), (x.median, late.median), colour)
-    axes.set_xlabel(f"turns cut off at inner {CUT_PAUSES}, %")
-    axes.set_ylabel("end of speech to decision, ms: p50 ● to p90 ▬")
-    axes.set_xlim(left=-2, right=100)
-    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
-    write(canvas, file)
-
-
-DRAWN: Final[dict[str, Callable[[list[Figure], Path], None]]] = {"calls": calls, "turns": turns}
+DRAWN: Final[dict[str, Callable[[list[Figure], Path], None]]] = {"calls": calls}
 
 
 def _colour(stack: str) -> str:
@@ -88,9 +65,10 @@ def _name(stack: str) -> str:
     return stack.replace(OURS, "gradio_webrtc", 1)
 
 
-def _label(axes: Any, text: str, at: tuple[float, float], colour: str) -> None:
+def label(axes: Any, text: str, at: tuple[float, float], colour: str) -> None:
+    """Writes a stack's name or a value beside a point."""
     place = {"xytext": (10, 0), "textcoords": "offset points"}
-    axes.annotate(text, at, va="center", color=colour, **place)
+    axes.annotate(_name(text), at, va="center", color=colour, **place)
 
 
 def _axes(height: float) -> tuple[Canvas, Any]:
@@ -99,12 +77,11 @@ def _axes(height: float) -> tuple[Canvas, Any]:
         return canvas, canvas.add_subplot()
 
 
-def two_axes(height: float) -> tuple[Canvas, tuple[Any, Any]]:
-    """A canvas with two plots beside each other."""
+def axes_beside(height: float, count: int) -> tuple[Canvas, list[Any]]:
+    """A canvas with so many plots beside each other."""
     with mpl.rc_context(STYLE):
         canvas = Canvas(figsize=(8, height), layout="constrained")
-        left, right = canvas.subplots(1, 2)
-        return canvas, (left, right)
+        return canvas, list(canvas.subplots(1, count, squeeze=False)[0])
 
 
 def colour(stack: str) -> str:

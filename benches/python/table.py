@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import network_page
 import plots
 import processors
+import turns_page
 from captions import caption
 from figures import OURS, is_met, short, spread, stacks_of, times_better
 from report import RESULTS, ROOT
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from figures import Figure
 
 # In the order of the plan; kernels last, since they alone hold no more sessions.
-BENCHES: Final = ("calls", "idle", "replies", "turns", "network", "inbound", "footprint", "kernels")
+BENCHES: Final = (
+    "calls",
+    "idle",
+    "replies",
+    "turns",
+    "smart_turn",
+    "network",
+    "inbound",
+    "footprint",
+    "kernels",
+)
 
-ROWS: Final = {"network": network_page.rows}
-"""Benches with a table of their own form."""
-
-DRAWN: Final = {**plots.DRAWN, "network": network_page.draw}
+DRAWN: Final = {**plots.DRAWN, "turns": turns_page.draw, "network": network_page.draw}
 
 IMAGES: Final = ROOT / "docs" / "images"
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
@@ -92,6 +100,10 @@ def rows(figures: list[Figure]) -> list[str]:
         ours = value(figure, OURS) if OURS in stacks_of(figure) else "-"
         lines.append(f"| {name} | {ours} | {beside(figure)} | {target(figure)} |")
     return lines
+
+
+ROWS: Final = {"network": network_page.rows, "turns": lambda each: turns_page.rows(each, rows)}
+"""Benches with a table of their own form."""
 
 
 def described(figures: list[Figure]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+import conversations
+import first_audio
 import numpy as np
 import peers
 from figures import OURS, Figures
+from first_audio import CONVERSATIONS, NEURAL, READ, Speech
 
 from support.spliced import RATE_HZ, TAIL_S, Spliced, hesitate  # isort: skip  # report makes it importable
 
@@ -45,6 +49,9 @@ PIPECAT_RULES: Final = {
     "pipecat, Silero alone, pause 0.8 s": "0.8",
 }
 """Its default, and the same detector with a pause and without its model of the end of a turn."""
+
+PEERS: Final = ("fastrtc", "pipecat")
+"""Whose answers are measured too, with their defaults."""
 
 SPEECH_THRESHOLD_S: Final = 0.1
 CALL_RATE_HZ: Final = 48_000
@@ -163,30 +170,79 @@ def add(figures: Figures, words: str, outcomes: dict[str, Outcome], *, has_targe
         figures.add(name, unit, values, target=target if has_target else None)
 
 
+def read_turns(run: int, count: int) -> list[Speech]:
+    """Turns of read speech with pauses of any length up to 0.8 s."""
+    rng = np.random.default_rng(200 + run)
+    turns = [hesitate(rng, *LONG_PAUSES_S) for _ in range(count)]
+    return [Speech(each.samples, each.end_s) for each in turns]
+
+
+def conversing(*, in_rooms: bool = True) -> list[Speech]:
+    """The conversational set, which is the same in each run; empty if it was not made."""
+    return [
+        Speech(each.samples, each.end_s, each.label.kind == "broken")
+        for each in conversations.load(in_rooms=in_rooms)
+    ]
+
+
+def answering(decide: dict[str, Callable[[Any], Decided]]) -> dict[str, first_audio.Rule]:
+    """The rules whose answers are measured: all of ours, and the defaults of the peers."""
+    peers_own = {name: first_audio.theirs(decide[name]) for name in PEERS if name in decide}
+    return first_audio.ours() | peers_own
+
+
+def add_conversations(figures: Figures, rules: dict[str, first_audio.Rule]) -> None:
+    """The figures of the conversational set."""
+    spoken = conversing()
+    if not spoken:
+        figures.note("conversations: skipped: not made (benches/python/conversations.py)")
+        return
+    found = {name: rule(spoken) for name, rule in rules.items()}
+    first_audio.add(figures, CONVERSATIONS, spoken, found)
+    neural = [nth for nth, each in enumerate(conversations.load()) if each.label.is_neural]
+    some = {name: [answers[nth] for nth in neural] for name, answers in found.items()}
+    first_audio.add(figures, NEURAL, [spoken[nth] for nth in neural], some)
+
+
+def add_decisions(
+    figures: Figures, decide: dict[str, Callable[[Any], Decided]], rng: np.random.Generator
+) -> None:
+    """A run's figures of when a turn is decided, by many settings."""
+    count = SPOKEN // len(BREATHS_S)
+    spoken = [hesitate(rng, each, each) for each in BREATHS_S for _ in range(count)]
+    decided = {name: rule(spoken) for name, rule in decide.items()}
+    outcomes = {name: outcome(spoken, each) for name, each in decided.items()}
+    add(figures, BREATHS, outcomes, has_target=True)
+    for nth, pause_s in enumerate(BREATHS_S):
+        some = slice(nth * count, (nth + 1) * count)
+        cuts = {name: cut_off(spoken[some], each[some]) for name, each in decided.items()}
+        figures.add(f"cut off at pauses of {pause_s:g} s", "% of turns", cuts)
+    # These may be longer than the one that ends a turn: no target here. fastrtc's other
+    # settings take minutes, and are measured above.
+    spoken = [hesitate(rng, *LONG_PAUSES_S) for _ in range(SPOKEN)]
+    outcomes = {
+        name: outcome(spoken, rule(spoken))
+        for name, rule in decide.items()
+        if "fastrtc," not in name
+    }
+    add(figures, LONG_PAUSES, outcomes, has_target=False)
+
+
 def main() -> None:
     """Measures all rules on all turns."""
-    figures = Figures("turns", f"End of speech to pause decided, {SPOKEN} turns in each run")
+    parser = argparse.ArgumentParser(description="The end of a turn, and the answer to it")
+    parser.add_argument("--answers", action="store_true", help="measure the first audio alone")
+    title = f"End of speech to pause decided and to first audio, {SPOKEN} turns in each run"
+    figures = Figures("turns", title, parser=parser)
     decide = rules(figures)
+    answer = answering(decide)
+    add_conversations(figures, answer)
     for run in range(figures.runs):
-        rng = np.random.default_rng(100 + run)
-        count = SPOKEN // len(BREATHS_S)
-        spoken = [hesitate(rng, each, each) for each in BREATHS_S for _ in range(count)]
-        decided = {name: rule(spoken) for name, rule in decide.items()}
-        outcomes = {name: outcome(spoken, each) for name, each in decided.items()}
-        add(figures, BREATHS, outcomes, has_target=True)
-        for nth, pause_s in enumerate(BREATHS_S):
-            some = slice(nth * count, (nth + 1) * count)
-            cuts = {name: cut_off(spoken[some], each[some]) for name, each in decided.items()}
-            figures.add(f"cut off at pauses of {pause_s:g} s", "% of turns", cuts)
-        # These may be longer than the one that ends a turn: no target here. fastrtc's other
-        # settings take minutes, and are measured above.
-        spoken = [hesitate(rng, *LONG_PAUSES_S) for _ in range(SPOKEN)]
-        outcomes = {
-            name: outcome(spoken, rule(spoken))
-            for name, rule in decide.items()
-            if "fastrtc," not in name
-        }
-        add(figures, LONG_PAUSES, outcomes, has_target=False)
+        spoken = read_turns(run, SPOKEN)
+        found = {name: rule(spoken) for name, rule in answer.items()}
+        first_audio.add(figures, READ, spoken, found)
+        if not figures.asked.answers:
+            add_decisions(figures, decide, np.random.default_rng(100 + run))
     figures.close()
 
 
