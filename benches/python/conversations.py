@@ -53,7 +53,7 @@ VOICES: Final = {
 """By engine and name in it: the language, and the package with its licence."""
 
 NEURAL: Final = ("hibari", "kokoro")
-"""Engines whose melody comes from people; that of the others follows rules, or is joined from pieces."""
+"""Engines whose melody comes from people; that of the others follows rules, or is in pieces."""
 
 PAUSE: Final = "|"
 BROKEN: Final = "/"

@@ -72,6 +72,8 @@ def test_the_fields_of_a_label_agree(load: Any, conversations: Any) -> None:
         edges = [each.begin, *(edge for pause in each.pauses for edge in pause), each.end]
         assert edges == sorted(set(edges))
         assert 0.4 <= (each.end - each.begin) / RATE_HZ <= 15
+        # Something shorter behind the last silence is no word but a click of the voice.
+        assert edges[-1] - edges[-2] >= 0.06 * RATE_HZ
         made = len(sentence.parts) - 1 if each.kind == "pauses" else 0
         least = conversations.PAUSES_S[0] - 0.01
         assert sum(end - begin >= least * RATE_HZ for begin, end in each.pauses) >= made
