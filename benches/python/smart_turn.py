@@ -36,7 +36,7 @@ PRE_ROLL_S: Final = 0.5
 """What pipecat passes to its model from before the speech."""
 
 MODEL_S: Final = 0.032
-"""CPU of a decision and its features, as `benches/peers/smart_turn.py` measures it."""
+"""CPU of a decision with its features, on a core that nobody else uses."""
 
 PAUSES_S: Final = np.arange(0.224, LONGEST_S, 0.032)
 HALF: Final = 0.5
