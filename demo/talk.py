@@ -106,7 +106,9 @@ def build(responder: TurnResponder) -> gr.Blocks:
         gr.HTML(HEADING)
         with gr.Row():
             with gr.Column(scale=2):
-                webrtc = WebRTC(label="Call", mode="send-receive", modality="audio", height=340)
+                webrtc = WebRTC(
+                    label="Call", mode="send-receive", modality="audio", height=340, latency=True
+                )
                 gr.HTML(CHIPS)
             with gr.Column(scale=3):
                 messages = gr.Chatbot(

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Playwright
+from playwright.sync_api import Playwright, expect
 from support.browser import RATE_HZ, CallPage, chromium
 from support.speech import Samples, speak, transcribe, utterances, write_microphone
 from talk_replies import GREETING, normalise, numbers_in, reply_to
@@ -84,6 +84,8 @@ def test_questions_are_answered_aloud_and_in_writing(
         times = {reply_to("time", moment)[0] for moment in (asked, datetime.now().astimezone())}
         call.wait_for_message("You said:")
         call.wait_for_message("1, 2, 3, 4, 5.")
+        expect(call.page.get_by_test_id("webrtc-latency")).to_contain_text("Pause")
+        expect(call.page.get_by_test_id("webrtc-button")).to_be_in_viewport(ratio=1.0)
         call.page.screenshot(path=artifacts / "talk-in-a-call.png")
         call.wait_for_quiet(1.5, after_s=call.received_s)
         written = call.conversation.inner_text()
