@@ -48,7 +48,7 @@ BACKCHANNELS = frozenset(
     }
     | {"yeah", "yep", "yes"}
 )
-"""What people say while they listen, and mean no interruption by."""
+"""Words of people who listen, and mean no interruption by them."""
 
 STORY = (
     "Once upon a time there was a parrot who never stopped talking.",

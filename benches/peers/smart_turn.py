@@ -1,4 +1,4 @@
-"""How sure pipecat's Smart Turn is that a turn is over. Runs in pipecat's environment.
+"""Certainty of pipecat's Smart Turn that a turn is over. Runs in pipecat's environment.
 
 ``smart_turn.py FILE``: an npz of int16 arrays at 16 kHz, each a turn so far. Prints, as JSON, a
 probability for each, and the CPU of one on one thread, in ms.

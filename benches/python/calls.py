@@ -58,7 +58,7 @@ GROWTH_AGAIN: Final = 1.12
 """The same when another run has found a limit."""
 
 MOST_CALLS: Final = 640
-"""Where the search ends. What the clients' own core cannot send is no limit of the server: with
+"""The end of the search. What the clients' own core cannot send is no limit of the server: with
 three hundred it is a third busy."""
 
 SETTLE_S: Final = 1.0

@@ -33,7 +33,7 @@ LONGEST_S: Final = 3.0
 """The silence after which pipecat ends a turn of which its model is not sure."""
 
 PRE_ROLL_S: Final = 0.5
-"""What pipecat passes to its model from before the speech."""
+"""Audio from before the speech that pipecat passes to its model."""
 
 MODEL_S: Final = 0.032
 """CPU of a decision with its features, on a core that nobody else uses."""

@@ -1,4 +1,4 @@
-"""Where the turns of a handler are detected: by the core, by a detector of one's own, or in blocks.
+"""Detection of a handler's turns: by the core, by a detector of one's own, or in blocks.
 
 ``receive`` may run in any one thread at a time; what is found is acted on on the event loop.
 """
