@@ -140,7 +140,7 @@ impl SentAudio {
         let per_output = frame.len() / self.frame_samples;
         // Averaging lets through some of what is above the new band: speech has little there.
         match per_output {
-            // One channel and two of 48 kHz: with a length that the compiler knows.
+            // One channel and two of 48 kHz: with a length that is a constant.
             6 => average::<6>(frame, self.place()),
             12 => average::<12>(frame, self.place()),
             _ => {
