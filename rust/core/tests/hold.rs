@@ -6,20 +6,11 @@
     reason = "a helper of tests"
 )]
 
+mod support;
+
 use gradio_webrtc_core::{Chunk, OutboundAudio};
 use proptest::prelude::*;
-
-fn outbound() -> OutboundAudio {
-    OutboundAudio::new(48_000, 1.0).unwrap()
-}
-
-fn drain(outbound: &mut OutboundAudio) -> Vec<i16> {
-    let mut samples = Vec::new();
-    while let Some(frame) = outbound.pull(false) {
-        samples.extend_from_slice(frame);
-    }
-    samples
-}
+use support::{drain, outbound};
 
 fn is_near(seconds: f64, expected_s: f64) -> bool {
     (seconds - expected_s).abs() < 1e-9

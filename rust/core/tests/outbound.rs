@@ -2,19 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
+mod support;
+
 use gradio_webrtc_core::{Chunk, OutboundAudio};
-
-fn outbound() -> OutboundAudio {
-    OutboundAudio::new(48_000, 1.0).unwrap()
-}
-
-fn drain(outbound: &mut OutboundAudio) -> Vec<i16> {
-    let mut samples = Vec::new();
-    while let Some(frame) = outbound.pull(false) {
-        samples.extend_from_slice(frame);
-    }
-    samples
-}
+use support::{drain, outbound};
 
 #[test]
 fn the_sessions_own_format_passes_unchanged() {

@@ -13,40 +13,11 @@ import numpy as np
 import pytest
 from support.conversing import CHUNK, Endless, conversing
 from support.fake_session import FakeSession
+from support.plain_handlers import OwnEmit, OwnReceive, Plain, bound, echo
 
-from gradio_webrtc import ReplyOnPause, StreamHandler
+from gradio_webrtc import ReplyOnPause
 from gradio_webrtc.errors import AudioError
 from gradio_webrtc.reply_on_pause import AppState
-
-
-class Plain(StreamHandler):
-    def receive(self, frame: Any) -> None: ...
-
-    def emit(self) -> Any:
-        return None
-
-    def copy(self) -> Any:
-        return type(self)()
-
-
-class OwnEmit(ReplyOnPause):
-    def emit(self) -> Any:
-        return super().emit()
-
-
-class OwnReceive(ReplyOnPause):
-    def receive(self, frame: Any) -> None:
-        super().receive(frame)
-
-
-def echo(audio: Any) -> Any:
-    yield audio
-
-
-def bound(template: Any) -> Any:
-    handler = template.copy()
-    handler.bind(FakeSession())
-    return handler
 
 
 class Level:

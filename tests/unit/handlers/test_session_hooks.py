@@ -6,19 +6,9 @@ import inspect
 from typing import Any
 
 import pytest
-from support.fake_session import FakeSession
+from support.plain_handlers import OwnEmit, OwnReceive, Plain, bound, echo
 
-from gradio_webrtc import AsyncStreamHandler, ReplyOnPause, StreamHandler
-
-
-class Plain(StreamHandler):
-    def receive(self, frame: Any) -> None: ...
-
-    def emit(self) -> Any:
-        return None
-
-    def copy(self) -> Any:
-        return type(self)()
+from gradio_webrtc import AsyncStreamHandler, ReplyOnPause
 
 
 class PlainAsync(AsyncStreamHandler):
@@ -31,29 +21,9 @@ class PlainAsync(AsyncStreamHandler):
         return type(self)()
 
 
-class OwnEmit(ReplyOnPause):
-    def emit(self) -> Any:
-        return super().emit()
-
-
-class OwnReceive(ReplyOnPause):
-    def receive(self, frame: Any) -> None:
-        super().receive(frame)
-
-
 class OwnAsyncReceive(ReplyOnPause):
     async def receive(self, frame: Any) -> None:  # type: ignore[override]
         super().receive(frame)
-
-
-def echo(audio: Any) -> Any:
-    yield audio
-
-
-def bound(template: Any) -> Any:
-    handler = template.copy()
-    handler.bind(FakeSession())
-    return handler
 
 
 @pytest.mark.parametrize("make", [Plain, PlainAsync])

@@ -262,6 +262,16 @@ async def test_the_user_hangs_up(line: Line) -> None:
     assert await line.transport.wait_closed() == "the user hung up"
 
 
+async def send_unconfirmed(line: Line, frames: int) -> None:
+    """Has so many frames of 20 ms sent, to a client that confirms none by itself."""
+    line.confirms = False
+    source = Source(np.full(frames * 960, 8_000, np.int16))
+    line.transport.play_audio(source)
+    line.transport.attach(line.take)
+    await line.transport.connect()
+    await source.asleep.wait()
+
+
 async def test_audio_is_sent_with_marks_that_show_what_was_played(line: Line) -> None:
     source = Source(np.full(12 * 960, 8_000, np.int16))
     line.transport.play_audio(source)
@@ -277,12 +287,7 @@ async def test_audio_is_sent_with_marks_that_show_what_was_played(line: Line) ->
 
 
 async def test_barge_in_gives_up_what_was_not_confirmed(line: Line) -> None:
-    line.confirms = False
-    source = Source(np.full(6 * 960, 8_000, np.int16))
-    line.transport.play_audio(source)
-    line.transport.attach(line.take)
-    await line.transport.connect()
-    await source.asleep.wait()
+    await send_unconfirmed(line, 6)
     line.transport.clear_audio()
     await line.transport.close()
     assert line.events()[-1] == "clear"
@@ -296,12 +301,7 @@ async def test_barge_in_gives_up_what_was_not_confirmed(line: Line) -> None:
 async def test_what_was_sent_and_not_confirmed_was_not_played_if_the_client_confirms(
     line: Line, marks: int, unplayed_s: float
 ) -> None:
-    line.confirms = False
-    source = Source(np.full(12 * 960, 8_000, np.int16))
-    line.transport.play_audio(source)
-    line.transport.attach(line.take)
-    await line.transport.connect()
-    await source.asleep.wait()
+    await send_unconfirmed(line, 12)
     for each in [each for each in line.written if each["event"] == "mark"][:marks]:
         line.client_sends(each)
     assert line.transport.clear_audio() == pytest.approx(unplayed_s)
@@ -317,12 +317,7 @@ async def test_no_message_is_sent_to_a_telephone(line: Line) -> None:
 
 
 async def test_the_end_waits_until_the_last_word_was_played(line: Line) -> None:
-    line.confirms = False
-    source = Source(np.full(5 * 960, 8_000, np.int16))
-    line.transport.play_audio(source)
-    line.transport.attach(line.take)
-    await line.transport.connect()
-    await source.asleep.wait()
+    await send_unconfirmed(line, 5)
     closing = asyncio.ensure_future(line.transport.close())  # noqa: TID251  # awaited below
     await asyncio.sleep(0.05)
     assert not closing.done()
@@ -337,11 +332,6 @@ async def test_a_client_that_confirms_nothing_holds_up_no_end(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordered, "FLUSH_TIMEOUT_S", 0.05)
-    line.confirms = False
-    source = Source(np.full(5 * 960, 8_000, np.int16))
-    line.transport.play_audio(source)
-    line.transport.attach(line.take)
-    await line.transport.connect()
-    await source.asleep.wait()
+    await send_unconfirmed(line, 5)
     await line.transport.close()
     assert await line.transport.wait_closed() == "closed by the server"

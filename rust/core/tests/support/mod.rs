@@ -1,4 +1,4 @@
-//! A detector of levels for tests, and audio of the levels that it distinguishes.
+//! A detector of levels for tests, audio of the levels that it distinguishes, and outbound audio.
 
 #![allow(
     dead_code,
@@ -9,7 +9,9 @@
 pub mod playing;
 
 use gradio_webrtc_core::vad::Vad;
-use gradio_webrtc_core::{AudioError, EndpointingOptions, PauseDetector, PauseEvent, PauseOptions};
+use gradio_webrtc_core::{
+    AudioError, EndpointingOptions, OutboundAudio, PauseDetector, PauseEvent, PauseOptions,
+};
 
 /// A detector that returns 1 for loud windows of 512 samples at 16 kHz, 0 for soft ones, and an
 /// error for the loudest.
@@ -89,4 +91,18 @@ pub fn turns(
         utterances.extend(std::iter::from_fn(|| detector.take_utterance()));
     }
     (events, utterances)
+}
+
+/// A second of outbound audio of a session.
+pub fn outbound() -> OutboundAudio {
+    OutboundAudio::new(48_000, 1.0).unwrap()
+}
+
+/// All full frames that wait.
+pub fn drain(outbound: &mut OutboundAudio) -> Vec<i16> {
+    let mut samples = Vec::new();
+    while let Some(frame) = outbound.pull(false) {
+        samples.extend_from_slice(frame);
+    }
+    samples
 }
