@@ -90,7 +90,9 @@ def make_async_echo(async_stream_handler):
     return AsyncEcho
 
 
-def make_handler(scenario, stream_handler, reply_on_pause, meter, async_stream_handler=None):
+def make_handler(
+    scenario, stream_handler, reply_on_pause, meter, async_stream_handler=None, *, counts_turns=True
+):
     """The handler of a scenario, and a count of what it is given and asked.
 
     Args:
@@ -99,13 +101,15 @@ def make_handler(scenario, stream_handler, reply_on_pause, meter, async_stream_h
         reply_on_pause: The package's class.
         meter: Counts frames received and calls of ``emit``.
         async_stream_handler: The package's base class of "echo_async".
+        counts_turns: False where the handler of turns is given no frames unless a program replaces
+            its ``receive``, as a count of the calls does.
     """
     if scenario == "echo_async":
         echo = make_async_echo(async_stream_handler)
         echo.receive = _counting_async(echo.receive, meter)
         return echo()
     echo = make_echo(stream_handler)
-    for handler in (echo, reply_on_pause):
+    for handler in (echo, reply_on_pause) if counts_turns else (echo,):
         count(handler, "receive", meter, "received")
     count(echo, "emit", meter, "emits")
     if scenario == "echo":

@@ -17,7 +17,9 @@ def make_offer(scenario, meter):
         template = make_template(show, "send-receive", "video", takes_inputs=False)
         manager.serve(template.copy, SessionConfig(modality="video"), concurrency_limit=None)
         return Signaling(manager).handle_request
-    handler = make_handler(scenario, StreamHandler, ReplyOnPause, meter, AsyncStreamHandler)
+    handler = make_handler(
+        scenario, StreamHandler, ReplyOnPause, meter, AsyncStreamHandler, counts_turns=False
+    )
     manager.serve(handler.copy, concurrency_limit=None)
     before = {}
 
@@ -27,7 +29,6 @@ def make_offer(scenario, meter):
             emits, replies, packets = before.get(stats.webrtc_id, (0, 0, 0))
             meter.emits += stats.emits - emits
             if not scenario.startswith("echo"):
-                # Where turns are detected without Python, nothing calls `receive`.
                 meter.received += stats.transport.packets_received - packets
             meter.own_ms += [1000 * each for each in stats.reply_delays_s[replies:]]
             before[stats.webrtc_id] = (

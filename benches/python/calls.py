@@ -159,7 +159,9 @@ class Load:
             if await self.resize(calls):
                 trial = await self.trial()
                 print(f"    {self._scenario} {calls} calls: {trial}", flush=True)
-                if trial.keeps_up(self._scenario):
+                # Of those that were lost nothing falls behind any more.
+                has_all = not any(client.is_lost for client in self._clients)
+                if has_all and trial.keeps_up(self._scenario):
                     return True
                 bad += trial.disturbed <= DISTURBED
             else:
