@@ -408,11 +408,31 @@ class OutboundAudio:
     def is_held(self) -> bool:
         """True from `hold` to `release` or `clear`."""
 
-    def clear(self) -> int:
-        """Drops all waiting samples, as on a barge-in, and ends a hold.
+    def set_aside(self) -> bool:
+        """Puts what waits aside: what is pushed from now on is pulled first, until `take_back`.
+
+        The stream goes on behind that as if nothing had come between. Without effect while
+        something is aside.
 
         Returns:
-            Samples per channel dropped, at `call_rate_hz`.
+            True if the source is live, or plays on what is received.
+
+        Raises:
+            AudioError: There is no memory for it.
+        """
+
+    def take_back(self) -> None:
+        """Has what is aside wait again, in place of what waits now; nothing if nothing is aside."""
+
+    @property
+    def aside_s(self) -> float | None:
+        """The duration of what is aside, in seconds; `None` if nothing was put there."""
+
+    def clear(self) -> int:
+        """Drops all waiting samples, as on a barge-in, and what is aside; ends a hold.
+
+        Returns:
+            Samples per channel dropped, at `call_rate_hz`, without those aside.
         """
 
     @property

@@ -67,6 +67,11 @@ impl EchoWatch {
         }
     }
 
+    /// True if the source plays on what is received, as of the last look.
+    pub(crate) fn is_echo(&self) -> bool {
+        self.is_echo
+    }
+
     /// Notes that so many seconds were received now, `played_s` after what was played until now.
     pub(crate) fn receive(&mut self, now_s: f64, seconds: f64, played_s: f64) -> Expected {
         let apart_s = now_s - self.last_s;

@@ -49,6 +49,16 @@ impl<T: Copy + Default> AudioFifo<T> {
         Self { history, ..self }
     }
 
+    /// An empty one of the same kind, with room for a frame.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for it.
+    pub(crate) fn emptied(&self) -> Result<Self, AudioError> {
+        let mut other = Self::new(self.frame_samples)?.keeping(self.history);
+        other.reserve(0)?;
+        Ok(other)
+    }
+
     /// Keeps as many of the samples that are read from now on.
     pub(crate) fn keep(&mut self, history: usize) {
         self.history = history;

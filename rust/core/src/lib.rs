@@ -8,6 +8,7 @@
 //! | [`InboundTurns`], [`PauseDetector`]: the user's turns | [`AudioFifo`], [`Pcm16Assembler`], [`mod@sample`] | |
 //! | [`vad`], [`Endpointer`], [`Utterance`] | [`Law`]: the coding of telephones | [`SentSnapshot`]: finds its echo |
 
+mod aside;
 mod backlog;
 mod converter;
 mod echo_guard;

@@ -1,5 +1,6 @@
 //! Outbound audio: from the chunks that a handler yields to the session's frames of 20 ms.
 
+use crate::aside::Aside;
 use crate::backlog::Backlog;
 use crate::converter::Converter;
 use crate::echo_guard::{EchoMatch, SentAudio, SentSnapshot};
@@ -21,7 +22,7 @@ const MAX_LATE_S: f64 = 10.0;
 
 /// The stream that is being converted: one rate and one number of channels.
 #[derive(Debug)]
-struct Source {
+pub(crate) struct Source {
     rate_hz: u32,
     converters: Vec<Converter>,
 }
@@ -48,6 +49,7 @@ pub struct OutboundAudio {
     echo: EchoWatch,
     sent: SentAudio,
     hold: Hold,
+    aside: Option<Box<Aside>>,
     pushed: u64,
     removed: u64,
     inserted: u64,
@@ -102,6 +104,7 @@ impl OutboundAudio {
             echo: EchoWatch::new(),
             sent: SentAudio::new(frame_samples),
             hold: Hold::default(),
+            aside: None,
             pushed: 0,
             removed: 0,
             inserted: 0,
@@ -372,13 +375,67 @@ impl OutboundAudio {
         self.hold.is_held()
     }
 
+    /// Puts what waits aside, and the stream that it is a part of: what is pushed from now on is
+    /// pulled first, until [`Self::take_back`]. Has no effect while something is aside.
+    ///
+    /// Returns true if the source is live, or plays on what is received: its audio belongs to this
+    /// moment, and is not worth much later.
+    ///
+    /// # Errors
+    /// [`AudioError::OutOfMemory`] where there is no memory for it; nothing changes then.
+    pub fn set_aside(&mut self) -> Result<bool, AudioError> {
+        let is_live = self.backlog.is_live() || self.echo.is_echo();
+        if self.aside.is_some() {
+            return Ok(is_live);
+        }
+        let planes = self.planes.iter().map(AudioFifo::emptied);
+        let planes = planes.collect::<Result<_, _>>()?;
+        self.stretcher.drop_filling();
+        self.backlog.forget();
+        self.aside = Some(Box::new(Aside {
+            source: self.source.take(),
+            planes: std::mem::replace(&mut self.planes, planes),
+            hold: std::mem::take(&mut self.hold),
+            pushed: self.pushed,
+        }));
+        Ok(is_live)
+    }
+
+    /// Has what is aside wait again, in place of what waits now, which is dropped.
+    pub fn take_back(&mut self) {
+        let Some(aside) = self.aside.take() else {
+            return;
+        };
+        let channels = self.channels();
+        (self.source, self.planes) = (aside.source, aside.planes);
+        (self.hold, self.pushed) = (aside.hold, aside.pushed);
+        while self.channels() < channels {
+            // Stereo has come meanwhile: the next chunk has converters for both.
+            self.finish_source();
+            self.planes.push(self.planes[0].clone());
+        }
+        self.stretcher.drop_filling();
+        self.backlog.forget();
+    }
+
+    /// The duration of what is aside, in seconds; `None` if nothing was put there.
+    #[must_use]
+    pub fn aside_s(&self) -> Option<f64> {
+        let aside = self.aside.as_ref()?;
+        Some(self.seconds(aside.planes[0].len()))
+    }
+
     fn end_stream(&mut self) {
         self.finish_source();
         self.planes.iter_mut().for_each(AudioFifo::pad);
     }
 
-    /// Drops all waiting samples, and ends a hold; returns how many samples per channel.
+    /// Drops all waiting samples, those that are aside as well, and ends a hold; returns how many
+    /// samples per channel there were, without those.
     pub fn clear(&mut self) -> usize {
+        if let Some(aside) = self.aside.take() {
+            self.pushed = aside.pushed;
+        }
         self.hold = Hold::default();
         self.source = None;
         self.stretcher.drop_filling();

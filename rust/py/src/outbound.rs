@@ -134,6 +134,16 @@ impl OutboundAudio {
         Ok(back_s)
     }
 
+    fn set_aside(&self) -> PyResult<bool> {
+        self.lock()?.set_aside().into_py_result()
+    }
+
+    fn take_back(&self) -> PyResult<()> {
+        self.lock()?.take_back();
+        self.changed();
+        Ok(())
+    }
+
     fn clear(&self) -> PyResult<usize> {
         Ok(self.lock()?.clear())
     }
@@ -146,6 +156,11 @@ impl OutboundAudio {
     #[getter]
     fn buffered_s(&self) -> PyResult<f64> {
         Ok(self.lock()?.buffered_s())
+    }
+
+    #[getter]
+    fn aside_s(&self) -> PyResult<Option<f64>> {
+        Ok(self.lock()?.aside_s())
     }
 
     #[getter]
