@@ -41,6 +41,7 @@ from .types import WebRTCData
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
     from enum import Enum
 
     from fastapi import FastAPI
@@ -510,6 +511,19 @@ class Stream:
     def stats(self, webrtc_id: str | WebRTCData) -> SessionStats | None:
         """Returns the counters of a session; see `WebRTC.stats`."""
         return self.webrtc_component.stats(webrtc_id)
+
+    def say(
+        self,
+        webrtc_id: str | WebRTCData,
+        audio: Any,
+        when: Literal["now", "silence"] = "now",
+    ) -> Future[float] | None:
+        """Plays audio to the user of a session that is no answer; see `WebRTC.say`."""
+        return self.webrtc_component.say(webrtc_id, audio, when)
+
+    def interrupt(self, webrtc_id: str | WebRTCData) -> None:
+        """Ends what is played to the user of a session; see `WebRTC.interrupt`."""
+        self.webrtc_component.interrupt(webrtc_id)
 
     def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
         """Ends a session, with a reason for the user; see `WebRTC.close`."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import asyncio
+    import concurrent.futures
     from collections.abc import Coroutine
 
     from ._turn_timings import TurnTimings
@@ -351,6 +352,60 @@ class DataChannel(Protocol):
         """Sends a JSON object as text; other text arrives as a log message. Any thread."""
 
 
+@runtime_checkable
+class SessionControl(Protocol):
+    """A session as a program controls it: ``get_current_context().session``.
+
+    Every method may be called from any thread, at any time.
+
+    Attributes:
+        webrtc_id: The id of the session.
+
+    Example:
+        >>> from gradio_webrtc import get_current_context
+        >>> def look_up(audio):
+        ...     session = get_current_context().session
+        ...     session.say((24000, np.zeros(24000, np.int16)))  # "One moment, please."
+        ...     yield 24000, np.zeros(24000, np.int16)  # what was found, behind it
+        >>> handler = ReplyOnPause(look_up)
+    """
+
+    webrtc_id: str
+
+    def say(
+        self, audio: object, when: Literal["now", "silence"] = "now"
+    ) -> concurrent.futures.Future[float]:
+        """Plays audio to the user that is no answer, such as a reminder or "one moment, please".
+
+        A reply under way stops for it and goes on behind it, with nothing lost. The user interrupts
+        it as any reply. It is recorded as ``response_starting`` and ``response_finished`` or
+        ``interrupted``, with ``turn=0`` and ``announcement=True``. Of a handler that plays a live
+        source, what comes meanwhile is dropped.
+
+        Args:
+            audio: An item that a handler may emit, such as ``(rate, array)``; or a generator of
+                such, sync or async, or any other iterator, stepped only when its moment has come.
+            when: ``"now"``: at once, behind those that were there before. ``"silence"``: once
+                nobody speaks, no answer is due, and nothing is played.
+
+        Returns:
+            A future of the seconds that the user has heard, at its end; 0 where it was dropped
+            before. In async code write ``await asyncio.wrap_future(...)``; waiting for its
+            ``result()`` on the event loop would never end.
+
+        Raises:
+            HandlerError: It is no audio; 16 announcements wait already; the session has no audio
+                for its user, or is over.
+            ValueError: ``when`` is something else.
+        """
+
+    def interrupt(self) -> None:
+        """Ends the reply under way, as the user's words over it do, and all announcements.
+
+        Also where ``can_interrupt`` is False.
+        """
+
+
 class SessionHandle(Protocol):
     """The session of a handler, as the methods of `StreamHandler` use it.
 
@@ -371,7 +426,7 @@ class SessionHandle(Protocol):
         """The emitted audio that was passed on to be played, since the session began; in seconds.
 
         Network and jitter buffer of the client play it some 0.1 s later. Audio that `clear` or
-        `interrupt` dropped is not part of it.
+        `drop_reply` dropped is not part of it, nor are announcements.
         """
 
     @property
@@ -380,10 +435,7 @@ class SessionHandle(Protocol):
 
     @property
     def playout_delay_s(self) -> float:
-        """The time from a packet to the moment at which the client has played it, in seconds.
-
-        An estimate: half of the round trip, and 0.1 s for the client's jitter buffer.
-        """
+        """The time from a packet to the moment at which the client has played it, in seconds."""
 
     def note_moment(self, turn: int, moment: Literal["function_start_s", "first_item_s"]) -> None:
         """Notes a moment of `TurnTimings` in the answer to a turn; call on the event loop.
@@ -426,11 +478,22 @@ class SessionHandle(Protocol):
         Outputs stay queued, and audio that is emitted later is played.
         """
 
-    def interrupt(self) -> None:
+    def drop_reply(self) -> None:
         """Ends the reply for a barge-in.
 
         Drops queued outbound audio, and the result of an ``emit`` that is running.
         """
+
+    def heard_s(self, turn: int) -> float:
+        """Returns what the user has heard of the reply to a turn so far, in seconds.
+
+        Args:
+            turn: The number of the turn; 0 for the last reply to none.
+        """
+
+    @property
+    def unheard(self) -> int | None:
+        """The turn whose reply is complete, and was not heard to its end; ``None`` for none."""
 
     def allow_holds(self) -> None:
         """Has what `hold_reply` needs kept from now on, some 0.2 s of what was passed on."""

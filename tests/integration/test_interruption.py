@@ -208,6 +208,11 @@ def test_a_question_may_take_its_time(seconds: float, *, answer: bool) -> None:
         _check_contiguous(played(result), levels(0).tolist(), holds=1)
 
 
+def held_s(result: Simulation) -> float:
+    """The time of the first hold."""
+    return next(time_s for time_s, each in result.messages if each["type"] == "hold")
+
+
 def test_the_last_second_of_a_reply_goes_on_as_well() -> None:
     at_s, voice = backchannels()[4]
     # The function is done a second before its last audio is played.
@@ -215,10 +220,11 @@ def test_the_last_second_of_a_reply_goes_on_as_well() -> None:
     assert end_s is not None
     end_s += CHUNKS * 0.02
     result = converse(end_s - 0.6, voice, NO)
-    finished_s, resumed_s = (
-        times_s(result, name)[0] for name in ("response_finished", "reply_resumed")
+    ((finished_s,), (resumed_s,)) = (
+        times_s(result, name) for name in ("response_finished", "reply_resumed")
     )
-    assert finished_s < resumed_s
+    # The user has its end when the rest of it was played, 0.2 s of it once more.
+    assert finished_s == pytest.approx(resumed_s + 0.2 + end_s - held_s(result), abs=0.05)
     _check_contiguous(played(result), levels(0).tolist(), holds=1)
     logged = [each["data"] for _, each in result.messages if each["type"] == "log"]
     assert logged[-2:] == ["reply_resumed", "response_finished"]

@@ -28,6 +28,8 @@ class FakeSession:
         self.clears = 0
         self.interruptions = 0
         self.played_s = self.buffered_s = self.playout_delay_s = 0.0
+        self.heard: dict[int, float] = {}
+        self.unheard: int | None = None
         self.moments: list[tuple[int, str]] = []
         self.ended_replies = 0
         self.allows_holds = False
@@ -78,9 +80,13 @@ class FakeSession:
         self.clears += 1
         self._note()
 
-    def interrupt(self) -> None:
+    def drop_reply(self) -> None:
         self.interruptions += 1
         self._note()
+
+    def heard_s(self, turn: int) -> float:
+        """The length that ``heard`` has for the turn, in seconds."""
+        return self.heard.get(turn, 0.0)
 
     def allow_holds(self) -> None:
         self.allows_holds = True

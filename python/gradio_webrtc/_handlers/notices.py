@@ -12,10 +12,11 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from gradio_webrtc._messages import create_message, printable
+from gradio_webrtc.types import SessionControl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +77,8 @@ class Context:
             ``session_hash`` and ``client``. Over the routes of a `Stream` it is the request of the
             app, whose ``username`` and ``session_hash`` are ``None``, or the WebSocket where there
             is one. ``None`` for a session that was made without a request.
+        session: The session: its ``say(audio, when="now")`` plays something to the user, and its
+            ``interrupt()`` ends what is played. ``None`` while the handler is being made.
 
     Example:
         >>> def name_of(context):
@@ -87,6 +90,7 @@ class Context:
     webrtc_id: str
     websocket: Any = None
     request: Any = None
+    session: SessionControl | None = None
 
 
 current_session: ContextVar[Reachable] = ContextVar("current_session")
@@ -131,6 +135,8 @@ def in_session(session: Reachable, request: Any = None) -> Iterator[None]:
     context = current_context.get()
     if context is None or context.webrtc_id != session.webrtc_id or request is not None:
         context = Context(session.webrtc_id, _websocket_of(request), request)
+    if isinstance(session, SessionControl):
+        context = replace(context, session=session)
     with ExitStack() as stack:
         stack.enter_context(holding(current_session, session))
         stack.enter_context(holding(current_context, context))

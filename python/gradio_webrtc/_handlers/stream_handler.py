@@ -358,7 +358,7 @@ class StreamHandlerBase(ABC):
         that makes its replies elsewhere overrides it. Outside a session it does nothing.
         """
         if self._rtc_session is not None:
-            self._rtc_session.interrupt()
+            self._rtc_session.drop_reply()
 
     def clear_queue(self) -> None:
         """Drops the audio that is queued for the user, and nothing else; from any thread.

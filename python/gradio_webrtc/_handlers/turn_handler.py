@@ -423,7 +423,7 @@ class TurnHandler(StreamHandler):
         if self._rtc_emit_is_overridden and not self._rtc_has_emitted:
             self._rtc_bound_session.clear()
         else:
-            self._rtc_bound_session.interrupt()
+            self._rtc_bound_session.drop_reply()
         # A program may have something of its own to drop with the queue.
         is_replaced = self._clear_queue != self._rtc_bound_session.clear
         if is_replaced or type(self).clear_queue is not StreamHandlerBase.clear_queue:
@@ -585,7 +585,7 @@ class TurnHandler(StreamHandler):
         elif self.can_interrupt and self.state.responding:
             # Dropping the last reference closes a generator, after the step it may be in.
             self._rtc_set_generator = None
-            self._rtc_bound_session.interrupt()
+            self._rtc_bound_session.drop_reply()
             self._rtc_bound_session.event("interrupted", turn=turn.number)
         self.state.responding = False
         self._rtc_kept = (turn, self.state)

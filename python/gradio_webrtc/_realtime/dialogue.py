@@ -501,7 +501,7 @@ class Dialogue:
         self._is_dropped = self._is_responding
         self._is_making = self._goes_on = self._owes_request = False
         if is_playing:
-            self._session.interrupt()
+            self._session.drop_reply()
         for cut in cuts:
             if self._transcript.cut(cut.item_id):
                 self._words.note_change()

@@ -85,6 +85,11 @@ class OutboundAudioBuffer:
     until the queue is as short as before. A reply that is ahead of real time is played exactly. See
     `OutboundAudio.pull`.
 
+    An announcement comes between: from `begin_interlude` to `end_interlude` what the handler has
+    queued is aside, and what it writes waits. A live source has what it writes meanwhile dropped,
+    which would only be late. The handler's audio and that of announcements are two timelines,
+    `played_s` and `said_s`.
+
     Args:
         on_clear: See below.
         max_unplayed_s: The most that it returns, in seconds.
@@ -96,6 +101,7 @@ class OutboundAudioBuffer:
         on_clear: Called by every `clear` and `hold`, for audio that has left the queue and was not
             played; returns how much that is in seconds, as far as is known.
         is_held: True from `hold` to `release` or `clear`.
+        is_interlude: True from `begin_interlude` to `end_interlude` or `clear`.
         reply_delays_s: Seconds from each `expect_reply` that counts to the first frame pulled after
             it, the latest `MAX_REPLY_DELAYS`.
         on_reply: Called with the event loop's time at which that frame was pulled, in seconds; also
@@ -110,32 +116,59 @@ class OutboundAudioBuffer:
         self.on_clear = on_clear
         self._max_unplayed_s = max_unplayed_s
         self.is_held = False
+        self.is_interlude = False
         self.reply_delays_s: deque[float] = deque(maxlen=MAX_REPLY_DELAYS)
         self.on_reply: Callable[[float], None] = ignore_time
         self._expected_since_s: float | None = None
         self._counts_reply = True
-        self._accepted_s = 0.0
+        self._accepted_s = self._announced_s = 0.0
+        self._drops_late = self._ends_aside = False
         self.queue = OutboundAudio(max_buffered_s=MAX_BUFFERED_S)
         self._player: AudioPlayer | None = None
         self._ready = asyncio.Event()
         self._space = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._is_open, self._released = asyncio.Event(), asyncio.Event()
+        self._is_open.set()
 
     @property
     def buffered_s(self) -> float:
         """The length of the queued audio, in seconds."""
-        return self.queue.buffered_s
+        return self.queue.buffered_s + (self.queue.aside_s or 0.0)
+
+    @property
+    def waiting_s(self) -> float:
+        """The part of it that is the handler's."""
+        aside_s = self.queue.aside_s
+        return self.queue.buffered_s if aside_s is None else aside_s
+
+    @property
+    def accepted_s(self) -> float:
+        """The length of the handler's audio that was queued and not dropped, in seconds."""
+        return self._accepted_s
+
+    @property
+    def announced_s(self) -> float:
+        """The length of the announcements that was queued and not dropped, in seconds."""
+        return self._announced_s
 
     @property
     def played_s(self) -> float:
-        """The length of the audio that was pulled to be played, in seconds, without any padding.
+        """The length of the handler's audio that was pulled, in seconds, without any padding.
 
         What `clear` dropped is not part of it; what was removed to shorten a delay is, as its time
         in the source has passed.
         """
         with self.lock:
-            return max(0.0, self._accepted_s - self.queue.buffered_s)
+            return max(0.0, self._accepted_s - self.waiting_s)
+
+    @property
+    def said_s(self) -> float:
+        """The length of the announcements that was pulled, in seconds; as `played_s`."""
+        with self.lock:
+            waiting_s = self.queue.buffered_s if self.is_interlude else 0.0
+            return max(0.0, self._announced_s - waiting_s)
 
     @property
     def removed_samples(self) -> int:
@@ -158,7 +191,7 @@ class OutboundAudioBuffer:
         return self._player is not None
 
     def write_now(self, rate_hz: int, samples: object) -> Written:
-        """Queues as much audio as there is room for, in a queue that is lent.
+        """Queues as much audio as there is room for, in a queue that is lent; none in an interlude.
 
         Any thread; the thread holds `lock`.
 
@@ -169,7 +202,7 @@ class OutboundAudioBuffer:
         Raises:
             AudioError: It is no audio; nothing of it was queued.
         """
-        accepted = self.queue.push(rate_hz, samples)
+        accepted = 0 if self.is_interlude else self.queue.push(rate_hz, samples)
         self._accepted_s += accepted / rate_hz
         return Written(accepted, self.epoch)
 
@@ -199,20 +232,67 @@ class OutboundAudioBuffer:
         total = OutboundAudio.samples_per_channel(samples, layout)
         taken, epoch = written or (0, self.epoch)
         while taken < total and epoch == self.epoch:
+            if self.is_interlude:
+                if self._drops_late:
+                    return total
+                await self._is_open.wait()
+                continue
             with self.lock:
                 accepted = self.queue.push(rate_hz, samples, layout=layout, offset=taken)
                 self._accepted_s += accepted / rate_hz
             taken += accepted
-            if self._player is None:
-                self._drained.clear()
-                if not self.is_held:
-                    self._ready.set()
+            self._note_queued()
             if taken < total:
-                self._space.clear()
-                if self._player is not None:
-                    self._player.notify_room()
-                await self._space.wait()
+                await self._wait_for_space()
         return taken
+
+    async def announce(self, rate_hz: int, samples: object, layout: Layout | None = None) -> None:
+        """Queues audio of an announcement in an interlude; returns early at the end of that.
+
+        The arguments and errors are those of `write`.
+        """
+        total, taken = OutboundAudio.samples_per_channel(samples, layout), 0
+        epoch = self.epoch
+        while taken < total and self.is_interlude and epoch == self.epoch:
+            with self.lock:
+                accepted = self.queue.push(rate_hz, samples, layout=layout, offset=taken)
+                self._announced_s += accepted / rate_hz
+            taken += accepted
+            self._note_queued()
+            if taken < total:
+                await self._wait_for_space()
+
+    async def begin_interlude(self) -> None:
+        """Puts the handler's audio aside, once no hold is under way: what follows is announced."""
+        while self.is_held:
+            self._released.clear()
+            await self._released.wait()
+        if self.is_interlude:
+            return
+        with self.lock:
+            self._drops_late = self.queue.set_aside()
+            self.is_interlude = True
+        self._ends_aside = False
+        self._is_open.clear()
+        self._note_taken()
+
+    async def end_interlude(self) -> None:
+        """Plays what is announced to its end, and then the handler's audio again."""
+        epoch = self.epoch
+        self.queue.end()
+        if self.queue.buffered_s > 0:
+            self._note_queued()
+        await self._drain_queue()
+        if epoch != self.epoch or not self.is_interlude:
+            return
+        with self.lock:
+            self.queue.take_back()
+            self.is_interlude = False
+        if self._ends_aside:
+            self.queue.end()
+        if self.queue.buffered_s > 0:
+            self._note_queued()
+        self._is_open.set()
 
     def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
         """Returns how much received audio resembles what was pulled last; any thread.
@@ -239,6 +319,9 @@ class OutboundAudioBuffer:
 
     def end_reply(self) -> None:
         """Pads the last partial frame of a reply, so that it is sent."""
+        if self.is_interlude:
+            self._ends_aside = True
+            return
         self.queue.end()
         if self._player is None and self.queue.buffered_s > 0 and not self.is_held:
             self._ready.set()
@@ -263,19 +346,31 @@ class OutboundAudioBuffer:
         self.is_held = False
         with self.lock:
             self.queue.release()
-        if self._player is None and self.queue.buffered_s > 0:
-            self._drained.clear()
-            self._ready.set()
+        self._released.set()
+        if self.queue.buffered_s > 0:
+            self._note_queued()
 
-    def clear(self) -> None:
-        """Drops all queued audio, and ends a hold and every `write` that waits (barge-in)."""
+    def clear(self) -> float:
+        """Drops all queued audio, and ends a hold and every `write` that waits (barge-in).
+
+        Returns:
+            The audio that the client had and did not play, in seconds, as far as is known.
+        """
         self.is_held = False
         with self.lock:
             self.epoch += 1
+            aside_s = self.queue.aside_s
             # A player may take a frame at any time: what it took was played.
-            self._accepted_s -= self.queue.clear() / SESSION_RATE_HZ
-        self.on_clear()
+            dropped_s = self.queue.clear() / SESSION_RATE_HZ
+            if self.is_interlude:
+                self._announced_s -= dropped_s
+            self._accepted_s -= dropped_s if aside_s is None else aside_s
+            self.is_interlude = False
+        unplayed_s = self.on_clear()
+        self._is_open.set()
+        self._released.set()
         self._note_taken()
+        return unplayed_s
 
     def pull(self, *, partial: bool = False) -> NDArray[np.int16] | None:
         """Returns the next 20 ms, int16 ``(1, 960 * channels)``; see `AudioFrameSource.pull`."""
@@ -306,6 +401,13 @@ class OutboundAudioBuffer:
 
     async def drain(self) -> None:
         """Returns once everything written so far was pulled."""
+        while True:
+            await self._is_open.wait()
+            await self._drain_queue()
+            if not self.is_interlude:
+                return
+
+    async def _drain_queue(self) -> None:
         while self._player is not None and self.queue.buffered_s > 0:
             self._space.clear()
             self._player.notify_drained()
@@ -333,6 +435,18 @@ class OutboundAudioBuffer:
             self.reply_delays_s.append(delay_s)
         if since_s is not None:
             self.on_reply(since_s + delay_s)
+
+    def _note_queued(self) -> None:
+        if self._player is None:
+            self._drained.clear()
+            if not self.is_held:
+                self._ready.set()
+
+    async def _wait_for_space(self) -> None:
+        self._space.clear()
+        if self._player is not None:
+            self._player.notify_room()
+        await self._space.wait()
 
     def _note_taken(self) -> None:
         self._space.set()

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gradio_webrtc._messages import SHOWN_S, create_message, create_words, encode_message
 from gradio_webrtc._turns.current_turn import deferred
-from gradio_webrtc.types import TransportStats
+from gradio_webrtc.errors import HandlerError
 
 from .buffers import ignore_time
+from .hearing import Hearing
 from .reporting import message_of, report_error
+from .turn_taking import REPLY_ENDS, REPLY_STARTS, REPLY_STOPS, TurnTaking
 from .turn_times import TurnTimes
 
 if TYPE_CHECKING:
+    import concurrent.futures
     from collections.abc import Callable
 
     import numpy as np
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from gradio_webrtc._turn_timings import TurnTimings
 
+    from .announcer import Announcer, When
     from .buffers import OutboundAudioBuffer
     from .messages import MessageSender
 
@@ -42,20 +46,9 @@ front end shows them as texts."""
 MORE_LOG_EVENTS: Final = frozenset({"response_finished", "interrupted", "reply_resumed"})
 """Events that only our front end shows."""
 
-TURN_ENDS: Final = "pause_detected"
-
-REPLY_BEGINS: Final = "response_starting"
-
-REPLY_RESUMES: Final = "reply_resumed"
-
-REPLY_ENDS: Final = frozenset({"response_finished", "interrupted"})
-
 ECHO_S: Final = 1.1
 """Seconds after the end of a reply in which its echo may still come: the longest delay at which the
 core looks for one."""
-
-JITTER_BUFFER_S: Final = 0.1
-"""Audio that a client's jitter buffer holds back, in seconds: about that of a browser at rest."""
 
 MAX_REPORTED_PLACES: Final = 100
 """The latest places of failure that one session stores, so that each is reported once."""
@@ -98,16 +91,18 @@ class SessionContext:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self.turn_times = TurnTimes(self._loop.time())
-        self._transport_stats: Callable[[], TransportStats] = TransportStats
+        self._playout_delay_s: Callable[[], float] = no_delay
+        self._hearing = Hearing(buffer, lambda: self.playout_delay_s)
         self._buffer = buffer
         self._sender = sender
         self._on_event = on_event
         self._lock = threading.Lock()
-        self._replied = asyncio.Event()
-        self._replied.set()
+        self.turn_taking = TurnTaking()
         self._echo_until_s = -math.inf
         self._reported: dict[tuple[str, str, int, str], float] = {}
         self._answer_request: Callable[[], object] | None = None
+        self._announcer: Announcer | None = None
+        self._stop_reply: Callable[[], object] = no_delay
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -122,30 +117,27 @@ class SessionContext:
     @property
     def buffered_s(self) -> float:
         """The length of the emitted audio that waits for that, in seconds."""
-        return self._buffer.buffered_s
+        return self._buffer.waiting_s
 
     @property
     def playout_delay_s(self) -> float:
         """The time from a packet to the moment at which the client has played it, in seconds."""
-        # A client of `testing`, whose loop has a virtual clock, plays at once.
-        if hasattr(self._loop, "watch_jobs"):
-            return 0.0
-        return JITTER_BUFFER_S + (self._transport_stats().round_trip_time_s or 0.0) / 2
+        return self._playout_delay_s()
 
     def begin_turns(
         self,
         on_complete: Callable[[TurnTimings, float], object],
-        transport_stats: Callable[[], TransportStats],
+        playout_delay_s: Callable[[], float],
     ) -> None:
         """Measures the user's turns from now on, until `end_turns`: the session is connected.
 
         Args:
             on_complete: Called with each turn, and the time of the event loop from which its
                 moments are counted.
-            transport_stats: Returns the counters of the transport.
+            playout_delay_s: That of the transport.
         """
         origin_s = self._loop.time()
-        self._transport_stats = transport_stats
+        self._playout_delay_s = playout_delay_s
         self.turn_times.begin(origin_s, lambda: self.playout_delay_s)
         self.turn_times.on_complete = lambda turn: on_complete(turn, origin_s)
         self._buffer.on_reply = self.turn_times.note_packet
@@ -154,7 +146,8 @@ class SessionContext:
         """Completes the turn that is open, and drops what refers back to this."""
         self.turn_times.end()
         self._buffer.on_reply = ignore_time
-        self._transport_stats = TransportStats
+        self._playout_delay_s = no_delay
+        self._hearing.close()
 
     def note_moment(self, turn: int, moment: Literal["function_start_s", "first_item_s"]) -> None:
         """Notes a moment in the answer to a turn; call on the event loop."""
@@ -162,9 +155,43 @@ class SessionContext:
         if self.turn_times.note_moment(moment, turn, self._loop.time(), queued_s):
             self._buffer.expect_reply(counts=False)
 
+    def allow_announcements(self, announcer: Announcer, stop_reply: Callable[[], object]) -> None:
+        """Lets `say` and `interrupt` act from now on, until `end_announcements`.
+
+        Args:
+            announcer: Plays what is said.
+            stop_reply: Has the handler end the reply under way.
+        """
+        self._announcer, self._stop_reply = announcer, stop_reply
+
+    async def end_announcements(self) -> None:
+        """Ends all that is said, and drops what refers back to this."""
+        announcer, self._announcer = self._announcer, None
+        self._stop_reply = no_delay
+        if announcer is not None:
+            await announcer.close()
+
+    @property
+    def is_announcing(self) -> bool:
+        """True while something is said, or waits to be."""
+        return self._announcer is not None and not self._announcer.is_idle
+
+    def say(self, audio: object, when: When = "now") -> concurrent.futures.Future[float]:
+        """Has audio played to the user; see `SessionControl.say`."""
+        announcer = self._announcer
+        if announcer is None:
+            raise HandlerError("say() has nobody to play to: the session has no audio, or is over")
+        announcement = announcer.prepare(audio, when)
+        self._in_order(lambda: self._on_loop(announcer.put, announcement, when))
+        return announcement.outcome
+
+    def interrupt(self) -> None:
+        """Ends what is played to the user; see `SessionControl.interrupt`."""
+        self._in_order(lambda: self._on_loop(self._interrupt))
+
     def echo_score(self, rate_hz: int, received: NDArray[np.int16]) -> float:
         """Returns how much received audio resembles the reply; call on the event loop."""
-        if self._replied.is_set() and self._loop.time() > self._echo_until_s:
+        if not self.turn_taking.is_replying and self._loop.time() > self._echo_until_s:
             return 0.0
         return self._buffer.echo_score(rate_hz, received)
 
@@ -198,11 +225,20 @@ class SessionContext:
 
     def clear(self) -> None:
         """Drops queued audio, and nothing else."""
-        self._in_order(lambda: self._on_loop(self._end_hold, self._buffer.clear))
+        self._in_order(lambda: self._on_loop(self._end_hold, self._clear))
 
-    def interrupt(self) -> None:
+    def drop_reply(self) -> None:
         """Drops queued audio, and what a running ``emit`` still returns."""
-        self._on_loop(self._interrupt)
+        self._on_loop(self._drop_reply)
+
+    def heard_s(self, turn: int) -> float:
+        """Returns what the user has heard of the reply to a turn, in seconds."""
+        return self._hearing.heard_s(turn)
+
+    @property
+    def unheard(self) -> int | None:
+        """The turn whose reply is complete, and was not heard to its end."""
+        return self._hearing.unheard
 
     def allow_holds(self) -> None:
         """Keeps what `hold_reply` needs, from now on."""
@@ -221,8 +257,8 @@ class SessionContext:
         self._on_loop(self._buffer.end_reply)
 
     def event(self, name: str, **data: object) -> None:
-        """Records an event of the conversation."""
-        self._on_loop(self._record, name, data)
+        """Records an event of the conversation, the end of a reply once it was heard."""
+        self._on_loop(self._note_event, name, data)
 
     def listen(self, on_event: Callable[[float, str, dict[str, Any]], None]) -> None:
         """Has ``on_event`` called with each event from now on, in place of another."""
@@ -234,8 +270,8 @@ class SessionContext:
         Returns:
             True if one was under way at the call.
         """
-        is_replying = not self._replied.is_set()
-        await self._replied.wait()
+        is_replying = self.turn_taking.is_replying
+        await self.turn_taking.until_replied()
         return is_replying
 
     def report(self, error: BaseException) -> None:
@@ -265,28 +301,59 @@ class SessionContext:
         self._reported[place] = math.inf if shown is None else now_s + (shown.duration_s or SHOWN_S)
         return True
 
-    def _record(self, name: str, data: dict[str, Any]) -> None:
+    def _note_event(self, name: str, data: dict[str, Any]) -> None:
+        """Takes an event of the handler's; that a reply is over is recorded once it was heard."""
+        turn = data.get("turn", 0)
+        if name == REPLY_ENDS:
+            self._hearing.end(turn, lambda: self.record(name, data))
+            return
+        if name == REPLY_STARTS:
+            # What is left of the one before is played first, and is no concern of anybody's.
+            self._hearing.begin(turn)
+        elif name == REPLY_STOPS:
+            heard_s = self._hearing.interrupt(turn)
+            data.setdefault("heard_s", heard_s)
+        self.record(name, data)
+
+    def record(self, name: str, data: dict[str, Any]) -> None:
+        """Records an event as it is; call on the event loop."""
         self.events[name] += 1
         now_s = self._loop.time()
         self._on_event(now_s, name, data)
-        is_first = self.turn_times.note_event(name, data, now_s, self._buffer.buffered_s)
-        if is_first or name == TURN_ENDS:
-            self._buffer.expect_reply(counts=name == TURN_ENDS)
-        if name == REPLY_BEGINS:
-            self._replied.clear()
-        elif name in REPLY_ENDS:
-            self._replied.set()
-            # The last second of a reply waits to be sent when the code of it is over.
-            self._echo_until_s = self._loop.time() + self._buffer.buffered_s + ECHO_S
+        if not data.get("announcement"):
+            self._note_turn_time(name, data, now_s)
+        self.turn_taking.note_event(name, data, now_s)
+        is_end = name in {REPLY_ENDS, REPLY_STOPS}
+        if is_end:
+            self._echo_until_s = now_s + ECHO_S
+        if is_end and self.turn_taking.is_replying:
+            # For the client the reply goes on: this came between.
+            return
         if name in LOG_EVENTS or name in MORE_LOG_EVENTS:
             self._sender.send_soon(create_message("log", name))
-        if name == REPLY_RESUMES and self._replied.is_set():
-            # The last second of it: nothing else ends it for the client.
-            self._sender.send_soon(create_message("log", "response_finished"))
+
+    def _note_turn_time(self, name: str, data: dict[str, Any], now_s: float) -> None:
+        is_first = self.turn_times.note_event(name, data, now_s, self._buffer.buffered_s)
+        if is_first or name == "pause_detected":
+            self._buffer.expect_reply(counts=name == "pause_detected")
 
     def _interrupt(self) -> None:
+        if self._announcer is not None:
+            self._announcer.interrupt()
+        self._stop_reply()
+        if self._buffer.is_interlude:
+            self._drop_reply()
+
+    def _clear(self) -> None:
+        is_interlude = self._buffer.is_interlude
+        unplayed_s = self._buffer.clear()
+        self._hearing.note_cleared(0.0 if is_interlude else unplayed_s)
+        if self._announcer is not None:
+            self._announcer.note_cleared(unplayed_s if is_interlude else 0.0)
+
+    def _drop_reply(self) -> None:
         self.interruptions += 1
-        self._end_hold(self._buffer.clear)
+        self._end_hold(self._clear)
 
     def _hold(self) -> None:
         if not self._buffer.is_held:
@@ -326,6 +393,11 @@ class SessionContext:
         finally:
             with self._lock:
                 self.acts_waiting -= 1
+
+
+def no_delay() -> float:
+    """Stands for what a session has that is not connected."""
+    return 0.0
 
 
 def _place_of(error: BaseException) -> tuple[str, str, int]:

@@ -29,6 +29,7 @@ from gradio_webrtc._workers.workers import UserFunction, Worker
 from gradio_webrtc.errors import ServerStopping, TransportError
 from gradio_webrtc.types import SessionStats
 
+from .announcer import Announcer
 from .buffers import OutboundAudioBuffer, OutboundVideoBuffer
 from .client_inputs import ClientInputs
 from .context import SessionContext
@@ -171,14 +172,20 @@ class Session:
             handler.bind(self.context)
             self._variables = contextvars.copy_context()
         self._turn_reports = TurnReports(webrtc_id, config, sender, make_worker, self._variables)
-        sinks = EmitSinks(
-            self.audio_buffer, self.video_buffer, config.client_receives, self.outputs, self.end
-        )
-        self._media = SessionMedia(handler, self.context, transport, config, sinks, make_worker)
+        self._media = self._make_media(make_worker)
         self._latest_inputs: Sequence[Any] | None = config.default_inputs
         if self._latest_inputs is not None:
             # A method would be a reference back to this object.
             self.context.answer_requests(functools.partial(_repeat_inputs, weakref.ref(self)))
+
+    def _make_media(self, make_worker: Callable[[str, str, Expect], Worker]) -> SessionMedia:
+        config, context, plays = self._config, self.context, self._config.client_receives
+        sinks = EmitSinks(self.audio_buffer, self.video_buffer, plays, self.outputs, self.end)
+        media = SessionMedia(self.handler, context, self.transport, config, sinks, make_worker)
+        if media.emitted_audio is not None and plays:
+            announcer = Announcer(context, sinks, self._variables)
+            context.allow_announcements(announcer, self.stop_reply)
+        return media
 
     @property
     def is_over(self) -> bool:
@@ -363,7 +370,7 @@ class Session:
             connecting.result()
             self._connected_s = asyncio.get_running_loop().time()
             self.context.turn_times.plays = self._config.client_receives
-            self.context.begin_turns(self._turn_reports.take, self.transport.stats)
+            self.context.begin_turns(self._turn_reports.take, self.transport.playout_delay_s)
             self._note_connected()
             self._connected.set()
             return None
@@ -472,6 +479,7 @@ class Session:
         """
         self._send_goodbye(reason)
         self.context.end_turns()
+        await self.context.end_announcements()
         self.outputs.close()
         # What the client has not played yet is played: only a reply that was interrupted is not.
         self.audio_buffer.on_clear = lambda: 0.0

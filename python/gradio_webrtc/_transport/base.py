@@ -5,7 +5,7 @@ All of it runs on one event loop. `tests/conformance/test_transport.py` examines
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from gradio_webrtc.types import Layout, TransportStats
 
     from .frame import TimedFrame
+
+
+JITTER_BUFFER_S: Final = 0.1
+"""Audio that a client holds back which reports nothing of it, in seconds: about as much as the
+jitter buffer of a browser at rest."""
 
 
 class AudioBlock(NamedTuple):
@@ -198,6 +203,12 @@ class Transport(Protocol):
 
         Returns:
             The length of that in seconds, as far as is known.
+        """
+
+    def playout_delay_s(self) -> float:
+        """Returns the time until the client has played what is passed on now; any thread.
+
+        In seconds, as far as is known.
         """
 
     def stats(self) -> TransportStats:

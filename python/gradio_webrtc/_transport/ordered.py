@@ -18,6 +18,7 @@ from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout
 from gradio_webrtc.types import TransportStats
 
+from .base import JITTER_BUFFER_S
 from .buckets import TokenBucket
 from .pacing import FRAME_S, AudioPacer
 from .send_queue import SendQueue
@@ -318,6 +319,11 @@ class OrderedTransport:
         if wire is not None:
             self._put_text(wire)
         return unplayed_s
+
+    def playout_delay_s(self) -> float:
+        """Returns the time until the client has played what is passed on now, in seconds."""
+        # A confirmation comes behind the client's own delay.
+        return self._unplayed_s + (JITTER_BUFFER_S if self.heard_s is None else 0.0)
 
     @property
     def _unplayed_s(self) -> float:

@@ -138,6 +138,7 @@ class CurrentTurn:
     Args:
         number: See below.
         hold: Keeps back what the code gives; ``None`` where it is certain from the start.
+        heard_s: Returns the seconds of the answer to a turn that were heard, by its number.
 
     Attributes:
         number: Counts the user's turns from 1; 0 for an answer to no turn, as that of
@@ -148,8 +149,14 @@ class CurrentTurn:
         True
     """
 
-    def __init__(self, number: int, hold: Hold | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        hold: Hold | None = None,
+        heard_s: Callable[[int], float] = lambda _turn: 0.0,
+    ) -> None:
         self.number = number
+        self._heard_s = heard_s
         self._hold = hold
         self._is_over: concurrent.futures.Future[bool] = concurrent.futures.Future()
         self._loop = None if hold is None else asyncio.get_running_loop()
@@ -160,6 +167,16 @@ class CurrentTurn:
     def is_certain(self) -> bool:
         """True once it is certain that the turn is over, and what the code gives is played."""
         return self._is_over.done() and self._is_over.result()
+
+    @property
+    def heard_s(self) -> float:
+        """The part of the answer's audio that the user has heard so far, in seconds.
+
+        It is what a conversation's history should have of an answer that was interrupted: read it
+        where the code ends, as in a ``finally``. Where the client reports nothing it is an
+        estimate, some 0.1 s off.
+        """
+        return self._heard_s(self.number)
 
     @property
     def is_dropped(self) -> bool:

@@ -110,7 +110,8 @@ class Reply:
         self._note_moment = session.note_moment
         self._has_given_audio = False
         self._worker = worker
-        self._current = CurrentTurn(turn.number)
+        self._heard_s = session.heard_s
+        self._current = CurrentTurn(turn.number, heard_s=self._heard_s)
         self._tasks = TaskScope()
         self._preparing = CancellableWait()
         self._run: GeneratorRun | None = None
@@ -426,11 +427,14 @@ class ReplyQueue:
             self._speaking.interrupt()
         if turn is not None and turn.number and not has_begun:
             self._carried = turn.audio
+        number = None if turn is None else turn.number
         if is_silenced:
+            # Its code is over, and the user has not heard all of it.
+            number = self._session.unheard if number is None else number
             self._silence()
         self.unpause()
-        if turn is not None:
-            self._session.event("interrupted", turn=turn.number)
+        if number is not None:
+            self._session.event("interrupted", turn=number)
         self._update()
         return turn
 

@@ -115,7 +115,7 @@ class SpeculativeReply(Reply):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self._session = self._hold = Hold(self._session, self.turn.number)
-        self._current = CurrentTurn(self.turn.number, self._hold)
+        self._current = CurrentTurn(self.turn.number, self._hold, self._heard_s)
         self._held_s = 0.0
         self._is_finished = False
         self._changed = asyncio.Event()

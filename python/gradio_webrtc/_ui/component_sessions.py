@@ -15,6 +15,7 @@ from .events import id_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from concurrent.futures import Future
 
     from gradio_webrtc._handlers import StreamHandlerBase
     from gradio_webrtc._session.manager import SessionManager
@@ -61,6 +62,33 @@ class ComponentSessions:
             webrtc_id: The id of the session.
         """
         return await self._sessions.fetch_output(webrtc_id)
+
+    def say(
+        self,
+        webrtc_id: str | WebRTCData,
+        audio: Any,
+        when: Literal["now", "silence"] = "now",
+    ) -> Future[float] | None:
+        """Plays audio to the user of a session that is no answer, from any thread; see SessionControl.say. A reply under way goes on behind it.
+
+        Parameters:
+            webrtc_id: The id of the session, or the value that a function got for this component.
+            audio: An item that a handler may emit, such as (rate, array), or a generator of such.
+            when: "now", or "silence" for the moment at which nobody speaks and no answer is due.
+        Returns:
+            A future of the seconds that the user has heard of it, at its end; None when there is no such session.
+        """
+        session = self._sessions.get(id_of(webrtc_id))
+        return None if session is None else session.context.say(audio, when)
+
+    def interrupt(self, webrtc_id: str | WebRTCData) -> None:
+        """Ends what is played to the user of a session, from any thread: the reply under way and all announcements. Does nothing when there is no such session.
+
+        Parameters:
+            webrtc_id: The id of the session, or the value that a function got for this component.
+        """
+        if (session := self._sessions.get(id_of(webrtc_id))) is not None:
+            session.context.interrupt()
 
     def close(self, webrtc_id: str | WebRTCData, reason: str = "") -> None:
         """Ends a session from Python, from any thread: the page plays the audio that is on its way, and shows the reason. Does nothing when there is no such session.

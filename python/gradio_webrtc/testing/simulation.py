@@ -268,7 +268,8 @@ class _Run:
         if name == "pause_detected":
             self._open_replies += 1
         elif name in ("response_finished", "interrupted") and self._open_replies:
-            self._open_replies -= 1
+            # Neither a greeting nor an announcement answers a turn.
+            self._open_replies -= data.get("turn") != 0
 
     def _note_turn(self, turn: TurnTimings) -> None:
         self._timings[turn.number] = turn
@@ -294,6 +295,7 @@ class _Run:
             now_s >= max(self._transport.duration_s, self._last_message_s) + self._tail_s
             and not self._open_replies
             and self._session.audio_buffer.buffered_s <= FRAME_S
+            and not self._session.context.is_announcing
             and now_s >= self._transport.last_audio_s + QUIET_S
         )
         if has_finished or now_s >= self._max_duration_s:

@@ -206,6 +206,10 @@ class FakeTransport:
         """Drops nothing: what was sent counts as played."""
         return 0.0
 
+    def playout_delay_s(self) -> float:
+        """Returns 0: what was sent counts as played."""
+        return 0.0
+
     def stats(self) -> TransportStats:
         """Returns the packets that were received and sent, one for each frame of 20 ms."""
         received = self._path.stats() if self._path else TransportStats(self._blocks)

@@ -522,7 +522,7 @@ class CountingLine(Line):
 async def test_an_interruption_drops_the_audio_that_the_client_has_not_played_yet() -> None:
     line = CountingLine()
     session = make(line)
-    session.context.interrupt()
+    session.context.drop_reply()
     session.context.clear()
     assert line.clears == 2
     session.end("over")

@@ -303,6 +303,11 @@ class LinkTransport(OrderedTransport):
         self._note_room()
         return super().clear_audio() + lacking * FRAME_S
 
+    def playout_delay_s(self) -> float:
+        """Returns what waits, half of the round trip, and the jitter buffer, in seconds."""
+        lacking_s = self._outbound.audio_frames * FRAME_S if self._carrier is None else 0.0
+        return super().playout_delay_s() + lacking_s + (self._outbound.round_trip_s or 0.0) / 2
+
     def stats(self) -> TransportStats:
         """Returns the counters; a packet is 20 ms of audio, or a video frame."""
         video = self._inbound_video

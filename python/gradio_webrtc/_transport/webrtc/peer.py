@@ -23,6 +23,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
+from gradio_webrtc._transport.base import JITTER_BUFFER_S
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
@@ -315,6 +316,10 @@ class PeerTransport:
     def clear_audio(self) -> float:
         """Drops nothing: what is sent is played within a tenth of a second."""
         return 0.0
+
+    def playout_delay_s(self) -> float:
+        """Returns half of the round trip, and what a jitter buffer holds back, in seconds."""
+        return JITTER_BUFFER_S + (self.stats().round_trip_time_s or 0.0) / 2
 
     def stats(self) -> TransportStats:
         """Returns the counters of packets and frames; see `Transport.stats`."""
