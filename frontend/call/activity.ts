@@ -2,8 +2,8 @@
 import type { Activity } from "./state";
 
 /**
- * An answer that is complete on the server counts as played after this much silence, in ms: long
- * enough to bridge the gaps between its words.
+ * An answer that the server takes for heard is over after this much silence, in ms: it has an
+ * estimate of what is on its way, and the gaps between words are shorter.
  */
 const QUIET_MS = 400;
 
@@ -18,23 +18,23 @@ const ACTIVITY_AFTER_LOG = new Map<string, Activity>([
  * Tracks the turns of one conversation.
  *
  * Handlers other than `ReplyOnPause` send none of these log messages; the activity then stays
- * `none`. The server reports when it has produced the whole answer, not when that has been
- * played, so the end of the answer is taken from the level.
+ * `none`. The server reports when the user should have heard the end of an answer; the level
+ * shows whether that was so.
  */
 export class ActivityTracker {
   #activity: Activity = "none";
-  /** True once the server has produced the whole answer; set together with `#lastAudibleMs`. */
+  /** True once the server has reported the end of the answer. */
   #isComplete = false;
   #lastAudibleMs = 0;
 
   /** Updates the activity from a log message of the server; an unrelated one changes nothing. */
-  onServerLog(text: string, atMs: number): Activity {
+  onServerLog(text: string): Activity {
     const activity = ACTIVITY_AFTER_LOG.get(text);
     if (activity) {
       this.#activity = activity;
       this.#isComplete = false;
     } else if (text === "response_finished") {
-      this.#finish(atMs);
+      this.#finish();
     }
     return this.#activity;
   }
@@ -46,11 +46,8 @@ export class ActivityTracker {
     return this.#activity;
   }
 
-  #finish(atMs: number): void {
+  #finish(): void {
     if (this.#activity === "thinking") this.#activity = "ready";
-    if (this.#activity !== "speaking") return;
-    this.#isComplete = true;
-    // The last audio is still on its way through the network and the jitter buffer.
-    this.#lastAudibleMs = atMs;
+    this.#isComplete = this.#activity === "speaking";
   }
 }

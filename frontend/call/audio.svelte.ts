@@ -31,7 +31,7 @@ export class CallAudio {
 
   /** Updates the activity from a log message of the server. */
   onServerLog(text: string): Activity {
-    return this.#tracker.onServerLog(text, performance.now());
+    return this.#tracker.onServerLog(text);
   }
 
   stop(): void {
