@@ -434,6 +434,10 @@ class SessionHandle(Protocol):
         """The emitted audio that waits to be passed on, in seconds; 1 at most."""
 
     @property
+    def is_playing(self) -> bool:
+        """True while emitted audio, or an announcement, waits to be passed on."""
+
+    @property
     def playout_delay_s(self) -> float:
         """The time from a packet to the moment at which the client has played it, in seconds."""
 

@@ -314,6 +314,31 @@ def test_what_is_no_audio_is_refused_where_it_is_said(said: Any, words: str) -> 
         raise refused[0]
 
 
+@pytest.mark.parametrize("is_one", [False, True])
+def test_speech_over_it_is_an_interruption_only_if_the_program_takes_it_for_one(
+    is_one: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    def remind(session: Any) -> None:
+        session.say(tone(ANNOUNCED, 0.1) for _ in range(60))
+
+    handler = ReplyOnPause(
+        lambda _audio: tone(REPLY, 0.5),
+        startup_fn=after(0.2, remind),
+        resume=True,
+        is_interruption=lambda _audio: is_one,
+        interrupt_after_s=30.0,
+    )
+    result = simulate(handler, question(at_s=1.5))
+    said_s = sum(seconds for level, _, seconds in runs(result) if level == ANNOUNCED)
+    if is_one:
+        assert said_s < 2.5
+        assert runs(result)[-1][0] == REPLY
+    else:
+        # 0.2 s come once more, but for the frames that were faded in.
+        assert said_s == pytest.approx(6.2, abs=0.03)
+        assert {level for level, _, _ in runs(result)} == {ANNOUNCED}
+
+
 def test_a_generator_that_fails_is_reported_and_the_reply_goes_on() -> None:
     def failing() -> Iterator[Any]:
         yield tone(ANNOUNCED, 0.3)

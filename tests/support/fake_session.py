@@ -39,6 +39,11 @@ class FakeSession:
         self.on_request: Callable[[], None] | None = None
         self._changed = asyncio.Event()
 
+    @property
+    def is_playing(self) -> bool:
+        """True while ``buffered_s`` is more than 0."""
+        return self.buffered_s > 0
+
     def answer_requests(self, handler: StreamHandlerBase, *values: object) -> None:
         """Lets the page answer every request for inputs with these values, soon."""
         self.on_request = lambda: handler.set_args(list(values))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
@@ -67,22 +68,27 @@ class Announcement:
 
     Args:
         playable: Its items.
+        when: Its moment.
 
     Attributes:
         playable: As passed.
+        when: As passed.
         outcome: Gets the seconds of it that were heard, at its end.
         utterance: Its place, once it has begun.
         run: Its code, once that was called.
+        item: The next item, once its code has given it.
         is_cut: True once it was ended before its time.
     """
 
-    def __init__(self, playable: Playable) -> None:
+    def __init__(self, playable: Playable, when: When) -> None:
         self.playable = playable
+        self.when = when
         self.outcome: concurrent.futures.Future[float] = concurrent.futures.Future()
         # Nobody cancels what may be under way: `interrupt` ends it.
         self.outcome.set_running_or_notify_cancel()
         self.utterance: Utterance | None = None
         self.run: GeneratorRun | None = None
+        self.item: object = None
         self.is_cut = False
 
     def cut(self) -> None:
@@ -91,8 +97,9 @@ class Announcement:
         if self.run is not None:
             self.run.interrupt()
 
-    def settle(self, heard_s: float) -> None:
-        """Notifies whoever waits for it."""
+    def settle(self) -> None:
+        """Notifies whoever waits for it: it is over."""
+        heard_s = 0.0 if self.utterance is None else self.utterance.finish()
         if not self.outcome.done():
             self.outcome.set_result(heard_s)
 
@@ -128,9 +135,9 @@ class Announcer:
         playable = _playable(audio)
         if self._count() >= MAX_ANNOUNCEMENTS:
             raise _too_many()
-        return Announcement(playable)
+        return Announcement(playable, when)
 
-    def put(self, announcement: Announcement, when: When) -> None:
+    def put(self, announcement: Announcement) -> None:
         """Plays an announcement when its moment has come."""
         if self._is_closed:
             self._drop(announcement)
@@ -139,7 +146,7 @@ class Announcer:
             self._drop(announcement)
             self._context.report(_too_many())
             return
-        self._waiting[when].append(announcement)
+        self._waiting[announcement.when].append(announcement)
         self._context.turn_taking.changed.set()
         if self._running is None or self._running.done():
             self._running = self._tasks.start(self._run(), context=self._variables.copy())
@@ -170,15 +177,17 @@ class Announcer:
             self._context.record(
                 "interrupted", {"turn": 0, "heard_s": heard_s, "announcement": True}
             )
-            announcement.settle(heard_s)
+            announcement.settle()
         self._unheard.clear()
 
     async def close(self) -> None:
         """Ends all of it for good."""
         self._is_closed = True
         self.interrupt()
-        if self._current is not None:
-            self._current.settle(0.0)
+        for announcement in (*self._unheard, self._current):
+            if announcement is not None:
+                announcement.settle()
+        self._unheard.clear()
         await self._tasks.close(RELEASE_S)
 
     def _count(self) -> int:
@@ -190,7 +199,11 @@ class Announcer:
                 self._drop(waiting.popleft())
 
     def _drop(self, announcement: Announcement) -> None:
-        announcement.settle(0.0)
+        announcement.settle()
+        if announcement.run is not None:
+            announcement.cut()
+            self._tasks.start(announcement.run.close(RELEASE_S))
+            return
         # An async generator that was never begun has nothing to clean up.
         with guard(self._context.report):
             close_sync(announcement.playable)
@@ -216,62 +229,83 @@ class Announcer:
         waiting = self._waiting["now"] or self._waiting["silence"]
         return waiting.popleft() if waiting else await self._next()
 
+    def _is_silent_now(self) -> bool:
+        in_s = self._context.turn_taking.silent_in_s(self._context.loop.time())
+        return in_s <= 0 and self._buffer.buffered_s <= 0
+
     async def _is_silent(self) -> bool:
         """Returns True while nobody speaks; else waits for a change, and returns False."""
+        if self._is_silent_now():
+            return True
         taking = self._context.turn_taking
         taking.changed.clear()
+        waits = [self._tasks.start(taking.changed.wait())]
         in_s = taking.silent_in_s(self._context.loop.time())
-        if in_s > 0:
-            try:
-                async with asyncio.timeout(None if in_s == float("inf") else in_s):
-                    await taking.changed.wait()
-            except TimeoutError:
-                pass
-            return False
-        if self._buffer.buffered_s > 0:
+        if in_s <= 0:
             # A handler without turns plays.
-            await self._buffer.drain()
-            return False
+            waits.append(self._tasks.start(self._until_drained()))
+        try:
+            await asyncio.wait(
+                waits,
+                timeout=in_s if 0 < in_s < math.inf else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return False
+
+    async def _until_drained(self) -> Literal[True]:
+        await self._buffer.drain()
         return True
 
     async def _play(self, announcement: Announcement) -> None:
-        utterance = Utterance(self._timeline)
-        turn = CurrentTurn(0, heard_s=lambda _turn: utterance.heard_s(0.0))
-        token = current_turn.set(turn)
-        try:
-            announcement.run = run = GeneratorRun(
-                _nothing, (), self._context, None, announcement.playable
-            )
-        finally:
-            current_turn.reset(token)
-        if announcement.is_cut:
-            run.interrupt()
-        try:
+        if announcement.run is None:
             # The first item before anything is silenced for it: it may take its time.
-            item = await run.step()
+            announcement.run = self._begin(announcement)
+            announcement.item = await announcement.run.step()
+        if announcement.when == "silence" and not (
+            announcement.is_cut or announcement.item is FINISHED or self._is_silent_now()
+        ):
+            # It waits again.
+            self._waiting["silence"].appendleft(announcement)
+            return
+        run, item = announcement.run, announcement.item
+        try:
             while item is not FINISHED and not announcement.is_cut:
-                await self._pass_on(announcement, utterance, item)
+                await self._pass_on(announcement, item)
                 item = await run.step()
         finally:
             await run.close(RELEASE_S)
         if announcement.utterance is None or announcement.is_cut:
-            announcement.settle(utterance.finish() if announcement.is_cut else 0.0)
+            announcement.settle()
             return
-        utterance.end_s = self._timeline.accepted_s
+        announcement.utterance.end_s = self._timeline.accepted_s
         self._unheard.append(announcement)
-        self._tasks.start(self._until_heard(announcement, utterance))
+        self._tasks.start(self._until_heard(announcement, announcement.utterance))
 
-    async def _pass_on(
-        self, announcement: Announcement, utterance: Utterance, item: object
-    ) -> None:
+    def _begin(self, announcement: Announcement) -> GeneratorRun:
+        def heard_s(_turn: int) -> float:
+            utterance = announcement.utterance
+            return 0.0 if utterance is None else utterance.heard_s(self._context.playout_delay_s)
+
+        token = current_turn.set(CurrentTurn(0, heard_s=heard_s))
+        try:
+            run = GeneratorRun(_nothing, (), self._context, None, announcement.playable)
+        finally:
+            current_turn.reset(token)
+        if announcement.is_cut:
+            run.interrupt()
+        return run
+
+    async def _pass_on(self, announcement: Announcement, item: object) -> None:
         emission: Emission = NOTHING
         with guard(self._context.report):
             emission = read_audio(item)
         if emission.media is not None:
             if announcement.utterance is None:
                 await self._buffer.begin_interlude()
-                utterance.begin_s = self._timeline.accepted_s
-                announcement.utterance = utterance
+                announcement.utterance = Utterance(self._timeline)
                 self._context.record("response_starting", {"turn": 0, "announcement": True})
             with guard(self._context.report):
                 await self._buffer.announce(*emission.media)
@@ -291,7 +325,7 @@ class Announcer:
         if announcement in self._unheard:
             self._unheard.remove(announcement)
             self._context.record("response_finished", {"turn": 0, "announcement": True})
-            announcement.settle(utterance.finish())
+            announcement.settle()
 
 
 def _playable(audio: object) -> Playable:

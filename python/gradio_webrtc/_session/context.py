@@ -120,6 +120,11 @@ class SessionContext:
         return self._buffer.waiting_s
 
     @property
+    def is_playing(self) -> bool:
+        """True while emitted audio, or an announcement, waits to be passed on."""
+        return self._buffer.buffered_s > 0
+
+    @property
     def playout_delay_s(self) -> float:
         """The time from a packet to the moment at which the client has played it, in seconds."""
         return self._playout_delay_s()
@@ -182,7 +187,7 @@ class SessionContext:
         if announcer is None:
             raise HandlerError("say() has nobody to play to: the session has no audio, or is over")
         announcement = announcer.prepare(audio, when)
-        self._in_order(lambda: self._on_loop(announcer.put, announcement, when))
+        self._in_order(lambda: self._on_loop(announcer.put, announcement))
         return announcement.outcome
 
     def interrupt(self) -> None:

@@ -266,7 +266,7 @@ class Interrupter:
 
     @property
     def _is_audible(self) -> bool:
-        return self._replies.is_engaged or self._session.buffered_s > 0
+        return self._replies.is_engaged or self._session.is_playing
 
     def _note_speech(self, event: TurnEvent, begin_s: float) -> None:
         self._times, self._begin_s, self._is_speaking = event.times(), begin_s, True

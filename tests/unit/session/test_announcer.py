@@ -187,6 +187,53 @@ def test_a_cleared_queue_ends_it_and_the_reply_goes_on() -> None:
     on_scene(act)
 
 
+def test_silence_that_ended_while_the_first_item_was_made_is_waited_for_again() -> None:
+    async def slow() -> AsyncIterator[Any]:
+        await asyncio.sleep(0.5)
+        yield tone(2, 0.1)
+
+    async def act(scene: Scene) -> None:
+        outcome = scene.context.say(slow(), when="silence")
+        await asyncio.sleep(0.3)
+        scene.context.event("response_starting", turn=1)
+        await scene.buffer.write(*tone(1, 0.8))
+        scene.context.event("response_finished", turn=1)
+        await asyncio.sleep(0.4)
+        scene.context.say(tone(3, 0.1))
+        await asyncio.sleep(3)
+        assert [level for level, _ in scene.lengths()] == [1, 3, 1, 2]
+        assert outcome.result(0) == pytest.approx(0.1)
+
+    on_scene(act)
+
+
+def test_what_is_said_now_does_not_wait_for_a_silence_that_never_comes() -> None:
+    async def act(scene: Scene) -> None:
+        writing = asyncio.get_running_loop().create_task(scene.buffer.write(*tone(1, 60.0)))
+        await asyncio.sleep(0.1)
+        later = scene.context.say(tone(3, 0.1), when="silence")
+        await asyncio.sleep(1)
+        now = scene.context.say(tone(2, 0.1))
+        await asyncio.sleep(1)
+        assert (later.done(), now.done()) == (False, True)
+        await writing
+        await asyncio.sleep(2)
+        assert later.done()
+
+    on_scene(act)
+
+
+def test_the_end_resolves_everything_that_was_promised() -> None:
+    async def act(scene: Scene) -> None:
+        scene.is_stuck = True
+        outcomes = [scene.context.say(tone(2, 0.1), when=when) for when in ("now", "silence")]
+        await asyncio.sleep(5)
+        await scene.context.end_announcements()
+        assert [outcome.result(0) for outcome in outcomes] == [0.0, 0.0]
+
+    on_scene(act)
+
+
 def test_outputs_and_the_end_of_the_session_come_with_it() -> None:
     def goodbye() -> Iterator[Any]:
         yield tone(2, 0.1), AdditionalOutputs("shown")
@@ -229,7 +276,7 @@ def test_what_came_too_late_is_dropped() -> None:
     async def act(scene: Scene) -> None:
         announcement = scene.announcer.prepare(tone(2, 0.1), "now")
         await scene.announcer.close()
-        scene.announcer.put(announcement, "now")
+        scene.announcer.put(announcement)
         assert announcement.outcome.result(0) == 0.0
 
     on_scene(act)
@@ -241,7 +288,7 @@ def test_of_threads_that_fill_it_together_the_last_are_refused() -> None:
             scene.announcer.prepare(tone(2, 0.02), "silence") for _ in range(MAX_ANNOUNCEMENTS + 2)
         ]
         for each in prepared:
-            scene.announcer.put(each, "silence")
+            scene.announcer.put(each)
         assert [each.outcome.done() for each in prepared[-3:]] == [False, True, True]
         assert [name for name, _ in scene.events] == ["error"]
 
