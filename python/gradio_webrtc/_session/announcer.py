@@ -67,28 +67,29 @@ class Announcement:
     """One announcement on its way.
 
     Args:
-        playable: Its items.
+        playable: Its items; ``None`` for one alone.
+        item: That one.
         when: Its moment.
 
     Attributes:
         playable: As passed.
+        item: The next item, once it is there.
         when: As passed.
         outcome: Gets the seconds of it that were heard, at its end.
         utterance: Its place, once it has begun.
         run: Its code, once that was called.
-        item: The next item, once its code has given it.
         is_cut: True once it was ended before its time.
     """
 
-    def __init__(self, playable: Playable, when: When) -> None:
+    def __init__(self, playable: Playable | None, item: object, when: When) -> None:
         self.playable = playable
+        self.item = item
         self.when = when
         self.outcome: concurrent.futures.Future[float] = concurrent.futures.Future()
         # Nobody cancels what may be under way: `interrupt` ends it.
         self.outcome.set_running_or_notify_cancel()
         self.utterance: Utterance | None = None
         self.run: GeneratorRun | None = None
-        self.item: object = None
         self.is_cut = False
 
     def cut(self) -> None:
@@ -132,10 +133,10 @@ class Announcer:
         """Returns an announcement that may be `put`; any thread. See `SessionControl.say`."""
         if when not in get_args(When):
             raise ValueError(f'when is "now" or "silence", got {when!r}')
-        playable = _playable(audio)
+        playable, item = (None, _checked(audio)) if is_item(audio) else (_playable(audio), None)
         if self._count() >= MAX_ANNOUNCEMENTS:
             raise _too_many()
-        return Announcement(playable, when)
+        return Announcement(playable, item, when)
 
     def put(self, announcement: Announcement) -> None:
         """Plays an announcement when its moment has come."""
@@ -260,7 +261,7 @@ class Announcer:
         return True
 
     async def _play(self, announcement: Announcement) -> None:
-        if announcement.run is None:
+        if announcement.item is None and announcement.run is None:
             # The first item before anything is silenced for it: it may take its time.
             announcement.run = self._begin(announcement)
             announcement.item = await announcement.run.step()
@@ -270,19 +271,28 @@ class Announcer:
             # It waits again.
             self._waiting["silence"].appendleft(announcement)
             return
+        await self._play_items(announcement)
+        if announcement.utterance is None or announcement.is_cut:
+            announcement.settle()
+            return
+        announcement.utterance.end_s = self._timeline.accepted_s
+        self._buffer.end_announcement()
+        await announcement.utterance.until_passed_on()
+        if not announcement.is_cut:
+            self._unheard.append(announcement)
+            self._tasks.start(self._until_heard(announcement))
+
+    async def _play_items(self, announcement: Announcement) -> None:
         run, item = announcement.run, announcement.item
+        if run is None:
+            await self._pass_on(announcement, item)
+            return
         try:
             while item is not FINISHED and not announcement.is_cut:
                 await self._pass_on(announcement, item)
                 item = await run.step()
         finally:
             await run.close(RELEASE_S)
-        if announcement.utterance is None or announcement.is_cut:
-            announcement.settle()
-            return
-        announcement.utterance.end_s = self._timeline.accepted_s
-        self._unheard.append(announcement)
-        self._tasks.start(self._until_heard(announcement, announcement.utterance))
 
     def _begin(self, announcement: Announcement) -> GeneratorRun:
         def heard_s(_turn: int) -> float:
@@ -291,7 +301,7 @@ class Announcer:
 
         token = current_turn.set(CurrentTurn(0, heard_s=heard_s))
         try:
-            run = GeneratorRun(_nothing, (), self._context, None, announcement.playable)
+            run = GeneratorRun(_nothing, (), self._context, generator=announcement.playable)
         finally:
             current_turn.reset(token)
         if announcement.is_cut:
@@ -319,8 +329,7 @@ class Announcer:
         if self._buffer.is_interlude:
             await self._buffer.end_interlude()
 
-    async def _until_heard(self, announcement: Announcement, utterance: Utterance) -> None:
-        await utterance.until_passed_on()
+    async def _until_heard(self, announcement: Announcement) -> None:
         await asyncio.sleep(self._context.playout_delay_s)
         if announcement in self._unheard:
             self._unheard.remove(announcement)
@@ -328,22 +337,34 @@ class Announcer:
             announcement.settle()
 
 
-def _playable(audio: object) -> Playable:
-    """Returns what is said as an iterator, checked as far as that is possible now.
+def is_item(audio: object) -> bool:
+    """True for an item alone, and False for what yields items."""
+    return isinstance(audio, tuple)
+
+
+def _checked(audio: object) -> object:
+    """Returns an item that stays as it is.
 
     Raises:
-        HandlerError: It is no audio, and nothing that yields any.
+        HandlerError: It is no item of audio.
         AudioError: Its samples are of no shape or type that can be played.
+    """
+    emission = read_audio(audio)
+    if emission.media is not None:
+        OutboundAudio.samples_per_channel(emission.media.samples, emission.media.layout)
+    return kept(audio)
+
+
+def _playable(audio: object) -> Playable:
+    """Returns an iterator.
+
+    Raises:
+        HandlerError: It is nothing that yields audio.
     """
     if isinstance(audio, str):
         raise HandlerError(
             "say() takes audio, got text: write say(get_tts_model().stream_tts_sync(text))"
         )
-    if isinstance(audio, tuple):
-        emission = read_audio(audio)
-        if emission.media is not None:
-            OutboundAudio.samples_per_channel(emission.media.samples, emission.media.layout)
-        return iter((kept(audio),))
     try:
         return as_playable(audio)
     except TypeError:

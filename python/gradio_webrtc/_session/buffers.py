@@ -262,6 +262,13 @@ class OutboundAudioBuffer:
             if taken < total:
                 await self._wait_for_space()
 
+    def end_announcement(self) -> None:
+        """Pads the last partial frame of an announcement, so that it is sent."""
+        if self.is_interlude:
+            self.queue.end()
+            if self.queue.buffered_s > 0:
+                self._note_queued()
+
     async def begin_interlude(self) -> None:
         """Puts the handler's audio aside, once no hold is under way: what follows is announced."""
         while self.is_held:
@@ -279,9 +286,7 @@ class OutboundAudioBuffer:
     async def end_interlude(self) -> None:
         """Plays what is announced to its end, and then the handler's audio again."""
         epoch = self.epoch
-        self.queue.end()
-        if self.queue.buffered_s > 0:
-            self._note_queued()
+        self.end_announcement()
         await self._drain_queue()
         if epoch != self.epoch or not self.is_interlude:
             return
