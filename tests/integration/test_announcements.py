@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
+import soxr
 from support.signals import speech_at_48k
+from support.spliced import RATE_HZ as SPLICED_HZ
+from support.spliced import hesitate
 
 from gradio_webrtc import (
     AdditionalOutputs,
@@ -126,6 +129,40 @@ def test_a_function_announces_something_while_it_works() -> None:
 
     result = simulate(ReplyOnPause(look_up), question())
     assert lengths(result) == [(ANNOUNCED, 0.4), (REPLY, 0.6)]
+
+
+def test_sync_code_waits_for_its_end() -> None:
+    heard = []
+
+    def look_up(_audio: object) -> Iterator[Any]:
+        session = get_current_context().session
+        assert session is not None
+        heard.append(session.say(tone(ANNOUNCED, 0.4)).result())
+        yield tone(REPLY, 0.6)
+
+    result = simulate(ReplyOnPause(look_up), question())
+    assert lengths(result) == [(ANNOUNCED, 0.4), (REPLY, 0.6)]
+    assert heard == [pytest.approx(0.4)]
+
+
+def test_of_an_answer_that_is_dropped_nothing_is_said_and_nobody_waits() -> None:
+    outcomes: list[Future[float]] = []
+
+    def look_up(_audio: object) -> Iterator[Any]:
+        session = get_current_context().session
+        assert session is not None
+        outcomes.append(session.say(tone(ANNOUNCED, 0.3)))
+        # In a thread that would never return.
+        outcomes[-1].result()
+        yield tone(REPLY, 0.6)
+
+    spliced = hesitate(np.random.default_rng(5), 0.45, 0.45)
+    user = soxr.resample(spliced.samples, SPLICED_HZ, RATE_HZ)
+    result = simulate(ReplyOnPause(look_up, speculative=True), (RATE_HZ, user))
+    assert lengths(result) == [(ANNOUNCED, 0.3), (REPLY, 0.6)]
+    assert len(outcomes) >= 2
+    assert [outcome.result(0) for outcome in outcomes[:-1]] == [0.0] * (len(outcomes) - 1)
+    assert outcomes[-1].result(0) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("when", ["now", "silence"])

@@ -63,6 +63,39 @@ class Announced:
         await self._buffer.drain()
 
 
+class Outcome(concurrent.futures.Future[float]):
+    """The seconds of an announcement that were heard, once it is over.
+
+    Args:
+        loop: The event loop of the session.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        # Nobody cancels what may be under way: `SessionControl.interrupt` ends it.
+        self.set_running_or_notify_cancel()
+
+    def result(self, timeout: float | None = None) -> float:
+        """Returns the seconds, and waits for them as ``timeout`` has it.
+
+        Raises:
+            RuntimeError: Called without a time-out on an event loop, which it would block.
+            TimeoutError: It is not over yet.
+        """
+        if not self.done() and timeout is None:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                # The virtual clock of `testing` stands still while a thread is busy: not for this.
+                note_wait = getattr(self._loop, "note_wait", None)
+                if note_wait is not None:
+                    note_wait(self)
+            else:
+                raise RuntimeError("write await asyncio.wrap_future(...) in async code")
+        return super().result(timeout)
+
+
 class Announcement:
     """One announcement on its way.
 
@@ -70,6 +103,7 @@ class Announcement:
         playable: Its items; ``None`` for one alone.
         item: That one.
         when: Its moment.
+        loop: The event loop of the session.
 
     Attributes:
         playable: As passed.
@@ -81,13 +115,17 @@ class Announcement:
         is_cut: True once it was ended before its time.
     """
 
-    def __init__(self, playable: Playable | None, item: object, when: When) -> None:
+    def __init__(
+        self,
+        playable: Playable | None,
+        item: object,
+        when: When,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self.playable = playable
         self.item = item
         self.when = when
-        self.outcome: concurrent.futures.Future[float] = concurrent.futures.Future()
-        # Nobody cancels what may be under way: `interrupt` ends it.
-        self.outcome.set_running_or_notify_cancel()
+        self.outcome = Outcome(loop)
         self.utterance: Utterance | None = None
         self.run: GeneratorRun | None = None
         self.is_cut = False
@@ -136,15 +174,15 @@ class Announcer:
         playable, item = (None, _checked(audio)) if is_item(audio) else (_playable(audio), None)
         if self._count() >= MAX_ANNOUNCEMENTS:
             raise _too_many()
-        return Announcement(playable, item, when)
+        return Announcement(playable, item, when, self._context.loop)
 
     def put(self, announcement: Announcement) -> None:
         """Plays an announcement when its moment has come."""
         if self._is_closed:
-            self._drop(announcement)
+            self.drop(announcement)
             return
         if self._count() >= MAX_ANNOUNCEMENTS:
-            self._drop(announcement)
+            self.drop(announcement)
             self._context.report(_too_many())
             return
         self._waiting[announcement.when].append(announcement)
@@ -197,9 +235,10 @@ class Announcer:
     def _drop_waiting(self) -> None:
         for waiting in self._waiting.values():
             while waiting:
-                self._drop(waiting.popleft())
+                self.drop(waiting.popleft())
 
-    def _drop(self, announcement: Announcement) -> None:
+    def drop(self, announcement: Announcement) -> None:
+        """Ends an announcement that is not played."""
         announcement.settle()
         if announcement.run is not None:
             announcement.cut()

@@ -187,7 +187,11 @@ class SessionContext:
         if announcer is None:
             raise HandlerError("say() has nobody to play to: the session has no audio, or is over")
         announcement = announcer.prepare(audio, when)
-        self._in_order(lambda: self._on_loop(announcer.put, announcement))
+        if not deferred(
+            lambda: self._on_loop(announcer.put, announcement),
+            lambda: self._on_loop(announcer.drop, announcement),
+        ):
+            self._on_loop(announcer.put, announcement)
         return announcement.outcome
 
     def interrupt(self) -> None:

@@ -11,13 +11,11 @@ import concurrent.futures
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable  # noqa: TC003 - read at runtime by NamedTuple
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from gradio_webrtc.errors import TurnDiscarded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_HELD: Final = 256
 """Items that are held back at most, as many as messages before the data channel opens. A function
@@ -33,6 +31,21 @@ class Reporter(Protocol):
 
     def report(self, error: BaseException) -> None:
         """Reports an error: once to the log, and to the user without internals."""
+
+
+class Act(NamedTuple):
+    """Something that an answer does.
+
+    Attributes:
+        do: Does it.
+        drop: Is called in place of that where the answer is dropped.
+    """
+
+    do: Callable[[], object]
+    drop: Callable[[], object]
+
+
+def _nothing() -> None: ...
 
 
 class Hold:
@@ -65,23 +78,31 @@ class Hold:
             if not self.is_dropped:
                 self._kept.append((True, item))
 
-    def defer(self, act: Callable[[], object]) -> bool:
+    def defer(self, act: Callable[[], object], drop: Callable[[], object] = _nothing) -> bool:
         """Keeps something that the answer does, such as a message, to be done in its order.
+
+        Args:
+            act: Does it.
+            drop: Is called in place of that where the answer is dropped.
 
         Returns:
             False if it is to be done now, since the answer is certain and nothing is kept.
         """
+        oldest = None
         with self._lock:
-            if self.is_dropped:
-                return True
-            if self.is_certain and not self._kept:
-                return False
-            oldest = self._take_oldest_act() if len(self._kept) >= MAX_HELD else None
-            self._kept.append((False, act))
-        if oldest is not None and self.is_certain:
+            is_dropped = self.is_dropped
+            if not is_dropped:
+                if self.is_certain and not self._kept:
+                    return False
+                oldest = self._take_oldest_act() if len(self._kept) >= MAX_HELD else None
+                self._kept.append((False, Act(act, drop)))
+        if is_dropped:
+            drop()
+        elif oldest is not None and self.is_certain:
             # Before its audio is better than never.
-            oldest()
+            oldest.do()
         elif oldest is not None:
+            oldest.drop()
             _logger.warning(
                 "an answer that may still be dropped sends more than %d messages: the oldest are "
                 "dropped; wait for turn.certain() before sending",
@@ -105,7 +126,7 @@ class Hold:
                 is_item, kept = self._kept.popleft()
             if is_item:
                 return (kept,)
-            kept()
+            kept.do()
 
     def release(self) -> None:
         """Has what is kept passed on, by `take`, and what comes behind it."""
@@ -118,17 +139,20 @@ class Hold:
         """
         with self._lock:
             self.is_dropped = not self.is_certain
-            acts = [kept for is_item, kept in self._kept if not is_item and self.is_certain]
+            acts: list[Act] = [kept for is_item, kept in self._kept if not is_item]
             self._kept.clear()
         for act in acts:
-            act()
+            if self.is_dropped:
+                act.drop()
+            else:
+                act.do()
 
-    def _take_oldest_act(self) -> Callable[[], object] | None:
+    def _take_oldest_act(self) -> Act | None:
         for index, (is_item, act) in enumerate(self._kept):
             if not is_item:
                 del self._kept[index]
-                kept: Callable[[], object] = act
-                return kept
+                oldest: Act = act
+                return oldest
         return None
 
 
@@ -228,9 +252,12 @@ class CurrentTurn:
         if not self._is_over.done():
             self._is_over.set_result(is_over)
 
-    def defer(self, act: Callable[[], object]) -> bool:
-        """Keeps ``act`` until the turn is certain; returns False if it is to be done now."""
-        return self._hold is not None and self._hold.defer(act)
+    def defer(self, act: Callable[[], object], drop: Callable[[], object] = _nothing) -> bool:
+        """Keeps ``act`` until the turn is certain; returns False if it is to be done now.
+
+        ``drop`` is called in its place if the user talks on.
+        """
+        return self._hold is not None and self._hold.defer(act, drop)
 
 
 current_turn: ContextVar[CurrentTurn | None] = ContextVar("current_turn", default=None)
@@ -264,7 +291,10 @@ def get_turn() -> CurrentTurn:
     return turn
 
 
-def deferred(act: Callable[[], object]) -> bool:
-    """Keeps ``act`` if the running code answers a turn that is not certain; else returns False."""
+def deferred(act: Callable[[], object], drop: Callable[[], object] = _nothing) -> bool:
+    """Keeps ``act`` if the running code answers a turn that is not certain; else returns False.
+
+    ``drop`` is called in its place if the user talks on.
+    """
     turn = current_turn.get()
-    return turn is not None and turn.defer(act)
+    return turn is not None and turn.defer(act, drop)

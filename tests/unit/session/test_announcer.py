@@ -234,6 +234,17 @@ def test_the_end_resolves_everything_that_was_promised() -> None:
     on_scene(act)
 
 
+def test_a_result_on_the_loop_is_refused_before_it_blocks() -> None:
+    async def act(scene: Scene) -> None:
+        outcome = scene.context.say(tone(2, 0.1))
+        with pytest.raises(RuntimeError, match=r"await asyncio\.wrap_future"):
+            outcome.result()
+        assert await asyncio.wrap_future(outcome) == pytest.approx(0.1)
+        assert outcome.result() == pytest.approx(0.1)
+
+    on_scene(act)
+
+
 def test_outputs_and_the_end_of_the_session_come_with_it() -> None:
     def goodbye() -> Iterator[Any]:
         yield tone(2, 0.1), AdditionalOutputs("shown")
