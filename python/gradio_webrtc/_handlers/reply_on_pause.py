@@ -153,6 +153,7 @@ class ReplyOnPause(ResumingTurnHandler):
         options = reply_options(args, kwargs)
         super().__init__(fn, options)
         self.echo_guard = options.echo_guard
+        self._rtc_set_resuming(options)
 
     def _rtc_forget_session(self) -> None:
         super()._rtc_forget_session()

@@ -38,10 +38,6 @@ class ResumingTurnHandler(DetectingTurnHandler):
     _rtc_word_interrupts = False
     """Nothing else does: speech over an answer is ignored."""
 
-    def __init__(self, fn: Any, options: ReplyOptions) -> None:
-        super().__init__(fn, options)
-        self._rtc_set_resuming(options)
-
     def _rtc_set_resuming(self, options: ReplyOptions) -> None:
         """Takes the arguments that concern it.
 
@@ -56,7 +52,7 @@ class ResumingTurnHandler(DetectingTurnHandler):
                 reason = "its own emit() answers turns"
             name = type(self).__name__
             message = f"resume has no effect in {name}: {reason}"
-            warnings.warn(message, UserWarning, stacklevel=4 + self._rtc_word_interrupts)
+            warnings.warn(message, UserWarning, stacklevel=3 + self._rtc_word_interrupts)
             return
         if self._rtc_detects_in_blocks:
             raise ValueError("resume has no effect with turns that are detected in blocks")
