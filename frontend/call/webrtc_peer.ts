@@ -14,6 +14,9 @@ export interface WebRTCPeerOptions extends PeerOptions {
 const CHANNEL_LABEL = "text";
 const HANDSHAKE = "handshake";
 
+/** The time after the beginning of an answer at which its delay in the browser is reported, in ms. */
+const MEASURED_MS = 500;
+
 export class WebRTCPeer implements Peer {
   readonly #connection: RTCPeerConnection;
   readonly #options: WebRTCPeerOptions;
@@ -112,8 +115,19 @@ export class WebRTCPeer implements Peer {
       if (message?.type === "hold" || message?.type === "resume") this.#mute(message.type === "hold");
       else if (message) this.#listener?.onmessage(message);
       else if (typeof data === "string") this.#listener?.ontext?.(data);
+      const { text } = (message ?? {}) as { text?: string };
+      if (text === "response_starting") setTimeout(() => this.#reportDelay(), MEASURED_MS);
     };
     channel.onclose = () => this.#listener?.onclosed();
+  }
+
+  /** Reports the browser's statistics of the audio that it plays, for the delay of its buffer. */
+  async #reportDelay(): Promise<void> {
+    (await this.#connection.getStats()).forEach((data) => {
+      if (data.kind === "audio" && data.jitterBufferDelay) {
+        this.send(JSON.stringify({ type: "inbound_stats", data }));
+      }
+    });
   }
 
   /**

@@ -89,6 +89,7 @@ export class FakePeerConnection {
   onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
   onconnectionstatechange: (() => void) | null = null;
   connectionState = "new";
+  stats: Record<string, unknown>[] = [];
   localDescription: { type: string; sdp: string } | null = null;
   remoteDescription: unknown = null;
   remoteCandidates: unknown[] = [];
@@ -106,6 +107,7 @@ export class FakePeerConnection {
     this.transceivers.push({ what, init });
     this.senders.push(new FakeSender(what instanceof FakeTrack ? what : null));
   }
+  getStats = async (): Promise<Map<number, unknown>> => new Map(this.stats.entries());
   getSenders = (): FakeSender[] => this.senders;
   receivers: { track: FakeTrack }[] = [];
   getReceivers = (): { track: FakeTrack }[] => this.receivers;

@@ -302,3 +302,48 @@ describe("the connection", () => {
     for (const callback of Object.values(listener)) expect(callback).not.toHaveBeenCalled();
   });
 });
+
+describe("the delay of the browser", () => {
+  const audio = (jitterBufferDelay: number, jitterBufferEmittedCount: number) => ({
+    type: "inbound-rtp",
+    kind: "audio",
+    jitterBufferDelay,
+    jitterBufferEmittedCount,
+  });
+  const begin = async (delay: number, count: number): Promise<void> => {
+    connection().stats = [
+      { type: "outbound-rtp", kind: "audio" },
+      audio(delay, count),
+      { type: "inbound-rtp", kind: "video", jitterBufferDelay: 9, jitterBufferEmittedCount: 9 },
+    ];
+    connection().deliver({ type: "log", data: "response_starting" });
+    await vi.advanceTimersByTimeAsync(1000);
+  };
+  const sent = (): string[] => (connection().channel as FakeChannel).sent;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    return () => vi.useRealTimers();
+  });
+
+  it("is reported soon after an answer has begun", async () => {
+    const peer = await create();
+    await peer.call();
+    await begin(4800, 48000);
+    await begin(4800 + 1920, 48000 + 9600);
+    expect(sent().map((text) => JSON.parse(text))).toEqual([
+      { type: "inbound_stats", data: audio(4800, 48000) },
+      { type: "inbound_stats", data: audio(6720, 57600) },
+    ]);
+    expect(sent()[0]).toMatch(/^{"type":"inbound_stats",/);
+  });
+
+  it("is no news where nothing was played, and after the call", async () => {
+    const peer = await create();
+    await peer.call();
+    await begin(0, 0);
+    (connection().channel as FakeChannel).readyState = "closed";
+    await begin(4800, 48000);
+    expect(sent()).toEqual([]);
+  });
+});

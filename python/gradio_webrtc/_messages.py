@@ -119,6 +119,30 @@ def decode_message(text: str | bytes) -> dict[str, Any] | None:
     return message if isinstance(message, dict) else None
 
 
+INBOUND_STATS: Final = '{"type":"inbound_stats",'
+"""The beginning of the message with which a page reports the audio that it plays. It is for the
+transport: no handler gets it."""
+
+
+def read_inbound_stats(text: str) -> tuple[float, float] | None:
+    """Returns the report of a page's jitter buffer; ``None`` if it is none.
+
+    Returns:
+        The times for which samples were in it, in seconds, all together, and the number of these
+        samples: ``jitterBufferDelay`` and ``jitterBufferEmittedCount`` of W3C webrtc-stats.
+    """
+    message = decode_message(text)
+    match message:
+        case {
+            "data": {
+                "jitterBufferDelay": int() | float() as delay_s,
+                "jitterBufferEmittedCount": int() | float() as samples,
+            }
+        } if samples > 0 <= delay_s:
+            return float(delay_s), float(samples)
+    return None
+
+
 def decode_data(text: str | bytes) -> Any:
     """Returns the value of a client's message if it is JSON (RFC 8259), else the text itself.
 

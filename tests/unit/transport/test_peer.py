@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from support.offers import BROWSERS, make_sdp
 from gradio_webrtc import Limits
 from gradio_webrtc._config import SessionConfig
 from gradio_webrtc._transport import PeerTransport, read_offer
+from gradio_webrtc._transport.base import JITTER_BUFFER_S
 from gradio_webrtc._transport.webrtc import peer as peer_module
 from gradio_webrtc._transport.webrtc.peer import MAX_WAITING_TEXTS
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidCandidate, InvalidOffer
@@ -166,6 +168,40 @@ async def test_texts_come_by_the_first_channel_alone(transport: PeerTransport) -
     first.receive("{}")
     assert received == ["{}"]
     assert second.receive is None
+
+
+async def test_a_page_reports_its_jitter_buffer_and_no_handler_gets_that(
+    transport: PeerTransport,
+) -> None:
+    received: list[str] = []
+    transport.on_message = received.append
+    channel = Channel()
+    transport._on_channel(channel)  # type: ignore[arg-type]  # noqa: SLF001 - as aiortc calls it
+    assert transport.playout_delay_s() == JITTER_BUFFER_S
+
+    def report(delay: object, count: object) -> float:
+        data = {"kind": "audio", "jitterBufferDelay": delay, "jitterBufferEmittedCount": count}
+        message = {"type": "inbound_stats", "data": data}
+        channel.receive(json.dumps(message, separators=(",", ":")))
+        return transport.playout_delay_s()
+
+    assert report(2_400, 48_000) == pytest.approx(0.05)
+    assert report(2_400 + 9_600, 96_000) == pytest.approx(0.2)
+    hostile: list[tuple[object, object]] = [
+        (1e300, 97_000),
+        (-1, 1e6),
+        (1, 2),
+        (1, 0),
+        ("1", "2"),
+        (None, None),
+        ([], {}),
+    ]
+    for delay, count in hostile:
+        assert report(delay, count) == pytest.approx(0.2)
+    for text in ("", '"data":1}', '"data":{"jitterBufferDelay":NaN}}', '"data":[]}'):
+        channel.receive(f'{{"type":"inbound_stats",{text}')
+    assert transport.playout_delay_s() == pytest.approx(0.2)
+    assert received == []
 
 
 async def test_a_peer_that_never_comes_is_not_waited_for(

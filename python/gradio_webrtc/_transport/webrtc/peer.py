@@ -23,7 +23,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription, candidate_to_sdp
 
 from gradio_webrtc._config import DEFAULT_CONFIG, SessionConfig
-from gradio_webrtc._transport.base import JITTER_BUFFER_S
+from gradio_webrtc._messages import INBOUND_STATS, read_inbound_stats
 from gradio_webrtc._workers.offer_queue import offer_queue
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc.errors import ConnectionLost, ConnectionTimeout, InvalidOffer
@@ -32,6 +32,7 @@ from . import aiortc_internals as internals
 from .answer import Red, read_red, state_terms
 from .candidates import CandidateGate
 from .foreign_logs import filter_foreign_logs
+from .jitter_buffer import ReportedJitterBuffer
 from .media_loop import media_loop
 from .offer import explain, read_candidate
 from .tracks import Tracks
@@ -123,6 +124,7 @@ class PeerTransport:
         internals.accept_rsa(self._pc)
         loop = asyncio.get_running_loop()
         self.on_message: Callable[[str], None] = lambda _text: None
+        self._jitter_buffer = ReportedJitterBuffer()
         self._config = config
         self._tasks = TaskScope()
         # Apart from the others: a second `close` must not cancel the first.
@@ -319,7 +321,7 @@ class PeerTransport:
 
     def playout_delay_s(self) -> float:
         """Returns half of the round trip, and what a jitter buffer holds back, in seconds."""
-        return JITTER_BUFFER_S + (self.stats().round_trip_time_s or 0.0) / 2
+        return self._jitter_buffer.delay_s + (self.stats().round_trip_time_s or 0.0) / 2
 
     def stats(self) -> TransportStats:
         """Returns the counters of packets and frames; see `Transport.stats`."""
@@ -422,8 +424,12 @@ class PeerTransport:
 
     def _on_text(self, text: str | bytes) -> None:
         # Where aiortc could not be hardened, nothing else has checked the size.
-        if isinstance(text, str) and len(text) <= self._config.limits.message_bytes:
+        if not isinstance(text, str) or len(text) > self._config.limits.message_bytes:
+            return
+        if not text.startswith(INBOUND_STATS):
             self.on_message(text)
+        elif (report := read_inbound_stats(text)) is not None:
+            self._jitter_buffer.note(*report)
 
 
 async def _resolve(adding: Coroutine[Any, Any, None]) -> None:
