@@ -120,12 +120,12 @@ def decode_message(text: str | bytes) -> dict[str, Any] | None:
 
 
 INBOUND_STATS: Final = '{"type":"inbound_stats",'
-"""The beginning of the message with which a page reports the audio that it plays. It is for the
+"""The beginning of the message with which a client reports the audio that it plays. It is for the
 transport: no handler gets it."""
 
 
 def read_inbound_stats(text: str) -> tuple[float, float] | None:
-    """Returns the report of a page's jitter buffer; ``None`` if it is none.
+    """Returns the report of a client's jitter buffer; ``None`` if it is none.
 
     Returns:
         The times for which samples were in it, in seconds, all together, and the number of these

@@ -1,5 +1,4 @@
-"""A page for `test_announced.py`: says something two seconds after the greeting, and shows how long
-that took to be heard."""
+"""A page for `test_announced.py`: announces something, and shows when that was heard."""
 
 import asyncio
 from collections.abc import AsyncIterator

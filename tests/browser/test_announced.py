@@ -1,4 +1,4 @@
-"""What a program says unasked, in a page: heard, and reported with the delay that the browser has."""
+"""Announcements in a page: played, and reported with the delay that the browser has."""
 
 import re
 from pathlib import Path

@@ -60,7 +60,7 @@ class Announced:
 
     async def drain(self) -> None:
         """See `Timeline`."""
-        await self._buffer.drain()
+        await self._buffer.drain_announcement()
 
 
 class Outcome(concurrent.futures.Future[float]):
@@ -210,6 +210,9 @@ class Announcer:
         for announcement in (*self._unheard, self._current):
             if announcement is None or announcement.utterance is None:
                 continue
+            if announcement.outcome.done():
+                # Its code is still cleaning up.
+                continue
             announcement.utterance.note_dropped(unplayed_s)
             announcement.cut()
             heard_s = announcement.utterance.finish()
@@ -354,6 +357,9 @@ class Announcer:
         if emission.media is not None:
             if announcement.utterance is None:
                 await self._buffer.begin_interlude()
+                # It may have waited for the end of a hold.
+                if announcement.is_cut:
+                    return
                 announcement.utterance = Utterance(self._timeline)
                 self._context.record("response_starting", {"turn": 0, "announcement": True})
             with guard(self._context.report):

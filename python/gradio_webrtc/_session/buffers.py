@@ -412,6 +412,10 @@ class OutboundAudioBuffer:
             if not self.is_interlude:
                 return
 
+    async def drain_announcement(self) -> None:
+        """Returns once everything queued in the interlude was pulled, or that is over."""
+        await self._drain_queue()
+
     async def _drain_queue(self) -> None:
         while self._player is not None and self.queue.buffered_s > 0:
             self._space.clear()

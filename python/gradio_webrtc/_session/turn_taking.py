@@ -36,7 +36,8 @@ class TurnTaking:
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
-        self._under_way: set[tuple[int, bool]] = set()
+        self._replies: set[int] = set()
+        self._announcements = 0
         self._user_speaks = False
         self._awaited_since_s = -math.inf
         self._finished = asyncio.Event()
@@ -45,7 +46,7 @@ class TurnTaking:
     @property
     def is_replying(self) -> bool:
         """True while a reply or an announcement is under way."""
-        return bool(self._under_way)
+        return bool(self._replies or self._announcements)
 
     def silent_in_s(self, now_s: float) -> float:
         """Returns 0 while nobody speaks and no answer is due, else the time until that may be.
@@ -56,7 +57,7 @@ class TurnTaking:
         Returns:
             Seconds; infinite where an event comes first.
         """
-        if self._under_way or self._user_speaks:
+        if self.is_replying or self._user_speaks:
             return math.inf
         return max(0.0, self._awaited_since_s + MAX_AWAITED_S - now_s)
 
@@ -66,22 +67,25 @@ class TurnTaking:
 
     def note_event(self, name: str, data: Mapping[str, Any], now_s: float) -> None:
         """Takes an event of the conversation."""
-        key = data.get("turn", 0), data.get("announcement", False)
-        if name == "started_talking":
+        turn = data.get("turn", 0)
+        if data.get("announcement"):
+            self._announcements += 1 if name == REPLY_STARTS else -1
+        elif name == "started_talking":
             self._user_speaks = True
         elif name in TURN_ENDS:
             self._user_speaks, self._awaited_since_s = False, now_s
         elif name == "reply_resumed":
             self._user_speaks = False
         elif name == REPLY_STARTS:
-            self._under_way.add(key)
-            self._finished.clear()
+            self._replies.add(turn)
         elif name in {REPLY_ENDS, REPLY_STOPS}:
-            self._under_way.discard(key)
-            if not self._under_way:
-                self._finished.set()
-        if key[0] and name in {REPLY_STARTS, REPLY_ENDS}:
+            self._replies.discard(turn)
+        if turn and name in {REPLY_STARTS, REPLY_ENDS}:
             self._user_speaks, self._awaited_since_s = False, -math.inf
         elif name == REPLY_STOPS:
             self._awaited_since_s = -math.inf
+        if self.is_replying:
+            self._finished.clear()
+        else:
+            self._finished.set()
         self.changed.set()
