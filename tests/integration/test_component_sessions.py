@@ -15,6 +15,7 @@ from support.socket_clients import Twilio
 from support.uvicorn_server import serving
 
 from gradio_webrtc import ReplyOnPause, Stream, WebRTC, WebRTCData
+from gradio_webrtc._transport.webrtc.media_loop import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -90,7 +91,12 @@ async def test_a_greeting_is_interrupted_by_id_and_goes_on_no_more() -> None:
     await manager.wait_idle()
 
 
-async def test_a_greeting_goes_on_behind_what_is_said_with_no_packet_lost() -> None:
+@pytest.mark.parametrize("value", ["on", "off"])
+async def test_a_greeting_goes_on_behind_what_is_said_with_no_packet_lost(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, value)
+
     def greet_briefly() -> Iterator[Any]:
         yield tone(2.0)
 
