@@ -6,11 +6,13 @@ import asyncio
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from support.clock import run_virtual
 from support.realtime_scene import Scene, audible_s, last_words, said, times_of
 from support.realtime_service import RATE_HZ, MemoryService, Script, handler_of, use_service
 
+from gradio_webrtc import RealtimeHandler, get_current_context
 from gradio_webrtc._realtime import dialogue as module
 from gradio_webrtc._realtime.keys import check_key
 from gradio_webrtc._realtime.line import ServiceLost
@@ -69,6 +71,25 @@ def test_speech_over_a_reply_silences_it_and_reports_what_was_played() -> None:
     assert last_words(simulation) == ["Turn 1", "Answer number 1…", "Turn 2", "Answer number"]
     assert simulation.stats.interruptions == 1
     assert service.last.answers == 2
+
+
+def test_an_announcement_within_a_reply_is_no_part_of_what_was_played_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def announce(_handler: RealtimeHandler, _data: object) -> None:
+        session = get_current_context().session
+        assert session is not None
+        session.say((48_000, np.full((1, 48_000), 20_000, np.int16)))
+
+    monkeypatch.setattr(RealtimeHandler, "on_message", announce)
+    service = MemoryService(Script(answers=((700.0, 8.0), (1100.0, 1.0))))
+    simulation = simulate(
+        handler_of(service), said(1.0, 1.0, 4.0, 1.0, 1.0), messages=[(3.5, "now")]
+    )
+    (interrupted_s,) = [event.time_s for event in simulation.events if event.name == "interrupted"]
+    (cut,) = service.last.events("conversation.item.truncate")
+    reply_s = audible_s(simulation, 0.0, interrupted_s) - 1.0
+    assert cut["audio_end_ms"] == pytest.approx(1000 * reply_s, abs=41)
 
 
 def test_speech_behind_a_reply_interrupts_nothing() -> None:
