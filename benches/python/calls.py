@@ -57,7 +57,7 @@ GROWTH: Final = 1.3
 GROWTH_AGAIN: Final = 1.12
 """The same when another run has found a limit."""
 
-MOST_CALLS: Final = 640
+MOST_CALLS: Final = 960
 """The end of the search. What the clients' own core cannot send is no limit of the server: with
 three hundred it is a third busy."""
 
