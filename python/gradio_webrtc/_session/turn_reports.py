@@ -69,6 +69,7 @@ class TurnReports:
         self._variables = variables
         self._tasks = TaskScope()
         self._waiting: deque[TurnTimings] = deque()
+        self._is_passing = False
         self._has_dropped = False
 
     def take(self, turn: TurnTimings, origin_s: float) -> None:
@@ -78,7 +79,9 @@ class TurnReports:
             turn: It is complete.
             origin_s: The time of the event loop from which its moments are counted, in seconds.
         """
-        record_turn(turn, self._webrtc_id, asyncio.get_running_loop().time() - origin_s)
+        # Samplers and processors of the program's run in it.
+        with guard(self._report_recording):
+            record_turn(turn, self._webrtc_id, asyncio.get_running_loop().time() - origin_s)
         if self._sender is not None:
             self._sender.send(create_message("turn", rounded(turn)))
         if self._on_turn is None:
@@ -87,7 +90,9 @@ class TurnReports:
             self._waiting.popleft()
             self._warn_of_drop()
         self._waiting.append(turn)
-        if not self._tasks:
+        if not self._is_passing:
+            # The scope has a task that is over for one more round of the loop.
+            self._is_passing = True
             self._tasks.start(self._pass_on(self._on_turn), context=self._variables.copy())
 
     async def close(self, limit_s: float) -> None:
@@ -106,13 +111,19 @@ class TurnReports:
         self._worker.close()
 
     async def _pass_on(self, on_turn: UserFunction) -> None:
-        while self._waiting:
-            with guard(self._report):
-                await on_turn(self._waiting.popleft())
+        try:
+            while self._waiting:
+                with guard(self._report):
+                    await on_turn(self._waiting.popleft())
+        finally:
+            self._is_passing = False
 
     def _report(self, error: BaseException) -> None:
         # For the log: the user has nothing to do with it.
         report_error(error, f"on_turn of {self._webrtc_id}", "the session goes on")
+
+    def _report_recording(self, error: BaseException) -> None:
+        report_error(error, f"OpenTelemetry of {self._webrtc_id}", "the session goes on")
 
     def _warn_of_drop(self) -> None:
         if not self._has_dropped:

@@ -75,6 +75,23 @@ async def test_an_async_function_gets_each_turn_once_in_order_and_has_its_sessio
     assert taken == [("client", 1), ("client", 2)]
 
 
+@pytest.mark.parametrize("rounds", range(4))
+async def test_a_turn_that_is_over_when_the_function_has_just_returned(rounds: int) -> None:
+    taken: list[int] = []
+
+    async def on_turn(turn: TurnTimings) -> None:
+        taken.append(turn.number)
+
+    async def use(session: Session) -> None:
+        decide(session, 1)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        decide(session, 2)
+
+    await hold(use, on_turn=on_turn)
+    assert taken == [1, 2]
+
+
 async def test_a_sync_function_runs_in_a_thread_of_the_session() -> None:
     threads: list[threading.Thread] = []
 
@@ -118,6 +135,29 @@ async def test_an_error_of_it_is_logged_and_has_no_other_effect(
     assert "on_turn of client" in caplog.text
     assert "no such table" in caplog.text
     assert {each["type"] for each in line.texts} == {"log", "end_stream"}
+    assert "error" not in session.stats().events
+
+
+async def test_an_sdk_that_raises_is_logged_and_has_no_other_effect(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such exporter")
+
+    monkeypatch.setattr("gradio_webrtc._session.turn_reports.record_turn", fail)
+    taken: Taken = []
+
+    async def use(session: Session) -> None:
+        decide(session, 1)
+        session.context.event("response_triggered", turn=2)
+
+    line = Texts()
+    with caplog.at_level(logging.ERROR):
+        session = await hold(use, line, on_turn=taken.append, latency=True)
+    assert [each.number for each in taken] == [1, 2]
+    assert [each["data"]["number"] for each in line.texts if each["type"] == "turn"] == [1, 2]
+    assert "OpenTelemetry of client" in caplog.text
+    assert "no such exporter" in caplog.text
     assert "error" not in session.stats().events
 
 
