@@ -183,7 +183,7 @@ describe("the latency of the last answer", () => {
     expect(shown()).toBe(
       "Answer 1,235 ms Pause 520 ms Function 585 ms Sending 10 ms Network 120 ms",
     );
-    expect(widths()).toEqual(["0.52", "0.5845", "0.01", "0.12"]);
+    expect(widths()).toEqual(["520", "584.5", "10", "120"]);
     expect(await violations()).toEqual([]);
   });
 
