@@ -58,6 +58,10 @@ class Announced:
         """See `Timeline`."""
         return self._buffer.said_s
 
+    async def until_moving(self) -> bool:
+        """See `Timeline`."""
+        return await self._buffer.until_released()
+
     async def drain(self) -> None:
         """See `Timeline`."""
         await self._buffer.drain_announcement()

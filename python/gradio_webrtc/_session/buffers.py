@@ -271,9 +271,7 @@ class OutboundAudioBuffer:
 
     async def begin_interlude(self) -> None:
         """Puts the handler's audio aside, once no hold is under way: what follows is announced."""
-        while self.is_held:
-            self._released.clear()
-            await self._released.wait()
+        await self.until_released()
         if self.is_interlude:
             return
         with self.lock:
@@ -411,6 +409,22 @@ class OutboundAudioBuffer:
             await self._drain_queue()
             if not self.is_interlude:
                 return
+
+    async def until_moving(self) -> bool:
+        """Returns once the handler's audio is neither held nor aside; True if it was."""
+        was_waiting = False
+        while self.is_held or self.is_interlude:
+            was_waiting = True
+            await (self._is_open.wait() if self.is_interlude else self.until_released())
+        return was_waiting
+
+    async def until_released(self) -> bool:
+        """Returns once there is no hold; True if there was one."""
+        was_held = self.is_held
+        while self.is_held:
+            self._released.clear()
+            await self._released.wait()
+        return was_held
 
     async def drain_announcement(self) -> None:
         """Returns once everything queued in the interlude was pulled, or that is over."""

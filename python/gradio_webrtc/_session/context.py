@@ -145,7 +145,8 @@ class SessionContext:
         self._playout_delay_s = playout_delay_s
         self.turn_times.begin(origin_s, lambda: self.playout_delay_s)
         self.turn_times.on_complete = lambda turn: on_complete(turn, origin_s)
-        self._buffer.on_reply = self.turn_times.note_packet
+        self.turn_times.on_behind = self._await_place
+        self._buffer.on_reply = self._note_packet
 
     def end_turns(self) -> None:
         """Completes the turn that is open, and drops what refers back to this."""
@@ -156,8 +157,22 @@ class SessionContext:
 
     def note_moment(self, turn: int, moment: Literal["function_start_s", "first_item_s"]) -> None:
         """Notes a moment in the answer to a turn; call on the event loop."""
-        queued_s = self._buffer.buffered_s
-        if self.turn_times.note_moment(moment, turn, self._loop.time(), queued_s):
+        if self.turn_times.note_moment(moment, turn, self._loop.time(), self._queued_s):
+            self._buffer.expect_reply(counts=False)
+
+    @property
+    def _queued_s(self) -> float:
+        """What is sent before an answer that comes now; nobody knows how long people announce."""
+        return math.inf if self._buffer.is_interlude else self._buffer.buffered_s
+
+    def _note_packet(self, time_s: float) -> None:
+        self.turn_times.note_packet(time_s, is_announced=self._buffer.is_interlude)
+
+    def _await_place(self, is_queued: bool) -> None:  # noqa: FBT001 - the form of a callback
+        self._hearing.when_next(self._note_next, is_queued=is_queued)
+
+    def _note_next(self) -> None:
+        if self.turn_times.note_next():
             self._buffer.expect_reply(counts=False)
 
     def allow_announcements(self, announcer: Announcer, stop_reply: Callable[[], object]) -> None:
@@ -342,7 +357,7 @@ class SessionContext:
             self._sender.send_soon(create_message("log", name))
 
     def _note_turn_time(self, name: str, data: dict[str, Any], now_s: float) -> None:
-        is_first = self.turn_times.note_event(name, data, now_s, self._buffer.buffered_s)
+        is_first = self.turn_times.note_event(name, data, now_s, self._queued_s)
         if is_first or name == "pause_detected":
             self._buffer.expect_reply(counts=name == "pause_detected")
 

@@ -32,6 +32,9 @@ class Timeline(Protocol):
     def played_s(self) -> float:
         """What of it was passed on to be played."""
 
+    async def until_moving(self) -> bool:
+        """Returns once it is neither held nor behind something else; True if it was."""
+
     async def drain(self) -> None:
         """Returns once everything queued so far was passed on."""
 
@@ -99,7 +102,7 @@ class Utterance:
             before_s = self._timeline.played_s
             # It is played in real time: that is when to look again.
             await asyncio.sleep(self.left_s)
-            if self._timeline.played_s <= before_s:
+            if self._timeline.played_s <= before_s and not await self._timeline.until_moving():
                 # Nobody takes it at the moment.
                 await self._timeline.drain()
 
@@ -119,6 +122,7 @@ class Hearing:
         self._lock = threading.Lock()
         self._replies: dict[int, Utterance] = {}
         self._unheard: dict[int, tuple[Callable[[], None], asyncio.Task[None]]] = {}
+        self._next: Utterance | None = None
         self._tasks = TaskScope()
 
     @property
@@ -178,6 +182,19 @@ class Hearing:
         """
         for reply in self._replies.values():
             reply.note_dropped(unplayed_s)
+        if self._next is not None:
+            self._next.note_dropped(0.0)
+
+    def when_next(self, act: Callable[[], object], *, is_queued: bool) -> None:
+        """Calls ``act`` when what waits was passed on; what was to be called before is dropped.
+
+        Args:
+            act: Called on the event loop.
+            is_queued: What waits is what comes next: it is only behind a hold or an announcement.
+        """
+        self._next = Utterance(self._timeline)
+        self._next.end_s = self._timeline.played_s if is_queued else self._timeline.accepted_s
+        self._tasks.start(self._until_next(self._next, act))
 
     def heard_s(self, turn: int) -> float:
         """Returns what the user has heard of the reply to a turn, in seconds; any thread."""
@@ -189,6 +206,13 @@ class Hearing:
         """Reports nothing any more."""
         self._tasks.cancel()
         self._unheard.clear()
+
+    async def _until_next(self, before: Utterance, act: Callable[[], object]) -> None:
+        await before.until_passed_on()
+        while await self._timeline.until_moving():
+            await before.until_passed_on()
+        if self._next is before:
+            act()
 
     async def _until_heard(self, turn: int, reply: Utterance, on_heard: Callable[[], None]) -> None:
         while True:

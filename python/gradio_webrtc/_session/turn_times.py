@@ -39,6 +39,9 @@ class TurnTimes:
         on_complete: Called once with each turn, when it is complete.
         on_change: Called with each turn that is complete, and again when it was interrupted after
             that.
+        on_behind: Called when the answer to a turn is next, behind what is queued or announced:
+            `note_next` is to be called when that was sent. With True if the answer's beginning is
+            queued already, and all that waits is of it.
         plays: False if nothing is sent to the client: the first packet is not waited for.
     """
 
@@ -46,6 +49,7 @@ class TurnTimes:
         self.latest: deque[TurnTimings] = deque(maxlen=MAX_TURNS)
         self.on_complete: Callable[[TurnTimings], object] = _ignore
         self.on_change: Callable[[TurnTimings], object] = _ignore
+        self.on_behind: Callable[[bool], object] = _do_nothing
         self.plays = True
         self._origin_s = now_s
         # The time of the loop at which the audio of the turn began to be counted.
@@ -56,6 +60,7 @@ class TurnTimes:
         self._function_turn = 0
         # The frames that are sent are those of something else.
         self._is_behind = False
+        self._waits_for_place = False
         self._delay_s: Callable[[], float] = _no_delay
 
     @property
@@ -78,6 +83,7 @@ class TurnTimes:
         """Completes the turn that is open, and drops the callbacks."""
         self.complete()
         self.on_complete = self.on_change = _ignore
+        self.on_behind = _do_nothing
         self._delay_s = _no_delay
 
     def note_event(self, name: str, data: Mapping[str, Any], now_s: float, queued_s: float) -> bool:
@@ -87,7 +93,7 @@ class TurnTimes:
             name: Its name.
             data: Its data, of which a turn's number and the times of the audio count.
             now_s: The time of the event loop, in seconds.
-            queued_s: The audio that waits to be sent, in seconds.
+            queued_s: The audio that waits to be sent, in seconds; infinite during an announcement.
 
         Returns:
             True if the next frame that is sent is the first of the answer to a turn.
@@ -129,19 +135,29 @@ class TurnTimes:
             return False
         self._current = replace(self._current, **times)
         is_item = moment == "first_item_s" and self._is_behind
-        return is_item and self._follow(now_s, queued_s)
+        return is_item and self._follow(queued_s)
 
-    def note_packet(self, time_s: float) -> None:
+    def note_next(self) -> bool:
+        """What was before the answer was sent; returns True if the next frame is its first."""
+        was_waiting, self._waits_for_place = self._waits_for_place, False
+        if was_waiting:
+            self._is_behind = False
+        return was_waiting
+
+    def note_packet(self, time_s: float, *, is_announced: bool = False) -> None:
         """Takes the first frame that was sent after it was expected.
 
         Args:
             time_s: The time of the event loop at which it was passed on, in seconds.
+            is_announced: True if it may be one of an announcement.
         """
         turn = self._current
         if turn is None:
             return
         if turn.number == self._function_turn and turn.first_item_s is None:
             self._is_behind = True
+        elif is_announced and not self._is_behind:
+            self._follow(math.inf, is_queued=True)
         if not self._is_behind:
             sent_s = time_s - self._origin_s
             self._current = replace(turn, first_packet_s=sent_s, heard_s=sent_s + self._delay_s())
@@ -150,6 +166,7 @@ class TurnTimes:
     def complete(self) -> None:
         """Completes the turn that is open, if any, with what is there."""
         turn, self._current = self._current, None
+        self._waits_for_place = False
         if turn is not None:
             self._last_number = turn.number
             self.latest.append(turn)
@@ -171,7 +188,7 @@ class TurnTimes:
         self._current = replace(turn, decision_s=decision_s, last_speech_s=last_s)
         self._is_behind = queued_s > 0
         if self._is_behind and turn.first_item_s is not None:
-            return self._follow(now_s, queued_s)
+            return self._follow(queued_s)
         return not self._is_behind
 
     def _last_speech_s(self, data: Mapping[str, Any], decision_s: float) -> float | None:
@@ -182,13 +199,13 @@ class TurnTimes:
         last_s = self._audio_origin_s + end_s - self._origin_s
         return float(min(max(last_s, 0.0), decision_s))
 
-    def _follow(self, now_s: float, queued_s: float) -> bool:
+    def _follow(self, queued_s: float, *, is_queued: bool = False) -> bool:
         """The answer is next, behind what is queued; see `note_event`."""
-        self._is_behind = False
-        if queued_s > 0:
-            # Which is sent in real time.
-            self.note_packet(now_s + queued_s)
-        return queued_s <= 0
+        self._is_behind = self._waits_for_place = queued_s > 0
+        if self._is_behind:
+            # When it is its turn nobody knows: what is queued may be held, dropped, or put aside.
+            self.on_behind(is_queued)
+        return not self._is_behind
 
     def _note_reply(self, name: str, number: int, now_s: float) -> None:
         if name == "reply_discarded":
@@ -207,7 +224,9 @@ class TurnTimes:
         elif name == "interrupted":
             self._current = replace(turn, was_interrupted=True)
             self.complete()
-        elif name == "response_finished" and (turn.first_item_s is None or not self.plays):
+        elif name == "response_finished" and (
+            turn.first_item_s is None or self._waits_for_place or not self.plays
+        ):
             self.complete()
 
     def _note_late_interruption(self, number: int) -> None:
@@ -219,6 +238,9 @@ class TurnTimes:
 
 
 def _ignore(_turn: TurnTimings) -> None: ...
+
+
+def _do_nothing(_is_queued: bool) -> None: ...  # noqa: FBT001 - the form of a callback
 
 
 def _no_delay() -> float:

@@ -34,6 +34,11 @@ class Played:
         self._since_s = None
         self._moved.clear()
 
+    async def until_moving(self) -> bool:
+        was_waiting = self._since_s is None
+        await self._moved.wait()
+        return was_waiting
+
     async def drain(self) -> None:
         while self.played_s < self.accepted_s - 1e-9:
             await self._moved.wait()

@@ -243,7 +243,28 @@ def test_the_answer_is_sent_behind_what_is_queued() -> None:
     talk.begin(2.5)
     talk.queued_s = 0.3
     assert not talk.give(2.6)
+    talk.send(2.7)
+    assert talk.completed == [], "that was of something else"
+    assert talk.times.note_next()
+    talk.send(2.9)
     assert moments(talk.turn)[4:] == (2.6, 2.9, 3.025)
+    assert not talk.times.note_next()
+    assert len(talk.completed) == 1
+
+
+@pytest.mark.parametrize("name", ["interrupted", "response_finished"])
+def test_an_answer_behind_what_is_queued_that_ends_before_its_place_was_never_sent(
+    name: str,
+) -> None:
+    talk = Talk()
+    talk.queued_s = 0.4
+    talk.speak()
+    talk.begin(2.5)
+    talk.give(2.6)
+    talk.event(name, 2.7, turn=1)
+    assert not talk.times.note_next()
+    assert moments(talk.turn)[4:] == (2.6, None, None)
+    assert talk.turn.was_interrupted == (name == "interrupted")
 
 
 def test_audio_that_comes_while_the_function_runs_is_none_of_it() -> None:
