@@ -162,7 +162,7 @@ class SessionContext:
 
     @property
     def _queued_s(self) -> float:
-        """What is sent before an answer that comes now; nobody knows how long people announce."""
+        """The audio before an answer that comes now, in seconds; infinite in an announcement."""
         return math.inf if self._buffer.is_interlude else self._buffer.buffered_s
 
     def _note_packet(self, time_s: float) -> None:

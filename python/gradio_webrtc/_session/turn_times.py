@@ -203,7 +203,7 @@ class TurnTimes:
         """The answer is next, behind what is queued; see `note_event`."""
         self._is_behind = self._waits_for_place = queued_s > 0
         if self._is_behind:
-            # When it is its turn nobody knows: what is queued may be held, dropped, or put aside.
+            # It takes no known time: what is queued may be held, dropped, or put aside.
             self.on_behind(is_queued)
         return not self._is_behind
 
