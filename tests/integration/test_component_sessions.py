@@ -11,10 +11,11 @@ import pytest
 from fastapi import FastAPI
 from support.client import Client
 from support.serving import server_of
+from support.signals import speech_at_48k
 from support.socket_clients import Twilio
 from support.uvicorn_server import serving
 
-from gradio_webrtc import ReplyOnPause, Stream, WebRTC, WebRTCData
+from gradio_webrtc import ReplyOnPause, Stream, WebRTC, WebRTCData, get_current_context
 from gradio_webrtc._transport.webrtc.media_loop import SWITCH
 
 if TYPE_CHECKING:
@@ -114,6 +115,38 @@ async def test_a_greeting_goes_on_behind_what_is_said_with_no_packet_lost(
     await client.until(lambda: (webrtc.stats(client.webrtc_id) or stats).audio_played_s >= 1.999)
     await asyncio.sleep(0.5)
     assert client.loud_seconds() == pytest.approx(2.6, abs=0.1)
+    await client.hang_up()
+    await manager.wait_idle()
+
+
+@pytest.mark.parametrize("speculative", [False, True])
+async def test_of_an_answer_nothing_is_played_before_what_it_announces(
+    speculative: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    async def look_up(_audio: object) -> AsyncIterator[Any]:
+        session = get_current_context().session
+        assert session is not None
+        session.say(tone(0.5, 900.0))
+        yield tone(0.5, 300.0)
+
+    with gr.Blocks():
+        webrtc = WebRTC(modality="audio")
+        webrtc.stream(
+            ReplyOnPause(look_up, speculative=speculative), inputs=[webrtc], outputs=[webrtc]
+        )
+    manager = server_of(webrtc)
+    client = Client(manager, np.append(np.zeros(24_000, np.int16), speech_at_48k("cards_003_16k")))
+    await client.call()
+    await client.until(lambda: client.loud_seconds() >= 0.9)
+    await asyncio.sleep(0.3)
+    frames = [samples.astype(int) for _, samples in client.audio_frames]
+    loud = [frame for frame in frames if np.abs(frame).max() > 3_000]
+    crossings = [int((np.diff(np.sign(frame)) != 0).sum()) for frame in loud]
+    # 36 in a frame of the announcement, 12 in one of the answer's.
+    is_announced = [each > 24 for each in crossings]
+    assert is_announced[1]
+    assert not is_announced[-2]
+    assert is_announced == sorted(is_announced, reverse=True)
     await client.hang_up()
     await manager.wait_idle()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import guard, never_blocks
+from gradio_webrtc._workers.waiting import note_wait
 from gradio_webrtc._workers.workers import Done
 from gradio_webrtc.errors import ConnectionLost
 from gradio_webrtc.types import WebRTCData
@@ -426,6 +427,7 @@ class StreamHandlerBase(ABC):
             raise RuntimeError("this blocks: on the event loop, await its async twin instead")
         try:
             loop.call_soon_threadsafe(self._rtc_tasks.start_for_thread, fn, outcome)
+            note_wait(loop, outcome)
             return outcome.result()
         except (concurrent.futures.CancelledError, RuntimeError):
             if not (loop.is_closed() or outcome.cancelled()):

@@ -17,6 +17,7 @@ from gradio_webrtc._turns.runner import FINISHED, GeneratorRun, as_playable, clo
 from gradio_webrtc._turns.speculation import kept
 from gradio_webrtc._workers.task_scope import TaskScope
 from gradio_webrtc._workers.user_code import guard
+from gradio_webrtc._workers.waiting import note_wait
 from gradio_webrtc.errors import HandlerError
 
 from .emissions import NOTHING, read_audio
@@ -91,10 +92,7 @@ class Outcome(concurrent.futures.Future[float]):
             try:
                 asyncio.get_running_loop()
             except RuntimeError:
-                # The virtual clock of `testing` stands still while a thread is busy: not for this.
-                note_wait = getattr(self._loop, "note_wait", None)
-                if note_wait is not None:
-                    note_wait(self)
+                note_wait(self._loop, self)
             else:
                 raise RuntimeError("write await asyncio.wrap_future(...) in async code")
         return super().result(timeout)
@@ -190,6 +188,9 @@ class Announcer:
             self._context.report(_too_many())
             return
         self._waiting[announcement.when].append(announcement)
+        if announcement.when == "now" and announcement.item is not None:
+            # Nothing that the handler gives right behind it comes before it.
+            self._buffer.open_interlude()
         self._context.turn_taking.changed.set()
         if self._running is None or self._running.done():
             self._running = self._tasks.start(self._run(), context=self._variables.copy())

@@ -272,7 +272,11 @@ class OutboundAudioBuffer:
     async def begin_interlude(self) -> None:
         """Puts the handler's audio aside, once no hold is under way: what follows is announced."""
         await self.until_released()
-        if self.is_interlude:
+        self.open_interlude()
+
+    def open_interlude(self) -> None:
+        """Puts the handler's audio aside, unless it is already, or a hold is under way."""
+        if self.is_interlude or self.is_held:
             return
         with self.lock:
             self._drops_late = self.queue.set_aside()

@@ -190,7 +190,7 @@ class Hearing:
 
         Args:
             act: Called on the event loop.
-            is_queued: True if what comes next waits already, behind a hold or an announcement alone.
+            is_queued: True if it waits already, behind nothing but a hold or an announcement.
         """
         self._next = Utterance(self._timeline)
         self._next.end_s = self._timeline.played_s if is_queued else self._timeline.accepted_s

@@ -129,6 +129,9 @@ def _record_spans(turn: TurnTimings, webrtc_id: str, found: Instruments, origin_
     parent = found.with_span(span, found.root)
     for name, (begin, end) in PARTS.items():
         begin_s, end_s = getattr(turn, begin), getattr(turn, end)
+        if name == "sending" and begin_s is not None and turn.decision_s is not None:
+            # Until then it was held back, which is a part of the pause.
+            begin_s = max(begin_s, turn.decision_s)
         if begin_s is not None and end_s is not None:
             child = tracer.start_span(f"{TURN}.{name}", context=parent, start_time=ns(begin_s))
             child.end(ns(end_s))

@@ -15,6 +15,7 @@ from collections.abc import Callable  # noqa: TC003 - read at runtime by NamedTu
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, Protocol
 
+from gradio_webrtc._workers.waiting import note_wait
 from gradio_webrtc.errors import TurnDiscarded
 
 MAX_HELD: Final = 256
@@ -240,10 +241,7 @@ class CurrentTurn:
                 pass
             else:
                 raise RuntimeError("write await get_turn().certain() in async code")
-            # The virtual clock of `testing` stands still while a thread is busy: this one is not.
-            note_wait = getattr(self._loop, "note_wait", None)
-            if note_wait is not None:
-                note_wait(self._is_over)
+            note_wait(self._loop, self._is_over)
         if not self._is_over.result():
             raise TurnDiscarded(self.number)
 

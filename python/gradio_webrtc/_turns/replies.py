@@ -152,7 +152,7 @@ class Reply:
         if self._run is None:
             return FINISHED
         item = await self._run.step()
-        if not self._has_given_audio and isinstance(item, tuple):
+        if not self._has_given_audio and has_audio(item):
             self._has_given_audio = True
             self._note_moment(self.turn.number, "first_item_s")
         return item
@@ -530,3 +530,12 @@ def _refuse(_turn: Turn) -> Reply:
 
 def _ignore(*_: object) -> None:
     """Stands for the callbacks of a session that is over."""
+
+
+def has_audio(item: object) -> bool:
+    """True for an item with audio, also where that turns out to be none that can be played."""
+    audio: Any = item
+    if isinstance(audio, tuple) and audio and isinstance(audio[0], tuple):
+        audio = audio[0]
+    is_audio = isinstance(audio, tuple) and len(audio) >= 2  # noqa: PLR2004 - rate and samples
+    return is_audio and getattr(audio[1], "size", 1) != 0

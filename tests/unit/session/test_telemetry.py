@@ -92,6 +92,13 @@ def test_a_turn_is_a_span_with_a_child_for_each_part(recorded: Recorded) -> None
     assert events == {"candidate": pytest.approx(10.2), "decision": pytest.approx(10.5)}
 
 
+def test_an_answer_that_was_held_back_is_sent_from_the_decision_on(recorded: Recorded) -> None:
+    held = TurnTimings(4, 10.0, 10.2, 10.9, 10.2, 10.4, 10.95, 11.1)
+    telemetry.record_turn(held, "client", NOW_S)
+    assert seconds(recorded.spans["gradio_webrtc.turn.sending"]) == pytest.approx(0.05)
+    assert held.sending_s == pytest.approx(0.05)
+
+
 def test_lengths_of_time_are_in_histograms_without_the_session(recorded: Recorded) -> None:
     telemetry.record_turn(TURN, "client", NOW_S)
     telemetry.record_turn(TURN, "another", NOW_S)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from queue import Queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.signals import correlation, pieces_found, speech, tone
+from support.signals import correlation, pieces_found, speech, speech_at_48k, tone
 
 from gradio_webrtc import AdditionalOutputs, AsyncStreamHandler, ReplyOnPause, StreamHandler
 from gradio_webrtc.testing import simulate
@@ -239,3 +239,17 @@ def test_a_message_at_no_time_is_an_error(time_s: float) -> None:
 def test_a_message_that_json_cannot_carry_is_an_error() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         simulate(Chat(), (16_000, np.zeros(320, np.int16)), messages=[(0.0, {1, 2})])
+
+
+def test_an_emit_of_a_programs_own_may_wait_for_an_answer_that_sleeps() -> None:
+    class Emitting(ReplyOnPause):
+        def emit(self) -> Any:
+            return super().emit()
+
+    async def answer(_audio: object) -> AsyncIterator[Any]:
+        await asyncio.sleep(0.3)
+        yield 24_000, np.full((1, 24_000), 1_000, np.int16)
+
+    simulation = simulate(Emitting(answer), (48_000, speech_at_48k("cards_003_16k")))
+    (turn,) = simulation.turns
+    assert turn.reply_start_s == pytest.approx(turn.pause_s + 0.3, abs=0.05)

@@ -265,3 +265,14 @@ def test_a_session_that_ends_meanwhile_has_what_came_until_then() -> None:
     turn = only(simulation)
     assert turn.function_start_s is not None
     assert (turn.first_item_s, turn.was_interrupted) == (None, False)
+
+
+def test_an_item_without_audio_is_no_beginning_of_the_answer() -> None:
+    async def answer(_audio: object) -> AsyncIterator[Any]:
+        yield 24_000, np.zeros((1, 0), np.int16)
+        await asyncio.sleep(1.0)
+        yield SECOND
+
+    turn = only(simulate(ReplyOnPause(answer), recording()))
+    assert turn.sending_s == near(0.0)
+    assert turn.wait_s == near(1.0)
