@@ -5,6 +5,7 @@ Those without an effect are reported in warnings, the others in errors. Imports 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
@@ -202,6 +203,8 @@ def _check_limits(limits: object) -> None:
 def _check_on_turn(on_turn: object) -> None:
     if on_turn is not None and not callable(on_turn):
         raise TypeError(f"on_turn must be a function of one argument, or None; got {on_turn!r}")
+    if inspect.isgeneratorfunction(on_turn) or inspect.isasyncgenfunction(on_turn):
+        raise TypeError("on_turn must not yield: the body of a generator function would never run")
 
 
 def _check_configuration(configuration: object) -> None:
