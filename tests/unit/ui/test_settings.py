@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -15,6 +15,9 @@ import pytest
 
 from gradio_webrtc import ReplyOnPause, StreamHandler, WebRTC
 from gradio_webrtc._ui.settings import CONSTRUCTOR, check_constructor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Echo(StreamHandler):
@@ -37,6 +40,10 @@ VIDEO, VOICE, LISTEN = (
     {"modality": "audio"},
     {"modality": "audio", "mode": "receive"},
 )
+
+
+def yielding(turn: object) -> Iterator[object]:
+    yield turn
 
 
 @pytest.mark.parametrize(
@@ -116,6 +123,7 @@ async def test_every_argument_that_may_do_nothing_is_one_of_the_constructors() -
         ("host_candidates", "203.0.113.7", TypeError, "list of addresses"),
         ("video_bitrate", 1500, ValueError, "from 30,000 to 50,000,000 bits a second"),
         ("on_turn", "print", TypeError, "a function of one argument"),
+        ("on_turn", yielding, TypeError, "must not yield"),
         ("codec_preferences", ["VP9"], ValueError, "of VP8 and H264"),
         ("host_candidates", ["example.com"], ValueError, "no names"),
     ],
