@@ -242,7 +242,7 @@ async def test_a_sender_that_goes_on_with_an_earlier_stream_is_received_whole(
     for second_s, ssrc in [(1.0, first ^ 1), (2.0, first)]:
         await client.until(lambda: client.loud_seconds() >= second_s)  # noqa: B023 - awaited here
         vars(sender)["_ssrc"] = ssrc
-    await client.until(lambda: client.loud_seconds() >= 2.9)
+    await client.until(lambda: client.loud_seconds() >= 2.6)
     (session,) = manager.all_stats()
     assert session.transport.packets_lost == 0
     await client.hang_up()
